@@ -1,0 +1,37 @@
+import re
+
+import pytest
+
+from tests.rules.source import PACKAGE, ROOT, functions, trees
+
+TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".txt", ".html", ""}
+FOLDERS = [ROOT / name for name in ("src", "tests", "docs", "benchmarks", ".ci")]
+# Written in pieces, so that this file does not find itself.
+FOREIGN = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", r"/ho" + r"me/\w", "index" + "-url", "find" + "-links"]))
+
+
+def texts():
+    files = [path for folder in FOLDERS for path in folder.rglob("*")] + list(ROOT.glob("*"))
+    return [path for path in files if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts]
+
+
+def test_no_file_names_a_place_on_one_machine():
+    found = [path for path in texts() if FOREIGN.search(path.read_text(encoding="utf-8", errors="ignore"))]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", trees())
+def test_files_and_functions_hold_one_idea(path):
+    lines = (PACKAGE / path).read_text(encoding="utf-8").count("\n")
+    longest = [(f.name, n) for f in functions(trees()[path]) if (n := f.end_lineno - f.body[0].lineno + 1) > 50]
+    assert lines <= 300
+    assert longest == []
+
+
+def test_every_module_has_a_test_file_of_the_same_name():
+    untested = [
+        path
+        for path, tree in trees().items()
+        if functions(tree) and not (ROOT / "tests" / path).with_name(f"test_{path.split('/')[-1]}").exists()
+    ]
+    assert [path for path in untested if path != "__init__.py"] == []
