@@ -1,0 +1,165 @@
+"""The library's own weights: one safetensors file that also holds the model's settings and the classes.
+
+A safetensors file cannot run code when it is read. Its metadata has one entry, `maskrcnn`, with JSON:
+{"version": 1, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..config import ModelSettings
+from ..errors import WeightsError
+from ..ops.atomic import replacing
+from ..structures.classes import Classes
+
+VERSION = 1
+_KEY = "maskrcnn"
+_HALF = (torch.float16, torch.bfloat16)
+
+
+@dataclass
+class Weights:
+    """What a weights file holds.
+
+    Args:
+        state: The model's tensors by name, floating point ones in float32 (float64 if they were saved so).
+        settings: Enough to build the model.
+        classes: Names and category ids of the labels it predicts.
+        notes: Free text by name, such as the data it learnt from.
+    """
+
+    state: dict[str, Tensor]
+    settings: ModelSettings
+    classes: Classes
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def save_weights(
+    path: str | Path,
+    state: Mapping[str, Tensor],
+    settings: ModelSettings,
+    classes: Classes,
+    *,
+    notes: Mapping[str, str] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write a weights file, whole or not at all.
+
+    Args:
+        path: A .safetensors file in a folder that exists; a file already there is replaced.
+        state: The model's `state_dict()`.
+        settings: The settings it was built from.
+        classes: Names and category ids of its labels.
+        notes: Free text by name.
+        dtype: Store floating point tensors as this; torch.float16 halves the file. None: as they are.
+
+    Raises:
+        WeightsError: The file cannot be written, or a value does not fit into `dtype`.
+    """
+    path = Path(path)
+    description = {
+        "version": VERSION,
+        "settings": settings.model_dump(mode="json"),
+        "classes": asdict(classes),
+        "notes": dict(notes or {}),
+    }
+    stored = {name: _stored(path, name, tensor, dtype) for name, tensor in state.items()}
+    content = save(stored, metadata={_KEY: json.dumps(description)})
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: {len(content) / 1e6:.0f} MB of weights could not be written ({error.strerror}). "
+            "The folder must exist, be writable and have room; whatever was there before is untouched."
+        ) from error
+
+
+def load_weights(path: str | Path) -> Weights:
+    """Read a weights file.
+
+    Args:
+        path: A file that `save_weights` wrote.
+
+    Raises:
+        WeightsError: It is missing, cut off, of another kind or of a newer version.
+    """
+    path = Path(path)
+    _check_kind(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = _description(path, file.metadata() or {})
+            state = {name: _loaded(file.get_tensor(name)) for name in file.keys()}
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}). It was cut off or is of another kind; "
+            "copy or download it again."
+        ) from error
+    try:
+        settings = ModelSettings.model_validate(description["settings"])
+        classes = Classes(**{name: tuple(values) for name, values in description["classes"].items()})
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise WeightsError(
+            f"{path}: its settings or classes are not those of this version of maskrcnn ({error}). "
+            "Update maskrcnn, or write the file again with save_weights."
+        ) from error
+    return Weights(state, settings, classes, dict(description.get("notes", {})))
+
+
+def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if dtype is None or not tensor.is_floating_point():
+        return tensor
+    converted = tensor.to(dtype)
+    if not torch.equal(converted.isfinite(), tensor.isfinite()):
+        raise WeightsError(
+            f"{path}: tensor {name} reaches {tensor.abs().max():.3g}, but {dtype} ends at {torch.finfo(dtype).max:.3g}. "
+            "Save it with dtype=None."
+        )
+    return converted
+
+
+def _loaded(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in _HALF else tensor
+
+
+def _check_kind(path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file. Give the path of a .safetensors file that maskrcnn wrote.")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start:
+        raise WeightsError(f"{path}: the weights file is empty (0 bytes). Copy or download it again.")
+    if start == b"PK\x03\x04" or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise WeightsError(
+            f"{path}: this is a torch or pickle file, which can run code when it is read; only safetensors files of "
+            "maskrcnn are read here. Of a training run of maskrcnn take best.safetensors or last.safetensors beside "
+            "it; checkpoints of other libraries are read by maskrcnn.weights (for example maskrcnn.weights.torchvision) "
+            "and then stored with save_weights."
+        )
+
+
+def _description(path: Path, metadata: dict[str, str]) -> dict:
+    if _KEY not in metadata:
+        raise WeightsError(
+            f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
+            "Read its tensors with the module of maskrcnn.weights for the library they come from, "
+            "then store them with save_weights."
+        )
+    description = json.loads(metadata[_KEY])
+    if description["version"] > VERSION:
+        raise WeightsError(
+            f"{path}: written in version {description['version']} of the weights format, "
+            f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
+        )
+    return description
