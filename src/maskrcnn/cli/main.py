@@ -1,0 +1,52 @@
+"""The command `maskrcnn`: one verb per file of this folder.
+
+Verbs import torch only when they run, so that help and messages about wrong arguments come at once.
+"""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from maskrcnn import __version__
+
+from ..errors import MaskRCNNError
+from .settings import settings
+
+app = typer.Typer(
+    name="maskrcnn",
+    help="Mask R-CNN: find the objects in pictures, with a box, a class and a mask for each.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (settings,):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; errors a user can act on end it with a message instead of a traceback."""
+    try:
+        app()
+    except MaskRCNNError as error:
+        message = Text.assemble(("Error: ", "bold red"), str(error))
+        Console(stderr=True).print(message, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

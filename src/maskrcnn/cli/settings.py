@@ -1,0 +1,71 @@
+"""`maskrcnn settings`: every setting, its value and what it means."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+import yaml
+from pydantic.fields import FieldInfo
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..config import RunSettings
+from .overrides import change_settings, section_of, walk_settings
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE ...", help="Settings, such as `train.steps=2000 model.mask_head=null`."),
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings.")]
+
+
+def settings(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for `--config` instead of a table.")] = False,
+) -> None:
+    """List every setting of a training run, with its value and its meaning."""
+    chosen = change_settings(RunSettings(), overrides or [], config)
+    if as_yaml:
+        typer.echo(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, default_flow_style=None), nl=False)
+    else:
+        Console().print(*settings_tables(chosen), "\nWritten as `train.steps=2000` behind `maskrcnn train`.", sep="\n")
+
+
+def settings_tables(chosen: RunSettings) -> Iterator[RenderableType]:
+    """A heading and a table per section of settings; values that differ from the default stand out."""
+    for key, field in walk_settings(RunSettings):
+        if section := section_of(field):
+            table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+            for name, leaf in section.model_fields.items():
+                if not section_of(leaf):
+                    table.add_row(name, _show(key, name, chosen), _meaning(leaf))
+            if table.row_count:
+                yield Text.assemble("\n", (key, "bold cyan"), f": {section.__doc__}")
+                yield table
+
+
+def _show(section: str, name: str, chosen: RunSettings) -> Text:
+    value, default = (_value_at(tree, f"{section}.{name}") for tree in (chosen, RunSettings()))
+    return Text(_words(value), style="" if value == default else "bold green")
+
+
+def _value_at(tree: Any, key: str) -> Any:
+    for name in key.split("."):
+        tree = getattr(tree, name, None)  # a section that is switched off has no values
+    return tree
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_words(part) for part in value)
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _meaning(field: FieldInfo) -> str:
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f"{field.description}" + (f" One of {', '.join(choices)}." if choices else "")

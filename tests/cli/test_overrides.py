@@ -1,0 +1,119 @@
+import pytest
+
+from maskrcnn.cli.overrides import change_settings, walk_settings
+from maskrcnn.config import RunSettings
+from maskrcnn.errors import SettingError
+
+
+def changed(*overrides, file=None):
+    return change_settings(RunSettings(), overrides, file)
+
+
+def refused(*overrides, file=None):
+    with pytest.raises(SettingError) as caught:
+        changed(*overrides, file=file)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "section", "name", "value"),
+    [
+        ("model.box_head.detections=300", "model.box_head", "detections", 300),
+        ("train.schedule=cosine", "train", "schedule", "cosine"),
+        ("train.learning_rate=1e-3", "train", "learning_rate", 0.001),
+        ("augment.scale=0.5,2", "augment", "scale", (0.5, 2.0)),
+        ("augment.scale=[0.5, 2]", "augment", "scale", (0.5, 2.0)),
+        ("train.milestones=0.8,", "train", "milestones", (0.8,)),
+        ("augment.quarter_turns=true", "augment", "quarter_turns", True),
+        ("train.clip=none", "train", "clip", None),
+        ("model.mask_head=null", "model", "mask_head", None),
+        ("data.balance=modality=x", "data", "balance", "modality=x"),
+    ],
+)
+def test_a_value_is_read_as_the_setting_needs_it(words, section, name, value):
+    settings = changed(words)
+    for part in section.split("."):
+        settings = getattr(settings, part)
+    assert getattr(settings, name) == value
+
+
+def test_without_changes_the_settings_stay_as_they_are():
+    assert changed() == RunSettings()
+
+
+def test_the_settings_one_starts_from_are_not_touched():
+    start = RunSettings()
+    change_settings(start, ["model.box_head.detections=7"])
+    assert start == RunSettings()
+
+
+def test_the_command_line_wins_over_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("train: {steps: 10, seed: 3}\nmodel.mask_head: null\n")
+    settings = changed("train.steps=20", file=file)
+    assert (settings.train.steps, settings.train.seed, settings.model.mask_head) == (20, 3, None)
+
+
+def test_a_section_that_was_switched_off_can_be_set_again():
+    settings = changed("model.mask_head=null", "model.mask_head.channels=8")
+    assert settings.model.mask_head.channels == 8
+    assert settings.model.mask_head.pool_size == RunSettings().model.mask_head.pool_size
+
+
+def test_a_wrong_key_names_its_neighbour_and_what_is_there():
+    message = refused("model.box_head.detection=300")
+    assert message.startswith(
+        "model.box_head.detection=300: there is no setting model.box_head.detection; "
+        "did you mean model.box_head.detections? In model.box_head: pool_size, channels,"
+    )
+
+
+def test_a_key_without_its_section_names_the_sections_that_have_it():
+    assert "did you mean model.fpn.channels or model.box_head.channels or model.mask_head" in refused("channels=8")
+
+
+def test_a_key_like_none_other_lists_the_sections():
+    assert "In the settings: model, augment, data, train." in refused("zzz=1")
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        ("train.steps=-5", "train.steps=-5: input should be greater than or equal to 1."),
+        ("augment.scale=0.5,x", "augment.scale=0.5,x: input should be a valid number"),
+        ("train.schedule=cos", "train.schedule=cos: input should be 'step' or 'cosine'."),
+        ("train.steps", "train.steps: settings are written as key=value"),
+        ("train.steps=", "train.steps=: settings are written as key=value"),
+        ("augment.scale=[1", "'[1' is neither a number, a word nor a list"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_rule(words, rule):
+    assert rule in refused(words)
+
+
+def test_every_wrong_value_is_named_at_once():
+    assert len(refused("train.steps=0", "train.warmup=-1").splitlines()) == 2
+
+
+def test_a_wrong_key_in_a_file_names_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("train: {step: 10}\n")
+    message = refused(file=file)
+    assert message.startswith(f"{file}: train.step=10: there is no setting train.step; did you mean train.steps?")
+
+
+@pytest.mark.parametrize("text", ["train: [", "- a\n- b\n", ""])
+def test_a_file_without_settings_is_named(tmp_path, text):
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    assert refused(file=file).startswith(f"{file}: ")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    assert "cannot be read as YAML" in refused(file=tmp_path / "none.yaml")
+
+
+def test_sections_come_before_what_is_in_them():
+    keys = [key for key, _ in walk_settings(RunSettings)]
+    assert keys.index("model.box_head") < keys.index("model.box_head.detections")
+    assert "model.mask_head.channels" in keys

@@ -1,0 +1,38 @@
+import yaml
+from rich.console import Console
+from typer.testing import CliRunner
+
+from maskrcnn.cli.main import app
+from maskrcnn.cli.overrides import change_settings, section_of, walk_settings
+from maskrcnn.cli.settings import settings_tables
+from maskrcnn.config import RunSettings
+
+
+def printed(*arguments):
+    result = CliRunner().invoke(app, ["settings", *arguments])
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_every_setting_is_listed():
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(*settings_tables(RunSettings()), sep="\n")
+    lines = [line.split() for line in capture.get().splitlines()]
+    for key, field in walk_settings(RunSettings):
+        name = key.rpartition(".")[2]
+        assert section_of(field) or any(line[:1] == [name] for line in lines), key
+
+
+def test_values_are_shown_as_they_are_typed():
+    lines = printed("augment.scale=0.5,2", "train.clip=null", "augment.quarter_turns=true").splitlines()
+    rows = {line.split()[0]: line.split()[1] for line in lines if line.startswith("  ") and line[2:3].strip()}
+    assert (rows["scale"], rows["clip"], rows["quarter_turns"]) == ("0.5,2", "null", "true")
+
+
+def test_the_printed_file_gives_the_same_settings_again(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(printed("--yaml", "train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"))
+    expected = change_settings(RunSettings(), ["train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"])
+    assert change_settings(RunSettings(), [], file) == expected
+    assert yaml.safe_load(file.read_text())["train"]["steps"] == 7
