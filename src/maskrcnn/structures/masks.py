@@ -1,0 +1,148 @@
+"""Masks of the objects of one picture, never held at the picture's size.
+
+Three kinds share one interface (`Masks`): `ObjectMasks` (annotated outlines and run lengths), `MaskCrops` (bitmaps
+inside a window around each object) and `SoftMasks` (a head's probabilities on a small grid in each box).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+import torch
+from faster_coco_eval.core import mask as coco_mask
+from torch import Tensor
+
+
+class Crop(NamedTuple):
+    """Pixels of one object inside a window of its picture.
+
+    Args:
+        x, y: Column and row of the window's top left pixel.
+        bitmap: [h, w] bool; the object has no pixel outside the window. Empty objects have h = w = 0.
+    """
+
+    x: int
+    y: int
+    bitmap: np.ndarray
+
+
+def tight_crop(x: int, y: int, bitmap: np.ndarray) -> Crop:
+    """The smallest crop with the same pixels as a bitmap whose top left pixel is (x, y)."""
+    rows, columns = np.flatnonzero(bitmap.any(axis=1)), np.flatnonzero(bitmap.any(axis=0))
+    if not len(rows):
+        return Crop(0, 0, np.zeros((0, 0), dtype=bool))
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    return Crop(x + left, y + top, np.ascontiguousarray(bitmap[top:bottom, left:right]))
+
+
+class Masks(Protocol):
+    """N masks in a picture of `size` (height, width)."""
+
+    size: tuple[int, int]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Tensor | slice) -> Self: ...
+
+    def to(self, device: torch.device | str) -> Self: ...
+
+    def crop(self, i: int) -> Crop:
+        """Pixels of object i inside a window."""
+        ...
+
+
+def mask_areas(masks: Masks) -> Tensor:
+    """[N] int64 number of pixels of each mask."""
+    return torch.tensor([int(masks.crop(i).bitmap.sum()) for i in range(len(masks))], dtype=torch.int64)
+
+
+def full_bitmap(masks: Masks, i: int) -> np.ndarray:
+    """[height, width] bool bitmap of object i at the picture's size."""
+    full = np.zeros(masks.size, dtype=bool)
+    x, y, bitmap = masks.crop(i)
+    full[y : y + bitmap.shape[0], x : x + bitmap.shape[1]] = bitmap
+    return full
+
+
+def to_rle(masks: Masks) -> list[dict]:
+    """COCO run lengths of each mask: {"size": [height, width], "counts": str}. One object is in memory at a time."""
+    return [encode_crop(masks.crop(i), masks.size) for i in range(len(masks))]
+
+
+def encode_crop(crop: Crop, size: tuple[int, int]) -> dict:
+    """COCO run lengths of one object, from the pixels of its window only.
+
+    Args:
+        crop: Pixels of the object.
+        size: (height, width) of its picture.
+    """
+    height, width = size
+    rows, columns = crop.bitmap.shape
+    # One empty row below the window ends every column's last run, unless a column fills the picture's whole height.
+    gap = 1 if rows < height else 0
+    padded = np.zeros((columns, rows + gap), dtype=np.int8)
+    padded[:, :rows] = crop.bitmap.T
+    changes = np.flatnonzero(np.diff(padded.ravel(), prepend=0, append=0))
+    column, row = np.divmod(changes, max(1, rows + gap))
+    positions = (crop.x + column) * height + crop.y + row
+    counts = np.diff(positions, prepend=0, append=height * width)
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return {"size": [height, width], "counts": _text(rle["counts"])}
+
+
+def _text(counts: bytes | str) -> str:
+    return counts.decode("ascii") if isinstance(counts, bytes) else counts
+
+
+@dataclass
+class MaskCrops:
+    """Bitmaps of N objects in one flat buffer, so that a batch moves between processes and devices as two tensors.
+
+    Args:
+        pixels: [sum of h * w] uint8, the windows one after the other, each row by row.
+        windows: [N, 4] int64 x1, y1, x2, y2 of each object's window.
+        size: (height, width) of the picture.
+    """
+
+    pixels: Tensor
+    windows: Tensor
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, crops: list[Crop], size: tuple[int, int]) -> MaskCrops:
+        """Pack separate crops."""
+        windows = [(x, y, x + bitmap.shape[1], y + bitmap.shape[0]) for x, y, bitmap in crops]
+        pixels = [bitmap.ravel() for _, _, bitmap in crops]
+        flat = np.concatenate(pixels).astype(np.uint8) if pixels else np.zeros(0, np.uint8)
+        return cls(torch.from_numpy(flat), torch.tensor(windows, dtype=torch.int64).reshape(-1, 4), size)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: Tensor | slice) -> MaskCrops:
+        chosen = torch.arange(len(self), device=self.windows.device)[index].tolist()
+        parts = self._parts()
+        pixels = torch.cat([parts[i] for i in chosen]) if chosen else self.pixels[:0]
+        return MaskCrops(pixels, self.windows[index], self.size)
+
+    def to(self, device: torch.device | str) -> MaskCrops:
+        return MaskCrops(self.pixels.to(device), self.windows.to(device), self.size)
+
+    def crop(self, i: int) -> Crop:
+        x1, y1, _, _ = self.windows[i].tolist()
+        return Crop(x1, y1, self.bitmap(i).cpu().numpy().astype(bool))
+
+    def bitmap(self, i: int) -> Tensor:
+        """[h, w] uint8 pixels of object i inside its window."""
+        return self.bitmaps()[i]
+
+    def bitmaps(self) -> list[Tensor]:
+        """N views [h, w] of the buffer, uint8."""
+        sides = (self.windows[:, [3, 2]] - self.windows[:, [1, 0]]).tolist()
+        return [part.view(h, w) for part, (h, w) in zip(self._parts(), sides, strict=True)]
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        areas = (self.windows[:, 2] - self.windows[:, 0]) * (self.windows[:, 3] - self.windows[:, 1])
+        return self.pixels.split(areas.tolist())

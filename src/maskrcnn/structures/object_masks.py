@@ -1,0 +1,127 @@
+"""Masks as they are annotated, outlines or run lengths, turned into pixels one object at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from faster_coco_eval.core import mask as coco_mask
+from torch import Tensor
+
+from .masks import Crop, MaskCrops, tight_crop
+from .run_lengths import counts_from_text, crop_from_counts
+
+Polygons = tuple[np.ndarray, ...]
+"""Outlines of one object, each [V, 2] float64 x, y; the object is their union."""
+
+Source = Polygons | bytes
+"""What is known of one object: outlines, or COCO's compressed run lengths."""
+
+IDENTITY = np.eye(2, 3)
+
+
+@dataclass(eq=False)
+class ObjectMasks:
+    """N annotated masks and the one affine transform their picture went through.
+
+    Nothing is computed until a crop is asked for, and then in the object's own window only. Pixel (column, row) covers
+    [column, column + 1) x [row, row + 1). Without a transform the pixels are COCO's own, bit for bit; flips, quarter
+    turns and whole-pixel crops move those pixels unchanged. Any other transform moves the corners of outlines, and
+    looks up the nearest pixel of run lengths.
+
+    Args:
+        sources: N outlines or compressed run lengths, in the source picture's pixels.
+        source_size: (height, width) of the picture they were annotated in.
+        size: (height, width) of the current picture.
+        affine: [2, 3] float64, source x, y, 1 to current x, y.
+    """
+
+    sources: tuple[Source, ...]
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    affine: np.ndarray = field(default_factory=IDENTITY.copy)
+
+    @classmethod
+    def of(cls, sources: list[Source], size: tuple[int, int]) -> ObjectMasks:
+        """Masks in the picture of `size` (height, width) they were annotated in."""
+        return cls(tuple(sources), size, size)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Tensor | slice) -> ObjectMasks:
+        chosen = torch.arange(len(self))[index if isinstance(index, slice) else index.cpu()].tolist()
+        return replace(self, sources=tuple(self.sources[i] for i in chosen))
+
+    def to(self, device: torch.device | str) -> ObjectMasks:
+        """Itself: annotations stay on the host, only their `crops` travel."""
+        return self
+
+    def transformed(self, affine: np.ndarray, size: tuple[int, int]) -> ObjectMasks:
+        """The same objects after the picture went through one more affine transform.
+
+        Args:
+            affine: [2, 3] or [3, 3] current x, y, 1 to new x, y, in continuous pixel coordinates.
+            size: (height, width) of the new picture.
+        """
+        combined = np.asarray(affine, dtype=np.float64)[:2] @ _square(self.affine)
+        return replace(self, affine=combined, size=size)
+
+    def crop(self, i: int) -> Crop:
+        """Pixels of object i in the smallest window that holds them; h = w = 0 if it has none in the picture."""
+        source = self.sources[i]
+        if not isinstance(source, bytes) and not _maps_pixels_to_pixels(self.affine):
+            return _rasterise(tuple(_moved(polygon, self.affine) for polygon in source), self.size)
+        if isinstance(source, bytes):
+            crop = crop_from_counts(counts_from_text(source), self.source_size)
+        else:
+            crop = _rasterise(source, self.source_size)
+        unchanged = self.size == self.source_size and np.array_equal(self.affine, IDENTITY)
+        return crop if unchanged else _resample(crop, self.affine, self.size)
+
+    def crops(self) -> MaskCrops:
+        """All objects as packed bitmaps."""
+        return MaskCrops.of([self.crop(i) for i in range(len(self))], self.size)
+
+
+def _square(affine: np.ndarray) -> np.ndarray:
+    return np.vstack([affine[:2], [0.0, 0.0, 1.0]])
+
+
+def _moved(points: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    return points @ affine[:, :2].T + affine[:, 2]
+
+
+def _maps_pixels_to_pixels(affine: np.ndarray) -> bool:
+    """Whether the transform is made of flips, quarter turns and shifts by whole pixels."""
+    return bool(np.isin(affine[:, :2], (-1, 0, 1)).all() and (affine == np.round(affine)).all())
+
+
+def _rasterise(polygons: Polygons, size: tuple[int, int]) -> Crop:
+    """COCO's own pixels of outlines; its run lengths need memory for the outline's length only."""
+    parts = coco_mask.frPyObjects([polygon.ravel().tolist() for polygon in polygons], *size)
+    return crop_from_counts(counts_from_text(coco_mask.merge(parts)["counts"]), size)
+
+
+def _resample(crop: Crop, affine: np.ndarray, size: tuple[int, int]) -> Crop:
+    """Nearest source pixel of each pixel's centre, inside the window the transform takes the crop to."""
+    height, width = crop.bitmap.shape
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) + (crop.x, crop.y)
+    corners = _moved(corners, affine).round(6)
+    x1, y1 = np.floor(corners.min(axis=0)).astype(int).clip(0)
+    x2, y2 = np.minimum(np.ceil(corners.max(axis=0)).astype(int), size[::-1])
+    if not crop.bitmap.size or x2 <= x1 or y2 <= y1:
+        return Crop(0, 0, np.zeros((0, 0), dtype=bool))
+    x, y = np.arange(x1, x2)[None] + 0.5, np.arange(y1, y2)[:, None] + 0.5
+    back = np.linalg.inv(_square(affine))
+    columns, rows = _along(back[0], x, y) - crop.x, _along(back[1], x, y) - crop.y
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    bitmap = crop.bitmap[rows.clip(0, height - 1), columns.clip(0, width - 1)] & inside
+    return tight_crop(int(x1), int(y1), bitmap)
+
+
+def _along(terms: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Source column or row; one row or column of numbers, not a whole grid, where it depends on x or y alone."""
+    parts = [factor * axis for factor, axis in zip(terms, (x, y), strict=False) if factor]
+    return np.floor(sum(parts) + terms[2]).astype(int)

@@ -1,0 +1,71 @@
+"""COCO run lengths, read without ever holding a picture-sized bitmap.
+
+A mask is read column by column: `counts` are the lengths of its runs, background and object in turn, and COCO's
+compressed text stores each as the difference to the run two before it, five bits per character, lowest bits first
+(https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c, `rleFrString`).
+"""
+
+import numpy as np
+
+from .masks import Crop, tight_crop
+
+MOST_CHARACTERS = 7
+"""Of one run: 35 bits, more than any picture has pixels."""
+
+
+def counts_from_text(text: bytes) -> np.ndarray:
+    """Run lengths from COCO's compressed text.
+
+    Args:
+        text: The `counts` of a compressed mask.
+
+    Returns:
+        [R] int64 lengths of background, object, background, ... in turn.
+
+    Raises:
+        ValueError: The text is not one that COCO's encoder writes.
+    """
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise ValueError("the text is cut off or holds characters that COCO run lengths never have")
+    last = np.flatnonzero(codes < 32)
+    first = np.concatenate([[0], last[:-1] + 1])
+    lengths = last - first + 1
+    if lengths.max() > MOST_CHARACTERS:
+        raise ValueError("a run is longer than any picture")
+    places = 5 * (np.arange(len(codes)) - np.repeat(first, lengths))
+    counts = np.add.reduceat((codes & 31) << places, first)
+    counts -= np.where(codes[last] & 16, 1 << 5 * lengths, 0)
+    for start in (1, 2):
+        counts[start::2] = np.cumsum(counts[start::2])
+    return counts
+
+
+def check_counts(counts: np.ndarray, size: tuple[int, int]) -> None:
+    """Refuse run lengths that do not fill a picture of `size` (height, width) with a ValueError that says why."""
+    if (counts < 0).any():
+        raise ValueError(f"a run has a negative length ({int(counts.min())})")
+    if counts.sum() != size[0] * size[1]:
+        raise ValueError(f"the runs add up to {int(counts.sum())} pixels, the picture has {size[0]} x {size[1]}")
+
+
+def crop_from_counts(counts: np.ndarray, size: tuple[int, int]) -> Crop:
+    """The object's pixels in its own window.
+
+    Args:
+        counts: [R] int64 run lengths that fill the picture (see `check_counts`).
+        size: (height, width) of the picture.
+    """
+    height = size[0]
+    edges = np.cumsum(counts)
+    starts, ends = edges[:-1:2], edges[1::2]
+    filled = ends > starts
+    starts, ends = starts[filled], ends[filled]
+    if not len(starts):
+        return Crop(0, 0, np.zeros((0, 0), dtype=bool))
+    left, right = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
+    changes = np.zeros((right - left) * height + 1, dtype=np.int8)
+    changes[starts - left * height] += 1
+    changes[ends - left * height] -= 1
+    columns = np.cumsum(changes[:-1], dtype=np.int8).view(bool).reshape(right - left, height)
+    return tight_crop(left, 0, columns.T)

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from pycocotools import mask as oracle
+
+from maskrcnn.structures.run_lengths import check_counts, counts_from_text, crop_from_counts
+
+
+def random_bitmaps(n: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(1, 40, (n, 2))
+    return [(generator.random(size) < generator.random()).astype(np.uint8) for size in sizes]
+
+
+def test_counts_of_a_bitmap_worked_out_by_hand():
+    bitmap = np.array([[0, 1, 1], [0, 1, 0]], dtype=np.uint8)
+    text = oracle.encode(np.asfortranarray(bitmap))["counts"]
+    assert counts_from_text(text).tolist() == [2, 3, 1]
+
+
+def test_any_bitmap_comes_back_from_its_text():
+    for bitmap in random_bitmaps(200):
+        counts = counts_from_text(oracle.encode(np.asfortranarray(bitmap))["counts"])
+        check_counts(counts, bitmap.shape)
+        x, y, window = crop_from_counts(counts, bitmap.shape)
+        assert bitmap.sum() == window.sum()
+        assert (bitmap[y : y + window.shape[0], x : x + window.shape[1]] == window).all()
+        if window.size:
+            assert window[0].any() and window[-1].any() and window[:, 0].any() and window[:, -1].any()
+
+
+def test_runs_of_length_nought_are_read():
+    counts = np.array([0, 2, 0, 1, 3, 0])
+    x, y, window = crop_from_counts(counts, (2, 3))
+    assert (x, y, window.tolist()) == (0, 0, [[True, True], [True, False]])
+
+
+def test_a_mask_without_pixels_has_an_empty_crop():
+    assert crop_from_counts(np.array([12]), (3, 4)).bitmap.shape == (0, 0)
+
+
+@pytest.mark.parametrize("text", [b"", b"abc\x00", b"0o", b"ooooooooo0", "é".encode()])
+def test_text_that_is_no_run_lengths_is_refused(text: bytes):
+    with pytest.raises(ValueError, match="run"):
+        counts_from_text(text)
+
+
+def test_runs_that_do_not_fill_the_picture_are_refused():
+    with pytest.raises(ValueError, match="add up to 5 pixels, the picture has 2 x 3"):
+        check_counts(np.array([2, 3]), (2, 3))
+    with pytest.raises(ValueError, match=r"negative length \(-1\)"):
+        check_counts(np.array([7, -1]), (2, 3))
