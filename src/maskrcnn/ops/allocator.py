@@ -25,4 +25,5 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     wishes = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _LARGEST, _M_TOP_PAD: 256 * _MIB}
-    return all([mallopt(name, value) == 1 for name, value in wishes.items()])
+    granted = [mallopt(name, value) == 1 for name, value in wishes.items()]
+    return all(granted)

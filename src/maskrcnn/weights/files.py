@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import ModelSettings
 from ..errors import WeightsError
@@ -24,6 +24,9 @@ from ..structures.classes import Classes
 
 VERSION = 1
 _KEY = "maskrcnn"
+_FAULTS_SHOWN = 4
+# One entry per class and one for the background.
+CLASS_BIAS = "box_head.logits.bias"
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -99,7 +102,7 @@ def load_weights(path: str | Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             description = _description(path, file.metadata() or {})
-            state = {name: _loaded(file.get_tensor(name)) for name in file.keys()}
+            state = {name: _loaded(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise WeightsError(
             f"{path}: not a whole safetensors file ({error}). It was cut off or is of another kind; "
@@ -116,6 +119,40 @@ def load_weights(path: str | Path) -> Weights:
     return Weights(state, settings, classes, dict(description.get("notes", {})))
 
 
+def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Load tensors into a model; every name and shape must match.
+
+    Args:
+        model: As `build_model` makes it.
+        state: Tensors by name.
+        source: Where they come from, for messages.
+
+    Raises:
+        WeightsError: They do not fit; the model is then unchanged.
+    """
+    own = model.state_dict()
+    if CLASS_BIAS in own and CLASS_BIAS in state and own[CLASS_BIAS].shape != state[CLASS_BIAS].shape:
+        wanted, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
+        raise WeightsError(
+            f"{source}: these weights know {found} classes, but the model has {wanted}. Build the model with {found} "
+            "classes, or fine-tune: start from these weights and train the class layers anew for your classes."
+        )
+    faults = [f"{name} is missing" for name in own if name not in state]
+    faults += [f"{name} is not part of the model" for name in state if name not in own]
+    faults += [
+        f"{name} has shape {list(state[name].shape)} instead of {list(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    if faults:
+        more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
+        raise WeightsError(
+            f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. "
+            "Build the model from the settings stored beside the weights."
+        )
+    model.load_state_dict(state)
+
+
 def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
     if dtype is None or not tensor.is_floating_point():
@@ -123,8 +160,8 @@ def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) ->
     converted = tensor.to(dtype)
     if not torch.equal(converted.isfinite(), tensor.isfinite()):
         raise WeightsError(
-            f"{path}: tensor {name} reaches {tensor.abs().max():.3g}, but {dtype} ends at {torch.finfo(dtype).max:.3g}. "
-            "Save it with dtype=None."
+            f"{path}: tensor {name} reaches {tensor.abs().max():.3g}, but {dtype} ends at "
+            f"{torch.finfo(dtype).max:.3g}. Save it with dtype=None."
         )
     return converted
 
@@ -144,8 +181,8 @@ def _check_kind(path: Path) -> None:
         raise WeightsError(
             f"{path}: this is a torch or pickle file, which can run code when it is read; only safetensors files of "
             "maskrcnn are read here. Of a training run of maskrcnn take best.safetensors or last.safetensors beside "
-            "it; checkpoints of other libraries are read by maskrcnn.weights (for example maskrcnn.weights.torchvision) "
-            "and then stored with save_weights."
+            "it. Checkpoints of other libraries are read by the module of maskrcnn.weights with the library's name "
+            "(for example maskrcnn.weights.torchvision), and then stored with save_weights."
         )
 
 
