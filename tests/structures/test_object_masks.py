@@ -60,7 +60,8 @@ def coco_bitmap(segmentation: list | dict, size: tuple[int, int]) -> np.ndarray:
 
 def test_a_square_covers_the_pixels_inside_it():
     x, y, bitmap = ObjectMasks.of([SQUARE], (5, 6)).crop(0)
-    assert (x, y, bitmap.shape) == (1, 1, (2, 3)) and bitmap.all()
+    assert (x, y, bitmap.shape) == (1, 1, (2, 3))
+    assert bitmap.all()
 
 
 def test_parts_of_one_object_are_united():

@@ -25,7 +25,7 @@ def test_any_bitmap_comes_back_from_its_text():
         assert bitmap.sum() == window.sum()
         assert (bitmap[y : y + window.shape[0], x : x + window.shape[1]] == window).all()
         if window.size:
-            assert window[0].any() and window[-1].any() and window[:, 0].any() and window[:, -1].any()
+            assert all(edge.any() for edge in (window[0], window[-1], window[:, 0], window[:, -1]))
 
 
 def test_runs_of_length_nought_are_read():

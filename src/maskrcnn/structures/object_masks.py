@@ -107,8 +107,8 @@ def _rasterise(polygons: Polygons, size: tuple[int, int]) -> Crop:
 def _resample(crop: Crop, affine: np.ndarray, size: tuple[int, int]) -> Crop:
     """Nearest source pixel of each pixel's centre, inside the window the transform takes the crop to."""
     height, width = crop.bitmap.shape
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) + (crop.x, crop.y)
-    corners = _moved(corners, affine).round(6)
+    left, right, top, bottom = crop.x, crop.x + width, crop.y, crop.y + height
+    corners = _moved(np.array([[left, top], [right, top], [left, bottom], [right, bottom]]), affine).round(6)
     x1, y1 = np.floor(corners.min(axis=0)).astype(int).clip(0)
     x2, y2 = np.minimum(np.ceil(corners.max(axis=0)).astype(int), size[::-1])
     if not crop.bitmap.size or x2 <= x1 or y2 <= y1:

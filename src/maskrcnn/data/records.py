@@ -1,0 +1,66 @@
+"""What a reader returns: pictures with their annotated objects."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..structures.classes import Classes
+from ..structures.instances import Instances
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One annotated picture, not read yet.
+
+    Args:
+        path: Its file.
+        image_id: The data set's id of it.
+        size: (height, width) of it, after its EXIF orientation is applied.
+        fields: Whatever else its record says, e.g. `{"modality": "fluorescence"}`.
+        instances: Annotated objects in the picture's own pixels, masks as `ObjectMasks`.
+    """
+
+    path: Path
+    image_id: int
+    size: tuple[int, int]
+    fields: dict[str, Any]
+    instances: Instances
+
+
+@dataclass(frozen=True, eq=False)
+class CocoData:
+    """A data set in COCO's format.
+
+    Args:
+        source: The annotation file, for messages.
+        records: One per picture, in the order of the file.
+        classes: Labels, names and category ids.
+        skipped: One message per object that was left out because it is invalid.
+        without_mask: How many objects had no outline; their box stands in for it.
+    """
+
+    source: Path
+    records: list[Record]
+    classes: Classes
+    skipped: list[str] = field(default_factory=list)
+    without_mask: int = 0
+
+
+def require_objects(data: CocoData) -> None:
+    """Refuse to train on a data set without a single object that counts; evaluation and prediction accept it.
+
+    Raises:
+        DataError: No picture has an object, or all objects are crowds.
+    """
+    if not any(has_objects(record) for record in data.records):
+        raise DataError(
+            f"{data.source}: none of the {len(data.records)} pictures has an object (crowds do not count), so there is "
+            f"nothing to learn. Check its `annotations`{' and the objects that were skipped' if data.skipped else ''}."
+        )
+
+
+def has_objects(record: Record) -> bool:
+    """Whether a picture has an object that training learns from: one that is no crowd."""
+    crowd = record.instances.crowd
+    return len(record.instances) > 0 and (crowd is None or not bool(crowd.all()))
