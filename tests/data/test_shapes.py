@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pytest
+from numpy.random import default_rng
+from PIL import Image
+from pycocotools.coco import COCO
+
+from maskrcnn.data.shapes import LEAST_VISIBLE, SHAPES, draw_scene, outline, write_shapes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shapes")
+    write_shapes(folder, train=6, val=2, size=96, seed=0)
+    return folder
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_seed_gives_the_same_files(folder, tmp_path):
+    write_shapes(tmp_path, train=6, val=2, size=96, seed=0)
+    assert files(tmp_path) == files(folder)
+
+
+def test_another_seed_gives_other_pictures(folder, tmp_path):
+    write_shapes(tmp_path, train=1, val=1, size=96, seed=1)
+    assert files(tmp_path)["images/train_0001.png"] != files(folder)["images/train_0001.png"]
+
+
+def test_a_picture_does_not_depend_on_how_many_there_are(folder, tmp_path):
+    write_shapes(tmp_path, train=2, val=0, size=96, seed=0)
+    assert files(tmp_path)["images/train_0002.png"] == files(folder)["images/train_0002.png"]
+
+
+def test_training_and_validation_pictures_differ(folder):
+    written = files(folder)
+    assert written["images/train_0001.png"] != written["images/val_0001.png"]
+
+
+def test_no_pictures_are_a_data_set_too(tmp_path):
+    write_shapes(tmp_path, train=0, val=0, size=96, seed=0)
+    assert json.loads((tmp_path / "train.json").read_text())["images"] == []
+
+
+def test_files_agree_with_coco(folder):
+    coco = COCO(folder / "train.json")
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == list(SHAPES)
+    assert len(coco.imgs) == 6
+    for annotation in coco.anns.values():
+        mask = coco.annToMask(annotation)
+        rows, columns = np.nonzero(mask)
+        box = [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+        assert annotation["area"] == mask.sum()
+        assert annotation["bbox"] == box
+    for image in coco.imgs.values():
+        assert Image.open(folder / "images" / image["file_name"]).size == (image["width"], image["height"])
+
+
+def test_no_pixel_belongs_to_two_objects():
+    for seed in range(10):
+        assert np.sum(draw_scene(default_rng(seed), 96).masks, axis=0).max() == 1
+
+
+def test_shapes_hide_parts_of_each_other_but_never_too_much():
+    scenes = [draw_scene(default_rng(seed), 128) for seed in range(20)]
+    circles = [mask for scene in scenes for label, mask in zip(scene.labels, scene.masks) if label == 0]
+    boxes = [np.ptp(np.nonzero(mask), axis=1) + 1 for mask in circles]
+    # A whole circle fills pi / 4 of its box; one with another shape before it fills less.
+    filled = np.array([mask.sum() / np.prod(box) for mask, box in zip(circles, boxes)])
+    assert (filled > 0.75).any()
+    assert (filled < 0.7).any()
+    assert min(mask.sum() for scene in scenes for mask in scene.masks) > LEAST_VISIBLE * 0.07**2 * 128**2
+
+
+def test_every_class_is_drawn():
+    assert {label for seed in range(20) for label in draw_scene(default_rng(seed), 64).labels} == set(range(5))
+
+
+@pytest.mark.parametrize(("shape", "area"), [("square", 2.0), ("triangle", 3 * 3**0.5 / 4), ("cross", 2.0)])
+def test_outlines_have_the_area_of_their_shape(shape, area):
+    x, y = outline(shape).T
+    shoelace = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+    assert shoelace == pytest.approx(area)
+    assert np.hypot(x, y).max() == pytest.approx(1)
+
+
+def test_a_tiny_picture_can_be_drawn():
+    scene = draw_scene(default_rng(0), 8)
+    assert scene.picture.shape == (8, 8, 3)
+    assert all(mask.any() for mask in scene.masks)
