@@ -1,13 +1,25 @@
-"""A small real model and small generated pictures, for tests of the loop."""
+"""A small real model and small generated pictures, for tests of the loop.
+
+As a script it is a training run in a process of its own, which a test can kill:
+`python -m tests.train.tiny FOLDER {"optimiser": "sgd"}`.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from maskrcnn.config import ModelSettings, RunSettings
+from maskrcnn.model.build import build_model
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
+from maskrcnn.train.loop import TrainingResult, train
 
 CLASSES = Classes(names=("square", "bar"), category_ids=(3, 7))
 SIDE = 64
@@ -31,15 +43,37 @@ def run_settings(**train: object) -> RunSettings:
     return RunSettings.model_validate({"model": model_settings().model_dump(), "train": settings})
 
 
-def batches(start: int):
-    """Batch n on its own is a function of n: two pictures with a bright square and a bar; every third has nothing."""
-    number = start
-    while True:
+def real_run(folder: Path, **settings: object) -> TrainingResult:
+    """Train the small Mask R-CNN, or go on with it; its score is made of its weights."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = build_model(model_settings(), len(CLASSES))
+
+    def evaluate(model: torch.nn.Module) -> dict:
+        torch.rand(7)
+        return {"segm": {"AP": model.box_head.logits.bias.sum().item()}}
+
+    return train(
+        model,
+        batches,
+        run_settings(**settings),
+        classes=CLASSES,
+        folder=folder,
+        evaluate=evaluate,
+        resume=True,
+        quiet=True,
+    )
+
+
+def batches(start: int) -> Iterator[Batch]:
+    """The stream from a batch on. It also draws random numbers, as a loader may."""
+    for number in count(start):
+        torch.rand(3)
         yield batch(number)
-        number += 1
 
 
 def batch(number: int) -> Batch:
+    """A function of the number: two pictures with a bright square and a bar; every third picture has nothing."""
     random = np.random.default_rng(number)
     pictures = [_picture(random, empty=(2 * number + i) % 3 == 0) for i in range(2)]
     return Batch(
@@ -67,3 +101,7 @@ def _picture(random: np.random.Generator, *, empty: bool) -> tuple[torch.Tensor,
         masks=MaskCrops.of(crops, (SIDE, SIDE)),
     )
     return torch.from_numpy(image), target
+
+
+if __name__ == "__main__":
+    real_run(Path(sys.argv[1]), **json.loads(sys.argv[2]))

@@ -8,7 +8,7 @@ import sys
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
-_LARGEST = 2**31 - 1
+_NEVER = -1
 _MIB = 2**20
 
 
@@ -24,6 +24,6 @@ def keep_freed_memory() -> bool:
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    wishes = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _LARGEST, _M_TOP_PAD: 256 * _MIB}
+    wishes = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _NEVER, _M_TOP_PAD: 256 * _MIB}
     granted = [mallopt(name, value) == 1 for name, value in wishes.items()]
     return all(granted)
