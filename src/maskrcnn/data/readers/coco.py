@@ -1,0 +1,187 @@
+"""Data sets in COCO's format (https://cocodataset.org/#format-data)."""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ...errors import DataError
+from ...structures.classes import Classes
+from ...structures.instances import Instances
+from ...structures.object_masks import ObjectMasks
+from ..pictures import picture_size
+from ..records import CocoData, Record
+from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
+
+REMEDY = "Correct the file, or read it with skip_invalid=True to leave such objects out."
+NAMED = 5
+"""How many missing pictures a message names."""
+
+
+class Picture(NamedTuple):
+    """A record of the file's `images`, without objects."""
+
+    path: Path
+    size: tuple[int, int]
+    fields: dict[str, Any]
+
+
+def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> CocoData:
+    """Read a data set in COCO's format.
+
+    Outlines, both kinds of run lengths, crowds and gaps in the category ids are understood. `annotations`, `area`,
+    `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the outline), and `width` and `height`
+    (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it.
+
+    Args:
+        annotations: The JSON file.
+        images: Folder of the pictures.
+        skip_invalid: Leave objects that cannot be used out, and list them in `skipped`, where one would be an error.
+
+    Raises:
+        DataError: Naming the file, the record, the value, the rule and the remedy.
+    """
+    contents = parse_coco(annotations)
+    classes = _classes(annotations, contents["categories"])
+    pictures = _pictures(annotations, contents["images"], images)
+    objects, problems = _objects(annotations, contents.get("annotations", []), pictures, classes)
+    if problems and not skip_invalid:
+        others = f" {len(problems) - 1} more objects of this file cannot be used." if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}. {REMEDY}{others}")
+    records = [_record(image_id, picture, objects[image_id]) for image_id, picture in pictures.items()]
+    boxes_only = sum(one.source is None for each in objects.values() for one in each)
+    return CocoData(annotations, records, classes, skipped=problems, without_mask=boxes_only)
+
+
+def parse_coco(path: Path) -> dict[str, Any]:
+    """The contents of an annotation file, with `images` and `categories` known to be lists of records.
+
+    Raises:
+        DataError: The file is missing, is no JSON, or is JSON of another kind.
+    """
+    try:
+        contents = json.loads(Path(path).read_bytes())
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise DataError(
+            f"{path}: the file is not valid JSON at {where}: {error.msg}. It is probably "
+            "cut off; copy or export it again."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: the annotation file cannot be read ({error}). Give a COCO JSON file.") from error
+    if not isinstance(contents, dict):
+        raise DataError(
+            f"{path}: the file holds a {type(contents).__name__}, but a COCO annotation file is an object with "
+            "`images`, `annotations` and `categories` (a list is what results files hold). Give the annotation file."
+        )
+    for key in ("images", "categories", "annotations"):
+        records = contents.get(key, [] if key == "annotations" else None)
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            wrong = "is missing" if key not in contents else "is not a list of records"
+            raise DataError(f"{path}: `{key}` {wrong}, but a COCO annotation file needs it. Export the file again.")
+    return contents
+
+
+def _classes(file: Path, categories: list[dict[str, Any]]) -> Classes:
+    names: dict[int, str] = {}
+    for category in categories:
+        category_id = category.get("id")
+        if not is_id(category_id) or category_id in names:
+            wrong = "is used twice" if is_id(category_id) else "is not a whole number"
+            raise DataError(
+                f"{file}: category {category.get('name')!r}: `id` {category_id!r} {wrong}. Give it its own id."
+            )
+        names[category_id] = str(category.get("name", category_id))
+    if not names:
+        raise DataError(f"{file}: `categories` is empty, but objects need a class. Add at least one category.")
+    ids = sorted(names)
+    return Classes(tuple(names[i] for i in ids), tuple(ids))
+
+
+def _pictures(file: Path, images: list[dict[str, Any]], folder: Path) -> dict[int, Picture]:
+    for image in images:
+        if not is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
+            rule = "`id` must be a whole number and `file_name` a text"
+            raise DataError(
+                f"{file}: image {image.get('id')!r} ({image.get('file_name')!r}): {rule}. Correct the file."
+            )
+    _require_files(file, folder, [image["file_name"] for image in images])
+    pictures: dict[int, Picture] = {}
+    for image in images:
+        image_id, path = image["id"], Path(folder) / image["file_name"]
+        if image_id in pictures:
+            first = pictures[image_id].path.name
+            raise DataError(
+                f"{file}: image id {image_id} is used twice ({first} and {path.name}). Give each its own id."
+            )
+        fields = {key: value for key, value in image.items() if key not in ("id", "file_name", "width", "height")}
+        pictures[image_id] = Picture(path, _picture_size(file, image, path), fields)
+    return pictures
+
+
+def _picture_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int]:
+    height, width = image.get("height"), image.get("width")
+    if height is None or width is None:
+        return picture_size(path)
+    if not (is_id(height) and is_id(width) and height > 0 and width > 0):
+        raise DataError(
+            f"{file}: image {image['id']} ({path.name}): {width!r} x {height!r} is not a size; `width` and `height` "
+            "must be whole numbers above 0. Correct them, or leave both out to have them read from the picture."
+        )
+    return height, width
+
+
+def _require_files(file: Path, folder: Path, names: list[str]) -> None:
+    """One look into each folder, however many pictures there are."""
+    listed: dict[Path, set[str]] = {}
+    missing = []
+    for path in (Path(folder) / name for name in names):
+        if path.parent not in listed:
+            listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
+        if path.name not in listed[path.parent]:
+            missing.append(path)
+    if missing:
+        named = ", ".join(str(path) for path in missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
+        raise DataError(
+            f"{file}: {len(missing)} of its {len(names)} pictures are not there: {named}. Check the folder of the "
+            "pictures, or take these records out of the file."
+        )
+
+
+def _objects(
+    file: Path, annotations: list[dict[str, Any]], pictures: dict[int, Picture], classes: Classes
+) -> tuple[dict[int, list[AnnotatedObject]], list[str]]:
+    """The objects of each picture, and what is wrong with those that cannot be used."""
+    labels = {category_id: label for label, category_id in enumerate(classes.category_ids)}
+    seen: set[str] = set()
+    objects: dict[int, list[AnnotatedObject]] = defaultdict(list)
+    problems: list[str] = []
+    for place, annotation in enumerate(annotations):
+        number, image_id = annotation.get("id"), annotation.get("image_id")
+        picture = pictures.get(image_id) if is_id(image_id) else None
+        try:
+            if picture is None or not is_id(image_id):
+                raise ValueError(f"`image_id` is {image_id!r}, but no image of the file has this id")
+            if number is not None and str(number) in seen:
+                raise ValueError("its id is used twice, but every annotation needs its own")
+            objects[image_id].append(read_object(annotation, picture.size, labels))
+            seen.add(str(number))
+        except ValueError as error:
+            name = f"annotation {number}" if number is not None else f"annotation at place {place}, without an id"
+            problems.append(f"{file}: {name}{f' ({picture.path.name})' if picture else ''}: {error}")
+    return objects, problems
+
+
+def _record(image_id: int, picture: Picture, objects: list[AnnotatedObject]) -> Record:
+    sources = [box_outline(one.box) if one.source is None else one.source for one in objects]
+    instances = Instances(
+        size=picture.size,
+        boxes=torch.tensor([one.box for one in objects], dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor([one.label for one in objects], dtype=torch.int64),
+        crowd=torch.tensor([one.crowd for one in objects], dtype=torch.bool),
+        masks=ObjectMasks.of(sources, picture.size),
+    )
+    return Record(picture.path, image_id, picture.size, picture.fields, instances)

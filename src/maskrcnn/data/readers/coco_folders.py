@@ -1,0 +1,97 @@
+"""Where a data set in COCO's format keeps its annotation files and pictures."""
+
+import json
+import mmap
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import DataError
+
+SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+"""The names each split goes by."""
+
+FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+class CocoFiles(NamedTuple):
+    """One split of a data set.
+
+    Args:
+        annotations: Its JSON file.
+        images: The folder its pictures' file names start from.
+    """
+
+    annotations: Path
+    images: Path
+
+
+def find_coco(data: Path, split: str = "train", *, images: Path | None = None) -> CocoFiles:
+    """The annotation file and the pictures of one split.
+
+    Args:
+        data: The JSON file itself, or a data set's folder in the layout of COCO (`annotations/instances_train2017.json`
+            beside `train2017/` or `images/train2017/`), of Roboflow (`train/_annotations.coco.json` beside the
+            pictures) or a plain one (`train.json` beside `images/`).
+        split: "train", "val" or "test", for a folder.
+        images: Folder of the pictures, if it is known.
+
+    Raises:
+        DataError: Listing what was looked for.
+    """
+    if data.is_file():
+        return CocoFiles(data, images or _picture_folder(data, split_of(data)))
+    if not data.is_dir():
+        raise DataError(f"{data}: there is no such file or folder. Give a COCO JSON file, or the folder that holds it.")
+    found = [path for pattern in _patterns(split) for path in sorted(data.glob(pattern))]
+    if not found:
+        raise DataError(
+            f"{data}: no annotation file of the split `{split}` was found; looked for {', '.join(_patterns(split))}. "
+            "Name one of them so, or give the JSON file itself."
+        )
+    return CocoFiles(found[0], images or _picture_folder(found[0], split))
+
+
+def has_split(data: Path, split: str) -> bool:
+    """Whether a folder holds an annotation file of a split ("train", "val" or "test")."""
+    return data.is_dir() and any(True for pattern in _patterns(split) for _ in data.glob(pattern))
+
+
+def split_of(annotations: Path) -> str:
+    """The split a file or its folder is named after; "train" if after none."""
+    words = [*re.split(r"[^a-z]+", annotations.stem.lower()), annotations.parent.name.lower()]
+    return next((split for split, names in SPLITS.items() if any(name in words for name in names)), "train")
+
+
+def _patterns(split: str) -> list[str]:
+    plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in SPLITS[split]]
+    coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in SPLITS[split]]
+    return [*plain, *coco, *(f"{name}/_annotations.coco.json" for name in SPLITS[split])]
+
+
+def _picture_folder(annotations: Path, split: str) -> Path:
+    """The folder in which the file's first picture lies."""
+    name = _first_file_name(annotations)
+    beside = annotations.parent
+    roots = [beside, *([beside.parent] if beside.name == "annotations" else [])]
+    year = next(iter(re.findall(r"(?:19|20)\d\d", annotations.stem)), "")
+    splits = [form for word in SPLITS.get(split, ()) for form in (f"{word}{year}", word)]
+    inside = [folder for word in splits for folder in (f"images/{word}", word)] + ["images", "."]
+    folders = list(dict.fromkeys(root / folder for folder in inside for root in roots))
+    for folder in folders:
+        if name is None or (folder / name).is_file():
+            return folder
+    raise DataError(
+        f"{annotations}: the folder of its pictures was not found; looked for {name} in "
+        f"{', '.join(str(folder) for folder in folders)}. Give the folder with --images."
+    )
+
+
+def _first_file_name(annotations: Path) -> str | None:
+    """Found without parsing what may be hundreds of megabytes; None if the file names no picture."""
+    with annotations.open("rb") as file:
+        if not annotations.stat().st_size:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+            found = FILE_NAME.search(contents)
+            return None if found is None else json.loads(found[1])

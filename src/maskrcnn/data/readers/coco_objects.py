@@ -1,0 +1,164 @@
+"""One annotation of a COCO file, checked: its box, its class and its outline."""
+
+import math
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+from faster_coco_eval.core import mask as coco_mask
+
+from ...structures.object_masks import Polygons, Source
+from ...structures.run_lengths import check_counts, counts_from_text, crop_from_counts
+
+Box = tuple[float, float, float, float]
+
+
+class AnnotatedObject(NamedTuple):
+    """One object in its picture's pixels.
+
+    Args:
+        box: x1, y1, x2, y2, inside the picture.
+        label: 0..K-1.
+        crowd: Whether it is a group that was not separated.
+        source: Its outline or run lengths, or None if it has only a box.
+    """
+
+    box: Box
+    label: int
+    crowd: bool
+    source: Source | None
+
+
+def read_object(annotation: dict[str, Any], size: tuple[int, int], labels: dict[int, int]) -> AnnotatedObject:
+    """Read one annotation.
+
+    Args:
+        annotation: As it stands in the file.
+        size: (height, width) of its picture.
+        labels: Label of each category id.
+
+    Raises:
+        ValueError: What is wrong with it, and the rule it breaks.
+    """
+    source = _source(annotation.get("segmentation"), size)
+    box = annotation.get("bbox")
+    if box is None and source is None:
+        raise ValueError("it has neither `bbox` nor `segmentation`, but one of them must say where the object is")
+    corners = _surrounding_box(source, size) if box is None and source is not None else _corners(box)
+    crowd = annotation.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise ValueError(f"`iscrowd` is {crowd!r}, but must be 0 or 1")
+    return AnnotatedObject(_inside(corners, size), _label(annotation, labels), bool(crowd), source)
+
+
+def box_outline(box: Box) -> Polygons:
+    """The outline that stands in for a mask where only a box is known."""
+    x1, y1, x2, y2 = box
+    return (np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64),)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_id(value: object) -> TypeGuard[int]:
+    """Whether a JSON value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _label(annotation: dict[str, Any], labels: dict[int, int]) -> int:
+    category = annotation.get("category_id")
+    if is_id(category) and category in labels:
+        return labels[category]
+    nearest = f" (nearest: {min(labels, key=lambda known: abs(known - category))})" if is_id(category) else ""
+    raise ValueError(f"`category_id` is {category!r}, but no category of the file has this id{nearest}")
+
+
+def _corners(box: object) -> Box:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+        raise ValueError(f"box {box!r} is not four finite numbers (COCO boxes are x, y, width, height)")
+    x, y, width, height = box
+    for side, name in ((width, "wide"), (height, "high")):
+        if side <= 0:
+            rule = "both sides must be above 0 (COCO boxes are x, y, width, height)"
+            raise ValueError(f"box {box!r} is {side:g} px {name}, but {rule}")
+    return x, y, x + width, y + height
+
+
+def _inside(corners: Box, size: tuple[int, int]) -> Box:
+    """The part inside the picture; COCO's own boxes reach out by their rounding."""
+    height, width = size
+    x1, y1, x2, y2 = corners
+    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+        where = f"x {x1:g}..{x2:g}, y {y1:g}..{y2:g}"
+        raise ValueError(f"box {where} lies outside its picture, which is {width} px wide and {height} px high")
+    return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+
+
+def _source(segmentation: object, size: tuple[int, int]) -> Source | None:
+    if segmentation is None or segmentation == []:
+        return None
+    if isinstance(segmentation, dict):
+        return _run_lengths(segmentation, size)
+    if not isinstance(segmentation, list):
+        raise ValueError(f"`segmentation` is a {type(segmentation).__name__}, but must be polygons or run lengths")
+    return tuple(_polygon(part, size) for part in segmentation)
+
+
+def _polygon(numbers: object, size: tuple[int, int]) -> np.ndarray:
+    if not isinstance(numbers, list):
+        raise ValueError("`segmentation` must be a list of polygons, and each of them a list of x and y in turn")
+    if len(numbers) < 6 or len(numbers) % 2:
+        rule = "it needs x and y of at least 3 points"
+        raise ValueError(f"a polygon of `segmentation` has {len(numbers)} numbers, but {rule}")
+    try:
+        points = np.array(numbers, dtype=np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("a polygon of `segmentation` holds something that is not a number") from None
+    sides = np.array(size[::-1])
+    if not ((points >= -sides) & (points <= 2 * sides)).all():  # also false for NaN
+        rule = "points must be finite and within one picture's length of the picture"
+        raise ValueError(f"a polygon of `segmentation` reaches to {_farthest(points)}, but {rule}")
+    return points
+
+
+def _farthest(points: np.ndarray) -> str:
+    strange = points[~np.isfinite(points)]
+    return str(strange[0]) if len(strange) else f"{points.flat[np.abs(points).argmax()]:g}"
+
+
+def _run_lengths(rle: dict[str, Any], size: tuple[int, int]) -> bytes:
+    if rle.get("size") != list(size):
+        rule = f"its picture is {list(size)} (height, width)"
+        raise ValueError(f"the run lengths of `segmentation` are of size {rle.get('size')!r}, but {rule}")
+    counts = rle.get("counts")
+    try:
+        if isinstance(counts, str):
+            text = counts.encode("ascii")
+            runs = counts_from_text(text)
+        else:
+            runs = _plain_counts(counts)
+        check_counts(runs, size)
+    except ValueError as error:
+        raise ValueError(f"the run lengths of `segmentation` cannot be used: {error}") from None
+    if not runs[1::2].any():
+        raise ValueError("the run lengths of `segmentation` have no pixel, but an object needs at least one")
+    return text if isinstance(counts, str) else coco_mask.frPyObjects({**rle, "counts": runs.tolist()}, *size)["counts"]
+
+
+def _plain_counts(counts: object) -> np.ndarray:
+    if not isinstance(counts, list) or not counts or not all(is_id(run) for run in counts):
+        raise ValueError("`counts` must be COCO's compressed text or a list of whole numbers")
+    try:
+        return np.array(counts, dtype=np.int64)
+    except OverflowError:
+        raise ValueError("a run is longer than any picture") from None
+
+
+def _surrounding_box(source: Source, size: tuple[int, int]) -> Box:
+    if isinstance(source, bytes):
+        x, y, bitmap = crop_from_counts(counts_from_text(source), size)
+        return x, y, x + bitmap.shape[1], y + bitmap.shape[0]
+    points = np.concatenate(source)
+    (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x1, y1, x2, y2

@@ -1,0 +1,258 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.records import CocoData, require_objects
+from maskrcnn.errors import DataError
+from maskrcnn.structures.masks import full_bitmap
+
+SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared"))
+CAT = {"id": 3, "name": "cat"}
+DOG = {"id": 7, "name": "dog"}
+PICTURE = {"id": 1, "file_name": "cat.jpg", "width": 60, "height": 50}
+TRIANGLE = [10, 10, 30, 10, 10, 40]
+
+
+def annotation(**changes) -> dict:
+    one = {
+        "id": 17,
+        "image_id": 1,
+        "category_id": 3,
+        "bbox": [10, 10, 20, 30],
+        "segmentation": [TRIANGLE],
+        "iscrowd": 0,
+    }
+    return {key: value for key, value in (one | changes).items() if value != "left out"}
+
+
+def read(folder: Path, *annotations: dict, skip_invalid: bool = False, **changes) -> CocoData:
+    """Write a data set of one picture and read it."""
+    Image.new("RGB", (60, 50)).save(folder / "cat.jpg")
+    contents = {"images": [PICTURE], "categories": [DOG, CAT], "annotations": list(annotations)} | changes
+    contents = {key: value for key, value in contents.items() if value != "left out"}
+    (folder / "train.json").write_text(json.dumps(contents))
+    return read_coco(folder / "train.json", folder, skip_invalid=skip_invalid)
+
+
+def test_an_object_becomes_a_box_a_label_and_a_mask(tmp_path: Path):
+    data = read(tmp_path, annotation(category_id=7), annotation(id=18, iscrowd=1))
+    (record,) = data.records
+    assert (record.path, record.image_id, record.size) == (tmp_path / "cat.jpg", 1, (50, 60))
+    assert record.instances.boxes.tolist() == [[10, 10, 30, 40]] * 2
+    assert record.instances.labels.tolist() == [1, 0]
+    assert record.instances.crowd.tolist() == [False, True]
+    assert record.instances.masks.crop(0).bitmap.shape == (29, 20)
+    assert (data.skipped, data.without_mask) == ([], 0)
+
+
+def test_gaps_in_the_category_ids_close_and_the_ids_are_kept(tmp_path: Path):
+    classes = read(tmp_path).classes
+    assert (classes.names, classes.category_ids) == (("cat", "dog"), (3, 7))
+
+
+def test_other_fields_of_a_picture_are_kept(tmp_path: Path):
+    data = read(tmp_path, images=[PICTURE | {"modality": "fluorescence"}])
+    assert data.records[0].fields == {"modality": "fluorescence"}
+
+
+@pytest.mark.parametrize("missing", ["area", "iscrowd", "id", "bbox"])
+def test_a_field_that_may_be_missing_changes_nothing(tmp_path: Path, missing: str):
+    record = read(tmp_path, annotation(**{missing: "left out"})).records[0]
+    assert record.instances.boxes.tolist() == [[10, 10, 30, 40]]
+    assert record.instances.crowd.tolist() == [False]
+
+
+@pytest.mark.parametrize("segmentation", ["left out", None, []])
+def test_a_box_stands_in_for_a_missing_mask(tmp_path: Path, segmentation):
+    data = read(tmp_path, annotation(segmentation=segmentation))
+    x, y, bitmap = data.records[0].instances.masks.crop(0)
+    assert (x, y, bitmap.shape, int(bitmap.sum()), data.without_mask) == (10, 10, (30, 20), 600, 1)
+
+
+def test_the_size_of_the_picture_is_read_where_the_record_has_none(tmp_path: Path):
+    assert read(tmp_path, images=[{"id": 1, "file_name": "cat.jpg"}]).records[0].size == (50, 60)
+
+
+def test_pictures_without_objects_are_records_too(tmp_path: Path):
+    for data in (read(tmp_path), read(tmp_path, annotations="left out")):
+        instances = data.records[0].instances
+        assert instances.boxes.shape == (0, 4)
+        assert len(instances) == len(instances.labels) == len(instances.crowd) == len(instances.masks) == 0
+
+
+def test_both_kinds_of_run_lengths_give_the_same_mask(tmp_path: Path):
+    plain = {"size": [50, 60], "counts": [50 * 2 + 3, 4, 46, 4, 2843]}
+    text = {"size": [50, 60], "counts": "W34^10]g2"}
+    for kind in (plain, text):
+        masks = read(tmp_path, annotation(segmentation=kind, bbox="left out")).records[0].instances
+        assert masks.boxes.tolist() == [[2, 3, 4, 7]]
+        assert masks.masks.crop(0).bitmap.shape == (4, 2)
+
+
+def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
+    boxes = read(tmp_path, annotation(bbox=[-0.5, 40, 20, 10.3])).records[0].instances.boxes
+    assert boxes.tolist() == [[0, 40, 19.5, 50]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"bbox": [40, 30, 0, 12]},
+            r"box \[40, 30, 0, 12\] is 0 px wide, but both sides must be above 0 \(COCO boxes are",
+        ),
+        ({"bbox": [40, 30, 5, -2]}, r"box \[40, 30, 5, -2\] is -2 px high"),
+        (
+            {"bbox": [60, 30, 5, 5]},
+            "box x 60..65, y 30..35 lies outside its picture, which is 60 px wide and 50 px high",
+        ),
+        ({"bbox": [float("nan"), 3, 5, 5]}, r"box \[nan, 3, 5, 5\] is not four finite numbers"),
+        ({"bbox": [3, 3, float("inf"), 5]}, "is not four finite numbers"),
+        ({"bbox": [3, 3, 5]}, r"box \[3, 3, 5\] is not four finite numbers"),
+        ({"bbox": ["3", 3, 5, 5]}, "is not four finite numbers"),
+        ({"bbox": None, "segmentation": None}, "neither `bbox` nor `segmentation`"),
+        ({"category_id": 6}, r"`category_id` is 6, but no category of the file has this id \(nearest: 7\)"),
+        ({"category_id": None}, "`category_id` is None, but no category of the file has this id"),
+        ({"iscrowd": 2}, "`iscrowd` is 2, but must be 0 or 1"),
+        (
+            {"segmentation": [[1, 1, 2, 2]]},
+            "a polygon of `segmentation` has 4 numbers, but it needs x and y of at least 3",
+        ),
+        ({"segmentation": [[1, 1, 2, 2, 3, 3, 4]]}, "has 7 numbers"),
+        ({"segmentation": [1, 1, 2, 2, 3, 3]}, "must be a list of polygons"),
+        ({"segmentation": [[1, 1, 2, 2, 3, float("nan")]]}, "reaches to nan, but points must be finite"),
+        ({"segmentation": [[1, 1, 2, 2, 3, None]]}, "reaches to nan"),
+        ({"segmentation": [[1, 1, 2, 2, 3, "x"]]}, "holds something that is not a number"),
+        ({"segmentation": [[1, 1, 2, 2, 1e9, 3]]}, r"reaches to 1e\+09"),
+        ({"segmentation": "outline"}, "`segmentation` is a str"),
+        ({"segmentation": {"size": [60, 50], "counts": [3000]}}, r"of size \[60, 50\], but its picture is \[50, 60\]"),
+        ({"segmentation": {"size": [50, 60], "counts": [1, 2]}}, "add up to 3 pixels, the picture has 50 x 60"),
+        ({"segmentation": {"size": [50, 60], "counts": [3002, -2]}}, r"negative length \(-2\)"),
+        ({"segmentation": {"size": [50, 60], "counts": [3000]}}, "have no pixel"),
+        ({"segmentation": {"size": [50, 60], "counts": "W34^10]g"}}, "cut off"),
+        ({"segmentation": {"size": [50, 60], "counts": "W34"}}, "add up to"),
+        ({"segmentation": {"size": [50, 60], "counts": "é"}}, "cannot be used"),
+        ({"segmentation": {"size": [50, 60]}}, "`counts` must be"),
+        ({"segmentation": {"size": [50, 60], "counts": [10**30]}}, "longer than any picture"),
+    ],
+)
+def test_an_object_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path: Path, changes: dict, message: str):
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, annotation(**changes), annotation(id=18))
+    assert str(caught.value).startswith(f"{tmp_path}/train.json: annotation 17 (cat.jpg): ")
+    assert str(caught.value).endswith("or read it with skip_invalid=True to leave such objects out.")
+    data = read(tmp_path, annotation(**changes), annotation(id=18), skip_invalid=True)
+    assert len(data.records[0].instances) == 1
+    assert len(data.skipped) == 1
+    assert data.skipped[0].startswith(f"{tmp_path}/train.json: annotation 17 (cat.jpg): ")
+
+
+def test_an_annotation_of_a_missing_picture_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match="annotation 17: `image_id` is 9, but no image of the file has this id"):
+        read(tmp_path, annotation(image_id=9))
+
+
+def test_of_two_annotations_with_one_id_the_second_is_wrong(tmp_path: Path):
+    with pytest.raises(DataError, match=r"annotation 17 \(cat.jpg\): its id is used twice"):
+        read(tmp_path, annotation(), annotation())
+    assert len(read(tmp_path, annotation(), annotation(), skip_invalid=True).records[0].instances) == 1
+
+
+def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path: Path):
+    with pytest.raises(DataError, match=r"annotation at place 1, without an id \(cat.jpg\): "):
+        read(tmp_path, annotation(), annotation(id=None, bbox=[0, 0, 0, 0]))
+
+
+def test_further_errors_are_counted(tmp_path: Path):
+    with pytest.raises(DataError, match="2 more objects of this file cannot be used"):
+        read(tmp_path, *(annotation(id=i, bbox=[0, 0, 0, 0]) for i in range(3)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": "left out"}, "`images` is missing, but a COCO annotation file needs it"),
+        ({"categories": "left out"}, "`categories` is missing"),
+        ({"categories": {}}, "`categories` is not a list of records"),
+        ({"annotations": [1]}, "`annotations` is not a list of records"),
+        ({"categories": []}, "`categories` is empty"),
+        ({"categories": [CAT, CAT]}, "category 'cat': `id` 3 is used twice"),
+        ({"categories": [{"id": [3], "name": "cat"}]}, r"category 'cat': `id` \[3\] is not a whole number"),
+        ({"images": [PICTURE, PICTURE]}, r"image id 1 is used twice \(cat.jpg and cat.jpg\)"),
+        ({"images": [PICTURE | {"id": "1"}]}, r"image '1' \('cat.jpg'\): `id` must be a whole number"),
+        ({"images": [{"id": 1}]}, "`file_name` a text"),
+        ({"images": [PICTURE | {"width": -60}]}, r"image 1 \(cat.jpg\): -60 x 50 is not a size"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_an_error_even_if_objects_may_be_skipped(
+    tmp_path: Path, changes: dict, message: str
+):
+    with pytest.raises(DataError, match=rf"train.json: .*{message}"):
+        read(tmp_path, skip_invalid=True, **changes)
+
+
+def test_missing_pictures_are_counted_and_the_first_named(tmp_path: Path):
+    images = [PICTURE] + [PICTURE | {"id": i, "file_name": f"sub/{i}.jpg"} for i in range(2, 9)]
+    with pytest.raises(
+        DataError, match=r"train.json: 7 of its 8 pictures are not there: .*2.jpg.*6.jpg, \.\.\.\. Check"
+    ):
+        read(tmp_path, images=images)
+
+
+def test_a_cut_off_file_is_named_with_the_place(tmp_path: Path):
+    (tmp_path / "train.json").write_text('{"images": [\n {"id": 1, "file_na')
+    with pytest.raises(DataError, match=r"train.json: the file is not valid JSON at line 2, column 12: .* cut off"):
+        read_coco(tmp_path / "train.json", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"", "line 1, column 1"),
+        (b"[]", "holds a list"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"[" * 100_000, "be read"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, contents: bytes, message: str):
+    (tmp_path / "train.json").write_bytes(contents)
+    with pytest.raises(DataError, match=rf"train.json: .*{message}"):
+        read_coco(tmp_path / "train.json", tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"gone.json: the annotation file cannot be read"):
+        read_coco(tmp_path / "gone.json", tmp_path)
+
+
+def test_training_needs_an_object_that_is_no_crowd(tmp_path: Path):
+    require_objects(read(tmp_path, annotation()))
+    for data in (read(tmp_path), read(tmp_path, annotation(iscrowd=1)), read(tmp_path, images=[])):
+        with pytest.raises(DataError, match=r"train.json: none of the \d pictures has an object .* nothing to learn"):
+            require_objects(data)
+
+
+@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json"])
+def test_real_data_is_read_as_pycocotools_reads_it(name: str, capsys: pytest.CaptureFixture[str]):
+    file = SHARED / "data" / name
+    if not file.exists():
+        pytest.skip(f"needs shared/data/{name}")
+    peer = COCO(str(file))
+    data = read_coco(file, file.parent / "images")
+    assert data.classes.category_ids == tuple(sorted(peer.cats))
+    assert sum(len(record.instances) for record in data.records) == len(peer.anns)
+    for record in data.records:
+        annotations = peer.imgToAnns[record.image_id]
+        labels = [data.classes.category_ids[label] for label in record.instances.labels]
+        assert labels == [one["category_id"] for one in annotations]
+        assert record.instances.crowd.tolist() == [bool(one["iscrowd"]) for one in annotations]
+        for i, one in enumerate(annotations[:5]):
+            x, y, width, height = one["bbox"]
+            assert np.allclose(record.instances.boxes[i], [x, y, x + width, y + height], atol=1e-2)
+            assert (full_bitmap(record.instances.masks, i) == peer.annToMask(one)).all()

@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.data.readers.coco_folders import find_coco, has_split, split_of
+from maskrcnn.errors import DataError
+
+
+def lay_out(root: Path, *files: str) -> Path:
+    """Empty pictures, and annotation files that name one of them."""
+    for file in files:
+        path, _, picture = file.partition(" > ")
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(json.dumps({"annotations": [], "images": [{"file_name": picture}]} if picture else ""))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("split", "annotations", "picture"),
+    [
+        ("train", "train.json", "images/a.jpg"),
+        ("val", "val.json", "images/a.jpg"),
+        ("val", "valid.json", "a.jpg"),
+        ("train", "instances_train2017.json", "train2017/a.jpg"),
+        ("train", "annotations/instances_train2017.json", "train2017/a.jpg"),
+        ("val", "annotations/instances_val2014.json", "images/val2014/a.jpg"),
+        ("val", "annotations/val.json", "images/val/a.jpg"),
+        ("train", "annotations/train.json", "images/a.jpg"),
+        ("train", "train/_annotations.coco.json", "train/a.jpg"),
+        ("val", "valid/_annotations.coco.json", "valid/a.jpg"),
+        ("test", "test/_annotations.coco.json", "test/a.jpg"),
+    ],
+)
+def test_each_layout_is_found(tmp_path: Path, split: str, annotations: str, picture: str):
+    lay_out(tmp_path, f"{annotations} > a.jpg", picture, "images/other.jpg")
+    expected = (tmp_path / annotations, (tmp_path / picture).parent)
+    assert find_coco(tmp_path, split) == expected
+    assert find_coco(tmp_path / annotations) == expected
+    assert split_of(tmp_path / annotations) == split
+
+
+def test_a_split_has_its_own_folder_of_pictures(tmp_path: Path):
+    lay_out(tmp_path, "val.json > a.jpg", "train.json > a.jpg", "val/a.jpg", "train/a.jpg")
+    assert find_coco(tmp_path, "val").images == tmp_path / "val"
+    assert find_coco(tmp_path).images == tmp_path / "train"
+
+
+def test_file_names_may_hold_folders(tmp_path: Path):
+    assert find_coco(lay_out(tmp_path, "train.json > images/a.jpg", "images/a.jpg")).images == tmp_path
+
+
+def test_a_given_folder_of_pictures_is_taken_as_it_is(tmp_path: Path):
+    lay_out(tmp_path, "train.json > a.jpg")
+    assert find_coco(tmp_path, images=tmp_path / "photos").images == tmp_path / "photos"
+
+
+def test_a_file_without_pictures_needs_no_folder(tmp_path: Path):
+    (tmp_path / "train.json").touch()
+    assert find_coco(tmp_path / "train.json").annotations == tmp_path / "train.json"
+
+
+def test_a_missing_split_says_what_was_looked_for(tmp_path: Path):
+    lay_out(tmp_path, "train.json > a.jpg", "a.jpg")
+    assert has_split(tmp_path, "train")
+    assert not has_split(tmp_path, "val")
+    with pytest.raises(
+        DataError, match=r"no annotation file of the split `val` .* val.json, valid.json, .*annotations.coco"
+    ):
+        find_coco(tmp_path, "val")
+
+
+def test_missing_pictures_say_where_was_looked(tmp_path: Path):
+    lay_out(tmp_path, "train.json > a.jpg")
+    with pytest.raises(
+        DataError, match=r"train.json: the folder of its pictures was not found; looked for a.jpg in .*images"
+    ):
+        find_coco(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match="gone: there is no such file or folder"):
+        find_coco(tmp_path / "gone")
