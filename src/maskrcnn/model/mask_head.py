@@ -1,0 +1,76 @@
+"""A mask for every detected box (He et al. 2017, Mask R-CNN).
+
+Shapes: N boxes, S bins per side, C channels, K classes, m = 2S.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..config import MaskHeadSettings
+from ..ops.masks import resample_bitmap
+from ..ops.precision import at_least_float32
+from ..structures.masks import MaskCrops
+
+
+class MaskHead(nn.Module):
+    """3x3 convolutions, one doubling of the resolution, and a map per class: classes do not compete."""
+
+    def __init__(self, channels: int, classes: int, settings: MaskHeadSettings) -> None:
+        super().__init__()
+        counts = [channels] + [settings.channels] * settings.convolutions
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(counts, counts[1:]))
+        self.upsample = nn.ConvTranspose2d(settings.channels, settings.channels, 2, stride=2)
+        self.logits = nn.Conv2d(settings.channels, classes, 1)
+        for layer in [*self.convolutions, self.upsample, self.logits]:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """[N, S, S, C] pooled features to [N, K, m, m] logits."""
+        features = pooled.permute(0, 3, 1, 2)
+        for convolution in self.convolutions:
+            features = F.relu(convolution(features), inplace=True)
+        return at_least_float32(self.logits(F.relu(self.upsample(features), inplace=True)))
+
+
+def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """The part of each annotated mask that its proposal sees.
+
+    Args:
+        masks: M annotated masks.
+        matches: [P] object of each proposal.
+        boxes: [P, 4] proposals.
+        size: Pixels per side of the target, m.
+
+    Returns:
+        [P, m, m] in 0..1.
+    """
+    bitmaps = masks.bitmaps()
+    origins = masks.windows[:, :2].tolist()
+    resampled = [
+        resample_bitmap(bitmaps[i], origins[i], box, masks.size, size)
+        for i, box in zip(matches.tolist(), boxes, strict=True)
+    ]
+    return torch.stack(resampled) if resampled else boxes.new_zeros(0, size, size)
+
+
+def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Mean binary cross-entropy of the true class's map; 0 without objects, and still reaching every parameter.
+
+    Args:
+        logits: [P, K, m, m].
+        labels: [P] true classes.
+        targets: [P, m, m].
+    """
+    if len(labels) == 0:
+        return {"masks": logits.sum() * 0}
+    chosen = logits[torch.arange(len(labels), device=labels.device), labels]
+    return {"masks": F.binary_cross_entropy_with_logits(chosen, targets.to(chosen))}
+
+
+def mask_predictions(logits: Tensor, labels: Tensor) -> Tensor:
+    """[N, m, m] probabilities of the predicted classes' maps."""
+    return logits[torch.arange(len(labels), device=labels.device), labels].sigmoid()

@@ -1,0 +1,134 @@
+"""Region proposal network (Ren et al. 2015), on every level of the pyramid.
+
+Shapes: B pictures, A anchors per pixel, N anchors of all levels, M annotated boxes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import batched_nms
+
+from ..config import RPNSettings
+from ..ops.boxes import clip_boxes, sides_above
+from ..ops.deltas import decode_boxes, encode_boxes
+from ..ops.matching import match_boxes, sample_matches
+from ..ops.precision import at_least_float32
+
+DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+SMOOTH_L1_BETA = 1 / 9
+SMALLEST_SIDE = 1e-3
+
+
+class RPN(nn.Module):
+    """For each anchor: is there an object, and how does its box differ from the anchor."""
+
+    def __init__(self, channels: int, anchors_per_pixel: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1)
+        self.logits = nn.Conv2d(channels, anchors_per_pixel, 1)
+        self.deltas = nn.Conv2d(channels, anchors_per_pixel * 4, 1)
+        for layer in (self.convolution, self.logits, self.deltas):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: dict[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Per level [B, H * W * A] logits and [B, H * W * A, 4] deltas, ordered as the anchors."""
+        logits, deltas = [], []
+        for map in features.values():
+            hidden = F.relu(self.convolution(map), inplace=True)
+            logits.append(at_least_float32(self.logits(hidden).permute(0, 2, 3, 1).flatten(1)))
+            deltas.append(at_least_float32(self.deltas(hidden).permute(0, 2, 3, 1).reshape(len(map), -1, 4)))
+        return logits, deltas
+
+
+def rpn_targets(anchors: Tensor, boxes: Tensor, settings: RPNSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose the anchors of one picture that count in the loss.
+
+    Args:
+        anchors: [N, 4].
+        boxes: [M, 4] annotated boxes.
+
+    Returns:
+        [P] positions of the anchors chosen as objects, [Q] of those chosen as background, [P, 4] deltas of the first.
+    """
+    matches = match_boxes(
+        anchors, boxes, positive_iou=settings.positive_iou, negative_iou=settings.negative_iou, rescue=True
+    )
+    chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
+    is_object = matches[chosen] >= 0
+    positives, negatives = chosen[is_object], chosen[~is_object]
+    return positives, negatives, encode_boxes(boxes[matches[positives]], anchors[positives], DELTA_WEIGHTS)
+
+
+def rpn_loss(
+    logits: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], boxes: list[Tensor], settings: RPNSettings
+) -> dict[str, Tensor]:
+    """Cross-entropy of the chosen anchors, and smooth L1 (beta 1/9) of the objects' deltas over all chosen ones.
+
+    Args:
+        logits, deltas, anchors: Per level, as `RPN` and `Anchors` give them.
+        boxes: Per picture [M, 4] annotated boxes.
+    """
+    all_logits, all_deltas, all_anchors = torch.cat(logits, dim=1), torch.cat(deltas, dim=1), torch.cat(anchors)
+    objects, background, chosen_deltas, wanted_deltas = [], [], [], []
+    for picture_logits, picture_deltas, picture_boxes in zip(all_logits, all_deltas, boxes, strict=True):
+        positives, negatives, wanted = rpn_targets(all_anchors, picture_boxes.to(all_anchors), settings)
+        objects.append(picture_logits[positives])
+        background.append(picture_logits[negatives])
+        chosen_deltas.append(picture_deltas[positives])
+        wanted_deltas.append(wanted)
+    chosen_logits = torch.cat(objects + background)
+    # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
+    labels = torch.zeros_like(chosen_logits, dtype=torch.float32)
+    labels[: sum(map(len, objects))] = 1
+    distance = F.smooth_l1_loss(
+        torch.cat(chosen_deltas), torch.cat(wanted_deltas), beta=SMOOTH_L1_BETA, reduction="sum"
+    )
+    return {
+        "rpn_objectness": F.binary_cross_entropy_with_logits(chosen_logits, labels),
+        "rpn_boxes": distance / len(labels),
+    }
+
+
+@torch.no_grad()
+def rpn_predictions(
+    logits: list[Tensor],
+    deltas: list[Tensor],
+    anchors: list[Tensor],
+    sizes: list[tuple[int, int]],
+    settings: RPNSettings,
+    *,
+    candidates: int,
+    proposals: int,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Decode the best anchors of each level and keep the best boxes that do not repeat one another.
+
+    Args:
+        logits, deltas, anchors: Per level.
+        sizes: B (height, width) of the pictures inside the padding.
+        candidates: Anchors kept per level before suppression.
+        proposals: Boxes kept per picture after it.
+
+    Returns:
+        Per picture [P, 4] proposals and [P] scores, best first.
+    """
+    boxes, scores, levels = [], [], []
+    for level, (level_logits, level_deltas, level_anchors) in enumerate(zip(logits, deltas, anchors, strict=True)):
+        best, order = level_logits.topk(min(candidates, level_logits.shape[1]), dim=1)
+        best_deltas = level_deltas.gather(1, order[..., None].expand(-1, -1, 4))
+        decoded = decode_boxes(best_deltas.flatten(0, 1), level_anchors[order.flatten()], DELTA_WEIGHTS)
+        boxes.append(decoded.view(*order.shape, 4))
+        scores.append(best.sigmoid())
+        levels.append(torch.full_like(order, level))
+    all_boxes, all_scores, all_levels = torch.cat(boxes, dim=1), torch.cat(scores, dim=1), torch.cat(levels, dim=1)
+    kept_boxes, kept_scores = [], []
+    for picture_boxes, picture_scores, picture_levels, size in zip(all_boxes, all_scores, all_levels, sizes, strict=True):
+        clipped = clip_boxes(picture_boxes, size)
+        valid = sides_above(clipped, SMALLEST_SIDE) & (picture_scores >= settings.score_threshold)
+        clipped, valid_scores = clipped[valid], picture_scores[valid]
+        kept = batched_nms(clipped, valid_scores, picture_levels[valid], settings.nms_threshold)[:proposals]
+        kept_boxes.append(clipped[kept])
+        kept_scores.append(valid_scores[kept])
+    return kept_boxes, kept_scores

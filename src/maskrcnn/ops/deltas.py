@@ -1,0 +1,35 @@
+"""Boxes as offsets from a reference box (Girshick et al. 2014, R-CNN, appendix C)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+# exp() of a larger value would enlarge a 16 px box beyond 1000 px.
+LARGEST_LOG_SCALE = math.log(1000 / 16)
+
+
+def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """Offsets that turn each reference into its box.
+
+    Args:
+        boxes: [N, 4] wanted boxes.
+        references: [N, 4] anchors or proposals.
+        weights: Factors of dx, dy, dw, dh, which bring the targets to a similar variance.
+
+    Returns:
+        [N, 4] dx, dy (in sides of the reference), dw, dh (logarithms), each times its weight.
+    """
+    size, reference_size = boxes[:, 2:] - boxes[:, :2], references[:, 2:] - references[:, :2]
+    centre, reference_centre = boxes[:, :2] + size / 2, references[:, :2] + reference_size / 2
+    deltas = torch.cat([(centre - reference_centre) / reference_size, torch.log(size / reference_size)], dim=1)
+    return deltas * deltas.new_tensor(weights)
+
+
+def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """Inverse of `encode_boxes`: deltas [N, 4] of references [N, 4] to boxes [N, 4]."""
+    deltas = deltas / deltas.new_tensor(weights)
+    reference_size = references[:, 2:] - references[:, :2]
+    centre = deltas[:, :2] * reference_size + references[:, :2] + reference_size / 2
+    half = torch.exp(deltas[:, 2:].clamp(max=LARGEST_LOG_SCALE)) * reference_size / 2
+    return torch.cat([centre - half, centre + half], dim=1)

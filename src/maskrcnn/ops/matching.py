@@ -1,0 +1,57 @@
+"""Annotated boxes found for anchors or proposals, and the random choice of those that count in a loss."""
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+NEGATIVE = -1
+IGNORED = -2
+
+
+def match_boxes(
+    boxes: Tensor, targets: Tensor, *, positive_iou: float, negative_iou: float, rescue: bool = False
+) -> Tensor:
+    """Find the target box each box stands for.
+
+    Args:
+        boxes: [N, 4] anchors or proposals.
+        targets: [M, 4] annotated boxes.
+        positive_iou: From this overlap on a box stands for its best target.
+        negative_iou: Below this overlap it is background; in between it is ignored.
+        rescue: Boxes that overlap a target as much as no other box does stand for their own best target
+            however small the overlap is, so that no target stays without (Ren et al. 2015, section 3.1.2).
+
+    Returns:
+        [N] int64 number of the target, `NEGATIVE` or `IGNORED`.
+    """
+    if len(targets) == 0:
+        return boxes.new_full((len(boxes),), NEGATIVE, dtype=torch.int64)
+    overlaps = box_iou(targets, boxes)
+    best, nearest = overlaps.max(dim=0)
+    matches = torch.where(best >= positive_iou, nearest, IGNORED).masked_fill(best < negative_iou, NEGATIVE)
+    if rescue:
+        rescued = (overlaps == overlaps.max(dim=1, keepdim=True).values).any(dim=0)
+        matches = torch.where(rescued, nearest, matches)
+    return matches
+
+
+def sample_matches(matches: Tensor, *, samples: int, positive_fraction: float) -> Tensor:
+    """Choose at random which boxes count in the loss, positives first, up to their fraction.
+
+    Args:
+        matches: [N] result of `match_boxes`.
+        samples: Most boxes to choose.
+        positive_fraction: Largest share of positives; negatives fill the rest.
+
+    Returns:
+        [S] int64 positions in `matches`, ascending, S <= samples.
+    """
+    positives = torch.nonzero(matches >= 0).flatten()
+    negatives = torch.nonzero(matches == NEGATIVE).flatten()
+    positives = _choose(positives, int(samples * positive_fraction))
+    negatives = _choose(negatives, samples - len(positives))
+    return torch.cat([positives, negatives]).sort().values
+
+
+def _choose(positions: Tensor, most: int) -> Tensor:
+    return positions[torch.randperm(len(positions), device=positions.device)[:most]]

@@ -1,0 +1,27 @@
+"""The classes of a data set: contiguous labels inside, the data set's own category ids outside."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names and category ids, both in the order of the labels 0..K-1.
+
+    Args:
+        names: K names.
+        category_ids: K ids as they stand in the annotation file; gaps are fine.
+    """
+
+    names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def label_of(self, category_id: int) -> int:
+        """Label 0..K-1 of a category id; KeyError if the data set has no such id."""
+        return self._labels[category_id]
+
+    @property
+    def _labels(self) -> dict[int, int]:
+        return {category_id: label for label, category_id in enumerate(self.category_ids)}

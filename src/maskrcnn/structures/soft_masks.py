@@ -1,0 +1,52 @@
+"""Predicted masks as the head gives them: probabilities on a small grid in each box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..ops.masks import paste_window, spread_mask
+from .masks import Crop
+
+
+@dataclass
+class SoftMasks:
+    """N predicted masks; pixels are computed only when asked for, inside the box only.
+
+    Args:
+        probabilities: [N, m, m] in 0..1.
+        boxes: [N, 4] x1, y1, x2, y2 in the picture.
+        size: (height, width) of the picture.
+        threshold: A pixel belongs to the object above this probability.
+    """
+
+    probabilities: Tensor
+    boxes: Tensor
+    size: tuple[int, int]
+    threshold: float = 0.5
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Tensor | slice) -> SoftMasks:
+        return SoftMasks(self.probabilities[index], self.boxes[index], self.size, self.threshold)
+
+    def to(self, device: torch.device | str) -> SoftMasks:
+        return SoftMasks(self.probabilities.to(device), self.boxes.to(device), self.size, self.threshold)
+
+    def crop(self, i: int) -> Crop:
+        x, y, soft = self.soft_crop(i)
+        return Crop(x, y, soft > self.threshold)
+
+    def soft_crop(self, i: int) -> tuple[int, int, np.ndarray]:
+        """Column and row of a window, and its [h, w] float probabilities; outside they are 0."""
+        mask = self.probabilities[i]
+        x1, y1, x2, y2 = paste_window(self.boxes[i].tolist(), mask.shape[-1])
+        soft = spread_mask(mask, max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1))
+        height, width = self.size
+        left, top = min(max(x1, 0), width), min(max(y1, 0), height)
+        right, bottom = max(min(x2 + 1, width), left), max(min(y2 + 1, height), top)
+        return left, top, soft[top - y1 : bottom - y1, left - x1 : right - x1].cpu().numpy()

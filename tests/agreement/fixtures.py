@@ -1,0 +1,73 @@
+"""Recorded outputs of other libraries on weights that can be made again, and how they are compared."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+FOLDER = Path(os.environ.get("MASKRCNN_AGREEMENT", Path(__file__).parents[2].parent / "shared" / "agreement"))
+TOLERANCE = 1e-9
+
+
+@dataclass
+class Fixture:
+    """One model of a peer: its checkpoint, its picture and what it computed at every stage."""
+
+    name: str
+    meta: dict
+    state: dict[str, Tensor]
+    picture: Tensor
+    expected: dict[str, np.ndarray]
+
+
+def load_fixture(name: str) -> Fixture:
+    """Read `<peer>/<model>`; skips the test where the folder of fixtures is absent."""
+    folder = FOLDER / name
+    if not folder.is_dir():
+        pytest.skip(f"no recorded outputs at {folder}; set MASKRCNN_AGREEMENT to the folder that holds them")
+    meta = json.loads((folder / "meta.json").read_text())
+    tensors = json.loads((folder / "tensors.json").read_text())
+    state = _fill_module().fill(tensors, meta["seed"], meta["scale"], meta["bias"])
+    from maskrcnn.data.pictures import read_picture
+
+    return Fixture(name, meta, state, read_picture(folder / "input.png"), dict(np.load(folder / "expected.npz")))
+
+
+def _fill_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("agreement_fill", FOLDER / "fill.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def assert_close(
+    ours: Tensor | np.ndarray | float, theirs: np.ndarray, what: str, tolerance: float = TOLERANCE
+) -> None:
+    """Equal within `tolerance` relative to max(1, |value|)."""
+    ours = np.asarray(ours.detach() if isinstance(ours, Tensor) else ours)
+    assert ours.shape == theirs.shape, f"{what}: shape {ours.shape}, expected {theirs.shape}"
+    distance = np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))
+    worst = distance.max(initial=0)
+    assert worst <= tolerance, f"{what}: off by {worst:.3g} of max(1, |value|), allowed {tolerance}"
+
+
+def assert_sampled(ours: Tensor, expected: dict[str, np.ndarray], key: str) -> None:
+    """Equal where the fixture sampled the array, and of the same shape."""
+    assert tuple(ours.shape) == tuple(expected[f"{key}.shape"]), key
+    picked = ours.detach().reshape(-1)[torch.from_numpy(expected[f"{key}.index"].astype(np.int64))]
+    assert_close(picked, expected[f"{key}.value"], key)
+
+
+def unpack(expected: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """Boolean array stored as packed bits."""
+    shape = tuple(expected[f"{key}.shape"])
+    return np.unpackbits(expected[f"{key}.bits"], count=int(np.prod(shape))).reshape(shape).astype(bool)
