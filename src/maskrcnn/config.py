@@ -24,7 +24,10 @@ class InputSettings(Settings):
 
     shorter: Count = Field(800, description="Length the shorter side is resized to.")
     longer: Count = Field(1333, description="Limit of the longer side; it wins over `shorter`.")
-    shrink: bool = Field(True, description="False: pictures are enlarged, never made smaller.")
+    magnify: Positive | None = Field(
+        None,
+        description="One factor for all pictures instead of `shorter` (microscopy, aerial); `longer` still limits.",
+    )
     stretch: tuple[float, float] | None = Field(
         None, description="Percentiles of a picture's brightness stretched to black and white; none: left as it is."
     )
@@ -145,6 +148,9 @@ class DataSettings(Settings):
     batch: Count = Field(2, description="Pictures per step on this machine.")
     workers: Annotated[int, Field(ge=0)] | None = Field(None, description="Loader processes; none: by the machine.")
     keep_empty: bool = Field(True, description="Train on pictures without objects too (they teach the background).")
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Part of the pictures kept for validation when there are no validation data."
+    )
     balance: str | None = Field(
         None, description="Field of the image records (e.g. `modality`) whose values are drawn equally often."
     )

@@ -1,0 +1,45 @@
+"""A part of a data set held out, to judge a model by pictures it has not learnt from."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from numpy.random import default_rng
+
+from ..errors import DataError
+from ..ops.atomic import replacing
+from .readers.coco import parse_coco
+from .records import CocoData
+
+
+def hold_out(data: CocoData, part: float, *, seed: int) -> tuple[CocoData, CocoData]:
+    """Split a data set at random into pictures to learn from and pictures held out.
+
+    Args:
+        data: At least two pictures.
+        part: Share of the pictures that is held out, rounded; at least one picture, and never all.
+        seed: The same seed holds out the same pictures.
+
+    Raises:
+        DataError: There are too few pictures.
+    """
+    count = len(data.records)
+    if count < 2:
+        raise DataError(
+            f"{data.source}: has {count} picture, but at least 2 are needed to hold one out for validation. "
+            "Add pictures, or give validation data of its own."
+        )
+    held = min(count - 1, max(1, round(part * count)))
+    chosen = set(default_rng(seed).permutation(count)[:held].tolist())
+    learnt = [record for place, record in enumerate(data.records) if place not in chosen]
+    return replace(data, records=learnt), replace(data, records=[data.records[place] for place in sorted(chosen)])
+
+
+def write_subset(data: CocoData, path: Path) -> None:
+    """Write an annotation file with only those pictures of `data.source` that are in `data.records`."""
+    contents = parse_coco(data.source)
+    kept = {record.image_id for record in data.records}
+    contents["images"] = [image for image in contents["images"] if image["id"] in kept]
+    contents["annotations"] = [found for found in contents.get("annotations", []) if found.get("image_id") in kept]
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(contents), encoding="utf-8")

@@ -1,0 +1,52 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.shapes import write_shapes
+from maskrcnn.data.split import hold_out, write_subset
+from maskrcnn.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shapes")
+    write_shapes(folder, train=12, val=0, size=32, seed=0)
+    return read_coco(folder / "train.json", folder / "images")
+
+
+def ids(data):
+    return [record.image_id for record in data.records]
+
+
+def test_every_picture_is_either_learnt_from_or_held_out(data):
+    learnt, held = hold_out(data, 0.25, seed=0)
+    assert (len(learnt.records), len(held.records)) == (9, 3)
+    assert sorted(ids(learnt) + ids(held)) == ids(data)
+
+
+def test_the_seed_chooses_the_pictures(data):
+    assert ids(hold_out(data, 0.25, seed=3)[1]) == ids(hold_out(data, 0.25, seed=3)[1])
+    assert len({tuple(ids(hold_out(data, 0.25, seed=seed)[1])) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize(("part", "held"), [(0.001, 1), (0.999, 11)])
+def test_at_least_one_picture_is_on_each_side(data, part, held):
+    assert len(hold_out(data, part, seed=0)[1].records) == held
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_pictures_are_named(data, count):
+    with pytest.raises(DataError, match=f"train.json: has {count} picture, but at least 2 are needed"):
+        hold_out(replace(data, records=data.records[:count]), 0.1, seed=0)
+
+
+def test_the_written_part_reads_as_the_pictures_held_out(data, tmp_path):
+    _, held = hold_out(data, 0.25, seed=0)
+    write_subset(held, tmp_path / "val.json")
+    again = read_coco(tmp_path / "val.json", data.records[0].path.parent)
+    assert ids(again) == ids(held)
+    assert [len(record.instances) for record in again.records] == [len(record.instances) for record in held.records]
+    annotations = json.loads((tmp_path / "val.json").read_text())["annotations"]
+    assert {annotation["image_id"] for annotation in annotations} == set(ids(held))
