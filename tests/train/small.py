@@ -44,6 +44,11 @@ def run(folder: Path, *, model: nn.Module | None = None, resume: bool = False, *
     given = {name: options.pop(name) for name in ("evaluate", "quiet") if name in options}
     stream = options.pop("batches", batches)
     return train(
-        model or Small(), stream, settings(**options), classes=CLASSES, folder=folder, resume=resume,
+        model or Small(),
+        stream,
+        settings(**options),
+        classes=CLASSES,
+        folder=folder,
+        resume=resume,
         **({"quiet": True} | given),
     )

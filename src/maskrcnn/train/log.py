@@ -33,6 +33,7 @@ class TrainingLog:
         position = min(position, path.stat().st_size) if path.exists() else 0
         self._file = path.open("ab")
         self._file.truncate(position)
+        self._file.seek(position)
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
         if position == 0:
             self._write({"kind": "settings", "settings": settings.model_dump(mode="json"), "classes": classes.names})

@@ -6,13 +6,12 @@ A safetensors file cannot run code when it is read. Its metadata has one entry, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -28,6 +27,16 @@ _FAULTS_SHOWN = 4
 # One entry per class and one for the background.
 CLASS_BIAS = "box_head.logits.bias"
 _HALF = (torch.float16, torch.bfloat16)
+
+
+class _Version(BaseModel):
+    version: int
+
+
+class _Description(_Version):
+    settings: ModelSettings
+    classes: Classes
+    notes: dict[str, str] = {}
 
 
 @dataclass
@@ -70,14 +79,9 @@ def save_weights(
         WeightsError: The file cannot be written, or a value does not fit into `dtype`.
     """
     path = Path(path)
-    description = {
-        "version": VERSION,
-        "settings": settings.model_dump(mode="json"),
-        "classes": asdict(classes),
-        "notes": dict(notes or {}),
-    }
+    description = _Description(version=VERSION, settings=settings, classes=classes, notes=dict(notes or {}))
     stored = {name: _stored(path, name, tensor, dtype) for name, tensor in state.items()}
-    content = save(stored, metadata={_KEY: json.dumps(description)})
+    content = save(stored, metadata={_KEY: description.model_dump_json()})
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
@@ -108,15 +112,7 @@ def load_weights(path: str | Path) -> Weights:
             f"{path}: not a whole safetensors file ({error}). It was cut off or is of another kind; "
             "copy or download it again."
         ) from error
-    try:
-        settings = ModelSettings.model_validate(description["settings"])
-        classes = Classes(**{name: tuple(values) for name, values in description["classes"].items()})
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise WeightsError(
-            f"{path}: its settings or classes are not those of this version of maskrcnn ({error}). "
-            "Update maskrcnn, or write the file again with save_weights."
-        ) from error
-    return Weights(state, settings, classes, dict(description.get("notes", {})))
+    return Weights(state, description.settings, description.classes, description.notes)
 
 
 def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
@@ -186,17 +182,23 @@ def _check_kind(path: Path) -> None:
         )
 
 
-def _description(path: Path, metadata: dict[str, str]) -> dict:
+def _description(path: Path, metadata: dict[str, str]) -> _Description:
     if _KEY not in metadata:
         raise WeightsError(
             f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
             "Read its tensors with the module of maskrcnn.weights for the library they come from, "
             "then store them with save_weights."
         )
-    description = json.loads(metadata[_KEY])
-    if description["version"] > VERSION:
+    try:
+        version = _Version.model_validate_json(metadata[_KEY]).version
+        if version > VERSION:
+            raise WeightsError(
+                f"{path}: written in version {version} of the weights format, "
+                f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
+            )
+        return _Description.model_validate_json(metadata[_KEY])
+    except ValidationError as error:
         raise WeightsError(
-            f"{path}: written in version {description['version']} of the weights format, "
-            f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
-        )
-    return description
+            f"{path}: its settings or classes are not those of this version of maskrcnn ({error}). "
+            "Update maskrcnn, or write the file again with save_weights."
+        ) from error
