@@ -1,0 +1,135 @@
+"""The annotated objects that predictions are scored against: a COCO file, completed but never changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from faster_coco_eval.core import mask as coco_mask
+
+from ..errors import DataError
+from .segmentations import Size, run_lengths
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Ground truth of an evaluation.
+
+    Args:
+        source: Name for messages, usually the file's.
+        sizes: (height, width) of each picture by its id.
+        categories: Name of each category by its id.
+        objects: Annotations with `image_id`, `category_id` and what else the file has.
+    """
+
+    source: str
+    sizes: dict[int, Size]
+    categories: dict[int, str]
+    objects: list[dict]
+
+    @cached_property
+    def complete(self) -> list[dict]:
+        """The objects with `bbox`, `area` and `iscrowd`, read from the mask or the box where the file lacks them.
+
+        Ids are counted anew from 1: evaluators take an annotation with the id 0 for "not matched".
+        """
+        return [self._completed(found, number) for number, found in enumerate(self.objects, start=1)]
+
+    @cached_property
+    def masks(self) -> list[dict]:
+        """Run lengths of each object; where the file has only a box, the box stands in, as it does in training."""
+        return [self._mask(found) for found in self.objects]
+
+    def _completed(self, found: dict, number: int) -> dict:
+        self._check_box(found)
+        segmentation, box, area = found.get("segmentation"), found.get("bbox"), found.get("area")
+        if segmentation and (box is None or area is None):
+            mask = self._mask(found)
+            box = coco_mask.toBbox(mask).tolist() if box is None else box
+            area = float(coco_mask.area(mask)) if area is None else area
+        return {
+            "id": number,
+            "image_id": found["image_id"],
+            "category_id": found["category_id"],
+            "bbox": box,
+            "area": found["bbox"][2] * found["bbox"][3] if area is None else area,
+            "iscrowd": int(found.get("iscrowd") or 0),
+        }
+
+    def _check_box(self, found: dict) -> None:
+        box = found.get("bbox")
+        if box is None and not found.get("segmentation"):
+            raise DataError(f"{self._name(found)}: has neither bbox nor segmentation. Add one, or take it out.")
+        if box is not None and (len(box) != 4 or not np.isfinite(box).all()):
+            raise DataError(
+                f"{self._name(found)}: bbox {box} must be 4 finite numbers x, y, width, height. Correct it."
+            )
+
+    def _mask(self, found: dict) -> dict:
+        segmentation = found.get("segmentation")
+        if not segmentation:
+            self._check_box(found)
+            x, y, width, height = found["bbox"]
+            segmentation = [[x, y, x, y + height, x + width, y + height, x + width, y]]
+        try:
+            return run_lengths(segmentation, self.sizes[found["image_id"]])
+        except ValueError as error:
+            raise DataError(f"{self._name(found)}: {error}. Correct the file, or take the annotation out.") from error
+
+    def _name(self, found: dict) -> str:
+        return f"{self.source}: annotation {found.get('id', '?')} of picture {found['image_id']}"
+
+
+def load_annotations(annotations: Annotations | dict | Path | str) -> Annotations:
+    """Read the ground truth of an evaluation.
+
+    Args:
+        annotations: A COCO file, what it holds, or the result of an earlier call. A given dict is not changed.
+
+    Raises:
+        DataError: It cannot be read, or an annotation names a picture or a category the file does not have.
+    """
+    if isinstance(annotations, Annotations):
+        return annotations
+    if isinstance(annotations, dict):
+        return _from_dict(annotations, "annotations")
+    path = Path(annotations)
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, but a COCO annotation file is one JSON object.")
+    return _from_dict(content, path.name)
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file; DataError if there is none or it is cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: is not complete JSON ({error}). Copy or write the file again.") from error
+
+
+def _from_dict(content: dict, source: str) -> Annotations:
+    try:
+        sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+        categories = {category["id"]: str(category["name"]) for category in content["categories"]}
+        objects = content["annotations"]
+        used = [(found["image_id"], found["category_id"]) for found in objects]
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{source}: lacks {error}, but a COCO file has images (id, height, width), categories (id, name) "
+            "and annotations (image_id, category_id). Add what is missing."
+        ) from error
+    for found, (image_id, category_id) in zip(objects, used, strict=True):
+        if image_id not in sizes or category_id not in categories:
+            what = f"image_id {image_id}" if image_id not in sizes else f"category_id {category_id}"
+            raise DataError(
+                f"{source}: annotation {found.get('id', '?')}: {what} is not in the file's list. "
+                "Add it there, or take the annotation out."
+            )
+    return Annotations(source, sizes, categories, objects)

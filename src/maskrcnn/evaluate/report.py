@@ -1,0 +1,123 @@
+"""The scores of an evaluation as one JSON file and as tables for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+
+from ..ops.atomic import replacing
+from .accuracy import instance_accuracy
+from .annotations import Annotations, load_annotations
+from .coco import KINDS, evaluate_coco
+from .results import Kind, checked_results
+
+TITLES = {"bbox": "boxes", "segm": "masks"}
+MOST_CLASSES = 100
+LIBRARIES = ("torch", "torchvision", "faster-coco-eval", "numpy")
+
+
+def evaluation_report(
+    annotations: Annotations | dict | Path | str,
+    results: Sequence[dict] | Path | str,
+    *,
+    max_detections: int,
+    score_threshold: float,
+    kinds: Sequence[Kind] = KINDS,
+) -> dict[str, Any]:
+    """Score predictions in every way the library knows.
+
+    Args:
+        annotations: COCO file or its content.
+        results: COCO results file or its records.
+        max_detections: Most detections per picture and class that count for average precision.
+        score_threshold: Predictions with at least this score count for accuracy.
+        kinds: "bbox", "segm" or both; accuracy is of masks, and left out without "segm".
+
+    Returns:
+        What the JSON file holds: `bbox` and `segm` with the twelve numbers as fractions (-1: nothing to find) and AP
+        `per_class`; `accuracy` by mask IoU; how it was measured; counts of pictures, objects and predictions; versions.
+    """
+    truth = load_annotations(annotations)
+    records = checked_results(results, truth)
+    scores = evaluate_coco(truth, records, max_detections=max_detections, kinds=kinds)
+    report: dict[str, Any] = {kind: {**found.numbers, "per_class": found.per_class} for kind, found in scores.items()}
+    if "segm" in kinds:
+        accuracy = instance_accuracy(truth, records, score_threshold=score_threshold)
+        report["accuracy"] = {f"{iou:g}": fraction for iou, fraction in accuracy.items()}
+        report["accuracy_score_threshold"] = score_threshold
+    return report | {
+        "max_detections": max_detections,
+        "protocol": f"COCO AP and AR at IoU 0.50:0.05:0.95, at most {max_detections} detections per picture and class; "
+        "accuracy TP / (TP + FP + FN) of masks pooled over pictures, one-to-one matching",
+        "annotations": truth.source,
+        "pictures": len(truth.sizes),
+        "objects": len(truth.objects),
+        "predictions": len(records),
+        "versions": {name: metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON, whole or not at all; missing folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def report_tables(report: Mapping[str, Any]) -> Group:
+    """The report for the terminal: the twelve numbers of boxes and masks, classes (up to 100), accuracy.
+
+    Args:
+        report: What `evaluation_report` returns.
+    """
+    kinds = [kind for kind in KINDS if kind in report]
+    tables = [_numbers_table(report, kinds)]
+    classes = len(report[kinds[0]]["per_class"]) if kinds else 0
+    if 1 < classes <= MOST_CLASSES:
+        tables.append(_classes_table(report, kinds))
+    if "accuracy" in report:
+        tables.append(_accuracy_table(report))
+    return Group(*tables)
+
+
+def _numbers_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
+    counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
+    table = Table(title=f"{report['annotations']}: {counts}", title_justify="left", caption_justify="left")
+    table.caption = f"in percent; at most {report['max_detections']} detections per picture and class"
+    table.add_column("")
+    for kind in kinds:
+        table.add_column(TITLES[kind], justify="right")
+    for name in report[kinds[0]] if kinds else ():
+        if name != "per_class":
+            row = [_percent(report[kind][name]) for kind in kinds]
+            table.add_row(name, *row, style="bold" if name == "AP" else None)
+    return table
+
+
+def _classes_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
+    table = Table(title="AP by class", title_justify="left")
+    table.add_column("class")
+    for kind in kinds:
+        table.add_column(TITLES[kind], justify="right")
+    for name in report[kinds[0]]["per_class"]:
+        table.add_row(name, *[_percent(report[kind]["per_class"][name]) for kind in kinds])
+    return table
+
+
+def _accuracy_table(report: Mapping[str, Any]) -> Table:
+    title = f"Accuracy TP / (TP + FP + FN) of masks with a score of at least {report['accuracy_score_threshold']:g}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("IoU above")
+    for iou in report["accuracy"]:
+        table.add_column(iou, justify="right")
+    table.add_row("", *[_percent(fraction) for fraction in report["accuracy"].values()])
+    return table
+
+
+def _percent(fraction: float) -> str:
+    return "-" if fraction < 0 else f"{100 * fraction:.1f}"

@@ -1,0 +1,136 @@
+"""Predictions as the official COCO results list, in memory and on disk."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import DataError
+from ..ops.atomic import replacing
+from ..structures.classes import Classes
+from ..structures.instances import Instances
+from ..structures.masks import to_rle
+from .annotations import Annotations, read_json
+from .segmentations import run_lengths
+
+Kind = Literal["bbox", "segm"]
+FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation"}
+
+
+def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
+    """Turn the predicted objects of one picture into COCO records.
+
+    A record holds the box and, where there are masks, the mask. Evaluators that get both take an object's size from its
+    box also for masks, so `of_kind` makes the separate lists they want.
+
+    Args:
+        instances: Predictions with scores, in the picture's own pixels.
+        image_id: The data set's id of the picture.
+        classes: Gives each label the data set's category id.
+
+    Returns:
+        One dict per object: image_id, category_id, score, bbox [x, y, width, height], segmentation (run lengths).
+    """
+    if instances.scores is None:
+        raise ValueError("predictions need scores, but these instances have none")
+    boxes = instances.boxes.detach().double().cpu()
+    boxes[:, 2:] -= boxes[:, :2]
+    columns = zip(instances.labels.tolist(), instances.scores.tolist(), boxes.tolist(), strict=True)
+    records: list[dict] = [
+        {"image_id": image_id, "category_id": classes.category_ids[label], "score": score, "bbox": box}
+        for label, score, box in columns
+    ]
+    if instances.masks is not None:
+        for record, mask in zip(records, to_rle(instances.masks), strict=True):
+            record["segmentation"] = mask
+    return records
+
+
+def of_kind(results: Sequence[dict], kind: Kind) -> list[dict]:
+    """The records as one official evaluation wants them: box only, or mask only; records without are left out."""
+    names = ("image_id", "category_id", "score", FIELDS[kind])
+    return [{name: record[name] for name in names} for record in results if record.get(FIELDS[kind]) is not None]
+
+
+def write_results(path: Path, results: Sequence[dict], kind: Kind | None = None) -> None:
+    """Write an official results file, whole or not at all.
+
+    Args:
+        path: The JSON file.
+        results: Records of `to_results`.
+        kind: "bbox" or "segm" for the file a COCO server takes; None keeps boxes and masks in each record.
+    """
+    records = list(results) if kind is None else of_kind(results, kind)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(records, separators=(",", ":")), encoding="utf-8")
+
+
+def read_results(path: Path) -> list[dict]:
+    """Read an official results file; `checked_results` compares its records with an annotation file.
+
+    Raises:
+        DataError: The file is not a complete JSON list.
+    """
+    records = read_json(Path(path))
+    if not isinstance(records, list):
+        raise DataError(f"{path}: holds a {type(records).__name__}, but a COCO results file is a list of records.")
+    return records
+
+
+def checked_results(results: Sequence[dict] | Path | str, annotations: Annotations) -> Sequence[dict]:
+    """Predictions that can be scored against annotations.
+
+    Args:
+        results: COCO records, or the file that holds them.
+        annotations: The ground truth.
+
+    Raises:
+        DataError: The first record with an unknown picture or category, a score or box that is not finite, or a mask
+            of another size.
+    """
+    source = "results"
+    if isinstance(results, str | Path):
+        source, results = Path(results).name, read_results(Path(results))
+    for number, record in enumerate(results):
+        problem = _problem(record, annotations)
+        if problem:
+            raise DataError(
+                f"{source}: record {number}: {problem}. "
+                f"Make the predictions again, for the pictures of {annotations.source}."
+            )
+    return results
+
+
+def _problem(record: Any, annotations: Annotations) -> str | None:
+    if not isinstance(record, dict) or not {"image_id", "category_id", "score"} <= record.keys():
+        return f"{record!r:.60} lacks image_id, category_id or score"
+    if record["image_id"] not in annotations.sizes:
+        return f"image_id {record['image_id']!r} is not among the {len(annotations.sizes)} pictures"
+    if record["category_id"] not in annotations.categories:
+        return f"category_id {record['category_id']!r} is not one of {sorted(annotations.categories)}"
+    if not _finite(record["score"]):
+        return f"score {record['score']!r} must be a finite number"
+    return _box_problem(record.get("bbox")) or _mask_problem(record, annotations)
+
+
+def _box_problem(box: Any) -> str | None:
+    if box is None or (len(box) == 4 and all(map(_finite, box)) and box[2] >= 0 and box[3] >= 0):
+        return None
+    return f"bbox {box} must be 4 finite numbers x, y, width, height with no negative side"
+
+
+def _mask_problem(record: dict, annotations: Annotations) -> str | None:
+    if record.get("segmentation") is None:
+        return None if record.get("bbox") is not None else "it has neither a bbox nor a segmentation"
+    try:
+        run_lengths(record["segmentation"], annotations.sizes[record["image_id"]])
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _finite(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
