@@ -1,0 +1,102 @@
+"""Where a training picture's pixels go: a window of it, mirrored, turned and resized, and the same for its objects.
+
+torchvision's v2 transforms move pictures and boxes, but have no outlines or run lengths, and would need a picture-sized
+bitmap of every object. One affine matrix moves boxes and annotated masks alike, untouched until their crop is read.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as v2
+
+from ..structures.instances import Instances
+from ..structures.object_masks import ObjectMasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """What happens to a picture, in this order.
+
+    Args:
+        window: x, y, width, height of the part that is kept, in whole pixels of the picture.
+        mirrored: Whether left and right are swapped, then.
+        upside_down: Whether top and bottom are swapped, then.
+        turns: How often it is turned by 90 degrees anticlockwise, then.
+        size: (height, width) it is resized to, last.
+    """
+
+    window: tuple[int, int, int, int]
+    mirrored: bool
+    upside_down: bool
+    turns: int
+    size: tuple[int, int]
+
+    def move_pixels(self, picture: Tensor) -> Tensor:
+        """All but the resize, of [3, H, W] pixels of any type."""
+        x, y, width, height = self.window
+        picture = v2.crop(picture, y, x, height, width)
+        picture = v2.horizontal_flip(picture) if self.mirrored else picture
+        picture = v2.vertical_flip(picture) if self.upside_down else picture
+        return torch.rot90(picture, self.turns, (1, 2))
+
+    def affine(self) -> np.ndarray:
+        """[3, 3] float64: x, y, 1 of the picture to those of the result, in continuous pixel coordinates."""
+        x, y, width, height = self.window
+        affine = _matrix([1, 0, -x], [0, 1, -y])
+        if self.mirrored:
+            affine = _matrix([-1, 0, width], [0, 1, 0]) @ affine
+        if self.upside_down:
+            affine = _matrix([1, 0, 0], [0, -1, height]) @ affine
+        for _ in range(self.turns % 4):
+            affine = _matrix([0, 1, 0], [-1, 0, width]) @ affine
+            width, height = height, width
+        return _matrix([self.size[1] / width, 0, 0], [0, self.size[0] / height, 0]) @ affine
+
+    def move_objects(self, instances: Instances) -> Instances:
+        """The objects that training can learn from in the result.
+
+        Crowds are left out, and so are objects without a pixel or with a side below 1 pixel. The box of an object that
+        the edge cuts becomes the one around the pixels that are left; other boxes stay as they are annotated.
+
+        Args:
+            instances: In the picture's pixels, with `ObjectMasks`.
+
+        Returns:
+            Boxes, labels and `MaskCrops` in the result's pixels.
+        """
+        objects = instances if instances.crowd is None else instances[~instances.crowd]
+        height, width = self.size
+        moved = move_boxes(objects.boxes, self.affine())
+        edges = moved.new_tensor([width, height, width, height])
+        boxes = moved.clamp(min=moved.new_zeros(4), max=edges)
+        cut = ((boxes - moved).abs() > 1e-3).any(dim=1)
+        near = _sides(boxes) >= 1
+        boxes, labels, cut, objects = boxes[near], objects.labels[near], cut[near], objects[near]
+        assert isinstance(objects.masks, ObjectMasks)
+        masks = objects.masks.transformed(self.affine(), self.size).crops()
+        boxes = torch.where(cut[:, None], masks.windows.to(boxes), boxes)
+        kept = (_sides(boxes) >= 1) & (_sides(masks.windows) >= 1)
+        return Instances(size=self.size, boxes=boxes[kept], labels=labels[kept], masks=masks[kept])
+
+
+def move_boxes(boxes: Tensor, affine: np.ndarray) -> Tensor:
+    """The upright boxes around boxes after an affine transform.
+
+    Args:
+        boxes: [N, 4] x1, y1, x2, y2.
+        affine: [3, 3] or [2, 3].
+    """
+    matrix = torch.from_numpy(affine[:2]).to(boxes)
+    corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2) @ matrix[:, :2].T + matrix[:, 2]
+    return torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+
+
+def _sides(boxes: Tensor) -> Tensor:
+    """[N] the shorter side of each box."""
+    return (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
+
+
+def _matrix(*rows: list[float]) -> np.ndarray:
+    return np.array([*rows, [0, 0, 1]], dtype=np.float64)

@@ -1,0 +1,169 @@
+"""Records to batches, in this process or in workers, with the same numbers in either."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..config import InputSettings, RunSettings
+from ..errors import DataError
+from ..structures.batch import Batch
+from .augmentation import augment
+from .inputs import make_batch, prepare_picture, resized_size
+from .pictures import read_picture
+from .plan import BatchPlan, Draw
+from .records import Record
+
+MOST_WORKERS = 8
+AHEAD = 4
+"""Batches each worker prepares ahead."""
+
+
+def training_batches(
+    records: Sequence[Record], settings: RunSettings, *, start: int = 0, workers: int | None = None
+) -> Iterator[Batch]:
+    """Augmented batches without end.
+
+    Batch n is a pure function of the records, the settings and n: a run that starts again at `start` sees the same
+    pixels as one that never stopped, whatever the number of workers. No random generator of the caller is touched.
+
+    Args:
+        records: The data set.
+        settings: `model.input`, `augment`, `data` and `train.seed` are used.
+        start: Number of the first batch, counted from the start of the whole run.
+        workers: Loader processes, 0 for none; none given: `default_workers()`.
+
+    Raises:
+        DataError: A picture cannot be read, also when a worker reads it; or there is none to train on.
+    """
+    plan = BatchPlan(records, settings)
+    return _load(TrainingPictures(records, settings), plan.batches(start), workers)
+
+
+def evaluation_batches(
+    records: Sequence[Record], settings: InputSettings, *, batch: int = 1, workers: int | None = None
+) -> Iterator[Batch]:
+    """Every picture once, unchanged, the largest first and pictures of similar size together, which saves padding.
+
+    Args:
+        records: The data set; each batch has the `image_ids` of its pictures and no targets.
+        settings: How a picture becomes the network's input.
+        batch: Pictures per batch; the last may have fewer.
+        workers: As in `training_batches`.
+
+    Raises:
+        DataError: A picture cannot be read.
+    """
+    sizes = [resized_size(record.size, settings) for record in records]
+    order = sorted(range(len(records)), key=lambda number: sizes[number], reverse=True)
+    batches = [order[first : first + batch] for first in range(0, len(order), batch)]
+    return _load(EvaluationPictures(records, settings), batches, workers)
+
+
+def default_workers() -> int:
+    """One process less than the processors this one may use, at least 1 and at most 8."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, allowed - 1))
+
+
+class TrainingPictures(Dataset[Batch | DataError]):
+    """Makes an augmented batch of some draws."""
+
+    def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
+        self.records = records
+        self.settings = settings
+
+    def __getitem__(self, draws: list[Draw]) -> Batch | DataError:
+        """The batch, or, because a DataLoader would bury it in the traceback of a worker, what went wrong."""
+        try:
+            with _one_thread():
+                return self._batch(draws)
+        except DataError as error:
+            return error
+
+    def _batch(self, draws: list[Draw]) -> Batch:
+        records = [self.records[draw.record] for draw in draws]
+        images, targets = [], []
+        for record, draw in zip(records, draws, strict=True):
+            picture = read_record(record)
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(draw.seed)
+                image, target = augment(picture, record.instances, self.settings.augment, self.settings.model.input)
+            images.append(image)
+            targets.append(target)
+        return make_batch(images, targets=targets, **_origin(records))
+
+
+class EvaluationPictures(Dataset[Batch | DataError]):
+    """Makes a batch of some pictures as they are."""
+
+    def __init__(self, records: Sequence[Record], settings: InputSettings) -> None:
+        self.records = records
+        self.settings = settings
+
+    def __getitem__(self, numbers: list[int]) -> Batch | DataError:
+        """The batch, or what went wrong, as in `TrainingPictures`."""
+        records = [self.records[number] for number in numbers]
+        try:
+            with _one_thread():
+                return make_batch(
+                    [prepare_picture(read_record(one), self.settings) for one in records], **_origin(records)
+                )
+        except DataError as error:
+            return error
+
+
+def read_record(record: Record) -> Tensor:
+    """The picture of a record, [3, height, width] uint8.
+
+    Raises:
+        DataError: It cannot be read, or is of another size than its record says, so that no annotation would fit.
+    """
+    picture = read_picture(record.path)
+    height, width = picture.shape[1:]
+    if (height, width) != record.size:
+        raise DataError(
+            f"{record.path}: the picture is {width} px wide and {height} px high, but its record (image id "
+            f"{record.image_id}) says {record.size[1]} x {record.size[0]}, and its annotations fit only that. Correct "
+            "`width` and `height`; where they are swapped, the picture has an EXIF orientation that its annotations "
+            "ignore: remove it."
+        )
+    return picture
+
+
+def _origin(records: Sequence[Record]) -> dict:
+    return {
+        "picture_sizes": [record.size for record in records],
+        "paths": [str(record.path) for record in records],
+        "image_ids": [record.image_id for record in records],
+    }
+
+
+def _load(pictures: Dataset[Batch | DataError], batches: Iterable[list], workers: int | None) -> Iterator[Batch]:
+    count = default_workers() if workers is None else workers
+    loader = DataLoader(
+        pictures,
+        sampler=batches,
+        batch_size=None,  # each item already is a batch
+        num_workers=count,
+        prefetch_factor=AHEAD if count else None,
+        generator=torch.Generator(),  # else it would draw from the global one, which belongs to the training
+    )
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in a worker: sums over a picture depend on how many threads share them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,142 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from maskrcnn.config import AugmentSettings, InputSettings
+from maskrcnn.data.augmentation import augment, change_colours, draw_geometry
+from maskrcnn.data.inputs import prepare_picture
+from maskrcnn.data.loading import read_record
+from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.records import Record
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import full_bitmap
+from maskrcnn.structures.object_masks import ObjectMasks
+
+SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
+STILL = {"flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
+AS_IT_IS = InputSettings(magnify=1, longer=10_000, mean=(0, 0, 0), deviation=(1, 1, 1))
+
+
+def real_records(name: str) -> list[Record]:
+    file = SHARED / "data" / name
+    if not file.exists():
+        pytest.skip(f"needs shared/data/{name}")
+    return read_coco(file, file.parent / "images").records
+
+
+def square(left: int, size: tuple[int, int] = (40, 60)) -> tuple[torch.Tensor, Instances]:
+    """A black picture with one white square of 20 px, and its object."""
+    picture = torch.zeros(3, *size, dtype=torch.uint8)
+    picture[:, 10:30, left : left + 20] = 255
+    x1, y1, x2, y2 = left, 10.0, left + 20.0, 30.0
+    outline = (np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64),)
+    boxes = torch.tensor([[x1, y1, x2, y2]])
+    masks = ObjectMasks.of([outline], size)
+    return picture, Instances(size=size, boxes=boxes, labels=torch.tensor([0]), masks=masks)
+
+
+def test_nothing_random_leaves_the_prepared_picture():
+    picture, instances = square(5)
+    inputs = InputSettings(shorter=100)
+    image, target = augment(picture, instances, AugmentSettings(**STILL), inputs)
+    assert torch.equal(image, prepare_picture(picture, inputs))
+    assert target.size == (100, 150)
+    assert target.boxes.tolist() == [[12.5, 25, 62.5, 75]]
+
+
+@pytest.mark.parametrize("crop", [None, 30, 100])
+def test_mask_box_and_pixels_stay_together(crop: int | None):
+    settings = AugmentSettings(
+        vertical_flip=0.5, quarter_turns=True, scale=(0.5, 2), crop=crop, brightness=0.0, contrast=0
+    )
+    seen = set()
+    for seed in range(60):
+        torch.manual_seed(seed)
+        image, target = augment(*square(5), settings, AS_IT_IS)
+        bright = image[0] > 0.5
+        seen.add(tuple(bright.shape))
+        assert target.size == tuple(bright.shape)
+        if not len(target):
+            assert bright.sum() <= 40
+            continue
+        mask = torch.from_numpy(full_bitmap(target.masks, 0))
+        assert (mask ^ bright).sum() <= 4 * 20 + 20  # at most the outline's own pixels
+        x1, y1, x2, y2 = target.boxes[0].round().int().tolist()
+        assert mask[y1:y2, x1:x2].float().mean() > 0.85
+        assert mask.sum() == mask[max(0, y1 - 1) : y2 + 1, max(0, x1 - 1) : x2 + 1].sum()
+    assert len(seen) > 2 or crop == 30
+
+
+@pytest.mark.parametrize("size", [(40, 60), (300, 20), (5, 5), (1, 1), (1, 400)])
+def test_a_crop_is_never_larger_than_asked_and_full_where_the_picture_is(size: tuple[int, int]):
+    for seed in range(50):
+        torch.manual_seed(seed)
+        move = draw_geometry(size, AugmentSettings(crop=32, quarter_turns=True, scale=(0.5, 2)), AS_IT_IS)
+        x, y, width, height = move.window
+        assert 0 <= x <= x + width <= size[1]
+        assert 0 <= y <= y + height <= size[0]
+        assert 1 <= min(move.size) <= max(move.size) <= 32
+        if min(size) >= 64:
+            assert move.size == (32, 32)
+
+
+def test_scales_are_half_below_and_half_above_their_middle():
+    torch.manual_seed(0)
+    settings = AugmentSettings(**(STILL | {"scale": (0.5, 2.0)}))
+    sizes = [draw_geometry((1000, 1000), settings, AS_IT_IS).size[0] for _ in range(400)]
+    assert 500 <= min(sizes) < 520 < 1900 < max(sizes) <= 2000
+    assert 0.4 < np.mean(np.array(sizes) < 1000) < 0.6
+
+
+def test_a_negative_picture_and_no_other_colour_change():
+    picture, _ = square(5)
+    negative = change_colours(picture, AugmentSettings(**STILL, invert=1))
+    assert torch.equal(negative, 255 - picture)
+    assert torch.equal(change_colours(picture, AugmentSettings(**STILL)), picture)
+
+
+def test_colours_change_and_shapes_do_not():
+    picture, _ = square(5)
+    torch.manual_seed(1)
+    changed = change_colours(picture // 2, AugmentSettings(brightness=0.5))
+    assert (changed[:, 10:30, 5:25] != picture[:, 10:30, 5:25] // 2).all()
+    assert (changed[:, :, 30:] == changed[0, 0, 0]).all()
+
+
+def test_masks_follow_the_resize_of_real_pictures():
+    """Against a slow reference: the whole bitmap, moved and resized like the picture."""
+    settings = AugmentSettings(vertical_flip=0.5, quarter_turns=True, scale=(1.0, 1.3))
+    inputs = InputSettings(shorter=400, longer=600)
+    overlaps = []
+    for seed, record in enumerate(real_records("coco_small/instances_val.json")[:10]):
+        objects = record.instances[~record.instances.crowd]
+        torch.manual_seed(seed)
+        move = draw_geometry(record.size, settings, inputs)
+        moved = move.move_objects(record.instances)
+        if len(moved) != len(objects):  # some were too small to be kept
+            continue
+        for i in range(len(objects)):
+            full = move.move_pixels(torch.from_numpy(full_bitmap(objects.masks, i))[None].float())
+            expected = functional.interpolate(full[None], size=move.size, mode="bilinear")[0, 0] >= 0.5
+            found = torch.from_numpy(full_bitmap(moved.masks, i))
+            if expected.sum() > 1500:
+                overlaps.append(float((found & expected).sum() / (found | expected).sum()))
+    assert len(overlaps) > 20
+    assert min(overlaps) > 0.9
+    assert np.mean(overlaps) > 0.96
+
+
+def test_a_real_picture_gives_the_same_sample_for_the_same_seed():
+    record = real_records("dsb2018/val.json")[0]
+    settings, inputs = AugmentSettings(crop=128, quarter_turns=True), InputSettings(shorter=256, stretch=(1, 99.8))
+    samples = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        samples.append(augment(read_record(record), record.instances, settings, inputs))
+    assert torch.equal(samples[0][0], samples[1][0])
+    assert torch.equal(samples[0][1].masks.pixels, samples[1][1].masks.pixels)
+    assert not torch.equal(samples[0][0], samples[2][0])

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as oracle
+
+from maskrcnn.data.geometry import Geometry, move_boxes
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import full_bitmap
+from maskrcnn.structures.object_masks import ObjectMasks
+
+
+def geometry(**changes) -> Geometry:
+    nothing = {"window": (0, 0, 6, 4), "mirrored": False, "upside_down": False, "turns": 0, "size": (4, 6)}
+    return Geometry(**(nothing | changes))
+
+
+def objects(bitmaps: np.ndarray, crowd: list[bool] | None = None) -> Instances:
+    texts = [oracle.encode(np.asfortranarray(bitmap.astype(np.uint8))) for bitmap in bitmaps]
+    x, y, width, height = np.array([oracle.toBbox(text) for text in texts]).reshape(-1, 4).T
+    size = bitmaps.shape[1:]
+    return Instances(
+        size=size,
+        boxes=torch.tensor(np.stack([x, y, x + width, y + height], axis=1), dtype=torch.float32),
+        labels=torch.arange(len(bitmaps)),
+        crowd=None if crowd is None else torch.tensor(crowd),
+        masks=ObjectMasks.of([text["counts"] for text in texts], size),
+    )
+
+
+CHANGES = [
+    {},
+    {"mirrored": True},
+    {"upside_down": True},
+    {"turns": 1, "size": (6, 4)},
+    {"turns": 2},
+    {"turns": 3, "size": (6, 4)},
+    {"window": (1, 1, 4, 3), "mirrored": True, "turns": 1, "size": (4, 3)},
+    {"window": (2, 0, 3, 4), "mirrored": True, "upside_down": True, "turns": 3, "size": (3, 4)},
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_masks_and_boxes_go_where_the_pixels_go(changes: dict):
+    bitmaps = np.random.default_rng(0).random((5, 4, 6)) < 0.3
+    move = geometry(**changes)
+    moved = move.move_objects(objects(bitmaps))
+    expected = move.move_pixels(torch.from_numpy(bitmaps)).numpy()
+    kept = [i for i in range(5) if expected[i].any()]
+    assert moved.labels.tolist() == kept
+    for place, i in enumerate(kept):
+        assert (full_bitmap(moved.masks, place) == expected[i]).all()
+        rows, columns = np.nonzero(expected[i])
+        tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert moved.boxes[place].tolist() == tight
+
+
+def test_a_resize_scales_boxes_exactly_and_masks_to_the_nearest_pixel():
+    bitmap = np.zeros((1, 4, 6), dtype=bool)
+    bitmap[0, 1:3, 1:5] = True
+    moved = geometry(size=(10, 15)).move_objects(objects(bitmap))
+    assert moved.boxes.tolist() == [[2.5, 2.5, 12.5, 7.5]]
+    assert moved.masks.windows.tolist() == [[2, 2, 12, 7]]
+
+
+def test_the_box_of_a_cut_object_surrounds_what_is_left_of_it():
+    bitmap = np.zeros((1, 4, 6), dtype=bool)
+    bitmap[0, 0, :] = bitmap[0, :, 0] = True  # an L: the right half of its box holds only the first row
+    moved = geometry(window=(2, 0, 4, 4), size=(4, 4)).move_objects(objects(bitmap))
+    assert moved.boxes.tolist() == [[0, 0, 4, 1]]
+
+
+def test_objects_without_a_pixel_or_thinner_than_a_pixel_are_dropped():
+    bitmaps = np.zeros((3, 4, 6), dtype=bool)
+    bitmaps[0, 0, 0] = bitmaps[1, :, 3:] = bitmaps[2, 1, 1:5] = True
+    assert geometry(window=(3, 0, 3, 4), size=(4, 3)).move_objects(objects(bitmaps)).labels.tolist() == [1, 2]
+    assert geometry(size=(2, 3)).move_objects(objects(bitmaps)).labels.tolist() == [1]
+
+
+def test_crowds_are_left_out():
+    moved = geometry().move_objects(objects(np.ones((3, 4, 6), dtype=bool), crowd=[False, True, False]))
+    assert moved.labels.tolist() == [0, 2]
+    assert moved.crowd is None
+
+
+def test_no_objects_are_legal():
+    moved = geometry(mirrored=True).move_objects(objects(np.zeros((0, 4, 6), dtype=bool)))
+    assert moved.boxes.shape == (0, 4)
+    assert len(moved.masks) == len(moved.labels) == 0
+
+
+def test_a_box_turned_by_45_degrees_lies_in_an_upright_one():
+    half = np.sqrt(0.5)
+    boxes = move_boxes(
+        torch.tensor([[0.0, 0, 2, 2]], dtype=torch.float64), np.array([[half, -half, 0], [half, half, 0]])
+    )
+    assert boxes[0].tolist() == pytest.approx([-np.sqrt(2), 0, np.sqrt(2), np.sqrt(8)])
