@@ -160,7 +160,7 @@ def _load(pictures: Dataset[Batch | DataError], batches: Iterable[list], workers
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in a worker: sums over a picture depend on how many threads share them."""
+    """As in a worker: the last bits of a resized picture depend on how many threads share the work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

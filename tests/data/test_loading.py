@@ -1,0 +1,153 @@
+import json
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.config import InputSettings, RunSettings
+from maskrcnn.data.inputs import prepare_picture
+from maskrcnn.data.loading import default_workers, evaluation_batches, read_record, training_batches
+from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.records import Record
+from maskrcnn.errors import DataError
+from maskrcnn.structures.batch import Batch
+
+SIZES = [(40, 60), (60, 40), (50, 50), (33, 70), (64, 40), (20, 90), (40, 60)]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> list[Record]:
+    """Seven noisy pictures, each with two objects and a crowd but for the last, which has none."""
+    generator = np.random.default_rng(0)
+    images, annotations = [], []
+    for number, (height, width) in enumerate(SIZES):
+        Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+        images.append({"id": 100 + number, "file_name": f"{number}.png", "height": height, "width": width})
+        for place in range(3 if number < 6 else 0):
+            x, y = 3 + 4 * place, 2
+            outline = [[x, y, x + 20, y, x + 20, y + 12, x, y + 15]]
+            place = {"id": len(annotations), "image_id": 100 + number, "category_id": 1, "iscrowd": int(place == 2)}
+            annotations.append(place | {"segmentation": outline})
+    contents = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "box"}]}
+    (tmp_path / "train.json").write_text(json.dumps(contents))
+    return read_coco(tmp_path / "train.json", tmp_path).records
+
+
+def settings() -> RunSettings:
+    run = RunSettings()
+    run.model.input.shorter = 64
+    run.augment.quarter_turns = True
+    return run
+
+
+def take(count: int, records: list[Record], **how) -> list[Batch]:
+    return list(islice(training_batches(records, settings(), **how), count))
+
+
+def assert_equal(some: list[Batch], others: list[Batch]) -> None:
+    assert len(some) == len(others)
+    for one, other in zip(some, others):
+        assert torch.equal(one.images, other.images)
+        assert (one.sizes, one.paths, one.image_ids) == (other.sizes, other.paths, other.image_ids)
+        for target, same in zip(one.targets, other.targets):
+            assert torch.equal(target.boxes, same.boxes)
+            assert torch.equal(target.labels, same.labels)
+            assert torch.equal(target.masks.pixels, same.masks.pixels)
+            assert torch.equal(target.masks.windows, same.masks.windows)
+
+
+def test_a_batch_holds_prepared_pictures_and_targets(records: list[Record]):
+    for batch in take(4, records, workers=0):
+        assert len(batch) == len(batch.targets) == len(batch.sizes) == len(batch.paths) == 2
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert batch.images.dtype == torch.float32
+        assert batch.picture_sizes == [SIZES[image_id - 100] for image_id in batch.image_ids]
+        for size, target, image_id in zip(batch.sizes, batch.targets, batch.image_ids):
+            assert target.size == size
+            assert target.crowd is None
+            assert len(target) == len(target.masks) == (2 if image_id < 106 else 0)
+
+
+def test_a_stream_entered_late_goes_on_bit_for_bit(records: list[Record]):
+    assert_equal(take(8, records, workers=0)[5:], take(3, records, start=5, workers=0))
+
+
+def test_workers_change_nothing(records: list[Record]):
+    assert_equal(take(6, records, start=2, workers=0), take(6, records, start=2, workers=2))
+
+
+def test_threads_change_nothing(records: list[Record]):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        several = take(3, records, workers=0)
+        assert torch.get_num_threads() == 2
+        torch.set_num_threads(1)
+        assert_equal(several, take(3, records, workers=0))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_generator_of_the_caller_is_left_alone(records: list[Record], workers: int):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    take(2, records, workers=workers)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_breaks_while_training_is_named(records: list[Record], workers: int):
+    records[3].path.write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        take(8, records, workers=workers)
+    assert str(caught.value).startswith(f"{records[3].path}: the picture file is empty")
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_picture_of_another_size_than_its_record_is_named(records: list[Record]):
+    Image.new("RGB", (40, 60)).save(records[0].path)
+    with pytest.raises(
+        DataError, match=r"0.png: the picture is 40 px wide and 60 px high, .* \(image id 100\) says 60 x 40"
+    ):
+        read_record(records[0])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_evaluation_sees_every_picture_once_and_unchanged(records: list[Record], workers: int):
+    inputs = InputSettings(shorter=64)
+    batches = list(evaluation_batches(records, inputs, batch=3, workers=workers))
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert sorted(image_id for batch in batches for image_id in batch.image_ids) == list(range(100, 107))
+    for batch in batches:
+        assert batch.targets is None
+        for image, (height, width), path in zip(batch.images, batch.sizes, batch.paths):
+            assert torch.allclose(image[:, :height, :width], prepare_picture(read_picture(path), inputs), atol=1e-3)
+
+
+def test_evaluation_begins_with_the_largest_and_keeps_similar_sizes_together(records: list[Record]):
+    heights = [
+        height
+        for batch in evaluation_batches(records, InputSettings(shorter=64), workers=0)
+        for height, _ in batch.sizes
+    ]
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_evaluation_of_nothing_has_no_batches():
+    assert list(evaluation_batches([], InputSettings(), workers=0)) == []
+
+
+def test_a_broken_picture_is_named_in_evaluation_too(records: list[Record]):
+    records[0].path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0.png: the file cannot be read as a picture"):
+        list(evaluation_batches(records, InputSettings(), batch=2, workers=1))
+
+
+def test_there_is_at_least_one_worker_and_never_too_many():
+    assert 1 <= default_workers() <= 8
