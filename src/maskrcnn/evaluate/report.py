@@ -6,8 +6,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
 
 from ..ops.atomic import replacing
 from .accuracy import instance_accuracy
@@ -76,23 +77,24 @@ def report_tables(report: Mapping[str, Any]) -> Group:
         report: What `evaluation_report` returns.
     """
     kinds = [kind for kind in KINDS if kind in report]
-    tables = [_numbers_table(report, kinds)]
-    classes = len(report[kinds[0]]["per_class"]) if kinds else 0
-    if 1 < classes <= MOST_CLASSES:
-        tables.append(_classes_table(report, kinds))
+    counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
+    parts: list[RenderableType] = [
+        Text(f"{report['annotations']}: {counts}", style="bold"),
+        Text(f"COCO's numbers in percent; at most {report['max_detections']} detections per picture and class"),
+        _numbers_table(report, kinds),
+    ]
+    if 1 < max(len(report[kind]["per_class"]) for kind in kinds) <= MOST_CLASSES:
+        parts += [Text("AP by class"), _classes_table(report, kinds)]
     if "accuracy" in report:
-        tables.append(_accuracy_table(report))
-    return Group(*tables)
+        least = f"{report['accuracy_score_threshold']:g}"
+        parts += [Text(f"Accuracy TP / (TP + FP + FN) of masks with a score of at least {least}")]
+        parts += [_accuracy_table(report["accuracy"])]
+    return Group(*parts)
 
 
 def _numbers_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
-    counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
-    table = Table(title=f"{report['annotations']}: {counts}", title_justify="left", caption_justify="left")
-    table.caption = f"in percent; at most {report['max_detections']} detections per picture and class"
-    table.add_column("")
-    for kind in kinds:
-        table.add_column(TITLES[kind], justify="right")
-    for name in report[kinds[0]] if kinds else ():
+    table = Table("", *[Column(TITLES[kind], justify="right") for kind in kinds])
+    for name in report[kinds[0]]:
         if name != "per_class":
             row = [_percent(report[kind][name]) for kind in kinds]
             table.add_row(name, *row, style="bold" if name == "AP" else None)
@@ -100,22 +102,15 @@ def _numbers_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
 
 
 def _classes_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
-    table = Table(title="AP by class", title_justify="left")
-    table.add_column("class")
-    for kind in kinds:
-        table.add_column(TITLES[kind], justify="right")
+    table = Table("class", *[Column(TITLES[kind], justify="right") for kind in kinds])
     for name in report[kinds[0]]["per_class"]:
-        table.add_row(name, *[_percent(report[kind]["per_class"][name]) for kind in kinds])
+        table.add_row(Text(name), *[_percent(report[kind]["per_class"][name]) for kind in kinds])
     return table
 
 
-def _accuracy_table(report: Mapping[str, Any]) -> Table:
-    title = f"Accuracy TP / (TP + FP + FN) of masks with a score of at least {report['accuracy_score_threshold']:g}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("IoU above")
-    for iou in report["accuracy"]:
-        table.add_column(iou, justify="right")
-    table.add_row("", *[_percent(fraction) for fraction in report["accuracy"].values()])
+def _accuracy_table(accuracy: Mapping[str, float]) -> Table:
+    table = Table("IoU above", *[Column(iou, justify="right") for iou in accuracy])
+    table.add_row("", *map(_percent, accuracy.values()))
     return table
 
 
