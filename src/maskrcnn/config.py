@@ -183,7 +183,7 @@ class TrainSettings(Settings):
     checkpoint_every: Count = Field(500, description="Steps between checkpoints.")
     log_every: Count = Field(20, description="Steps between lines of the log, each the mean over them.")
     patience: Count | None = Field(None, description="Stop after so many evaluations without a better AP.")
-    seed: int = Field(0, description="Of the random weights, the order of the pictures and their augmentation.")
+    seed: int = Field(0, ge=0, description="Of the random weights, the order of the pictures and their augmentation.")
 
 
 class RunSettings(Settings):
