@@ -84,6 +84,16 @@ def test_a_crop_is_never_larger_than_asked_and_full_where_the_picture_is(size: t
             assert move.size == (32, 32)
 
 
+def test_a_quarter_turn_swaps_height_and_width():
+    settings, turns = AugmentSettings(**STILL, quarter_turns=True), set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        move = draw_geometry((40, 60), settings, AS_IT_IS)
+        turns.add(move.turns)
+        assert move.size == ((60, 40) if move.turns % 2 else (40, 60))
+    assert turns == {0, 1, 2, 3}
+
+
 def test_scales_are_half_below_and_half_above_their_middle():
     torch.manual_seed(0)
     settings = AugmentSettings(**(STILL | {"scale": (0.5, 2.0)}))
@@ -112,7 +122,7 @@ def test_masks_follow_the_resize_of_real_pictures():
     settings = AugmentSettings(vertical_flip=0.5, quarter_turns=True, scale=(1.0, 1.3))
     inputs = InputSettings(shorter=400, longer=600)
     overlaps = []
-    for seed, record in enumerate(real_records("coco_small/instances_val.json")[:10]):
+    for seed, record in enumerate(real_records("coco_small/instances_val.json")[:6]):
         objects = record.instances[~record.instances.crowd]
         torch.manual_seed(seed)
         move = draw_geometry(record.size, settings, inputs)
@@ -125,7 +135,7 @@ def test_masks_follow_the_resize_of_real_pictures():
             found = torch.from_numpy(full_bitmap(moved.masks, i))
             if expected.sum() > 1500:
                 overlaps.append(float((found & expected).sum() / (found | expected).sum()))
-    assert len(overlaps) > 20
+    assert len(overlaps) > 10
     assert min(overlaps) > 0.9
     assert np.mean(overlaps) > 0.96
 
