@@ -23,10 +23,10 @@ def test_a_scale_multiplies_the_size():
     assert resized_size((50, 60), InputSettings(shorter=100, longer=160), 0.5) == (50, 60)
 
 
-def test_a_picture_that_may_not_shrink_keeps_its_size():
-    settings = InputSettings(shorter=100, longer=160, shrink=False)
-    assert resized_size((1000, 300), settings) == (1000, 300)
-    assert resized_size((50, 60), settings) == (100, 120)
+def test_a_fixed_magnification_replaces_the_size_rule_up_to_the_longer_side():
+    settings = InputSettings(shorter=100, longer=160, magnify=2.0)
+    assert resized_size((30, 40), settings) == (60, 80)
+    assert resized_size((30, 100), settings) == (48, 160)
 
 
 def test_no_side_is_ever_below_1():

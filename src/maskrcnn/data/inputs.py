@@ -25,7 +25,7 @@ def resized_size(size: tuple[int, int], settings: InputSettings, scale: float = 
 
     Args:
         size: (height, width) of the picture.
-        settings: Its `shorter`, `longer` and `shrink` are used.
+        settings: Its `shorter`, `longer` and `magnify` are used.
         scale: Further factor, of augmentation.
 
     Returns:
@@ -38,8 +38,7 @@ def resized_size(size: tuple[int, int], settings: InputSettings, scale: float = 
 
 def resize_factor(size: tuple[int, int], settings: InputSettings) -> float:
     """How much larger a picture of `size` (height, width) is made for the network."""
-    factor = min(settings.shorter / min(size), settings.longer / max(size))
-    return factor if settings.shrink else max(factor, 1.0)
+    return min(settings.magnify or settings.shorter / min(size), settings.longer / max(size))
 
 
 def stretch_brightness(picture: Tensor, percentiles: tuple[float, float]) -> Tensor:
