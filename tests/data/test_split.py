@@ -5,7 +5,7 @@ import pytest
 
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.data.split import hold_out, write_subset
+from maskrcnn.data.split import hold_out, subset_contents
 from maskrcnn.errors import DataError
 
 
@@ -44,9 +44,9 @@ def test_too_few_pictures_are_named(data, count):
 
 def test_the_written_part_reads_as_the_pictures_held_out(data, tmp_path):
     _, held = hold_out(data, 0.25, seed=0)
-    write_subset(held, tmp_path / "val.json")
+    contents = subset_contents(held)
+    (tmp_path / "val.json").write_text(json.dumps(contents))
     again = read_coco(tmp_path / "val.json", data.records[0].path.parent)
     assert ids(again) == ids(held)
     assert [len(record.instances) for record in again.records] == [len(record.instances) for record in held.records]
-    annotations = json.loads((tmp_path / "val.json").read_text())["annotations"]
-    assert {annotation["image_id"] for annotation in annotations} == set(ids(held))
+    assert {annotation["image_id"] for annotation in contents["annotations"]} == set(ids(held))

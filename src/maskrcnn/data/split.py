@@ -1,13 +1,11 @@
 """A part of a data set held out, to judge a model by pictures it has not learnt from."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from numpy.random import default_rng
 
 from ..errors import DataError
-from ..ops.atomic import replacing
 from .readers.coco import parse_coco
 from .records import CocoData
 
@@ -35,11 +33,10 @@ def hold_out(data: CocoData, part: float, *, seed: int) -> tuple[CocoData, CocoD
     return replace(data, records=learnt), replace(data, records=[data.records[place] for place in sorted(chosen)])
 
 
-def write_subset(data: CocoData, path: Path) -> None:
-    """Write an annotation file with only those pictures of `data.source` that are in `data.records`."""
+def subset_contents(data: CocoData) -> dict[str, Any]:
+    """The contents of `data.source` with only those pictures that are in `data.records`."""
     contents = parse_coco(data.source)
     kept = {record.image_id for record in data.records}
-    contents["images"] = [image for image in contents["images"] if image["id"] in kept]
-    contents["annotations"] = [found for found in contents.get("annotations", []) if found.get("image_id") in kept]
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(contents), encoding="utf-8")
+    images = [image for image in contents["images"] if image["id"] in kept]
+    annotations = [found for found in contents.get("annotations", []) if found.get("image_id") in kept]
+    return {**contents, "images": images, "annotations": annotations}

@@ -1,0 +1,135 @@
+"""Training on a data set in COCO's format: what is learnt from, what is judged by, and the run itself."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from ..config import RunSettings
+from ..data.loading import evaluation_batches, training_batches
+from ..data.readers.coco import read_coco
+from ..data.readers.coco_folders import find_coco, has_split
+from ..data.records import CocoData, require_objects
+from ..data.split import hold_out, subset_contents
+from ..errors import DataError
+from ..evaluate.annotations import Annotations, load_annotations
+from ..evaluate.coco import evaluate_coco
+from ..evaluate.collect import collect_results
+from ..evaluate.results import Kind
+from ..model.mask_rcnn import MaskRCNN
+from ..ops.atomic import replacing
+from ..structures.batch import Batch
+from .loop import TrainingResult, train
+from .settings import with_steps
+
+HELD_OUT_NAME = "held_out.json"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Pictures to learn from and pictures to judge by, with the same classes.
+
+    Args:
+        learnt, judged: The two parts.
+        held_out: The judged ones are a part of the same file, chosen at random.
+    """
+
+    learnt: CocoData
+    judged: CocoData
+    held_out: bool
+
+
+def read_training_data(
+    data: Path, settings: RunSettings, *, images: Path | None, val: Path | None, skip_invalid: bool
+) -> TrainingData:
+    """Read what to train on. Without validation data a part of the pictures is held out.
+
+    Args:
+        data: COCO JSON file, or a folder in one of the layouts of `find_coco`.
+        settings: `data.held_out` and `train.seed` are used.
+        images: Folder of the pictures, if it is not beside the file.
+        val: Validation data in the same form; None: the folder's own, or a part held out.
+        skip_invalid: Leave out objects that cannot be used.
+
+    Raises:
+        DataError: A file cannot be used, has no objects, or has other classes than the other.
+    """
+    learnt = read_coco(*find_coco(data, "train", images=images), skip_invalid=skip_invalid)
+    require_objects(learnt)
+    if val is None and not has_split(data, "val"):
+        return TrainingData(*hold_out(learnt, settings.data.held_out, seed=settings.train.seed), held_out=True)
+    judged = read_coco(*find_coco(val or data, "val", images=images), skip_invalid=skip_invalid)
+    if judged.classes != learnt.classes:
+        raise DataError(
+            f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "
+            f"{_described(learnt)}. Give both files the same categories with the same ids."
+        )
+    return TrainingData(learnt, judged, held_out=False)
+
+
+def train_on_coco(
+    model: MaskRCNN,
+    data: TrainingData,
+    settings: RunSettings,
+    *,
+    folder: Path,
+    device: torch.device,
+    resume: bool,
+    quiet: bool,
+) -> TrainingResult:
+    """Train a model; the best one by the judged pictures is kept.
+
+    Args:
+        model: With the data's classes.
+        data: Of `read_training_data`. If a part was held out, `held_out.json` in the folder lists it in the end.
+        settings: Of the run; without `train.steps` their number follows from the number of pictures.
+        folder, device, resume, quiet: As for `train`.
+    """
+    settings = with_steps(settings, len(data.learnt.records))
+    contents = subset_contents(data.judged)
+    truth = load_annotations(contents)
+    _score(truth, [], settings)  # what is wrong with these annotations is said now, not after a tenth of the training
+
+    def batches(start: int) -> Iterator[Batch]:
+        return training_batches(data.learnt.records, settings, start=start, workers=settings.data.workers)
+
+    result = train(
+        model,
+        batches,
+        settings,
+        classes=data.learnt.classes,
+        folder=folder,
+        evaluate=lambda candidate: _scores(candidate, data.judged, truth, settings, device),
+        device=device,
+        resume=resume,
+        quiet=quiet,
+    )
+    if data.held_out:
+        with replacing(folder / HELD_OUT_NAME) as path:
+            path.write_text(json.dumps(contents), encoding="utf-8")
+    return result
+
+
+def _scores(
+    model: torch.nn.Module, data: CocoData, truth: Annotations, settings: RunSettings, device: torch.device
+) -> dict:
+    """The numbers of boxes and masks as the loop wants them."""
+    batches = evaluation_batches(
+        data.records, settings.model.input, batch=settings.data.batch, workers=settings.data.workers
+    )
+    results = collect_results(cast(MaskRCNN, model).predict, (batch.to(device) for batch in batches), data.classes)
+    return _score(truth, results, settings)
+
+
+def _score(truth: Annotations, results: list[dict], settings: RunSettings) -> dict:
+    kinds: list[Kind] = ["bbox", "segm"] if settings.model.mask_head else ["bbox"]
+    scores = evaluate_coco(truth, results, max_detections=settings.model.box_head.detections, kinds=kinds)
+    return {kind: {**found.numbers, "per_class": found.per_class} for kind, found in scores.items()}
+
+
+def _described(data: CocoData) -> str:
+    pairs = zip(data.classes.category_ids, data.classes.names, strict=True)
+    return ", ".join(f"{category_id} {name}" for category_id, name in pairs)
