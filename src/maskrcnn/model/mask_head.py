@@ -33,7 +33,26 @@ class MaskHead(nn.Module):
         features = pooled.permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             features = F.relu(convolution(features), inplace=True)
-        return at_least_float32(self.logits(F.relu(self.upsample(features), inplace=True)))
+        return at_least_float32(self.logits(F.relu(double_resolution(features, self.upsample), inplace=True)))
+
+
+def double_resolution(features: Tensor, upsample: nn.ConvTranspose2d) -> Tensor:
+    """A 2x2 transposed convolution of stride 2 as one matrix product: its output pixels have one input pixel each.
+
+    Several times faster on a CPU than the convolution, whose backward pass has no fast bfloat16 kernel there.
+
+    Args:
+        features: [N, C, H, W].
+        upsample: Weight [C, D, 2, 2] and bias [D].
+
+    Returns:
+        [N, D, 2H, 2W], channels_last.
+    """
+    count, _, height, width = features.shape
+    weight = upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    quads = F.linear(features.permute(0, 2, 3, 1), weight, upsample.bias.repeat(4))
+    quads = quads.view(count, height, width, 2, 2, -1).transpose(2, 3)
+    return quads.reshape(count, 2 * height, 2 * width, -1).permute(0, 3, 1, 2)
 
 
 def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int) -> Tensor:
@@ -50,10 +69,12 @@ def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int) ->
     """
     bitmaps = masks.bitmaps()
     origins = masks.windows[:, :2].tolist()
-    resampled = [
-        resample_bitmap(bitmaps[i], origins[i], box, masks.size, size)
-        for i, box in zip(matches.tolist(), boxes, strict=True)
-    ]
+    # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
+    with torch.autocast(boxes.device.type, enabled=False):
+        resampled = [
+            resample_bitmap(bitmaps[i], origins[i], box, masks.size, size)
+            for i, box in zip(matches.tolist(), boxes, strict=True)
+        ]
     return torch.stack(resampled) if resampled else boxes.new_zeros(0, size, size)
 
 
