@@ -1,0 +1,111 @@
+"""Objects drawn over their picture: a tint, an outline and a label each."""
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.ops import box_area
+
+from ..structures.classes import Classes
+from ..structures.instances import Instances
+from ..structures.masks import Crop, Masks
+from .colours import GREY, Colour, object_colours
+from .labels import Label, draw_labels
+
+TINT = 0.35
+MOST_SCORES = 10
+SMALLEST_FONT = 9
+
+
+def draw_instances(picture: Tensor, instances: Instances, classes: Classes, *, score_threshold: float = 0.5) -> Tensor:
+    """Draw objects, annotated or predicted, over a copy of their picture.
+
+    Each gets its own colour, crowds are grey. Without masks boxes are drawn. Lines and letters grow with the picture.
+    Labels show class and score, as far as there is room; where there is only one class the score, and for more than
+    ten objects nothing.
+
+    Args:
+        picture: [3, H, W] uint8 RGB.
+        instances: Objects in the picture's own pixels. Masks are handled one at a time, inside their windows.
+        classes: Names of the labels.
+        score_threshold: Predictions below it are not drawn.
+
+    Returns:
+        [3, H, W] uint8 RGB on the CPU.
+    """
+    if instances.scores is not None:
+        instances = instances[instances.scores >= score_threshold]
+    canvas = np.empty((*picture.shape[-2:], 3), dtype=np.uint8)
+    canvas[:] = picture.cpu().permute(1, 2, 0).numpy()
+    colours = _colours(instances)
+    line = line_width(picture.shape[-2:])
+    if instances.masks is None:
+        _draw_boxes(canvas, instances, colours, line)
+    else:
+        largest_first = box_area(instances.boxes).argsort(descending=True).tolist()
+        _draw_masks(canvas, instances.masks, largest_first, colours, line)
+    drawn = Image.fromarray(canvas)
+    draw_labels(drawn, _labels(instances, classes, colours), font_size(picture.shape[-2:]))
+    return torch.from_numpy(np.array(drawn)).permute(2, 0, 1).contiguous()
+
+
+def line_width(size: tuple[int, int] | torch.Size) -> int:
+    """Width of outlines in pixels that suits a picture of `size` (height, width)."""
+    return max(1, round(math.sqrt(size[0] * size[1]) / 350))
+
+
+def font_size(size: tuple[int, int] | torch.Size) -> int:
+    """Height of letters in pixels that suits a picture of `size` (height, width)."""
+    return max(SMALLEST_FONT, round(math.sqrt(size[0] * size[1]) / 40))
+
+
+def _colours(instances: Instances) -> list[Colour]:
+    colours = object_colours(len(instances))
+    if instances.crowd is None:
+        return colours
+    return [GREY if crowd else colour for colour, crowd in zip(colours, instances.crowd.tolist(), strict=True)]
+
+
+def _draw_boxes(canvas: np.ndarray, instances: Instances, colours: list[Colour], line: int) -> None:
+    for box, colour in zip(instances.boxes.round().int().tolist(), colours, strict=True):
+        cv2.rectangle(canvas, (box[0], box[1]), (box[2] - 1, box[3] - 1), colour, line)
+
+
+def _draw_masks(canvas: np.ndarray, masks: Masks, order: list[int], colours: list[Colour], line: int) -> None:
+    """All tints first, then all outlines, both in the given order of the objects."""
+    for draw in (_tint, _outline):
+        for i in order:
+            crop = masks.crop(i)
+            if crop.bitmap.any():
+                draw(canvas, crop, colours[i], line)
+
+
+def _tint(canvas: np.ndarray, crop: Crop, colour: Colour, _: int) -> None:
+    height, width = crop.bitmap.shape
+    window = canvas[crop.y : crop.y + height, crop.x : crop.x + width]
+    window[crop.bitmap] = ((1 - TINT) * window[crop.bitmap] + TINT * np.array(colour)).astype(np.uint8)
+
+
+def _outline(canvas: np.ndarray, crop: Crop, colour: Colour, line: int) -> None:
+    bitmap = crop.bitmap.astype(np.uint8)
+    contours, _ = cv2.findContours(bitmap, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(crop.x, crop.y))
+    cv2.drawContours(canvas, contours, -1, colour, line, cv2.LINE_AA if line > 1 else cv2.LINE_8)
+
+
+def _labels(instances: Instances, classes: Classes, colours: list[Colour]) -> list[Label]:
+    """The most certain objects first, or of annotations the largest."""
+    if len(classes) == 1 and len(instances) > MOST_SCORES:
+        return []
+    boxes = instances.boxes
+    ranks = box_area(boxes) if instances.scores is None else instances.scores
+    texts = [_text(instances, classes, i) for i in range(len(instances))]
+    order = ranks.argsort(descending=True, stable=True).tolist()
+    return [Label(texts[i], tuple(boxes[i].tolist()), colours[i]) for i in order if texts[i]]
+
+
+def _text(instances: Instances, classes: Classes, i: int) -> str:
+    name = "" if len(classes) == 1 else classes.names[int(instances.labels[i])]
+    return name if instances.scores is None else f"{name} {instances.scores[i]:.2f}".strip()

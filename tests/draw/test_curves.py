@@ -1,0 +1,61 @@
+import json
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from PIL import Image
+
+from maskrcnn.draw.curves import _losses, _scores, _smooth, draw_curves, read_log
+from maskrcnn.errors import DataError
+
+STEPS = [{"kind": "step", "step": step, "loss": 2 / step, "losses": {"masks": 1 / step}} for step in (1, 2, 3)]
+SCORES = {"kind": "evaluation", "step": 3, "scores": {"bbox": {"AP": 0.25}, "segm": {"AP": 0.5, "AP50": -1}}}
+
+
+def write(path, entries, end=""):
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries) + end)
+    return path
+
+
+def test_losses_and_scores_become_curves_over_the_steps():
+    entries = [{"kind": "settings", "settings": {}}, *STEPS, SCORES]
+    assert _losses(entries) == {"total": {1: 2, 2: 1, 3: 2 / 3}, "masks": {1: 1, 2: 0.5, 3: 1 / 3}}
+    assert _scores(entries) == {"boxes AP": {3: 25}, "masks AP": {3: 50}}
+
+
+def test_the_later_entry_of_a_step_counts():
+    assert _losses([STEPS[0], STEPS[0] | {"loss": 7}])["total"] == {1: 7}
+
+
+def test_a_cut_off_last_line_is_left_out_and_another_is_an_error(tmp_path):
+    assert read_log(write(tmp_path / "log.jsonl", STEPS, end='{"step": 4, "lo')) == STEPS
+    path = write(tmp_path / "log.jsonl", STEPS[:1], end='{"step"\n' + json.dumps(STEPS[1]))
+    with pytest.raises(DataError, match=r"log.jsonl: line 2: .* is not a JSON object. Take it out"):
+        read_log(path)
+
+
+def test_a_missing_log_is_named(tmp_path):
+    with pytest.raises(DataError, match="log.jsonl: cannot be read"):
+        read_log(tmp_path / "log.jsonl")
+
+
+@pytest.mark.parametrize("entries", [[], STEPS[:1], STEPS, [SCORES], [*STEPS, SCORES]])
+def test_whatever_was_logged_gives_a_picture(entries, tmp_path):
+    draw_curves(write(tmp_path / "log.jsonl", entries), tmp_path / "new" / "curves.png")
+    picture = np.array(Image.open(tmp_path / "new" / "curves.png").convert("L"))
+    assert picture.shape[1] > 1000
+    assert picture.min() < 100
+
+
+def test_no_window_is_opened(tmp_path):
+    draw_curves(write(tmp_path / "log.jsonl", STEPS), tmp_path / "curves.png")
+    assert pyplot.get_fignums() == []
+
+
+def test_the_average_is_over_a_fiftieth_of_the_curve():
+    values = np.zeros(100)
+    values[50] = 3
+    assert _smooth(values)[48:53].tolist() == [0, 1, 1, 1, 0]
+    assert _smooth(values[:3]).tolist() == [0, 0, 0]
+    assert _smooth(np.ones(500)) == pytest.approx(1)
+    assert _smooth(np.zeros(0)).tolist() == []

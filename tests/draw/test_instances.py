@@ -1,0 +1,121 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from maskrcnn.draw.colours import GREY, object_colours
+from maskrcnn.draw.instances import TINT, draw_instances, font_size, line_width
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import Crop, MaskCrops
+
+CLASSES = Classes(("cat", "dog"), (1, 2))
+CELLS = Classes(("cell",), (1,))
+
+
+def squares(*corners: tuple[int, int], side: int = 20, size: tuple[int, int] = (100, 100), **more) -> Instances:
+    """Square objects at (x, y)."""
+    crops = [Crop(x, y, np.ones((side, side), dtype=bool)) for x, y in corners]
+    boxes = torch.tensor([[x, y, x + side, y + side] for x, y in corners], dtype=torch.float32).reshape(-1, 4)
+    labels = torch.zeros(len(corners), dtype=torch.int64)
+    return Instances(size, boxes, labels, **({"masks": MaskCrops.of(crops, size)} | more))
+
+
+def black(height: int = 100, width: int = 100) -> torch.Tensor:
+    return torch.zeros(3, height, width, dtype=torch.uint8)
+
+
+def colour_at(picture: torch.Tensor, x: int, y: int) -> tuple:
+    return tuple(picture[:, y, x].tolist())
+
+
+def test_an_object_is_tinted_inside_and_outlined_in_its_colour():
+    colour = object_colours(1)[0]
+    drawn = draw_instances(black(), squares((40, 50)), CELLS)
+    assert colour_at(drawn, 50, 60) == pytest.approx([TINT * part for part in colour], abs=1)
+    assert colour_at(drawn, 40, 50) == colour_at(drawn, 59, 69) == colour
+    assert colour_at(drawn, 39, 60) == colour_at(drawn, 60, 60) == (0, 0, 0)
+
+
+def test_objects_that_touch_have_their_own_outlines():
+    first, second = object_colours(2)
+    drawn = draw_instances(black(), squares((40, 50), (60, 50)), CELLS)
+    assert colour_at(drawn, 59, 60) == first
+    assert colour_at(drawn, 60, 60) == second
+
+
+def test_a_small_object_on_a_large_one_is_seen():
+    small, large = squares((45, 45), side=10), squares((20, 20), side=60)
+    both = Instances(
+        size=(100, 100),
+        boxes=torch.cat([small.boxes, large.boxes]),
+        labels=torch.zeros(2, dtype=torch.int64),
+        masks=MaskCrops.of([small.masks.crop(0), large.masks.crop(0)], (100, 100)),
+    )
+    assert colour_at(draw_instances(black(), both, CELLS), 45, 50) == object_colours(1)[0]
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_callers_picture_stays_as_it_is(channels_last):
+    picture = black().permute(1, 2, 0).contiguous().permute(2, 0, 1) if channels_last else black()
+    drawn = draw_instances(picture, squares((40, 50)), CELLS)
+    assert not picture.any()
+    assert drawn.any()
+    assert (drawn.dtype, drawn.shape) == (torch.uint8, (3, 100, 100))
+
+
+def test_predictions_below_the_score_threshold_are_left_out():
+    instances = squares((40, 50), (0, 0), scores=torch.tensor([0.4, 0.2]))
+    assert not draw_instances(black(), instances, CELLS).any()
+    assert draw_instances(black(), instances, CELLS, score_threshold=0.3)[:, 50:70, 40:60].any()
+
+
+def test_no_objects_and_objects_without_pixels_draw_nothing():
+    assert not draw_instances(black(), squares(), CLASSES).any()
+    nothing = MaskCrops.of([Crop(0, 0, np.zeros((0, 0), dtype=bool))], (100, 100))
+    assert not draw_instances(black(), squares((40, 50), masks=nothing), CELLS).any()
+
+
+def test_without_masks_boxes_are_drawn():
+    drawn = draw_instances(black(), squares((40, 50), masks=None), CELLS)
+    assert colour_at(drawn, 40, 60) == colour_at(drawn, 59, 60) == object_colours(1)[0]
+    assert colour_at(drawn, 50, 60) == (0, 0, 0)
+
+
+def test_crowds_are_grey():
+    drawn = draw_instances(black(), squares((40, 50), crowd=torch.tensor([True])), CELLS)
+    assert colour_at(drawn, 40, 60) == GREY
+
+
+def test_labels_are_written_where_classes_differ():
+    above = draw_instances(black(), squares((40, 50)), CLASSES)[:, 30:50]
+    assert above.any()
+    assert not draw_instances(black(), squares((40, 50)), CELLS)[:, 30:50].any()
+
+
+@pytest.mark.parametrize(("count", "labelled"), [(0, False), (1, True), (10, True), (11, False)])
+def test_scores_of_one_class_are_written_for_few_objects_only(count, labelled):
+    instances = squares(*[(100 * i, 50) for i in range(count)], size=(100, 1200), scores=torch.ones(count))
+    assert draw_instances(black(100, 1200), instances, CELLS)[:, :50].any() == labelled
+
+
+@pytest.mark.parametrize(("size", "line", "font"), [((64, 64), 1, 9), ((480, 640), 2, 14), ((3000, 4000), 10, 87)])
+def test_lines_and_letters_grow_with_the_picture(size, line, font):
+    assert (line_width(size), font_size(size)) == (line, font)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (40, 12000)])
+def test_pictures_of_strange_shapes_can_be_drawn_on(size):
+    instances = squares((0, 0), side=1, size=size)
+    assert draw_instances(black(*size), instances, CLASSES).shape == (3, *size)
+
+
+def test_many_objects_in_a_large_picture_need_no_large_masks():
+    corners = [(20 * (i % 90), 20 * (i // 90)) for i in range(300)]
+    picture, instances = black(1500, 2000), squares(*corners, size=(1500, 2000))
+    tracemalloc.start()
+    draw_instances(picture, instances, CELLS)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 6 * picture.numel()  # a few copies of the picture; 300 bitmaps of its size would be 100 times as much
