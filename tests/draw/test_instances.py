@@ -53,7 +53,11 @@ def test_a_small_object_on_a_large_one_is_seen():
         labels=torch.zeros(2, dtype=torch.int64),
         masks=MaskCrops.of([small.masks.crop(0), large.masks.crop(0)], (100, 100)),
     )
-    assert colour_at(draw_instances(black(), both, CELLS), 45, 50) == object_colours(1)[0]
+    upper, lower = object_colours(2)
+    drawn = draw_instances(black(), both, CELLS)
+    assert colour_at(drawn, 45, 50) == upper
+    mixed = [(1 - TINT) * TINT * below + TINT * above for below, above in zip(lower, upper)]
+    assert colour_at(drawn, 50, 50) == pytest.approx(mixed, abs=2)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -71,6 +71,12 @@ def test_crowds_are_neither_missed_nor_make_false_positives():
     assert accuracy(truth, [found, dust], 0.5) == pytest.approx(1 / 2)
 
 
+def test_a_crowd_does_not_excuse_a_second_prediction_of_an_object_inside_it():
+    truth, found = data_set(bar(1, 50, 60), bar(1, 40, 80, iscrowd=1)), bar(1, 50, 60, score=0.9)
+    assert accuracy(truth, [found], 0.5) == 1
+    assert accuracy(truth, [found, found], 0.5) == pytest.approx(1 / 2)
+
+
 def test_pictures_are_pooled_and_can_be_chosen():
     truth = data_set(bar(1, 0, 10), bar(2, 0, 10), bar(2, 20, 30))
     results = [bar(1, 0, 10, score=0.9)]

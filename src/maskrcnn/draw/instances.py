@@ -17,10 +17,13 @@ from .labels import Label, draw_labels
 
 TINT = 0.35
 MOST_SCORES = 10
+SHOWN_FROM = 0.5  # of drawings; the model's own thresholds are settings
 SMALLEST_FONT = 9
 
 
-def draw_instances(picture: Tensor, instances: Instances, classes: Classes, *, score_threshold: float = 0.5) -> Tensor:
+def draw_instances(
+    picture: Tensor, instances: Instances, classes: Classes, *, score_threshold: float = SHOWN_FROM
+) -> Tensor:
     """Draw objects, annotated or predicted, over a copy of their picture.
 
     Each gets its own colour, crowds are grey. Without masks boxes are drawn. Lines and letters grow with the picture.

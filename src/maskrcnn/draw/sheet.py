@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as F
 
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from .instances import draw_instances
+from .instances import SHOWN_FROM, draw_instances
 
 TITLES = ("picture", "annotated", "predicted")
 GAP = 8
@@ -36,7 +36,7 @@ def draw_sheet(
     rows: Sequence[Row],
     classes: Classes,
     *,
-    score_threshold: float = 0.5,
+    score_threshold: float = SHOWN_FROM,
     titles: Sequence[str] = TITLES,
     tile: int = 320,
 ) -> Tensor:
