@@ -42,6 +42,7 @@ class BoxHead(nn.Module):
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """[N, S, S, C] pooled features to [N, K + 1] logits and [N, K, 4] deltas."""
         hidden = F.relu(self.hidden2(F.relu(self.hidden1(pooled.flatten(1)))))
+        hidden = hidden.to(self.logits.weight.dtype)
         logits, deltas = at_least_float32(self.logits(hidden)), at_least_float32(self.deltas(hidden))
         return logits, deltas.view(len(deltas), -1, 4)
 

@@ -111,9 +111,7 @@ class MaskRCNN(nn.Module):
         masks = self._predict_masks(table, found)
         return [
             _to_picture(*detections, soft, size, picture_size)
-            for detections, soft, size, picture_size in zip(
-                found, masks, batch.sizes, batch.picture_sizes, strict=True
-            )
+            for detections, soft, size, picture_size in zip(found, masks, batch.sizes, batch.picture_sizes, strict=True)
         ]
 
     def _anchors(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:

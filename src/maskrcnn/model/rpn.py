@@ -124,7 +124,9 @@ def rpn_predictions(
         levels.append(torch.full_like(order, level))
     all_boxes, all_scores, all_levels = torch.cat(boxes, dim=1), torch.cat(scores, dim=1), torch.cat(levels, dim=1)
     kept_boxes, kept_scores = [], []
-    for picture_boxes, picture_scores, picture_levels, size in zip(all_boxes, all_scores, all_levels, sizes, strict=True):
+    for picture_boxes, picture_scores, picture_levels, size in zip(
+        all_boxes, all_scores, all_levels, sizes, strict=True
+    ):
         clipped = clip_boxes(picture_boxes, size)
         valid = sides_above(clipped, SMALLEST_SIDE) & (picture_scores >= settings.score_threshold)
         clipped, valid_scores = clipped[valid], picture_scores[valid]

@@ -32,9 +32,7 @@ def resample_bitmap(bitmap: Tensor, origin: tuple[int, int], box: Tensor, extent
     return rows @ bitmap.to(box.dtype) @ columns.T
 
 
-def _sampling_matrix(
-    low: float, high: float, origin: int, length: int, extent: int, size: int, like: Tensor
-) -> Tensor:
+def _sampling_matrix(low: float, high: float, origin: int, length: int, extent: int, size: int, like: Tensor) -> Tensor:
     """[S, length] weights of the window's pixels in each bin along one axis; `like` gives dtype and device."""
     side = max(high - low, 1.0)
     samples = math.ceil(side / size)

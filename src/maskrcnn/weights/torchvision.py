@@ -13,10 +13,19 @@ from ..errors import WeightsError
 RENAMES = [
     (r"backbone\.body\.conv1\.", "body.stem.convolution."),
     (r"backbone\.body\.bn1\.", "body.stem.norm."),
-    (r"backbone\.body\.layer(\d)\.(\d+)\.conv(\d)\.", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution."),
+    (
+        r"backbone\.body\.layer(\d)\.(\d+)\.conv(\d)\.",
+        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution.",
+    ),
     (r"backbone\.body\.layer(\d)\.(\d+)\.bn(\d)\.", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
-    (r"backbone\.body\.layer(\d)\.(\d+)\.downsample\.0\.", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.convolution."),
-    (r"backbone\.body\.layer(\d)\.(\d+)\.downsample\.1\.", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.norm."),
+    (
+        r"backbone\.body\.layer(\d)\.(\d+)\.downsample\.0\.",
+        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.convolution.",
+    ),
+    (
+        r"backbone\.body\.layer(\d)\.(\d+)\.downsample\.1\.",
+        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.norm.",
+    ),
     (r"backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?", r"fpn.lateral.\1."),
     (r"backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?", r"fpn.output.\1."),
     (r"rpn\.head\.conv\.(?:0\.0\.)?", "rpn.convolution."),

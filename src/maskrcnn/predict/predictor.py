@@ -1,0 +1,111 @@
+"""Pictures in, objects out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import ModelSettings
+from ..data.inputs import make_batch, prepare_picture
+from ..data.pictures import read_picture
+from ..errors import DataError
+from ..model.build import build_model
+from ..model.folding import prepare_for_prediction
+from ..ops.allocator import keep_freed_memory
+from ..ops.precision import Precision, bfloat16_is_fast
+from ..structures.batch import Batch
+from ..structures.instances import Instances
+from ..weights.files import Weights, apply_weights
+from ..weights.reading import read_weights
+
+Picture = str | Path | np.ndarray | Tensor
+
+
+class Predictor:
+    """A model ready to find objects.
+
+    Example:
+        predictor = Predictor("nuclei")
+        found = predictor.predict("cells.png")
+        print(found.boxes, found.scores)
+
+    Args:
+        weights: A file, a name, or weights already read; see `read_weights`.
+        device: Where to compute; none: the first of CUDA and CPU that is there.
+        precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
+        settings: Of the model, instead of those in the weights; only what does not change the network's layers.
+
+    Raises:
+        WeightsError: The weights cannot be read.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | Weights,
+        *,
+        device: str | torch.device | None = None,
+        precision: Precision = "auto",
+        settings: ModelSettings | None = None,
+    ) -> None:
+        source = "weights" if isinstance(weights, Weights) else str(weights)
+        read = weights if isinstance(weights, Weights) else read_weights(weights)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        half = precision == "bfloat16" or (precision == "auto" and bfloat16_is_fast(self.device))
+        self.dtype = torch.bfloat16 if half else torch.float32
+        self.classes = read.classes
+        self.settings = settings or read.settings
+        model = build_model(self.settings, len(read.classes))
+        apply_weights(model, read.state, source=source)
+        self.model = prepare_for_prediction(model.to(self.device), self.dtype)
+
+    def predict(self, picture: Picture) -> Instances:
+        """Objects of one picture, best first.
+
+        Args:
+            picture: A file, an array [H, W, 3] or a tensor [3, H, W], both uint8 RGB.
+
+        Returns:
+            Boxes, labels, scores and masks (`SoftMasks`) in the picture's own pixels, on the CPU.
+
+        Raises:
+            DataError: It cannot be read, or is no such array.
+        """
+        return next(self.predict_all([picture]))
+
+    def predict_all(self, pictures: Iterable[Picture], *, batch: int = 1) -> Iterator[Instances]:
+        """Objects of each picture in turn; only `batch` pictures are in memory at a time."""
+        remaining = iter(pictures)
+        while group := [load_picture(picture) for picture in islice(remaining, batch)]:
+            images = [prepare_picture(picture, self.settings.input) for picture in group]
+            sizes = [(picture.shape[1], picture.shape[2]) for picture in group]
+            yield from self.predict_batch(make_batch(images, sizes))
+
+    def predict_batch(self, batch: Batch) -> list[Instances]:
+        """Objects of each picture of a prepared batch, on the CPU."""
+        batch = batch.to(self.device)
+        batch.images = batch.images.to(self.dtype)
+        return [found.to("cpu") for found in self.model.predict(batch)]
+
+
+def load_picture(picture: Picture) -> Tensor:
+    """[3, H, W] uint8 RGB of a file, an array [H, W, 3] or a tensor [3, H, W]."""
+    if isinstance(picture, str | Path):
+        return read_picture(picture)
+    pixels = torch.from_numpy(picture).permute(2, 0, 1) if _is_colour_array(picture) else picture
+    if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8 or pixels.ndim != 3 or len(pixels) != 3:
+        raise DataError(
+            f"a picture given as {type(picture).__name__} must be uint8 RGB, an array [height, width, 3] or a tensor "
+            f"[3, height, width], but is {getattr(picture, 'dtype', '?')} {list(getattr(picture, 'shape', []))}."
+        )
+    return pixels
+
+
+def _is_colour_array(picture: Picture) -> bool:
+    return isinstance(picture, np.ndarray) and picture.ndim == 3
