@@ -14,7 +14,10 @@ ALL_SETTINGS = [
 ]
 FIELDS = {name for settings in ALL_SETTINGS for name in settings.model_fields}
 # Parameters that share a setting's name but not its meaning.
-OTHER_MEANING = {("ops/roi_align.py", "samples"): "points per bin of RoIAlign, not proposals per picture"}
+OTHER_MEANING = {
+    ("ops/roi_align.py", "samples"): "points per bin of RoIAlign, not proposals per picture",
+    ("predict/predictor.py", "precision"): "of prediction on this machine; the setting is that of training",
+}
 OUTSIDE = [path for path in trees() if path != "config.py"]
 
 

@@ -24,14 +24,16 @@ def run_in_a_process(folder: Path, settings: dict, *, until: Callable[[Path], bo
     """Run or go on with a run, and kill it as soon as a condition holds; whether it was killed."""
     command = [sys.executable, "-m", "tests.train.tiny", str(folder), json.dumps(settings)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None:
-        if until is not None and until(folder):
-            process.kill()
-            process.wait()
-            return True
-        time.sleep(0.0005)
-    assert process.returncode == 0, process.stderr.read()
-    return False
+    try:
+        while process.poll() is None:
+            if until is not None and until(folder):
+                return True
+            time.sleep(0.0005)
+        assert process.returncode == 0, process.stderr.read()
+        return False
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def logged(step: int) -> Callable[[Path], bool]:

@@ -29,9 +29,10 @@ class BatchPlan:
     """The endless sequence of training batches.
 
     Every epoch has the same number of full batches and sees every picture once, in a new order; the last batch is
-    filled up with pictures of the epoch's beginning. Where training sees random crops, a picture comes as often as crops
-    fit along its side, so that large pictures with many objects count for more. Whole pictures are batched with pictures that also are upright, or
-    also are not, which saves padding. With `data.balance`, every value of that field gets an equal share of the epoch.
+    filled up with pictures of the epoch's beginning. Where training sees random crops, a picture comes as often as
+    crops fit along its side, so that large pictures with many objects count for more. Whole pictures are batched with
+    pictures that also are upright, or also are not, which saves padding. With `data.balance`, every value of that
+    field gets an equal share of the epoch.
 
     Args:
         records: The data set.

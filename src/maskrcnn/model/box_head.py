@@ -28,6 +28,7 @@ class BoxHead(nn.Module):
 
     def __init__(self, channels: int, classes: int, settings: BoxHeadSettings) -> None:
         super().__init__()
+        self.pool_size = settings.pool_size
         self.hidden1 = nn.Linear(settings.pool_size**2 * channels, settings.channels)
         self.hidden2 = nn.Linear(settings.channels, settings.channels)
         self.logits = nn.Linear(settings.channels, classes + 1)
@@ -44,7 +45,7 @@ class BoxHead(nn.Module):
         hidden = F.relu(self.hidden2(F.relu(self.hidden1(pooled.flatten(1)))))
         hidden = hidden.to(self.logits.weight.dtype)
         logits, deltas = at_least_float32(self.logits(hidden)), at_least_float32(self.deltas(hidden))
-        return logits, deltas.view(len(deltas), -1, 4)
+        return logits, deltas.unflatten(1, (-1, 4))
 
 
 @dataclass

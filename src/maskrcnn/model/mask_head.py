@@ -5,6 +5,8 @@ Shapes: N boxes, S bins per side, C channels, K classes, m = 2S.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,8 +22,9 @@ class MaskHead(nn.Module):
 
     def __init__(self, channels: int, classes: int, settings: MaskHeadSettings) -> None:
         super().__init__()
+        self.pool_size = settings.pool_size
         counts = [channels] + [settings.channels] * settings.convolutions
-        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(counts, counts[1:]))
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(counts))
         self.upsample = nn.ConvTranspose2d(settings.channels, settings.channels, 2, stride=2)
         self.logits = nn.Conv2d(settings.channels, classes, 1)
         for layer in [*self.convolutions, self.upsample, self.logits]:
@@ -33,26 +36,27 @@ class MaskHead(nn.Module):
         features = pooled.permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             features = F.relu(convolution(features), inplace=True)
-        return at_least_float32(self.logits(F.relu(double_resolution(features, self.upsample), inplace=True)))
+        doubled = double_resolution(features, self.upsample.weight, self.upsample.bias)
+        return at_least_float32(self.logits(F.relu(doubled, inplace=True)))
 
 
-def double_resolution(features: Tensor, upsample: nn.ConvTranspose2d) -> Tensor:
+def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A 2x2 transposed convolution of stride 2 as one matrix product: its output pixels have one input pixel each.
 
     Several times faster on a CPU than the convolution, whose backward pass has no fast bfloat16 kernel there.
 
     Args:
         features: [N, C, H, W].
-        upsample: Weight [C, D, 2, 2] and bias [D].
+        weight: [C, D, 2, 2], as of `nn.ConvTranspose2d`.
+        bias: [D] or None.
 
     Returns:
         [N, D, 2H, 2W], channels_last.
     """
-    count, _, height, width = features.shape
-    weight = upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    quads = F.linear(features.permute(0, 2, 3, 1), weight, upsample.bias.repeat(4))
-    quads = quads.view(count, height, width, 2, 2, -1).transpose(2, 3)
-    return quads.reshape(count, 2 * height, 2 * width, -1).permute(0, 3, 1, 2)
+    rows = weight.permute(2, 3, 1, 0).flatten(0, 2)
+    quads = F.linear(features.permute(0, 2, 3, 1), rows, None if bias is None else bias.repeat(4))
+    quads = quads.unflatten(3, (2, 2, weight.shape[1])).transpose(2, 3)
+    return quads.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
 def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int) -> Tensor:
@@ -67,12 +71,10 @@ def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int) ->
     Returns:
         [P, m, m] in 0..1.
     """
-    bitmaps = masks.bitmaps()
-    origins = masks.windows[:, :2].tolist()
     # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
     with torch.autocast(boxes.device.type, enabled=False):
         resampled = [
-            resample_bitmap(bitmaps[i], origins[i], box, masks.size, size)
+            resample_bitmap(masks.bitmap(i), masks.origin(i), box, masks.size, size)
             for i, box in zip(matches.tolist(), boxes, strict=True)
         ]
     return torch.stack(resampled) if resampled else boxes.new_zeros(0, size, size)

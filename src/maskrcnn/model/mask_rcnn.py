@@ -11,6 +11,7 @@ from ..ops.levels import assign_levels
 from ..ops.roi_align import PyramidTable, make_table, roi_align
 from ..structures.batch import Batch
 from ..structures.instances import Instances
+from ..structures.masks import MaskCrops
 from ..structures.soft_masks import SoftMasks
 from .anchors import Anchors
 from .box_head import BoxHead, BoxTargets, box_loss, box_predictions, box_targets
@@ -53,43 +54,49 @@ class MaskRCNN(nn.Module):
         targets = batch.targets
         if targets is None:
             raise ValueError("a batch without targets has no loss; use predict()")
-        settings = self.settings
         features = self.fpn(self.body(batch.images))
+        losses, proposals = self._rpn_loss(features, batch, [target.boxes for target in targets])
+        chosen = [
+            box_targets(boxes, target.boxes, target.labels, classes=self.classes, settings=self.settings.box_head)
+            for boxes, target in zip(proposals, targets, strict=True)
+        ]
+        table = make_table({level: features[level] for level in ROI_LEVELS})
+        pooled = pool_boxes(table, [target.proposals for target in chosen], self.box_head.pool_size)
+        logits, deltas = self.box_head(pooled)
+        losses |= box_loss(logits, deltas, chosen)
+        if self.mask_head is not None:
+            losses |= self._mask_loss(self.mask_head, table, chosen, targets)
+        return losses
+
+    def _rpn_loss(
+        self, features: dict[int, Tensor], batch: Batch, boxes: list[Tensor]
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Losses, and per picture [N, 4] proposals for the heads."""
+        settings = self.settings.rpn
         logits, deltas = self.rpn(features)
         anchors = self._anchors(features, batch)
-        losses = rpn_loss(logits, deltas, anchors, [target.boxes for target in targets], settings.rpn)
         proposals, _ = rpn_predictions(
             logits,
             deltas,
             anchors,
             batch.sizes,
-            settings.rpn,
-            candidates=settings.rpn.candidates_training,
-            proposals=settings.rpn.proposals_training,
+            settings,
+            candidates=settings.candidates_training,
+            proposals=settings.proposals_training,
         )
-        chosen = [
-            box_targets(boxes, target.boxes, target.labels, classes=self.classes, settings=settings.box_head)
-            for boxes, target in zip(proposals, targets, strict=True)
-        ]
-        table = make_table({level: features[level] for level in ROI_LEVELS})
-        pooled = pool_boxes(table, [target.proposals for target in chosen], settings.box_head.pool_size)
-        losses |= box_loss(*self.box_head(pooled), chosen)
-        if self.mask_head is not None:
-            losses |= self._mask_loss(self.mask_head, table, chosen, targets)
-        return losses
+        return rpn_loss(logits, deltas, anchors, boxes, settings), proposals
 
     def _mask_loss(
         self, head: MaskHead, table: PyramidTable, chosen: list[BoxTargets], targets: list[Instances]
     ) -> dict[str, Tensor]:
-        size = self.settings.mask_head.pool_size
         objects = [target.labels < self.classes for target in chosen]
         boxes = [target.proposals[positive] for target, positive in zip(chosen, objects, strict=True)]
         labels = torch.cat([target.labels[positive] for target, positive in zip(chosen, objects, strict=True)])
         wanted = [
-            mask_targets(target.masks, picture.matches, picture_boxes, 2 * size)
+            mask_targets(_crops(target), picture.matches, picture_boxes, 2 * head.pool_size)
             for target, picture, picture_boxes in zip(targets, chosen, boxes, strict=True)
         ]
-        return mask_loss(head(pool_boxes(table, boxes, size)), labels, torch.cat(wanted))
+        return mask_loss(head(pool_boxes(table, boxes, head.pool_size)), labels, torch.cat(wanted))
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Instances]:
@@ -123,7 +130,7 @@ class MaskRCNN(nn.Module):
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Per picture boxes, scores and labels in network coordinates."""
         counts = [len(boxes) for boxes in proposals]
-        logits, deltas = self.box_head(pool_boxes(table, proposals, self.settings.box_head.pool_size))
+        logits, deltas = self.box_head(pool_boxes(table, proposals, self.box_head.pool_size))
         return [
             box_predictions(*parts, self.settings.box_head)
             for parts in zip(logits.split(counts), deltas.split(counts), proposals, sizes, strict=True)
@@ -133,7 +140,7 @@ class MaskRCNN(nn.Module):
         """Per picture [D, m, m] probabilities, or None without a mask head."""
         if self.mask_head is None:
             return [None] * len(found)
-        pooled = pool_boxes(table, [boxes for boxes, _, _ in found], self.settings.mask_head.pool_size)
+        pooled = pool_boxes(table, [boxes for boxes, _, _ in found], self.mask_head.pool_size)
         labels = torch.cat([labels for _, _, labels in found])
         return list(mask_predictions(self.mask_head(pooled), labels).split([len(boxes) for boxes, _, _ in found]))
 
@@ -144,6 +151,12 @@ def pool_boxes(table: PyramidTable, boxes: list[Tensor], size: int) -> Tensor:
     joined = torch.cat(boxes)
     levels = assign_levels(joined, ROI_LEVELS[0], ROI_LEVELS[-1])
     return roi_align(table, joined, pictures, levels, size=size)
+
+
+def _crops(target: Instances) -> MaskCrops:
+    if not isinstance(target.masks, MaskCrops):
+        raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(target.masks).__name__}")
+    return target.masks
 
 
 def _to_picture(

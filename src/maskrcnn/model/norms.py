@@ -14,6 +14,11 @@ GROUPS = 32
 class FrozenBatchNorm(nn.Module):
     """Batch norm with fixed statistics and a fixed scale: an affine map that training leaves alone."""
 
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int, epsilon: float) -> None:
         super().__init__()
         self.epsilon = epsilon
@@ -22,10 +27,10 @@ class FrozenBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
-        """[C] factor and [C] summand of each channel."""
+    def fold_into(self, kernel: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the one convolution that does the same as one with `kernel` [C, D, h, w] and this norm."""
         scale = self.weight * (self.running_var + self.epsilon).rsqrt()
-        return scale, self.bias - self.running_mean * scale
+        return kernel * scale[:, None, None, None], self.bias - self.running_mean * scale
 
 
 class NormedConvolution(nn.Module):
@@ -47,13 +52,8 @@ class NormedConvolution(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         if not isinstance(self.norm, FrozenBatchNorm):
             return self.norm(self.convolution(features))
-        weight, bias = self.folded()
+        weight, bias = self.norm.fold_into(self.convolution.weight)
         return F.conv2d(features, weight, bias, self.convolution.stride, self.convolution.padding)
-
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution that does the same; for a frozen batch norm only."""
-        scale, shift = self.norm.scale_and_shift()
-        return self.convolution.weight * scale[:, None, None, None], shift
 
 
 def _make_norm(channels: int, frozen: bool, settings: BackboneSettings) -> nn.Module:

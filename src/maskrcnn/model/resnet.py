@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,10 +27,10 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, width: int, *, stride: int, frozen: bool, settings: BackboneSettings) -> None:
         super().__init__()
-        shared = {"frozen": frozen, "settings": settings}
-        self.step1 = NormedConvolution(inputs, width, kernel=3, stride=stride, **shared)
-        self.step2 = NormedConvolution(width, width, kernel=3, **shared)
-        self.shortcut = _make_shortcut(inputs, width, stride, **shared)
+        convolution = partial(NormedConvolution, frozen=frozen, settings=settings)
+        self.step1 = convolution(inputs, width, kernel=3, stride=stride)
+        self.step2 = convolution(width, width, kernel=3)
+        self.shortcut = _make_shortcut(inputs, width, stride, frozen=frozen, settings=settings)
 
     def forward(self, features: Tensor) -> Tensor:
         residual = self.step2(F.relu(self.step1(features), inplace=True))
@@ -42,12 +44,12 @@ class Bottleneck(nn.Module):
 
     def __init__(self, inputs: int, width: int, *, stride: int, frozen: bool, settings: BackboneSettings) -> None:
         super().__init__()
-        shared = {"frozen": frozen, "settings": settings}
+        convolution = partial(NormedConvolution, frozen=frozen, settings=settings)
         outputs = width * self.expansion
-        self.step1 = NormedConvolution(inputs, width, kernel=1, **shared)
-        self.step2 = NormedConvolution(width, width, kernel=3, stride=stride, **shared)
-        self.step3 = NormedConvolution(width, outputs, kernel=1, **shared)
-        self.shortcut = _make_shortcut(inputs, outputs, stride, **shared)
+        self.step1 = convolution(inputs, width, kernel=1)
+        self.step2 = convolution(width, width, kernel=3, stride=stride)
+        self.step3 = convolution(width, outputs, kernel=1)
+        self.shortcut = _make_shortcut(inputs, outputs, stride, frozen=frozen, settings=settings)
 
     def forward(self, features: Tensor) -> Tensor:
         residual = F.relu(self.step1(features), inplace=True)

@@ -29,9 +29,11 @@ class RPN(nn.Module):
         self.convolution = nn.Conv2d(channels, channels, 3, padding=1)
         self.logits = nn.Conv2d(channels, anchors_per_pixel, 1)
         self.deltas = nn.Conv2d(channels, anchors_per_pixel * 4, 1)
-        for layer in (self.convolution, self.logits, self.deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.normal_(parameter, std=0.01)
+            else:
+                nn.init.zeros_(parameter)
 
     def forward(self, features: dict[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Per level [B, H * W * A] logits and [B, H * W * A, 4] deltas, ordered as the anchors."""

@@ -17,6 +17,6 @@ def assign_levels(boxes: Tensor, finest: int = 2, coarsest: int = 5) -> Tensor:
     Returns:
         [N] int64 levels in finest..coarsest. An empty box gets the finest.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
-    root = sides.prod(dim=1).clamp(min=0).sqrt()
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+    root = sides.prod(dim=1).sqrt()
     return torch.floor(4 + torch.log2(root / 224) + 1e-6).clamp(finest, coarsest).long()

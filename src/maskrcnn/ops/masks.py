@@ -5,6 +5,7 @@ columns, and two products.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +45,7 @@ def _sampling_matrix(low: float, high: float, origin: int, length: int, extent: 
     return weights.view(size, samples, length).mean(dim=1)
 
 
-def paste_window(box: tuple[float, float, float, float], grid: int) -> tuple[int, int, int, int]:
+def paste_window(box: Sequence[float], grid: int) -> tuple[int, int, int, int]:
     """Pixels x1, y1, x2, y2 (the last ones included) over which a mask grid with a border of one cell is spread.
 
     The grid sees the box and half a cell around it, as in Detectron: the box grows by one cell of `grid`.

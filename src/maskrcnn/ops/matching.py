@@ -19,7 +19,8 @@ def match_boxes(
         positive_iou: From this overlap on a box stands for its best target.
         negative_iou: Below this overlap it is background; in between it is ignored.
         rescue: Boxes that overlap a target as much as no other box does stand for their own best target
-            however small the overlap is, so that no target stays without (Ren et al. 2015, section 3.1.2).
+            however small the overlap is, so that no target stays without (Ren et al. 2015, section 3.1.2). A target
+            that no box touches rescues none; in torchvision it rescues every box that touches nothing.
 
     Returns:
         [N] int64 number of the target, `NEGATIVE` or `IGNORED`.
@@ -30,7 +31,8 @@ def match_boxes(
     best, nearest = overlaps.max(dim=0)
     matches = torch.where(best >= positive_iou, nearest, IGNORED).masked_fill(best < negative_iou, NEGATIVE)
     if rescue:
-        rescued = (overlaps == overlaps.max(dim=1, keepdim=True).values).any(dim=0)
+        best_of_target = overlaps.max(dim=1, keepdim=True).values
+        rescued = ((overlaps == best_of_target) & (overlaps > 0)).any(dim=0)
         matches = torch.where(rescued, nearest, matches)
     return matches
 

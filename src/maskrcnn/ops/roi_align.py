@@ -9,6 +9,7 @@ Shapes: N boxes, S bins per side, P sampling points per bin and side, C channels
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -41,13 +42,13 @@ def make_table(features: dict[int, Tensor]) -> PyramidTable:
     maps = list(features.values())
     counts = [map.shape[0] * map.shape[2] * map.shape[3] for map in maps]
     rows = [map.permute(0, 2, 3, 1).reshape(count, map.shape[1]) for map, count in zip(maps, counts, strict=True)]
-    number = {"dtype": torch.int64, "device": maps[0].device}
+    device = maps[0].device
     return PyramidTable(
         rows=torch.cat(rows),
-        starts=torch.tensor([sum(counts[:i]) for i in range(len(counts))], **number),
-        heights=torch.tensor([map.shape[2] for map in maps], **number),
-        widths=torch.tensor([map.shape[3] for map in maps], **number),
-        scales=torch.tensor([2.0**-level for level in features], device=maps[0].device),
+        starts=torch.tensor([0, *accumulate(counts[:-1])], device=device),
+        heights=torch.tensor([map.shape[2] for map in maps], device=device),
+        widths=torch.tensor([map.shape[3] for map in maps], device=device),
+        scales=torch.tensor([2.0**-level for level in features], device=device),
         finest=min(features),
     )
 

@@ -1,6 +1,7 @@
 """The classes of a data set: contiguous labels inside, the data set's own category ids outside."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,6 @@ class Classes:
         """Label 0..K-1 of a category id; KeyError if the data set has no such id."""
         return self._labels[category_id]
 
-    @property
+    @cached_property
     def _labels(self) -> dict[int, int]:
         return {category_id: label for label, category_id in enumerate(self.category_ids)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,13 +37,12 @@ class Instances:
 
     def __getitem__(self, index: Tensor | slice) -> Instances:
         """The objects an index tensor, a boolean mask or a slice selects."""
-        chosen = {name: None if value is None else value[index] for name, value in self._per_object()}
-        return replace(self, **chosen)
+        return self._with_each(lambda values: values[index])
 
     def to(self, device: torch.device | str) -> Instances:
         """The same objects with their tensors on `device`."""
-        moved = {name: None if value is None else value.to(device) for name, value in self._per_object()}
-        return replace(self, **moved)
+        return self._with_each(lambda values: values.to(device))
 
-    def _per_object(self):
-        return [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "size"]
+    def _with_each(self, change: Callable[[Any], Any]) -> Instances:
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
+        return replace(self, **{name: change(values) for name, values in given.items() if values is not None})

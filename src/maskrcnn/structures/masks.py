@@ -7,6 +7,8 @@ inside a window around each object) and `SoftMasks` (a head's probabilities on a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -123,26 +125,31 @@ class MaskCrops:
 
     def __getitem__(self, index: Tensor | slice) -> MaskCrops:
         chosen = torch.arange(len(self), device=self.windows.device)[index].tolist()
-        parts = self._parts()
-        pixels = torch.cat([parts[i] for i in chosen]) if chosen else self.pixels[:0]
+        pixels = torch.cat([self.bitmap(i).flatten() for i in chosen]) if chosen else self.pixels[:0]
         return MaskCrops(pixels, self.windows[index], self.size)
 
     def to(self, device: torch.device | str) -> MaskCrops:
         return MaskCrops(self.pixels.to(device), self.windows.to(device), self.size)
 
     def crop(self, i: int) -> Crop:
-        x1, y1, _, _ = self.windows[i].tolist()
-        return Crop(x1, y1, self.bitmap(i).cpu().numpy().astype(bool))
+        x, y = self.origin(i)
+        return Crop(x, y, self.bitmap(i).cpu().numpy().astype(bool))
+
+    def origin(self, i: int) -> tuple[int, int]:
+        """(x, y) of the top left pixel of object i's window."""
+        x1, y1, _, _ = self._corners[i]
+        return x1, y1
 
     def bitmap(self, i: int) -> Tensor:
-        """[h, w] uint8 pixels of object i inside its window."""
-        return self.bitmaps()[i]
+        """[h, w] uint8 pixels of object i inside its window, a view of the buffer."""
+        x1, y1, x2, y2 = self._corners[i]
+        return self.pixels[self._edges[i] : self._edges[i + 1]].view(y2 - y1, x2 - x1)
 
-    def bitmaps(self) -> list[Tensor]:
-        """N views [h, w] of the buffer, uint8."""
-        sides = (self.windows[:, [3, 2]] - self.windows[:, [1, 0]]).tolist()
-        return [part.view(h, w) for part, (h, w) in zip(self._parts(), sides, strict=True)]
+    @cached_property
+    def _corners(self) -> list[list[int]]:
+        return self.windows.tolist()
 
-    def _parts(self) -> tuple[Tensor, ...]:
-        areas = (self.windows[:, 2] - self.windows[:, 0]) * (self.windows[:, 3] - self.windows[:, 1])
-        return self.pixels.split(areas.tolist())
+    @cached_property
+    def _edges(self) -> list[int]:
+        """Where each object's pixels start in the buffer, and where the last one's end."""
+        return [0, *accumulate((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in self._corners)]

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+import torchvision.ops
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from maskrcnn.ops.masks import paste_window, resample_bitmap, spread_mask
+
+HEIGHT, WIDTH = 40, 60
+
+
+def full_picture(bitmap: torch.Tensor, origin: tuple[int, int]) -> torch.Tensor:
+    full = torch.zeros(HEIGHT, WIDTH, dtype=torch.float64)
+    x, y = origin
+    full[y : y + bitmap.shape[0], x : x + bitmap.shape[1]] = bitmap
+    return full
+
+
+@pytest.mark.parametrize(
+    ("origin", "size"),
+    [((20, 10), (15, 20)), ((0, 0), (9, 9)), ((50, 30), (10, 10)), ((0, 0), (HEIGHT, WIDTH)), ((59, 39), (1, 1))],
+)
+@pytest.mark.parametrize(
+    "box",
+    [
+        (22.5, 11.25, 33.1, 20.9),  # inside the first window
+        (3.0, 2.0, 58.0, 39.5),  # far larger: several points per bin
+        (15.2, 5.1, 25.3, 15.4),  # partly outside
+        (0.0, 0.0, 60.0, 40.0),
+        (48.7, 30.2, 60.0, 40.0),  # at the picture's border
+        (30.0, 20.0, 30.0, 20.0),  # without area
+        (30.0, 5.0, 30.4, 35.0),
+    ],
+)
+def test_a_window_resampled_equals_roi_align_of_the_whole_picture(origin, size, box):
+    bitmap = (torch.rand(size, generator=torch.Generator().manual_seed(3)) > 0.4).byte()
+    box = torch.tensor(box, dtype=torch.float64)
+    found = resample_bitmap(bitmap, origin, box, (HEIGHT, WIDTH), 7)
+    whole = full_picture(bitmap, origin)[None, None]
+    expected = torchvision.ops.roi_align(whole, [box[None]], 7, sampling_ratio=-1)[0, 0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_bins_hold_the_part_of_their_sampling_points_that_lies_on_the_object():
+    # Sampling points are at 0.5, 1.5, ...: that at 3.5 lies halfway between the last full pixel and an empty one.
+    bitmap = torch.ones(8, 4, dtype=torch.uint8)
+    found = resample_bitmap(bitmap, (0, 0), torch.tensor([0.0, 0.0, 8.0, 8.0]), (8, 20), 4)
+    assert torch.equal(found, torch.tensor([1.0, 0.75, 0.0, 0.0]).expand(4, 4))
+
+
+def test_an_object_without_pixels_is_empty():
+    bitmap = torch.zeros(0, 0, dtype=torch.uint8)
+    found = resample_bitmap(bitmap, (0, 0), torch.tensor([0.0, 0.0, 8.0, 8.0]), (20, 20), 4)
+    assert torch.equal(found, torch.zeros(4, 4))
+
+
+def paste(mask: torch.Tensor, box: list[float]) -> np.ndarray:
+    x1, y1, x2, y2 = paste_window(box, mask.shape[-1])
+    window = spread_mask(mask, y2 - y1 + 1, x2 - x1 + 1)
+    padded = torch.zeros(HEIGHT + 200, WIDTH + 200, dtype=mask.dtype)
+    padded[100 + y1 : 101 + y2, 100 + x1 : 101 + x2] = window
+    return padded[100 : 100 + HEIGHT, 100 : 100 + WIDTH]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [10.3, 5.6, 30.2, 25.9],
+        [0.0, 0.0, 60.0, 40.0],
+        [50.5, 0.0, 60.0, 13.7],
+        [20.0, 20.0, 20.0, 20.0],
+        [-9, -9, 9, 9],
+    ],
+)
+def test_a_pasted_mask_equals_torchvisions(box):
+    mask = torch.rand(28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    boxes = torch.tensor([box], dtype=torch.float64)
+    expected = paste_masks_in_image(mask[None, None], boxes, (HEIGHT, WIDTH))[0, 0]
+    torch.testing.assert_close(paste(mask, box), expected, rtol=0, atol=1e-12)
+
+
+def test_the_grid_reaches_half_a_cell_of_its_border_beyond_the_box():
+    # A grid of 2 cells over 8 px: a cell is 4 px wide, and the border of one cell is on both sides.
+    assert paste_window((10.0, 20.0, 18.0, 28.0), 2) == (6, 16, 22, 32)
