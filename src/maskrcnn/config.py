@@ -62,9 +62,12 @@ class AnchorSettings(Settings):
     """Boxes of fixed shape at every pyramid position, from which proposals start."""
 
     sizes: tuple[Positive, ...] = Field(
-        (32, 64, 128, 256, 512), description="Side of the square anchor, one per pyramid level P2..P6."
+        (32, 64, 128, 256, 512),
+        min_length=5,
+        max_length=5,
+        description="Side of the square anchor, one per pyramid level P2..P6.",
     )
-    ratios: tuple[Positive, ...] = Field((0.5, 1.0, 2.0), description="Height over width.")
+    ratios: tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1, description="Height over width.")
 
 
 class RPNSettings(Settings):

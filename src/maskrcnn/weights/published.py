@@ -33,8 +33,8 @@ PUBLISHED = {
 def download(name: str) -> Path:
     """The local copy of a published checkpoint, fetched with a progress bar if it is not there yet.
 
-    It lies in torch's own cache (`torch.hub.get_dir()`, moved by TORCH_HOME), where torchvision finds it too, and a file
-    put there by hand is used as it is.
+    It lies in torch's own cache (`torch.hub.get_dir()`, moved by TORCH_HOME), where torchvision finds it too, and a
+    file put there by hand is used as it is.
 
     Raises:
         WeightsError: It cannot be fetched, or is not the published file.
@@ -49,8 +49,8 @@ def download(name: str) -> Path:
         torch.hub.download_url_to_file(address, str(path), hash_prefix=hash_start)
     except (URLError, OSError) as error:
         raise WeightsError(
-            f"{name}: {address} cannot be fetched ({error}). Without a network, put the file at {path}, or give --weights "
-            "a file."
+            f"{name}: {address} cannot be fetched ({error}). Without a network, put the file at {path}, or give "
+            "--weights a file."
         ) from error
     except RuntimeError as error:
         raise WeightsError(
