@@ -13,10 +13,30 @@ _HOMES = {
     "Instances": "structures.instances",
     "MaskRCNNError": "errors",
     "ModelSettings": "config",
+    "Predictor": "predict.predictor",
     "RunSettings": "config",
+    "draw_instances": "draw.instances",
+    "read_coco": "data.readers.coco",
+    "read_picture": "data.pictures",
+    "read_weights": "weights.reading",
+    "save_weights": "weights.files",
+    "to_rle": "structures.masks",
 }
 
-__all__ = ["Classes", "Instances", "MaskRCNNError", "ModelSettings", "RunSettings"]
+__all__ = [
+    "Classes",
+    "Instances",
+    "MaskRCNNError",
+    "ModelSettings",
+    "Predictor",
+    "RunSettings",
+    "draw_instances",
+    "read_coco",
+    "read_picture",
+    "read_weights",
+    "save_weights",
+    "to_rle",
+]
 
 
 def __getattr__(name: str) -> Any:

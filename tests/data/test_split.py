@@ -50,3 +50,14 @@ def test_the_written_part_reads_as_the_pictures_held_out(data, tmp_path):
     assert ids(again) == ids(held)
     assert [len(record.instances) for record in again.records] == [len(record.instances) for record in held.records]
     assert {annotation["image_id"] for annotation in contents["annotations"]} == set(ids(held))
+
+
+def test_skipped_objects_are_left_out_of_the_written_part(data, tmp_path):
+    contents = json.loads(data.source.read_text())
+    contents["annotations"][1] |= {"bbox": [0, 0, 0, 5], "segmentation": []}
+    contents["annotations"][2]["image_id"] = ["not", "an", "id"]
+    (tmp_path / "train.json").write_text(json.dumps(contents))
+    again = read_coco(tmp_path / "train.json", data.records[0].path.parent, skip_invalid=True)
+    assert (len(again.skipped), again.skipped_places) == (2, {1, 2})
+    kept = [found["id"] for found in subset_contents(again)["annotations"]]
+    assert kept == [found["id"] for place, found in enumerate(contents["annotations"]) if place not in (1, 2)]

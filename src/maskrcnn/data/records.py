@@ -37,6 +37,7 @@ class CocoData:
         records: One per picture, in the order of the file.
         classes: Labels, names and category ids.
         skipped: One message per object that was left out because it is invalid.
+        skipped_places: Where these objects stand in the file's `annotations`, counted from 0.
         without_mask: How many objects had no outline; their box stands in for it.
     """
 
@@ -44,6 +45,7 @@ class CocoData:
     records: list[Record]
     classes: Classes
     skipped: list[str] = field(default_factory=list)
+    skipped_places: frozenset[int] = frozenset()
     without_mask: int = 0
 
 

@@ -34,9 +34,23 @@ def hold_out(data: CocoData, part: float, *, seed: int) -> tuple[CocoData, CocoD
 
 
 def subset_contents(data: CocoData) -> dict[str, Any]:
-    """The contents of `data.source` with only those pictures that are in `data.records`."""
+    """What `data` was read from, with the pictures of `data.records` and the objects that were not left out only.
+
+    Sizes and names that the file lacks are filled in.
+    """
     contents = parse_coco(data.source)
-    kept = {record.image_id for record in data.records}
-    images = [image for image in contents["images"] if image["id"] in kept]
-    annotations = [found for found in contents.get("annotations", []) if found.get("image_id") in kept]
-    return {**contents, "images": images, "annotations": annotations}
+    sizes = {record.image_id: record.size for record in data.records}
+    images = [
+        {**image, "height": sizes[image["id"]][0], "width": sizes[image["id"]][1]}
+        for image in contents["images"]
+        if image["id"] in sizes
+    ]
+    annotations = [
+        found
+        for place, found in enumerate(contents.get("annotations", []))
+        if place not in data.skipped_places and found.get("image_id") in sizes
+    ]
+    categories = [
+        {**category, "name": str(category.get("name", category["id"]))} for category in contents["categories"]
+    ]
+    return {**contents, "images": images, "annotations": annotations, "categories": categories}

@@ -17,6 +17,7 @@ from ..errors import DataError
 from ..model.build import build_model
 from ..model.folding import prepare_for_prediction
 from ..ops.allocator import keep_freed_memory
+from ..ops.devices import choose_device
 from ..ops.precision import Precision, bfloat16_is_fast
 from ..structures.batch import Batch
 from ..structures.instances import Instances
@@ -42,6 +43,7 @@ class Predictor:
 
     Raises:
         WeightsError: The weights cannot be read.
+        SettingError: There is no such device.
     """
 
     def __init__(
@@ -52,17 +54,18 @@ class Predictor:
         precision: Precision = "auto",
         settings: ModelSettings | None = None,
     ) -> None:
-        source = "weights" if isinstance(weights, Weights) else str(weights)
         read = weights if isinstance(weights, Weights) else read_weights(weights)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = choose_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
         half = precision == "bfloat16" or (precision == "auto" and bfloat16_is_fast(self.device))
         self.dtype = torch.bfloat16 if half else torch.float32
         self.classes = read.classes
+        self.notes = read.notes
+        self.notes = read.notes
         self.settings = settings or read.settings
         model = build_model(self.settings, len(read.classes))
-        apply_weights(model, read.state, source=source)
+        apply_weights(model, read.state, source=read.source)
         self.model = prepare_for_prediction(model.to(self.device), self.dtype)
 
     def predict(self, picture: Picture) -> Instances:

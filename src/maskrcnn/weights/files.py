@@ -48,12 +48,14 @@ class Weights:
         settings: Enough to build the model.
         classes: Names and category ids of the labels it predicts.
         notes: Free text by name, such as the data it learnt from.
+        source: Where they come from, for messages.
     """
 
     state: dict[str, Tensor]
     settings: ModelSettings
     classes: Classes
     notes: dict[str, str] = field(default_factory=dict)
+    source: str = "weights"
 
 
 def save_weights(
@@ -102,17 +104,27 @@ def load_weights(path: str | Path) -> Weights:
         WeightsError: It is missing, cut off, of another kind or of a newer version.
     """
     path = Path(path)
+    state, metadata = read_safetensors(path)
+    description = _description(path, metadata)
+    return Weights(state, description.settings, description.classes, description.notes, source=str(path))
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors of any safetensors file, half precision as float32, and its metadata.
+
+    Raises:
+        WeightsError: It is missing, cut off or of another kind.
+    """
     _check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
-            description = _description(path, file.metadata() or {})
-            state = {name: _loaded(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            state = {name: single_precision(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            return state, file.metadata() or {}
     except SafetensorError as error:
         raise WeightsError(
             f"{path}: not a whole safetensors file ({error}). It was cut off or is of another kind; "
             "copy or download it again."
         ) from error
-    return Weights(state, description.settings, description.classes, description.notes)
 
 
 def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
@@ -162,7 +174,8 @@ def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) ->
     return converted
 
 
-def _loaded(tensor: Tensor) -> Tensor:
+def single_precision(tensor: Tensor) -> Tensor:
+    """Half precision as float32, everything else as it is."""
     return tensor.float() if tensor.dtype in _HALF else tensor
 
 
@@ -177,8 +190,7 @@ def _check_kind(path: Path) -> None:
         raise WeightsError(
             f"{path}: this is a torch or pickle file, which can run code when it is read; only safetensors files of "
             "maskrcnn are read here. Of a training run of maskrcnn take best.safetensors or last.safetensors beside "
-            "it. Checkpoints of other libraries are read by the module of maskrcnn.weights with the library's name "
-            "(for example maskrcnn.weights.torchvision), and then stored with save_weights."
+            "it. A state dict of torchvision's detectors is read if the file ends in .pth or .pt."
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import re
+import struct
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..config import ModelSettings
 from ..errors import WeightsError
 from ..structures.classes import Classes
 from .files import Weights, load_weights
@@ -17,6 +18,11 @@ from .torchvision import is_torchvision, read_torchvision
 
 SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}
 TORCH_SUFFIXES = (".pth", ".pt")
+DAMAGED = (
+    *(pickle.UnpicklingError, struct.error, RuntimeError, OSError, EOFError),
+    *(LookupError, ValueError, TypeError, AttributeError, AssertionError),
+)
+"""What torch raises for files that are not whole."""
 
 
 def read_weights(source: str | Path) -> Weights:
@@ -37,6 +43,8 @@ def read_weights(source: str | Path) -> Weights:
         return load_weights(SHIPPED[str(source)])
     if str(source) in PUBLISHED:
         return _read_file(download(str(source)))
+    if path.is_dir():
+        raise WeightsError(f"{source}: this is a folder. Give the weights file in it, for example best.safetensors.")
     known = ", ".join([*SHIPPED, *PUBLISHED])
     raise WeightsError(f"{source}: no such file, and no weights of that name. Known names: {known}.")
 
@@ -47,12 +55,12 @@ def _read_file(path: Path) -> Weights:
     state = read_torch_file(path)
     if not is_torchvision(state):
         raise WeightsError(
-            f"{path}: not a torchvision Faster or Mask R-CNN (it has no tensor roi_heads.box_predictor.cls_score.weight). "
-            "Readable are torchvision's state dicts and this library's own .safetensors files; of a training run here, "
-            "use best.safetensors or last.safetensors instead of last.pt."
+            f"{path}: not a torchvision Faster or Mask R-CNN (it has no tensor "
+            "roi_heads.box_predictor.cls_score.weight). Readable are torchvision's state dicts and this library's own "
+            ".safetensors files; of a training run here, use best.safetensors or last.safetensors instead of last.pt."
         )
     translated, settings, count = read_torchvision(state, str(path))
-    return Weights(translated, settings, _torchvision_classes(count), {"source": path.name})
+    return Weights(translated, settings, _torchvision_classes(count), {"source": path.name}, source=str(path))
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
@@ -63,21 +71,25 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: it is cut off, or holds objects that would run code when they are loaded, and only tensors are "
-            f"read ({str(error).splitlines()[0]}). Save the model's state_dict() alone, or fetch the file again."
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(
-            f"{path}: not a whole file of torch.save ({str(error).splitlines()[0]}). Fetch it again."
-        ) from error
+    except DAMAGED as error:
+        raise WeightsError(_why_unreadable(path, error)) from error
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not content or not all(isinstance(one, Tensor) for one in content.values()):
         raise WeightsError(f"{path}: holds no state dict (names with tensors). Save the model's state_dict() alone.")
     return dict(content)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a file; torch's own text advises to switch the protection off; this does not."""
+    forbidden = re.search(r"GLOBAL ([\w.]*\w)(?=\s)", str(error))
+    if forbidden:
+        return (
+            f"{path}: it holds {forbidden[1]}, which could run code when it is loaded, and was not loaded. Only "
+            "tensors are read: have the model's state_dict() alone saved; if it is nothing else, fetch it again."
+        )
+    return f"{path}: it is no whole file of torch.save, but cut off, damaged or of another kind. Fetch it again."
 
 
 def _torchvision_classes(count: int) -> Classes:

@@ -48,12 +48,20 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
     classes = _classes(annotations, contents["categories"])
     pictures = _pictures(annotations, contents["images"], images)
     objects, problems = _objects(annotations, contents.get("annotations", []), pictures, classes)
+    messages = list(problems.values())
     if problems and not skip_invalid:
         others = f" {len(problems) - 1} more objects of this file cannot be used." if len(problems) > 1 else ""
-        raise DataError(f"{problems[0]}. {REMEDY}{others}")
+        raise DataError(f"{messages[0]}. {REMEDY}{others}")
     records = [_record(image_id, picture, objects[image_id]) for image_id, picture in pictures.items()]
     boxes_only = sum(one.source is None for each in objects.values() for one in each)
-    return CocoData(annotations, records, classes, skipped=problems, without_mask=boxes_only)
+    return CocoData(
+        annotations,
+        records,
+        classes,
+        skipped=messages,
+        skipped_places=frozenset(problems),
+        without_mask=boxes_only,
+    )
 
 
 def parse_coco(path: Path) -> dict[str, Any]:
@@ -153,12 +161,12 @@ def _require_files(file: Path, folder: Path, names: list[str]) -> None:
 
 def _objects(
     file: Path, annotations: list[dict[str, Any]], pictures: dict[int, Picture], classes: Classes
-) -> tuple[dict[int, list[AnnotatedObject]], list[str]]:
-    """The objects of each picture, and what is wrong with those that cannot be used."""
+) -> tuple[dict[int, list[AnnotatedObject]], dict[int, str]]:
+    """The objects of each picture, and what is wrong with those that cannot be used, by their place in the file."""
     labels = {category_id: label for label, category_id in enumerate(classes.category_ids)}
     seen: set[str] = set()
     objects: dict[int, list[AnnotatedObject]] = defaultdict(list)
-    problems: list[str] = []
+    problems: dict[int, str] = {}
     for place, annotation in enumerate(annotations):
         number, image_id = annotation.get("id"), annotation.get("image_id")
         picture = pictures.get(image_id) if is_id(image_id) else None
@@ -171,7 +179,7 @@ def _objects(
             seen.add(str(number))
         except ValueError as error:
             name = f"annotation {number}" if number is not None else f"annotation at place {place}, without an id"
-            problems.append(f"{file}: {name}{f' ({picture.path.name})' if picture else ''}: {error}")
+            problems[place] = f"{file}: {name}{f' ({picture.path.name})' if picture else ''}: {error}"
     return objects, problems
 
 

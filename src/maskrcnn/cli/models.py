@@ -1,0 +1,88 @@
+"""The model of the verbs that predict: its options, and its weights with some settings changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..config import RunSettings
+from ..errors import SettingError
+from .overrides import change_settings
+
+if TYPE_CHECKING:
+    from ..predict.predictor import Predictor
+
+CHANGEABLE = (
+    "model.input.",
+    "model.rpn.",
+    "model.box_head.score_threshold",
+    "model.box_head.nms_threshold",
+    "model.box_head.detections",
+)
+"""Settings that leave the layers, and so the weights, as they are."""
+
+SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=.")
+
+Source = Annotated[
+    str, typer.Option("--weights", metavar="FILE_OR_NAME", help="Weights file, or a name such as `nuclei`.")
+]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; CUDA where it is there.")
+]
+BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Pictures that go through the network together.")]
+PrecisionName = Literal["auto", "bfloat16", "float32"]
+Precision = Annotated[
+    PrecisionName,
+    typer.Option("--precision", help="Of the computation; auto: bfloat16 where it is fast."),
+]
+
+
+def open_predictor(
+    source: str,
+    overrides: Sequence[str],
+    *,
+    device: str | None,
+    precision: PrecisionName,
+    detections: int | None = None,
+) -> Predictor:
+    """The model of `--weights` with the settings that words such as `model.box_head.detections=300` change.
+
+    Args:
+        source: As for `read_weights`.
+        overrides: Settings; they win over `detections`.
+        device, precision: As for `Predictor`.
+        detections: Most detections per picture; None: as the weights' own settings say.
+
+    Raises:
+        SettingError: A setting is unknown, wrong, or would change the layers.
+        WeightsError: The weights cannot be read.
+    """
+    from ..predict.predictor import Predictor
+    from ..weights.reading import read_weights
+
+    change_settings(RunSettings(), overrides)  # a word that is wrong word is said before weights are read or fetched
+    _check_changeable(overrides)
+    weights = read_weights(source)
+    settings = weights.settings.model_copy(deep=True)
+    if detections is not None:
+        settings.box_head.detections = detections
+    settings = change_settings(RunSettings(model=settings), overrides).model
+    return Predictor(weights, device=device, precision=precision, settings=settings)
+
+
+def is_setting(word: str) -> bool:
+    """Whether a word of the command line is a setting rather than a picture: `key=value`, and no such file."""
+    return bool(SETTING.match(word)) and not Path(word).exists()
+
+
+def _check_changeable(overrides: Sequence[str]) -> None:
+    for words in overrides:
+        if not words.startswith(CHANGEABLE):
+            raise SettingError(
+                f"{words}: this cannot be changed when a model predicts, because its weights were learnt with it, or "
+                f"because it is about training. Can be changed: {', '.join(CHANGEABLE)}."
+            )

@@ -1,0 +1,42 @@
+"""A progress bar for what may take long."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PATIENCE = 2.0
+
+
+class PictureBar:
+    """Counts pictures on a terminal, and appears only if that takes more than two seconds; nothing of it stays.
+
+    Args:
+        words: What is being done.
+        pictures: How many there are.
+        console: Where to draw; None: standard error.
+    """
+
+    def __init__(self, words: str, pictures: int, console: Console | None = None) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        console = console or Console(stderr=True)
+        self._bar = Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task(words, total=pictures)
+        self._begin = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, pictures: int) -> None:
+        """So many more pictures are done."""
+        self._bar.advance(self._task, pictures)
+        if time.monotonic() - self._begin > PATIENCE:
+            self._bar.start()

@@ -1,0 +1,72 @@
+"""The classes a model knows, found again in a data set that may number or order them otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..structures.classes import Classes
+from ..structures.instances import Instances
+
+NAMED = 12
+"""How many classes a message lists."""
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """Labels of a model in terms of a data set.
+
+    Args:
+        labels: [K] int64 label in the data set of each of the model's labels; -1: the data set has no such class.
+        notes: What people should know about the match.
+    """
+
+    labels: Tensor
+    notes: tuple[str, ...] = ()
+
+    def translate(self, found: Instances) -> Instances:
+        """Predictions with the data set's labels, without those of classes it does not have."""
+        labels = self.labels[found.labels]
+        return replace(found, labels=labels)[labels >= 0]
+
+
+def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
+    """Match classes by name, without regard to case; one class on both sides matches whatever the names.
+
+    Args:
+        model: Classes of the weights.
+        data: Classes of the data set.
+        source: The data set, for messages.
+
+    Raises:
+        DataError: They have no class in common.
+    """
+    if len(model) == len(data) == 1:
+        same = _key(model.names[0]) == _key(data.names[0])
+        note = f"{model.names[0]!r} of the weights is taken for {data.names[0]!r} of {source}"
+        return ClassMatch(torch.zeros(1, dtype=torch.int64), () if same else (note,))
+    if model == data:
+        return ClassMatch(torch.arange(len(model)))
+    places = {_key(name): label for label, name in reversed(list(enumerate(data.names)))}
+    labels = torch.tensor([places.get(_key(name), -1) for name in model.names], dtype=torch.int64)
+    if not (labels >= 0).any():
+        raise DataError(
+            f"{source}: its categories are {_listed(data.names)}, but the weights know {_listed(model.names)}, and no "
+            "name is the same. Give other weights, or name the categories as the weights do."
+        )
+    unknown = [name for label, name in enumerate(data.names) if label not in labels.tolist()]
+    note = f"{source}: the weights do not know {_listed(unknown)}; nothing of it will be found"
+    return ClassMatch(labels, (note,) if unknown else ())
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

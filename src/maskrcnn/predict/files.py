@@ -1,0 +1,158 @@
+"""Predictions of picture files: `predictions.json`, and each picture with its objects drawn over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..draw.instances import draw_instances
+from ..draw.pictures import write_picture
+from ..errors import DataError
+from ..ops.atomic import replacing
+from ..structures.classes import Classes
+from ..structures.instances import Instances
+from ..structures.masks import to_rle
+from .predictor import Predictor
+from .sources import read_ahead
+
+PREDICTIONS = "predictions.json"
+DRAWINGS = "draw"
+AHEAD = 2
+"""Batches of pictures that are read before they are needed."""
+
+
+class Outcome(NamedTuple):
+    """What became of the pictures.
+
+    Args:
+        pictures, objects: How many were predicted, and found in them.
+        failed: One message per picture that could not be read.
+    """
+
+    pictures: int
+    objects: int
+    failed: list[str]
+
+
+def predict_files(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    shown_from: float | None,
+    batch: int = 1,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> Outcome:
+    """Predict picture files and write what was found into a folder.
+
+    `predictions.json` holds `classes`; `pictures` with `file`, `size` [height, width], `drawn` (the drawn picture's
+    path in the folder) and `objects` with `box` [x1, y1, x2, y2], `label`, `class`, `category_id`, `score` and `mask`
+    (COCO run lengths), all in the picture's own pixels; and `failed` with the `file` and `error` of each picture that
+    could not be read, which does not keep the others from being predicted.
+
+    Args:
+        predictor: The model.
+        paths: Picture files.
+        folder: Made if it is not there; files of the same names are replaced.
+        shown_from: Objects with at least this score are drawn; None: no pictures are drawn. The JSON has all objects.
+        batch: Pictures that are predicted together.
+        on_progress: Called with the number of pictures that are done since the last call.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    drawings = dict(zip(paths, drawing_names(paths), strict=True)) if shown_from is not None else {}
+    entries: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for path, picture, found in _predicted(predictor, paths, batch, on_progress):
+        if isinstance(found, DataError) or picture is None:
+            failed.append({"file": str(path), "error": str(found)})
+            continue
+        drawn = drawings.get(path)
+        entries.append(_entry(path, found, predictor.classes, drawn))
+        if drawn and shown_from is not None:
+            with _writing(folder):
+                write_picture(
+                    folder / drawn, draw_instances(picture, found, predictor.classes, score_threshold=shown_from)
+                )
+    content = {"classes": _described(predictor.classes), "pictures": entries, "failed": failed}
+    with _writing(folder), replacing(folder / PREDICTIONS) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+    return Outcome(len(entries), sum(len(entry["objects"]) for entry in entries), [one["error"] for one in failed])
+
+
+def drawing_names(paths: Iterable[Path]) -> list[str]:
+    """A PNG file below the output folder for each picture, named after it and numbered where names repeat."""
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        name, number = path.stem, 1
+        while name.casefold() in taken:  # some file systems take A.png and a.png for the same file
+            number += 1
+            name = f"{path.stem}-{number}"
+        taken.add(name.casefold())
+        names.append(f"{DRAWINGS}/{name}.png")
+    return names
+
+
+def _predicted(
+    predictor: Predictor, paths: Sequence[Path], batch: int, on_progress: Callable[[int], None]
+) -> Iterator[tuple[Path, Tensor, Instances] | tuple[Path, None, DataError]]:
+    """Each picture with its objects, or with the error that it gives; in batches, in the order of the paths."""
+    sources = read_ahead(paths, count=AHEAD * batch)
+    while group := list(islice(sources, batch)):
+        readable = [picture for _, picture in group if isinstance(picture, Tensor)]
+        found = predictor.predict_all(readable, batch=batch)
+        for path, picture in group:
+            yield (path, None, picture) if isinstance(picture, DataError) else (path, picture, next(found))
+        on_progress(len(group))
+
+
+def _entry(path: Path, instances: Instances, classes: Classes, drawn: str | None) -> dict[str, Any]:
+    objects = _objects(instances, classes)
+    return {"file": str(path), "size": list(instances.size), "drawn": drawn, "objects": objects}
+
+
+def _objects(instances: Instances, classes: Classes) -> list[dict[str, Any]]:
+    """Objects as JSON; one mask at a time is in memory as pixels."""
+    if instances.scores is None:
+        raise ValueError("predictions need scores, but these instances have none")
+    columns = zip(instances.boxes.tolist(), instances.labels.tolist(), instances.scores.tolist(), strict=True)
+    objects: list[dict[str, Any]] = [
+        {
+            "box": [round(side, 3) for side in box],
+            "label": label,
+            "class": classes.names[label],
+            "category_id": classes.category_ids[label],
+            "score": round(score, 6),
+        }
+        for box, label, score in columns
+    ]
+    if instances.masks is not None:
+        for found, mask in zip(objects, to_rle(instances.masks), strict=True):
+            found["mask"] = mask
+    return objects
+
+
+def _described(classes: Classes) -> list[dict[str, Any]]:
+    pairs = enumerate(zip(classes.names, classes.category_ids, strict=True))
+    return [{"label": label, "name": name, "category_id": category_id} for label, (name, category_id) in pairs]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder}: predictions cannot be written there ({error.strerror}). Choose a folder that can be written "
+            "and has room."
+        ) from error

@@ -1,0 +1,78 @@
+"""The pictures somebody means by files, folders and patterns, and reading them while the model is busy."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from glob import glob, has_magic
+from pathlib import Path
+
+from torch import Tensor
+
+from ..data.pictures import read_picture
+from ..errors import DataError
+
+SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+"""Of the files that are taken from folders and patterns; a file named by itself may have any."""
+
+
+def find_pictures(inputs: Sequence[str], *, leave_out: Path | None = None) -> list[Path]:
+    """Picture files in the order of the inputs, each once.
+
+    Args:
+        inputs: Files, folders (with all folders below them) or patterns such as `photos/*.jpg` and `photos/**/a*.png`.
+            Hidden files in folders are not meant.
+        leave_out: Folder whose pictures are not meant either, such as the one that earlier results were drawn into.
+
+    Raises:
+        DataError: An input is not there, or brings no picture.
+    """
+    ours = leave_out.resolve() if leave_out else None
+    found: dict[Path, Path] = {}
+    for words in inputs:
+        paths = {path.resolve(): path for path in _named_by(words)}
+        paths = {resolved: path for resolved, path in paths.items() if ours not in resolved.parents}
+        if not paths:
+            raise DataError(
+                f"{words}: no pictures were found there (files that end in {', '.join(SUFFIXES)}). Check the path, or "
+                "name the files themselves if they end otherwise."
+            )
+        found = {**paths, **found}
+    return list(found.values())
+
+
+def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Tensor | DataError]]:
+    """Each picture, or the error it gives, read in another thread up to `count` pictures before it is asked for."""
+    waiting: deque[tuple[Path, Future[Tensor | DataError]]] = deque()
+    with ThreadPoolExecutor(1) as reader:
+        for path in paths:
+            waiting.append((path, reader.submit(_picture_or_error, path)))
+            if len(waiting) > count:
+                ready, future = waiting.popleft()
+                yield ready, future.result()
+        for ready, future in waiting:
+            yield ready, future.result()
+
+
+def _named_by(words: str) -> list[Path]:
+    path = Path(words)
+    if path.is_dir():
+        return [found for found in sorted(path.rglob("*")) if _is_meant(found, path)]
+    if path.exists():
+        return [path]
+    if has_magic(words):
+        return [found for found in map(Path, sorted(glob(words, recursive=True))) if _is_meant(found, Path())]
+    raise DataError(f"{words}: there is no such file or folder. Check the path.")
+
+
+def _is_meant(path: Path, folder: Path) -> bool:
+    below = path.relative_to(folder).parts if path.is_relative_to(folder) else path.parts[-1:]
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not any(part.startswith(".") for part in below)
+
+
+def _picture_or_error(path: Path) -> Tensor | DataError:
+    try:
+        return read_picture(path)
+    except DataError as error:
+        return error

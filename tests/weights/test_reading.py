@@ -1,0 +1,138 @@
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from maskrcnn.errors import WeightsError
+from maskrcnn.weights import reading
+from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.reading import read_torch_file, read_weights
+
+STATE = {"weight": torch.arange(600.0), "count": torch.tensor(3)}
+
+
+class Attack:
+    """Runs a command when it is unpickled: it makes a folder."""
+
+    def __init__(self, mark):
+        self.mark = str(mark)
+
+    def __reduce__(self):
+        return os.mkdir, (self.mark,)
+
+
+def test_a_file_of_our_own_is_read(tiny_weights):
+    weights = read_weights(tiny_weights)
+    assert weights.classes == load_weights(tiny_weights).classes
+    assert weights.source == str(tiny_weights)
+
+
+def test_a_name_stands_for_weights_that_came_with_the_library(tiny_weights, monkeypatch):
+    monkeypatch.setattr(reading, "SHIPPED", {"tiny": tiny_weights})
+    assert read_weights("tiny").source == str(tiny_weights)
+
+
+def test_a_torchvision_state_dict_is_read_with_its_settings_and_coco_s_names(tmp_path):
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+    peer = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    torch.save(peer.state_dict(), tmp_path / "peer.pth")
+    weights = read_weights(tmp_path / "peer.pth")
+    assert (len(weights.classes), weights.classes.names[0], weights.classes.category_ids[-1]) == (90, "person", 90)
+    assert weights.settings.backbone.name == "resnet50"
+    assert torch.equal(weights.state["rpn.logits.weight"], peer.state_dict()["rpn.head.cls_logits.weight"])
+
+
+@pytest.mark.parametrize("wrapped", ["model", "state_dict"])
+def test_a_state_dict_inside_a_checkpoint_is_found(tmp_path, wrapped):
+    torch.save({wrapped: STATE, "step": 7}, tmp_path / "file.pth")
+    assert torch.equal(read_torch_file(tmp_path / "file.pth")["weight"], STATE["weight"])
+
+
+@pytest.mark.parametrize("name", ["attack.pth", "attack.safetensors"])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_pickle_that_would_run_code_never_does(tmp_path, name, protocol):
+    (tmp_path / name).write_bytes(pickle.dumps(Attack(tmp_path / "executed"), protocol))
+    with pytest.raises(WeightsError, match=rf"{name}: (this is a torch or pickle|it is no whole|it holds|not a whole)"):
+        read_weights(tmp_path / name)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_torch_file_that_would_run_code_is_refused_and_the_code_is_named(tmp_path, zipped):
+    path = tmp_path / "attack.pth"
+    content = {**STATE, "attack": Attack(tmp_path / "executed")}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"attack\.pth: it holds \w+\.mkdir, which could run code") as raised:
+        read_weights(path)
+    assert "weights_only" not in str(raised.value)  # torch's own text advises to switch the protection off
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("part", [0, 0.001, 0.1, 0.5, 0.999])
+def test_a_torch_file_that_was_cut_off_is_named(tmp_path, part, zipped):
+    path = tmp_path / "cut.pth"
+    torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(WeightsError, match=r"cut\.pth: it is no whole file of torch\.save.* Fetch it again\."):
+        read_weights(path)
+
+
+def test_damaged_torch_files_never_give_another_error(tmp_path):
+    path = tmp_path / "damaged.pth"
+    torch.save(STATE, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    for place in range(0, len(content), 40):
+        path.write_bytes(content[:place] + b"\x93" + content[place + 1 :])
+        with pytest.raises(WeightsError, match=r"damaged\.pth: "):
+            read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds no state dict"),
+        ({}, "holds no state dict"),
+        ({"step": 3}, "holds no state dict"),
+        (STATE, "not a torchvision Faster or Mask R-CNN.*of a training run here, use best.safetensors"),
+    ],
+)
+def test_a_torch_file_of_something_else_is_named(tmp_path, content, message):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=rf"other\.pth: {message}"):
+        read_weights(tmp_path / "other.pth")
+
+
+def test_another_detector_of_torchvision_is_named_by_the_tensors_that_have_no_place(tmp_path):
+    state = {
+        "backbone.body.conv1.weight": torch.zeros(64, 3, 7, 7),
+        "backbone.body.layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1),
+        "backbone.body.layer1.0.conv3.weight": torch.zeros(256, 64, 1, 1),
+        **{f"backbone.body.layer3.{block}.conv1.weight": torch.zeros(256, 512, 1, 1) for block in range(6)},
+        "rpn.head.cls_logits.weight": torch.zeros(3, 256, 1, 1),
+        "roi_heads.box_head.5.weight": torch.zeros(1024, 256),
+        "roi_heads.box_predictor.cls_score.weight": torch.zeros(91, 1024),
+    }
+    torch.save(state, tmp_path / "v2.pth")
+    with pytest.raises(WeightsError, match=r"v2\.pth: 1 tensors have no place.*roi_heads\.box_head\.5\.weight"):
+        read_weights(tmp_path / "v2.pth")
+
+
+def test_safetensors_without_settings_are_named(tmp_path):
+    save_file(STATE, tmp_path / "bare.safetensors")
+    with pytest.raises(WeightsError, match=r"bare\.safetensors: a safetensors file without the settings"):
+        read_weights(tmp_path / "bare.safetensors")
+
+
+def test_an_unknown_name_is_told_the_known_ones():
+    with pytest.raises(WeightsError, match=r"nucleii: no such file, and no weights.*torchvision/maskrcnn_resnet50_fpn"):
+        read_weights("nucleii")
+
+
+def test_a_folder_is_told_which_file_in_it_is_meant(tmp_path):
+    with pytest.raises(WeightsError, match=r"this is a folder\. Give the weights file in it"):
+        read_weights(tmp_path)
