@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as oracle
+
+from maskrcnn.structures.masks import Crop, MaskCrops, encode_crop, full_bitmap, mask_areas, tight_crop, to_rle
+
+NOTHING = Crop(0, 0, np.zeros((0, 0), dtype=bool))
+
+
+def whole(crop: Crop, size: tuple[int, int]) -> np.ndarray:
+    full = np.zeros(size, dtype=bool)
+    height, width = crop.bitmap.shape
+    full[crop.y : crop.y + height, crop.x : crop.x + width] = crop.bitmap
+    return full
+
+
+def expected_rle(crop: Crop, size: tuple[int, int]) -> dict:
+    rle = oracle.encode(np.asfortranarray(whole(crop, size)))
+    return {"size": list(size), "counts": rle["counts"].decode()}
+
+
+def windows_of(size: tuple[int, int]):
+    """(x, y, width, height): everywhere, at each border, over the full height, over the full width, of one pixel."""
+    height, width = size
+    yield from [(0, 0, width, height), (3, 0, 4, height), (width - 2, 0, 2, height), (0, 2, width, 3)]
+    yield from [(2, height - 3, 4, 3), (width - 4, height - 2, 4, 2), (0, 0, 1, 1), (width - 1, height - 1, 1, 1)]
+
+
+@pytest.mark.parametrize("size", [(7, 11), (8, 8), (30, 20)])
+@pytest.mark.parametrize("density", [0.0, 0.3, 0.8, 1.0])
+def test_run_lengths_of_a_window_are_cocos_of_the_whole_picture(size, density):
+    random = np.random.default_rng(0)
+    for x, y, width, height in windows_of(size):
+        crop = Crop(x, y, random.random((height, width)) < density)
+        assert encode_crop(crop, size) == expected_rle(crop, size)
+
+
+def test_run_lengths_of_nothing_are_one_run_of_background():
+    assert encode_crop(NOTHING, (3, 4)) == expected_rle(NOTHING, (3, 4))
+
+
+def test_the_smallest_crop_has_the_same_pixels():
+    bitmap = np.zeros((5, 6), dtype=bool)
+    bitmap[2, 1] = bitmap[3, 3] = True
+    x, y, found = tight_crop(10, 20, bitmap)
+    assert (x, y) == (11, 22)
+    assert found.tolist() == [[True, False, False], [False, False, True]]
+    assert tight_crop(10, 20, np.zeros((5, 6), dtype=bool)).bitmap.shape == (0, 0)
+
+
+SIZE = (6, 9)
+
+
+def crops() -> list[Crop]:
+    """A full 2 x 3 block, nothing, a diagonal of 2, one pixel."""
+    block, diagonal, dot = np.ones((2, 3), dtype=bool), np.eye(2, dtype=bool), np.ones((1, 1), dtype=bool)
+    return [Crop(1, 2, block), NOTHING, Crop(7, 0, diagonal), Crop(8, 5, dot)]
+
+
+def same(found: Crop, expected: Crop) -> bool:
+    return (found.x, found.y, found.bitmap.tolist()) == (expected.x, expected.y, expected.bitmap.tolist())
+
+
+def test_packed_bitmaps_come_out_as_they_went_in():
+    masks = MaskCrops.of(crops(), SIZE)
+    assert len(masks) == 4
+    assert masks.pixels.numel() == 6 + 0 + 4 + 1
+    assert masks.windows.tolist() == [[1, 2, 4, 4], [0, 0, 0, 0], [7, 0, 9, 2], [8, 5, 9, 6]]
+    for i, crop in enumerate(crops()):
+        assert same(masks.crop(i), crop)
+        assert masks.origin(i) == (crop.x, crop.y)
+        assert masks.crop(i).bitmap.dtype == bool
+
+
+@pytest.mark.parametrize(
+    ("index", "kept"),
+    [
+        (torch.tensor([3, 0]), [3, 0]),
+        (torch.tensor([False, True, True, False]), [1, 2]),
+        (slice(1, None, 2), [1, 3]),
+        (torch.tensor([2, 2]), [2, 2]),
+        (slice(0, 0), []),
+        (torch.tensor([], dtype=torch.int64), []),
+    ],
+)
+def test_packed_bitmaps_are_chosen_by_numbers_truth_values_and_slices(index, kept):
+    chosen = MaskCrops.of(crops(), SIZE)[index]
+    assert len(chosen) == len(kept)
+    assert all(same(chosen.crop(i), crops()[number]) for i, number in enumerate(kept))
+    assert chosen.size == SIZE
+    assert chosen.pixels.numel() == sum(crops()[number].bitmap.size for number in kept)
+
+
+def test_no_masks_are_packed_to_nothing():
+    masks = MaskCrops.of([], SIZE).to("cpu")
+    assert (len(masks), masks.pixels.numel(), masks.windows.shape) == (0, 0, (0, 4))
+    assert to_rle(masks) == []
+    assert mask_areas(masks).tolist() == []
+
+
+def test_areas_bitmaps_and_run_lengths_of_packed_masks():
+    masks = MaskCrops.of(crops(), SIZE)
+    assert mask_areas(masks).tolist() == [6, 0, 2, 1]
+    for i, crop in enumerate(crops()):
+        assert (full_bitmap(masks, i) == whole(crop, SIZE)).all()
+        assert to_rle(masks)[i] == expected_rle(crop, SIZE)
