@@ -89,9 +89,9 @@ def encode_crop(crop: Crop, size: tuple[int, int]) -> dict:
     changes = np.flatnonzero(np.diff(padded.ravel(), prepend=0, append=0))
     column, row = np.divmod(changes, max(1, rows + gap))
     positions = (crop.x + column) * height + crop.y + row
-    # Like COCO's own encoder without a last run of length 0, where the picture's last pixel belongs to the object.
-    end = [] if len(positions) and positions[-1] == height * width else [height * width]
-    counts = np.diff(positions, prepend=0, append=end)
+    counts = np.diff(positions, prepend=0, append=height * width)
+    if len(counts) > 1 and counts[-1] == 0:
+        counts = counts[:-1]  # as COCO's own encoder does where the picture's last pixel belongs to the object
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return {"size": [height, width], "counts": _text(rle["counts"])}
 
