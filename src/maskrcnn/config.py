@@ -41,6 +41,9 @@ class BackboneSettings(Settings):
     name: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] = Field(
         "resnet50", description="Depth of the residual network."
     )
+    width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
+        64, description="Channels of the stem and the first stage, doubled by each later stage; 64 as published."
+    )
     norm: Literal["frozen_batch", "batch", "group"] = Field(
         "frozen_batch", description="frozen_batch for fine-tuning, group for training from random weights."
     )

@@ -17,7 +17,6 @@ BLOCKS = {
     "resnet101": (3, 4, 23, 3),
     "resnet152": (3, 8, 36, 3),
 }
-STEM_CHANNELS = 64
 
 
 class BasicBlock(nn.Module):
@@ -70,19 +69,19 @@ class ResNet(nn.Module):
         super().__init__()
         block = BasicBlock if settings.name in ("resnet18", "resnet34") else Bottleneck
         self.stem = NormedConvolution(
-            3, STEM_CHANNELS, kernel=7, stride=2, frozen=settings.frozen_stages > 0, settings=settings
+            3, settings.width, kernel=7, stride=2, frozen=settings.frozen_stages > 0, settings=settings
         )
         self.stages = nn.ModuleList()
-        inputs = STEM_CHANNELS
+        inputs = settings.width
         for number, count in enumerate(BLOCKS[settings.name]):
-            width, frozen = STEM_CHANNELS * 2**number, settings.frozen_stages > number + 1
+            width, frozen = settings.width * 2**number, settings.frozen_stages > number + 1
             blocks = []
             for i in range(count):
                 stride = 2 if i == 0 and number > 0 else 1
                 blocks.append(block(inputs, width, stride=stride, frozen=frozen, settings=settings))
                 inputs = width * block.expansion
             self.stages.append(nn.Sequential(*blocks))
-        self.channels = tuple(STEM_CHANNELS * 2**i * block.expansion for i in range(4))
+        self.channels = tuple(settings.width * 2**i * block.expansion for i in range(4))
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """[B, 3, H, W] normalised images to {level: [B, C, H / 2**level, W / 2**level]}, levels 2..5."""
