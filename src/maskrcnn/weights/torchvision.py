@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -10,7 +11,7 @@ from ..config import BackboneSettings, BoxHeadSettings, FPNSettings, MaskHeadSet
 from ..errors import WeightsError
 
 # What each name of torchvision becomes here. Names written before torchvision 0.13 lack the `.0` of wrapped layers.
-RENAMES = [
+RENAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"backbone\.body\.conv1\.", "body.stem.convolution."),
     (r"backbone\.body\.bn1\.", "body.stem.norm."),
     (
@@ -67,7 +68,7 @@ def read_torchvision(state: dict[str, Tensor], source: str) -> tuple[dict[str, T
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             continue
-        ours = _rename(name)
+        ours = rename(name)
         if ours is None:
             unplaced.append(name)
         else:
@@ -81,9 +82,10 @@ def read_torchvision(state: dict[str, Tensor], source: str) -> tuple[dict[str, T
     return translated, settings, classes
 
 
-def _rename(name: str) -> str | None:
+def rename(name: str) -> str | None:
+    """Our name of a tensor of torchvision's detectors; None if there is no such tensor here."""
     for pattern, replacement in RENAMES:
-        renamed, count = re.subn(f"^{pattern}", replacement, name)
+        renamed, count = re.subn(rf"^{pattern}(?=\w+$)", replacement, name)
         if count:
             return renamed
     return None
@@ -104,12 +106,7 @@ def _relayout(name: str, tensor: Tensor, settings: ModelSettings) -> Tensor:
 
 
 def _read_settings(state: dict[str, Tensor], source: str) -> ModelSettings:
-    expansion = state["backbone.body.layer1.0.conv1.weight"].shape[1] // 64
-    blocks = len({name.split(".")[3] for name in state if name.startswith("backbone.body.layer3.")})
-    bottleneck = "backbone.body.layer1.0.conv3.weight" in state
-    depth = DEPTHS.get((4 if bottleneck else 1, blocks))
-    if depth is None or expansion != 1:
-        raise WeightsError(f"{source}: its layer3 has {blocks} blocks, which is no ResNet-18, -34, -50, -101 or -152.")
+    depth = find_depth(state, source)
     hidden = state["roi_heads.box_predictor.cls_score.weight"].shape[1]
     channels = state["rpn.head.cls_logits.weight"].shape[1]
     return ModelSettings(
@@ -120,8 +117,23 @@ def _read_settings(state: dict[str, Tensor], source: str) -> ModelSettings:
     )
 
 
+def find_depth(state: dict[str, Tensor], source: str) -> str:
+    """Which ResNet the body is, from the blocks of its layer1 and layer3.
+
+    Raises:
+        WeightsError: None that is known here.
+    """
+    prefix = "backbone.body."
+    blocks = len({name.split(".")[3] for name in state if name.startswith(f"{prefix}layer3.")})
+    bottleneck = f"{prefix}layer1.0.conv3.weight" in state
+    depth = DEPTHS.get((4 if bottleneck else 1, blocks))
+    if depth is None or state[f"{prefix}layer1.0.conv1.weight"].shape[1] != 64:
+        raise WeightsError(f"{source}: its layer3 has {blocks} blocks, which is no ResNet-18, -34, -50, -101 or -152.")
+    return depth
+
+
 def _norm_epsilon(state: dict[str, Tensor]) -> float:
-    """torchvision sets 0 when it loads its published frozen weights; batch norms that counted batches use 1e-5."""
+    """0 for frozen norms, as torchvision sets it for its published weights; norms that counted batches use 1e-5."""
     return 1e-5 if any(name.endswith("num_batches_tracked") for name in state) else 0.0
 
 
@@ -129,6 +141,6 @@ def _read_mask_head(state: dict[str, Tensor]) -> MaskHeadSettings | None:
     weight = state.get("roi_heads.mask_predictor.conv5_mask.weight")
     if weight is None:
         return None
-    names = {_rename(name) for name in state if name.startswith("roi_heads.mask_head.")}
+    names = {rename(name) for name in state if name.startswith("roi_heads.mask_head.")}
     count = sum(name is not None and name.endswith(".weight") for name in names)
     return MaskHeadSettings(channels=weight.shape[0], convolutions=count)
