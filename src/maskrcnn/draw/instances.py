@@ -89,7 +89,8 @@ def _draw_masks(canvas: np.ndarray, masks: Masks, order: list[int], colours: lis
 def _tint(canvas: np.ndarray, crop: Crop, colour: Colour, _: int) -> None:
     height, width = crop.bitmap.shape
     window = canvas[crop.y : crop.y + height, crop.x : crop.x + width]
-    window[crop.bitmap] = ((1 - TINT) * window[crop.bitmap] + TINT * np.array(colour)).astype(np.uint8)
+    tinted = ((1 - TINT) * np.arange(256)[:, None] + TINT * np.array(colour)).astype(np.uint8)
+    window[crop.bitmap] = cv2.LUT(window[crop.bitmap][None], tinted[None])[0]
 
 
 def _outline(canvas: np.ndarray, crop: Crop, colour: Colour, line: int) -> None:

@@ -83,7 +83,11 @@ class Predictor:
         return next(self.predict_all([picture]))
 
     def predict_all(self, pictures: Iterable[Picture], *, batch: int = 1) -> Iterator[Instances]:
-        """Objects of each picture in turn; only `batch` pictures are in memory at a time."""
+        """Objects of each picture in turn; only `batch` pictures are in memory at a time.
+
+        Pictures of different sizes in one batch are padded to the same size, which moves results a little: the network
+        sees the padding at their edges, and group norm averages over it.
+        """
         remaining = iter(pictures)
         while group := [load_picture(picture) for picture in islice(remaining, batch)]:
             images = [prepare_picture(picture, self.settings.input) for picture in group]

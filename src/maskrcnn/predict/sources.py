@@ -38,7 +38,7 @@ def find_pictures(inputs: Sequence[str], *, leave_out: Path | None = None) -> li
                 f"{words}: no pictures were found there (files that end in {', '.join(SUFFIXES)}). Check the path, or "
                 "name the files themselves if they end otherwise."
             )
-        found = {**paths, **found}
+        found |= {resolved: path for resolved, path in paths.items() if resolved not in found}
     return list(found.values())
 
 
@@ -58,17 +58,20 @@ def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Ten
 def _named_by(words: str) -> list[Path]:
     path = Path(words)
     if path.is_dir():
-        return [found for found in sorted(path.rglob("*")) if _is_meant(found, path)]
+        return [found for found in sorted(path.rglob("*")) if _is_picture(found) and not _is_hidden(found, path)]
     if path.exists():
         return [path]
     if has_magic(words):
-        return [found for found in map(Path, sorted(glob(words, recursive=True))) if _is_meant(found, Path())]
+        return [found for found in map(Path, sorted(glob(words, recursive=True))) if _is_picture(found)]
     raise DataError(f"{words}: there is no such file or folder. Check the path.")
 
 
-def _is_meant(path: Path, folder: Path) -> bool:
-    below = path.relative_to(folder).parts if path.is_relative_to(folder) else path.parts[-1:]
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not any(part.startswith(".") for part in below)
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _picture_or_error(path: Path) -> Tensor | DataError:

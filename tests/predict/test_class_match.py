@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from maskrcnn.errors import DataError
+from maskrcnn.predict.class_match import match_classes
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.instances import Instances
+
+CATS = Classes(("person", "cat", "dog"), (1, 17, 18))
+
+
+def found(*labels: int) -> Instances:
+    boxes = torch.arange(4 * len(labels), dtype=torch.float32).reshape(-1, 4)
+    return Instances((9, 9), boxes, torch.tensor(labels, dtype=torch.int64), torch.linspace(1, 0, len(labels)))
+
+
+def test_classes_are_matched_by_name_and_others_are_left_out():
+    match = match_classes(CATS, Classes(("Dog", "cat"), (5, 3)), source="pets.json")
+    assert match.labels.tolist() == [-1, 1, 0]
+    assert match.notes == ()
+    translated = match.translate(found(0, 2, 1, 2))
+    assert translated.labels.tolist() == [0, 1, 0]
+    assert translated.boxes[:, 0].tolist() == [4, 8, 12]
+
+
+def test_nothing_found_stays_nothing():
+    assert len(match_classes(CATS, CATS, source="").translate(found())) == 0
+
+
+def test_a_class_that_the_weights_do_not_know_is_noted():
+    match = match_classes(CATS, Classes(("cat", "emu", "yak"), (1, 2, 3)), source="zoo.json")
+    assert match.labels.tolist() == [-1, 0, -1]
+    assert match.notes == ("zoo.json: the weights do not know emu, yak; nothing of it will be found",)
+
+
+def test_one_class_on_both_sides_matches_whatever_the_names():
+    match = match_classes(Classes(("nucleus",), (1,)), Classes(("cell",), (9,)), source="cells.json")
+    assert match.labels.tolist() == [0]
+    assert match.notes == ("'nucleus' of the weights is taken for 'cell' of cells.json",)
+    assert match_classes(Classes(("cell",), (1,)), Classes(("Cell ",), (9,)), source="").notes == ()
+
+
+def test_the_same_classes_match_also_where_names_repeat():
+    twice = Classes(("cell", "cell"), (1, 2))
+    assert match_classes(twice, twice, source="").labels.tolist() == [0, 1]
+
+
+def test_nothing_in_common_names_both_lists():
+    many = Classes(tuple(f"thing {n}" for n in range(14)), tuple(range(14)))
+    with pytest.raises(DataError, match=r"a\.json: its categories are thing 0.* and 2 more, but.* person, cat, dog"):
+        match_classes(CATS, many, source="a.json")

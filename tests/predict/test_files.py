@@ -1,0 +1,165 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.errors import DataError
+from maskrcnn.predict.files import drawing_names, predict_files
+from maskrcnn.predict.predictor import Predictor
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import to_rle
+from maskrcnn.structures.soft_masks import SoftMasks
+from tests.rules.source import ROOT
+
+
+class Fixed:
+    """Stands in for a Predictor: finds one object of 2 x 3 pixels at the top left of every picture."""
+
+    classes = Classes(("cell", "dust"), (7, 9))
+    masks = True
+
+    def __init__(self):
+        self.batches = []
+
+    def predict_all(self, pictures, *, batch):
+        self.batches.append(len(pictures))
+        for picture in pictures:
+            boxes, size = torch.tensor([[0.0, 0, 2, 3]]), tuple(picture.shape[1:])
+            masks = SoftMasks(torch.ones(1, 28, 28), boxes, size) if self.masks else None
+            yield Instances(size, boxes, torch.tensor([1]), torch.tensor([0.75]), masks=masks)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    paths = [tmp_path / "in" / f"{name}.png" for name in "abc"]
+    (tmp_path / "in").mkdir()
+    for width, path in enumerate(paths, 10):
+        Image.new("RGB", (width, 8)).save(path)
+    return paths
+
+
+def read(folder: Path) -> dict:
+    return json.loads((folder / "predictions.json").read_text())
+
+
+def test_the_json_holds_every_object_in_the_picture_s_own_pixels(pictures, tmp_path):
+    outcome = predict_files(Fixed(), pictures, tmp_path / "new" / "out", shown_from=0.5, batch=2)
+    assert outcome == (3, 3, [])
+    content = read(tmp_path / "new" / "out")
+    assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
+    assert [one["file"] for one in content["pictures"]] == list(map(str, pictures))
+    assert [one["size"] for one in content["pictures"]] == [[8, 10], [8, 11], [8, 12]]
+    found = content["pictures"][0]["objects"][0]
+    assert (found["box"], found["label"], found["class"], found["category_id"]) == ([0, 0, 2, 3], 1, "dust", 9)
+    assert found["score"] == 0.75
+    assert found["mask"]["size"] == [8, 10]
+    assert content["failed"] == []
+
+
+def test_a_mask_can_be_read_by_coco_s_own_tool(pictures, tmp_path):
+    from pycocotools import mask
+
+    predict_files(Fixed(), pictures[:1], tmp_path, shown_from=None)
+    bitmap = mask.decode(read(tmp_path)["pictures"][0]["objects"][0]["mask"])
+    assert bitmap.sum() == bitmap[:4, :3].sum() == 12  # Detectron's rule pastes the last row and column too
+
+
+def test_objects_are_drawn_from_the_score_on_that_was_asked_for(pictures, tmp_path):
+    for shown_from, expected in ((0.5, True), (0.8, False)):
+        predict_files(Fixed(), pictures[:1], tmp_path, shown_from=shown_from)
+        assert read(tmp_path)["pictures"][0]["drawn"] == "draw/a.png"
+        assert np.array(Image.open(tmp_path / "draw" / "a.png")).any() == expected
+
+
+def test_no_pictures_are_drawn_if_none_are_wanted(pictures, tmp_path):
+    predict_files(Fixed(), pictures, tmp_path, shown_from=None)
+    assert read(tmp_path)["pictures"][0]["drawn"] is None
+    assert not (tmp_path / "draw").exists()
+
+
+def test_a_model_without_masks_gives_boxes(pictures, tmp_path):
+    model = Fixed()
+    model.masks = False
+    predict_files(model, pictures[:1], tmp_path, shown_from=0.5)
+    assert "mask" not in read(tmp_path)["pictures"][0]["objects"][0]
+
+
+@pytest.mark.parametrize(("batch", "batches"), [(1, [1, 1]), (2, [1, 1]), (3, [2])])
+def test_a_broken_picture_is_named_and_the_others_go_on(pictures, tmp_path, batch, batches):
+    pictures[0].write_bytes(b"")
+    model, counts = Fixed(), []
+    outcome = predict_files(model, pictures, tmp_path, shown_from=0.5, batch=batch, on_progress=counts.append)
+    assert (outcome.pictures, outcome.objects) == (2, 2)
+    assert outcome.failed == [f"{pictures[0]}: the picture file is empty (0 bytes). Copy or download it again."]
+    content = read(tmp_path)
+    assert content["failed"] == [{"file": str(pictures[0]), "error": outcome.failed[0]}]
+    assert [Path(one["file"]).name for one in content["pictures"]] == ["b.png", "c.png"]
+    assert (model.batches, sum(counts)) == (batches, 3)
+
+
+def test_no_pictures_give_an_empty_list(tmp_path):
+    assert predict_files(Fixed(), [], tmp_path, shown_from=0.5) == (0, 0, [])
+    assert read(tmp_path)["pictures"] == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(pictures):
+    with pytest.raises(DataError, match=r"a\.png: predictions cannot be written there \(.*\)\. Choose a folder"):
+        predict_files(Fixed(), pictures, pictures[0], shown_from=0.5)
+
+
+def test_drawings_of_the_same_name_do_not_overwrite_each_other():
+    paths = [Path(words) for words in ("a.png", "x/a.png", "x/A.jpg", "x/a-2.png", "b")]
+    names = ["draw/a.png", "draw/a-2.png", "draw/A-3.png", "draw/a-2-2.png", "draw/b.png"]
+    assert drawing_names(paths) == names
+
+
+def test_real_predictions_are_written_as_they_are(tiny_weights, pictures, tmp_path):
+    predictor = Predictor(tiny_weights)
+    predict_files(predictor, pictures, tmp_path, shown_from=0.15)
+    expected = predictor.predict(pictures[1])
+    objects = read(tmp_path)["pictures"][1]["objects"]
+    assert [one["mask"] for one in objects] == to_rle(expected.masks)
+    assert [one["box"] for one in objects] == pytest.approx(expected.boxes.numpy(), abs=1e-3)
+    assert [one["score"] for one in objects] == pytest.approx(expected.scores.numpy(), abs=1e-6)
+
+
+MEASURE = """
+import resource, torch
+from maskrcnn.draw.instances import draw_instances
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import to_rle
+from maskrcnn.structures.soft_masks import SoftMasks
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def handle(count, size):
+    torch.manual_seed(0)
+    corners = torch.rand(count, 2) * torch.tensor([size[1], size[0]])
+    sides = torch.rand(count, 2) * 300 + 20
+    boxes = torch.cat([corners - sides / 2, corners + sides / 2], dim=1)
+    boxes[:1] = torch.tensor([0.0, 0, size[1], size[0]])
+    masks = SoftMasks(torch.full((count, 28, 28), 0.9), boxes, size)
+    found = Instances(size, boxes, torch.zeros(count, dtype=torch.int64), torch.rand(count), masks=masks)
+    assert len(to_rle(masks)) == count
+    draw_instances(torch.zeros(3, *size, dtype=torch.uint8), found, Classes(("cell",), (1,)), score_threshold=0)
+
+handle(4, (300, 400))
+before = peak()
+handle(300, (3000, 4000))
+print(peak() - before)
+"""
+
+
+def test_300_objects_in_a_large_picture_do_not_need_300_full_size_masks():
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, cwd=ROOT)
+    megabytes, full_masks = float(done.stdout), 300 * 3000 * 4000 / 2**20
+    assert full_masks > 3400
+    assert megabytes < 0.15 * full_masks

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.config import ModelSettings
+from maskrcnn.data.inputs import make_batch, prepare_picture
+from maskrcnn.data.pictures import read_picture
+from maskrcnn.errors import DataError, SettingError, WeightsError
+from maskrcnn.model.build import build_model
+from maskrcnn.predict.predictor import Predictor
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.masks import to_rle
+from maskrcnn.weights.files import Weights
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_weights):
+    return Predictor(tiny_weights, precision="float32")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Files of noise, of different sizes."""
+    random = np.random.default_rng(0)
+    paths = [tmp_path / f"{height}x{width}.png" for height, width in ((60, 90), (120, 70))]
+    for path in paths:
+        height, width = map(int, path.stem.split("x"))
+        Image.fromarray(random.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def assert_same(one, other, tolerance=0.0):
+    torch.testing.assert_close(one.boxes, other.boxes, atol=100 * tolerance, rtol=0)
+    torch.testing.assert_close(one.scores, other.scores, atol=tolerance, rtol=0)
+    assert torch.equal(one.labels, other.labels)
+    assert one.size == other.size
+
+
+def test_a_file_an_array_and_a_tensor_give_the_same(predictor, pictures):
+    picture = read_picture(pictures[0])
+    found = predictor.predict(pictures[0])
+    assert (len(found), found.size) == (100, (60, 90))
+    assert (found.scores.diff() <= 0).all()
+    for same in (str(pictures[0]), picture, picture.permute(1, 2, 0).numpy()):
+        assert_same(predictor.predict(same), found)
+        assert to_rle(predictor.predict(same).masks) == to_rle(found.masks)
+
+
+def test_pictures_of_one_size_in_a_batch_give_what_each_gives_alone(predictor, pictures):
+    both = [read_picture(pictures[0]), read_picture(pictures[0]).flip(1)]
+    for found, alone in zip(predictor.predict_all(both, batch=2), map(predictor.predict, both), strict=True):
+        assert_same(found[:20], alone[:20], tolerance=1e-4)
+
+
+def test_pictures_of_two_sizes_in_a_batch_keep_their_own_pixels(predictor, pictures):
+    for found, size in zip(predictor.predict_all(pictures, batch=2), [(60, 90), (120, 70)], strict=True):
+        assert found.size == found.masks.size == size
+        assert (found.boxes[:, 2:].amax(0) <= torch.tensor([size[1], size[0]])).all()
+        assert (found.boxes[:, 2:].amax(0) > torch.tensor([size[1], size[0]]) - 8).all()
+    alone = predictor.predict(pictures[1])
+    torch.testing.assert_close(found.scores[:20], alone.scores[:20], atol=0.02, rtol=0)  # norms see the padding
+
+
+def test_the_folded_model_gives_what_the_layers_give(tiny_settings, pictures):
+    torch.manual_seed(0)
+    settings = tiny_settings.model_copy(deep=True)
+    settings.backbone.norm = "frozen_batch"
+    model = build_model(settings, 3).eval()
+    for name, values in model.named_buffers():  # statistics as they are after training
+        if "norm" in name:
+            values.uniform_(0.5, 1.5)
+    weights = Weights(model.state_dict(), settings, Classes(("a", "b", "c"), (1, 2, 3)))
+    picture = read_picture(pictures[0])
+    expected = model.predict(make_batch([prepare_picture(picture, settings.input)], [(60, 90)]))[0]
+    assert_same(Predictor(weights, precision="float32").predict(picture), expected, tolerance=1e-4)
+
+
+def test_bfloat16_is_close(predictor, tiny_weights, pictures):
+    exact, half = (one.predict(pictures[0]) for one in (predictor, Predictor(tiny_weights, precision="bfloat16")))
+    assert half.boxes.dtype == half.scores.dtype == torch.float32
+    torch.testing.assert_close(half.scores, exact.scores, atol=0.01, rtol=0)
+
+
+def test_no_pictures_give_nothing(predictor):
+    assert list(predictor.predict_all([])) == []
+
+
+def test_pictures_are_taken_only_when_their_objects_are_asked_for(predictor, pictures):
+    taken = iter(pictures)
+    next(predictor.predict_all(taken, batch=1))
+    assert next(taken) == pictures[1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        torch.zeros(3, 8, 8),
+        torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+        torch.zeros(1, 8, 8, dtype=torch.uint8),
+        [[0, 0], [0, 0]],
+    ],
+)
+def test_arrays_that_are_no_rgb_bytes_are_refused(predictor, wrong):
+    with pytest.raises(DataError, match=r"a picture given as \w+ must be uint8 RGB, an array \[height, width, 3\]"):
+        predictor.predict(wrong)
+
+
+def test_settings_given_win_over_those_in_the_weights(tiny_weights, tiny_settings, pictures):
+    settings = tiny_settings.model_copy(deep=True)
+    settings.box_head.detections = 7
+    assert len(Predictor(tiny_weights, settings=settings).predict(pictures[0])) == 7
+
+
+def test_500_objects_can_be_found(tiny_weights, tiny_settings, pictures):
+    settings = tiny_settings.model_copy(deep=True)
+    settings.box_head.detections, settings.rpn.proposals, settings.rpn.candidates = 500, 1000, 1000
+    settings.box_head.nms_threshold = 0.95
+    assert len(Predictor(tiny_weights, settings=settings).predict(pictures[0])) == 500
+
+
+def test_weights_without_a_mask_head_find_boxes(tiny_settings, pictures):
+    settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "mask_head": None})
+    weights = Weights(build_model(settings, 1).state_dict(), settings, Classes(("cell",), (1,)))
+    assert Predictor(weights).predict(pictures[0]).masks is None
+
+
+def test_weights_of_another_class_count_are_named(tiny_settings):
+    state = build_model(tiny_settings, 3).state_dict()
+    weights = Weights(state, tiny_settings, Classes(("a", "b"), (1, 2)), source="abc.safetensors")
+    with pytest.raises(WeightsError, match=r"abc\.safetensors: these weights know 3 classes, but the model has 2"):
+        Predictor(weights)
+
+
+def test_a_device_that_is_not_there_is_named(tiny_weights):
+    with pytest.raises(SettingError, match="device gpu"):
+        Predictor(tiny_weights, device="gpu")
