@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..errors import DataError
 from .models import BatchSize, Device, Precision, Source, is_setting, open_predictor
 from .progress import PictureBar
 
@@ -41,6 +42,8 @@ def predict(
 
     overrides = [word for word in words if is_setting(word)]
     paths = find_pictures([word for word in words if word not in overrides], leave_out=output / DRAWINGS)
+    if not paths:
+        raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
     predictor = open_predictor(weights, overrides, device=device, precision=precision)
     shown_from = find_threshold(score_threshold, predictor.notes).score if pictures else None
     with PictureBar("predicting", len(paths)) as bar:

@@ -1,0 +1,129 @@
+import json
+
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from maskrcnn.data.shapes import write_shapes
+from maskrcnn.structures.classes import Classes
+from maskrcnn.weights.files import load_weights, save_weights
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_shapes(tmp_path, train=1, val=3, size=64, seed=0)
+    content = json.loads((tmp_path / "val.json").read_text())
+    for number, image in enumerate(content["images"]):
+        image["gray"] = number > 0
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+@pytest.fixture
+def evaluate(run_cli, tiny_weights):
+    def run(*words, weights=tiny_weights):
+        return run_cli("evaluate", "--data", "val.json", "--images", "images", "--weights", weights, *words)
+
+    return run
+
+
+def change(folder, **fields):
+    content = json.loads((folder / "val.json").read_text())
+    (folder / "val.json").write_text(json.dumps({**content, **fields}))
+
+
+def renamed(folder, tiny_weights, names, notes=None):
+    weights = load_weights(tiny_weights)
+    classes = Classes(tuple(names), tuple(range(10, 10 + len(names))))
+    save_weights(folder / "other.safetensors", weights.state, weights.settings, classes, notes=notes)
+    return folder / "other.safetensors"
+
+
+def test_the_json_holds_what_the_official_evaluation_of_the_results_file_gives(folder, evaluate):
+    done = evaluate("--json", "new/scores.json", "--results", "results.json", "--max-detections", 500)
+    assert done.code == 0
+    scores = json.loads((folder / "new" / "scores.json").read_text())
+    assert (scores["pictures"], scores["max_detections"], scores["predictions"] > 300) == (3, 500, True)
+    truth = COCO("val.json")
+    official = COCOeval(truth, truth.loadRes("results.json"), "bbox")
+    official.params.maxDets = [1, 10, 500]
+    official.evaluate()
+    official.accumulate()
+    precision = official.eval["precision"][..., 0, -1]
+    assert scores["bbox"]["AP"] == pytest.approx(precision[precision > -1].mean(), abs=1e-9)
+    assert scores["segm"]["AP"] >= 0
+    assert list(scores["accuracy"])[0] == "0.5"
+    assert (scores["accuracy_score_threshold"], scores["accuracy_score_threshold_from"]) == (0.5, "default")
+    assert "masks" in done.out
+
+
+def test_conditions_restrict_the_pictures_of_all_scores(folder, evaluate):
+    evaluate("--where", "gray=true", "--json", "scores.json")
+    scores = json.loads((folder / "scores.json").read_text())
+    truth = json.loads((folder / "val.json").read_text())
+    grey = {image["id"] for image in truth["images"] if image["gray"]}
+    assert scores["pictures"] == 2
+    assert scores["objects"] == sum(found["image_id"] in grey for found in truth["annotations"])
+
+
+def test_the_score_threshold_is_given_or_noted_or_chosen(folder, evaluate, tiny_weights):
+    noted = renamed(folder, tiny_weights, load_weights(tiny_weights).classes.names, {"score_threshold": "0.15"})
+    for words, expected in (
+        (["--score-threshold", 0.1], (0.1, "given")),
+        ([], (0.15, "weights")),
+        (["--choose-score-threshold"], (0.05, "chosen")),
+    ):
+        evaluate("--json", "s.json", *words, weights=noted)
+        scores = json.loads((folder / "s.json").read_text())
+        assert (scores["accuracy_score_threshold"], scores["accuracy_score_threshold_from"]) == expected
+
+
+def test_classes_are_matched_by_name(folder, evaluate, tiny_weights):
+    names = ["star", "bird", "square", "fish", "cross"]
+    done = evaluate("--results", "r.json", weights=renamed(folder, tiny_weights, names))
+    assert done.code == 0
+    assert "val.json: the weights do not know circle, triangle" in done.err
+    found = {one["category_id"] for one in json.loads((folder / "r.json").read_text())}
+    assert {4} <= found <= {2, 4, 5}
+
+
+def test_a_folder_without_pictures_gives_no_scores(folder, evaluate):
+    change(folder, images=[], annotations=[])
+    assert evaluate("--json", "s.json").code == 0
+    scores = json.loads((folder / "s.json").read_text())
+    assert scores["segm"]["AP"] == scores["accuracy"]["0.5"] == -1
+
+
+def test_weights_without_a_mask_head_are_scored_by_boxes(folder, run_cli, tiny_settings):
+    from maskrcnn.config import ModelSettings
+    from maskrcnn.model.build import build_model
+
+    settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "mask_head": None})
+    save_weights("boxes.safetensors", build_model(settings, 1).state_dict(), settings, Classes(("star",), (1,)))
+    done = run_cli("evaluate", "--data", folder, "--weights", "boxes.safetensors", "--json", "s.json")
+    assert done.code == 0
+    assert not {"segm", "accuracy"} & json.loads((folder / "s.json").read_text()).keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--where", "grey=true"], "no image record has the field 'grey'"),
+        (["--json", "images"], "images: this is a folder, but a file is to be written there"),
+        (["--results", "val.json/r.json"], "val.json cannot be written to"),
+        (["--score-threshold", 0.3, "--choose-score-threshold"], "were both given. Give one of them."),
+        (["model.backbone.name=resnet34"], "this cannot be changed when a model predicts"),
+    ],
+)
+def test_wrong_words_give_one_message(folder, evaluate, words, message):
+    done = evaluate(*words)
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert message in done.err
+
+
+def test_classes_that_have_nothing_in_common_are_named(folder, evaluate, tiny_weights):
+    done = evaluate("--json", "s.json", weights=renamed(folder, tiny_weights, ["a", "b", "c", "d", "e"]))
+    assert done.code == 1
+    assert "its categories are circle, square, triangle, star, cross, but the weights know a, b, c, d, e" in done.err
+    assert not (folder / "s.json").exists()

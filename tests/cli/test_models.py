@@ -1,0 +1,40 @@
+import pytest
+
+from maskrcnn.cli.models import is_setting, open_predictor
+from maskrcnn.errors import SettingError
+
+
+def opened(source, *overrides: str, detections: int | None = None):
+    return open_predictor(str(source), overrides, device="cpu", precision="float32", detections=detections).settings
+
+
+def test_settings_change_what_the_weights_say(tiny_weights, tiny_settings):
+    assert opened(tiny_weights) == tiny_settings
+    settings = opened(tiny_weights, "model.box_head.detections=300", "model.input.shorter=64")
+    assert (settings.box_head.detections, settings.input.shorter) == (300, 64)
+    assert settings.input.longer == tiny_settings.input.longer
+
+
+def test_words_win_over_the_number_of_detections_asked_for(tiny_weights):
+    assert opened(tiny_weights, detections=500).box_head.detections == 500
+    assert opened(tiny_weights, "model.box_head.detections=7", detections=500).box_head.detections == 7
+
+
+@pytest.mark.parametrize(
+    "words", ["model.fpn.channels=64", "model.mask_head=null", "model.box_head.pool_size=9", "train.steps=3"]
+)
+def test_what_the_weights_were_learnt_with_cannot_be_changed(tiny_weights, words):
+    with pytest.raises(SettingError, match=f"{words}: this cannot be changed when a model predicts.*Can be changed:"):
+        opened(tiny_weights, words)
+
+
+def test_a_wrong_setting_is_said_before_the_weights_are_read():
+    with pytest.raises(SettingError, match="did you mean model.input.shorter"):
+        opened("no such weights", "model.input.shortr=3")
+
+
+def test_a_word_is_a_setting_if_it_looks_like_one_and_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b.png").touch()
+    words = ["model.input.shorter=64", "modl.x=1", "a=b.png", "a.png", "photos/a=b", "=3", "x="]
+    assert [is_setting(word) for word in words] == [True, True, False, False, False, False, False]

@@ -1,0 +1,59 @@
+import json
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "photos/a.png", "photos/deep/b.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 30), 90).convert("RGB").save(tmp_path / name)
+    return tmp_path
+
+
+def predicted(folder, name="predictions"):
+    return json.loads((folder / name / "predictions.json").read_text())
+
+
+def test_files_folders_and_patterns_become_json_and_drawn_pictures(folder, tiny_weights, run_cli):
+    done = run_cli("predict", "a.png", "photos/*.png", "photos/deep", "--weights", tiny_weights, "--batch", 2)
+    assert done.code == 0
+    assert "300 objects in 3 pictures: predictions/predictions.json; those with a score from 0.5 on drawn" in done.err
+    assert [one["file"] for one in predicted(folder)["pictures"]] == ["a.png", "photos/a.png", "photos/deep/b.jpg"]
+    drawings = [one["drawn"] for one in predicted(folder)["pictures"]]
+    assert drawings == ["draw/a.png", "draw/a-2.png", "draw/b.png"]
+    assert all((folder / "predictions" / drawing).is_file() for drawing in drawings)
+
+
+def test_settings_stand_among_the_pictures(folder, tiny_weights, run_cli):
+    words = ["a.png", "model.box_head.detections=4", "--weights", tiny_weights, "--output", "out", "--no-pictures"]
+    assert run_cli("predict", *words).code == 0
+    assert len(predicted(folder, "out")["pictures"][0]["objects"]) == 4
+    assert not (folder / "out" / "draw").exists()
+
+
+def test_predicting_again_does_not_take_its_own_drawings_for_pictures(folder, tiny_weights, run_cli):
+    for _ in range(2):
+        run_cli("predict", ".", "--weights", tiny_weights)
+        assert len(predicted(folder)["pictures"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["b.png"], "Error: b.png: there is no such file or folder."),
+        (["*.tif"], "Error: *.tif: no pictures were found there"),
+        (["a.png", "--device", "gpu"], "Error: device gpu: it cannot be used"),
+        (["a.png", "model.box_head.detection=4"], "did you mean model.box_head.detections?"),
+        (["a.png", "--output", "a.png"], "Error: a.png: predictions cannot be written there"),
+        (["model.box_head.detections=4"], "Error: no picture was named"),
+    ],
+)
+def test_wrong_words_give_one_message(folder, tiny_weights, run_cli, words, message):
+    done = run_cli("predict", *words, "--weights", tiny_weights)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert not (folder / "predictions").exists()

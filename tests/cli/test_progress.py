@@ -1,0 +1,27 @@
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from maskrcnn.cli import progress
+from maskrcnn.cli.progress import PictureBar
+
+
+def drawn(monkeypatch, *, patience: float, terminal: bool) -> str:
+    monkeypatch.setattr(progress, "PATIENCE", patience)
+    console = Console(file=StringIO(), force_terminal=terminal, width=80)
+    with PictureBar("predicting", 3, console) as bar:
+        bar.advance(2)
+        bar.advance(1)
+    return console.file.getvalue()
+
+
+def test_it_appears_when_it_takes_long(monkeypatch):
+    text = drawn(monkeypatch, patience=-1, terminal=True)
+    assert "predicting" in text
+    assert "3/3" in text
+
+
+@pytest.mark.parametrize(("patience", "terminal"), [(60, True), (-1, False)])
+def test_it_is_silent_when_it_is_quick_or_nobody_watches(monkeypatch, patience, terminal):
+    assert "predicting" not in drawn(monkeypatch, patience=patience, terminal=terminal)
