@@ -29,7 +29,7 @@ class Anchors(nn.Module):
 
 def _cell_anchors(size: float, ratios: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
     """Boxes around the origin with the area size**2 and height / width = ratio, at least 2 px a side."""
-    heights = torch.tensor(ratios).sqrt()
+    heights = torch.tensor(ratios, device="cpu").sqrt()
     halves = (torch.stack([1 / heights, heights], dim=1) * size / 2).round().clamp(min=1)
     return tuple(map(tuple, torch.cat([-halves, halves], dim=1).tolist()))
 

@@ -88,10 +88,9 @@ def rpn_loss(
     distance = F.smooth_l1_loss(
         torch.cat(chosen_deltas), torch.cat(wanted_deltas), beta=SMOOTH_L1_BETA, reduction="sum"
     )
-    return {
-        "rpn_objectness": F.binary_cross_entropy_with_logits(chosen_logits, labels),
-        "rpn_boxes": distance / len(labels),
-    }
+    objectness = F.binary_cross_entropy_with_logits(chosen_logits, labels, reduction="sum")
+    count = max(1, len(labels))
+    return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}
 
 
 @torch.no_grad()

@@ -1,0 +1,128 @@
+import math
+
+import pytest
+import torch
+
+from maskrcnn.config import BoxHeadSettings
+from maskrcnn.model.box_head import BoxHead, box_loss, box_predictions, box_targets
+
+CLASSES = 2
+SIZE = (100, 100)
+NO_BOXES, NO_LABELS = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
+BOXES = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 70.0, 70.0]])
+LABELS = torch.tensor([1, 0])
+
+
+def targets(proposals, boxes=BOXES, labels=LABELS, **settings):
+    torch.manual_seed(0)
+    return box_targets(proposals, boxes, labels, classes=CLASSES, settings=BoxHeadSettings(**settings))
+
+
+def test_proposals_take_the_label_of_the_object_they_overlap_and_objects_are_proposals_too():
+    proposals = torch.tensor([[0.0, 0.0, 10.0, 5.0], [0.0, 0.0, 10.0, 4.0], [55.0, 50.0, 75.0, 70.0]])
+    found = targets(proposals, positive_fraction=1.0)
+    assert found.proposals.tolist() == [*proposals.tolist(), *BOXES.tolist()]
+    assert found.labels.tolist() == [1, CLASSES, 0, 1, 0]
+    assert found.matches.tolist() == [0, 1, 0, 1]
+    # The first is centred 2.5 px, a half of its height, too high, and half as high as its object.
+    expected = [[0, 10 * 0.5, 0, 5 * math.log(2)], [-10 * 0.25, 0, 0, 0], [0] * 4, [0] * 4]
+    torch.testing.assert_close(found.deltas, torch.tensor(expected, dtype=torch.float32))
+
+
+def test_objects_are_limited_to_their_share_of_the_samples():
+    background = torch.tensor([[80.0, 0.0, 90.0, 10.0]]).repeat(50, 1)
+    found = targets(torch.cat([BOXES[[0] * 50], background]), samples=8)
+    assert (found.labels < CLASSES).sum() == len(found.deltas) == len(found.matches) == 2
+    assert len(found.labels) == len(found.proposals) == 8
+
+
+def test_without_objects_all_is_background_and_there_may_be_no_proposals():
+    found = targets(BOXES, NO_BOXES, NO_LABELS)
+    assert found.labels.tolist() == [CLASSES, CLASSES]
+    assert (found.matches.shape, found.deltas.shape) == ((0,), (0, 4))
+    assert len(targets(NO_BOXES, NO_BOXES, NO_LABELS).labels) == 0
+
+
+def test_losses_by_hand():
+    found = targets(torch.tensor([[80.0, 80.0, 90.0, 90.0]]), positive_fraction=1.0)
+    assert found.labels.tolist() == [CLASSES, 1, 0]
+    logits = torch.zeros(3, CLASSES + 1)
+    logits[0, CLASSES] = math.log(2)  # probability of background 2 / 4
+    deltas = torch.full((3, CLASSES, 4), 77.0)  # of other classes, which nothing asks for
+    deltas[1, 1] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    deltas[2, 0] = torch.tensor([0.0, 0.1, 0.0, 0.0])
+    losses = box_loss(logits, deltas, [found])
+    torch.testing.assert_close(losses["classes"], torch.tensor((math.log(2) + 2 * math.log(3)) / 3))
+    torch.testing.assert_close(losses["boxes"], torch.tensor((1 - 1 / 18 + 0.5 * 0.1**2 * 9) / 3))
+
+
+def test_losses_of_two_pictures_are_those_of_all_their_proposals():
+    pictures = [targets(BOXES), targets(BOXES + 3, NO_BOXES, NO_LABELS)]
+    count = sum(len(picture.labels) for picture in pictures)
+    torch.manual_seed(1)
+    logits, deltas = torch.randn(count, CLASSES + 1), torch.randn(count, CLASSES, 4)
+    first = len(pictures[0].labels)
+    together = box_loss(logits, deltas, pictures)
+    alone = [
+        box_loss(logits[:first], deltas[:first], pictures[:1]),
+        box_loss(logits[first:], deltas[first:], pictures[1:]),
+    ]
+    for name, loss in together.items():
+        expected = (alone[0][name] * first + alone[1][name] * (count - first)) / count
+        torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("proposals", [BOXES, NO_BOXES])
+def test_losses_without_objects_or_proposals_are_finite_and_reach_every_parameter(proposals):
+    head = BoxHead(3, CLASSES, BoxHeadSettings(pool_size=2, channels=8))
+    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), [targets(proposals, NO_BOXES, NO_LABELS)])
+    sum(losses.values()).backward()
+    assert losses["boxes"] == 0
+    assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
+
+
+def test_outputs_of_the_head():
+    logits, deltas = BoxHead(3, CLASSES, BoxHeadSettings(pool_size=2, channels=8))(torch.randn(5, 2, 2, 3))
+    assert (logits.shape, deltas.shape) == ((5, CLASSES + 1), (5, CLASSES, 4))
+
+
+def predict(scores: list[list[float]], proposals: torch.Tensor, deltas=None, **settings):
+    """`scores` are probabilities of each class, background last."""
+    logits = torch.tensor(scores).reshape(-1, CLASSES + 1).log()
+    deltas = torch.zeros(len(logits), CLASSES, 4) if deltas is None else deltas
+    return box_predictions(logits, deltas, proposals, SIZE, BoxHeadSettings(**settings))
+
+
+def test_every_class_that_scores_is_a_detection_best_first():
+    boxes, scores, labels = predict([[0.3, 0.5, 0.2], [0.6, 0.04, 0.36]], BOXES)
+    assert boxes.tolist() == BOXES[[1, 0, 0]].tolist()
+    torch.testing.assert_close(scores, torch.tensor([0.6, 0.5, 0.3]))
+    assert labels.tolist() == [0, 1, 0]
+
+
+def test_repetitions_are_suppressed_per_class():
+    near = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 9.0], [0.0, 0.0, 10.0, 8.5]])
+    boxes, _, labels = predict([[0.9, 0.01, 0.09], [0.8, 0.01, 0.19], [0.01, 0.9, 0.09]], near)
+    assert labels.tolist() == [0, 1]
+    assert boxes.tolist() == near[[0, 2]].tolist()
+
+
+def test_each_class_has_its_own_box_which_ends_at_the_picture():
+    deltas = torch.zeros(1, CLASSES, 4)
+    deltas[0, 1, 0] = 10.0  # one width to the right
+    boxes, _, labels = predict([[0.5, 0.4, 0.1]], torch.tensor([[80.0, 0.0, 95.0, 10.0]]), deltas)
+    assert labels.tolist() == [0, 1]
+    assert boxes.tolist() == [[80, 0, 95, 10], [95, 0, 100, 10]]
+
+
+def test_only_the_best_are_kept_and_boxes_without_area_dropped():
+    proposals = torch.tensor([[0.0, 0.0, 9.0, 9.0], [20.0, 0.0, 29.0, 9.0], [300.0, 0.0, 310.0, 9.0]])
+    scores = [[0.5, 0.01, 0.49], [0.6, 0.01, 0.39], [0.7, 0.01, 0.29]]
+    assert predict(scores, proposals)[0].tolist() == proposals[[1, 0]].tolist()
+    assert predict(scores, proposals, detections=1)[0].tolist() == proposals[[1]].tolist()
+
+
+def test_there_may_be_no_detections_and_no_proposals():
+    for scores, proposals in (([[0.01, 0.01, 0.98]], BOXES[:1]), ([], NO_BOXES)):
+        boxes, found, labels = predict(scores, proposals)
+        assert (boxes.shape, found.shape, labels.shape) == ((0, 4), (0,), (0,))

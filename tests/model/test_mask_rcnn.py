@@ -1,0 +1,175 @@
+import pytest
+import torch
+
+from maskrcnn.model.mask_rcnn import pool_boxes
+from maskrcnn.ops.roi_align import make_table
+from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.masks import full_bitmap
+from maskrcnn.structures.object_masks import ObjectMasks
+from tests.model.small import CLASSES, SIZE, fill_norms, objects, small_batch, small_model, small_settings
+
+LOSSES = {"rpn_objectness", "rpn_boxes", "classes", "boxes", "masks"}
+TWO = objects((5, 5, 30, 40), (50, 10, 90, 30))
+NOTHING = objects()
+
+
+def losses_of(model, *targets, precision: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    torch.manual_seed(3)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        return model(small_batch(*targets))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("norm", ["frozen_batch", "group", "batch"])
+@pytest.mark.parametrize(
+    "targets", [(TWO, TWO), (TWO, NOTHING), (NOTHING, NOTHING), (NOTHING,)], ids=["both", "one", "none", "alone"]
+)
+def test_every_loss_is_finite_and_reaches_every_parameter_also_without_objects(targets, norm, precision):
+    model = small_model(small_settings(norm))
+    fill_norms(model)
+    losses = losses_of(model, *targets, precision=precision)
+    assert set(losses) == LOSSES
+    assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    without = [name for name, one in model.named_parameters() if one.grad is None or not one.grad.isfinite().all()]
+    assert without == []
+
+
+def test_objects_move_every_part_of_the_model():
+    model = small_model()
+    sum(losses_of(model, TWO, NOTHING).values()).backward()
+    still = [name for name, one in model.named_parameters() if name.endswith("weight") and not one.grad.any()]
+    assert still == []
+
+
+def test_each_loss_moves_its_own_head():
+    heads = {"rpn_objectness": "rpn.logits", "rpn_boxes": "rpn.deltas", "classes": "box_head.logits"}
+    heads |= {"boxes": "box_head.deltas", "masks": "mask_head.logits"}
+    for name, head in heads.items():
+        model = small_model()
+        losses_of(model, TWO, TWO)[name].backward()
+        moved = {other for other in heads.values() if model.get_parameter(f"{other}.weight").grad is not None}
+        moved = {other for other in moved if model.get_parameter(f"{other}.weight").grad.any()}
+        assert moved == {head}
+
+
+def test_a_frozen_part_stays_and_the_rest_learns():
+    settings = small_settings("frozen_batch")
+    settings.backbone.frozen_stages = 2
+    model = small_model(settings)
+    sum(losses_of(model, TWO).values()).backward()
+    without = {name for name, one in model.named_parameters() if one.grad is None}
+    assert without == {name for name, one in model.named_parameters() if not one.requires_grad}
+    assert {name.rsplit(".", 2)[0][: len("body.stages.0")] for name in without} == {"body.stem", "body.stages.0"}
+
+
+def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():
+    model = small_model()
+    with pytest.raises(ValueError, match=r"without targets has no loss; use predict\(\)"):
+        model(small_batch())
+    outlines = objects((5, 5, 30, 40))
+    outlines.masks = ObjectMasks.of([b"0"], SIZE)
+    with pytest.raises(ValueError, match="masks as MaskCrops to train a mask head, not ObjectMasks"):
+        model(small_batch(outlines))
+
+
+def test_faster_rcnn_needs_no_masks():
+    boxes_only = objects((5, 5, 30, 40))
+    boxes_only.masks = None
+    model = small_model(small_settings(mask_head=None))
+    assert set(model(small_batch(boxes_only))) == LOSSES - {"masks"}
+    assert model.predict(small_batch())[0].masks is None
+
+
+@pytest.mark.parametrize("norm", ["frozen_batch", "group"])
+def test_features_are_channels_last_from_the_first_to_the_last(norm):
+    model = small_model(small_settings(norm))
+    images = small_batch().images
+    body = model.body(images)
+    pyramid = model.fpn(body)
+    maps = [*body.values(), *[pyramid[level] for level in (2, 3, 4, 5)]]
+    assert all(map.is_contiguous(memory_format=torch.channels_last) for map in maps)
+
+
+def test_predictions_are_sorted_inside_their_picture_and_have_a_mask_each():
+    found = small_model().predict(small_batch())
+    assert len(found) == 2
+    for one in found:
+        assert 0 < len(one) <= 10
+        assert one.size == SIZE
+        assert (one.scores.diff() <= 0).all()
+        assert ((one.labels >= 0) & (one.labels < CLASSES)).all()
+        assert (one.boxes >= 0).all()
+        assert (one.boxes[:, 2:] <= torch.tensor([SIZE[1], SIZE[0]])).all()
+        assert one.masks.probabilities.shape == (len(one), 28, 28)
+        assert full_bitmap(one.masks, 0).shape == SIZE
+
+
+def test_predictions_are_in_the_pixels_of_the_callers_picture():
+    model, batch = small_model(), small_batch()
+    plain = model.predict(batch)[0]
+    height, width = SIZE
+    batch.picture_sizes = [(height * 2, width * 3), SIZE]
+    larger = model.predict(batch)[0]
+    torch.testing.assert_close(larger.boxes, plain.boxes * torch.tensor([3.0, 2.0, 3.0, 2.0]))
+    torch.testing.assert_close(larger.masks.boxes, larger.boxes)
+    assert larger.size == larger.masks.size == (height * 2, width * 3)
+
+
+def test_nothing_is_found_in_the_padding():
+    batch = small_batch()
+    batch.sizes = batch.picture_sizes = [(40, 50), SIZE]
+    found = small_model().predict(batch)
+    assert (found[0].boxes[:, 2:] <= torch.tensor([50, 40])).all()
+    assert (found[1].boxes[:, 2:] > torch.tensor([50, 40])).any()
+
+
+def assert_empty(found) -> None:
+    assert (found.boxes.shape, found.labels.shape, found.scores.shape) == ((0, 4), (0,), (0,))
+    assert len(found.masks) == 0
+
+
+@pytest.mark.parametrize("part", [{"rpn": {"score_threshold": 1}}, {"box_head": {"score_threshold": 1}}])
+def test_no_proposals_and_no_detections_are_legal(part):
+    for found in small_model(small_settings(**part)).predict(small_batch()):
+        assert_empty(found)
+
+
+def test_one_picture_of_a_batch_may_have_nothing():
+    model, batch = small_model(), small_batch()
+    alone = model.predict(batch)[1]
+    batch.images[0] = torch.nan
+    found = model.predict(batch)
+    assert_empty(found[0])
+    torch.testing.assert_close(found[1].boxes, alone.boxes)
+
+
+def test_a_picture_is_found_the_same_alone_and_in_a_batch():
+    model, batch = small_model().double(), small_batch(dtype=torch.float64)
+    together = model.predict(batch)
+    for i, expected in enumerate(together):
+        found = model.predict(Batch(batch.images[i : i + 1], [SIZE], [SIZE]))[0]
+        torch.testing.assert_close(found.boxes, expected.boxes)
+        torch.testing.assert_close(found.masks.probabilities, expected.masks.probabilities)
+
+
+@pytest.mark.parametrize("norm", ["frozen_batch", "group"])
+def test_training_mode_changes_nothing(norm):
+    model = small_model(small_settings(norm))
+    evaluating, training = (model.train(mode).predict(small_batch())[0] for mode in (False, True))
+    assert torch.equal(evaluating.boxes, training.boxes)
+    first, second = (sum(losses_of(model.train(mode), TWO).values()) for mode in (False, True))
+    assert first == second
+
+
+def test_a_batch_of_boxes_is_pooled_each_from_its_picture_and_level():
+    features = {level: torch.full((2, 1, 8, 8), float(level)) for level in (2, 3, 4, 5)}
+    for map in features.values():
+        map[1] += 0.5
+    square = [[0.0, 0.0, side, side] for side in (20.0, 112.0, 224.0, 448.0)]
+    boxes = [torch.tensor(square[:1]), torch.tensor(square)]
+    pooled = pool_boxes(make_table(features), boxes, 1).flatten()
+    assert pooled.shape == (5,)
+    assert pooled[0] == 2
+    assert pooled[1] == 2.5
+    assert pool_boxes(make_table(features), [torch.zeros(0, 4)] * 2, 7).shape == (0, 7, 7, 1)

@@ -1,0 +1,137 @@
+import math
+
+import pytest
+import torch
+
+from maskrcnn.config import RPNSettings
+from maskrcnn.model.rpn import RPN, rpn_loss, rpn_predictions, rpn_targets
+from maskrcnn.ops.precision import at_least_float32
+
+ANCHORS = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40.0, 0.0, 50.0, 10.0]])
+OBJECT = ANCHORS[:1]
+NONE = torch.zeros(0, 4)
+
+
+def softplus(value: float) -> float:
+    return math.log1p(math.exp(value))
+
+
+def test_outputs_are_ordered_as_the_anchors():
+    rpn = RPN(channels=4, anchors_per_pixel=2)
+    features = {2: torch.randn(3, 4, 5, 6), 3: torch.randn(3, 4, 2, 3)}
+    logits, deltas = rpn(features)
+    assert [level.shape for level in logits] == [(3, 60), (3, 12)]
+    assert [level.shape for level in deltas] == [(3, 60, 4), (3, 12, 4)]
+    hidden = torch.relu(rpn.convolution(features[2]))
+    row, column, ratio = 3, 4, 1
+    place = (row * 6 + column) * 2 + ratio
+    torch.testing.assert_close(logits[0][1, place], rpn.logits(hidden)[1, ratio, row, column])
+    torch.testing.assert_close(deltas[0][1, place], rpn.deltas(hidden)[1, 4 * ratio : 4 * ratio + 4, row, column])
+
+
+def test_outputs_of_a_bfloat16_network_are_float32():
+    logits, deltas = RPN(4, 2).bfloat16()({2: torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)})
+    assert logits[0].dtype == deltas[0].dtype == torch.float32
+    assert at_least_float32(torch.zeros(1, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_anchors_are_chosen_with_their_deltas():
+    boxes = torch.tensor([[1.0, 0.0, 11.0, 10.0]])  # overlaps the first anchor by 9 / 11
+    positives, negatives, deltas = rpn_targets(ANCHORS, boxes, RPNSettings())
+    assert (positives.tolist(), negatives.tolist()) == ([0], [1, 2])
+    torch.testing.assert_close(deltas, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
+
+
+def test_losses_by_hand():
+    logits = torch.tensor([[2.0, -1.0, 0.5]])
+    deltas = torch.zeros(1, 3, 4)
+    deltas[0, 0] = torch.tensor([0.1, -1.0, 0.0, 0.0])
+    deltas[0, 1] = 99.0  # of background, which has no box
+    # Three anchors in two levels.
+    losses = rpn_loss(
+        [logits[:, :2], logits[:, 2:]],
+        [deltas[:, :2], deltas[:, 2:]],
+        [ANCHORS[:2], ANCHORS[2:]],
+        [OBJECT],
+        RPNSettings(),
+    )
+    objectness = (softplus(-2) + softplus(-1) + softplus(0.5)) / 3
+    # 0.1 lies in the parabola below 1/9, 1.0 on the line above it.
+    boxes = (0.5 * 0.1**2 * 9 + 1 - 1 / 18) / 3
+    torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(objectness))
+    torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(boxes))
+
+
+def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
+    logits, deltas = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), torch.ones(2, 3, 4)
+    losses = rpn_loss([logits], [deltas], [ANCHORS], [OBJECT, NONE], RPNSettings())
+    objectness = (softplus(0) + sum(map(softplus, (1, 2, 3, 4, 5)))) / 6
+    torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(objectness))
+    torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 * (1 - 1 / 18) / 6))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "settings"),
+    [(NONE, RPNSettings()), (ANCHORS[:1] + 500, RPNSettings(negative_iou=0))],
+    ids=["all are background", "none is chosen"],
+)
+def test_pictures_whose_objects_have_no_anchor_have_finite_losses_that_reach_the_outputs(boxes, settings):
+    logits, deltas = torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3, 4, requires_grad=True)
+    losses = rpn_loss([logits], [deltas], [ANCHORS], [boxes, boxes], settings)
+    sum(losses.values()).backward()
+    assert losses["rpn_boxes"] == 0
+    assert losses["rpn_objectness"].isfinite()
+    assert logits.grad.isfinite().all()
+    assert (deltas.grad == 0).all()
+
+
+def predict(logits, anchors, *, sizes=((100, 100),), candidates=10, proposals=10, deltas=None, **settings):
+    deltas = [torch.zeros(*level.shape, 4) for level in logits] if deltas is None else deltas
+    return rpn_predictions(
+        logits, deltas, anchors, list(sizes), RPNSettings(**settings), candidates=candidates, proposals=proposals
+    )
+
+
+def test_proposals_come_best_first_with_their_probability():
+    boxes, scores = predict([torch.tensor([[0.0, 2.0, 1.0]])], [ANCHORS])
+    assert boxes[0].tolist() == ANCHORS[[1, 2, 0]].tolist()
+    torch.testing.assert_close(scores[0], torch.tensor([2.0, 1.0, 0.0]).sigmoid())
+
+
+def test_the_best_of_each_level_are_candidates_and_the_best_of_all_are_kept():
+    near = ANCHORS + 60
+    logits = [torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[-1.0, -2.0, -3.0]])]
+    boxes, _ = predict(logits, [ANCHORS, near], candidates=2)
+    assert boxes[0].tolist() == [*ANCHORS[:2].tolist(), *clipped(near[:2])]
+    boxes, _ = predict(logits, [ANCHORS, near], candidates=2, proposals=3)
+    assert len(boxes[0]) == 3
+
+
+def clipped(boxes: torch.Tensor) -> list:
+    return boxes.clamp(max=100).tolist()
+
+
+def test_repetitions_are_suppressed_within_a_level_only():
+    twice = ANCHORS[[0, 0]]
+    boxes, _ = predict([torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.5]])], [twice, twice])
+    assert boxes[0].tolist() == [ANCHORS[0].tolist()] * 2
+
+
+def test_proposals_are_clipped_to_their_own_picture_and_those_without_area_dropped():
+    logits = [torch.tensor([[2.0, 1.0, 0.0]] * 2)]
+    boxes, scores = predict(logits, [ANCHORS], sizes=((5, 25), (100, 45)))
+    assert boxes[0].tolist() == [[0, 0, 10, 5], [20, 0, 25, 5]]
+    assert boxes[1].tolist() == [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 45, 10]]
+    assert list(map(len, scores)) == [2, 3]
+
+
+def test_deltas_move_the_anchors():
+    deltas = torch.zeros(1, 3, 4)
+    deltas[0, 0] = torch.tensor([0.5, 0.0, 0.0, math.log(2)])
+    boxes, _ = predict([torch.tensor([[9.0, 0.0, 0.0]])], [ANCHORS + 20], deltas=[deltas])
+    torch.testing.assert_close(boxes[0][0], torch.tensor([25.0, 15.0, 35.0, 35.0]))
+
+
+def test_there_may_be_no_proposals():
+    boxes, scores = predict([torch.tensor([[0.0, 1.0, 2.0]])], [ANCHORS], score_threshold=0.99)
+    assert (boxes[0].shape, scores[0].shape) == ((0, 4), (0,))
