@@ -3,7 +3,6 @@ import torch
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.model.build import build_model
-
 from tests.model.small import small_settings
 
 

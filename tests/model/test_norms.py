@@ -5,7 +5,6 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from maskrcnn.config import BackboneSettings
 from maskrcnn.model.norms import FrozenBatchNorm, NormedConvolution
-
 from tests.model.small import fill_norms
 
 

@@ -77,4 +77,4 @@ def test_group_norms_stand_after_every_convolution():
     norms = [module for module in model.modules() if isinstance(module, torch.nn.GroupNorm)]
     assert len(convolutions) == len(norms) == 53
     assert {norm.num_groups for norm in norms} == {32}
-    assert not [buffer for buffer in model.buffers()]
+    assert not list(model.buffers())

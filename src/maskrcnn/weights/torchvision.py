@@ -41,6 +41,7 @@ RENAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"roi_heads\.mask_predictor\.conv5_mask\.", "mask_head.upsample."),
     (r"roi_heads\.mask_predictor\.mask_fcn_logits\.", "mask_head.logits."),
 ]
+WIDTH = 64
 DEPTHS = {(1, 2): "resnet18", (1, 6): "resnet34", (4, 6): "resnet50", (4, 23): "resnet101", (4, 36): "resnet152"}
 
 
@@ -118,7 +119,7 @@ def _read_settings(state: dict[str, Tensor], source: str) -> ModelSettings:
 
 
 def find_depth(state: dict[str, Tensor], source: str) -> str:
-    """Which ResNet the body is, from the blocks of its layer1 and layer3.
+    """Which ResNet the body is, from the kind, width and number of its blocks.
 
     Raises:
         WeightsError: None that is known here.
@@ -127,8 +128,12 @@ def find_depth(state: dict[str, Tensor], source: str) -> str:
     blocks = len({name.split(".")[3] for name in state if name.startswith(f"{prefix}layer3.")})
     bottleneck = f"{prefix}layer1.0.conv3.weight" in state
     depth = DEPTHS.get((4 if bottleneck else 1, blocks))
-    if depth is None or state[f"{prefix}layer1.0.conv1.weight"].shape[1] != 64:
-        raise WeightsError(f"{source}: its layer3 has {blocks} blocks, which is no ResNet-18, -34, -50, -101 or -152.")
+    width = len(state.get(f"{prefix}layer1.0.conv1.weight", ()))
+    if depth is None or width != WIDTH:
+        raise WeightsError(
+            f"{source}: its layer1 is {width} channels wide and its layer3 has {blocks} blocks, which is no ResNet-18, "
+            "-34, -50, -101 or -152."
+        )
     return depth
 
 

@@ -1,0 +1,92 @@
+import math
+
+import numpy as np
+import pytest
+from pycocotools import mask as oracle
+
+from maskrcnn.data.readers.coco_objects import box_outline, is_id, is_number, read_object
+from maskrcnn.structures.run_lengths import counts_from_text, crop_from_counts
+
+SIZE = (50, 60)
+LABELS = {3: 0, 7: 1}
+TRIANGLE = [10, 10, 30, 10, 10, 40]
+
+
+def read(**changes):
+    one = {"category_id": 7, "bbox": [10, 20, 30, 25], "segmentation": [TRIANGLE], "iscrowd": 0}
+    return read_object({key: value for key, value in (one | changes).items() if value != "left out"}, SIZE, LABELS)
+
+
+def test_a_box_of_sides_becomes_one_of_corners():
+    assert read().box == (10, 20, 40, 45)
+    assert (read().label, read().crowd) == (1, False)
+    assert read(iscrowd=1).crowd is True
+
+
+def test_outlines_are_kept_as_points():
+    (points,) = read().source
+    assert points.tolist() == [[10, 10], [30, 10], [10, 40]]
+
+
+def test_without_a_box_it_is_the_outlines_own():
+    assert read(bbox="left out").box == (10, 10, 30, 40)
+    assert read(bbox=None, segmentation=[TRIANGLE, [1, 2, 3, 4, 5, 6]]).box == (1, 2, 30, 40)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_run_lengths_of_both_kinds_are_the_same_pixels(compressed):
+    bitmap = np.zeros(SIZE, dtype=np.uint8)
+    bitmap[5:9, 20:22] = 1
+    text = oracle.encode(np.asfortranarray(bitmap))["counts"].decode()
+    counts = text if compressed else [20 * 50 + 5, 4, 46, 4, 50 * 60 - 20 * 50 - 59]
+    found = read(bbox=None, segmentation={"size": list(SIZE), "counts": counts})
+    assert found.box == (20, 5, 22, 9)
+    x, y, pixels = crop_from_counts(counts_from_text(found.source), SIZE)
+    assert (x, y, pixels.shape, pixels.all()) == (20, 5, (4, 2), True)
+
+
+@pytest.mark.parametrize("segmentation", ["left out", None, []])
+def test_an_object_may_have_only_a_box(segmentation):
+    assert read(segmentation=segmentation).source is None
+    (outline,) = box_outline((1, 2, 3, 4))
+    assert outline.tolist() == [[1, 2], [3, 2], [3, 4], [1, 4]]
+
+
+def test_a_box_is_cut_at_the_picture():
+    assert read(bbox=[-5, -6, 100, 100]).box == (0, 0, 60, 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bbox": None, "segmentation": None}, "neither `bbox` nor `segmentation`"),
+        ({"bbox": [40, 30, 0, 12]}, r"box \[40, 30, 0, 12\] is 0 px wide, but both sides must be above 0"),
+        ({"bbox": [40, 30, 5, -2]}, "is -2 px high"),
+        ({"bbox": [40, 30, 5]}, "not four finite numbers"),
+        ({"bbox": [math.nan, 30, 5, 5]}, "not four finite numbers"),
+        ({"bbox": [True, 30, 5, 5]}, "not four finite numbers"),
+        ({"bbox": [60, 10, 5, 5]}, "lies outside its picture, which is 60 px wide and 50 px high"),
+        ({"category_id": 6}, r"`category_id` is 6, but no category of the file has this id \(nearest: 7\)"),
+        ({"category_id": "cat"}, "`category_id` is 'cat', but no category of the file has this id$"),
+        ({"iscrowd": 2}, "`iscrowd` is 2, but must be 0 or 1"),
+        ({"segmentation": "x"}, "is a str, but must be polygons or run lengths"),
+        ({"segmentation": TRIANGLE}, "must be a list of polygons"),
+        ({"segmentation": [[1, 2, 3, 4]]}, "has 4 numbers, but it needs x and y of at least 3 points"),
+        ({"segmentation": [[1, 2, 3, 4, 5, "y"]]}, "something that is not a number"),
+        ({"segmentation": [[1, 2, 3, 4, 5, math.inf]]}, "reaches to inf, but points must be finite"),
+        ({"segmentation": [[1, 2, 3, 4, 5, 900]]}, "reaches to 900"),
+        ({"segmentation": {"size": [60, 50], "counts": "0"}}, r"are of size \[60, 50\], but its picture is \[50, 60\]"),
+        ({"segmentation": {"size": [50, 60], "counts": [5, 5]}}, "the runs add up to 10 pixels"),
+        ({"segmentation": {"size": [50, 60], "counts": [3000]}}, "have no pixel"),
+        ({"segmentation": {"size": [50, 60], "counts": [1.5]}}, "a list of whole numbers"),
+        ({"segmentation": {"size": [50, 60], "counts": None}}, "a list of whole numbers"),
+    ],
+)
+def test_what_is_wrong_and_the_rule_it_breaks(changes, message):
+    with pytest.raises(ValueError, match=message):
+        read(**changes)
+
+
+def test_numbers_of_json():
+    assert [is_number(value) for value in (1, 1.5, True, "1", None, math.nan, math.inf)] == [True, True] + [False] * 5
+    assert [is_id(value) for value in (1, 1.0, True, "1", None)] == [True] + [False] * 4
