@@ -12,7 +12,11 @@ from rich.text import Text
 from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
+from .demo import demo
+from .evaluate import evaluate
+from .predict import predict
 from .settings import settings
+from .train import train
 
 app = typer.Typer(
     name="maskrcnn",
@@ -23,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (settings,):
+for verb in (train, predict, evaluate, demo, settings):
     app.command()(verb)
 
 

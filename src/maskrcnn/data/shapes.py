@@ -1,7 +1,7 @@
 """Pictures of overlapping shapes, drawn at random and written to disk as a COCO data set.
 
-A small real task for the demo and for tests: shape, not colour, tells the classes apart, later shapes hide parts of
-earlier ones, and as in COCO an object's mask has only the pixels that can be seen.
+A small real task for the demo and for tests: each class has its shape and a range of colours, later shapes hide parts
+of earlier ones, and as in COCO an object's mask has only the pixels that can be seen.
 """
 
 import colorsys
@@ -20,8 +20,10 @@ from ..structures.masks import Crop, encode_crop
 
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 SUBPIXEL = 4  # bits of an outline's coordinates behind the point
-LEAST_VISIBLE = 0.35  # of an object's pixels; a shape that would hide more of another is left out
-RADIUS = (0.07, 0.24)  # of a shape, as parts of the picture's side
+LEAST_VISIBLE = 0.5  # of an object's pixels; a shape that would hide more of another is left out
+RADIUS = (0.13, 0.27)  # of a shape, as parts of the picture's side
+TILT = 0.35  # radians a shape leans at most
+HUE_SPREAD = 0.07  # around the hue of the class, as a part of the colour circle
 
 
 @dataclass
@@ -69,7 +71,7 @@ def draw_scene(random: Generator, size: int) -> Scene:
         below = [other & ~mask for other in masks]
         hides_too_much = any(seen.sum() < LEAST_VISIBLE * area for seen, area in zip(below, areas, strict=True))
         if len(labels) < 9 and mask.any() and not hides_too_much:
-            _paint(random, canvas, coverage)
+            _paint(random, canvas, coverage, hue=label / len(SHAPES))
             labels, masks, areas = [*labels, label], [*below, mask], [*areas, int(mask.sum())]
     return Scene(_finish(random, canvas), labels, masks)
 
@@ -104,7 +106,7 @@ def _coverage(random: Generator, shape: str, size: int) -> np.ndarray:
     """[size, size] float32 share of each pixel that a shape of random size, place and turn covers."""
     radius = size * np.exp(random.uniform(*np.log(RADIUS)))
     centre = random.uniform(0.6 * radius, size - 0.6 * radius, 2)
-    turn = random.uniform(0, 2 * np.pi)
+    turn = random.uniform(-TILT, TILT)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     corners = (outline(shape) @ rotation * radius + centre) * 2**SUBPIXEL
     coverage = np.zeros((size, size), np.uint8)
@@ -123,7 +125,7 @@ def outline(shape: str) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
 
 
-def _paint(random: Generator, canvas: np.ndarray, coverage: np.ndarray) -> None:
+def _paint(random: Generator, canvas: np.ndarray, coverage: np.ndarray, *, hue: float) -> None:
     """Lay a coloured shape with a soft shadow over the canvas, in place."""
     size = len(canvas)
     x, y, width, height = cv2.boundingRect((coverage > 0).astype(np.uint8))
@@ -133,17 +135,18 @@ def _paint(random: Generator, canvas: np.ndarray, coverage: np.ndarray) -> None:
     fall = np.array([[1, 0, 0.012 * size], [0, 1, 0.018 * size]])
     shadow = cv2.GaussianBlur(cv2.warpAffine(coverage, fall, below.shape[1::-1]), (0, 0), 0.015 * size)
     below *= 1 - 0.4 * shadow[:, :, None]
-    below += coverage * (_surface(random, below.shape[:2]) - below)
+    below += coverage * (_surface(random, below.shape[:2], hue) - below)
 
 
-def _surface(random: Generator, size: tuple[int, int]) -> np.ndarray:
+def _surface(random: Generator, size: tuple[int, int], hue: float) -> np.ndarray:
     """[height, width, 3] surface of a shape: a colour that fades into another, has stripes, or is nearly even."""
-    first = np.array(colorsys.hsv_to_rgb(random.random(), random.uniform(0.5, 1), random.uniform(0.5, 1)))
-    second = np.array(colorsys.hsv_to_rgb(random.random(), random.uniform(0.3, 1), random.uniform(0.4, 1)))
+    hues = hue + random.uniform(-HUE_SPREAD, HUE_SPREAD, 2)
+    first = np.array(colorsys.hsv_to_rgb(hues[0] % 1, random.uniform(0.6, 1), random.uniform(0.5, 1)))
+    second = np.array(colorsys.hsv_to_rgb(hues[1] % 1, random.uniform(0.4, 1), random.uniform(0.4, 1)))
     share, kind = _ramp(random, size), random.random()
     if kind < 0.3:
         share = 0.2 * share
-    elif kind < 0.55:
+    elif kind < 0.5:
         share = 0.5 + 0.5 * np.tanh(4 * np.sin(share * random.uniform(15, 50)))
         second = first * random.uniform(0.5, 0.8)
     return first + share[:, :, None] * (second - first)
@@ -169,5 +172,5 @@ def _ramp(random: Generator, size: tuple[int, int]) -> np.ndarray:
 
 def _finish(random: Generator, canvas: np.ndarray) -> np.ndarray:
     """The canvas as uint8, as bright as the light of the day and with the camera's grain."""
-    grain = random.normal(0, random.uniform(0.005, 0.035), canvas.shape)
+    grain = random.normal(0, random.uniform(0.005, 0.02), canvas.shape)
     return (np.clip(canvas * random.uniform(0.7, 1.1) + grain, 0, 1) * 255).astype(np.uint8)

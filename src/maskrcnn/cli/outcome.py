@@ -1,0 +1,87 @@
+"""What a finished training run is worth: scores of its weights, curves, a sheet of pictures, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from .progress import PictureBar
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..data.records import CocoData, Record
+    from ..predict.predictor import Predictor
+
+REPORT_NAME = "scores.json"
+CURVES_NAME = "curves.png"
+SHEET_NAME = "sheet.png"
+MOST_SHOWN = 8
+
+
+def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torch.device, batch: int) -> dict[str, Any]:
+    """Score weights as they will be used, and write `scores.json`, `curves.png` and `sheet.png` into the run's folder.
+
+    Args:
+        folder: Of the run.
+        weights: File of the weights.
+        judged: Pictures the run has not learnt from.
+        device, batch: For the predictions.
+
+    Returns:
+        The scores; see `evaluation_report`.
+    """
+    from ..draw.curves import draw_curves
+    from ..evaluate.report import write_report
+    from ..predict.evaluation import evaluate_predictor
+    from ..predict.predictor import Predictor
+    from ..train.log import LOG_NAME
+
+    predictor = Predictor(weights, device=device)
+    with PictureBar("scoring", len(judged.records)) as bar:
+        report = evaluate_predictor(predictor, judged, batch=batch, on_progress=bar.advance).report
+    write_report(folder / REPORT_NAME, report)
+    draw_curves(folder / LOG_NAME, folder / CURVES_NAME)
+    _write_sheet(folder / SHEET_NAME, predictor, judged)
+    return report
+
+
+def shown_records(records: list[Record]) -> list[Record]:
+    """Up to eight pictures from all over a data set, those with objects first."""
+    with_objects = [record for record in records if len(record.instances)]
+    chosen = with_objects or records
+    step = max(1, len(chosen) // MOST_SHOWN)
+    return chosen[::step][:MOST_SHOWN]
+
+
+def evaluate_command(weights: Path, annotations: Path, images: Path) -> str:
+    """The command that scores weights on an annotation file."""
+    return shlex.join(
+        ["maskrcnn", "evaluate", "--data", str(annotations), "--images", str(images), "--weights", str(weights)]
+    )
+
+
+def predict_command(weights: Path, pictures: Path, output: Path) -> str:
+    """The command that finds objects in pictures."""
+    return shlex.join(["maskrcnn", "predict", str(pictures), "--weights", str(weights), "--output", str(output)])
+
+
+def print_commands(console: Console, commands: dict[str, str]) -> None:
+    """Print commands to copy, each below what it is for."""
+    for words, command in commands.items():
+        console.print(f"{words}:\n  {command}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _write_sheet(path: Path, predictor: Predictor, judged: CocoData) -> None:
+    from ..data.loading import read_record
+    from ..draw.pictures import write_picture
+    from ..draw.sheet import Row, draw_sheet
+
+    records = shown_records(judged.records)
+    pictures = [read_record(record) for record in records]
+    found = predictor.predict_all(pictures)
+    rows = [Row(picture, record.instances, one) for picture, record, one in zip(pictures, records, found, strict=True)]
+    write_picture(path, draw_sheet(rows, judged.classes))

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from maskrcnn.cli.beginning import FROM_SCRATCH, build_start, choose_beginning
+from maskrcnn.cli.overrides import change_settings
+from maskrcnn.config import ModelSettings, RunSettings
+from maskrcnn.errors import SettingError
+from maskrcnn.model.build import build_model
+from maskrcnn.weights.files import save_weights
+from tests.conftest import CLASSES, TINY
+
+
+@pytest.fixture
+def detector(tmp_path):
+    settings = ModelSettings.model_validate(TINY)
+    save_weights(tmp_path / "w.safetensors", build_model(settings, 5).state_dict(), settings, CLASSES)
+    return str(tmp_path / "w.safetensors")
+
+
+def test_random_weights_get_settings_that_suit_them():
+    settings = choose_beginning("none", [], None).settings
+    assert settings == change_settings(RunSettings(), FROM_SCRATCH)
+    assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
+
+
+def test_the_users_settings_win_over_those_for_random_weights(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("model: {backbone: {norm: batch}}\ntrain: {optimiser: sgd}\n")
+    settings = choose_beginning("none", ["train.schedule=step"], file).settings
+    assert (settings.model.backbone.norm, settings.train.optimiser, settings.train.schedule) == ("batch", "sgd", "step")
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ("model.backbone.norm=frozen_batch", "Leave it out .then it is group."),
+        ("model.backbone.frozen_stages=2", "Leave it out .then it is 0."),
+    ],
+)
+def test_random_weights_cannot_be_frozen(words, remedy):
+    with pytest.raises(SettingError, match=remedy):
+        choose_beginning("none", [words], None)
+
+
+def test_a_detectors_settings_are_those_of_its_file_under_the_users(detector):
+    beginning = choose_beginning(detector, ["model.input.shorter=50"], None)
+    expected = ModelSettings.model_validate(TINY)
+    expected.input.shorter = 50
+    assert beginning.settings.model == expected
+    assert beginning.settings.train == RunSettings().train
+
+
+def test_a_wrong_setting_is_said_before_weights_are_read():
+    with pytest.raises(SettingError, match="did you mean train.steps"):
+        choose_beginning("no such file", ["train.step=3"], None)
+
+
+def test_the_seed_gives_the_random_weights():
+    words = ["model.backbone.name=resnet18", "model.fpn.channels=8", "model.box_head.channels=8"]
+    states = [
+        build_start(choose_beginning("none", [*words, f"train.seed={seed}"], None), CLASSES)[0].state_dict()
+        for seed in (1, 1, 2)
+    ]
+    name = "body.stem.convolution.weight"
+    assert torch.equal(states[0][name], states[1][name])
+    assert not torch.equal(states[0][name], states[2][name])
