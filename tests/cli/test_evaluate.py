@@ -53,7 +53,7 @@ def test_the_json_holds_what_the_official_evaluation_of_the_results_file_gives(f
     precision = official.eval["precision"][..., 0, -1]
     assert scores["bbox"]["AP"] == pytest.approx(precision[precision > -1].mean(), abs=1e-9)
     assert scores["segm"]["AP"] >= 0
-    assert list(scores["accuracy"])[0] == "0.5"
+    assert next(iter(scores["accuracy"])) == "0.5"
     assert (scores["accuracy_score_threshold"], scores["accuracy_score_threshold_from"]) == (0.5, "default")
     assert "masks" in done.out
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
-from .models import BatchSize, Device, Precision, Source, open_predictor
+from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
 from .progress import PictureBar
 from .settings import Overrides
 
@@ -57,7 +57,7 @@ def evaluate(
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
     batch: BatchSize = 1,
     device: Device = None,
-    precision: Precision = "auto",
+    precision: Precision = AUTO,
 ) -> None:
     """Score a model on annotated pictures: COCO's numbers for boxes and masks, and instance accuracy."""
     from ..evaluate.report import report_tables, write_report

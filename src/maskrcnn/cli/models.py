@@ -35,6 +35,7 @@ Device = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Pictures that go through the network together.")]
 PrecisionName = Literal["auto", "bfloat16", "float32"]
+AUTO: PrecisionName = "auto"
 Precision = Annotated[
     PrecisionName,
     typer.Option("--precision", help="Of the computation; auto: bfloat16 where it is fast."),

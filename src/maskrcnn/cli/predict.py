@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from ..errors import DataError
-from .models import BatchSize, Device, Precision, Source, is_setting, open_predictor
+from .models import AUTO, BatchSize, Device, Precision, Source, is_setting, open_predictor
 from .progress import PictureBar
 
 
@@ -29,7 +29,7 @@ def predict(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the objects.")] = True,
     batch: BatchSize = 1,
     device: Device = None,
-    precision: Precision = "auto",
+    precision: Precision = AUTO,
 ) -> None:
     """Find the objects in pictures.
 

@@ -146,7 +146,7 @@ def test_an_object_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path: Path
     with pytest.raises(DataError, match=message) as caught:
         read(tmp_path, annotation(**changes), annotation(id=18))
     assert str(caught.value).startswith(f"{tmp_path}/train.json: annotation 17 (cat.jpg): ")
-    assert str(caught.value).endswith("or read it with skip_invalid=True to leave such objects out.")
+    assert str(caught.value).endswith("or read it with skip_invalid=True (--skip-invalid) to leave such objects out.")
     data = read(tmp_path, annotation(**changes), annotation(id=18), skip_invalid=True)
     assert len(data.records[0].instances) == 1
     assert len(data.skipped) == 1

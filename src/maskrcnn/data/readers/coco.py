@@ -16,7 +16,7 @@ from ..pictures import picture_size
 from ..records import CocoData, Record
 from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
 
-REMEDY = "Correct the file, or read it with skip_invalid=True to leave such objects out."
+REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
 NAMED = 5
 """How many missing pictures a message names."""
 

@@ -1,0 +1,133 @@
+"""Annotation files that break a rule, from the command line: one message, and nothing written."""
+
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from maskrcnn.config import RunSettings
+from maskrcnn.errors import DataError
+from maskrcnn.train.coco import read_training_data
+
+OUTLINE = [[4, 4, 24, 4, 24, 24, 4, 24]]
+
+
+def content(**first) -> dict:
+    """Two pictures with an object each; `first` changes the first object."""
+    objects = [
+        {"id": number, "image_id": number, "category_id": 1, "bbox": [4, 4, 20, 20], "segmentation": OUTLINE}
+        for number in (1, 2)
+    ]
+    objects[0] |= first
+    return {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 48, "height": 32} for i in (1, 2)],
+        "categories": [{"id": 1, "name": "circle"}],
+        "annotations": objects,
+    }
+
+
+def with_lists(**lists) -> dict:
+    return content() | lists
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    for number in (1, 2):
+        Image.effect_noise((48, 32), 90).convert("RGB").save(tmp_path / "images" / f"{number}.png")
+    return tmp_path
+
+
+def write(folder, annotations):
+    text = annotations if isinstance(annotations, str) else json.dumps(annotations)
+    (folder / "data.json").write_text(text)
+
+
+BROKEN = {
+    "truncated JSON": (json.dumps(content())[:150], r"not valid JSON at line 1.*copy or export it again"),
+    "an empty file": ("", r"not valid JSON|is empty"),
+    "a list": ("[]", r"holds a list, but a COCO annotation file is an object"),
+    "no categories": (with_lists(categories=[]), r"`categories` is empty.* Add at least one"),
+    "a missing picture": (
+        with_lists(images=[*content()["images"], {"id": 3, "file_name": "3.png", "width": 48, "height": 32}]),
+        r"1 of its 3 pictures are not there: images/3\.png|1 of its 3 pictures are not there: \S+/images/3\.png",
+    ),
+    "an unknown picture": (content(image_id=9), r"annotation 1: `image_id` is 9, but no image .* Correct the file"),
+    "an unknown category": (content(category_id=5), r"annotation 1 \(1\.png\): .*category_id.* 5.* Correct the file"),
+    "a box of no area": (content(bbox=[4, 4, 0, 9]), r"annotation 1 \(1\.png\): box \[4, 4, 0, 9\].* Correct the file"),
+    "a box outside": (
+        content(bbox=[60, 4, 9, 9]),
+        r"annotation 1 \(1\.png\): box x 60..69, y 4..13 lies outside.* Correct the file",
+    ),
+    "a box with NaN": (content(bbox=[4, float("nan"), 9, 9]), r"annotation 1 \(1\.png\): box .*nan.* Correct the file"),
+    "an outline with NaN": (
+        content(segmentation=[[4, 4, float("nan"), 4, 24, 24]]),
+        r"annotation 1 \(1\.png\): .*nan.* Correct the file",
+    ),
+    "run lengths of the wrong size": (
+        content(segmentation={"size": [32, 40], "counts": [0, 1280]}),
+        r"annotation 1 \(1\.png\): .*32.*40.* Correct the file",
+    ),
+    "run lengths that are too short": (
+        content(segmentation={"size": [32, 48], "counts": [5, 100]}),
+        r"annotation 1 \(1\.png\): .*105.* Correct the file",
+    ),
+    "an object id used twice": (content(id=2), r"annotation 2 \(2\.png\): its id is used twice.* Correct the file"),
+    "a picture id used twice": (
+        with_lists(images=content()["images"] * 2),
+        r"image id 1 is used twice \(1\.png and 1\.png\)\. Give each its own",
+    ),
+    "a category id used twice": (
+        with_lists(categories=content()["categories"] * 2),
+        r"category 'circle': `id` 1 is used twice\. Give it its own",
+    ),
+}
+COMMANDS = {
+    "evaluate": ["evaluate", "--json", "scores.json", "--results", "results.json"],
+    "train": ["train", "--output", "run"],
+}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_annotation_file_gives_one_message_and_nothing_is_written(folder, tiny_weights, run_cli, kind, verb):
+    annotations, message = BROKEN[kind]
+    write(folder, annotations)
+    before = sorted(folder.rglob("*"))
+    words = ["--data", "data.json", "--images", "images", "--weights", tiny_weights]
+    done = run_cli(*COMMANDS[verb], *words)
+    assert (done.code, done.out) == (1, "")
+    assert re.fullmatch(rf"Error: \S*data\.json: .*({message}).*\n", done.err)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["a box of no area", "an unknown picture", "run lengths of the wrong size"])
+def test_broken_objects_can_be_left_out(folder, tiny_weights, run_cli, kind):
+    write(folder, BROKEN[kind][0])
+    done = run_cli(
+        *("evaluate", "--data", "data.json", "--images", "images", "--weights", tiny_weights),
+        *("--json", "scores.json", "--skip-invalid"),
+    )
+    assert done.code == 0
+    assert "Left out: data.json: annotation 1" in done.err
+    assert json.loads((folder / "scores.json").read_text())["objects"] == 1
+
+
+def test_a_data_set_without_objects_can_be_evaluated_but_not_learnt_from(folder, tiny_weights, run_cli):
+    write(folder, with_lists(annotations=[]))
+    words = ["--data", "data.json", "--images", "images", "--weights", tiny_weights]
+    assert run_cli(*COMMANDS["evaluate"], *words).code == 0
+    scores = json.loads((folder / "scores.json").read_text())
+    assert (scores["segm"]["AP"], scores["pictures"], scores["objects"]) == (-1, 2, 0)
+    done = run_cli(*COMMANDS["train"], *words)
+    assert done.code == 1
+    assert "none of the 2 pictures has an object" in done.err
+    assert not (folder / "run").exists()
+
+
+def test_a_data_set_without_objects_is_refused_by_the_public_function_too(folder):
+    write(folder, with_lists(annotations=[]))
+    with pytest.raises(DataError, match="nothing to learn"):
+        read_training_data(folder / "data.json", RunSettings(), images=folder / "images", val=None, skip_invalid=False)
