@@ -1,3 +1,4 @@
+import colorsys
 import json
 
 import numpy as np
@@ -6,7 +7,7 @@ from numpy.random import default_rng
 from PIL import Image
 from pycocotools.coco import COCO
 
-from maskrcnn.data.shapes import LEAST_VISIBLE, SHAPES, draw_scene, outline, write_shapes
+from maskrcnn.data.shapes import HUE_SPREAD, LEAST_VISIBLE, RADIUS, SHAPES, draw_scene, outline, write_shapes
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,15 @@ def test_shapes_hide_parts_of_each_other_but_never_too_much():
     filled = np.array([mask.sum() / np.prod(box) for mask, box in zip(circles, boxes)])
     assert (filled > 0.75).any()
     assert (filled < 0.7).any()
-    assert min(mask.sum() for scene in scenes for mask in scene.masks) > LEAST_VISIBLE * 0.07**2 * 128**2
+    assert min(mask.sum() for scene in scenes for mask in scene.masks) > LEAST_VISIBLE * RADIUS[0] ** 2 * 128**2
+
+
+def test_each_class_has_its_range_of_colours():
+    for scene in (draw_scene(default_rng(seed), 96) for seed in range(10)):
+        for label, mask in zip(scene.labels, scene.masks):
+            red, green, blue = np.median(scene.picture[mask], axis=0) / 255
+            away = (colorsys.rgb_to_hsv(red, green, blue)[0] - label / len(SHAPES) + 0.5) % 1 - 0.5
+            assert abs(away) < HUE_SPREAD + 0.02
 
 
 def test_every_class_is_drawn():

@@ -14,7 +14,7 @@ from ..config import RunSettings
 from .outcome import CURVES_NAME, SHEET_NAME, evaluate_command, predict_command, print_commands, write_outcome
 from .run_folder import CHECKPOINT_NAME
 
-STEPS = 600
+STEPS = 1300
 
 
 class Drawings(NamedTuple):
@@ -30,7 +30,7 @@ class Drawings(NamedTuple):
     side: int
 
 
-PICTURES = Drawings(learnt=600, unseen=100, side=96)
+PICTURES = Drawings(learnt=600, unseen=100, side=112)
 
 
 def demo(
@@ -49,7 +49,7 @@ def demo_settings(*, steps: int, seed: int) -> RunSettings:
         {
             "model": {
                 "input": {"magnify": 1},
-                "backbone": {"name": "resnet18", "norm": "batch", "frozen_stages": 0},
+                "backbone": {"name": "resnet18", "width": 32, "norm": "batch", "frozen_stages": 0},
                 "fpn": {"channels": 64},
                 "anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (1.0,)},
                 "rpn": {
@@ -64,14 +64,15 @@ def demo_settings(*, steps: int, seed: int) -> RunSettings:
                 "mask_head": {"channels": 64, "convolutions": 2},
             },
             "augment": {"scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0},
-            "data": {"batch": 8, "workers": 0},
+            "data": {"batch": 4, "workers": 0},
             "train": {
                 "steps": steps,
                 "optimiser": "adamw",
-                "learning_rate": 0.0016,
+                "learning_rate": 0.004,
+                "warmup": 60,
                 "schedule": "cosine",
                 "clip": 1,
-                "average": 0.98,
+                "average": 0.99,
                 "evaluate_every": -(-steps // 3),
                 "seed": seed,
             },

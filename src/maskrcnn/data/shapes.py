@@ -20,8 +20,8 @@ from ..structures.masks import Crop, encode_crop
 
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 SUBPIXEL = 4  # bits of an outline's coordinates behind the point
-LEAST_VISIBLE = 0.5  # of an object's pixels; a shape that would hide more of another is left out
-RADIUS = (0.13, 0.27)  # of a shape, as parts of the picture's side
+LEAST_VISIBLE = 0.6  # of an object's pixels; a shape that would hide more of another is left out
+RADIUS = (0.14, 0.27)  # of a shape, as parts of the picture's side
 TILT = 0.35  # radians a shape leans at most
 HUE_SPREAD = 0.07  # around the hue of the class, as a part of the colour circle
 
@@ -59,18 +59,18 @@ def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) ->
 
 
 def draw_scene(random: Generator, size: int) -> Scene:
-    """Draw up to nine shapes on a textured ground, one over the other."""
+    """Draw up to seven shapes on a textured ground, one over the other."""
     canvas = _ground(random, size)
     labels: list[int] = []
     masks: list[np.ndarray] = []
     areas: list[int] = []  # before anything is hidden
-    for _ in range(random.integers(3, 12)):
+    for _ in range(random.integers(3, 11)):
         label = int(random.integers(len(SHAPES)))
         coverage = _coverage(random, SHAPES[label], size)
         mask = coverage > 0.5
         below = [other & ~mask for other in masks]
         hides_too_much = any(seen.sum() < LEAST_VISIBLE * area for seen, area in zip(below, areas, strict=True))
-        if len(labels) < 9 and mask.any() and not hides_too_much:
+        if len(labels) < 7 and mask.any() and not hides_too_much:
             _paint(random, canvas, coverage, hue=label / len(SHAPES))
             labels, masks, areas = [*labels, label], [*below, mask], [*areas, int(mask.sum())]
     return Scene(_finish(random, canvas), labels, masks)
@@ -121,7 +121,7 @@ def outline(shape: str) -> np.ndarray:
         return np.concatenate([arm @ np.linalg.matrix_power(quarter_turn, turns) for turns in range(4)])
     count = {"circle": 72, "square": 4, "triangle": 3, "star": 10}[shape]
     angles = np.arange(count) * 2 * np.pi / count
-    radii = np.where(np.arange(count) % 2, 0.45, 1.0) if shape == "star" else np.ones(count)
+    radii = np.where(np.arange(count) % 2, 0.5, 1.0) if shape == "star" else np.ones(count)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
 
 
