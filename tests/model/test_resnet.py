@@ -78,3 +78,10 @@ def test_group_norms_stand_after_every_convolution():
     assert len(convolutions) == len(norms) == 53
     assert {norm.num_groups for norm in norms} == {32}
     assert not list(model.buffers())
+
+
+@pytest.mark.parametrize(("name", "channels"), [("resnet18", (32, 64, 128, 256)), ("resnet50", (128, 256, 512, 1024))])
+def test_a_narrow_body_has_half_the_channels(name, channels):
+    model = ResNet(BackboneSettings(name=name, width=32, norm="group", frozen_stages=0))
+    levels = model(torch.zeros(1, 3, 64, 64))
+    assert model.channels == tuple(features.shape[1] for features in levels.values()) == channels
