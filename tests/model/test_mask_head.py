@@ -98,3 +98,13 @@ def test_predictions_are_probabilities_of_the_predicted_class():
     found = mask_predictions(logits, torch.tensor([2, 0]))
     assert torch.equal(found, torch.stack([logits[0, 2], logits[1, 0]]).sigmoid())
     assert mask_predictions(logits[:0], torch.zeros(0, dtype=torch.int64)).shape == (0, 4, 4)
+
+
+def test_convolutions_meet_few_numbers_of_boxes_and_the_added_ones_change_nothing():
+    head = MaskHead(4, 2, MaskHeadSettings(pool_size=3, channels=5, convolutions=1)).double()
+    pooled, met = torch.randn(40, 3, 3, 4, dtype=torch.float64), set()
+    head.convolutions[0].register_forward_hook(lambda layer, inputs, output: met.add(len(inputs[0])))
+    together = head(pooled)
+    for count in range(1, 41):
+        assert torch.allclose(head(pooled[:count]), together[:count], atol=1e-12)
+    assert met == {32, 64}

@@ -17,6 +17,9 @@ from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops
 
 
+ROUND = 32
+
+
 class MaskHead(nn.Module):
     """3x3 convolutions, one doubling of the resolution, and a map per class: classes do not compete."""
 
@@ -33,11 +36,20 @@ class MaskHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """[N, S, S, C] pooled features to [N, K, m, m] logits."""
-        features = pooled.permute(0, 3, 1, 2)
+        features = _rounded_up(pooled).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             features = F.relu(convolution(features), inplace=True)
         doubled = double_resolution(features, self.upsample.weight, self.upsample.bias)
-        return at_least_float32(self.logits(F.relu(doubled, inplace=True)))
+        return at_least_float32(self.logits(F.relu(doubled, inplace=True)))[: len(pooled)]
+
+
+def _rounded_up(pooled: Tensor) -> Tensor:
+    """The pooled features with empty ones added up to the next multiple of `ROUND`.
+
+    The number of boxes differs from batch to batch, and the CPU's and the GPU's convolutions prepare, and keep, a kernel
+    for every number they meet: without this, memory grows by gigabytes in a long run.
+    """
+    return F.pad(pooled, (0, 0) * 3 + (0, -len(pooled) % ROUND))
 
 
 def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
