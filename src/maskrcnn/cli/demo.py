@@ -14,7 +14,7 @@ from ..config import RunSettings
 from .outcome import CURVES_NAME, SHEET_NAME, evaluate_command, predict_command, print_commands, write_outcome
 from .run_folder import CHECKPOINT_NAME
 
-STEPS = 1300
+STEPS = 1100
 
 
 class Drawings(NamedTuple):
@@ -39,7 +39,7 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(min=0, help="Of the pictures, the first weights and the order.")] = 0,
 ) -> None:
-    """Watch a Mask R-CNN learn overlapping shapes, in about four minutes on two cores."""
+    """Watch a Mask R-CNN learn overlapping shapes, in less than four minutes on two cores."""
     run_demo(output, demo_settings(steps=STEPS, seed=seed), PICTURES)
 
 
