@@ -42,6 +42,12 @@ def test_anchors_are_chosen_with_their_deltas():
     torch.testing.assert_close(deltas, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
 
 
+def test_an_object_without_a_good_anchor_gets_its_best_one():
+    boxes = torch.tensor([[40.0, 0.0, 50.0, 2.0]])  # overlaps the last anchor by a fifth
+    positives, negatives, _ = rpn_targets(ANCHORS, boxes, RPNSettings())
+    assert (positives.tolist(), negatives.tolist()) == ([2], [0, 1])
+
+
 def test_losses_by_hand():
     logits = torch.tensor([[2.0, -1.0, 0.5]])
     deltas = torch.zeros(1, 3, 4)
