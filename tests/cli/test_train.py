@@ -197,14 +197,14 @@ def test_objects_without_an_outline_are_counted(train, data, tmp_path):
         (("--resume", "--output", "nothing"), "nothing: holds no training run to resume"),
         (("--data", "nowhere"), "nowhere: there is no such file or folder"),
         (("--data", ".", "train.stps=3"), "did you mean train.steps?"),
-        (("--data", ".", "--weights", "nucleii"), "nucleii: no such file"),
-        (("--data", ".", "--weights", "none", "model.backbone.norm=frozen_batch"), "there are no statistics to freeze"),
-        (("--data", ".", "--weights", "none", "model.backbone.frozen_stages=1"), "would stay random for ever"),
+        (("--data", "DATA", "--weights", "nucleii"), "nucleii: no such file"),
+        (("--data", "DATA", "--weights", "none", "model.backbone.norm=frozen_batch"), "no statistics to freeze"),
+        (("--data", "DATA", "--weights", "none", "model.backbone.frozen_stages=1"), "stay random for ever"),
         (("--data", ".", "--device", "abacus"), "device abacus"),
     ],
 )
-def test_what_cannot_be_meant_is_said_before_anything_is_written(train, words, message, tmp_path):
-    done = train(*words)
+def test_what_cannot_be_meant_is_said_before_anything_is_written(train, data, words, message, tmp_path):
+    done = train(*(data if word == "DATA" else word for word in words))
     assert done.code == 1
     assert message in " ".join(done.err.split())
     assert list(tmp_path.iterdir()) == []

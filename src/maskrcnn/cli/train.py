@@ -19,6 +19,7 @@ from .outcome import (
     print_commands,
     write_outcome,
 )
+from .overrides import change_settings
 from .plan import data_remarks, fallback_panel, plan_table
 from .run_folder import DataArguments, check_folder, default_folder, load_data_arguments, resume_command
 from .settings import ConfigFile, Overrides
@@ -80,10 +81,13 @@ def train(
             raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
         arguments = load_data_arguments(folder) if data is None else _arguments(data, images, val, skip_invalid)
         beginning = Beginning(_settings_of(folder), None)
+        found = _read(arguments, beginning.settings)
     else:
         arguments = _arguments(data or Path(), images, val, skip_invalid)
+        # Before the weights, which may have to be fetched; they bring settings of the model only.
+        found = _read(arguments, change_settings(RunSettings(), overrides or [], config))
         beginning = choose_beginning(weights, overrides or [], config)
-    _train(folder, arguments, beginning, device=place, resume=resume)
+    _train(folder, arguments, found, beginning, device=place, resume=resume)
 
 
 def _arguments(data: Path, images: Path | None, val: Path | None, skip_invalid: bool) -> DataArguments:
@@ -97,16 +101,29 @@ def _settings_of(folder: Path) -> RunSettings:
     return load_checkpoint(folder / CHECKPOINT_NAME).settings
 
 
-def _train(folder: Path, arguments: DataArguments, beginning: Beginning, *, device: torch.device, resume: bool) -> None:
-    from ..train.coco import read_training_data, train_on_coco
+def _read(arguments: DataArguments, settings: RunSettings) -> TrainingData:
+    from ..train.coco import read_training_data
+
+    return read_training_data(
+        arguments.data, settings, images=arguments.images, val=arguments.val, skip_invalid=arguments.skip_invalid
+    )
+
+
+def _train(
+    folder: Path,
+    arguments: DataArguments,
+    data: TrainingData,
+    beginning: Beginning,
+    *,
+    device: torch.device,
+    resume: bool,
+) -> None:
+    from ..train.coco import train_on_coco
 
     console = Console(stderr=True)
     if beginning.warning:
         console.print(fallback_panel(beginning.warning))
     settings = beginning.settings
-    data = read_training_data(
-        arguments.data, settings, images=arguments.images, val=arguments.val, skip_invalid=arguments.skip_invalid
-    )
     model, origin = build_start(beginning, data.learnt.classes)
     arguments.save(folder)
     console.print(plan_table(folder, data, settings, device=device, origin="the run's own" if resume else origin))
