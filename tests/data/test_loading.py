@@ -1,4 +1,7 @@
 import json
+import multiprocessing
+import os
+import signal
 from itertools import islice
 from pathlib import Path
 
@@ -151,3 +154,19 @@ def test_a_broken_picture_is_named_in_evaluation_too(records: list[Record]):
 
 def test_there_is_at_least_one_worker_and_never_too_many():
     assert 1 <= default_workers() <= 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_outlive_a_signal_that_only_the_parent_may_act_on(records, number):
+    before = signal.signal(number, lambda *_: None)
+    try:
+        stream = training_batches(records, settings(), workers=1)
+        next(stream)
+        workers = multiprocessing.active_children()
+        assert workers
+        for worker in workers:
+            os.kill(worker.pid, number)
+        for _ in range(20):  # far more than had been prepared when the signal came
+            next(stream)
+    finally:
+        signal.signal(number, before)

@@ -1,6 +1,7 @@
 """Records to batches, in this process or in workers, with the same numbers in either."""
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -151,11 +152,18 @@ def _load(pictures: Dataset[Batch | DataError], batches: Iterable[list], workers
         num_workers=count,
         prefetch_factor=AHEAD if count else None,
         generator=torch.Generator(),  # else it would draw from the global one, which belongs to the training
+        worker_init_fn=_leave_signals_to_the_parent,
     )
     for batch in loader:
         if isinstance(batch, DataError):
             raise batch
         yield batch
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C and a scheduler's notice reach the workers too; they must live until the parent has finished its step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager
