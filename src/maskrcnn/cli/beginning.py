@@ -66,13 +66,12 @@ def choose_beginning(weights: str | None, overrides: Sequence[str], config: Path
 
 def build_start(beginning: Beginning, classes: Classes) -> tuple[MaskRCNN, str]:
     """The model with its first weights, random ones by the run's seed, and where they come from in words."""
-    import torch
-
     from ..model.build import build_model
+    from ..train.loop import seed_random_numbers
     from ..weights.starting import start_from
 
     settings = beginning.settings
-    torch.manual_seed(settings.train.seed)
+    seed_random_numbers(settings.train.seed, 0)
     model = build_model(settings.model, len(classes))
     if beginning.start is None:
         return model, f"random: {settings.model.backbone.name} with {settings.model.backbone.norm} norm"
