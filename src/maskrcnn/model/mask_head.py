@@ -16,7 +16,6 @@ from ..ops.masks import resample_bitmap
 from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops
 
-
 ROUND = 32
 
 
@@ -46,8 +45,8 @@ class MaskHead(nn.Module):
 def _rounded_up(pooled: Tensor) -> Tensor:
     """The pooled features with empty ones added up to the next multiple of `ROUND`.
 
-    The number of boxes differs from batch to batch, and the CPU's and the GPU's convolutions prepare, and keep, a kernel
-    for every number they meet: without this, memory grows by gigabytes in a long run.
+    The number of boxes differs from batch to batch, and the CPU's and the GPU's convolutions prepare, and keep, a
+    kernel for every number they meet: without this, memory grows by gigabytes in a long run.
     """
     return F.pad(pooled, (0, 0) * 3 + (0, -len(pooled) % ROUND))
 
