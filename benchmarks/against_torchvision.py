@@ -58,7 +58,7 @@ def make_picture() -> Tensor:
 
 
 def make_peer(picture: Tensor) -> nn.Module:
-    """torchvision's model with frozen norms and random weights whose outputs keep it busy."""
+    """Torchvision's model with frozen norms and random weights whose outputs keep it busy."""
     torch.manual_seed(0)
     model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=CLASSES + 1).eval()
     freeze_norms(model)

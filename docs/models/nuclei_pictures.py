@@ -1,6 +1,6 @@
 """Draws cell-like pictures and what the shipped nuclei model finds in them: `docs/images/nuclei.png` of the model card.
 
-    python docs/models/nuclei_pictures.py
+python docs/models/nuclei_pictures.py
 """
 
 from pathlib import Path
@@ -35,7 +35,9 @@ def draw_nuclei(
     return canvas
 
 
-def fluorescence(seed: int, count: int, radius: tuple[float, float], light: tuple[float, float], noise: float) -> Tensor:
+def fluorescence(
+    seed: int, count: int, radius: tuple[float, float], light: tuple[float, float], noise: float
+) -> Tensor:
     """[3, SIDE, SIDE] uint8 of bright nuclei on a dark ground."""
     random = np.random.default_rng(seed)
     canvas = 0.04 + draw_nuclei(random, count, radius, light) + random.normal(scale=noise, size=(SIDE, SIDE))
@@ -66,6 +68,7 @@ SCENES = [
 
 
 def main() -> None:
+    """Draw the sheet."""
     predictor = Predictor("nuclei")
     threshold = float(predictor.notes["score_threshold"])
     rows = [
