@@ -30,6 +30,14 @@ def test_weights_settings_classes_and_notes_come_back(path):
     assert (weights.settings, weights.classes, weights.notes) == (SETTINGS, CLASSES, {"data": "drawn"})
 
 
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path):
+    path, padding = tmp_path / "cells.safetensors", 0
+    while not path.exists() or path.read_bytes()[:1] != b"\x80" or path.read_bytes()[1] not in range(2, 6):
+        save_weights(path, STATE, SETTINGS, CLASSES, notes={"padding": "x" * padding})
+        padding += 4
+    assert load_weights(path).state.keys() == STATE.keys()
+
+
 def test_half_precision_is_stored_small_and_loaded_as_float32(tmp_path):
     large = {"weight": torch.rand(100_000), "count": torch.tensor(2**40)}
     for name, dtype in (("whole", None), ("half", torch.float16)):

@@ -183,10 +183,12 @@ def _check_kind(path: Path) -> None:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file. Give the path of a .safetensors file that maskrcnn wrote.")
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(9)
     if not start:
         raise WeightsError(f"{path}: the weights file is empty (0 bytes). Copy or download it again.")
-    if start == b"PK\x03\x04" or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+    # A safetensors file begins with the length of its header, whose bytes may be anything, and the header with a brace.
+    pickled = start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[8:] != b"{"
+    if pickled or start.startswith(b"PK\x03\x04"):
         raise WeightsError(
             f"{path}: this is a torch or pickle file, which can run code when it is read; only safetensors files of "
             "maskrcnn are read here. Of a training run of maskrcnn take best.safetensors or last.safetensors beside "
