@@ -98,6 +98,14 @@ def test_labels_are_written_where_classes_differ():
     assert not draw_instances(black(), squares((40, 50)), CELLS)[:, 30:50].any()
 
 
+def test_an_enlarged_drawing_has_labels_of_its_own_size_above_the_enlarged_object():
+    drawn = draw_instances(black(), squares((40, 50)), CLASSES, scale=4)
+    assert drawn.shape == (3, 400, 400)
+    assert colour_at(drawn, 4 * 40, 4 * 60) == object_colours(1)[0]
+    written = torch.nonzero(drawn[:, : 4 * 50].any(dim=0).any(dim=1)).flatten()
+    assert 4 * 50 - 2 * font_size((400, 400)) <= written.min() <= written.max() < 4 * 50
+
+
 @pytest.mark.parametrize(("count", "labelled"), [(0, False), (1, True), (10, True), (11, False)])
 def test_scores_of_one_class_are_written_for_few_objects_only(count, labelled):
     instances = squares(*[(100 * i, 50) for i in range(count)], size=(100, 1200), scores=torch.ones(count))

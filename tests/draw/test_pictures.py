@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.draw.pictures import write_picture
+from maskrcnn.draw.pictures import scale_picture, write_picture
 
 
 def test_a_picture_is_read_back_as_it_was_written(tmp_path):
@@ -22,3 +22,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_picture(path, torch.zeros(3, 0, 2, 2))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("scale", "size"), [(0.5, (10, 2)), (3, (60, 12)), (0.01, (1, 1))])
+def test_a_picture_is_scaled_by_one_factor_and_never_to_nothing(scale, size):
+    assert scale_picture(Image.new("RGB", (20, 4)), scale).size == size

@@ -1,6 +1,7 @@
 """Objects drawn over their picture: a tint, an outline and a label each."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from ..structures.instances import Instances
 from ..structures.masks import Crop, Masks
 from .colours import GREY, Colour, object_colours
 from .labels import Label, draw_labels
+from .pictures import scale_picture
 
 TINT = 0.35
 MOST_SCORES = 10
@@ -22,7 +24,12 @@ SMALLEST_FONT = 9
 
 
 def draw_instances(
-    picture: Tensor, instances: Instances, classes: Classes, *, score_threshold: float = SHOWN_FROM
+    picture: Tensor,
+    instances: Instances,
+    classes: Classes,
+    *,
+    score_threshold: float = SHOWN_FROM,
+    scale: float = 1.0,
 ) -> Tensor:
     """Draw objects, annotated or predicted, over a copy of their picture.
 
@@ -35,9 +42,10 @@ def draw_instances(
         instances: Objects in the picture's own pixels. Masks are handled one at a time, inside their windows.
         classes: Names of the labels.
         score_threshold: Predictions below it are not drawn.
+        scale: Size of the drawing over that of the picture; labels are written after scaling, in their own size.
 
     Returns:
-        [3, H, W] uint8 RGB on the CPU.
+        [3, H * scale, W * scale] uint8 RGB on the CPU.
     """
     if instances.scores is not None:
         instances = instances[instances.scores >= score_threshold]
@@ -50,8 +58,9 @@ def draw_instances(
     else:
         largest_first = box_area(instances.boxes).argsort(descending=True).tolist()
         _draw_masks(canvas, instances.masks, largest_first, colours, line)
-    drawn = Image.fromarray(canvas)
-    draw_labels(drawn, _labels(instances, classes, colours), font_size(picture.shape[-2:]))
+    drawn = scale_picture(Image.fromarray(canvas), scale)
+    placed = replace(instances, boxes=instances.boxes * scale)
+    draw_labels(drawn, _labels(placed, classes, colours), font_size(drawn.size))
     return torch.from_numpy(np.array(drawn)).permute(2, 0, 1).contiguous()
 
 

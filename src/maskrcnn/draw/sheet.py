@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
@@ -11,6 +10,7 @@ from torchvision.transforms.v2 import functional as F
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .instances import SHOWN_FROM, draw_instances
+from .pictures import scale_picture
 
 TITLES = ("picture", "annotated", "predicted")
 GAP = 8
@@ -54,7 +54,7 @@ def draw_sheet(
     Returns:
         [3, H, W] uint8 RGB.
     """
-    tiles = [[_fitted(picture, tile) for picture in _columns(row, classes, score_threshold)] for row in rows]
+    tiles = [_columns(row, classes, score_threshold, tile) for row in rows]
     heights = [pictures[0].height for pictures in tiles]
     width = len(titles) * (tile + GAP) + GAP
     sheet = Image.new("RGB", (width, 2 * TITLE_SIZE + sum(heights) + GAP * len(heights)), PAPER)
@@ -67,20 +67,14 @@ def draw_sheet(
     return F.pil_to_tensor(sheet)
 
 
-def _columns(row: Row, classes: Classes, score_threshold: float) -> list[Tensor]:
+def _columns(row: Row, classes: Classes, score_threshold: float, tile: int) -> list[Image.Image]:
+    """The picture bare, with its annotated and with its predicted objects, each `tile` pixels on its longer side."""
+    scale = tile / max(row.picture.shape[-2:])
     drawn = [
-        draw_instances(row.picture, instances, classes, score_threshold=score_threshold)
+        draw_instances(row.picture, instances, classes, score_threshold=score_threshold, scale=scale)
         for instances in (row.annotated, row.predicted)
     ]
-    return [row.picture, *drawn]
-
-
-def _fitted(picture: Tensor, tile: int) -> Image.Image:
-    height, width = picture.shape[-2:]
-    scale = tile / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
-    return F.to_pil_image(picture.to(torch.uint8).cpu()).resize(size, resample)
+    return [scale_picture(F.to_pil_image(row.picture.cpu()), scale), *map(F.to_pil_image, drawn)]
 
 
 def _write_titles(sheet: Image.Image, titles: Sequence[str], tile: int) -> None:
