@@ -15,8 +15,12 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
         precision: auto: bfloat16 where `bfloat16_is_fast`.
         device: Where the model runs.
     """
-    enabled = precision == "bfloat16" or (precision == "auto" and bfloat16_is_fast(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bfloat16(precision, device))
+
+
+def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
+    """Whether a precision means bfloat16 on a device."""
+    return precision == "bfloat16" or (precision == "auto" and bfloat16_is_fast(device))
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:

@@ -18,7 +18,7 @@ from ..model.build import build_model
 from ..model.folding import prepare_for_prediction
 from ..ops.allocator import keep_freed_memory
 from ..ops.devices import choose_device
-from ..ops.precision import Precision, bfloat16_is_fast
+from ..ops.precision import Precision, uses_bfloat16
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..weights.files import Weights, apply_weights
@@ -58,10 +58,8 @@ class Predictor:
         self.device = choose_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        half = precision == "bfloat16" or (precision == "auto" and bfloat16_is_fast(self.device))
-        self.dtype = torch.bfloat16 if half else torch.float32
+        self.dtype = torch.bfloat16 if uses_bfloat16(precision, self.device) else torch.float32
         self.classes = read.classes
-        self.notes = read.notes
         self.notes = read.notes
         self.settings = settings or read.settings
         model = build_model(self.settings, len(read.classes))

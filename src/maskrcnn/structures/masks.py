@@ -55,11 +55,6 @@ class Masks(Protocol):
         ...
 
 
-def mask_areas(masks: Masks) -> Tensor:
-    """[N] int64 number of pixels of each mask."""
-    return torch.tensor([int(masks.crop(i).bitmap.sum()) for i in range(len(masks))], dtype=torch.int64)
-
-
 def full_bitmap(masks: Masks, i: int) -> np.ndarray:
     """[height, width] bool bitmap of object i at the picture's size."""
     full = np.zeros(masks.size, dtype=bool)
