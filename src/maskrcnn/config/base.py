@@ -1,0 +1,16 @@
+"""What all settings have in common."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values are checked also when they are assigned."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)

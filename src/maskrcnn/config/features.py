@@ -1,0 +1,172 @@
+"""From the picture to feature maps and proposals."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import Count, Fraction, NotNegative, Positive, Settings
+
+ResNetName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x4d",
+    "resnext101_64x4d",
+    "resnext101_32x8d",
+    "resnext152_32x8d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+    "clip_resnet50",
+]
+HeadNorm = Literal["none", "batch", "sync_batch", "group"]
+
+
+class InputSettings(Settings):
+    """How a picture becomes the network's input."""
+
+    shorter: Count = Field(800, description="Length the shorter side is resized to.")
+    longer: Count = Field(1333, description="Limit of the longer side; it wins over `shorter`.")
+    magnify: Positive | None = Field(
+        None,
+        description="One factor for all pictures instead of `shorter` (microscopy, aerial); `longer` still limits.",
+    )
+    resize: Literal["float", "pillow", "opencv"] = Field(
+        "float",
+        description="float: bilinear on the normalised picture, sizes rounded down (torchvision); pillow, opencv: "
+        "bilinear on its 8-bit values, sizes rounded to the nearest (detectron2, mmdetection).",
+    )
+    pad_to: Count = Field(32, description="Batches are padded to a multiple of this many pixels.")
+    stretch: tuple[float, float] | None = Field(
+        None, description="Percentiles of a picture's brightness stretched to black and white; none: left as it is."
+    )
+    colours: Literal["rgb", "bgr"] = Field("rgb", description="Order in which the network sees the channels.")
+    mean: tuple[float, ...] = Field(
+        (0.485, 0.456, 0.406), description="Mean of each channel in 0..1; always red, green, blue of colour pictures."
+    )
+    deviation: tuple[Positive, ...] = Field(
+        (0.229, 0.224, 0.225), description="Their standard deviation; as many values as the picture has channels."
+    )
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> "InputSettings":
+        if len(self.mean) != len(self.deviation):
+            raise ValueError(f"mean has {len(self.mean)} values but deviation has {len(self.deviation)}")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Channels of a picture."""
+        return len(self.mean)
+
+
+class BackboneSettings(Settings):
+    """Network that turns a picture into feature maps."""
+
+    name: ResNetName | Literal["mobilenet_v3_large"] | Annotated[str, Field(pattern=r"^timm/\w+")] = Field(
+        "resnet50",
+        description="A residual network, torchvision's MobileNet, or timm/<name>: any of timm's that gives feature "
+        "maps (needs the extra `timm`).",
+    )
+    width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
+        64, description="Channels of the stem and the first stage, doubled by each later stage; 64 as published."
+    )
+    stride_in_1x1: bool = Field(
+        False, description="Bottlenecks stride in their first convolution (Caffe, MSRA), not in their 3x3 (PyTorch)."
+    )
+    dilate_stage5: bool = Field(False, description="Stage 5 keeps stride 16 and is dilated instead (DC5).")
+    norm: Literal["frozen_batch", "batch", "sync_batch", "group"] = Field(
+        "frozen_batch",
+        description="frozen_batch for fine-tuning, group for training from random weights; sync_batch: statistics of "
+        "all processes.",
+    )
+    norm_epsilon: NotNegative = Field(
+        1e-5, description="Added to the variance; torchvision's published first-generation files use 0."
+    )
+    frozen_stages: Annotated[int, Field(ge=0, le=5)] = Field(
+        2, description="How many stages keep their weights: 0 none, 1 the stem, 2 the stem and the first stage, ..."
+    )
+
+
+class FPNSettings(Settings):
+    """Feature pyramid network (Lin et al. 2017), levels P2 to P6."""
+
+    channels: Count = Field(256, description="Width of every pyramid level.")
+    norm: HeadNorm = Field("none", description="Norm after each convolution.")
+
+
+class AnchorSettings(Settings):
+    """Boxes of fixed shape at every position of a feature map, from which proposals start."""
+
+    sizes: tuple[tuple[Positive, ...], ...] = Field(
+        ((32,), (64,), (128,), (256,), (512,)),
+        min_length=1,
+        description="Sides of the square anchors of each level, the finest first; one number or several per level.",
+    )
+    ratios: tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1, description="Height over width.")
+    order: Literal["ratios_outer", "sizes_outer"] = Field(
+        "ratios_outer", description="Whether a level's anchors run over the sizes for each ratio, or the reverse."
+    )
+    rounded: bool = Field(True, description="Corners rounded to whole pixels, as in torchvision.")
+    stride: Literal["measured", "nominal"] = Field(
+        "measured", description="Distance of anchors: padded input over the map's size (torchvision), or 2**level."
+    )
+
+    @field_validator("sizes", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple(sides if isinstance(sides, list | tuple) else (sides,) for sides in value)
+
+
+class RPNSettings(Settings):
+    """Region proposal network (Ren et al. 2015), on every level of the pyramid."""
+
+    convolutions: Count = Field(1, description="3x3 convolutions before the predictions.")
+    positive_iou: Fraction = Field(0.7, description="Anchors that overlap an object at least so much are positive.")
+    negative_iou: Fraction = Field(
+        0.3, description="Anchors that overlap every object less are negative; those between do not count."
+    )
+    rescue_iou: Fraction = Field(
+        0.0, description="The best anchors of each object are positive too, if they overlap it at least so much."
+    )
+    samples: Count = Field(256, description="Anchors per picture that count in the loss.")
+    positive_fraction: Fraction = Field(0.5, description="Largest share of positive ones among the samples.")
+    smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
+    normaliser: Literal["chosen", "samples"] = Field(
+        "chosen", description="The losses are divided by the anchors that were chosen, or by `samples`."
+    )
+    candidates_training: Count = Field(2000, description="Best anchors kept per level before suppression.")
+    candidates: Count = Field(1000, description="The same for prediction.")
+    proposals_training: Count = Field(2000, description="Proposals kept per picture after suppression.")
+    proposals: Count = Field(1000, description="The same for prediction.")
+    rank_by: Literal["score", "logit"] = Field(
+        "score", description="Proposals are ranked after the sigmoid or before it, which differs where it saturates."
+    )
+    nms_threshold: Fraction = Field(0.7, description="Overlap from which the weaker of two proposals is suppressed.")
+    score_threshold: Fraction = Field(0.0, description="Proposals with lower scores are dropped.")
+    smallest_side: NotNegative = Field(1e-3, description="Proposals with a shorter side are dropped; 0: empty ones.")
+
+
+class RoISettings(Settings):
+    """How the features of a box are brought to a fixed grid (He et al. 2017, section 3)."""
+
+    method: Literal["align", "pool", "warp"] = Field(
+        "align",
+        description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC).",
+    )
+    reduce: Literal["average", "max"] = Field("average", description="How `align` joins the samples of a bin.")
+    samples_per_side: Annotated[int, Field(ge=0)] = Field(
+        2, description="Sampling points per bin and side; 0: as many as the bin has pixels, rounded up."
+    )
+    half_pixel: bool = Field(
+        False, description="Pixel centres lie at .5 (detectron2, mmdetection), not at whole numbers (torchvision)."
+    )
+    level_slack: tuple[NotNegative, NotNegative] = Field(
+        (0.0, 1e-6),
+        description="Rounding guards (a, b) of a box's level, floor(4 + log2(side / 224 + a) + b): detectron2 has "
+        "(1e-8, 0), mmdetection (2.5e-7, 0).",
+    )

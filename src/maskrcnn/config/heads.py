@@ -1,0 +1,126 @@
+"""What is predicted for each proposal, and for each pixel."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Count, Fraction, NotNegative, Positive, Settings
+from .features import HeadNorm
+
+DeltaWeights = tuple[Positive, Positive, Positive, Positive]
+
+
+class BoxHeadSettings(Settings):
+    """Class and refined box of each proposal (Girshick 2015)."""
+
+    pool_size: Count = Field(7, description="Side of the grid that is pooled in each proposal.")
+    convolutions: int = Field(0, ge=0, description="3x3 convolutions before the linear layers, 4 in newer models.")
+    convolution_channels: Count = Field(256, description="Width of those convolutions.")
+    norm: HeadNorm = Field("none", description="Norm after each of those convolutions.")
+    linear_layers: int = Field(2, ge=0, description="Fully connected layers; 0: the mean over the grid (C4).")
+    channels: Count = Field(1024, description="Width of the fully connected layers.")
+    class_agnostic: bool = Field(False, description="One box per proposal instead of one per class.")
+    delta_weights: DeltaWeights = Field((10, 10, 5, 5), description="Factors of dx, dy, dw, dh in the targets.")
+    positive_iou: Fraction = Field(
+        0.5, description="Proposals that overlap an object at least so much are positive, others background."
+    )
+    samples: Count = Field(512, description="Proposals per picture that count in the loss.")
+    positive_fraction: Fraction = Field(0.25, description="Largest share of positive ones among the samples.")
+    hard_examples: bool = Field(
+        False, description="The samples are the proposals with the largest losses (OHEM), not drawn at random."
+    )
+    smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
+    score_threshold: Fraction = Field(0.05, description="Detections with lower scores are dropped.")
+    smallest_side: NotNegative | None = Field(1e-2, description="Detections with a shorter side are dropped.")
+    nms_threshold: Fraction = Field(
+        0.5, description="Overlap from which the weaker of two detections of a class is suppressed."
+    )
+    nms_across_classes: bool = Field(False, description="Detections also suppress those of other classes.")
+    detections: Count = Field(100, description="Most detections per picture.")
+
+
+class CascadeStage(Settings):
+    """One box head of a cascade."""
+
+    positive_iou: Fraction = Field(description="Overlap from which a box is positive.")
+    delta_weights: DeltaWeights = Field(description="Factors of dx, dy, dw, dh in the targets.")
+    loss_weight: Positive = Field(1.0, description="Factor of the stage's losses.")
+
+
+class CascadeSettings(Settings):
+    """Box heads one after the other, each on the boxes of the one before (Cai and Vasconcelos 2018, Cascade R-CNN)."""
+
+    stages: tuple[CascadeStage, ...] = Field(
+        (
+            CascadeStage(positive_iou=0.5, delta_weights=(10, 10, 5, 5)),
+            CascadeStage(positive_iou=0.6, delta_weights=(20, 20, 10, 10)),
+            CascadeStage(positive_iou=0.7, delta_weights=(30, 30, 15, 15)),
+        ),
+        min_length=1,
+        description="One entry per box head.",
+    )
+    average: Literal["scores", "logits"] = Field(
+        "scores", description="What the heads' classes are averaged as (detectron2: scores, mmdetection: logits)."
+    )
+    mask_head_per_stage: bool = Field(False, description="Each stage has a mask head, averaged (mmdetection).")
+
+
+class MaskHeadSettings(Settings):
+    """Mask of each detection (He et al. 2017): layers on a pooled grid, then a doubling of its size."""
+
+    kind: Literal["convolutions", "linear"] = Field(
+        "convolutions", description="Fully convolutional, or fully connected layers (the MLP of the paper's Table 2e)."
+    )
+    pool_size: Count = Field(14, description="Side of the pooled grid.")
+    channels: Count = Field(256, description="Width of the convolutions, of linear layers four times that.")
+    convolutions: int = Field(4, ge=0, description="Number of 3x3 convolutions, or of linear layers.")
+    norm: HeadNorm = Field("none", description="Norm after each convolution.")
+    doublings: Literal[1, 2] = Field(1, description="Doublings of the grid: masks of 28 px a side, or 56.")
+    class_agnostic: bool = Field(False, description="One mask per object instead of one per class.")
+    competition: Literal["sigmoid", "softmax"] = Field(
+        "sigmoid", description="sigmoid: classes do not compete; softmax: each pixel belongs to one class or none."
+    )
+    targets: Literal["soft", "thresholded", "polygons"] = Field(
+        "soft",
+        description="What masks are trained on: the resampled bitmap, the same cut at one half on the half-pixel grid "
+        "(mmdetection), or the outlines drawn on the grid (detectron2).",
+    )
+    paste: Literal["grown", "sampled"] = Field(
+        "grown",
+        description="How masks are enlarged: spread over whole pixels of a grown box (torchvision), or sampled at the "
+        "pixels' centres (detectron2, mmdetection).",
+    )
+
+
+class KeypointHeadSettings(Settings):
+    """Keypoints of each detection (He et al. 2017, section 5): one 56 x 56 map per keypoint."""
+
+    pool_size: Count = Field(14, description="Side of the pooled grid; maps have four times as many pixels a side.")
+    channels: Count = Field(512, description="Width of the convolutions.")
+    convolutions: Count = Field(8, description="Number of 3x3 convolutions.")
+    score: Literal["logit", "share"] = Field(
+        "logit", description="Score of a keypoint: its peak (torchvision), or the peak's share of the map (detectron2)."
+    )
+    loss_weight: Positive = Field(1.0, description="Factor of the loss.")
+
+
+class SemanticHeadSettings(Settings):
+    """Class of each pixel (Kirillov et al. 2019, Panoptic feature pyramid networks)."""
+
+    classes: Count = Field(54, description="Classes of pixels, things that are not told apart included.")
+    things: Literal["first", "last"] = Field(
+        "first",
+        description="first: class 0 stands for all things, stuff follows (detectron2); last: things keep their labels "
+        "and stuff follows them (mmdetection).",
+    )
+    channels: Count = Field(128, description="Width of the convolutions.")
+    norm: HeadNorm = Field("group", description="Norm after each convolution.")
+    loss_weight: Positive = Field(0.5, description="Factor of the loss.")
+
+
+class PanopticSettings(Settings):
+    """How detections and pixel classes become one map without overlaps (Kirillov et al. 2019, section 4)."""
+
+    overlap: Fraction = Field(0.5, description="Detections are dropped if more of their mask is already taken.")
+    stuff_area: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
+    score_threshold: Fraction = Field(0.5, description="Detections with lower scores are left out.")

@@ -1,0 +1,80 @@
+"""What training does with pictures and weights."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Count, Fraction, Positive, Settings
+from .model import ModelSettings
+
+
+class AugmentSettings(Settings):
+    """Random changes of a training picture; each is drawn anew every time the picture is seen."""
+
+    flip: Fraction = Field(0.5, description="Probability of a mirror image, left and right swapped.")
+    vertical_flip: Fraction = Field(0.0, description="Probability of top and bottom swapped.")
+    quarter_turns: bool = Field(False, description="Turn by a random multiple of 90 degrees (microscopy, aerial).")
+    scale: tuple[Positive, Positive] = Field((0.8, 1.25), description="Range of a random factor on the resized size.")
+    crop: Count | None = Field(None, description="Side of a random square crop, after scaling; none: whole pictures.")
+    brightness: Annotated[float, Field(ge=0)] = Field(
+        0.2, description="Colour jitter of brightness, as in torchvision."
+    )
+    contrast: Annotated[float, Field(ge=0)] = Field(0.2, description="Colour jitter of contrast.")
+    saturation: Annotated[float, Field(ge=0)] = Field(0.2, description="Colour jitter of saturation.")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0, description="Colour jitter of hue, as a part of the colour circle."
+    )
+    invert: Fraction = Field(0.0, description="Probability of the negative picture (microscopy).")
+
+
+class DataSettings(Settings):
+    """What goes into a batch."""
+
+    batch: Count = Field(2, description="Pictures per step on this machine.")
+    workers: Annotated[int, Field(ge=0)] | None = Field(None, description="Loader processes; none: by the machine.")
+    keep_empty: bool = Field(True, description="Train on pictures without objects too (they teach the background).")
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Part of the pictures kept for validation when there are no validation data."
+    )
+    balance: str | None = Field(
+        None, description="Field of the image records (e.g. `modality`) whose values are drawn equally often."
+    )
+
+
+class TrainSettings(Settings):
+    """The training loop."""
+
+    steps: Count | None = Field(None, description="Optimiser steps; none: 12 passes over the data, at least 1000.")
+    optimiser: Literal["sgd", "adamw"] = Field(
+        "sgd", description="Stochastic gradient descent with momentum, or AdamW."
+    )
+    learning_rate: Positive | None = Field(
+        None, description="For a batch of 16 pictures, scaled to the batch; none: 0.02 for sgd, 0.0002 for adamw."
+    )
+    momentum: Fraction = Field(0.9, description="Of sgd.")
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="None: 0.0001 sgd, 0.05 adamw.")
+    schedule: Literal["step", "cosine"] = Field(
+        "step", description="How the learning rate falls: in steps, or along half a cosine wave to zero."
+    )
+    milestones: tuple[Fraction, ...] = Field((0.67, 0.89), description="Of `step`: where the rate falls to a tenth.")
+    warmup: Annotated[int, Field(ge=0)] = Field(500, description="Steps of linear warm-up, at most a tenth of all.")
+    clip: Positive | None = Field(10.0, description="Largest norm of the gradient.")
+    accumulate: Count = Field(1, description="Batches per optimiser step.")
+    precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 where it is fast.")
+    average: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Decay of a moving average of the weights, which is then evaluated and kept; 0: none."
+    )
+    evaluate_every: Count | None = Field(None, description="Steps between evaluations; none: ten in all.")
+    checkpoint_every: Count = Field(500, description="Steps between checkpoints.")
+    log_every: Count = Field(20, description="Steps between lines of the log, each the mean over them.")
+    patience: Count | None = Field(None, description="Stop after so many evaluations without a better AP.")
+    seed: int = Field(0, ge=0, description="Of the random weights, the order of the pictures and their augmentation.")
+
+
+class RunSettings(Settings):
+    """All settings of a training run, as they are stored in its checkpoints."""
+
+    model: ModelSettings = Field(ModelSettings(), description="The network.")
+    augment: AugmentSettings = Field(AugmentSettings(), description="Random changes of training pictures.")
+    data: DataSettings = Field(DataSettings(), description="Reading and batching.")
+    train: TrainSettings = Field(TrainSettings(), description="The training loop.")
