@@ -10,6 +10,7 @@ from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.weights.files import CLASS_BIAS, apply_weights, load_weights, save_weights
+from maskrcnn.weights.reading import SHIPPED
 
 CLASSES = Classes(names=("cell", "Zelle ü"), category_ids=(3, 17))
 SETTINGS = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "mask_head": None})
@@ -28,6 +29,38 @@ def test_weights_settings_classes_and_notes_come_back(path):
     assert all(torch.equal(weights.state[name], tensor) for name, tensor in STATE.items())
     assert weights.state.keys() == STATE.keys()
     assert (weights.settings, weights.classes, weights.notes) == (SETTINGS, CLASSES, {"data": "drawn"})
+
+
+def test_tensors_of_another_library_are_kept_apart(tmp_path):
+    extra = {"roi_heads.background": torch.tensor([1.0, 2.0]), "layer.weight": torch.tensor(7)}
+    save_weights(tmp_path / "w", STATE, SETTINGS, CLASSES, extra=extra)
+    weights = load_weights(tmp_path / "w")
+    assert weights.state.keys() == STATE.keys()
+    assert {name: tensor.tolist() for name, tensor in weights.extra.items()} == {
+        "roi_heads.background": [1, 2],
+        "layer.weight": 7,
+    }
+
+
+def test_names_of_version_1_become_today_s(tmp_path):
+    old = ["body.stem.norm.weight", "fpn.lateral.0.bias", "rpn.convolution.weight", "rpn.logits.bias"]
+    old += ["box_head.hidden1.weight", "box_head.hidden2.bias", "box_head.deltas.bias"]
+    old += ["mask_head.convolutions.3.bias", "mask_head.upsample.weight", "mask_head.logits.bias"]
+    new = ["body.stem.norm.weight", "neck.lateral.0.bias", "rpn.convolutions.0.weight", "rpn.logits.bias"]
+    new += ["box_heads.0.hidden.0.weight", "box_heads.0.hidden.1.bias", "box_heads.0.deltas.bias"]
+    new += ["mask_heads.0.convolutions.3.bias", "mask_heads.0.upsamples.0.weight", "mask_heads.0.logits.bias"]
+    description = {"version": 1, "settings": {}, "classes": {"names": [], "category_ids": []}}
+    tensors = {name: torch.tensor(float(i)) for i, name in enumerate(old)}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"maskrcnn": json.dumps(description)})
+    state = load_weights(tmp_path / "old.safetensors").state
+    assert {name: int(tensor) for name, tensor in state.items()} == {name: i for i, name in enumerate(new)}
+
+
+def test_the_shipped_weights_of_version_1_have_today_s_names():
+    state = load_weights(SHIPPED["nuclei"]).state
+    heads = {name.split(".")[0] for name in state}
+    assert heads == {"body", "neck", "rpn", "box_heads", "mask_heads"}
+    assert CLASS_BIAS in state
 
 
 def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path):
@@ -128,7 +161,7 @@ def test_safetensors_of_another_library_are_named_as_such(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "written in version 2 of the weights format, but this maskrcnn reads up to version 1. Update"),
+        ({"version": 3}, "written in version 3 of the weights format, but this maskrcnn reads up to version 2. Update"),
         ({"settings": {"neck": 1}}, "its settings or classes are not those of this version of maskrcnn"),
         ({"classes": {"names": ["a"]}}, "its settings or classes are not those of this version of maskrcnn"),
         ({"classes": 3}, "its settings or classes are not those of this version of maskrcnn"),
@@ -174,8 +207,8 @@ def test_of_many_faults_the_first_are_named():
 
 def test_another_number_of_classes_is_said_with_both_numbers():
     model = nn.Module()
-    model.box_head = nn.Module()
-    model.box_head.logits = nn.Linear(4, 3)
-    state = {CLASS_BIAS: torch.zeros(81), "box_head.logits.weight": torch.zeros(81, 4)}
+    model.box_heads = nn.ModuleList([nn.Module()])
+    model.box_heads[0].logits = nn.Linear(4, 3)
+    state = {CLASS_BIAS: torch.zeros(81), "box_heads.0.logits.weight": torch.zeros(81, 4)}
     with pytest.raises(WeightsError, match="coco: these weights know 80 classes, but the model has 2. Build"):
         apply_weights(model, state, source="coco")

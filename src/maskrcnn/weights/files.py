@@ -1,7 +1,8 @@
 """The library's own weights: one safetensors file that also holds the model's settings and the classes.
 
 A safetensors file cannot run code when it is read. Its metadata has one entry, `maskrcnn`, with JSON:
-{"version": 1, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
+{"version": 2, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
+Tensors whose names begin with `extra.` are no part of the model. Version 1 had other names for the same tensors.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from ..config import ModelSettings
 from ..errors import WeightsError
 from ..ops.atomic import replacing
 from ..structures.classes import Classes
+from .renames import VERSION_1, rename_known
 
-VERSION = 1
+VERSION = 2
+_EXTRA = "extra."
 _KEY = "maskrcnn"
 _FAULTS_SHOWN = 4
 # One entry per class and one for the background.
-CLASS_BIAS = "box_head.logits.bias"
+CLASS_BIAS = "box_heads.0.logits.bias"
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -49,6 +52,8 @@ class Weights:
         classes: Names and category ids of the labels it predicts.
         notes: Free text by name, such as the data it learnt from.
         source: Where they come from, for messages.
+        extra: Tensors of another library that the model has no use for, by that library's names; they are kept only
+            so that they can be written back.
     """
 
     state: dict[str, Tensor]
@@ -56,6 +61,7 @@ class Weights:
     classes: Classes
     notes: dict[str, str] = field(default_factory=dict)
     source: str = "weights"
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_weights(
@@ -65,6 +71,7 @@ def save_weights(
     classes: Classes,
     *,
     notes: Mapping[str, str] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
     """Write a weights file, whole or not at all.
@@ -75,6 +82,7 @@ def save_weights(
         settings: The settings it was built from.
         classes: Names and category ids of its labels.
         notes: Free text by name.
+        extra: As in `Weights`.
         dtype: Store floating point tensors as this; torch.float16 halves the file. None: as they are.
 
     Raises:
@@ -82,7 +90,8 @@ def save_weights(
     """
     path = Path(path)
     description = _Description(version=VERSION, settings=settings, classes=classes, notes=dict(notes or {}))
-    stored = {name: _stored(path, name, tensor, dtype) for name, tensor in state.items()}
+    tensors = {**state, **{_EXTRA + name: tensor for name, tensor in (extra or {}).items()}}
+    stored = {name: _stored(path, name, tensor, dtype) for name, tensor in tensors.items()}
     content = save(stored, metadata={_KEY: description.model_dump_json()})
     try:
         with replacing(path) as temporary:
@@ -104,9 +113,13 @@ def load_weights(path: str | Path) -> Weights:
         WeightsError: It is missing, cut off, of another kind or of a newer version.
     """
     path = Path(path)
-    state, metadata = read_safetensors(path)
+    tensors, metadata = read_safetensors(path)
     description = _description(path, metadata)
-    return Weights(state, description.settings, description.classes, description.notes, source=str(path))
+    extra = {name.removeprefix(_EXTRA): one for name, one in tensors.items() if name.startswith(_EXTRA)}
+    state = {name: one for name, one in tensors.items() if not name.startswith(_EXTRA)}
+    if description.version == 1:
+        state = rename_known(state, VERSION_1)
+    return Weights(state, description.settings, description.classes, description.notes, str(path), extra)
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
