@@ -1,8 +1,11 @@
 import pytest
 import torch
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
 
 from maskrcnn.config import AnchorSettings
-from maskrcnn.model.anchors import Anchors
+from maskrcnn.errors import SettingError
+from maskrcnn.model.anchors import Anchors, check_levels
 
 SIZES = (32, 64, 128, 256, 512)
 
@@ -48,6 +51,54 @@ def test_even_the_smallest_anchors_have_an_area():
     assert ((smallest[:, 2:] - smallest[:, :2]) >= 2).all()
 
 
-def test_a_size_per_level_is_asked_for():
-    with pytest.raises(ValueError, match="at least 5 items"):
-        AnchorSettings(sizes=(32, 64))
+def test_exact_anchors_are_not_rounded_and_computed_in_float64():
+    exact = anchors([(1, 1)], (32, 32), torch.float64, sizes=((32,),), ratios=(0.5, 1.0), rounded=False)[0]
+    half = 16 * 2**0.5
+    expected = torch.tensor([[-half, -half / 2, half, half / 2], [-16, -16, 16, 16]], dtype=torch.float64)
+    torch.testing.assert_close(exact, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("order", "sides"),
+    [
+        ("ratios_outer", [(10, 10), (20, 20), (5, 20), (10, 40)]),
+        ("sizes_outer", [(10, 10), (5, 20), (20, 20), (10, 40)]),
+    ],
+)
+def test_several_sizes_of_a_level_are_ordered_as_asked(order, sides):
+    found = anchors([(1, 1)], (16, 16), sizes=((10, 20),), ratios=(1.0, 4.0), order=order, rounded=False)[0]
+    assert (found[:, 2:] - found[:, :2]).tolist() == [list(side) for side in sides]
+    assert Anchors(AnchorSettings(sizes=((10, 20),), ratios=(1.0, 4.0))).per_pixel == 4
+
+
+def test_a_nominal_stride_is_that_of_the_level_whatever_the_size_of_the_map():
+    # 100 px over 25 rows would be 4 px apart, but 100 over 7 would be 14.
+    levels = anchors([(25, 25), (13, 13), (7, 7)], (100, 100), sizes=(8, 8, 8), ratios=(1.0,), stride="nominal")
+    assert [(level[1] - level[0]).tolist() for level in levels] == [[n, 0, n, 0] for n in (4, 8, 16)]
+
+
+def test_two_levels_of_the_same_stride_have_anchors_on_the_same_grid():
+    features = {5: torch.zeros(1, 1, 2, 3), 6: torch.zeros(1, 1, 2, 3), 7: torch.zeros(1, 1, 1, 2)}
+    settings = AnchorSettings(sizes=((32, 64),) * 3, ratios=(1.0,))
+    levels = Anchors(settings)(features, (64, 96), torch.float32)
+    assert torch.equal(levels[0], levels[1])
+    assert (levels[2][2] - levels[2][0]).tolist() == [48, 0, 48, 0]
+
+
+def test_anchors_are_those_of_torchvision():
+    sizes, ratios = ((32, 64, 128), (48, 96, 200)), (0.5, 1.0, 2.0)
+    maps = [torch.zeros(1, 1, 7, 9), torch.zeros(1, 1, 4, 5)]
+    expected = AnchorGenerator(sizes, (ratios,) * 2)(ImageList(torch.zeros(1, 3, 100, 150), [(100, 150)]), maps)[0]
+    found = anchors([(7, 9), (4, 5)], (100, 150), sizes=sizes, ratios=ratios)
+    assert torch.equal(torch.cat(found), expected)
+
+
+def test_levels_with_different_counts_of_sizes_are_refused():
+    with pytest.raises(SettingError, match=r"\[1, 2\] sizes on its levels.*as many sizes as the others"):
+        Anchors(AnchorSettings(sizes=((32,), (64, 128))))
+
+
+def test_sizes_must_fit_the_levels_of_the_network():
+    check_levels(AnchorSettings(), range(2, 7))
+    with pytest.raises(SettingError, match=r"5 levels, but the network proposes on 1 \(level 4\).*example \[\[32\]\]"):
+        check_levels(AnchorSettings(), [4])

@@ -33,6 +33,17 @@ def test_a_box_never_grows_by_more_than_1000_sixteenths():
     torch.testing.assert_close(huge[0, 2:] - huge[0, :2], torch.tensor([1000.0, 2000.0]))
 
 
+def test_a_box_shrinks_without_a_limit_unless_both_sides_are_clamped():
+    deltas, references = torch.tensor([[0.0, 0.0, -10.0, -1e4]]), torch.tensor([[0.0, 0.0, 1000.0, 2000.0]])
+    shrunk = decode_boxes(deltas, references, (1.0,) * 4)
+    assert (shrunk[0, 2] - shrunk[0, 0]).item() == pytest.approx(1000 * math.exp(-10), rel=1e-2)
+    assert shrunk[0, 1] == shrunk[0, 3] == 1000
+    clamped = decode_boxes(deltas, references, (1.0,) * 4, clamp_both_sides=True)
+    torch.testing.assert_close(clamped[0, 2:] - clamped[0, :2], torch.tensor([16.0, 32.0]))
+    grown = decode_boxes(-deltas, references, (1.0,) * 4, clamp_both_sides=True)
+    torch.testing.assert_close(grown[0, 2:] - grown[0, :2], torch.tensor([62500.0, 125000.0]))
+
+
 @pytest.mark.parametrize("code", [encode_boxes, decode_boxes])
 def test_no_boxes_stay_no_boxes(code):
     assert code(torch.zeros(0, 4), torch.zeros(0, 4), WEIGHTS).shape == (0, 4)

@@ -1,48 +1,90 @@
-"""Reference boxes of the region proposal network."""
+"""Reference boxes of the region proposal network (Ren et al. 2015, Faster R-CNN, section 3.1.1)."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from ..config import AnchorSettings
+from ..errors import SettingError
+
+Cells = tuple[tuple[float, ...], ...]
 
 
 class Anchors(nn.Module):
-    """One size per level and some ratios, at every pixel of the level.
+    """Boxes of some sizes and ratios at every pixel of every level.
 
-    Cell anchors are rounded to whole pixels and the stride is the padded input over the map's size, as in torchvision.
+    Args:
+        settings: Sizes of each level, the finest first, and what differs between libraries: torchvision rounds cell
+            anchors and measures the stride; detectron2 runs over the sizes first, and it and mmdetection round nothing.
+
+    Attributes:
+        per_pixel: Anchors at each pixel, as many on every level.
+
+    Raises:
+        SettingError: Levels differ in how many sizes they have, but share the layer that predicts their logits.
     """
 
     def __init__(self, settings: AnchorSettings) -> None:
         super().__init__()
-        self.cells = tuple(_cell_anchors(size, settings.ratios) for size in settings.sizes)
-        self.per_pixel = len(settings.ratios)
+        counts = [len(sizes) for sizes in settings.sizes]
+        if len(set(counts)) > 1:
+            raise SettingError(
+                f"model.anchors.sizes has {counts} sizes on its levels, but all levels share one predicting layer. "
+                "Give each level as many sizes as the others."
+            )
+        self.cells = tuple(_cell_anchors(sizes, settings) for sizes in settings.sizes)
+        self.per_pixel = len(self.cells[0])
+        self.nominal = settings.stride == "nominal"
 
     def forward(self, features: dict[int, Tensor], input_size: tuple[int, int], dtype: torch.dtype) -> list[Tensor]:
-        """Per level [H * W * A, 4] boxes in input pixels, ordered by row, column, ratio."""
-        return [
-            _grid_anchors(cells, tuple(map.shape[-2:]), input_size, dtype, map.device)
-            for cells, map in zip(self.cells, features.values(), strict=True)
-        ]
+        """Per level [H * W * A, 4] boxes in input pixels, ordered by row, column, anchor.
+
+        Args:
+            features: {level: [B, C, H, W]}, the finest first; a nominal stride is 2**level.
+            input_size: (height, width) of the padded input.
+            dtype: Of the boxes.
+        """
+        boxes = []
+        for cells, (level, map) in zip(self.cells, features.items(), strict=True):
+            size = (map.shape[-2], map.shape[-1])
+            stride = (2**level,) * 2 if self.nominal else (input_size[0] // size[0], input_size[1] // size[1])
+            boxes.append(_grid_anchors(cells, size, stride, dtype, map.device))
+        return boxes
 
 
-def _cell_anchors(size: float, ratios: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
-    """Boxes around the origin with the area size**2 and height / width = ratio, at least 2 px a side."""
-    heights = torch.tensor(ratios, device="cpu").sqrt()
-    halves = (torch.stack([1 / heights, heights], dim=1) * size / 2).round().clamp(min=1)
+def check_levels(settings: AnchorSettings, levels: Iterable[int]) -> None:
+    """Raise a SettingError unless there are sizes for exactly these levels of the network."""
+    names = [str(level) for level in levels]
+    if len(settings.sizes) != len(names):
+        raise SettingError(
+            f"model.anchors.sizes has sizes for {len(settings.sizes)} levels, but the network proposes on "
+            f"{len(names)} (level {', '.join(names)}). Give one entry per level, for example "
+            f"[{', '.join(str(list(settings.sizes[i % len(settings.sizes)])) for i in range(len(names)))}]."
+        )
+
+
+def _cell_anchors(sizes: tuple[float, ...], settings: AnchorSettings) -> Cells:
+    """Boxes around the origin with the area size**2 and height / width = ratio; rounded ones at least 2 px a side."""
+    dtype = torch.float32 if settings.rounded else torch.float64  # float32 rounds to the pixels torchvision rounds to
+    heights = torch.tensor(settings.ratios, dtype=dtype, device="cpu").sqrt()
+    sides = (
+        torch.stack([1 / heights, heights], dim=1)[:, None] * torch.tensor(sizes, dtype=dtype, device="cpu")[:, None]
+    )
+    if settings.order == "sizes_outer":
+        sides = sides.transpose(0, 1)
+    halves = sides.reshape(-1, 2) / 2
+    if settings.rounded:
+        halves = halves.round().clamp(min=1)
     return tuple(map(tuple, torch.cat([-halves, halves], dim=1).tolist()))
 
 
 @lru_cache(maxsize=64)
 def _grid_anchors(
-    cells: tuple[tuple[float, ...], ...],
-    map_size: tuple[int, int],
-    input_size: tuple[int, int],
-    dtype: torch.dtype,
-    device: torch.device,
+    cells: Cells, map_size: tuple[int, int], stride: tuple[int, int], dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    rows, columns = (torch.arange(n, device=device) * (full // n) for n, full in zip(map_size, input_size, strict=True))
+    rows, columns = (torch.arange(n, device=device) * step for n, step in zip(map_size, stride, strict=True))
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     shifts = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4).to(dtype)
     return (shifts + torch.tensor(cells, dtype=dtype, device=device)).reshape(-1, 4)

@@ -26,10 +26,19 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
     return deltas * deltas.new_tensor(weights)
 
 
-def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
-    """Inverse of `encode_boxes`: deltas [N, 4] of references [N, 4] to boxes [N, 4]."""
+def decode_boxes(
+    deltas: Tensor,
+    references: Tensor,
+    weights: tuple[float, float, float, float],
+    clamp_both_sides: bool = False,
+) -> Tensor:
+    """Inverse of `encode_boxes`: deltas [N, 4] of references [N, 4] to boxes [N, 4].
+
+    No side grows by more than 1000 / 16; with `clamp_both_sides`, none shrinks by more either.
+    """
     deltas = deltas / deltas.new_tensor(weights)
     reference_size = references[:, 2:] - references[:, :2]
     centre = deltas[:, :2] * reference_size + references[:, :2] + reference_size / 2
-    half = torch.exp(deltas[:, 2:].clamp(max=LARGEST_LOG_SCALE)) * reference_size / 2
+    smallest = -LARGEST_LOG_SCALE if clamp_both_sides else None
+    half = torch.exp(deltas[:, 2:].clamp(smallest, LARGEST_LOG_SCALE)) * reference_size / 2
     return torch.cat([centre - half, centre + half], dim=1)
