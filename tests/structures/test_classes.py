@@ -28,3 +28,9 @@ def test_classes_are_equal_if_names_and_ids_are():
 
 def test_a_data_set_may_have_no_classes():
     assert len(Classes((), ())) == 0
+
+
+def test_stuff_has_names_and_ids_of_its_own():
+    classes = Classes(("cat",), (17,), stuff=("sky", "grass"), stuff_ids=(187, 193))
+    assert len(classes) == 1
+    assert classes != Classes(("cat",), (17,))

@@ -11,10 +11,14 @@ class Classes:
     Args:
         names: K names.
         category_ids: K ids as they stand in the annotation file; gaps are fine.
+        stuff: S names of what has no separate objects (sky, grass), in the order of the stuff labels 0..S-1.
+        stuff_ids: Their S category ids.
     """
 
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
+    stuff: tuple[str, ...] = ()
+    stuff_ids: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

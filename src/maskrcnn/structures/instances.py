@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .masks import Masks
+from .panoptic import Panoptic
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Instances:
         scores: [N] in 0..1, of predictions.
         crowd: [N] bool, of annotations: the object is a group that was not separated.
         masks: N masks in the same picture.
+        panoptic: What each pixel of the picture belongs to. It is of the whole picture: a selection has none.
     """
 
     size: tuple[int, int]
@@ -31,13 +33,14 @@ class Instances:
     scores: Tensor | None = None
     crowd: Tensor | None = None
     masks: Masks | None = None
+    panoptic: Panoptic | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, index: Tensor | slice) -> Instances:
         """The objects an index tensor, a boolean mask or a slice selects."""
-        return self._with_each(lambda values: values[index])
+        return replace(self, panoptic=None)._with_each(lambda values: values[index])
 
     def to(self, device: torch.device | str) -> Instances:
         """The same objects with their tensors on `device`."""
