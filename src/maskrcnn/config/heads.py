@@ -1,6 +1,6 @@
 """What is predicted for each proposal, and for each pixel."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -107,15 +107,24 @@ class KeypointHeadSettings(Settings):
 class SemanticHeadSettings(Settings):
     """Class of each pixel (Kirillov et al. 2019, Panoptic feature pyramid networks)."""
 
-    classes: Count = Field(54, description="Classes of pixels, things that are not told apart included.")
+    classes: Annotated[int, Field(ge=2)] = Field(
+        54, description="Classes of pixels: those of stuff, and one for all things."
+    )
     things: Literal["first", "last"] = Field(
-        "first",
-        description="first: class 0 stands for all things, stuff follows (detectron2); last: things keep their labels "
-        "and stuff follows them (mmdetection).",
+        "first", description="Which class stands for things: the first (detectron2) or the last (mmdetection)."
     )
     channels: Count = Field(128, description="Width of the convolutions.")
     norm: HeadNorm = Field("group", description="Norm after each convolution.")
     loss_weight: Positive = Field(0.5, description="Factor of the loss.")
+    loss_at: Literal["input", "map"] = Field(
+        "input",
+        description="Pixels the loss compares: those of the network's input (detectron2), or every fourth of them in "
+        "both directions, where the head's own map has one (mmdetection).",
+    )
+    loss_over: Literal["annotated", "all"] = Field(
+        "annotated",
+        description="The loss is divided by the pixels that are annotated, or by all of them (mmdetection).",
+    )
 
 
 class PanopticSettings(Settings):
