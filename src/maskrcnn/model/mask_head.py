@@ -1,6 +1,6 @@
 """A mask for every detected box (He et al. 2017, Mask R-CNN).
 
-Shapes: N boxes, S bins per side, C channels, K classes, m = 2S.
+Shapes: N boxes, S bins per side, C channels, K classes, M maps per box, m pixels per side of a map.
 """
 
 from __future__ import annotations
@@ -10,45 +10,75 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..config import MaskHeadSettings
 from ..ops.masks import resample_bitmap
+from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops
-
-ROUND = 32
-
+from .counts import round_up_count
+from .norms import make_convolution
 
 class MaskHead(nn.Module):
-    """3x3 convolutions, one doubling of the resolution, and a map per class: classes do not compete."""
+    """Layers on the pooled grid, then maps of logits that are twice as fine, or four times.
 
-    def __init__(self, channels: int, classes: int, settings: MaskHeadSettings) -> None:
+    There is a map per class, or one for all if the head is class-agnostic, and with a softmax one more for the
+    background, the last. Kind `convolutions`: 3x3 convolutions, transposed convolutions, and a 1x1 convolution; kind
+    `linear`: fully connected layers, whose outputs are ordered map, row, column (paper, Table 2e).
+
+    Args:
+        inputs: Channels of the pooled features, C.
+        classes: K.
+        settings: What the head is made of.
+        pooled: Bins per side of the pooled features, S.
+    """
+
+    def __init__(self, inputs: int, classes: int, settings: MaskHeadSettings, *, pooled: int) -> None:
         super().__init__()
-        self.pool_size = settings.pool_size
-        counts = [channels] + [settings.channels] * settings.convolutions
-        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(counts))
-        self.upsample = nn.ConvTranspose2d(settings.channels, settings.channels, 2, stride=2)
-        self.logits = nn.Conv2d(settings.channels, classes, 1)
-        for layer in [*self.convolutions, self.upsample, self.logits]:
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+        self.size = pooled * 2**settings.doublings
+        maps = (1 if settings.class_agnostic else classes) + (settings.competition == "softmax")
+        self.convolutions, self.upsamples, self.hidden = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        if settings.kind == "linear":
+            counts = [inputs * pooled**2] + [4 * settings.channels] * settings.convolutions
+            self.hidden.extend(nn.Linear(a, b) for a, b in pairwise(counts))
+            self.logits: nn.Module = nn.Linear(counts[-1], maps * self.size**2)
+        else:
+            counts = [inputs] + [settings.channels] * settings.convolutions
+            self.convolutions.extend(make_convolution(a, b, kernel=3, norm=settings.norm) for a, b in pairwise(counts))
+            counts = [counts[-1]] + [settings.channels] * settings.doublings
+            self.upsamples.extend(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in pairwise(counts))
+            self.logits = nn.Conv2d(counts[-1], maps, 1)
+        for layer in [*self.hidden, *self.upsamples, self.logits]:
+            _initialise(layer)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """[N, S, S, C] pooled features to [N, K, m, m] logits."""
-        features = _rounded_up(pooled).permute(0, 3, 1, 2)
+        """[N, S, S, C] pooled features to [N, M, m, m] logits."""
+        if isinstance(self.logits, nn.Linear):
+            return self._forward_linear(pooled.flatten(1))
+        features = (pooled if self._counts_boxes() else round_up_count(pooled)).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             features = F.relu(convolution(features), inplace=True)
-        doubled = double_resolution(features, self.upsample.weight, self.upsample.bias)
-        return at_least_float32(self.logits(F.relu(doubled, inplace=True)))[: len(pooled)]
+        for upsample in self.upsamples:
+            features = F.relu(double_resolution(features, upsample.weight, upsample.bias), inplace=True)
+        return at_least_float32(self.logits(features))[: len(pooled)]
+
+    def _forward_linear(self, features: Tensor) -> Tensor:
+        for layer in self.hidden:
+            features = F.relu(layer(features), inplace=True)
+        return at_least_float32(self.logits(features)).unflatten(1, (-1, self.size, self.size))
+
+    def _counts_boxes(self) -> bool:
+        """Whether boxes that are added would change the statistics of a batch norm."""
+        return any(isinstance(module, _BatchNorm) and module.training for module in self.modules())
 
 
-def _rounded_up(pooled: Tensor) -> Tensor:
-    """The pooled features with empty ones added up to the next multiple of `ROUND`.
-
-    The number of boxes differs from batch to batch, and the CPU's and the GPU's convolutions prepare, and keep, a
-    kernel for every number they meet: without this, memory grows by gigabytes in a long run.
-    """
-    return F.pad(pooled, (0, 0) * 3 + (0, -len(pooled) % ROUND))
+def _initialise(layer: nn.Module) -> None:
+    if not isinstance(layer, nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    else:
+        nn.init.kaiming_uniform_(layer.weight, a=1)
+    nn.init.zeros_(layer.bias)
 
 
 def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -70,41 +100,76 @@ def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> 
     return quads.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
-def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int) -> Tensor:
+def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
     """The part of each annotated mask that its proposal sees.
 
+    With `polygons`, objects whose outlines are not known (annotated as run lengths) get their bitmap, cut at one half.
+
     Args:
-        masks: M annotated masks.
+        masks: K annotated masks.
         matches: [P] object of each proposal.
         boxes: [P, 4] proposals.
         size: Pixels per side of the target, m.
+        settings: Its `targets` is used.
 
     Returns:
         [P, m, m] in 0..1.
     """
     # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
     with torch.autocast(boxes.device.type, enabled=False):
-        resampled = [
-            resample_bitmap(masks.bitmap(i), masks.origin(i), box, masks.size, size)
-            for i, box in zip(matches.tolist(), boxes, strict=True)
+        targets = [
+            _target(masks, i, box, size, settings) for i, box in zip(matches.tolist(), boxes, strict=True)
         ]
-    return torch.stack(resampled) if resampled else boxes.new_zeros(0, size, size)
+    return torch.stack(targets) if targets else boxes.new_zeros(0, size, size)
 
 
-def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Mean binary cross-entropy of the true class's map; 0 without objects, and still reaching every parameter.
+def _target(masks: MaskCrops, i: int, box: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
+    """[m, m] of one proposal."""
+    outlines = masks.outlines[i] if settings.targets == "polygons" else ()
+    if outlines:
+        return torch.from_numpy(draw_in_box(outlines, box.tolist(), size)).to(box)
+    soft = settings.targets == "soft"
+    resampled = resample_bitmap(masks.bitmap(i), masks.origin(i), box, masks.size, size, half_pixel=not soft)
+    return resampled if soft else (resampled >= 0.5).to(box)
+
+
+def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor, settings: MaskHeadSettings) -> dict[str, Tensor]:
+    """Mean cross-entropy of the pixels; 0 without objects, and still reaching every parameter.
+
+    Sigmoid: binary, of the true class's map alone (paper, section 3). Softmax: over all maps, each pixel being of the
+    true class or background (paper, Table 2b).
 
     Args:
-        logits: [P, K, m, m].
+        logits: [P, M, m, m].
         labels: [P] true classes.
-        targets: [P, m, m].
+        targets: [P, m, m] in 0..1.
+        settings: `competition` and `class_agnostic` are used.
     """
     if len(labels) == 0:
         return {"masks": logits.sum() * 0}
-    chosen = logits[torch.arange(len(labels), device=labels.device), labels]
-    return {"masks": F.binary_cross_entropy_with_logits(chosen, targets.to(chosen))}
+    if settings.competition == "sigmoid":
+        chosen = _maps_of(logits, labels, settings)
+        return {"masks": F.binary_cross_entropy_with_logits(chosen, targets.to(chosen))}
+    logarithms = logits.log_softmax(dim=1)
+    background = logarithms[:, -1]
+    return {"masks": -torch.lerp(background, _maps_of(logarithms, labels, settings), targets.to(background)).mean()}
 
 
-def mask_predictions(logits: Tensor, labels: Tensor) -> Tensor:
-    """[N, m, m] probabilities of the predicted classes' maps."""
-    return logits[torch.arange(len(labels), device=labels.device), labels].sigmoid()
+def mask_predictions(logits: Tensor, labels: Tensor, settings: MaskHeadSettings) -> Tensor:
+    """[N, m, m] probabilities of the predicted classes' maps.
+
+    Args:
+        logits: [N, M, m, m].
+        labels: [N] predicted classes.
+        settings: `competition` and `class_agnostic` are used.
+    """
+    if settings.competition == "sigmoid":
+        return _maps_of(logits, labels, settings).sigmoid()
+    return _maps_of(logits.softmax(dim=1), labels, settings)
+
+
+def _maps_of(maps: Tensor, labels: Tensor, settings: MaskHeadSettings) -> Tensor:
+    """[N, m, m]: of [N, M, m, m] maps those of the labels' classes."""
+    if settings.class_agnostic:
+        return maps[:, 0]
+    return maps[torch.arange(len(labels), device=labels.device), labels]
