@@ -1,48 +1,60 @@
 """Class and box of every proposal (Girshick 2015, Fast R-CNN).
 
-Shapes: N proposals of all pictures, S bins per side, C channels, K classes.
+Shapes: N proposals of all pictures, S bins per side, C channels, K classes, K' = 1 for class-agnostic boxes, else K.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
 from ..config import BoxHeadSettings
 from ..ops.boxes import clip_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.precision import at_least_float32
-
-DELTA_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
-SMOOTH_L1_BETA = 1 / 9
-SMALLEST_SIDE = 1e-2
+from .norms import make_convolution
 
 
 class BoxHead(nn.Module):
-    """Two fully connected layers over the pooled features, then K + 1 classes (background last) and K boxes."""
+    """Convolutions and linear layers over the pooled features, then K + 1 classes (background last) and K' boxes.
 
-    def __init__(self, channels: int, classes: int, settings: BoxHeadSettings) -> None:
+    Without linear layers the classes are read from the mean over the grid, as in ResNet itself.
+    """
+
+    def __init__(self, inputs: int, classes: int, settings: BoxHeadSettings, *, pooled: int) -> None:
         super().__init__()
-        self.pool_size = settings.pool_size
-        self.hidden1 = nn.Linear(settings.pool_size**2 * channels, settings.channels)
-        self.hidden2 = nn.Linear(settings.channels, settings.channels)
-        self.logits = nn.Linear(settings.channels, classes + 1)
-        self.deltas = nn.Linear(settings.channels, classes * 4)
-        for layer in (self.hidden1, self.hidden2):
+        widths = [inputs] + [settings.convolution_channels] * settings.convolutions
+        self.convolutions = nn.ModuleList(
+            make_convolution(a, b, kernel=3, norm=settings.norm) for a, b in pairwise(widths)
+        )
+        sizes = [pooled**2 * widths[-1] if settings.linear_layers else widths[-1]]
+        sizes += [settings.channels] * settings.linear_layers
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.logits = nn.Linear(sizes[-1], classes + 1)
+        self.deltas = nn.Linear(sizes[-1], 4 * (1 if settings.class_agnostic else classes))
+        for layer in self.hidden:
             nn.init.kaiming_uniform_(layer.weight, a=1)
-        nn.init.normal_(self.logits.weight, std=0.01)
-        nn.init.normal_(self.deltas.weight, std=0.001)
-        for layer in (self.hidden1, self.hidden2, self.logits, self.deltas):
+            nn.init.zeros_(layer.bias)
+        for layer, deviation in ((self.logits, 0.01), (self.deltas, 0.001)):
+            nn.init.normal_(layer.weight, std=deviation)
             nn.init.zeros_(layer.bias)
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, S, S, C] pooled features to [N, K + 1] logits and [N, K, 4] deltas."""
-        hidden = F.relu(self.hidden2(F.relu(self.hidden1(pooled.flatten(1)))))
+        """[N, S, S, C] pooled features to [N, K + 1] logits and [N, K', 4] deltas."""
+        if self.convolutions:
+            features = pooled.permute(0, 3, 1, 2)
+            for convolution in self.convolutions:
+                features = F.relu(convolution(features), inplace=True)
+            pooled = features.permute(0, 2, 3, 1)
+        hidden = pooled.flatten(1) if self.hidden else pooled.mean(dim=(1, 2))
+        for layer in self.hidden:
+            hidden = F.relu(layer(hidden))
         hidden = hidden.to(self.logits.weight.dtype)
         logits, deltas = at_least_float32(self.logits(hidden)), at_least_float32(self.deltas(hidden))
         return logits, deltas.unflatten(1, (-1, 4))
@@ -76,48 +88,103 @@ def box_targets(
         classes: K.
     """
     proposals = torch.cat([proposals, boxes.to(proposals)])
-    matches = match_boxes(
+    matches = _match(proposals, boxes, settings)
+    chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
+    return _make_targets(proposals[chosen], matches[chosen], boxes, labels, classes, settings)
+
+
+def match_all(
+    proposals: Tensor, boxes: Tensor, labels: Tensor, *, classes: int, settings: BoxHeadSettings
+) -> BoxTargets:
+    """Like `box_targets`, but all proposals count and no others: later stages of a cascade, choice by loss."""
+    return _make_targets(proposals, _match(proposals, boxes, settings), boxes, labels, classes, settings)
+
+
+def select_targets(targets: BoxTargets, chosen: Tensor, *, classes: int) -> BoxTargets:
+    """Those proposals of `targets` alone whose positions [C] are in `chosen`."""
+    row = torch.cumsum(targets.labels < classes, dim=0) - 1
+    positives = row[chosen[targets.labels[chosen] < classes]]
+    return BoxTargets(
+        targets.proposals[chosen], targets.labels[chosen], targets.matches[positives], targets.deltas[positives]
+    )
+
+
+def _match(proposals: Tensor, boxes: Tensor, settings: BoxHeadSettings) -> Tensor:
+    return match_boxes(
         proposals, boxes.to(proposals), positive_iou=settings.positive_iou, negative_iou=settings.positive_iou
     )
-    chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
-    proposals, matches = proposals[chosen], matches[chosen]
+
+
+def _make_targets(
+    proposals: Tensor, matches: Tensor, boxes: Tensor, labels: Tensor, classes: int, settings: BoxHeadSettings
+) -> BoxTargets:
     positive = matches >= 0
-    chosen_labels = torch.full_like(matches, classes)
-    chosen_labels[positive] = labels[matches[positive]]
-    wanted = encode_boxes(boxes[matches[positive]].to(proposals), proposals[positive], DELTA_WEIGHTS)
-    return BoxTargets(proposals, chosen_labels, matches[positive], wanted)
+    all_labels = torch.full_like(matches, classes)
+    all_labels[positive] = labels[matches[positive]]
+    wanted = encode_boxes(boxes[matches[positive]].to(proposals), proposals[positive], settings.delta_weights)
+    return BoxTargets(proposals, all_labels, matches[positive], wanted)
 
 
-def box_loss(logits: Tensor, deltas: Tensor, targets: list[BoxTargets]) -> dict[str, Tensor]:
-    """Cross-entropy over the classes, and smooth L1 (beta 1/9) of the true class's deltas over all proposals."""
+def box_loss(
+    logits: Tensor, deltas: Tensor, targets: list[BoxTargets], settings: BoxHeadSettings, *, epsilon: float = 0.0
+) -> dict[str, Tensor]:
+    """Cross-entropy over the classes, and smooth L1 of the true class's deltas, both over the number of proposals.
+
+    Args:
+        logits, deltas: [N, K + 1] and [N, K', 4].
+        targets: Per picture.
+        epsilon: Added to the number of proposals.
+    """
+    classes, distances = box_losses(logits, deltas, targets, settings)
+    count = max(1, len(logits)) + epsilon
+    return {"classes": classes.sum() / count, "boxes": distances.sum() / count}
+
+
+def box_losses(
+    logits: Tensor, deltas: Tensor, targets: list[BoxTargets], settings: BoxHeadSettings
+) -> tuple[Tensor, Tensor]:
+    """[N] cross-entropy of each proposal, and [P] smooth L1, summed over dx, dy, dw, dh, of each positive one."""
     labels = torch.cat([target.labels for target in targets])
     wanted = torch.cat([target.deltas for target in targets])
-    positive = torch.nonzero(labels < deltas.shape[1]).flatten()
-    regression = F.smooth_l1_loss(deltas[positive, labels[positive]], wanted, beta=SMOOTH_L1_BETA, reduction="sum")
-    return {
-        "classes": F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels)),
-        "boxes": regression / max(1, len(labels)),
-    }
+    positive = torch.nonzero(labels < logits.shape[1] - 1).flatten()
+    column = labels[positive] if deltas.shape[1] > 1 else torch.zeros_like(positive)
+    distances = F.smooth_l1_loss(deltas[positive, column], wanted, beta=settings.smooth_l1_beta, reduction="none")
+    return F.cross_entropy(logits, labels, reduction="none"), distances.sum(dim=1)
 
 
 def box_predictions(
-    logits: Tensor, deltas: Tensor, proposals: Tensor, size: tuple[int, int], settings: BoxHeadSettings
+    scores: Tensor,
+    deltas: Tensor,
+    proposals: Tensor,
+    size: tuple[int, int],
+    settings: BoxHeadSettings,
+    *,
+    clamp_both_sides: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes of one picture: every class of a proposal that scores is a candidate, repetitions are suppressed per class.
+    """Boxes of one picture: every class of a proposal that scores is a candidate, repetitions are suppressed.
 
     Args:
-        logits, deltas: [N, K + 1] and [N, K, 4].
+        scores, deltas: [N, K + 1] and [N, K', 4].
         proposals: [N, 4].
         size: (height, width) of the picture inside the padding.
+        clamp_both_sides: As in `decode_boxes`.
 
     Returns:
         [D, 4] boxes, [D] scores, [D] labels, best first.
     """
-    scores = logits.softmax(dim=1)[:, :-1]
-    rows, labels = torch.nonzero(scores > settings.score_threshold, as_tuple=True)
+    rows, labels = torch.nonzero(scores[:, :-1] > settings.score_threshold, as_tuple=True)
     scores = scores[rows, labels]
-    boxes = clip_boxes(decode_boxes(deltas[rows, labels], proposals[rows], DELTA_WEIGHTS), size)
-    valid = sides_above(boxes, SMALLEST_SIDE)
-    boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
-    kept = batched_nms(boxes, scores, labels, settings.nms_threshold)[: settings.detections]
+    column = labels if deltas.shape[1] > 1 else torch.zeros_like(labels)
+    boxes = decode_boxes(
+        deltas[rows, column], proposals[rows], settings.delta_weights, clamp_both_sides=clamp_both_sides
+    )
+    boxes = clip_boxes(boxes, size)
+    if settings.smallest_side is not None:
+        valid = sides_above(boxes, settings.smallest_side)
+        boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
+    if settings.nms_across_classes:
+        kept = nms(boxes, scores, settings.nms_threshold)
+    else:
+        kept = batched_nms(boxes, scores, labels, settings.nms_threshold)
+    kept = kept[: settings.detections]
     return boxes[kept], scores[kept], labels[kept]

@@ -1,77 +1,173 @@
-"""Mask R-CNN with a feature pyramid: pictures to losses, or to objects."""
+"""Mask R-CNN: pictures to losses, or to objects."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ..config import ModelSettings
 from ..ops.boxes import scale_boxes
-from ..ops.levels import assign_levels
-from ..ops.roi_align import PyramidTable, make_table, roi_align
+from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from ..structures.instances import Instances
-from ..structures.masks import MaskCrops
 from ..structures.soft_masks import SoftMasks
 from .anchors import Anchors
-from .box_head import BoxHead, BoxTargets, box_loss, box_predictions, box_targets
+from .box_head import BoxTargets
+from .cascade import StageOutput, cascade_loss, cascade_predictions
+from .keypoint_head import KeypointHead, keypoint_loss, keypoint_predictions, keypoint_targets
 from .mask_head import MaskHead, mask_loss, mask_predictions, mask_targets
+from .panoptic import merge_panoptic
+from .roi_pooling import RoIPooling
 from .rpn import RPN, rpn_loss, rpn_predictions
+from .semantic_head import SemanticHead, semantic_loss, semantic_predictions
 
-ROI_LEVELS = (2, 3, 4, 5)
+Detections = tuple[Tensor, Tensor, Tensor]
+"""Boxes [D, 4] in network coordinates, scores [D] and labels [D] of one picture."""
+
+
+@dataclass
+class Parts:
+    """What a Mask R-CNN is made of; see `build_model`."""
+
+    body: nn.Module
+    neck: nn.Module
+    anchors: Anchors
+    rpn: RPN
+    pooling: RoIPooling
+    shared_head: nn.Module | None
+    box_heads: list[nn.Module]
+    mask_heads: list[MaskHead]
+    keypoint_head: KeypointHead | None
+    semantic_head: SemanticHead | None
 
 
 class MaskRCNN(nn.Module):
-    """Two stages: proposals from the whole picture, then class, box and mask of each of them.
+    """Two stages: proposals from the whole picture, then class, box, mask and keypoints of each of them.
 
     `forward` gives losses and `predict` gives objects; neither asks whether the module is in training mode.
     """
 
-    def __init__(
-        self,
-        *,
-        body: nn.Module,
-        fpn: nn.Module,
-        anchors: Anchors,
-        rpn: RPN,
-        box_head: BoxHead,
-        mask_head: MaskHead | None,
-        classes: int,
-        settings: ModelSettings,
-    ) -> None:
+    def __init__(self, parts: Parts, *, classes: int, settings: ModelSettings) -> None:
         super().__init__()
-        self.body = body
-        self.fpn = fpn
-        self.anchors = anchors
-        self.rpn = rpn
-        self.box_head = box_head
-        self.mask_head = mask_head
+        self.body = parts.body
+        self.neck = parts.neck
+        self.anchors = parts.anchors
+        self.rpn = parts.rpn
+        self.pooling = parts.pooling
+        self.shared_head = parts.shared_head
+        self.box_heads = nn.ModuleList(parts.box_heads)
+        self.mask_heads = nn.ModuleList(parts.mask_heads)
+        self.keypoint_head = parts.keypoint_head
+        self.semantic_head = parts.semantic_head
         self.classes = classes
         self.settings = settings
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses of a batch with targets, one scalar each: rpn_objectness, rpn_boxes, classes, boxes, masks."""
+        """Losses of a batch with targets, one scalar each.
+
+        rpn_objectness and rpn_boxes (unless the batch brings its proposals), classes, boxes, and masks, keypoints and
+        semantic where the model has such a head.
+        """
         targets = batch.targets
         if targets is None:
             raise ValueError("a batch without targets has no loss; use predict()")
-        features = self.fpn(self.body(batch.images))
-        losses, proposals = self._rpn_loss(features, batch, [target.boxes for target in targets])
-        chosen = [
-            box_targets(boxes, target.boxes, target.labels, classes=self.classes, settings=self.settings.box_head)
-            for boxes, target in zip(proposals, targets, strict=True)
-        ]
-        table = make_table({level: features[level] for level in ROI_LEVELS})
-        pooled = pool_boxes(table, [target.proposals for target in chosen], self.box_head.pool_size)
-        logits, deltas = self.box_head(pooled)
-        losses |= box_loss(logits, deltas, chosen)
-        if self.mask_head is not None:
-            losses |= self._mask_loss(self.mask_head, table, chosen, targets)
+        features = self.features(batch.images)
+        losses, proposals = self._propose_training(features, batch, targets)
+        table = self.pooling.table(features)
+        size = self.settings.box_head.pool_size
+        box_losses, stages = cascade_loss(
+            list(self.box_heads),
+            lambda boxes: self.pool(table, boxes, size),
+            proposals,
+            targets,
+            batch.sizes,
+            classes=self.classes,
+            settings=self.settings,
+        )
+        losses |= box_losses
+        losses |= self._mask_loss(table, stages, targets)
+        losses |= self._keypoint_loss(table, stages[0], targets)
+        losses |= self._semantic_loss(features, batch)
         return losses
 
-    def _rpn_loss(
-        self, features: dict[int, Tensor], batch: Batch, boxes: list[Tensor]
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> list[Instances]:
+        """Objects of each picture in the caller's pixels, best first."""
+        features = self.features(batch.images)
+        table = self.pooling.table(features)
+        found = self.detect(table, self.propose(features, batch)[0], batch.sizes)
+        masks, keypoints = self.predict_masks(table, found), self.predict_keypoints(table, found)
+        objects = [
+            self._to_picture(i, *parts, batch) for i, parts in enumerate(zip(found, masks, keypoints, strict=True))
+        ]
+        return self._add_panoptic(objects, features, batch)
+
+    def features(self, images: Tensor) -> dict[int, Tensor]:
+        """{level: [B, C, H_l, W_l]} of normalised pictures [B, channels, H, W]."""
+        return self.neck(self.body(images))
+
+    @torch.no_grad()
+    def propose(self, features: dict[int, Tensor], batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+        """Per picture [P, 4] boxes that may hold an object, in network coordinates, and what they are ranked by [P].
+
+        A batch that brings its own proposals keeps them.
+        """
+        if batch.proposals is not None:
+            return batch.proposals, [torch.ones_like(boxes[:, 0]) for boxes in batch.proposals]
+        settings = self.settings.rpn
+        return rpn_predictions(
+            *self.rpn(features),
+            self._anchors(features, batch),
+            batch.sizes,
+            settings,
+            candidates=settings.candidates,
+            proposals=settings.proposals,
+            clamp_both_sides=self.settings.clamp_both_sides,
+        )
+
+    def detect(self, table: PyramidTable, proposals: list[Tensor], sizes: list[tuple[int, int]]) -> list[Detections]:
+        """Detections of each picture from its proposals."""
+        size = self.settings.box_head.pool_size
+        return cascade_predictions(
+            list(self.box_heads),
+            lambda boxes: self.pool(table, boxes, size),
+            proposals,
+            sizes,
+            settings=self.settings,
+        )
+
+    def predict_masks(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
+        """Per picture [D, m, m] probabilities, the mean over the mask heads; None without one."""
+        settings = self.settings.mask_head
+        if settings is None or not self.mask_heads:
+            return [None] * len(found)
+        pooled = self.pool(table, [boxes for boxes, _, _ in found], settings.pool_size)
+        labels = torch.cat([labels for _, _, labels in found])
+        votes = [mask_predictions(head(pooled), labels, settings) for head in self.mask_heads]
+        return list((sum(votes) / len(votes)).split([len(boxes) for boxes, _, _ in found]))
+
+    def predict_keypoints(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
+        """Per picture [D, Kp, 3] x, y in network coordinates and score; None without a keypoint head."""
+        settings = self.settings.keypoint_head
+        if settings is None or self.keypoint_head is None:
+            return [None] * len(found)
+        boxes = [boxes for boxes, _, _ in found]
+        logits = self.keypoint_head(self.pool(table, boxes, settings.pool_size))
+        return list(keypoint_predictions(logits, torch.cat(boxes), settings).split([len(group) for group in boxes]))
+
+    def pool(self, table: PyramidTable, boxes: list[Tensor], size: int) -> Tensor:
+        """Features [N, S, S, C] of each picture's boxes [N_i, 4], after the shared head if there is one."""
+        pooled = self.pooling.pool(table, boxes, size)
+        return pooled if self.shared_head is None else self.shared_head(pooled)
+
+    def _propose_training(
+        self, features: dict[int, Tensor], batch: Batch, targets: list[Instances]
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """Losses, and per picture [N, 4] proposals for the heads."""
+        if batch.proposals is not None:
+            return {}, batch.proposals
         settings = self.settings.rpn
         logits, deltas = self.rpn(features)
         anchors = self._anchors(features, batch)
@@ -83,90 +179,69 @@ class MaskRCNN(nn.Module):
             settings,
             candidates=settings.candidates_training,
             proposals=settings.proposals_training,
+            clamp_both_sides=self.settings.clamp_both_sides,
         )
-        return rpn_loss(logits, deltas, anchors, boxes, settings), proposals
-
-    def _mask_loss(
-        self, head: MaskHead, table: PyramidTable, chosen: list[BoxTargets], targets: list[Instances]
-    ) -> dict[str, Tensor]:
-        objects = [target.labels < self.classes for target in chosen]
-        boxes = [target.proposals[positive] for target, positive in zip(chosen, objects, strict=True)]
-        labels = torch.cat([target.labels[positive] for target, positive in zip(chosen, objects, strict=True)])
-        wanted = [
-            mask_targets(_crops(target), picture.matches, picture_boxes, 2 * head.pool_size)
-            for target, picture, picture_boxes in zip(targets, chosen, boxes, strict=True)
-        ]
-        return mask_loss(head(pool_boxes(table, boxes, head.pool_size)), labels, torch.cat(wanted))
-
-    @torch.no_grad()
-    def predict(self, batch: Batch) -> list[Instances]:
-        """Objects of each picture in the caller's pixels, best first."""
-        settings = self.settings
-        features = self.fpn(self.body(batch.images))
-        logits, deltas = self.rpn(features)
-        proposals, _ = rpn_predictions(
-            logits,
-            deltas,
-            self._anchors(features, batch),
-            batch.sizes,
-            settings.rpn,
-            candidates=settings.rpn.candidates,
-            proposals=settings.rpn.proposals,
-        )
-        table = make_table({level: features[level] for level in ROI_LEVELS})
-        found = self._detect(table, proposals, batch.sizes)
-        masks = self._predict_masks(table, found)
-        return [
-            _to_picture(*detections, soft, size, picture_size)
-            for detections, soft, size, picture_size in zip(found, masks, batch.sizes, batch.picture_sizes, strict=True)
-        ]
+        boxes = [target.boxes for target in targets]
+        return rpn_loss(logits, deltas, anchors, boxes, settings, epsilon=self.settings.loss_epsilon), proposals
 
     def _anchors(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:
         dtype = torch.float64 if batch.images.dtype == torch.float64 else torch.float32
-        return self.anchors(features, tuple(batch.images.shape[-2:]), dtype)
+        height, width = batch.images.shape[-2:]
+        return self.anchors(features, (height, width), dtype)
 
-    def _detect(
-        self, table: PyramidTable, proposals: list[Tensor], sizes: list[tuple[int, int]]
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Per picture boxes, scores and labels in network coordinates."""
-        counts = [len(boxes) for boxes in proposals]
-        logits, deltas = self.box_head(pool_boxes(table, proposals, self.box_head.pool_size))
-        return [
-            box_predictions(*parts, self.settings.box_head)
-            for parts in zip(logits.split(counts), deltas.split(counts), proposals, sizes, strict=True)
+    def _mask_loss(self, table: PyramidTable, stages: list[StageOutput], targets: list[Instances]) -> dict[str, Tensor]:
+        settings, losses = self.settings.mask_head, {}
+        if settings is None:
+            return losses
+        for head, stage in zip(self.mask_heads, stages, strict=False):
+            pooled, boxes, labels = self._positives(table, stage, settings.pool_size)
+            wanted = [
+                mask_targets(target.masks, chosen.matches, group, head.size, settings)
+                for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
+            ]
+            loss = mask_loss(head(pooled), labels, torch.cat(wanted), settings)["masks"]
+            losses["masks"] = losses.get("masks", 0) + loss
+        return losses
+
+    def _keypoint_loss(self, table: PyramidTable, stage: StageOutput, targets: list[Instances]) -> dict[str, Tensor]:
+        settings, head = self.settings.keypoint_head, self.keypoint_head
+        if settings is None or head is None:
+            return {}
+        pooled, boxes, _ = self._positives(table, stage, settings.pool_size)
+        wanted = [
+            keypoint_targets(target.keypoints[chosen.matches], group, 4 * settings.pool_size)
+            for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
         ]
+        positions, valid = (torch.cat(parts) for parts in zip(*wanted, strict=True))
+        return keypoint_loss(head(pooled), positions, valid, settings)
 
-    def _predict_masks(self, table: PyramidTable, found: list[tuple[Tensor, Tensor, Tensor]]) -> list[Tensor | None]:
-        """Per picture [D, m, m] probabilities, or None without a mask head."""
-        if self.mask_head is None:
-            return [None] * len(found)
-        pooled = pool_boxes(table, [boxes for boxes, _, _ in found], self.mask_head.pool_size)
-        labels = torch.cat([labels for _, _, labels in found])
-        return list(mask_predictions(self.mask_head(pooled), labels).split([len(boxes) for boxes, _, _ in found]))
+    def _positives(self, table: PyramidTable, stage: StageOutput, size: int) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Pooled features of a stage's positive proposals, their boxes per picture, and their labels.
 
+        What a shared head has computed for the boxes is used again.
+        """
+        positive = [target.labels < self.classes for target in stage.targets]
+        boxes = [target.proposals[chosen] for target, chosen in zip(stage.targets, positive, strict=True)]
+        labels = torch.cat([target.labels for target in stage.targets])[torch.cat(positive)]
+        if self.shared_head is not None and size == self.settings.box_head.pool_size:
+            return stage.pooled[torch.cat(positive)], boxes, labels
+        return self.pool(table, boxes, size), boxes, labels
 
-def pool_boxes(table: PyramidTable, boxes: list[Tensor], size: int) -> Tensor:
-    """RoIAlign of each picture's boxes [N_i, 4], each from the level that suits its size: [N, size, size, C]."""
-    pictures = torch.cat([torch.full((len(group),), i, device=group.device) for i, group in enumerate(boxes)])
-    joined = torch.cat(boxes)
-    levels = assign_levels(joined, ROI_LEVELS[0], ROI_LEVELS[-1])
-    return roi_align(table, joined, pictures, levels, size=size)
+    def _semantic_loss(self, features: dict[int, Tensor], batch: Batch) -> dict[str, Tensor]:
+        settings, head = self.settings.semantic_head, self.semantic_head
+        if settings is None or head is None:
+            return {}
+        return semantic_loss(head(features), batch.semantic, settings)
 
-
-def _crops(target: Instances) -> MaskCrops:
-    if not isinstance(target.masks, MaskCrops):
-        raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(target.masks).__name__}")
-    return target.masks
-
-
-def _to_picture(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    soft: Tensor | None,
-    size: tuple[int, int],
-    picture_size: tuple[int, int],
-) -> Instances:
-    boxes = scale_boxes(boxes, size, picture_size)
-    masks = None if soft is None else SoftMasks(soft, boxes, picture_size)
-    return Instances(size=picture_size, boxes=boxes, labels=labels, scores=scores, masks=masks)
+    def _to_picture(
+        self, i: int, found: Detections, soft: Tensor | None, keypoints: Tensor | None, batch: Batch
+    ) -> Instances:
+        """Detections of picture i in the caller's pixels."""
+        size, picture_size = batch.sizes[i], batch.picture_sizes[i]
+        boxes, scores, labels = found
+        boxes = scale_boxes(boxes, size, picture_size)
+        paste = None if self.settings.mask_head is None else self.settings.mask_head.paste
+        masks = None if soft is None else SoftMasks(soft, boxes, picture_size, paste=paste)
+        if keypoints is not None:
+            keypoints = torch.cat([scale_points(keypoints[..., :2], size, picture_size), keypoints[..., 2:]], dim=-1)
+        return Instances(size=picture_size, boxes=boxes, labels=labels, scores=scores, masks=masks, keypoints=keypoints)

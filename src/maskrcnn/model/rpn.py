@@ -17,16 +17,16 @@ from ..ops.matching import match_boxes, sample_matches
 from ..ops.precision import at_least_float32
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
-SMOOTH_L1_BETA = 1 / 9
-SMALLEST_SIDE = 1e-3
 
 
 class RPN(nn.Module):
     """For each anchor: is there an object, and how does its box differ from the anchor."""
 
-    def __init__(self, channels: int, anchors_per_pixel: int) -> None:
+    def __init__(self, channels: int, anchors_per_pixel: int, settings: RPNSettings) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels, channels, 3, padding=1)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(settings.convolutions)
+        )
         self.logits = nn.Conv2d(channels, anchors_per_pixel, 1)
         self.deltas = nn.Conv2d(channels, anchors_per_pixel * 4, 1)
         for name, parameter in self.named_parameters():
@@ -39,7 +39,9 @@ class RPN(nn.Module):
         """Per level [B, H * W * A] logits and [B, H * W * A, 4] deltas, ordered as the anchors."""
         logits, deltas = [], []
         for map in features.values():
-            hidden = F.relu(self.convolution(map), inplace=True)
+            hidden = map
+            for convolution in self.convolutions:
+                hidden = F.relu(convolution(hidden), inplace=True)
             logits.append(at_least_float32(self.logits(hidden).permute(0, 2, 3, 1).flatten(1)))
             deltas.append(at_least_float32(self.deltas(hidden).permute(0, 2, 3, 1).reshape(len(map), -1, 4)))
         return logits, deltas
@@ -56,7 +58,11 @@ def rpn_targets(anchors: Tensor, boxes: Tensor, settings: RPNSettings) -> tuple[
         [P] positions of the anchors chosen as objects, [Q] of those chosen as background, [P, 4] deltas of the first.
     """
     matches = match_boxes(
-        anchors, boxes, positive_iou=settings.positive_iou, negative_iou=settings.negative_iou, rescue=True
+        anchors,
+        boxes,
+        positive_iou=settings.positive_iou,
+        negative_iou=settings.negative_iou,
+        rescue_iou=settings.rescue_iou,
     )
     chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
     is_object = matches[chosen] >= 0
@@ -65,13 +71,20 @@ def rpn_targets(anchors: Tensor, boxes: Tensor, settings: RPNSettings) -> tuple[
 
 
 def rpn_loss(
-    logits: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], boxes: list[Tensor], settings: RPNSettings
+    logits: list[Tensor],
+    deltas: list[Tensor],
+    anchors: list[Tensor],
+    boxes: list[Tensor],
+    settings: RPNSettings,
+    *,
+    epsilon: float = 0.0,
 ) -> dict[str, Tensor]:
-    """Cross-entropy of the chosen anchors, and smooth L1 (beta 1/9) of the objects' deltas over all chosen ones.
+    """Cross-entropy of the chosen anchors, and smooth L1 of the objects' deltas, over the number of chosen ones.
 
     Args:
         logits, deltas, anchors: Per level, as `RPN` and `Anchors` give them.
         boxes: Per picture [M, 4] annotated boxes.
+        epsilon: Added to the number.
     """
     all_logits, all_deltas, all_anchors = torch.cat(logits, dim=1), torch.cat(deltas, dim=1), torch.cat(anchors)
     objects, background, chosen_deltas, wanted_deltas = [], [], [], []
@@ -86,10 +99,10 @@ def rpn_loss(
     labels = torch.zeros_like(chosen_logits, dtype=torch.float32)
     labels[: sum(map(len, objects))] = 1
     distance = F.smooth_l1_loss(
-        torch.cat(chosen_deltas), torch.cat(wanted_deltas), beta=SMOOTH_L1_BETA, reduction="sum"
+        torch.cat(chosen_deltas), torch.cat(wanted_deltas), beta=settings.smooth_l1_beta, reduction="sum"
     )
     objectness = F.binary_cross_entropy_with_logits(chosen_logits, labels, reduction="sum")
-    count = max(1, len(labels))
+    count = epsilon + (settings.samples * len(boxes) if settings.normaliser == "samples" else max(1, len(labels)))
     return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}
 
 
@@ -103,6 +116,7 @@ def rpn_predictions(
     *,
     candidates: int,
     proposals: int,
+    clamp_both_sides: bool = False,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Decode the best anchors of each level and keep the best boxes that do not repeat one another.
 
@@ -111,27 +125,42 @@ def rpn_predictions(
         sizes: B (height, width) of the pictures inside the padding.
         candidates: Anchors kept per level before suppression.
         proposals: Boxes kept per picture after it.
+        clamp_both_sides: As in `decode_boxes`.
 
     Returns:
-        Per picture [P, 4] proposals and [P] scores, best first.
+        Per picture [P, 4] proposals, best first, and their [P] scores, or logits if they are ranked by these.
     """
-    boxes, scores, levels = [], [], []
+    boxes, best_logits, levels = [], [], []
     for level, (level_logits, level_deltas, level_anchors) in enumerate(zip(logits, deltas, anchors, strict=True)):
         best, order = level_logits.topk(min(candidates, level_logits.shape[1]), dim=1)
-        best_deltas = level_deltas.gather(1, order[..., None].expand(-1, -1, 4))
-        decoded = decode_boxes(best_deltas.flatten(0, 1), level_anchors[order.flatten()], DELTA_WEIGHTS)
+        best_deltas = level_deltas.gather(1, order[..., None].expand(-1, -1, 4)).flatten(0, 1)
+        decoded = decode_boxes(
+            best_deltas, level_anchors[order.flatten()], DELTA_WEIGHTS, clamp_both_sides=clamp_both_sides
+        )
         boxes.append(decoded.view(*order.shape, 4))
-        scores.append(best.sigmoid())
+        best_logits.append(best)
         levels.append(torch.full_like(order, level))
-    all_boxes, all_scores, all_levels = torch.cat(boxes, dim=1), torch.cat(scores, dim=1), torch.cat(levels, dim=1)
-    kept_boxes, kept_scores = [], []
-    for picture_boxes, picture_scores, picture_levels, size in zip(
-        all_boxes, all_scores, all_levels, sizes, strict=True
-    ):
-        clipped = clip_boxes(picture_boxes, size)
-        valid = sides_above(clipped, SMALLEST_SIDE) & (picture_scores >= settings.score_threshold)
-        clipped, valid_scores = clipped[valid], picture_scores[valid]
-        kept = batched_nms(clipped, valid_scores, picture_levels[valid], settings.nms_threshold)[:proposals]
-        kept_boxes.append(clipped[kept])
-        kept_scores.append(valid_scores[kept])
-    return kept_boxes, kept_scores
+    all_boxes, all_logits, all_levels = torch.cat(boxes, dim=1), torch.cat(best_logits, dim=1), torch.cat(levels, dim=1)
+    chosen = [
+        _choose_proposals(*parts, settings, proposals)
+        for parts in zip(all_boxes, all_logits, all_levels, sizes, strict=True)
+    ]
+    return [boxes for boxes, _ in chosen], [ranks for _, ranks in chosen]
+
+
+def _choose_proposals(
+    boxes: Tensor, logits: Tensor, levels: Tensor, size: tuple[int, int], settings: RPNSettings, most: int
+) -> tuple[Tensor, Tensor]:
+    """Proposals of one picture and what they are ranked by; levels do not suppress one another."""
+    boxes, scores = clip_boxes(boxes, size), logits.sigmoid()
+    valid = _large_enough(boxes, settings.smallest_side) & (scores >= settings.score_threshold)
+    boxes, levels = boxes[valid], levels[valid]
+    ranks = (logits if settings.rank_by == "logit" else scores)[valid]
+    kept = batched_nms(boxes, ranks, levels, settings.nms_threshold)[:most]
+    return boxes[kept], ranks[kept]
+
+
+def _large_enough(boxes: Tensor, smallest_side: float) -> Tensor:
+    if smallest_side:
+        return sides_above(boxes, smallest_side)
+    return (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

@@ -9,7 +9,7 @@ IGNORED = -2
 
 
 def match_boxes(
-    boxes: Tensor, targets: Tensor, *, positive_iou: float, negative_iou: float, rescue: bool = False
+    boxes: Tensor, targets: Tensor, *, positive_iou: float, negative_iou: float, rescue_iou: float | None = None
 ) -> Tensor:
     """Find the target box each box stands for.
 
@@ -18,9 +18,9 @@ def match_boxes(
         targets: [M, 4] annotated boxes.
         positive_iou: From this overlap on a box stands for its best target.
         negative_iou: Below this overlap it is background; in between it is ignored.
-        rescue: Boxes that overlap a target as much as no other box does stand for their own best target
-            however small the overlap is, so that no target stays without (Ren et al. 2015, section 3.1.2). A target
-            that no box touches rescues none; in torchvision it rescues every box that touches nothing.
+        rescue_iou: Boxes that overlap a target as much as no other box does, and at least so much, stand for their own
+            best target, so that no target stays without (Ren et al. 2015, section 3.1.2). A target that no box touches
+            rescues none; in torchvision it rescues every box that touches nothing. None: no box is rescued.
 
     Returns:
         [N] int64 number of the target, `NEGATIVE` or `IGNORED`.
@@ -30,10 +30,10 @@ def match_boxes(
     overlaps = box_iou(targets, boxes)
     best, nearest = overlaps.max(dim=0)
     matches = torch.where(best >= positive_iou, nearest, IGNORED).masked_fill(best < negative_iou, NEGATIVE)
-    if rescue:
+    if rescue_iou is not None and len(boxes):
         best_of_target = overlaps.max(dim=1, keepdim=True).values
-        rescued = ((overlaps == best_of_target) & (overlaps > 0)).any(dim=0)
-        matches = torch.where(rescued, nearest, matches)
+        rescues = (best_of_target > 0) & (best_of_target >= rescue_iou)
+        matches = torch.where(((overlaps == best_of_target) & rescues).any(dim=0), nearest, matches)
     return matches
 
 
