@@ -29,6 +29,12 @@ class Fixture:
     expected: dict[str, np.ndarray]
 
 
+def fixture_names() -> list[str]:
+    """`<peer>/<model>` of every fixture; one that is not there, so that the test is skipped, where there are none."""
+    names = sorted(str(path.parent.relative_to(FOLDER)) for path in FOLDER.glob("*/*/meta.json"))
+    return names or ["torchvision/maskrcnn_resnet50_fpn"]
+
+
 def load_fixture(name: str) -> Fixture:
     """Read `<peer>/<model>`; skips the test where the folder of fixtures is absent."""
     folder = FOLDER / name

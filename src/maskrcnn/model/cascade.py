@@ -93,7 +93,7 @@ def cascade_loss(
             losses[name] = losses.get(name, 0) + weight * loss
         outputs.append(StageOutput(pooled, chosen))
         if number + 1 < len(heads):
-            boxes = _refine(boxes, logits.detach(), deltas.detach(), sizes, stage, settings)
+            boxes = refine(boxes, logits.detach(), deltas.detach(), sizes, stage, settings)
             boxes = [found[sides_above(found, 1e-3)] for found in boxes]
     return losses, outputs
 
@@ -111,7 +111,7 @@ def cascade_predictions(
         logits, deltas = head(pool(boxes))
         votes.append(logits)
         if number + 1 < len(heads):
-            boxes = _refine(boxes, logits, deltas, sizes, stage, settings)
+            boxes = refine(boxes, logits, deltas, sizes, stage, settings)
     counts = [len(found) for found in boxes]
     scores = _average(votes, settings)
     return [
@@ -127,7 +127,7 @@ def _average(votes: list[Tensor], settings: ModelSettings) -> Tensor:
     return sum(logits.softmax(dim=1) for logits in votes) / len(votes)
 
 
-def _refine(
+def refine(
     boxes: list[Tensor],
     logits: Tensor,
     deltas: Tensor,
@@ -135,7 +135,15 @@ def _refine(
     stage: BoxHeadSettings,
     settings: ModelSettings,
 ) -> list[Tensor]:
-    """The boxes of each picture moved by the deltas of their best class, inside the picture."""
+    """The boxes [N_i, 4] of each picture moved by the deltas of their best class, and kept inside the picture.
+
+    Args:
+        boxes: What the stage saw.
+        logits, deltas: [N, K + 1] and [N, K', 4] that its head gave.
+        sizes: (height, width) of the pictures inside the padding.
+        stage: Settings of the stage.
+        settings: Of the model.
+    """
     best = logits[:, :-1].argmax(dim=1) if deltas.shape[1] > 1 else torch.zeros_like(logits[:, 0], dtype=torch.int64)
     moved = decode_boxes(
         deltas[torch.arange(len(deltas), device=deltas.device), best],

@@ -1,0 +1,75 @@
+"""What a fixture's peer was told and its checkpoint cannot say: picture size, limits, samples, and the like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maskrcnn.config import ModelSettings
+
+
+def set_limits(settings: ModelSettings, meta: dict[str, Any]) -> None:
+    """Bring the settings that were read from a checkpoint to those of the fixture, in place."""
+    {"torchvision": _torchvision, "detectron2": _detectron2, "mmdet": _mmdetection}[meta["peer"]](settings, meta)
+
+
+def _torchvision(settings: ModelSettings, meta: dict[str, Any]) -> None:
+    given = meta["config"]["constructor"]
+    settings.input.shorter, settings.input.longer = given["min_size"], given["max_size"]
+    rpn, box_head = settings.rpn, settings.box_head
+    rpn.candidates, rpn.proposals = given["rpn_pre_nms_top_n_test"], given["rpn_post_nms_top_n_test"]
+    rpn.candidates_training = given["rpn_pre_nms_top_n_train"]
+    rpn.proposals_training = given["rpn_post_nms_top_n_train"]
+    rpn.samples, rpn.positive_fraction = given["rpn_batch_size_per_image"], given["rpn_positive_fraction"]
+    box_head.samples, box_head.positive_fraction = given["box_batch_size_per_image"], given["box_positive_fraction"]
+    box_head.detections, box_head.score_threshold = given["box_detections_per_img"], given["box_score_thresh"]
+
+
+def _detectron2(settings: ModelSettings, meta: dict[str, Any]) -> None:
+    given = meta["config"]
+    rpn, heads = given.get("rpn", given), given.get("roi_heads", given)
+    settings.input.shorter, settings.input.longer = given["short_edge"], given["max_size"]
+    settings.rpn.candidates = settings.rpn.candidates_training = rpn["pre_nms_topk"]
+    settings.rpn.proposals = settings.rpn.proposals_training = rpn["post_nms_topk"]
+    settings.rpn.positive_fraction = settings.box_head.positive_fraction = 0.5
+    settings.rpn.samples = rpn.get("batch_size_per_image", settings.rpn.samples)
+    settings.box_head.samples = heads.get("batch_size_per_image", settings.box_head.samples)
+    settings.box_head.score_threshold = heads["score_thresh"]
+    settings.box_head.detections = given["detections_per_image"]
+    settings.box_head.smooth_l1_beta = given.get("box_head", {}).get("smooth_l1_beta", settings.box_head.smooth_l1_beta)
+    if "panoptic" in given:
+        settings.panoptic.overlap = given["panoptic"]["overlap"]
+        settings.panoptic.stuff_area = given["panoptic"]["stuff_area"]
+        settings.panoptic.score_threshold = given["panoptic"]["confidence"]
+
+
+def _mmdetection(settings: ModelSettings, meta: dict[str, Any]) -> None:
+    given, model = meta["config"], meta["config"]["model"]
+    settings.input.shorter, settings.input.longer = given["short_edge"], given["max_size"]
+    _set_style(settings, model)
+    rpn, heads = model["test_cfg"]["rpn"], model["test_cfg"]["rcnn"]
+    settings.rpn.candidates, settings.rpn.proposals = rpn["nms_pre"], rpn["max_per_img"]
+    settings.box_head.score_threshold, settings.box_head.detections = heads["score_thr"], heads["max_per_img"]
+    settings.box_head.nms_across_classes = heads["nms"].get("class_agnostic", False)
+    if "panoptic" in model["test_cfg"]:
+        settings.panoptic.overlap = model["test_cfg"]["panoptic"]["mask_overlap"]
+        settings.panoptic.stuff_area = model["test_cfg"]["panoptic"]["stuff_area_limit"]
+    if "train_cfg" in model:
+        training = model["train_cfg"]
+        settings.rpn.candidates_training = training["rpn_proposal"]["nms_pre"]
+        settings.rpn.proposals_training = training["rpn_proposal"]["max_per_img"]
+        settings.rpn.samples = training["rpn"]["sampler"]["num"]
+        settings.rpn.positive_fraction = training["rpn"]["sampler"]["pos_fraction"]
+        first = training["rcnn"][0] if isinstance(training["rcnn"], list) else training["rcnn"]
+        settings.box_head.samples = first["sampler"]["num"]
+        settings.box_head.positive_fraction = first["sampler"]["pos_fraction"]
+
+
+def _set_style(settings: ModelSettings, model: dict[str, Any]) -> None:
+    """Where the stride is and how pixels are scaled, which mmdetection's tensors do not show."""
+    settings.backbone.stride_in_1x1 = model["backbone"].get("style", "pytorch") == "caffe"
+    pixels = model["data_preprocessor"]
+    order = 1 if pixels["bgr_to_rgb"] else -1
+    mean, deviation = (tuple(value / 255 for value in pixels[key][::order]) for key in ("mean", "std"))
+    settings.input = settings.input.model_copy(
+        update={"mean": mean, "deviation": deviation, "colours": "rgb" if pixels["bgr_to_rgb"] else "bgr"}
+    )

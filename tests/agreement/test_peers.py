@@ -1,0 +1,336 @@
+"""Same checkpoint, same picture: what each peer recorded at every stage comes out here too.
+
+Every folder of fixtures is tested, also one that is put there later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maskrcnn.data.inputs import make_batch, prepare_picture
+from maskrcnn.model.build import build_model
+from maskrcnn.model.mask_rcnn import Detections, MaskRCNN
+from maskrcnn.ops.boxes import scale_boxes
+from maskrcnn.ops.roi_align import PyramidTable
+from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import Crop, MaskCrops, full_bitmap
+from maskrcnn.weights.files import apply_weights
+from maskrcnn.weights.reading import understand
+
+from .fixtures import TOLERANCE, Fixture, assert_close, assert_sampled, fixture_names, load_fixture, unpack
+from .limits import set_limits
+
+LOSSES = {
+    "torchvision": {
+        "loss_classifier": "classes",
+        "loss_box_reg": "boxes",
+        "loss_mask": "masks",
+        "loss_keypoint": "keypoints",
+        "loss_objectness": "rpn_objectness",
+        "loss_rpn_box_reg": "rpn_boxes",
+    },
+    "detectron2": {
+        "loss_cls": "classes",
+        "loss_box_reg": "boxes",
+        "loss_mask": "masks",
+        "loss_keypoint": "keypoints",
+        "loss_rpn_cls": "rpn_objectness",
+        "loss_rpn_loc": "rpn_boxes",
+        "loss_sem_seg": "semantic",
+    },
+    "mmdet": {
+        "loss_cls": "classes",
+        "loss_bbox": "boxes",
+        "loss_mask": "masks",
+        "loss_rpn_cls": "rpn_objectness",
+        "loss_rpn_bbox": "rpn_boxes",
+        "loss_seg": "semantic",
+    },
+}
+MMDET_VOID, MMDET_INSTANCE = 133, 1000
+
+
+@dataclass
+class Run:
+    """One fixture with the model that was read from its checkpoint, in float64, and what comes before the heads."""
+
+    fixture: Fixture
+    model: MaskRCNN
+    batch: Batch
+    features: dict[int, Tensor]
+    table: PyramidTable
+    proposals: tuple[Tensor, Tensor]
+    found: Detections
+    objects: Instances
+
+    @property
+    def expected(self) -> dict[str, np.ndarray]:
+        return self.fixture.expected
+
+    @property
+    def peer(self) -> str:
+        return self.fixture.meta["peer"]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels as the peer numbers them."""
+        return self.objects.labels.numpy() + (1 if self.peer == "torchvision" else 0)
+
+
+@pytest.fixture(scope="module", params=fixture_names())
+def run(request) -> Iterator[Run]:
+    fixture = load_fixture(request.param)
+    weights = understand(fixture.state, fixture.name)
+    set_limits(weights.settings, fixture.meta)
+    skeleton = weights.classes.skeleton
+    model = build_model(
+        weights.settings, len(weights.classes), keypoints=0 if skeleton is None else len(skeleton.names)
+    )
+    apply_weights(model, weights.state, source=fixture.name)
+    model.double().eval()
+    batch = make_input(fixture, model, torch.float64)
+    with torch.no_grad():
+        features = model.features(batch.images)
+        table = model.pooling.table(features)
+        boxes, scores = model.propose(features, batch)
+        found = model.detect(table, boxes, batch.sizes)[0]
+        objects = model.predict(batch)[0]
+    yield Run(fixture, model, batch, features, table, (boxes[0], scores[0]), found, objects)
+
+
+def make_input(fixture: Fixture, model: MaskRCNN, dtype: torch.dtype) -> Batch:
+    settings = model.settings.input
+    image = prepare_picture(fixture.picture, settings, dtype=dtype)
+    return make_batch([image], [tuple(fixture.picture.shape[-2:])], pad_to=settings.pad_to)
+
+
+def test_network_input_agrees(run: Run):
+    expected, image = run.expected, run.batch.images[0]
+    assert tuple(image.shape) == tuple(expected["input.shape"])
+    assert run.batch.sizes[0] == tuple(expected["input.size"])
+    assert_close(image.sum() / image.numel(), expected["input.sum"] / image.numel(), "mean of the input")
+    assert_close(image.abs().sum() / image.numel(), expected["input.abs_sum"] / image.numel(), "mean magnitude")
+    h, w = run.batch.sizes[0]
+    assert_close(image[:, :4, :4], expected["input.topleft"], "top left")
+    assert_close(image[:, h // 2 : h // 2 + 4, w // 2 : w // 2 + 4], expected["input.centre"], "centre")
+    assert_close(image[:, h - 4 : h, w - 4 : w], expected["input.end"], "end")
+
+
+def test_features_of_every_level_agree(run: Run):
+    recorded = [key.split(".")[1] for key in run.expected if key.startswith("feature.") and key.endswith(".mean")]
+    with torch.no_grad():
+        body = run.model.body(run.batch.images)
+    maps = {name: body[int(name[1:])] for name in recorded if name.startswith("c")}
+    maps |= dict(zip([name for name in recorded if not name.startswith("c")], run.features.values(), strict=True))
+    for name, map in maps.items():
+        assert_sampled(map[0], run.expected, f"feature.{name}")
+        assert_close(map[0].mean(), run.expected[f"feature.{name}.mean"], f"{name} mean")
+        assert_close(map[0].std(correction=0), run.expected[f"feature.{name}.std"], f"{name} deviation")
+
+
+def test_raw_outputs_of_the_proposal_network_agree(run: Run):
+    with torch.no_grad():
+        logits, deltas = run.model.rpn(run.features)
+    for i, map in enumerate(run.features.values()):
+        height, width = map.shape[-2:]
+        grid = logits[i][0].view(height, width, -1).permute(2, 0, 1)
+        assert_sampled(grid, run.expected, f"rpn.logits.{i}")
+        grid = deltas[i][0].view(height, width, -1).permute(2, 0, 1)
+        assert_sampled(grid, run.expected, f"rpn.deltas.{i}")
+
+
+def test_proposals_agree_in_order(run: Run):
+    assert_close(run.proposals[0], run.expected["proposals"], "proposals")
+    assert_close(run.proposals[1], run.expected["proposal_scores"], "proposal_scores")
+
+
+def test_pooled_features_agree(run: Run):
+    with torch.no_grad():
+        pooled = run.model.pooling.pool(run.table, [run.proposals[0]], run.model.settings.box_head.pool_size)
+    assert_sampled(pooled.permute(0, 3, 1, 2).contiguous(), run.expected, "box.pooled")
+
+
+def test_box_heads_agree(run: Run):
+    if "box.logits" not in run.expected:
+        return _assert_stages(run)
+    with torch.no_grad():
+        pooled = run.model.pool(run.table, [run.proposals[0]], run.model.settings.box_head.pool_size)
+        logits, deltas = run.model.box_heads[0](pooled)
+    expected = run.expected["box.deltas"].reshape(32, -1, 4)
+    if run.peer == "torchvision":
+        # torchvision also predicts a box for the background, which nothing ever reads.
+        logits, expected = logits.roll(1, dims=1), expected[:, 1:]
+    assert_close(logits[:64], run.expected["box.logits"], "box.logits")
+    assert_close(deltas[:32], expected, "box.deltas")
+
+
+def _assert_stages(run: Run) -> None:
+    from maskrcnn.model.cascade import refine, stage_settings
+
+    settings, boxes = run.model.settings, [run.proposals[0][:32]]
+    for i, (head, (stage, _)) in enumerate(zip(run.model.box_heads, stage_settings(settings), strict=True)):
+        with torch.no_grad():
+            logits, deltas = head(run.model.pool(run.table, boxes, stage.pool_size))
+        assert_close(logits, run.expected[f"box.logits.stage{i}"], f"box.logits.stage{i}")
+        assert_close(deltas.flatten(1), run.expected[f"box.deltas.stage{i}"], f"box.deltas.stage{i}")
+        boxes = refine(boxes, logits, deltas, run.batch.sizes, stage, settings)
+
+
+def test_detections_agree(run: Run):
+    assert_close(run.objects.boxes, run.expected["det.boxes"], "det.boxes")
+    assert_close(run.objects.scores, run.expected["det.scores"], "det.scores")
+    assert (run.labels == run.expected["det.labels"]).all()
+    if "det.boxes_network" in run.expected:
+        assert_close(run.found[0], run.expected["det.boxes_network"], "det.boxes_network")
+
+
+def test_masks_agree(run: Run):
+    expected, settings = run.expected, run.model.settings.mask_head
+    if "pasted.bits" not in expected:
+        assert run.objects.masks is None
+        return
+    boxes, _, labels = run.found
+    pooled = run.model.pool(run.table, [boxes], settings.pool_size)
+    for i, head in enumerate(run.model.mask_heads):
+        key = "mask.logits" if len(run.model.mask_heads) == 1 else f"mask.logits.stage{i}"
+        count = len(expected[key])
+        with torch.no_grad():
+            logits = head(pooled[:count])
+        column = labels[:count] if logits.shape[1] > 1 else torch.zeros_like(labels[:count])
+        assert_close(logits[torch.arange(count), column], expected[key], key)
+    if "mask.probs_check" in expected:
+        means = run.objects.masks.probabilities[:10].mean(dim=(1, 2))
+        assert_close(means, expected["mask.probs_check"] / 28**2, "probs_check")
+    pasted = np.stack([full_bitmap(run.objects.masks, i) for i in range(3)])
+    assert (pasted == unpack(expected, "pasted")).all()
+    if "pasted.soft.shape" in expected:
+        soft = torch.zeros(tuple(expected["pasted.soft.shape"]), dtype=torch.float64)
+        for i in range(3):
+            x, y, window = run.objects.masks.soft_crop(i)
+            soft[i, y : y + window.shape[0], x : x + window.shape[1]] = torch.from_numpy(window)
+        assert_sampled(soft, expected, "pasted.soft")
+
+
+def test_keypoints_agree(run: Run):
+    expected, settings = run.expected, run.model.settings.keypoint_head
+    if "keypoints" not in expected:
+        assert run.objects.keypoints is None
+        return
+    with torch.no_grad():
+        logits = run.model.keypoint_head(run.model.pool(run.table, [run.found[0]], settings.pool_size))
+    assert_sampled(logits, expected, "keypoint.logits")
+    points = run.objects.keypoints
+    assert_close(points[..., :2], expected["keypoints"][..., :2], "keypoints")
+    scores = expected.get("keypoint_scores", expected["keypoints"][..., 2])
+    assert_close(points[..., 2], scores, "scores of keypoints")
+
+
+def test_panoptic_maps_agree(run: Run):
+    expected = run.expected
+    if "panoptic.map" not in expected:
+        assert run.objects.panoptic is None
+        return
+    panoptic = run.objects.panoptic
+    ours = panoptic.map.numpy().astype(np.int64)
+    things = run.model.classes
+    if run.peer == "mmdet":
+        table = np.full(len(panoptic.segments) + 1, MMDET_VOID)
+        count = 0
+        for segment in panoptic.segments:
+            count += segment.is_thing
+            label = segment.label + MMDET_INSTANCE * count if segment.is_thing else segment.label + things
+            table[segment.id] = label
+        ours = table[ours]
+    else:
+        rows = [
+            (s.id, s.is_thing, s.label if s.is_thing else s.label + 1, s.instance if s.is_thing else -1)
+            for s in panoptic.segments
+        ]
+        assert rows == [tuple(row[:4]) for row in expected["panoptic.segments"].tolist()]
+        areas = [-1 if s.is_thing else s.area for s in panoptic.segments]
+        assert areas == expected["panoptic.segments"][:, 4].tolist()
+    assert (ours == expected["panoptic.map"]).all()
+
+
+def test_pixel_classes_agree(run: Run):
+    from maskrcnn.model.semantic_head import semantic_predictions
+
+    expected, head = run.expected, run.model.semantic_head
+    if "sem.logits.shape" not in expected:
+        assert head is None
+        return
+    with torch.no_grad():
+        logits = head(run.features)
+    at_picture = semantic_predictions(
+        logits, run.batch.sizes[0], run.batch.picture_sizes[0], tuple(run.batch.images.shape[-2:])
+    )
+    assert_sampled(at_picture, expected, "sem.logits")
+
+
+def test_losses_agree(run: Run):
+    recorded = {key.removeprefix("loss."): value for key, value in run.expected.items() if key.startswith("loss.")}
+    if not recorded:
+        return
+    names = LOSSES[run.peer]
+    batch = run.batch
+    targets = Batch(batch.images, batch.sizes, batch.picture_sizes, [make_targets(run)])
+    with torch.no_grad():
+        losses = run.model(targets)
+        anchors = sum(map(len, run.model._anchors(run.features, batch)))
+    assert set(losses) == {names[name] for name in recorded}
+    for name, value in recorded.items():
+        # Where the picture has more anchors than the limit on samples, the peer drew some of them at random.
+        drawn = names[name] == "rpn_objectness" and anchors > run.model.settings.rpn.samples
+        assert_close(losses[names[name]], value, name, tolerance=1e-2 if drawn else TOLERANCE)
+
+
+def make_targets(run: Run) -> Instances:
+    """The annotated objects of the fixture in network coordinates."""
+    expected, size, picture_size = run.expected, run.batch.sizes[0], run.batch.picture_sizes[0]
+    boxes = torch.from_numpy(expected["gt.boxes"]).double()
+    labels = torch.from_numpy(expected["gt.labels"]).long()
+    masks = keypoints = None
+    if "gt.keypoints" in expected:
+        keypoints = torch.from_numpy(expected["gt.keypoints"]).double()
+    if "gt.polygons" in expected:
+        masks = outline_masks(expected["gt.polygons"], size)
+    elif "gt.masks.bits" in expected:
+        bitmaps = unpack(expected, "gt.masks")
+        masks = resized_masks(bitmaps, size) if run.peer == "torchvision" else packed_masks(bitmaps, size)
+    if run.peer == "torchvision":
+        labels = labels - 1
+        boxes = scale_boxes(boxes, picture_size, size)
+        if keypoints is not None:
+            keypoints[..., :2] *= torch.tensor([size[1] / picture_size[1], size[0] / picture_size[0]])
+    return Instances(size=size, boxes=boxes, labels=labels, masks=masks, keypoints=keypoints)
+
+
+def test_float32_agrees_with_the_unmodified_peer(run: Run):
+    run.model.float()
+    try:
+        found = run.model.predict(make_input(run.fixture, run.model, torch.float32))[0]
+    finally:
+        run.model.double()
+    expected, loose = run.expected, "mobilenet" in run.fixture.name
+    offset = 1 if run.peer == "torchvision" else 0
+    assert (found.labels.numpy() + offset == expected["plain32.labels"]).all()
+    assert np.abs(found.boxes.numpy() - expected["plain32.boxes"]).max() < (1e-2 if loose else 2e-3)
+    assert np.abs(found.scores.numpy() - expected["plain32.scores"]).max() < (2e-4 if loose else 1e-4)
+
+
+def resized_masks(bitmaps: np.ndarray, size: tuple[int, int]) -> MaskCrops:
+    """torchvision brings annotated masks to the network's size by nearest neighbour."""
+    resized = F.interpolate(torch.from_numpy(bitmaps)[:, None].float(), size=size)[:, 0]
+    return packed_masks(resized.bool().numpy(), size)
+
+
+def packed_masks(bitmaps: np.ndarray, size: tuple[int, int]) -> MaskCrops:
+    return MaskCrops.of([Crop(0, 0, bitmap) for bitmap in bitmaps], size)
