@@ -15,10 +15,12 @@ class Batch:
     """Network input of B pictures.
 
     Args:
-        images: [B, 3, H, W] normalised, channels_last, padded with 0 at the right and the bottom.
+        images: [B, C, H, W] normalised, channels_last, padded with 0 at the right and the bottom.
         sizes: B true (height, width) inside the padding.
         picture_sizes: B (height, width) of the caller's pictures, to which predictions are scaled back.
         targets: Annotated objects of each picture in network coordinates, or None.
+        proposals: Boxes [N, 4] of each picture in network coordinates that replace the network's own, or None.
+        semantic: [B, H, W] int64 class of each pixel, 255 where none is annotated or in the padding, or None.
         paths: Where the pictures came from, for messages.
         image_ids: The data set's ids of the pictures.
     """
@@ -27,6 +29,8 @@ class Batch:
     sizes: list[tuple[int, int]]
     picture_sizes: list[tuple[int, int]]
     targets: list[Instances] | None = None
+    proposals: list[Tensor] | None = None
+    semantic: Tensor | None = None
     paths: tuple[str, ...] = ()
     image_ids: tuple[int, ...] = ()
 
@@ -36,4 +40,7 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on `device`."""
         targets = None if self.targets is None else [target.to(device) for target in self.targets]
-        return replace(self, images=self.images.to(device, non_blocking=True), targets=targets)
+        proposals = None if self.proposals is None else [boxes.to(device) for boxes in self.proposals]
+        semantic = None if self.semantic is None else self.semantic.to(device, non_blocking=True)
+        images = self.images.to(device, non_blocking=True)
+        return replace(self, images=images, targets=targets, proposals=proposals, semantic=semantic)
