@@ -31,7 +31,7 @@ class Fixed:
         self.batches.append(len(pictures))
         for picture in pictures:
             boxes, size = torch.tensor([[0.0, 0, 2, 3]]), tuple(picture.shape[1:])
-            masks = SoftMasks(torch.ones(1, 28, 28), boxes, size) if self.masks else None
+            masks = SoftMasks(torch.ones(1, 28, 28), boxes, size, "grown") if self.masks else None
             yield Instances(size, boxes, torch.tensor([1]), torch.tensor([0.75]), masks=masks)
 
 
@@ -146,7 +146,7 @@ def handle(count, size):
     sides = torch.rand(count, 2) * 300 + 20
     boxes = torch.cat([corners - sides / 2, corners + sides / 2], dim=1)
     boxes[:1] = torch.tensor([0.0, 0, size[1], size[0]])
-    masks = SoftMasks(torch.full((count, 28, 28), 0.9), boxes, size)
+    masks = SoftMasks(torch.full((count, 28, 28), 0.9), boxes, size, "grown")
     found = Instances(size, boxes, torch.zeros(count, dtype=torch.int64), torch.rand(count), masks=masks)
     assert len(to_rle(masks)) == count
     draw_instances(torch.zeros(3, *size, dtype=torch.uint8), found, Classes(("cell",), (1,)), score_threshold=0)

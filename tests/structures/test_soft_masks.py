@@ -12,7 +12,7 @@ SIZE = (40, 60)
 def soft_masks(boxes: list[list[float]], grid: int = 28) -> SoftMasks:
     random = torch.Generator().manual_seed(0)
     probabilities = torch.rand(len(boxes), grid, grid, dtype=torch.float64, generator=random)
-    return SoftMasks(probabilities, torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4), SIZE)
+    return SoftMasks(probabilities, torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4), SIZE, "grown")
 
 
 BOXES = [
@@ -47,7 +47,9 @@ def test_a_box_outside_the_picture_has_no_pixels(box):
 
 
 def test_only_the_window_of_a_box_is_computed():
-    masks = SoftMasks(torch.ones(1, 28, 28), torch.tensor([[99_000.0, 50_000.0, 99_010.0, 50_020.0]]), (100_000,) * 2)
+    masks = SoftMasks(
+        torch.ones(1, 28, 28), torch.tensor([[99_000.0, 50_000.0, 99_010.0, 50_020.0]]), (100_000,) * 2, "grown"
+    )
     x, y, bitmap = masks.crop(0)
     assert bitmap.shape[0] * bitmap.shape[1] < 400
     assert 98_998 <= x <= 99_000
@@ -55,14 +57,14 @@ def test_only_the_window_of_a_box_is_computed():
 
 
 def test_the_threshold_decides_what_belongs_to_the_object():
-    masks = SoftMasks(torch.full((1, 4, 4), 0.4), torch.tensor([[0.0, 0.0, 8.0, 8.0]]), (8, 8), threshold=0.3)
+    masks = SoftMasks(torch.full((1, 4, 4), 0.4), torch.tensor([[0.0, 0.0, 8.0, 8.0]]), (8, 8), "grown", threshold=0.3)
     assert masks.crop(0).bitmap[2:6, 2:6].all()
     masks.threshold = 0.41
     assert not masks.crop(0).bitmap.any()
 
 
 def test_chosen_and_moved_masks_keep_their_boxes_and_threshold():
-    masks = SoftMasks(torch.rand(3, 4, 4), torch.rand(3, 4), SIZE, threshold=0.7)
+    masks = SoftMasks(torch.rand(3, 4, 4), torch.rand(3, 4), SIZE, "grown", threshold=0.7)
     chosen = masks[torch.tensor([2, 0])].to("cpu")
     assert torch.equal(chosen.probabilities, masks.probabilities[[2, 0]])
     assert torch.equal(chosen.boxes, masks.boxes[[2, 0]])

@@ -16,9 +16,10 @@ from ..config import MaskHeadSettings
 from ..ops.masks import resample_bitmap
 from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
-from ..structures.masks import MaskCrops
+from ..structures.masks import MaskCrops, Masks
 from .counts import round_up_count
 from .norms import make_convolution
+
 
 class MaskHead(nn.Module):
     """Layers on the pooled grid, then maps of logits that are twice as fine, or four times.
@@ -100,13 +101,13 @@ def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> 
     return quads.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
-def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
+def mask_targets(masks: Masks | None, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
     """The part of each annotated mask that its proposal sees.
 
     With `polygons`, objects whose outlines are not known (annotated as run lengths) get their bitmap, cut at one half.
 
     Args:
-        masks: K annotated masks.
+        masks: Annotated masks, as `MaskCrops`.
         matches: [P] object of each proposal.
         boxes: [P, 4] proposals.
         size: Pixels per side of the target, m.
@@ -114,18 +115,21 @@ def mask_targets(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int, se
 
     Returns:
         [P, m, m] in 0..1.
+
+    Raises:
+        ValueError: The masks are of another kind, or there are none.
     """
+    if not isinstance(masks, MaskCrops):
+        raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(masks).__name__}")
     # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
     with torch.autocast(boxes.device.type, enabled=False):
-        targets = [
-            _target(masks, i, box, size, settings) for i, box in zip(matches.tolist(), boxes, strict=True)
-        ]
+        targets = [_target(masks, i, box, size, settings) for i, box in zip(matches.tolist(), boxes, strict=True)]
     return torch.stack(targets) if targets else boxes.new_zeros(0, size, size)
 
 
 def _target(masks: MaskCrops, i: int, box: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
     """[m, m] of one proposal."""
-    outlines = masks.outlines[i] if settings.targets == "polygons" else ()
+    outlines = masks.outlines_of(i) if settings.targets == "polygons" else ()
     if outlines:
         return torch.from_numpy(draw_in_box(outlines, box.tolist(), size)).to(box)
     soft = settings.targets == "soft"

@@ -12,7 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def resample_bitmap(bitmap: Tensor, origin: tuple[int, int], box: Tensor, extent: tuple[int, int], size: int) -> Tensor:
+def resample_bitmap(
+    bitmap: Tensor,
+    origin: tuple[int, int],
+    box: Tensor,
+    extent: tuple[int, int],
+    size: int,
+    *,
+    half_pixel: bool = False,
+) -> Tensor:
     """RoIAlign of one bitmap that is known inside a window only.
 
     Bins are averaged over ceil(bin side) sampling points per side, so that no pixel of a large box is skipped.
@@ -23,26 +31,45 @@ def resample_bitmap(bitmap: Tensor, origin: tuple[int, int], box: Tensor, extent
         box: [4] x1, y1, x2, y2.
         extent: (height, width) of the picture, at whose border sampling points are held.
         size: Bins per side, S.
+        half_pixel: Pixel centres lie at .5 (detectron2, mmdetection). Otherwise they lie at whole numbers, and boxes
+            are taken to be at least 1 px wide and high (torchvision).
 
     Returns:
         [S, S] in 0..1, in the dtype of the box.
     """
     x1, y1, x2, y2 = box.tolist()
-    rows = _sampling_matrix(y1, y2, origin[1], bitmap.shape[0], extent[0], size, box)
-    columns = _sampling_matrix(x1, x2, origin[0], bitmap.shape[1], extent[1], size, box)
+    rows = _bin_matrix((y1, y2), (origin[1], bitmap.shape[0], extent[0]), size, box, half_pixel)
+    columns = _bin_matrix((x1, x2), (origin[0], bitmap.shape[1], extent[1]), size, box, half_pixel)
     return rows @ bitmap.to(box.dtype) @ columns.T
 
 
-def _sampling_matrix(low: float, high: float, origin: int, length: int, extent: int, size: int, like: Tensor) -> Tensor:
-    """[S, length] weights of the window's pixels in each bin along one axis; `like` gives dtype and device."""
-    side = max(high - low, 1.0)
+def _bin_matrix(
+    ends: tuple[float, float], pixels: tuple[int, int, int], size: int, like: Tensor, half_pixel: bool
+) -> Tensor:
+    """[S, h] weights of the window's pixels in each bin, along one axis.
+
+    Args:
+        ends: Of the box.
+        pixels: The window's first pixel and their number h, and the picture's number of pixels.
+        size: S.
+        like: Gives dtype and device.
+        half_pixel: As in `resample_bitmap`.
+    """
+    origin, length, extent = pixels
+    low, high = (end - 0.5 for end in ends) if half_pixel else ends
+    side = high - low if half_pixel else max(high - low, 1.0)
     samples = math.ceil(side / size)
-    steps = torch.arange(size * samples, dtype=like.dtype, device=like.device).add(0.5).div(size * samples)
+    steps = torch.arange(size * samples, dtype=like.dtype, device=like.device).add(0.5).div(max(1, size * samples))
     points = low + side * steps
     inside = (points >= -1) & (points <= extent)
-    pixels = torch.arange(origin, origin + length, dtype=like.dtype, device=like.device)
-    weights = (1 - (points.clamp(0, extent - 1)[:, None] - pixels).abs()).clamp(min=0) * inside[:, None]
-    return weights.view(size, samples, length).mean(dim=1)
+    weights = _interpolation(points.clamp(0, extent - 1), origin, length) * inside[:, None]
+    return weights.view(size, samples, length).sum(dim=1) / max(1, samples)
+
+
+def _interpolation(points: Tensor, origin: int, length: int) -> Tensor:
+    """[P, length] linear weights, at each point, of the values at the whole numbers from `origin` on; 0 beyond them."""
+    places = torch.arange(origin, origin + length, dtype=points.dtype, device=points.device)
+    return (1 - (points[:, None] - places).abs()).clamp(min=0)
 
 
 def paste_window(box: Sequence[float], grid: int) -> tuple[int, int, int, int]:
@@ -61,3 +88,41 @@ def spread_mask(mask: Tensor, height: int, width: int) -> Tensor:
     """Enlarge a mask [m, m], with a border of one empty cell, to [height, width] by bilinear interpolation."""
     padded = F.pad(mask, (1, 1, 1, 1))[None, None]
     return F.interpolate(padded, size=(height, width), mode="bilinear", align_corners=False)[0, 0]
+
+
+def sampled_window(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Pixels x1, y1, x2, y2 (the last ones left out) of a picture of `size` in which `sample_mask` may find an object.
+
+    A mask reaches half a cell beyond its box, but stays below one half there.
+    """
+    height, width = size
+    x1, y1, x2, y2 = box
+    left, top = max(math.floor(x1) - 1, 0), max(math.floor(y1) - 1, 0)
+    return left, top, max(min(math.ceil(x2) + 1, width), left), max(min(math.ceil(y2) + 1, height), top)
+
+
+def sample_mask(mask: Tensor, box: Sequence[float], window: tuple[int, int, int, int]) -> Tensor:
+    """A mask's values at the centres of pixels, bilinear between the centres of its cells and 0 beyond them.
+
+    This is how detectron2 and mmdetection paste masks (`grid_sample` with `align_corners=False`).
+
+    Args:
+        mask: [m, m], spread over the box.
+        box: x1, y1, x2, y2; one without area has no values but 0.
+        window: x1, y1, x2, y2 of the wanted pixels (the last ones left out).
+
+    Returns:
+        [h, w] in the dtype of the mask.
+    """
+    rows = _cell_matrix((box[1], box[3]), (window[1], window[3]), mask)
+    return rows @ mask @ _cell_matrix((box[0], box[2]), (window[0], window[2]), mask).T
+
+
+def _cell_matrix(ends: tuple[float, float], pixels: tuple[int, int], mask: Tensor) -> Tensor:
+    """[h, m] weights of the cells at each pixel's centre, along one axis."""
+    low, high = ends
+    cells = mask.shape[-1]
+    centres = torch.arange(*pixels, dtype=mask.dtype, device=mask.device) + 0.5
+    if high <= low:
+        return mask.new_zeros(len(centres), cells)
+    return _interpolation((centres - low) / (high - low) * cells - 0.5, 0, cells)

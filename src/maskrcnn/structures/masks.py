@@ -6,7 +6,7 @@ inside a window around each object) and `SoftMasks` (a head's probabilities on a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple, Protocol, Self
@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
+
+from ..ops.outlines import Polygons
 
 
 class Crop(NamedTuple):
@@ -103,19 +105,22 @@ class MaskCrops:
         pixels: [sum of h * w] uint8, the windows one after the other, each row by row.
         windows: [N, 4] int64 x1, y1, x2, y2 of each object's window.
         size: (height, width) of the picture.
+        outlines: Of each object, in the picture's pixels, empty where not known; or nothing at all. They stay on the
+            host.
     """
 
     pixels: Tensor
     windows: Tensor
     size: tuple[int, int]
+    outlines: tuple[Polygons, ...] | None = None
 
     @classmethod
-    def of(cls, crops: list[Crop], size: tuple[int, int]) -> MaskCrops:
+    def of(cls, crops: list[Crop], size: tuple[int, int], outlines: tuple[Polygons, ...] | None = None) -> MaskCrops:
         """Pack separate crops."""
         windows = [(x, y, x + bitmap.shape[1], y + bitmap.shape[0]) for x, y, bitmap in crops]
         pixels = [bitmap.ravel() for _, _, bitmap in crops]
         flat = np.concatenate(pixels).astype(np.uint8) if pixels else np.zeros(0, np.uint8)
-        return cls(torch.from_numpy(flat), torch.tensor(windows, dtype=torch.int64).reshape(-1, 4), size)
+        return cls(torch.from_numpy(flat), torch.tensor(windows, dtype=torch.int64).reshape(-1, 4), size, outlines)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -123,10 +128,15 @@ class MaskCrops:
     def __getitem__(self, index: Tensor | slice) -> MaskCrops:
         chosen = torch.arange(len(self), device=self.windows.device)[index].tolist()
         pixels = torch.cat([self.bitmap(i).flatten() for i in chosen]) if chosen else self.pixels[:0]
-        return MaskCrops(pixels, self.windows[index], self.size)
+        outlines = None if self.outlines is None else tuple(self.outlines[i] for i in chosen)
+        return MaskCrops(pixels, self.windows[index], self.size, outlines)
 
     def to(self, device: torch.device | str) -> MaskCrops:
-        return MaskCrops(self.pixels.to(device), self.windows.to(device), self.size)
+        return replace(self, pixels=self.pixels.to(device), windows=self.windows.to(device))
+
+    def outlines_of(self, i: int) -> Polygons:
+        """Outlines of object i; empty where not known."""
+        return self.outlines[i] if self.outlines else ()
 
     def crop(self, i: int) -> Crop:
         x, y = self.origin(i)

@@ -9,11 +9,9 @@ import torch
 from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
+from ..ops.outlines import Polygons
 from .masks import Crop, MaskCrops, tight_crop
 from .run_lengths import counts_from_text, crop_from_counts
-
-Polygons = tuple[np.ndarray, ...]
-"""Outlines of one object, each [V, 2] float64 x, y; the object is their union."""
 
 Source = Polygons | bytes
 """What is known of one object: outlines, or COCO's compressed run lengths."""
@@ -72,7 +70,7 @@ class ObjectMasks:
         """Pixels of object i in the smallest window that holds them; h = w = 0 if it has none in the picture."""
         source = self.sources[i]
         if not isinstance(source, bytes) and not _maps_pixels_to_pixels(self.affine):
-            return _rasterise(tuple(_moved(polygon, self.affine) for polygon in source), self.size)
+            return _rasterise(self.outlines_of(i), self.size)
         if isinstance(source, bytes):
             crop = crop_from_counts(counts_from_text(source), self.source_size)
         else:
@@ -80,9 +78,15 @@ class ObjectMasks:
         unchanged = self.size == self.source_size and np.array_equal(self.affine, IDENTITY)
         return crop if unchanged else _resample(crop, self.affine, self.size)
 
+    def outlines_of(self, i: int) -> Polygons:
+        """Outlines of object i in the current picture's pixels; empty if it is annotated as run lengths."""
+        source = self.sources[i]
+        return () if isinstance(source, bytes) else tuple(_moved(polygon, self.affine) for polygon in source)
+
     def crops(self) -> MaskCrops:
-        """All objects as packed bitmaps."""
-        return MaskCrops.of([self.crop(i) for i in range(len(self))], self.size)
+        """All objects as packed bitmaps, with the outlines that are known."""
+        objects = range(len(self))
+        return MaskCrops.of([self.crop(i) for i in objects], self.size, tuple(self.outlines_of(i) for i in objects))
 
 
 def _square(affine: np.ndarray) -> np.ndarray:
