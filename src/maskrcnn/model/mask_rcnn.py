@@ -8,20 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from ..config import ModelSettings
-from ..ops.boxes import scale_boxes
+from ..ops.boxes import scale_boxes, scale_points
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.soft_masks import SoftMasks
 from .anchors import Anchors
-from .box_head import BoxTargets
 from .cascade import StageOutput, cascade_loss, cascade_predictions
 from .keypoint_head import KeypointHead, keypoint_loss, keypoint_predictions, keypoint_targets
 from .mask_head import MaskHead, mask_loss, mask_predictions, mask_targets
 from .panoptic import merge_panoptic
 from .roi_pooling import RoIPooling
 from .rpn import RPN, rpn_loss, rpn_predictions
-from .semantic_head import SemanticHead, semantic_loss, semantic_predictions
+from .semantic_head import SemanticHead, semantic_labels, semantic_loss, semantic_targets
 
 Detections = tuple[Tensor, Tensor, Tensor]
 """Boxes [D, 4] in network coordinates, scores [D] and labels [D] of one picture."""
@@ -231,7 +230,21 @@ class MaskRCNN(nn.Module):
         settings, head = self.settings.semantic_head, self.semantic_head
         if settings is None or head is None:
             return {}
-        return semantic_loss(head(features), batch.semantic, settings)
+        if batch.semantic is None:
+            raise ValueError("a batch needs the classes of its pixels to train a semantic head")
+        return semantic_loss(head(features), semantic_targets(batch.semantic, settings), settings)
+
+    def _add_panoptic(self, objects: list[Instances], features: dict[int, Tensor], batch: Batch) -> list[Instances]:
+        """The same objects; with a semantic head, each picture's segments with them."""
+        settings, head = self.settings.semantic_head, self.semantic_head
+        if settings is None or head is None:
+            return objects
+        logits = head(features)
+        height, width = batch.images.shape[-2:]
+        for found, one, size in zip(objects, logits, batch.sizes, strict=True):
+            semantic = semantic_labels(one, size, found.size, (height, width))
+            found.panoptic = merge_panoptic(found, semantic, self.settings.panoptic, settings)
+        return objects
 
     def _to_picture(
         self, i: int, found: Detections, soft: Tensor | None, keypoints: Tensor | None, batch: Batch

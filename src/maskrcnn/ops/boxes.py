@@ -17,6 +17,11 @@ def scale_boxes(boxes: Tensor, size: tuple[int, int], target: tuple[int, int]) -
     return boxes * boxes.new_tensor([horizontal, vertical, horizontal, vertical])
 
 
+def scale_points(points: Tensor, size: tuple[int, int], target: tuple[int, int]) -> Tensor:
+    """Carry points [..., 2] x, y from a picture of `size` to the same picture resized to `target` (height, width)."""
+    return points * points.new_tensor([target[1] / size[1], target[0] / size[0]])
+
+
 def sides_above(boxes: Tensor, length: float) -> Tensor:
     """[N] bool: both sides of the box are at least `length` px."""
     return (boxes[:, 2:] - boxes[:, :2] >= length).all(dim=1)

@@ -20,7 +20,7 @@ class Batch:
         picture_sizes: B (height, width) of the caller's pictures, to which predictions are scaled back.
         targets: Annotated objects of each picture in network coordinates, or None.
         proposals: Boxes [N, 4] of each picture in network coordinates that replace the network's own, or None.
-        semantic: [B, H, W] int64 class of each pixel, 255 where none is annotated or in the padding, or None.
+        semantic: [B, H, W] uint8 semantic maps (see `structures.panoptic`), unknown in the padding, or None.
         paths: Where the pictures came from, for messages.
         image_ids: The data set's ids of the pictures.
     """
