@@ -3,21 +3,36 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..config import FPNSettings
+from .norms import make_convolution
+
 
 class FPN(nn.Module):
     """Top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
-    added to fine detail, and a level 6 that is every second pixel of level 5."""
+    added to fine detail, and one more level that is every second pixel of the last."""
 
-    def __init__(self, inputs: tuple[int, ...], channels: int) -> None:
+    def __init__(
+        self, inputs: dict[int, int], settings: FPNSettings, *, roi_levels: tuple[int, ...] | None = None
+    ) -> None:
+        """
+        Args:
+            inputs: Channels of each of the body's levels, the finest first.
+            settings: Width and norm of the pyramid.
+            roi_levels: Levels from which boxes are pooled; None: all of the body's.
+        """
         super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in inputs)
-        self.output = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in inputs)
-        for convolution in [*self.lateral, *self.output]:
-            nn.init.kaiming_uniform_(convolution.weight, a=1)
-            nn.init.zeros_(convolution.bias)
+        width, norm = settings.channels, settings.norm
+        self.channels = width
+        self.levels = (*inputs, max(inputs) + 1)
+        self.roi_levels = roi_levels or tuple(inputs)
+        self.lateral = nn.ModuleList(make_convolution(count, width, kernel=1, norm=norm) for count in inputs.values())
+        self.output = nn.ModuleList(make_convolution(width, width, kernel=3, norm=norm) for _ in inputs)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
 
     def forward(self, features: dict[int, Tensor]) -> dict[int, Tensor]:
-        """{2..5: [B, C_l, H_l, W_l]} of the body to {2..6: [B, channels, H_l, W_l]}."""
+        """{level: [B, C_l, H_l, W_l]} of the body to {level: [B, channels, H_l, W_l]}, with one level more."""
         levels = list(features)
         pyramid: dict[int, Tensor] = {}
         above: Tensor | None = None
