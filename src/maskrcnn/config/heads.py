@@ -128,7 +128,7 @@ class SemanticHeadSettings(Settings):
 
 
 class PanopticSettings(Settings):
-    """How detections and pixel classes become one map without overlaps (Kirillov et al. 2019, Panoptic segmentation)."""
+    """How detections and pixel classes become one map (Kirillov et al. 2019, Panoptic segmentation, section 7)."""
 
     overlap: Fraction = Field(0.5, description="Detections are dropped if more of their mask is already taken.")
     stuff_area: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
