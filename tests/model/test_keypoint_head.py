@@ -77,11 +77,8 @@ def slow_predictions(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Ten
             peaks.append(large.max())
             shares.append(large.max().exp() / one.exp().sum())
     shape = logits.shape[:2]
-    return (
-        torch.tensor(points).double().view(*shape, 2),
-        torch.stack(peaks).view(shape),
-        torch.stack(shares).view(shape),
-    )
+    found = torch.tensor(points, dtype=torch.float64).view(*shape, 2)
+    return found, torch.stack(peaks).view(shape), torch.stack(shares).view(shape)
 
 
 def test_predictions_are_those_of_a_slow_reference():
