@@ -19,7 +19,7 @@ def prepare_for_prediction(model: MaskRCNN, dtype: torch.dtype) -> MaskRCNN:
         model: With its weights; it can no longer be trained.
         dtype: torch.bfloat16, torch.float32 or torch.float64.
     """
-    model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False).to(torch.promote_types(dtype, torch.float32))
     for module in list(model.modules()):
         _fold_norms(module)
     model.to(dtype).to(memory_format=torch.channels_last)
