@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from maskrcnn.config import BoxHeadSettings
-from maskrcnn.model.box_head import BoxHead, box_loss, box_predictions, box_targets
+from maskrcnn.model.box_head import (
+    BoxHead,
+    box_loss,
+    box_predictions,
+    box_targets,
+    match_all,
+    select_targets,
+)
 
 CLASSES = 2
 SIZE = (100, 100)
@@ -51,7 +58,7 @@ def test_losses_by_hand():
     deltas = torch.full((3, CLASSES, 4), 77.0)  # of other classes, which nothing asks for
     deltas[1, 1] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     deltas[2, 0] = torch.tensor([0.0, 0.1, 0.0, 0.0])
-    losses = box_loss(logits, deltas, [found])
+    losses = box_loss(logits, deltas, [found], BoxHeadSettings())
     torch.testing.assert_close(losses["classes"], torch.tensor((math.log(2) + 2 * math.log(3)) / 3))
     torch.testing.assert_close(losses["boxes"], torch.tensor((1 - 1 / 18 + 0.5 * 0.1**2 * 9) / 3))
 
@@ -62,10 +69,10 @@ def test_losses_of_two_pictures_are_those_of_all_their_proposals():
     torch.manual_seed(1)
     logits, deltas = torch.randn(count, CLASSES + 1), torch.randn(count, CLASSES, 4)
     first = len(pictures[0].labels)
-    together = box_loss(logits, deltas, pictures)
+    together = box_loss(logits, deltas, pictures, BoxHeadSettings())
     alone = [
-        box_loss(logits[:first], deltas[:first], pictures[:1]),
-        box_loss(logits[first:], deltas[first:], pictures[1:]),
+        box_loss(logits[:first], deltas[:first], pictures[:1], BoxHeadSettings()),
+        box_loss(logits[first:], deltas[first:], pictures[1:], BoxHeadSettings()),
     ]
     for name, loss in together.items():
         expected = (alone[0][name] * first + alone[1][name] * (count - first)) / count
@@ -74,23 +81,87 @@ def test_losses_of_two_pictures_are_those_of_all_their_proposals():
 
 @pytest.mark.parametrize("proposals", [BOXES, NO_BOXES])
 def test_losses_without_objects_or_proposals_are_finite_and_reach_every_parameter(proposals):
-    head = BoxHead(3, CLASSES, BoxHeadSettings(pool_size=2, channels=8))
-    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), [targets(proposals, NO_BOXES, NO_LABELS)])
+    settings = BoxHeadSettings(channels=8, convolutions=1, convolution_channels=8)
+    head = BoxHead(3, CLASSES, settings, pooled=2)
+    found = targets(proposals, NO_BOXES, NO_LABELS)
+    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), [found], settings)
     sum(losses.values()).backward()
     assert losses["boxes"] == 0
     assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
 
 
-def test_outputs_of_the_head():
-    logits, deltas = BoxHead(3, CLASSES, BoxHeadSettings(pool_size=2, channels=8))(torch.randn(5, 2, 2, 3))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BoxHeadSettings(channels=8),
+        BoxHeadSettings(channels=8, convolutions=2, convolution_channels=32, norm="group", linear_layers=1),
+        BoxHeadSettings(linear_layers=0),
+    ],
+    ids=["linear", "convolutions", "mean"],
+)
+def test_outputs_of_every_kind_of_head(settings):
+    logits, deltas = BoxHead(3, CLASSES, settings, pooled=2)(torch.randn(5, 2, 2, 3))
     assert (logits.shape, deltas.shape) == ((5, CLASSES + 1), (5, CLASSES, 4))
+
+
+def test_without_linear_layers_the_mean_over_the_grid_is_classified():
+    head = BoxHead(3, CLASSES, BoxHeadSettings(linear_layers=0), pooled=2)
+    pooled = torch.randn(4, 2, 2, 3)
+    expected = pooled.mean(dim=(1, 2)) @ head.logits.weight.T
+    torch.testing.assert_close(head(pooled)[0], expected)
+
+
+def test_convolutions_see_the_grid_as_it_lies():
+    head = BoxHead(1, CLASSES, BoxHeadSettings(convolutions=1, convolution_channels=1, channels=9), pooled=3)
+    with torch.no_grad():
+        head.convolutions[0].weight.zero_()[0, 0, 0, 1] = 1.0  # the pixel above
+        head.convolutions[0].bias.zero_()
+        head.hidden[0].weight.copy_(torch.eye(9))
+        head.hidden[1].weight.copy_(torch.eye(9))
+        head.logits.weight.copy_(torch.eye(9)[: CLASSES + 1] + torch.eye(9)[3:6])
+    grid = torch.arange(1.0, 10.0).view(1, 3, 3, 1)
+    assert head(grid)[0].tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_class_agnostic_boxes_are_shared_by_all_classes():
+    head = BoxHead(3, CLASSES, BoxHeadSettings(channels=8, class_agnostic=True), pooled=2)
+    assert head(torch.randn(5, 2, 2, 3))[1].shape == (5, 1, 4)
+    deltas = torch.tensor([[[10.0, 0.0, 0.0, 0.0]]])
+    boxes, _, labels = predict([[0.5, 0.4, 0.1]], torch.tensor([[0.0, 0.0, 10.0, 10.0]]), deltas)
+    assert labels.tolist() == [0, 1]
+    assert boxes.tolist() == [[10, 0, 20, 10]] * 2
+
+
+def test_class_agnostic_losses_by_hand():
+    found = targets(BOXES[:1] + 1, positive_fraction=1.0)
+    losses = box_loss(torch.zeros(3, CLASSES + 1), torch.zeros(3, 1, 4), [found], BoxHeadSettings(smooth_l1_beta=0))
+    torch.testing.assert_close(losses["boxes"], torch.tensor((1.0 + 1.0) / 3))  # 10 * 1 px / 10 px, for x and y
+
+
+def test_the_number_that_losses_are_divided_by_may_be_enlarged():
+    found, settings = targets(BOXES), BoxHeadSettings()
+    logits, deltas = torch.randn(len(found.labels), CLASSES + 1), torch.randn(len(found.labels), CLASSES, 4)
+    plain = box_loss(logits, deltas, [found], settings)
+    half = box_loss(logits, deltas, [found], settings, epsilon=len(found.labels))
+    torch.testing.assert_close({name: loss / 2 for name, loss in plain.items()}, half)
+
+
+def test_a_choice_of_targets_keeps_labels_matches_and_deltas_together():
+    proposals = torch.tensor([[0.0, 0.0, 10.0, 5.0], [80.0, 0.0, 90.0, 10.0], [55.0, 50.0, 75.0, 70.0]])
+    everything = match_all(proposals, BOXES, LABELS, classes=CLASSES, settings=BoxHeadSettings())
+    assert everything.labels.tolist() == [1, CLASSES, 0]
+    chosen = select_targets(everything, torch.tensor([2, 1]), classes=CLASSES)
+    assert chosen.proposals.tolist() == proposals[[2, 1]].tolist()
+    assert chosen.labels.tolist() == [0, CLASSES]
+    assert chosen.matches.tolist() == [1]
+    assert chosen.deltas.tolist() == everything.deltas[[1]].tolist()
 
 
 def predict(scores: list[list[float]], proposals: torch.Tensor, deltas=None, **settings):
     """`scores` are probabilities of each class, background last."""
-    logits = torch.tensor(scores).reshape(-1, CLASSES + 1).log()
-    deltas = torch.zeros(len(logits), CLASSES, 4) if deltas is None else deltas
-    return box_predictions(logits, deltas, proposals, SIZE, BoxHeadSettings(**settings))
+    probabilities = torch.tensor(scores).reshape(-1, CLASSES + 1)
+    deltas = torch.zeros(len(probabilities), CLASSES, 4) if deltas is None else deltas
+    return box_predictions(probabilities, deltas, proposals, SIZE, BoxHeadSettings(**settings))
 
 
 def test_every_class_that_scores_is_a_detection_best_first():
@@ -105,6 +176,13 @@ def test_repetitions_are_suppressed_per_class():
     boxes, _, labels = predict([[0.9, 0.01, 0.09], [0.8, 0.01, 0.19], [0.01, 0.9, 0.09]], near)
     assert labels.tolist() == [0, 1]
     assert boxes.tolist() == near[[0, 2]].tolist()
+
+
+def test_classes_may_suppress_one_another():
+    near = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 9.0]])
+    boxes, _, labels = predict([[0.9, 0.01, 0.09], [0.01, 0.8, 0.19]], near, nms_across_classes=True)
+    assert labels.tolist() == [0]
+    assert boxes.tolist() == near[:1].tolist()
 
 
 def test_each_class_has_its_own_box_which_ends_at_the_picture():

@@ -17,12 +17,12 @@ def softplus(value: float) -> float:
 
 
 def test_outputs_are_ordered_as_the_anchors():
-    rpn = RPN(channels=4, anchors_per_pixel=2)
+    rpn = RPN(4, 2, RPNSettings(convolutions=2))
     features = {2: torch.randn(3, 4, 5, 6), 3: torch.randn(3, 4, 2, 3)}
     logits, deltas = rpn(features)
     assert [level.shape for level in logits] == [(3, 60), (3, 12)]
     assert [level.shape for level in deltas] == [(3, 60, 4), (3, 12, 4)]
-    hidden = torch.relu(rpn.convolution(features[2]))
+    hidden = torch.relu(rpn.convolutions[1](torch.relu(rpn.convolutions[0](features[2]))))
     row, column, ratio = 3, 4, 1
     place = (row * 6 + column) * 2 + ratio
     torch.testing.assert_close(logits[0][1, place], rpn.logits(hidden)[1, ratio, row, column])
@@ -30,7 +30,7 @@ def test_outputs_are_ordered_as_the_anchors():
 
 
 def test_outputs_of_a_bfloat16_network_are_float32():
-    logits, deltas = RPN(4, 2).bfloat16()({2: torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)})
+    logits, deltas = RPN(4, 2, RPNSettings()).bfloat16()({2: torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)})
     assert logits[0].dtype == deltas[0].dtype == torch.float32
     assert at_least_float32(torch.zeros(1, dtype=torch.float64)).dtype == torch.float64
 
@@ -141,3 +141,30 @@ def test_deltas_move_the_anchors():
 def test_there_may_be_no_proposals():
     boxes, scores = predict([torch.tensor([[0.0, 1.0, 2.0]])], [ANCHORS], score_threshold=0.99)
     assert (boxes[0].shape, scores[0].shape) == ((0, 4), (0,))
+
+
+def test_losses_may_be_plain_distances_over_the_number_of_samples_asked_for():
+    logits, deltas = torch.zeros(2, 3), torch.ones(2, 3, 4)
+    settings = RPNSettings(smooth_l1_beta=0, normaliser="samples", samples=10)
+    losses = rpn_loss([logits], [deltas], [ANCHORS], [OBJECT, NONE], settings)
+    torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(6 * math.log(2) / 20))
+    torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 20))
+    losses = rpn_loss([logits], [deltas], [ANCHORS], [OBJECT, NONE], settings, epsilon=20)
+    torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 40))
+
+
+def test_ranked_by_logits_proposals_keep_their_order_where_scores_are_all_one():
+    far = ANCHORS.repeat(1, 1) + torch.tensor([0.0, 30.0, 0.0, 30.0])
+    levels = [torch.tensor([[40.0, 41.0, 42.0]]), torch.tensor([[43.0, 44.0, 45.0]])]
+    by_score, _ = predict(levels, [ANCHORS, far])
+    by_logit, ranks = predict(levels, [ANCHORS, far], rank_by="logit")
+    assert by_logit[0].tolist() == [*far.flip(0).tolist(), *ANCHORS.flip(0).tolist()]
+    assert ranks[0].tolist() == [45, 44, 43, 42, 41, 40]
+    assert by_score[0].tolist() != by_logit[0].tolist()
+
+
+def test_the_shortest_side_of_a_proposal_is_a_setting():
+    thin = torch.tensor([[0.0, 0.0, 10.0, 1e-4], [20.0, 0.0, 30.0, 0.0]])
+    logits = [torch.zeros(1, 2)]
+    assert len(predict(logits, [thin])[0][0]) == 0
+    assert predict(logits, [thin], smallest_side=0)[0][0].tolist() == thin[:1].tolist()

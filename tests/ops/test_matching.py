@@ -29,24 +29,24 @@ def test_a_target_without_a_good_box_rescues_its_best_ones():
     # Target 0 has no box of 0.7; two boxes tie for its best overlap, 0.2. Target 1 is matched as usual.
     boxes = [strip(2), strip(1), strip(8, x=20), [0.0, 8.0, 10.0, 10.0]]
     assert match(boxes) == [NEGATIVE, NEGATIVE, 1, NEGATIVE]
-    assert match(boxes, rescue=True) == [0, NEGATIVE, 1, 0]
+    assert match(boxes, rescue_iou=0) == [0, NEGATIVE, 1, 0]
 
 
 def test_a_rescued_box_stands_for_its_own_best_target():
     # The only box of target 1 overlaps target 0 more.
     targets = torch.tensor([[0.0, 0.0, 10.0, 10.0], [8.0, 0.0, 28.0, 10.0]])
-    assert match([[0.0, 0.0, 12.0, 10.0]], targets, positive_iou=0.9, rescue=True) == [0]
+    assert match([[0.0, 0.0, 12.0, 10.0]], targets, positive_iou=0.9, rescue_iou=0) == [0]
 
 
 @pytest.mark.parametrize("target", [[100.0, 100.0, 110.0, 110.0], [5.0, 5.0, 5.0, 5.0]])
 def test_a_target_that_no_box_touches_rescues_none(target):
-    assert match([strip(2), strip(9)], torch.tensor([target]), rescue=True) == [NEGATIVE, NEGATIVE]
+    assert match([strip(2), strip(9)], torch.tensor([target]), rescue_iou=0) == [NEGATIVE, NEGATIVE]
 
 
-@pytest.mark.parametrize("rescue", [False, True])
-def test_without_targets_everything_is_background_and_without_boxes_there_is_nothing(rescue):
-    assert match([strip(5)], torch.zeros(0, 4), rescue=rescue) == [NEGATIVE]
-    none = match_boxes(torch.zeros(0, 4), torch.zeros(0, 4), positive_iou=0.7, negative_iou=0.3, rescue=rescue)
+@pytest.mark.parametrize("rescue_iou", [None, 0.0])
+def test_without_targets_everything_is_background_and_without_boxes_there_is_nothing(rescue_iou):
+    assert match([strip(5)], torch.zeros(0, 4), rescue_iou=rescue_iou) == [NEGATIVE]
+    none = match_boxes(torch.zeros(0, 4), torch.zeros(0, 4), positive_iou=0.7, negative_iou=0.3, rescue_iou=rescue_iou)
     assert none.shape == (0,)
 
 
@@ -76,3 +76,8 @@ def test_the_choice_is_random_and_repeats_with_its_seed():
         torch.manual_seed(seed)
         choices.append(sample_matches(matches, samples=20, positive_fraction=0.5).tolist())
     assert choices[0] == choices[1] != choices[2]
+
+
+def test_a_box_is_rescued_only_if_it_overlaps_enough():
+    assert match([strip(4)], rescue_iou=0.39) == [0]
+    assert match([strip(4)], rescue_iou=0.41) == [IGNORED]

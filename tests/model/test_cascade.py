@@ -1,0 +1,131 @@
+import pytest
+import torch
+
+from maskrcnn.config import CascadeSettings, CascadeStage, ModelSettings
+from maskrcnn.model.cascade import cascade_loss, cascade_predictions, refine, stage_settings
+from maskrcnn.structures.instances import Instances
+
+SIZE = (100, 100)
+CLASSES = 2
+STAGES = (
+    CascadeStage(positive_iou=0.5, delta_weights=(10, 10, 5, 5)),
+    CascadeStage(positive_iou=0.7, delta_weights=(20, 20, 10, 10), loss_weight=0.5),
+)
+
+
+class FixedHead(torch.nn.Module):
+    """Says the same of every box: given logits, and one delta."""
+
+    def __init__(self, logits: list[float], delta: list[float]) -> None:
+        super().__init__()
+        self.logits, self.delta = torch.tensor(logits), torch.tensor(delta)
+
+    def forward(self, pooled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.logits.expand(len(pooled), -1), self.delta.expand(len(pooled), 1, -1)
+
+
+def settings(average: str = "scores", **box_head: object) -> ModelSettings:
+    return ModelSettings(
+        cascade=CascadeSettings(stages=STAGES, average=average),
+        box_head={"class_agnostic": True, "smooth_l1_beta": 0, **box_head},
+    )
+
+
+def pool(boxes: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(boxes)
+
+
+def target(*boxes: list[float]) -> Instances:
+    return Instances(size=SIZE, boxes=torch.tensor(boxes).reshape(-1, 4), labels=torch.arange(len(boxes)) % CLASSES)
+
+
+def test_one_head_is_a_cascade_of_one_stage():
+    plain = ModelSettings()
+    assert stage_settings(plain) == [(plain.box_head, 1.0)]
+    first, second = stage_settings(settings())
+    assert (first[0].positive_iou, second[0].positive_iou, second[1]) == (0.5, 0.7, 0.5)
+    assert second[0].delta_weights == (20, 20, 10, 10)
+
+
+def test_each_stage_refines_the_boxes_of_the_one_before():
+    heads = [FixedHead([2.0, 0.0, 0.0], [10.0, 0.0, 0.0, 0.0]), FixedHead([2.0, 0.0, 0.0], [20.0, 0.0, 0.0, 0.0])]
+    proposals = [torch.tensor([[0.0, 0.0, 10.0, 10.0]])]
+    boxes, _, labels = cascade_predictions(heads, pool, proposals, [SIZE], settings=settings(score_threshold=0.5))[0]
+    # Each delta stands for one width to the right.
+    assert boxes.tolist() == [[20, 0, 30, 10]]
+    assert labels.tolist() == [0]
+
+
+@pytest.mark.parametrize("average", ["scores", "logits"])
+def test_classes_are_averaged_over_the_stages(average):
+    logits = torch.tensor([[3.0, 0.0, 0.0], [-1.0, 1.0, 0.0]])
+    heads = [FixedHead(one.tolist(), [0.0] * 4) for one in logits]
+    proposals = [torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.zeros(0, 4)]
+    found = cascade_predictions(heads, pool, proposals, [SIZE, SIZE], settings=settings(average, score_threshold=0.01))
+    expected = logits.softmax(1).mean(0) if average == "scores" else logits.mean(0).softmax(0)
+    torch.testing.assert_close(found[0][1], expected[:-1].sort(descending=True).values)
+    assert len(found[1][0]) == 0
+
+
+def test_boxes_of_classes_are_refined_by_their_best_class():
+    deltas = torch.zeros(2, CLASSES, 4)
+    deltas[:, 1, 0] = 10.0
+    logits = torch.tensor([[0.0, 1.0, 9.0], [1.0, 0.0, 9.0]])
+    boxes = [torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([[95.0, 0.0, 120.0, 10.0]])]
+    stage = stage_settings(settings())[0][0]
+    first, second = refine(boxes, logits, deltas, [SIZE, SIZE], stage, settings())
+    assert first.tolist() == [[10, 0, 20, 10]]
+    assert second.tolist() == [[95, 0, 100, 10]]  # kept inside the picture
+
+
+def test_losses_of_the_stages_are_weighted_and_matched_anew():
+    # Overlap .6 with the object: positive in the first stage, background in the second.
+    proposals = [torch.tensor([[0.0, 0.0, 10.0, 6.0]])]
+    heads = [FixedHead([0.0, 0.0, 0.0], [0.0] * 4), FixedHead([0.0, 0.0, 1.0], [0.0] * 4)]
+    losses, outputs = cascade_loss(
+        heads,
+        pool,
+        proposals,
+        [target([0.0, 0.0, 10.0, 10.0])],
+        [SIZE],
+        classes=CLASSES,
+        settings=settings(positive_fraction=1.0),
+    )
+    assert [output.targets[0].labels.tolist() for output in outputs] == [[0, 0], [CLASSES, 0]]
+    uniform = torch.log(torch.tensor(3.0))
+    rest = torch.log(torch.tensor([1.0, 1.0, torch.e]).sum())
+    torch.testing.assert_close(losses["classes"], uniform + 0.5 * ((rest - 1) + rest) / 2)
+    assert outputs[1].pooled.tolist() == [[0, 0, 10, 6], [0, 0, 10, 10]]
+
+
+def test_hard_examples_are_the_proposals_with_the_largest_losses():
+    proposals = [torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0], [70.0, 70.0, 80.0, 80.0]])]
+
+    class Judge(torch.nn.Module):
+        """Takes everything right of 60 for an object, and misses all else."""
+
+        def forward(self, pooled):
+            logits = torch.zeros(len(pooled), CLASSES + 1)
+            logits[:, 0] = torch.where(pooled[:, 0] > 60, 9.0, 0.0)
+            logits[:, CLASSES] = torch.where(pooled[:, 0] > 60, 0.0, 9.0)
+            return logits, torch.zeros(len(pooled), 1, 4)
+
+    chosen = ModelSettings(
+        box_head={"class_agnostic": True, "hard_examples": True, "samples": 3}, cascade=None, mask_head=None
+    )
+    _, outputs = cascade_loss(
+        [Judge()], pool, proposals, [target([0.0, 0.0, 10.0, 10.0])], [SIZE], classes=CLASSES, settings=chosen
+    )
+    # The missed object, twice (it is a proposal itself), and the false one; not the background that is right.
+    found = outputs[0].targets[0]
+    assert sorted(found.proposals[:, 0].tolist()) == [0, 0, 70]
+    assert sorted(found.labels.tolist()) == [0, 0, CLASSES]
+    assert len(found.matches) == 2
+
+
+def test_without_proposals_and_objects_a_cascade_has_finite_losses():
+    heads = [FixedHead([0.0] * 3, [0.0] * 4)] * 2
+    losses, _ = cascade_loss(
+        heads, pool, [torch.zeros(0, 4)], [target()], [SIZE], classes=CLASSES, settings=settings()
+    )
+    assert all(loss == 0 for loss in losses.values())
