@@ -1,7 +1,6 @@
 """The assembled model on one screen."""
 
 import torch
-from torch import nn
 
 from ..config import ModelSettings
 from ..errors import SettingError
@@ -19,6 +18,8 @@ from .rpn import RPN
 from .semantic_head import SemanticHead
 from .single_level import SingleLevel
 from .timm_body import TimmBody
+
+Body = ResNet | MobileNet | TimmBody
 
 
 def build_model(settings: ModelSettings, classes: int, *, keypoints: int = 0) -> MaskRCNN:
@@ -55,7 +56,7 @@ def build_model(settings: ModelSettings, classes: int, *, keypoints: int = 0) ->
     return MaskRCNN(parts, classes=classes, settings=settings).to(memory_format=torch.channels_last)
 
 
-def make_body(settings: ModelSettings) -> nn.Module:
+def make_body(settings: ModelSettings) -> Body:
     """The backbone alone: pictures to {level: map}, with `channels` of each level."""
     name, channels = settings.backbone.name, settings.input.channels
     if name.startswith("timm/"):
@@ -65,10 +66,10 @@ def make_body(settings: ModelSettings) -> nn.Module:
     return ResNet(settings.backbone, channels=channels, stages=3 if settings.neck == "c4" else 4)
 
 
-def make_neck(settings: ModelSettings, body: nn.Module) -> FPN | SingleLevel:
+def make_neck(settings: ModelSettings, body: Body) -> FPN | SingleLevel:
     """What the heads see: the pyramid, or one map, whose level names its stride."""
     if settings.neck == "fpn":
-        return FPN(body.channels, settings.fpn)
+        return FPN(body.channels, settings.fpn, roi_levels=body.roi_levels)
     if settings.backbone.name.startswith("timm/") or settings.backbone.name == "mobilenet_v3_large":
         raise SettingError(
             f"model.neck={settings.neck}: needs the stages of a residual network, but model.backbone.name="

@@ -11,20 +11,18 @@ class FPN(nn.Module):
     """Top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
     added to fine detail, and one more level that is every second pixel of the last."""
 
-    def __init__(
-        self, inputs: dict[int, int], settings: FPNSettings, *, roi_levels: tuple[int, ...] | None = None
-    ) -> None:
+    def __init__(self, inputs: dict[int, int], settings: FPNSettings, *, roi_levels: tuple[int, ...]) -> None:
         """
         Args:
             inputs: Channels of each of the body's levels, the finest first.
             settings: Width and norm of the pyramid.
-            roi_levels: Levels from which boxes are pooled; None: all of the body's.
+            roi_levels: Those from which boxes are pooled.
         """
         super().__init__()
         width, norm = settings.channels, settings.norm
         self.channels = width
         self.levels = (*inputs, max(inputs) + 1)
-        self.roi_levels = roi_levels or tuple(inputs)
+        self.roi_levels = roi_levels
         self.lateral = nn.ModuleList(make_convolution(count, width, kernel=1, norm=norm) for count in inputs.values())
         self.output = nn.ModuleList(make_convolution(width, width, kernel=3, norm=norm) for _ in inputs)
         for module in self.modules():

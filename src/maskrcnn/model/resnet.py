@@ -152,6 +152,7 @@ class ResNet(nn.Module):
         self.stem = _make_stem(settings, channels)
         self.stages = nn.ModuleList(nn.Sequential(*make_stage(settings, number)) for number in range(stages))
         self.channels = {number + 2: outputs_of(settings, number) for number in range(stages)}
+        self.roi_levels = tuple(self.channels)
         for number, part in enumerate([self.stem, *self.stages]):
             part.requires_grad_(number >= settings.frozen_stages)
 

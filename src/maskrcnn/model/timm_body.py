@@ -35,6 +35,7 @@ class TimmBody(nn.Module):
         self._sources = _find_sources(self.network, settings)
         counts = _feature_info(self.network).channels()
         self.channels = {level: counts[place] for level, place in self._sources.items()}
+        self.roi_levels = LEVELS
         self._channels_come_last = getattr(self.network, "output_fmt", None) == "NHWC"
         self._freeze(timm, settings)
 
