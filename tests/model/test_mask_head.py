@@ -3,18 +3,24 @@ import math
 import numpy as np
 import pytest
 import torch
+import torchvision.ops
+from pycocotools import mask as oracle
 from torch import nn
 
 from maskrcnn.config import MaskHeadSettings
 from maskrcnn.model.mask_head import MaskHead, double_resolution, mask_loss, mask_predictions, mask_targets
 from maskrcnn.structures.masks import Crop, MaskCrops
+from maskrcnn.structures.object_masks import ObjectMasks
 
 CLASSES = 3
+SIGMOID, SOFTMAX = MaskHeadSettings(), MaskHeadSettings(competition="softmax")
+AGNOSTIC = MaskHeadSettings(class_agnostic=True)
 
 
-def head(**settings: int) -> MaskHead:
+def head(**settings: object) -> MaskHead:
     torch.manual_seed(0)
-    return MaskHead(4, CLASSES, MaskHeadSettings(**{"pool_size": 3, "channels": 6, "convolutions": 2} | settings))
+    small = {"channels": 6, "convolutions": 2} | settings
+    return MaskHead(4, CLASSES, MaskHeadSettings.model_validate(small), pooled=3)
 
 
 @pytest.mark.parametrize("count", [3, 0])
@@ -41,9 +47,90 @@ def test_doubled_features_are_channels_last():
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
+KINDS = [
+    ({}, (CLASSES, 6, 6)),
+    ({"doublings": 2}, (CLASSES, 12, 12)),
+    ({"class_agnostic": True}, (1, 6, 6)),
+    ({"competition": "softmax"}, (CLASSES + 1, 6, 6)),
+    ({"competition": "softmax", "class_agnostic": True}, (2, 6, 6)),
+    ({"convolutions": 0}, (CLASSES, 6, 6)),
+    ({"norm": "batch"}, (CLASSES, 6, 6)),
+    ({"norm": "group", "channels": 32}, (CLASSES, 6, 6)),
+    ({"kind": "linear"}, (CLASSES, 6, 6)),
+    ({"kind": "linear", "convolutions": 0, "competition": "softmax", "doublings": 2}, (CLASSES + 1, 12, 12)),
+]
+
+
+@pytest.mark.parametrize(("settings", "shape"), KINDS)
 @pytest.mark.parametrize("count", [2, 0])
-def test_the_head_gives_a_map_per_class_of_twice_the_resolution(count):
-    assert head()(torch.randn(count, 3, 3, 4)).shape == (count, CLASSES, 6, 6)
+def test_every_kind_of_head_gives_its_maps_and_every_parameter_learns(settings, shape, count):
+    module = head(**settings)
+    logits = module(torch.randn(count, 3, 3, 4))
+    assert logits.shape == (count, *shape)
+    assert module.size == shape[-1]
+    labels, targets = torch.arange(count), torch.rand(count, module.size, module.size)
+    loss = mask_loss(logits, labels, targets, MaskHeadSettings.model_validate(settings))["masks"]
+    loss.backward()
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
+    assert {name for name, gradient in gradients.items() if not gradient.any()} == (set() if count else set(gradients))
+
+
+def test_the_linear_head_of_the_paper_has_1024_1024_and_80_maps_of_28_pixels():
+    with torch.device("meta"):
+        module = MaskHead(256, 80, MaskHeadSettings(kind="linear", convolutions=2), pooled=14)
+    shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters() if "weight" in name}
+    assert shapes == {
+        "hidden.0.weight": (1024, 14 * 14 * 256),
+        "hidden.1.weight": (1024, 1024),
+        "logits.weight": (80 * 28 * 28, 1024),
+    }
+
+
+def test_outputs_of_the_linear_head_are_ordered_map_row_column():
+    module = head(kind="linear")
+    with torch.no_grad():
+        module.logits.weight.zero_()
+        module.logits.bias.copy_(torch.arange(CLASSES * 36))
+        logits = module(torch.randn(1, 3, 3, 4))
+    assert [logits[0, 0, 0, 1], logits[0, 0, 1, 0], logits[0, 1, 0, 0]] == [1, 6, 36]
+
+
+def test_the_head_of_c4_doubles_7_bins_without_convolutions():
+    module = MaskHead(32, 80, MaskHeadSettings(convolutions=0), pooled=7)
+    assert module(torch.randn(2, 7, 7, 32)).shape == (2, 80, 14, 14)
+    assert {name for name, _ in module.named_parameters()} == {
+        "upsamples.0.weight",
+        "upsamples.0.bias",
+        "logits.weight",
+        "logits.bias",
+    }
+
+
+def test_a_head_of_56_pixels_doubles_twice_with_a_relu_between():
+    module = head(convolutions=0, doublings=2).double()
+    pooled = torch.randn(2, 3, 3, 4, dtype=torch.float64)
+    features = pooled.permute(0, 3, 1, 2)
+    for upsample in module.upsamples:
+        features = upsample(features).relu()
+    torch.testing.assert_close(module(pooled), module.logits(features), rtol=0, atol=1e-12)
+
+
+def test_a_batch_norm_measures_the_boxes_and_nothing_that_is_added_to_them():
+    module = head(norm="batch", convolutions=1).double()
+    pooled = torch.randn(5, 3, 3, 4, dtype=torch.float64)
+    module(pooled)
+    layer = module.convolutions[0]
+    seen = layer.convolution(pooled.permute(0, 3, 1, 2))
+    torch.testing.assert_close(layer.norm.running_mean, 0.1 * seen.mean(dim=(0, 2, 3)), rtol=0, atol=1e-12)
+    module.eval()
+    torch.testing.assert_close(module(pooled[:2]), module(pooled)[:2], rtol=0, atol=1e-12)
+
+
+def test_an_empty_batch_leaves_the_statistics_of_a_batch_norm_finite():
+    module = head(norm="batch")
+    assert module(torch.zeros(0, 3, 3, 4)).shape == (0, CLASSES, 6, 6)
+    assert all(buffer.isfinite().all() for buffer in module.buffers())
 
 
 def masks() -> MaskCrops:
@@ -55,7 +142,7 @@ def masks() -> MaskCrops:
 
 def test_a_target_is_the_part_of_its_mask_the_proposal_sees():
     boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [10.0, 20.0, 18.0, 28.0], [30.0, 30.0, 40.0, 40.0]])
-    found = mask_targets(masks(), torch.tensor([1, 0, 0]), boxes, 2)
+    found = mask_targets(masks(), torch.tensor([1, 0, 0]), boxes, 2, SIGMOID)
     # Points at 0.5, 1.5, 2.5 and 3.5 px; that at 3.5 lies halfway between the object and what is beyond it.
     assert torch.equal(found[0], torch.tensor([[1.0, 0.75], [0.75, 0.75**2]]))
     assert found[1, 0].tolist() == [0.875, 0.0]
@@ -64,44 +151,151 @@ def test_a_target_is_the_part_of_its_mask_the_proposal_sees():
 
 def test_targets_are_exact_under_autocast():
     boxes = torch.tensor([[10.3, 20.2, 17.1, 27.7]])
-    expected = mask_targets(masks(), torch.tensor([0]), boxes, 28)
+    expected = mask_targets(masks(), torch.tensor([0]), boxes, 28, SIGMOID)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = mask_targets(masks(), torch.tensor([0]), boxes, 28)
+        found = mask_targets(masks(), torch.tensor([0]), boxes, 28, SIGMOID)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
 
 
-def test_no_proposals_have_no_targets():
+THRESHOLDED, POLYGONS = MaskHeadSettings(targets="thresholded"), MaskHeadSettings(targets="polygons")
+
+
+def random_boxes(count: int, size: tuple[int, int]) -> torch.Tensor:
+    """Boxes inside a picture of `size`, of all sizes, with sides that are whole and that are not."""
+    random = torch.Generator().manual_seed(2)
+    ends = torch.rand(count, 2, 2, dtype=torch.float64, generator=random).sort(dim=1)[0].flatten(1)
+    boxes = ends * torch.tensor([size[1], size[0]] * 2)
+    boxes[::4] = boxes[::4].round()
+    return boxes
+
+
+def test_thresholded_targets_are_roi_align_of_the_whole_bitmap_on_the_half_pixel_grid():
+    size, count = (40, 50), 60
+    bitmaps = (
+        torch.rand(3, *size, generator=torch.Generator().manual_seed(1)) < torch.tensor([0.4, 0.5, 0.6])[:, None, None]
+    )
+    crops = MaskCrops.of([Crop(0, 0, bitmap.numpy()) for bitmap in bitmaps], size)
+    boxes, matches = random_boxes(count, size), torch.arange(count) % 3
+    rois = torch.cat([torch.arange(count)[:, None], boxes], dim=1)
+    whole = bitmaps[matches][:, None].double()
+    soft = torchvision.ops.roi_align(whole, rois, 7, sampling_ratio=-1, aligned=True)[:, 0]
+    assert ((soft - 0.5).abs() > 1e-9).float().mean() > 0.9
+    found = mask_targets(crops, matches, boxes, 7, THRESHOLDED)
+    decided = (soft - 0.5).abs() > 1e-9
+    assert torch.equal(found[decided], (soft >= 0.5).double()[decided])
+    assert found.unique().tolist() == [0, 1]
+
+
+def test_a_pixel_that_is_half_covered_belongs_to_a_thresholded_target():
+    # Half-pixel grid: bins of 2 px over a full 4 x 4 object see 1, 1; shifted by 1 px the last bin sees one half.
+    full = MaskCrops.of([Crop(0, 0, np.ones((4, 4), dtype=bool))], (40, 50))
+    boxes = torch.tensor([[0.0, 0, 4, 4], [1.0, 0, 5, 4], [1.25, 0, 5.25, 4]])
+    found = mask_targets(full, torch.zeros(3, dtype=torch.int64), boxes, 2, THRESHOLDED)
+    assert found[:, 0].tolist() == [[1, 1], [1, 1], [1, 0]]
+
+
+def drawn_by_coco(polygons: list[np.ndarray], box: np.ndarray, size: int) -> np.ndarray:
+    """As detectron2 does it: outlines are moved to the box's corner, scaled to the grid, and drawn there."""
+    width, height = box[2:] - box[:2]
+    moved = [(polygon - box[:2]) * [size / max(width, 0.1), size / max(height, 0.1)] for polygon in polygons]
+    parts = oracle.frPyObjects([polygon.ravel().tolist() for polygon in moved], size, size)
+    return oracle.decode(oracle.merge(parts))
+
+
+def test_outlines_are_drawn_on_the_grid_of_each_box():
+    size, count, random = (40, 50), 60, np.random.default_rng(0)
+    polygons = [[random.random((12, 2)) * [50, 40]], [random.random((5, 2)) * 30, random.random((9, 2)) * 40]]
+    masks = ObjectMasks.of([tuple(outlines) for outlines in polygons], size).crops()
+    boxes, matches = random_boxes(count, size), torch.arange(count) % 2
+    found = mask_targets(masks, matches, boxes, 28, POLYGONS)
+    for i in range(count):
+        assert (found[i].numpy() == drawn_by_coco(polygons[i % 2], boxes[i].numpy(), 28)).all()
+    assert 0.1 < found.mean() < 0.9
+    assert found.dtype == boxes.dtype
+
+
+def test_outlines_keep_what_a_bitmap_loses():
+    # A bar of 0.5 px inside one pixel: half of the box of 1 px, and nothing that a bitmap could show.
+    bar = np.array([[10.0, 10.0], [10.5, 10.0], [10.5, 11.0], [10.0, 11.0]])
+    masks = ObjectMasks.of([(bar,)], (40, 50)).crops()
+    found = mask_targets(masks, torch.tensor([0]), torch.tensor([[10.0, 10, 11, 11]]), 4, POLYGONS)
+    assert found[0].tolist() == [[1, 1, 0, 0]] * 4
+
+
+def test_objects_without_outlines_get_their_thresholded_bitmap():
+    size = (40, 50)
+    triangle = np.array([[5.0, 5.0], [30.0, 8.0], [12.0, 33.0]])
+    text = oracle.frPyObjects([triangle.ravel().tolist()], *size)[0]["counts"]
+    mixed = ObjectMasks.of([text, (triangle,)], size).crops()
+    boxes = torch.tensor([[5.0, 5, 30, 33], [5, 5, 30, 33], [8, 6, 20, 20.5], [8, 6, 20, 20.5]])
+    matches = torch.tensor([0, 1, 0, 1])
+    found = mask_targets(mixed, matches, boxes, 28, POLYGONS)
+    bitmaps = mask_targets(mixed, matches, boxes, 28, THRESHOLDED)
+    assert torch.equal(found[::2], bitmaps[::2])
+    assert not torch.equal(found[1], bitmaps[1])
+    assert not torch.equal(found[3], bitmaps[3])
+
+
+def test_masks_that_bring_no_outlines_at_all_get_their_thresholded_bitmaps():
+    boxes, matches = torch.tensor([[9.0, 19, 17.5, 27], [0, 1, 5, 3.5]]), torch.tensor([0, 1])
+    found, bitmaps = (mask_targets(masks(), matches, boxes, 7, settings) for settings in (POLYGONS, THRESHOLDED))
+    assert torch.equal(found, bitmaps)
+    assert 0 < bitmaps.mean() < 1
+
+
+@pytest.mark.parametrize(("wrong", "kind"), [(None, "NoneType"), (ObjectMasks.of([], (9, 9)), "ObjectMasks")])
+def test_targets_of_other_masks_are_refused(wrong, kind):
+    with pytest.raises(ValueError, match=f"masks as MaskCrops to train a mask head, not {kind}"):
+        mask_targets(wrong, torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), 6, SIGMOID)
+
+
+@pytest.mark.parametrize("settings", [SIGMOID, THRESHOLDED, POLYGONS])
+def test_no_proposals_have_no_targets(settings):
     none = torch.zeros(0, dtype=torch.int64)
-    assert mask_targets(masks(), none, torch.zeros(0, 4), 6).shape == (0, 6, 6)
-    assert mask_targets(MaskCrops.of([], (9, 9)), none, torch.zeros(0, 4), 6).shape == (0, 6, 6)
+    assert mask_targets(masks(), none, torch.zeros(0, 4), 6, settings).shape == (0, 6, 6)
+    assert mask_targets(MaskCrops.of([], (9, 9)), none, torch.zeros(0, 4), 6, settings).shape == (0, 6, 6)
 
 
 def test_the_loss_is_the_mean_over_the_true_classs_pixels():
     logits = torch.full((1, CLASSES, 1, 2), 99.0)
     logits[0, 1, 0] = torch.tensor([0.0, math.log(3)])
-    loss = mask_loss(logits, torch.tensor([1]), torch.tensor([[[1.0, 0.0]]]))["masks"]
+    loss = mask_loss(logits, torch.tensor([1]), torch.tensor([[[1.0, 0.0]]]), SIGMOID)["masks"]
     # Probabilities of 1/2 for an object's pixel, and of 3/4 for one that is not.
     torch.testing.assert_close(loss, torch.tensor((math.log(2) + math.log(4)) / 2))
 
 
-def test_the_loss_without_objects_is_zero_and_reaches_every_parameter():
-    module = head()
-    loss = mask_loss(module(torch.zeros(0, 3, 3, 4)), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 6, 6))["masks"]
-    loss.backward()
-    assert loss == 0
-    assert all((parameter.grad == 0).all() for parameter in module.parameters())
+def test_a_class_agnostic_head_is_trained_on_its_only_map_whatever_the_class():
+    logits = torch.tensor([0.0, math.log(3)]).expand(2, 1, 1, 2)
+    loss = mask_loss(logits, torch.tensor([1, 2]), torch.tensor([[1.0, 0.0]]).expand(2, 1, 2), AGNOSTIC)["masks"]
+    torch.testing.assert_close(loss, torch.tensor((math.log(2) + math.log(4)) / 2))
+
+
+def test_with_a_softmax_each_pixel_is_of_the_true_class_or_background():
+    # Classes and background have odds of 1 : 2 : 1 : 4 in the first pixel and 1 : 5 : 1 : 1 in the second.
+    odds = torch.tensor([[1.0, 1], [2, 5], [1, 1], [4, 1]])
+    logits = odds.log()[None, :, None] + 7
+    hard = mask_loss(logits, torch.tensor([1]), torch.tensor([[[0.0, 1.0]]]), SOFTMAX)["masks"]
+    torch.testing.assert_close(hard, torch.tensor((math.log(2) + math.log(8 / 5)) / 2))
+    soft = mask_loss(logits, torch.tensor([1]), torch.tensor([[[0.25, 1.0]]]), SOFTMAX)["masks"]
+    expected = (0.25 * math.log(4) + 0.75 * math.log(2) + math.log(8 / 5)) / 2
+    torch.testing.assert_close(soft, torch.tensor(expected))
 
 
 def test_predictions_are_probabilities_of_the_predicted_class():
-    logits = torch.randn(2, CLASSES, 4, 4)
-    found = mask_predictions(logits, torch.tensor([2, 0]))
+    logits, none = torch.randn(2, CLASSES + 1, 4, 4), torch.zeros(0, dtype=torch.int64)
+    labels = torch.tensor([2, 0])
+    found = mask_predictions(logits[:, :CLASSES], labels, SIGMOID)
     assert torch.equal(found, torch.stack([logits[0, 2], logits[1, 0]]).sigmoid())
-    assert mask_predictions(logits[:0], torch.zeros(0, dtype=torch.int64)).shape == (0, 4, 4)
+    shares = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    torch.testing.assert_close(mask_predictions(logits, labels, SOFTMAX), torch.stack([shares[0, 2], shares[1, 0]]))
+    assert torch.equal(mask_predictions(logits[:, :1], labels, AGNOSTIC), logits[:, 0].sigmoid())
+    for settings in (SIGMOID, SOFTMAX, AGNOSTIC):
+        assert mask_predictions(logits[:0], none, settings).shape == (0, 4, 4)
 
 
 def test_convolutions_meet_few_numbers_of_boxes_and_the_added_ones_change_nothing():
-    head = MaskHead(4, 2, MaskHeadSettings(pool_size=3, channels=5, convolutions=1)).double()
+    head = MaskHead(4, 2, MaskHeadSettings(channels=5, convolutions=1), pooled=3).double()
     pooled, met = torch.randn(40, 3, 3, 4, dtype=torch.float64), set()
     head.convolutions[0].register_forward_hook(lambda layer, inputs, output: met.add(len(inputs[0])))
     together = head(pooled)

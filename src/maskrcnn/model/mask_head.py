@@ -10,7 +10,6 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..config import MaskHeadSettings
 from ..ops.masks import resample_bitmap
@@ -18,7 +17,7 @@ from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops, Masks
 from .counts import round_up_count
-from .norms import make_convolution
+from .norms import make_convolution, takes_statistics
 
 
 class MaskHead(nn.Module):
@@ -57,11 +56,12 @@ class MaskHead(nn.Module):
         """[N, S, S, C] pooled features to [N, M, m, m] logits."""
         if isinstance(self.logits, nn.Linear):
             return self._forward_linear(pooled.flatten(1))
-        features = (pooled if self._counts_boxes() else round_up_count(pooled)).permute(0, 3, 1, 2)
+        features = (pooled if takes_statistics(self) else round_up_count(pooled)).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             features = F.relu(convolution(features), inplace=True)
         for upsample in self.upsamples:
-            features = F.relu(double_resolution(features, upsample.weight, upsample.bias), inplace=True)
+            weight, bias = upsample.get_parameter("weight"), upsample.get_parameter("bias")
+            features = F.relu(double_resolution(features, weight, bias), inplace=True)
         return at_least_float32(self.logits(features))[: len(pooled)]
 
     def _forward_linear(self, features: Tensor) -> Tensor:
@@ -69,17 +69,13 @@ class MaskHead(nn.Module):
             features = F.relu(layer(features), inplace=True)
         return at_least_float32(self.logits(features)).unflatten(1, (-1, self.size, self.size))
 
-    def _counts_boxes(self) -> bool:
-        """Whether boxes that are added would change the statistics of a batch norm."""
-        return any(isinstance(module, _BatchNorm) and module.training for module in self.modules())
-
 
 def _initialise(layer: nn.Module) -> None:
-    if not isinstance(layer, nn.Linear):
-        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    else:
+    if isinstance(layer, nn.Linear):
         nn.init.kaiming_uniform_(layer.weight, a=1)
-    nn.init.zeros_(layer.bias)
+    else:
+        nn.init.kaiming_normal_(layer.get_parameter("weight"), mode="fan_out", nonlinearity="relu")
+    nn.init.zeros_(layer.get_parameter("bias"))
 
 
 def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
