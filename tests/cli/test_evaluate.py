@@ -79,6 +79,17 @@ def test_the_score_threshold_is_given_or_noted_or_chosen(folder, evaluate, tiny_
         assert (scores["accuracy_score_threshold"], scores["accuracy_score_threshold_from"]) == expected
 
 
+def test_words_are_scored_by_three_rules(folder, evaluate):
+    done = evaluate("--text", "--score-threshold", 0.1, "--json", "s.json")
+    assert done.code == 0
+    text = json.loads((folder / "s.json").read_text())["text"]
+    assert [text[rule]["score_threshold"] for rule in ("icdar2015", "ctw1500")] == [0.1, 0.1]
+    assert text["mmocr"]["searched"]
+    assert "hmean" in done.out
+    evaluate("--json", "s.json")
+    assert "text" not in json.loads((folder / "s.json").read_text())
+
+
 def test_classes_are_matched_by_name(folder, evaluate, tiny_weights):
     names = ["star", "bird", "square", "fish", "cross"]
     done = evaluate("--results", "r.json", weights=renamed(folder, tiny_weights, names))

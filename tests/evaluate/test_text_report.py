@@ -1,8 +1,11 @@
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.text_report import text_report
+from maskrcnn.evaluate.text_report import text_report, text_table
 from maskrcnn.structures.masks import Crop, encode_crop
 
 SIZE = (60, 200)
@@ -93,3 +96,15 @@ def test_nothing_found_and_nothing_to_find():
 def test_an_outline_that_is_none_is_named(segmentation):
     with pytest.raises(DataError, match=r"annotations: annotation 7 of picture 1: its outline cannot be used"):
         report([word(segmentation)], [])
+
+
+def test_the_table_names_rules_polygons_and_thresholds():
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(text_table(report([word(outline(10, 60, 10, 30))], [found(mask(10, 60, 10, 30), 0.65)])))
+    lines = console.export_text().splitlines()
+    for expected in (
+        ("MMOCR", "contours", "0.3, the best here", "100.0"),
+        ("ICDAR 2015", "rectangles", "0.5 ", "100.0"),
+        ("CTW1500", "outlines", "0.5 ", "100.0"),
+    ):
+        assert any(all(part in line for part in expected) for line in lines)

@@ -56,6 +56,13 @@ def test_a_model_that_knows_everything_scores_1(folder, tiny_settings):
     assert counts == [1, 1]
 
 
+def test_words_that_are_all_known_are_all_found(folder, tiny_settings):
+    data = data_of(folder)
+    text = evaluate_predictor(Knowing(data, tiny_settings), data, workers=0, text=True).report["text"]
+    assert text["icdar2015"]["recall"] > 0.5  # words here are shapes, which a rectangle does not always fit
+    assert text["ctw1500"]["hmean"] > 0.9
+
+
 def test_the_threshold_chosen_keeps_what_is_right(folder, tiny_settings):
     data = data_of(folder)
     unsure = Knowing(data, tiny_settings, score=0.2)

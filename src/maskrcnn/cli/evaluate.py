@@ -50,6 +50,9 @@ def evaluate(
     choose_score_threshold: Annotated[
         bool, typer.Option("--choose-score-threshold", help="Find the one with the best accuracy on these pictures.")
     ] = False,
+    text: Annotated[
+        bool, typer.Option("--text", help="The objects are words: precision, recall and hmean by three rules, too.")
+    ] = False,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
     results: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the predictions as a COCO results file.")
@@ -59,7 +62,7 @@ def evaluate(
     device: Device = None,
     precision: Precision = AUTO,
 ) -> None:
-    """Score a model on annotated pictures: COCO's numbers for boxes and masks, and instance accuracy."""
+    """Score a model on annotated pictures: COCO's numbers for boxes and masks, instance accuracy, detected text."""
     from ..evaluate.report import report_tables, write_report
     from ..evaluate.results import write_results
 
@@ -74,6 +77,7 @@ def evaluate(
         chosen,
         score_threshold=score_threshold,
         choose_score_threshold=choose_score_threshold,
+        text=text,
         batch=batch,
     )
     if json:

@@ -15,6 +15,7 @@ from .accuracy import instance_accuracy
 from .annotations import Annotations, load_annotations
 from .coco import KINDS, evaluate_coco
 from .results import Kind, checked_results
+from .text_report import text_table
 
 TITLES = {"bbox": "boxes", "segm": "masks"}
 MOST_CLASSES = 100
@@ -74,7 +75,7 @@ def report_tables(report: Mapping[str, Any]) -> Group:
     """The report for the terminal: the twelve numbers of boxes and masks, classes (up to 100), accuracy.
 
     Args:
-        report: What `evaluation_report` returns.
+        report: What `evaluation_report` returns; with `text` of `text_report` if there is such a key.
     """
     kinds = [kind for kind in KINDS if kind in report]
     counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
@@ -89,6 +90,8 @@ def report_tables(report: Mapping[str, Any]) -> Group:
         least = f"{report['accuracy_score_threshold']:g}"
         parts += [Text(f"Accuracy TP / (TP + FP + FN) of masks with a score of at least {least}")]
         parts += [_accuracy_table(report["accuracy"])]
+    if "text" in report:
+        parts += [Text("Detected text; words and found polygons fit above an IoU of 0.5"), text_table(report["text"])]
     return Group(*parts)
 
 

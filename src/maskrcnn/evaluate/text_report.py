@@ -1,12 +1,13 @@
 """Predicted masks scored as text: the polygons that each rule asks for, from COCO annotations and COCO results."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
+from rich.table import Column, Table
 
 from ..errors import DataError
 from ..ops.polygons import trace_contours
@@ -17,6 +18,8 @@ from .annotations import Annotations, load_annotations
 from .results import checked_results
 from .segmentations import Size, run_lengths
 from .text import MMOCR_THRESHOLDS, TextPicture, best_threshold, ctw1500_score, icdar2015_score, mmocr_scores
+
+RULES = {"mmocr": "MMOCR", "icdar2015": "ICDAR 2015", "ctw1500": "CTW1500 (no word is ignored)"}
 
 Outlines = Callable[[Crop], list[np.ndarray]]
 """The polygons that a rule makes of a mask."""
@@ -65,6 +68,20 @@ def text_report(
             **own,
         },
     }
+
+
+def text_table(report: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The report for the terminal, in percent, a line for each rule.
+
+    Args:
+        report: What `text_report` returns.
+    """
+    names = ("precision", "recall", "hmean")
+    table = Table("rule", "masks as", "score from", *[Column(name, justify="right") for name in names])
+    for rule, found in report.items():
+        least = f"{found['score_threshold']:g}" + (", the best here" if found["searched"] else "")
+        table.add_row(RULES[rule], found["polygons"], least, *[f"{100 * found[name]:.1f}" for name in names])
+    return table
 
 
 def _pictures(truth: Annotations, records: Sequence[dict], least: float, outlines: Outlines) -> list[TextPicture]:

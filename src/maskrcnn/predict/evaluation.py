@@ -14,6 +14,7 @@ from ..evaluate.annotations import Annotations, load_annotations
 from ..evaluate.collect import collect_results
 from ..evaluate.report import evaluation_report
 from ..evaluate.results import Kind
+from ..evaluate.text_report import text_report
 from .class_match import ClassMatch, match_classes
 from .predictor import Predictor
 from .thresholds import Threshold, find_threshold
@@ -38,6 +39,7 @@ def evaluate_predictor(
     *,
     score_threshold: float | None = None,
     choose_score_threshold: bool = False,
+    text: bool = False,
     batch: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -53,6 +55,7 @@ def evaluate_predictor(
         score_threshold: Of instance accuracy; None: the weights' own, or the usual one.
         choose_score_threshold: Choose it so that the mean accuracy on these pictures is best. To be done on training
             pictures; what it gives on the same pictures is too good.
+        text: Score the objects as words too, which adds `text` of `text_report` to the report.
         batch, workers: As for `evaluation_batches`.
         on_progress: Called with the number of pictures that are done since the last call.
 
@@ -71,7 +74,10 @@ def evaluate_predictor(
     kinds: list[Kind] = ["bbox", "segm"] if predictor.settings.mask_head else ["bbox"]
     if choose_score_threshold and "segm" in kinds:
         threshold = Threshold(best_score_threshold(truth, results), "chosen")
-    return Evaluation(_report(truth, results, threshold, kinds, predictor.settings.box_head.detections), results)
+    report = _report(truth, results, threshold, kinds, predictor.settings.box_head.detections)
+    if text:
+        report["text"] = text_report(truth, results, score_threshold=threshold.score)
+    return Evaluation(report, results)
 
 
 def _report(
