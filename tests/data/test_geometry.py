@@ -94,3 +94,16 @@ def test_a_box_turned_by_45_degrees_lies_in_an_upright_one():
         torch.tensor([[0.0, 0, 2, 2]], dtype=torch.float64), np.array([[half, -half, 0], [half, half, 0]])
     )
     assert boxes[0].tolist() == pytest.approx([-np.sqrt(2), 0, np.sqrt(2), np.sqrt(8)])
+
+
+def test_outlines_of_the_objects_that_are_kept_move_along():
+    outlines = [np.array([[x, 0.0], [x + 2, 0.0], [x + 2, 4.0], [x, 4.0]]) for x in (0.0, 4.0)]
+    instances = Instances(
+        size=(4, 6),
+        boxes=torch.tensor([[0.0, 0, 2, 4], [4, 0, 6, 4]]),
+        labels=torch.tensor([0, 1]),
+        masks=ObjectMasks.of([(outline,) for outline in outlines], (4, 6)),
+    )
+    moved = geometry(window=(3, 0, 3, 4), mirrored=True, size=(8, 6)).move_objects(instances)
+    assert moved.labels.tolist() == [1]
+    assert moved.masks.outlines_of(0)[0].tolist() == [[4, 0], [0, 0], [0, 8], [4, 8]]

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision.ops
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from maskrcnn.ops.masks import paste_window, resample_bitmap, spread_mask
+from maskrcnn.ops.masks import paste_window, resample_bitmap, sample_mask, sampled_window, spread_mask
 
 HEIGHT, WIDTH = 40, 60
 
@@ -30,14 +31,16 @@ def full_picture(bitmap: torch.Tensor, origin: tuple[int, int]) -> torch.Tensor:
         (48.7, 30.2, 60.0, 40.0),  # at the picture's border
         (30.0, 20.0, 30.0, 20.0),  # without area
         (30.0, 5.0, 30.4, 35.0),
+        (3.5, 3.5, 24.5, 24.5),  # three pixels per bin, to the last bit
     ],
 )
-def test_a_window_resampled_equals_roi_align_of_the_whole_picture(origin, size, box):
+@pytest.mark.parametrize("half_pixel", [False, True])
+def test_a_window_resampled_equals_roi_align_of_the_whole_picture(origin, size, box, half_pixel):
     bitmap = (torch.rand(size, generator=torch.Generator().manual_seed(3)) > 0.4).byte()
     box = torch.tensor(box, dtype=torch.float64)
-    found = resample_bitmap(bitmap, origin, box, (HEIGHT, WIDTH), 7)
+    found = resample_bitmap(bitmap, origin, box, (HEIGHT, WIDTH), 7, half_pixel=half_pixel)
     whole = full_picture(bitmap, origin)[None, None]
-    expected = torchvision.ops.roi_align(whole, [box[None]], 7, sampling_ratio=-1)[0, 0]
+    expected = torchvision.ops.roi_align(whole, [box[None]], 7, sampling_ratio=-1, aligned=half_pixel)[0, 0]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
@@ -48,9 +51,16 @@ def test_bins_hold_the_part_of_their_sampling_points_that_lies_on_the_object():
     assert torch.equal(found, torch.tensor([1.0, 0.75, 0.0, 0.0]).expand(4, 4))
 
 
-def test_an_object_without_pixels_is_empty():
-    bitmap = torch.zeros(0, 0, dtype=torch.uint8)
-    found = resample_bitmap(bitmap, (0, 0), torch.tensor([0.0, 0.0, 8.0, 8.0]), (20, 20), 4)
+def test_on_the_half_pixel_grid_a_bin_of_one_pixel_is_that_pixel():
+    bitmap = torch.tensor([[1, 0, 1], [0, 1, 1]], dtype=torch.uint8)
+    found = resample_bitmap(bitmap, (4, 5), torch.tensor([4.0, 5.0, 6.0, 7.0]), (20, 20), 2, half_pixel=True)
+    assert found.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("half_pixel", [False, True])
+def test_an_object_without_pixels_is_empty(half_pixel):
+    bitmap, box = torch.zeros(0, 0, dtype=torch.uint8), torch.tensor([0.0, 0.0, 8.0, 8.0])
+    found = resample_bitmap(bitmap, (0, 0), box, (20, 20), 4, half_pixel=half_pixel)
     assert torch.equal(found, torch.zeros(4, 4))
 
 
@@ -82,3 +92,50 @@ def test_a_pasted_mask_equals_torchvisions(box):
 def test_the_grid_reaches_half_a_cell_of_its_border_beyond_the_box():
     # A grid of 2 cells over 8 px: a cell is 4 px wide, and the border of one cell is on both sides.
     assert paste_window((10.0, 20.0, 18.0, 28.0), 2) == (6, 16, 22, 32)
+
+
+def sampled(mask: torch.Tensor, box: list[float]) -> torch.Tensor:
+    """detectron2's sampling of the whole picture: a grid of -1 to 1 over the box, looked up at the pixels' centres."""
+    x1, y1, x2, y2 = box
+    x = (torch.arange(WIDTH, dtype=mask.dtype) + 0.5 - x1) / (x2 - x1) * 2 - 1
+    y = (torch.arange(HEIGHT, dtype=mask.dtype) + 0.5 - y1) / (y2 - y1) * 2 - 1
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    return F.grid_sample(mask[None, None], grid[None], align_corners=False)[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("box", "window"),
+    [
+        ([10.3, 5.6, 30.2, 25.9], (9, 4, 32, 27)),
+        ([0.0, 0.0, 60.0, 40.0], (0, 0, 60, 40)),
+        ([-9.5, -9.0, 9.0, 9.5], (0, 0, 10, 11)),
+        ([58.9, 39.2, 59.1, 39.9], (57, 38, 60, 40)),
+    ],
+)
+@pytest.mark.parametrize("cells", [28, 14, 5])
+def test_a_sampled_mask_equals_grid_sample_of_the_whole_picture(box, window, cells):
+    mask = torch.rand(cells, cells, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    x1, y1, x2, y2 = sampled_window(box, (HEIGHT, WIDTH))
+    assert (x1, y1, x2, y2) == window
+    expected = sampled(mask, box)
+    found = sample_mask(mask, box, window)
+    torch.testing.assert_close(found, expected[y1:y2, x1:x2], rtol=0, atol=1e-12)
+    expected[y1:y2, x1:x2] = 0
+    assert expected.max() < 0.5
+
+
+@pytest.mark.parametrize(
+    "box", [[-50, -50, -20, -20], [100, 10, 120, 30], [10, 90, 30, 100], [20.0, 20.0, 20.0, 30.0], [20, 20, 30, 20]]
+)
+def test_a_box_outside_the_picture_or_without_area_has_no_sampled_pixels(box):
+    window = sampled_window(box, (HEIGHT, WIDTH))
+    assert window[2] >= window[0]
+    assert window[3] >= window[1]
+    assert not sample_mask(torch.ones(4, 4), box, window).any()
+
+
+def test_cells_have_their_own_values_at_their_centres():
+    # A grid of 2 cells over 4 px: their centres are at 1 and 3 px, pixels' at 0.5, 1.5, ...
+    found = sample_mask(torch.tensor([[0.0, 0.0], [0.0, 1.0]]), [2, 2, 6, 6], (4, 4, 8, 8))
+    along = torch.tensor([0.75, 0.75, 0.25, 0.0])
+    assert torch.equal(found, along[:, None] * along)

@@ -104,3 +104,13 @@ def test_areas_bitmaps_and_run_lengths_of_packed_masks():
     for i, crop in enumerate(crops()):
         assert (full_bitmap(masks, i) == whole(crop, SIZE)).all()
         assert to_rle(masks)[i] == expected_rle(crop, SIZE)
+
+
+def test_outlines_are_chosen_with_their_objects_and_follow_them():
+    square = (np.array([[1.0, 2.0], [4.0, 2.0], [4.0, 4.0]]),)
+    masks = MaskCrops.of(crops(), SIZE, (square, (), (), ()))
+    chosen = masks[torch.tensor([3, 0])].to("cpu")
+    assert chosen.outlines == ((), square)
+    assert (masks.outlines_of(0), masks.outlines_of(1)) == (square, ())
+    assert masks[:0].outlines == ()
+    assert MaskCrops.of(crops(), SIZE)[1:].outlines_of(0) == ()

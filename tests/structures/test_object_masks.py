@@ -8,7 +8,7 @@ import pytest
 import torch
 from pycocotools import mask as oracle
 
-from maskrcnn.structures.masks import full_bitmap
+from maskrcnn.structures.masks import Crop, full_bitmap, tight_crop
 from maskrcnn.structures.object_masks import ObjectMasks
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -176,3 +176,26 @@ def test_a_small_object_in_a_big_picture_needs_no_picture_sized_memory(kind: str
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
+
+
+def test_outlines_follow_the_picture_and_run_lengths_have_none():
+    objects = ObjectMasks.of([SQUARE, text_of(blob((5, 6)))], (5, 6))
+    masks = objects.transformed(mirrored(6), (5, 6)).transformed(scaled(2, 3), (15, 12)).crops()
+    assert [outline.tolist() for outline in masks.outlines_of(0)] == [[[10, 3], [4, 3], [4, 9], [10, 9]]]
+    assert masks.outlines_of(1) == ()
+    assert SQUARE[0].tolist() == [[1, 1], [4, 1], [4, 3], [1, 3]]
+
+
+class Stored:
+    """A mask that is read from elsewhere."""
+
+    def crop(self) -> Crop:
+        return tight_crop(0, 0, blob((8, 6)))
+
+
+def test_stored_pixels_are_treated_as_run_lengths_are():
+    stored, known = (ObjectMasks.of([source], (8, 6)) for source in (Stored(), text_of(blob((8, 6)))))
+    for affine, size in ((np.eye(2, 3), (8, 6)), (mirrored(6), (8, 6)), (scaled(1.5, 2), (16, 9))):
+        found, expected = (full_bitmap(masks.transformed(affine, size), 0) for masks in (stored, known))
+        np.testing.assert_array_equal(found, expected)
+    assert stored.outlines_of(0) == ()

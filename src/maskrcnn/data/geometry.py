@@ -64,7 +64,7 @@ class Geometry:
             instances: In the picture's pixels, with `ObjectMasks`.
 
         Returns:
-            Boxes, labels and `MaskCrops` in the result's pixels.
+            Boxes, labels and `MaskCrops`, with the outlines that are known, in the result's pixels.
         """
         objects = instances if instances.crowd is None else instances[~instances.crowd]
         height, width = self.size
