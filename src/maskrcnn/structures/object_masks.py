@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,8 +15,20 @@ from ..ops.outlines import Polygons
 from .masks import Crop, MaskCrops, tight_crop
 from .run_lengths import counts_from_text, crop_from_counts
 
-Source = Polygons | bytes
-"""What is known of one object: outlines, or COCO's compressed run lengths."""
+
+class StoredMask(Protocol):
+    """Pixels of one object that are read from elsewhere when they are needed."""
+
+    def crop(self) -> Crop:
+        """The pixels in the source picture."""
+        ...
+
+
+Drawn = Polygons | bytes
+"""Outlines, or COCO's compressed run lengths."""
+
+Source = Drawn | StoredMask
+"""What is known of one object."""
 
 IDENTITY = np.eye(2, 3)
 
@@ -29,7 +43,7 @@ class ObjectMasks:
     looks up the nearest pixel of run lengths.
 
     Args:
-        sources: N outlines or compressed run lengths, in the source picture's pixels.
+        sources: N outlines, compressed run lengths or stored masks, in the source picture's pixels.
         source_size: (height, width) of the picture they were annotated in.
         size: (height, width) of the current picture.
         affine: [2, 3] float64, source x, y, 1 to current x, y.
@@ -41,7 +55,7 @@ class ObjectMasks:
     affine: np.ndarray = field(default_factory=IDENTITY.copy)
 
     @classmethod
-    def of(cls, sources: list[Source], size: tuple[int, int]) -> ObjectMasks:
+    def of(cls, sources: Sequence[Source], size: tuple[int, int]) -> ObjectMasks:
         """Masks in the picture of `size` (height, width) they were annotated in."""
         return cls(tuple(sources), size, size)
 
@@ -69,19 +83,21 @@ class ObjectMasks:
     def crop(self, i: int) -> Crop:
         """Pixels of object i in the smallest window that holds them; h = w = 0 if it has none in the picture."""
         source = self.sources[i]
-        if not isinstance(source, bytes) and not _maps_pixels_to_pixels(self.affine):
+        if isinstance(source, tuple) and not _maps_pixels_to_pixels(self.affine):
             return _rasterise(self.outlines_of(i), self.size)
         if isinstance(source, bytes):
             crop = crop_from_counts(counts_from_text(source), self.source_size)
-        else:
+        elif isinstance(source, tuple):
             crop = _rasterise(source, self.source_size)
+        else:
+            crop = source.crop()
         unchanged = self.size == self.source_size and np.array_equal(self.affine, IDENTITY)
         return crop if unchanged else _resample(crop, self.affine, self.size)
 
     def outlines_of(self, i: int) -> Polygons:
-        """Outlines of object i in the current picture's pixels; empty if it is annotated as run lengths."""
+        """Outlines of object i in the current picture's pixels; empty if none are annotated."""
         source = self.sources[i]
-        return () if isinstance(source, bytes) else tuple(_moved(polygon, self.affine) for polygon in source)
+        return tuple(_moved(polygon, self.affine) for polygon in source) if isinstance(source, tuple) else ()
 
     def crops(self) -> MaskCrops:
         """All objects as packed bitmaps, with the outlines that are known."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
-from ...structures.object_masks import Polygons, Source
+from ...structures.object_masks import Drawn, Polygons
 from ...structures.run_lengths import check_counts, counts_from_text, crop_from_counts
 
 Box = tuple[float, float, float, float]
@@ -25,7 +25,7 @@ class AnnotatedObject(NamedTuple):
     box: Box
     label: int
     crowd: bool
-    source: Source | None
+    source: Drawn | None
 
 
 def read_object(annotation: dict[str, Any], size: tuple[int, int], labels: dict[int, int]) -> AnnotatedObject:
@@ -95,7 +95,7 @@ def _inside(corners: Box, size: tuple[int, int]) -> Box:
     return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
 
 
-def _source(segmentation: object, size: tuple[int, int]) -> Source | None:
+def _source(segmentation: object, size: tuple[int, int]) -> Drawn | None:
     if segmentation is None or segmentation == []:
         return None
     if isinstance(segmentation, dict):
@@ -155,7 +155,7 @@ def _plain_counts(counts: object) -> np.ndarray:
         raise ValueError("a run is longer than any picture") from None
 
 
-def _surrounding_box(source: Source, size: tuple[int, int]) -> Box:
+def _surrounding_box(source: Drawn, size: tuple[int, int]) -> Box:
     if isinstance(source, bytes):
         x, y, bitmap = crop_from_counts(counts_from_text(source), size)
         return x, y, x + bitmap.shape[1], y + bitmap.shape[0]
