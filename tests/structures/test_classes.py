@@ -3,6 +3,7 @@ import pickle
 import pytest
 
 from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.skeletons import COCO_PERSON
 
 CLASSES = Classes(names=("cat", "dog", "owl"), category_ids=(17, 3, 90))
 
@@ -34,3 +35,9 @@ def test_stuff_has_names_and_ids_of_its_own():
     classes = Classes(("cat",), (17,), stuff=("sky", "grass"), stuff_ids=(187, 193))
     assert len(classes) == 1
     assert classes != Classes(("cat",), (17,))
+
+
+def test_classes_may_have_a_skeleton():
+    person = Classes(("person",), (1,), skeleton=COCO_PERSON)
+    assert (person.keypoint_count, CLASSES.keypoint_count) == (17, 0)
+    assert pickle.loads(pickle.dumps(person)) == person != Classes(("person",), (1,))

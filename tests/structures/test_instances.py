@@ -19,6 +19,7 @@ def three() -> Instances:
         labels=torch.tensor([5, 6, 7]),
         scores=torch.tensor([0.9, 0.8, 0.7]),
         masks=MaskCrops.of(crops, SIZE),
+        keypoints=torch.arange(3.0).repeat_interleave(6).reshape(3, 2, 3),
     )
 
 
@@ -38,6 +39,8 @@ def test_everything_of_the_chosen_objects_is_chosen(index, kept):
     assert chosen.labels.tolist() == [5 + i for i in kept]
     torch.testing.assert_close(chosen.scores, torch.tensor([0.9, 0.8, 0.7])[kept])
     assert [chosen.masks.crop(i).bitmap.sum() for i in range(len(kept))] == [i + 1 for i in kept]
+    assert chosen.keypoints.shape == (len(kept), 2, 3)
+    assert chosen.keypoints[:, 0, 0].tolist() == kept
     assert chosen.crowd is None
 
 
@@ -50,6 +53,7 @@ def test_choosing_leaves_the_original_as_it_was():
 def test_everything_moves_to_a_device():
     moved = three().to("meta")
     assert {moved.boxes.device.type, moved.labels.device.type, moved.scores.device.type} == {"meta"}
+    assert moved.keypoints.device.type == "meta"
     assert moved.masks.pixels.device.type == moved.masks.windows.device.type == "meta"
     assert moved.crowd is None
 

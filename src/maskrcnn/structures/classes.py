@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from .skeletons import Skeleton
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -13,12 +15,19 @@ class Classes:
         category_ids: K ids as they stand in the annotation file; gaps are fine.
         stuff: S names of what has no separate objects (sky, grass), in the order of the stuff labels 0..S-1.
         stuff_ids: Their S category ids.
+        skeleton: The keypoints of the objects; None if they have none. Classes without keypoints may be among others.
     """
 
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
     stuff: tuple[str, ...] = ()
     stuff_ids: tuple[int, ...] = ()
+    skeleton: Skeleton | None = None
+
+    @property
+    def keypoint_count(self) -> int:
+        """Keypoints per object; 0 if there are none."""
+        return 0 if self.skeleton is None else len(self.skeleton)
 
     def __len__(self) -> int:
         return len(self.names)

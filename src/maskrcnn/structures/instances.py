@@ -24,6 +24,8 @@ class Instances:
         scores: [N] in 0..1, of predictions.
         crowd: [N] bool, of annotations: the object is a group that was not separated.
         masks: N masks in the same picture.
+        keypoints: [N, Kp, 3] x, y in continuous pixels (the middle of the first pixel is 0.5), and of annotations the
+            visibility (0: not annotated, 1: hidden, 2: visible), of predictions the score.
         panoptic: What each pixel of the picture belongs to. It is of the whole picture: a selection has none.
     """
 
@@ -33,6 +35,7 @@ class Instances:
     scores: Tensor | None = None
     crowd: Tensor | None = None
     masks: Masks | None = None
+    keypoints: Tensor | None = None
     panoptic: Panoptic | None = None
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunSettings
 from ..errors import WeightsError
@@ -124,11 +124,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: its settings are not those of this version of maskrcnn ({error}). "
             "Resume the run with the version that started it."
         ) from error
-    classes = {name: tuple(values) for name, values in json.loads(content["classes"]).items()}
     return Checkpoint(
         progress=RunProgress(**json.loads(content["progress"])),
         settings=settings,
-        classes=Classes(**classes),
+        classes=TypeAdapter(Classes).validate_json(content["classes"]),
         model=content["model"],
         optimiser=content["optimiser"],
         average=content["average"],
