@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision.ops
 
+import maskrcnn.ops.roi_align as module
 from maskrcnn.ops.roi_align import make_table, roi_align
 
 LEVELS = {2: (16, 20), 3: (8, 10), 4: (4, 5), 5: (2, 3)}
@@ -32,22 +33,28 @@ def many_boxes(count: int, seed: int = 1) -> torch.Tensor:
         [500, 500, 510, 510],
         [8, 8, 8, 40],
         [3, 3, 3.5, 3.2],
+        [-300, -200, 500, 400],
     ]
     return torch.cat([torch.cat([corners, corners + sides], dim=1), torch.tensor(special, dtype=torch.float64)])
 
 
-def slow_roi_align(map, box, scale, size, samples):
+def slow_roi_align(map, box, scale, size, samples, half_pixel=False, reduce="average"):
     """He et al. 2017, section 3, one sampling point at a time; `map` is [C, H, W]."""
-    x1, y1, x2, y2 = (value * scale for value in box)
-    width, height = max(x2 - x1, 1) / size, max(y2 - y1, 1) / size
+    x1, y1, x2, y2 = (value * scale - half_pixel / 2 for value in box)
+    least = 0 if half_pixel else 1
+    width, height = max(x2 - x1, least) / size, max(y2 - y1, least) / size
+    down, along = samples or math.ceil(height), samples or math.ceil(width)
     pooled = torch.zeros(size, size, map.shape[0], dtype=map.dtype)
     for row in range(size):
         for column in range(size):
-            for i in range(samples):
-                for j in range(samples):
-                    y = y1 + (row + (i + 0.5) / samples) * height
-                    x = x1 + (column + (j + 0.5) / samples) * width
-                    pooled[row, column] += bilinear(map, y, x) / samples**2
+            points = [
+                bilinear(map, y1 + (row + (i + 0.5) / down) * height, x1 + (column + (j + 0.5) / along) * width)
+                for i in range(down)
+                for j in range(along)
+            ]
+            if points:
+                joined = torch.stack(points)
+                pooled[row, column] = joined.mean(dim=0) if reduce == "average" else joined.amax(dim=0)
     return pooled
 
 
@@ -79,53 +86,103 @@ def test_a_bin_averages_its_sampling_points():
     torch.testing.assert_close(pooled[0, ..., 0], torch.tensor([[16.5, 17.5], [26.5, 27.5]]))
 
 
-@pytest.mark.parametrize(("size", "samples"), [(2, 2), (3, 1)])
-def test_it_equals_the_definition_on_all_levels_and_pictures(features, size, samples):
-    boxes = many_boxes(40)
+def test_without_a_count_each_pixel_of_a_bin_is_sampled_once():
+    # A box of 4 x 2 px in two bins per side: 2 x 1 points per bin, here on the centres of pixels.
+    map = torch.tensor([[1.0, 3.0, 5.0, 9.0], [2.0, 6.0, 0.0, 4.0]])[None, None]
+    one, box = torch.tensor([0]), torch.tensor([[0.0, 0.0, 4.0, 2.0]])
+    average, largest = (
+        roi_align(make_table({0: map}), box, one, one, size=2, samples=0, half_pixel=True, reduce=reduce)
+        for reduce in ("average", "max")
+    )
+    assert average[0, ..., 0].tolist() == [[2, 7], [4, 2]]
+    assert largest[0, ..., 0].tolist() == [[3, 9], [6, 4]]
+
+
+@pytest.mark.parametrize("half_pixel", [False, True])
+@pytest.mark.parametrize("reduce", ["average", "max"])
+@pytest.mark.parametrize(("size", "samples"), [(2, 2), (3, 1), (3, 0)])
+def test_it_equals_the_definition_on_all_levels_and_pictures(features, size, samples, half_pixel, reduce):
+    boxes = many_boxes(30)
     pictures, levels = spread(len(boxes))
-    pooled = roi_align(make_table(features), boxes, pictures, levels, size=size, samples=samples)
+    kind = {"samples": samples, "half_pixel": half_pixel, "reduce": reduce}
+    pooled = roi_align(make_table(features), boxes, pictures, levels, size=size, **kind)
     assert pooled.shape == (len(boxes), size, size, CHANNELS)
     for box, picture, level, found in zip(boxes.tolist(), pictures.tolist(), levels.tolist(), pooled):
-        expected = slow_roi_align(features[level][picture], box, 2.0**-level, size, samples)
+        expected = slow_roi_align(features[level][picture], box, 2.0**-level, size, **kind)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("half_pixel", [False, True])
+@pytest.mark.parametrize("samples", [0, 1, 2])
 @pytest.mark.parametrize("level", LEVELS)
-def test_it_equals_torchvision_on_each_level(features, level):
+def test_it_and_its_gradient_equal_torchvision_on_each_level(features, level, samples, half_pixel):
     boxes = many_boxes(200)
     pictures = torch.arange(len(boxes)) % 2
-    found = roi_align(make_table(features), boxes, pictures, torch.full_like(pictures, level), size=7)
+    map = features[level].requires_grad_()
+    levels = torch.full_like(pictures, level)
+    table = make_table(features)
+    found = roi_align(table, boxes, pictures, levels, size=7, samples=samples, half_pixel=half_pixel)
     expected = torchvision.ops.roi_align(
-        features[level], torch.cat([pictures[:, None], boxes], dim=1), 7, 2.0**-level, sampling_ratio=2
-    )
-    torch.testing.assert_close(found.permute(0, 3, 1, 2), expected, rtol=0, atol=1e-12)
+        map, torch.cat([pictures[:, None], boxes], dim=1), 7, 2.0**-level, samples or -1, half_pixel
+    ).permute(0, 2, 3, 1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    weights = torch.randn(found.shape, dtype=found.dtype, generator=torch.Generator().manual_seed(2))
+    ours, theirs = (torch.autograd.grad((pooled * weights).sum(), map)[0] for pooled in (found, expected))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-11)
 
 
-def test_one_call_for_all_levels_equals_one_call_for_each(features):
+def test_counts_of_samples_are_those_of_torchvision_in_float32(features):
+    # Bins of whole numbers of pixels: one rounding more, and there is a sample more.
+    sides = torch.arange(1, 40)[:, None] * torch.tensor([7.0, 7.0]) * torch.tensor([1.0, 2.0])
+    corners = torch.rand(len(sides), 2, generator=torch.Generator().manual_seed(3)) * 50
+    boxes, pictures = torch.cat([corners, corners + sides], dim=1), torch.zeros(len(sides), dtype=torch.int64)
+    map = features[2].float()
+    found = roi_align(make_table({2: map}), boxes, pictures, pictures + 2, size=7, samples=0, half_pixel=True)
+    expected = torchvision.ops.roi_align(map, torch.cat([pictures[:, None], boxes], dim=1), 7, 0.25, -1, True)
+    torch.testing.assert_close(found.permute(0, 3, 1, 2), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("samples", "reduce"), [(2, "average"), (0, "average"), (0, "max")])
+def test_one_call_for_all_levels_equals_one_call_for_each(features, samples, reduce):
     boxes = many_boxes(60)
     pictures, levels = spread(len(boxes))
-    together = roi_align(make_table(features), boxes, pictures, levels, size=3)
+    kind = {"size": 3, "samples": samples, "reduce": reduce}
+    together = roi_align(make_table(features), boxes, pictures, levels, **kind)
     for level, map in features.items():
         chosen = levels == level
-        alone = roi_align(make_table({level: map}), boxes[chosen], pictures[chosen], levels[chosen], size=3)
+        alone = roi_align(make_table({level: map}), boxes[chosen], pictures[chosen], levels[chosen], **kind)
         assert torch.equal(together[chosen], alone)
 
 
-def test_its_gradient_is_right(features):
+def test_the_largest_samples_are_found_in_parts_where_memory_is_short(features, monkeypatch):
+    boxes = many_boxes(30)
+    pictures, levels = spread(len(boxes))
+    whole = roi_align(make_table(features), boxes, pictures, levels, size=3, reduce="max")
+    monkeypatch.setattr(module, "LARGEST_SAMPLING", 3 * 3 * 4 * CHANNELS * 2)
+    assert torch.equal(whole, roi_align(make_table(features), boxes, pictures, levels, size=3, reduce="max"))
+
+
+@pytest.mark.parametrize(("samples", "reduce"), [(2, "average"), (0, "average"), (2, "max")])
+def test_its_gradient_is_right(features, samples, reduce):
     maps = [map[..., :4, :5].clone().requires_grad_() for map in features.values()]
-    boxes = many_boxes(8)
+    boxes = many_boxes(8)[:-1]
     pictures, levels = spread(len(boxes))
 
     def pooled(*maps):
-        return roi_align(make_table(dict(zip(LEVELS, maps))), boxes, pictures, levels, size=2)
+        table = make_table(dict(zip(LEVELS, maps)))
+        return roi_align(table, boxes, pictures, levels, size=2, samples=samples, reduce=reduce)
 
     assert torch.autograd.gradcheck(pooled, maps)
 
 
-def test_no_boxes_give_no_features_and_zero_gradients(features):
+@pytest.mark.parametrize("half_pixel", [False, True])
+@pytest.mark.parametrize("reduce", ["average", "max"])
+@pytest.mark.parametrize("samples", [0, 2])
+def test_no_boxes_give_no_features_and_zero_gradients(features, samples, half_pixel, reduce):
     maps = {level: map.requires_grad_() for level, map in features.items()}
     none = torch.zeros(0, dtype=torch.int64)
-    pooled = roi_align(make_table(maps), torch.zeros(0, 4), none, none, size=7)
+    kind = {"samples": samples, "half_pixel": half_pixel, "reduce": reduce}
+    pooled = roi_align(make_table(maps), torch.zeros(0, 4), none, none, size=7, **kind)
     assert pooled.shape == (0, 7, 7, CHANNELS)
     pooled.sum().backward()
     assert all((map.grad == 0).all() for map in maps.values())
@@ -145,10 +202,21 @@ def test_bfloat16_features_are_pooled_at_exact_places(features):
     assert abs(pooled.item() - 900.5) <= 4  # bfloat16 itself has steps of 4 there
     boxes = many_boxes(40)
     pictures, levels = spread(len(boxes))
-    exact = roi_align(make_table(features), boxes, pictures, levels, size=7)
     rounded = {level: map.bfloat16() for level, map in features.items()}
-    found = roi_align(make_table(rounded), boxes.float(), pictures, levels, size=7)
-    torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
+    for kind in ({}, {"samples": 0, "half_pixel": True}, {"reduce": "max"}):
+        exact = roi_align(make_table(features), boxes, pictures, levels, size=7, **kind)
+        found = roi_align(make_table(rounded), boxes.float(), pictures, levels, size=7, **kind)
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("reduce", ["average", "max"])
+def test_boxes_without_area_have_no_samples_on_the_half_pixel_grid(features, reduce):
+    boxes = torch.tensor([[8.0, 8.0, 8.0, 40.0], [8.0, 8.0, 4.0, 2.0]])
+    none = torch.zeros(2, dtype=torch.int64)
+    table = make_table(features)
+    pooled = roi_align(table, boxes, none, none + 2, size=3, samples=0, half_pixel=True, reduce=reduce)
+    assert (pooled == 0).all()
 
 
 def test_a_table_has_the_pixels_of_a_level_row_by_row(features):
