@@ -5,14 +5,17 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import WeightsError
-from ..structures.classes import Classes
+from .detectron2 import is_detectron2, read_detectron2
 from .files import Weights, load_weights
+from .mmdetection import is_mmdetection, read_mmdetection
 from .published import PUBLISHED, download
 from .torchvision import is_torchvision, read_torchvision
 
@@ -52,15 +55,34 @@ def read_weights(source: str | Path) -> Weights:
 def _read_file(path: Path) -> Weights:
     if path.suffix not in TORCH_SUFFIXES:
         return load_weights(path)
-    state = read_torch_file(path)
-    if not is_torchvision(state):
-        raise WeightsError(
-            f"{path}: not a torchvision Faster or Mask R-CNN (it has no tensor "
-            "roi_heads.box_predictor.cls_score.weight). Readable are torchvision's state dicts and this library's own "
-            ".safetensors files; of a training run here, use best.safetensors or last.safetensors instead of last.pt."
-        )
-    translated, settings, count = read_torchvision(state, str(path))
-    return Weights(translated, settings, _torchvision_classes(count), {"source": path.name}, source=str(path))
+    weights = read_state(read_torch_file(path), str(path))
+    weights.notes["source"] = path.name
+    return weights
+
+
+def read_state(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
+    """Read tensors under the names of any library that is known here; it is recognised by the names alone.
+
+    Args:
+        state: Tensors by their names.
+        source: Where they come from, for messages.
+        meta: What mmdetection's files say beside their tensors.
+
+    Raises:
+        WeightsError: The names are of no known library, or some tensors have no place here; they are named.
+    """
+    if is_torchvision(state):
+        return read_torchvision(state, source)
+    if is_detectron2(state):
+        return read_detectron2(state, source)
+    if is_mmdetection(state):
+        return read_mmdetection(state, source, meta)
+    raise WeightsError(
+        f"{source}: not a detector of a library that is known here; its first tensors are "
+        f"{', '.join(list(state)[:3])}. Readable are the Faster, Mask, Keypoint and Cascade R-CNNs of torchvision, "
+        "detectron2, mmdetection, MMOCR, maskrcnn-benchmark and Detectron, and this library's own .safetensors files; "
+        "of a training run here, use best.safetensors or last.safetensors instead of last.pt."
+    )
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
@@ -90,13 +112,3 @@ def _why_unreadable(path: Path, error: Exception) -> str:
             "tensors are read: have the model's state_dict() alone saved; if it is nothing else, fetch it again."
         )
     return f"{path}: it is no whole file of torch.save, but cut off, damaged or of another kind. Fetch it again."
-
-
-def _torchvision_classes(count: int) -> Classes:
-    """COCO's names where the number of classes is COCO's; torchvision's files hold none."""
-    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
-
-    names = MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]
-    if len(names) != count:
-        names = [f"class {number}" for number in range(1, count + 1)]
-    return Classes(tuple(names), tuple(range(1, count + 1)))

@@ -1,56 +1,72 @@
-"""Checkpoints of torchvision's Faster and Mask R-CNN with a ResNet and FPN, old and new names, as a name table."""
+"""Checkpoints of torchvision's Faster, Mask and Keypoint R-CNN, names old and new, as a name table."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from torch import Tensor
 
-from ..config import BackboneSettings, BoxHeadSettings, FPNSettings, MaskHeadSettings, ModelSettings
-from ..errors import WeightsError
+from ..config import ModelSettings
+from .categories import classes_of
+from .files import Weights
+from .layout import background_last, bins_first, split_counters
+from .renames import Rename, check_all_placed, translate
+from .structure import Tree, counts_batches, find_backbone, find_structure, merge, neck_channels
 
-# What each name of torchvision becomes here. Names written before torchvision 0.13 lack the `.0` of wrapped layers.
-RENAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
-    (r"backbone\.body\.conv1\.", "body.stem.convolution."),
-    (r"backbone\.body\.bn1\.", "body.stem.norm."),
+_LEAF = r"(?=\w+$)"
+_BLOCKS = {"inner": "lateral", "layer": "output"}
+BODY: list[Rename] = [
+    (rf"conv1\.{_LEAF}", "body.stem.convolution."),
+    (rf"bn1\.{_LEAF}", "body.stem.norm."),
+    (rf"layer(\d)\.(\d+)\.conv(\d)\.{_LEAF}", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution."),
+    (rf"layer(\d)\.(\d+)\.bn(\d)\.{_LEAF}", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
     (
-        r"backbone\.body\.layer(\d)\.(\d+)\.conv(\d)\.",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution.",
+        rf"layer(\d)\.(\d+)\.downsample\.([01])\.{_LEAF}",
+        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3])]}.",
     ),
-    (r"backbone\.body\.layer(\d)\.(\d+)\.bn(\d)\.", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
-    (
-        r"backbone\.body\.layer(\d)\.(\d+)\.downsample\.0\.",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.convolution.",
-    ),
-    (
-        r"backbone\.body\.layer(\d)\.(\d+)\.downsample\.1\.",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.norm.",
-    ),
-    (r"backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?", r"fpn.lateral.\1."),
-    (r"backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?", r"fpn.output.\1."),
-    (r"rpn\.head\.conv\.(?:0\.0\.)?", "rpn.convolution."),
-    (r"rpn\.head\.cls_logits\.", "rpn.logits."),
-    (r"rpn\.head\.bbox_pred\.", "rpn.deltas."),
-    (r"roi_heads\.box_head\.fc6\.", "box_head.hidden1."),
-    (r"roi_heads\.box_head\.fc7\.", "box_head.hidden2."),
-    (r"roi_heads\.box_predictor\.cls_score\.", "box_head.logits."),
-    (r"roi_heads\.box_predictor\.bbox_pred\.", "box_head.deltas."),
-    (r"roi_heads\.mask_head\.mask_fcn(\d)\.", lambda m: f"mask_head.convolutions.{int(m[1]) - 1}."),
-    (r"roi_heads\.mask_head\.(\d)\.0\.", r"mask_head.convolutions.\1."),
-    (r"roi_heads\.mask_predictor\.conv5_mask\.", "mask_head.upsample."),
-    (r"roi_heads\.mask_predictor\.mask_fcn_logits\.", "mask_head.logits."),
 ]
-WIDTH = 64
-DEPTHS = {(1, 2): "resnet18", (1, 6): "resnet34", (4, 6): "resnet50", (4, 23): "resnet101", (4, 36): "resnet152"}
+"""Plain residual networks."""
+
+# Names written before torchvision 0.13 lack the `.0` of wrapped layers. A convolution is renamed as if it had a norm.
+TABLE: list[Rename] = [
+    *((rf"backbone\.body\.{pattern}", ours) for pattern, ours in BODY),
+    (r"backbone\.body\.(?=\d+\.)", "body.features."),
+    (
+        rf"backbone\.fpn\.(inner|layer)_blocks\.(\d)\.(?:0\.)?{_LEAF}",
+        lambda m: f"neck.{_BLOCKS[m[1]]}.{m[2]}.convolution.",
+    ),
+    (rf"backbone\.fpn\.(inner|layer)_blocks\.(\d)\.1\.{_LEAF}", lambda m: f"neck.{_BLOCKS[m[1]]}.{m[2]}.norm."),
+    (rf"rpn\.head\.conv\.{_LEAF}", "rpn.convolutions.0."),
+    (rf"rpn\.head\.conv\.(\d)\.0\.{_LEAF}", r"rpn.convolutions.\1."),
+    (rf"rpn\.head\.cls_logits\.{_LEAF}", "rpn.logits."),
+    (rf"rpn\.head\.bbox_pred\.{_LEAF}", "rpn.deltas."),
+    (rf"roi_heads\.box_head\.fc([67])\.{_LEAF}", lambda m: f"box_heads.0.hidden.{int(m[1]) - 6}."),
+    (rf"roi_heads\.box_head\.(\d+)\.0\.{_LEAF}", r"box_heads.0.convolutions.\1.convolution."),
+    (rf"roi_heads\.box_head\.(\d+)\.1\.{_LEAF}", r"box_heads.0.convolutions.\1.norm."),
+    (rf"roi_heads\.box_head\.5\.{_LEAF}", "box_heads.0.hidden.0."),
+    (rf"roi_heads\.box_predictor\.cls_score\.{_LEAF}", "box_heads.0.logits."),
+    (rf"roi_heads\.box_predictor\.bbox_pred\.{_LEAF}", "box_heads.0.deltas."),
+    (rf"roi_heads\.mask_head\.mask_fcn(\d)\.{_LEAF}", lambda m: f"mask_heads.0.convolutions.{int(m[1]) - 1}."),
+    (rf"roi_heads\.mask_head\.(\d)\.0\.{_LEAF}", r"mask_heads.0.convolutions.\1.convolution."),
+    (rf"roi_heads\.mask_head\.(\d)\.1\.{_LEAF}", r"mask_heads.0.convolutions.\1.norm."),
+    (rf"roi_heads\.mask_predictor\.conv5_mask\.{_LEAF}", "mask_heads.0.upsamples.0."),
+    (rf"roi_heads\.mask_predictor\.mask_fcn_logits\.{_LEAF}", "mask_heads.0.logits."),
+    (rf"roi_heads\.keypoint_head\.(\d+)\.{_LEAF}", lambda m: f"keypoint_head.convolutions.{int(m[1]) // 2}."),
+    (rf"roi_heads\.keypoint_predictor\.kps_score_lowres\.{_LEAF}", "keypoint_head.upsample."),
+]
+# fasterrcnn_mobilenet_v3_large_fpn: five sizes on each of its three levels, and a limit on the score of proposals.
+MOBILENET: Tree = {
+    "anchors": {"sizes": ((32, 64, 128, 256, 512),) * 3},
+    "rpn": {"score_threshold": 0.05},
+}
 
 
-def is_torchvision(state: dict[str, Tensor]) -> bool:
+def is_torchvision(state: Mapping[str, Tensor]) -> bool:
     """Whether the names are those of a torchvision detector."""
-    return "backbone.body.conv1.weight" in state and "roi_heads.box_predictor.cls_score.weight" in state
+    return "roi_heads.box_predictor.cls_score.weight" in state and "rpn.head.cls_logits.weight" in state
 
 
-def read_torchvision(state: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], ModelSettings, int]:
+def read_torchvision(state: Mapping[str, Tensor], source: str) -> Weights:
     """Translate a state dict and find the settings it belongs to.
 
     Args:
@@ -58,94 +74,50 @@ def read_torchvision(state: dict[str, Tensor], source: str) -> tuple[dict[str, T
         source: Name of the file, for messages.
 
     Returns:
-        Tensors under our names, the settings, and the number of classes without background.
+        The weights; `extra` has the rows of the background that nothing reads, and counters of frozen norms.
 
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    classes = len(state["roi_heads.box_predictor.cls_score.weight"]) - 1
-    settings = _read_settings(state, source)
-    translated, unplaced = {}, []
-    for name, tensor in state.items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        ours = rename(name)
-        if ours is None:
-            unplaced.append(name)
-        else:
-            translated[ours] = _relayout(ours, tensor, settings)
-    if unplaced:
-        raise WeightsError(
-            f"{source}: {len(unplaced)} tensors have no place in Mask R-CNN with FPN, the first of them "
-            f"{', '.join(unplaced[:5])}. Readable are torchvision's fasterrcnn_resnet50_fpn and maskrcnn_resnet50_fpn "
-            "and the same with another ResNet."
-        )
-    return translated, settings, classes
+    origins, left = translate(state, TABLE)
+    check_all_placed(left, source, "torchvision's fasterrcnn_*, maskrcnn_* and keypointrcnn_*, also with other ResNets")
+    ours, background = background_last({name: state[origin] for name, origin in origins.items()})
+    tree = _find_settings(ours, source)
+    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), tree["backbone"])
+    extra = {origins[name]: tensor for name, tensor in (background | counters).items()}
+    return Weights(
+        ours,
+        ModelSettings.model_validate(tree),
+        classes_of(ours),
+        {"format": "torchvision"},
+        source=source,
+        extra=extra,
+    )
+
+
+def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
+    tree = find_structure(state, source)
+    if tree["backbone"]["name"] == "mobilenet_v3_large":
+        tree = merge(tree, MOBILENET)
+    elif not counts_batches(state):
+        # Of the first generation. Norms that have counted batches were learnt with the usual epsilon.
+        tree["backbone"]["norm_epsilon"] = 0.0
+    if counts_batches(state):
+        tree["backbone"]["norm"] = "batch"
+    return tree
 
 
 def rename(name: str) -> str | None:
     """Our name of a tensor of torchvision's detectors; None if there is no such tensor here."""
-    for pattern, replacement in RENAMES:
-        renamed, count = re.subn(rf"^{pattern}(?=\w+$)", replacement, name)
-        if count:
-            return renamed
-    return None
+    origins, _ = translate([name], TABLE)
+    return next(iter(origins), None)
 
 
-def _relayout(name: str, tensor: Tensor, settings: ModelSettings) -> Tensor:
-    """Background goes from the first row to the last of the classes and leaves the rest; bins go before channels."""
-    if name.startswith("box_head.logits."):
-        return tensor.roll(-1, dims=0)
-    if name.startswith("box_head.deltas."):
-        return tensor[4:]
-    if name.startswith("mask_head.logits."):
-        return tensor[1:]
-    if name == "box_head.hidden1.weight":
-        size = settings.box_head.pool_size
-        return tensor.view(len(tensor), -1, size, size).permute(0, 2, 3, 1).flatten(1)
-    return tensor
-
-
-def _read_settings(state: dict[str, Tensor], source: str) -> ModelSettings:
-    depth = find_depth(state, source)
-    hidden = state["roi_heads.box_predictor.cls_score.weight"].shape[1]
-    channels = state["rpn.head.cls_logits.weight"].shape[1]
-    return ModelSettings(
-        backbone=BackboneSettings(name=depth, norm_epsilon=_norm_epsilon(state)),
-        fpn=FPNSettings(channels=channels),
-        box_head=BoxHeadSettings(channels=hidden),
-        mask_head=_read_mask_head(state),
-    )
-
-
-def find_depth(state: dict[str, Tensor], source: str) -> str:
-    """Which ResNet the body is, from the kind, width and number of its blocks.
+def find_depth(state: Mapping[str, Tensor], source: str) -> str:
+    """Which residual network the body is.
 
     Raises:
         WeightsError: None that is known here.
     """
-    prefix = "backbone.body."
-    blocks = len({name.split(".")[3] for name in state if name.startswith(f"{prefix}layer3.")})
-    bottleneck = f"{prefix}layer1.0.conv3.weight" in state
-    depth = DEPTHS.get((4 if bottleneck else 1, blocks))
-    width = len(state.get(f"{prefix}layer1.0.conv1.weight", ()))
-    if depth is None or width != WIDTH:
-        raise WeightsError(
-            f"{source}: its layer1 is {width} channels wide and its layer3 has {blocks} blocks, which is no ResNet-18, "
-            "-34, -50, -101 or -152."
-        )
-    return depth
-
-
-def _norm_epsilon(state: dict[str, Tensor]) -> float:
-    """0 for frozen norms, as torchvision sets it for its published weights; norms that counted batches use 1e-5."""
-    return 1e-5 if any(name.endswith("num_batches_tracked") for name in state) else 0.0
-
-
-def _read_mask_head(state: dict[str, Tensor]) -> MaskHeadSettings | None:
-    weight = state.get("roi_heads.mask_predictor.conv5_mask.weight")
-    if weight is None:
-        return None
-    names = {rename(name) for name in state if name.startswith("roi_heads.mask_head.")}
-    count = sum(name is not None and name.endswith(".weight") for name in names)
-    return MaskHeadSettings(channels=weight.shape[0], convolutions=count)
+    origins, _ = translate(state, TABLE)
+    return str(find_backbone({ours: state[name] for ours, name in origins.items()}, source)["name"])
