@@ -72,7 +72,8 @@ def exact_sizes(monkeypatch):
 
 @pytest.fixture(scope="module")
 def ours(peer: nn.Module) -> MaskRCNN:
-    state, settings, classes = read_torchvision(peer.state_dict(), "torchvision")
+    weights = read_torchvision(peer.state_dict(), "torchvision")
+    state, settings, classes = weights.state, weights.settings, len(weights.classes)
     assert classes == CLASSES
     settings.backbone.norm_epsilon = EPSILON
     settings.input.shorter, settings.input.longer = SHORTER, LONGER

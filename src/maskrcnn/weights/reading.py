@@ -55,12 +55,12 @@ def read_weights(source: str | Path) -> Weights:
 def _read_file(path: Path) -> Weights:
     if path.suffix not in TORCH_SUFFIXES:
         return load_weights(path)
-    weights = read_state(read_torch_file(path), str(path))
+    weights = understand(read_torch_file(path), str(path))
     weights.notes["source"] = path.name
     return weights
 
 
-def read_state(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
+def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
     """Read tensors under the names of any library that is known here; it is recognised by the names alone.
 
     Args:
