@@ -1,38 +1,29 @@
 """Data sets in COCO's format (https://cocodataset.org/#format-data)."""
 
 import json
-import os
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 
 from ...errors import DataError
 from ...structures.classes import Classes
 from ...structures.instances import Instances
 from ...structures.object_masks import ObjectMasks
-from ..pictures import picture_size
 from ..records import CocoData, Record
+from .coco_keypoints import read_skeleton
 from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
+from .coco_pictures import Picture, read_pictures
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
-NAMED = 5
-"""How many missing pictures a message names."""
-
-
-class Picture(NamedTuple):
-    """A record of the file's `images`, without objects."""
-
-    path: Path
-    size: tuple[int, int]
-    fields: dict[str, Any]
 
 
 def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> CocoData:
     """Read a data set in COCO's format.
 
-    Outlines, both kinds of run lengths, crowds and gaps in the category ids are understood. `annotations`, `area`,
+    Outlines, both kinds of run lengths, crowds, keypoints and gaps in the category ids are understood. `annotations`, `area`,
     `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the outline), and `width` and `height`
     (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it.
 
@@ -46,13 +37,13 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
     """
     contents = parse_coco(annotations)
     classes = _classes(annotations, contents["categories"])
-    pictures = _pictures(annotations, contents["images"], images)
+    pictures = read_pictures(annotations, contents["images"], images)
     objects, problems = _objects(annotations, contents.get("annotations", []), pictures, classes)
     messages = list(problems.values())
     if problems and not skip_invalid:
         others = f" {len(problems) - 1} more objects of this file cannot be used." if len(problems) > 1 else ""
         raise DataError(f"{messages[0]}. {REMEDY}{others}")
-    records = [_record(image_id, picture, objects[image_id]) for image_id, picture in pictures.items()]
+    records = [_record(image_id, picture, objects[image_id], classes) for image_id, picture in pictures.items()]
     boxes_only = sum(one.source is None for each in objects.values() for one in each)
     return CocoData(
         annotations,
@@ -106,57 +97,7 @@ def _classes(file: Path, categories: list[dict[str, Any]]) -> Classes:
     if not names:
         raise DataError(f"{file}: `categories` is empty, but objects need a class. Add at least one category.")
     ids = sorted(names)
-    return Classes(tuple(names[i] for i in ids), tuple(ids))
-
-
-def _pictures(file: Path, images: list[dict[str, Any]], folder: Path) -> dict[int, Picture]:
-    for image in images:
-        if not is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
-            rule = "`id` must be a whole number and `file_name` a text"
-            raise DataError(
-                f"{file}: image {image.get('id')!r} ({image.get('file_name')!r}): {rule}. Correct the file."
-            )
-    _require_files(file, folder, [image["file_name"] for image in images])
-    pictures: dict[int, Picture] = {}
-    for image in images:
-        image_id, path = image["id"], Path(folder) / image["file_name"]
-        if image_id in pictures:
-            first = pictures[image_id].path.name
-            raise DataError(
-                f"{file}: image id {image_id} is used twice ({first} and {path.name}). Give each its own id."
-            )
-        fields = {key: value for key, value in image.items() if key not in ("id", "file_name", "width", "height")}
-        pictures[image_id] = Picture(path, _picture_size(file, image, path), fields)
-    return pictures
-
-
-def _picture_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int]:
-    height, width = image.get("height"), image.get("width")
-    if height is None or width is None:
-        return picture_size(path)
-    if not (is_id(height) and is_id(width) and height > 0 and width > 0):
-        raise DataError(
-            f"{file}: image {image['id']} ({path.name}): {width!r} x {height!r} is not a size; `width` and `height` "
-            "must be whole numbers above 0. Correct them, or leave both out to have them read from the picture."
-        )
-    return height, width
-
-
-def _require_files(file: Path, folder: Path, names: list[str]) -> None:
-    """One look into each folder, however many pictures there are."""
-    listed: dict[Path, set[str]] = {}
-    missing = []
-    for path in (Path(folder) / name for name in names):
-        if path.parent not in listed:
-            listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
-        if path.name not in listed[path.parent]:
-            missing.append(path)
-    if missing:
-        named = ", ".join(str(path) for path in missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
-        raise DataError(
-            f"{file}: {len(missing)} of its {len(names)} pictures are not there: {named}. Check the folder of the "
-            "pictures, or take these records out of the file."
-        )
+    return Classes(tuple(names[i] for i in ids), tuple(ids), skeleton=read_skeleton(file, categories))
 
 
 def _objects(
@@ -175,7 +116,7 @@ def _objects(
                 raise ValueError(f"`image_id` is {image_id!r}, but no image of the file has this id")
             if number is not None and str(number) in seen:
                 raise ValueError("its id is used twice, but every annotation needs its own")
-            objects[image_id].append(read_object(annotation, picture.size, labels))
+            objects[image_id].append(read_object(annotation, picture.size, labels, classes.skeleton))
             seen.add(str(number))
         except ValueError as error:
             name = f"annotation {number}" if number is not None else f"annotation at place {place}, without an id"
@@ -183,7 +124,7 @@ def _objects(
     return objects, problems
 
 
-def _record(image_id: int, picture: Picture, objects: list[AnnotatedObject]) -> Record:
+def _record(image_id: int, picture: Picture, objects: list[AnnotatedObject], classes: Classes) -> Record:
     sources = [box_outline(one.box) if one.source is None else one.source for one in objects]
     instances = Instances(
         size=picture.size,
@@ -191,5 +132,13 @@ def _record(image_id: int, picture: Picture, objects: list[AnnotatedObject]) -> 
         labels=torch.tensor([one.label for one in objects], dtype=torch.int64),
         crowd=torch.tensor([one.crowd for one in objects], dtype=torch.bool),
         masks=ObjectMasks.of(sources, picture.size),
+        keypoints=_stack_keypoints(objects, classes),
     )
     return Record(picture.path, image_id, picture.size, picture.fields, instances)
+
+
+def _stack_keypoints(objects: list[AnnotatedObject], classes: Classes) -> torch.Tensor | None:
+    if classes.skeleton is None:
+        return None
+    stacked = np.array([one.keypoints for one in objects], dtype=np.float32)
+    return torch.from_numpy(stacked.reshape(-1, classes.keypoint_count, 3))
