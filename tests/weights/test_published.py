@@ -1,36 +1,21 @@
 import hashlib
-import threading
-from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
+import re
 
 import pytest
 import torch
+import torchvision.models
+import torchvision.models.detection
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import published
-from maskrcnn.weights.published import PUBLISHED, Published, download
+from maskrcnn.weights.downloads import Checksum
+from maskrcnn.weights.published import PUBLISHED, Published, download, find_published, read_table
+from tests.weights.web import Site, serve
 
 CONTENT = b"weights of a peer"
-NAME = f"peer-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def served(tmp_path):
-    """A folder that is on the web, of this machine."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    server = HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+DIGITS = hashlib.sha256(CONTENT).hexdigest()[:8]
+NAME = f"peer-{DIGITS}.pth"
+NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -38,53 +23,153 @@ def cache(tmp_path, monkeypatch):
     """torch's cache, moved, and the proxies of the machine switched off."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("MASKRCNN_WEIGHTS", raising=False)
     return tmp_path / "cache" / "checkpoints"
 
 
-def publish(monkeypatch, address: str) -> None:
-    monkeypatch.setattr(published, "PUBLISHED", {"peer": Published(address, "a test")})
+def publish(monkeypatch, address):
+    monkeypatch.setattr(
+        published,
+        "PUBLISHED",
+        {"peer/model": Published(f"{address}/{NAME}", Checksum("sha256", DIGITS), alias="peer/m")},
+    )
 
 
-def test_a_file_is_fetched_once(served, cache, monkeypatch):
-    folder, address = served
-    (folder / NAME).write_bytes(CONTENT)
-    publish(monkeypatch, f"{address}/{NAME}")
-    path = download("peer")
+def test_a_file_is_fetched_once(cache, monkeypatch):
+    with serve(Site(CONTENT)) as site:
+        publish(monkeypatch, site.address)
+        path = download("peer/model")
     assert path == cache / NAME
     assert path.read_bytes() == CONTENT
-    (folder / NAME).unlink()
-    assert download("peer") == path
+    assert download("peer/model") == path
+    assert len(site.asked) == 1
 
 
 def test_a_file_put_there_by_hand_is_used(cache, monkeypatch):
-    publish(monkeypatch, f"http://127.0.0.1:9/{NAME}")
+    publish(monkeypatch, NOBODY)
     cache.mkdir(parents=True)
     (cache / NAME).write_bytes(CONTENT)
-    assert download("peer") == cache / NAME
+    assert download("peer/m") == cache / NAME
 
 
-def test_another_content_is_refused_and_not_kept(served, cache, monkeypatch):
-    folder, address = served
-    (folder / NAME).write_bytes(b"something else")
-    publish(monkeypatch, f"{address}/{NAME}")
-    with pytest.raises(WeightsError, match=rf"peer: what came from {address}/{NAME} is not the published file"):
-        download("peer")
+def test_a_folder_of_files_serves_without_a_network(cache, monkeypatch, tmp_path):
+    publish(monkeypatch, NOBODY)
+    folder = tmp_path / "usb stick"
+    folder.mkdir()
+    (folder / NAME).write_bytes(CONTENT)
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(folder))
+    assert download("peer/model") == folder / NAME
+    assert not cache.exists()
+
+
+def test_what_the_folder_has_not_comes_from_the_cache(cache, monkeypatch, tmp_path):
+    publish(monkeypatch, NOBODY)
+    cache.mkdir(parents=True)
+    (cache / NAME).write_bytes(CONTENT)
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
+    assert download("peer/model") == cache / NAME
+
+
+def test_a_folder_that_is_not_there_is_named(cache, monkeypatch, tmp_path):
+    publish(monkeypatch, NOBODY)
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path / "none"))
+    with pytest.raises(WeightsError, match=rf"MASKRCNN_WEIGHTS={tmp_path / 'none'}: there is no such folder"):
+        download("peer/model")
+
+
+def test_another_file_under_the_name_is_refused(cache, monkeypatch):
+    publish(monkeypatch, NOBODY)
+    cache.mkdir(parents=True)
+    (cache / NAME).write_bytes(b"something else")
+    with pytest.raises(WeightsError, match=rf"peer/model: {cache / NAME} is not the published file"):
+        download("peer/model")
+
+
+def test_another_content_on_the_web_is_refused_and_not_kept(cache, monkeypatch):
+    with serve(Site(b"something else")) as site:
+        publish(monkeypatch, site.address)
+        with pytest.raises(WeightsError, match=rf"what came from {site.address}/{NAME} is not the published file"):
+            download("peer/model")
     assert list(cache.iterdir()) == []
 
 
 def test_without_a_network_the_message_says_where_to_put_the_file(cache, monkeypatch):
-    publish(monkeypatch, f"http://127.0.0.1:9/{NAME}")
-    with pytest.raises(WeightsError, match=rf"peer: http.* cannot be fetched \(.*put the file at {cache / NAME}"):
-        download("peer")
-    assert list(cache.iterdir()) == []
+    publish(monkeypatch, NOBODY)
+    with pytest.raises(WeightsError, match=rf"peer/model: http.* cannot be fetched \(.*put the file at {cache / NAME}"):
+        download("peer/model")
 
 
-def test_an_address_that_is_gone_is_named(served, cache, monkeypatch):
-    publish(monkeypatch, f"{served[1]}/{NAME}")
-    with pytest.raises(WeightsError, match="cannot be fetched .*404"):
-        download("peer")
+def test_an_unknown_name_says_what_lists_the_known_ones():
+    with pytest.raises(WeightsError, match=r"peer/none: no published checkpoint of that name. `maskrcnn models` lists"):
+        download("peer/none")
 
 
-def test_every_published_file_has_its_hash_in_its_name():
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("detectron2/mask_rcnn_R_50_FPN_3x", "detectron2/mask_rcnn_R_50_FPN_3x"),
+        ("detectron2/R50-FPN-3x", "detectron2/mask_rcnn_R_50_FPN_3x"),
+        ("detectron2/x101-fpn-3x", "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"),
+        ("mmdetection/mask-rcnn_r50-caffe_fpn_1x_coco", "mmdetection/mask_rcnn_r50_caffe_fpn_1x_coco"),
+        ("R50-FPN-3x", None),
+    ],
+)
+def test_names_may_be_written_as_the_publishers_do(given, known):
+    assert find_published(given) == known
+
+
+def test_no_two_checkpoints_share_a_file_or_a_name():
+    files = [one.file_name for one in PUBLISHED.values()]
+    assert len(files) == len(set(files))
+    plain = [name.lower().replace("-", "_") for name in [*PUBLISHED, *(o.alias for o in PUBLISHED.values() if o.alias)]]
+    assert len(plain) == len(set(plain))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_row_is_complete(name):
+    one = PUBLISHED[name]
+    assert re.fullmatch(r"https://[\w.-]+/[\w./-]+\.(pth|pkl)", one.address)
+    assert one.licence
+    assert one.source
+    assert one.is_backbone or (one.scores and one.data)
+    assert all(10 < score < 100 for score in one.scores.values())
+    if one.checksum:
+        length = {"sha256": 8, "md5": 6}[one.checksum.kind]
+        assert re.fullmatch(rf"[0-9a-f]{{{length}}}", one.checksum.start)
+        assert one.checksum.start in one.file_name
+
+
+def weights_of(module):
+    for name in dir(module):
+        if name.endswith("_Weights"):
+            yield from getattr(module, name)
+
+
+def test_torchvisions_rows_are_what_torchvision_says_itself():
+    given = {
+        w.url: w.meta["_metrics"] for m in (torchvision.models, torchvision.models.detection) for w in weights_of(m)
+    }
+    rows = [one for name, one in PUBLISHED.items() if name.startswith("torchvision/")]
+    assert len(rows) == 18
+    for one in rows:
+        metrics = given[one.address]
+        if one.is_backbone:
+            assert one.scores == {"top1": metrics["ImageNet-1K"]["acc@1"]}
+        else:
+            names = {"box_map": "box", "mask_map": "mask", "kp_map": "keypoint"}
+            assert one.scores == {names[name]: value for name, value in metrics["COCO-val2017"].items()}
+
+
+def test_scores_stand_in_the_names_of_some_of_mmdetections_files():
     for one in PUBLISHED.values():
-        assert len(one.address.rsplit("-", 1)[-1].removesuffix(".pth")) == 8
+        for kind, value in re.findall(r"(bbox|segm)_mAP-(0\.\d+)", one.file_name):
+            assert one.scores[{"bbox": "box", "segm": "mask"}[kind]] == pytest.approx(100 * float(value))
+
+
+def test_a_file_whose_name_does_not_end_with_its_hash_is_no_row(tmp_path):
+    table = tmp_path / "table.yaml"
+    table.write_text(
+        "peer: {source: s, licence: l, folder: 'https://a/', hash: sha256, models: {m: {file: m.pth, box: 30}}}"
+    )
+    with pytest.raises(ValueError, match="m.pth does not end with the start of its sha256"):
+        read_table(table)
