@@ -1,6 +1,6 @@
 import json
-from dataclasses import replace
 import shlex
+from dataclasses import replace
 
 import pytest
 import torch
