@@ -84,6 +84,56 @@ def test_a_crop_is_never_larger_than_asked_and_full_where_the_picture_is(size: t
             assert move.size == (32, 32)
 
 
+@pytest.mark.parametrize(
+    ("box", "first", "last"),
+    [
+        ([0, 0, 9, 5], (0, 0), (0, 0)),
+        ([50, 30, 60, 40], (40, 20), (40, 20)),
+        ([20.5, 11.5, 31.5, 19.2], (12, 0), (20, 11)),
+    ],
+)
+def test_a_crop_on_an_object_holds_all_of_it_and_lies_anywhere_where_it_does(box, first, last):
+    windows = []
+    for seed in range(200):
+        torch.manual_seed(seed)
+        settings = AugmentSettings(**STILL, crop=20, crop_on_object=1)
+        x, y, width, height = draw_geometry((40, 60), settings, AS_IT_IS, torch.tensor([box])).window
+        assert (width, height) == (20, 20)
+        assert x <= box[0] <= box[2] <= x + 20 <= 60
+        assert y <= box[1] <= box[3] <= y + 20 <= 40
+        windows.append((x, y))
+    assert (tuple(np.min(windows, axis=0)), tuple(np.max(windows, axis=0))) == (first, last)
+
+
+def test_a_crop_on_an_object_longer_than_it_lies_inside():
+    settings = AugmentSettings(**STILL, crop=20, crop_on_object=1)
+    for seed in range(50):
+        torch.manual_seed(seed)
+        x, y, _, _ = draw_geometry((40, 60), settings, AS_IT_IS, torch.tensor([[5.0, 8, 55, 12]])).window
+        assert 5 <= x <= x + 20 <= 55
+        assert y <= 8 <= 12 <= y + 20
+
+
+@pytest.mark.parametrize("boxes", [None, torch.zeros(0, 4)])
+def test_a_crop_without_an_object_to_hold_lies_anywhere(boxes: torch.Tensor | None):
+    places = set()
+    for seed in range(100):
+        torch.manual_seed(seed)
+        settings = AugmentSettings(**STILL, crop=20, crop_on_object=1)
+        places.add(draw_geometry((40, 60), settings, AS_IT_IS, boxes).window[0])
+    assert (min(places), max(places)) == (0, 40)
+
+
+def test_a_crop_is_not_placed_on_a_crowd():
+    picture, instances = square(0)
+    settings, found = AugmentSettings(**STILL, crop=20, crop_on_object=1), []
+    for instances.crowd in (torch.tensor([False]), torch.tensor([True])):
+        torch.manual_seed(0)
+        found.append([augment(picture, instances, settings, AS_IT_IS)[0].mean().item() for _ in range(20)])
+    assert min(found[0]) == 1
+    assert min(found[1]) == 0
+
+
 def test_a_quarter_turn_swaps_height_and_width():
     settings, turns = AugmentSettings(**STILL, quarter_turns=True), set()
     for seed in range(20):

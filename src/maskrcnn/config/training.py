@@ -16,6 +16,9 @@ class AugmentSettings(Settings):
     quarter_turns: bool = Field(False, description="Turn by a random multiple of 90 degrees (microscopy, aerial).")
     scale: tuple[Positive, Positive] = Field((0.8, 1.25), description="Range of a random factor on the resized size.")
     crop: Count | None = Field(None, description="Side of a random square crop, after scaling; none: whole pictures.")
+    crop_on_object: Fraction = Field(
+        0.0, description="Probability that the crop holds an object drawn at random; else it lies anywhere."
+    )
     brightness: Annotated[float, Field(ge=0)] = Field(
         0.2, description="Colour jitter of brightness, as in torchvision."
     )

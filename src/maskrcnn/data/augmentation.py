@@ -8,12 +8,17 @@ from torchvision.transforms import v2
 
 from ..config import AugmentSettings, InputSettings
 from ..structures.instances import Instances
+from ..structures.skeletons import Skeleton
 from .geometry import Geometry
 from .inputs import normalise, resize, resize_factor, resized_size, stretch_brightness
 
 
 def augment(
-    picture: Tensor, instances: Instances, settings: AugmentSettings, inputs: InputSettings
+    picture: Tensor,
+    instances: Instances,
+    settings: AugmentSettings,
+    inputs: InputSettings,
+    skeleton: Skeleton | None = None,
 ) -> tuple[Tensor, Instances]:
     """Change a picture and its objects at random, and prepare it for the network.
 
@@ -25,28 +30,40 @@ def augment(
         instances: Its annotated objects, with `ObjectMasks`.
         settings: What may change.
         inputs: How a picture becomes the network's input.
+        skeleton: Of the objects' keypoints, if they have any.
 
     Returns:
         [3, H, W] float32 input, and its objects in its pixels (no crowds) with `MaskCrops`.
     """
     if inputs.stretch is not None:
         picture = stretch_brightness(picture, inputs.stretch)
-    geometry = draw_geometry(instances.size, settings, inputs)
+    objects = instances if instances.crowd is None else instances[~instances.crowd]
+    geometry = draw_geometry(instances.size, settings, inputs, objects.boxes)
     picture = change_colours(geometry.move_pixels(picture), settings)
-    return resize(normalise(picture, inputs), geometry.size), geometry.move_objects(instances)
+    return resize(normalise(picture, inputs), geometry.size), geometry.move_objects(instances, skeleton)
 
 
-def draw_geometry(size: tuple[int, int], settings: AugmentSettings, inputs: InputSettings) -> Geometry:
+def draw_geometry(
+    size: tuple[int, int], settings: AugmentSettings, inputs: InputSettings, boxes: Tensor | None = None
+) -> Geometry:
     """Draw a crop, flips, quarter turns and a scale for a picture of `size` (height, width).
 
     The scale's logarithm is uniform, so that half and twice the size are equally likely. A crop is a square of the
-    network's input; where the resized picture is smaller than it, the whole side is kept.
+    network's input; where the resized picture is smaller than it, the whole side is kept. One that is to hold an object
+    lies anywhere where it does, or inside of it where the object is the longer one.
+
+    Args:
+        size: Of the picture.
+        settings: What may change.
+        inputs: How large a picture becomes.
+        boxes: [N, 4] of the objects that a crop may be asked to hold; None: none.
     """
     low, high = (math.log(factor) for factor in settings.scale)
     scale = math.exp(low + (high - low) * torch.rand(()).item())
     window, resized = (0, 0, size[1], size[0]), resized_size(size, inputs, scale)
     if settings.crop is not None:
-        window, resized = _draw_crop(size, settings.crop, resize_factor(size, inputs) * scale)
+        held = _draw_box(boxes, settings.crop_on_object)
+        window, resized = _draw_crop(size, settings.crop, resize_factor(size, inputs) * scale, held)
     turns = int(torch.randint(4, ())) if settings.quarter_turns else 0
     return Geometry(
         window=window,
@@ -63,12 +80,31 @@ def change_colours(picture: Tensor, settings: AugmentSettings) -> Tensor:
     return v2.Compose([jitter, v2.RandomInvert(settings.invert)])(picture)
 
 
-def _draw_crop(size: tuple[int, int], crop: int, factor: float) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+def _draw_box(boxes: Tensor | None, probability: float) -> list[float] | None:
+    """x1, y1, x2, y2 of a random box, with some probability; None otherwise, and where there is no box."""
+    if boxes is None or not len(boxes) or not probability or torch.rand(()).item() >= probability:
+        return None
+    return boxes[int(torch.randint(len(boxes), ()))].tolist()
+
+
+def _draw_crop(
+    size: tuple[int, int], crop: int, factor: float, held: list[float] | None
+) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     """Window x, y, width, height of the picture that fills a crop after it is resized, and its resized size."""
     sides = [min(side, math.ceil(crop / factor)) for side in size]
-    top, left = (int(torch.randint(side - kept + 1, ())) for side, kept in zip(size, sides, strict=True))
+    spans = [(held[1], held[3]), (held[0], held[2])] if held else [None, None]
+    top, left = (_draw_start(side, kept, span) for side, kept, span in zip(size, sides, spans, strict=True))
     height, width = (
         crop if kept < side else min(crop, max(1, math.floor(side * factor)))
         for side, kept in zip(size, sides, strict=True)
     )
     return (left, top, sides[1], sides[0]), (height, width)
+
+
+def _draw_start(side: int, kept: int, span: tuple[float, float] | None) -> int:
+    """Where a window of `kept` pixels begins on a side: around a span, inside of it if that is longer, or anywhere."""
+    first, last = 0, side - kept
+    if span is not None:
+        low, high = sorted((math.ceil(span[1]) - kept, math.floor(span[0])))
+        first, last = max(first, low), min(last, high)
+    return first + int(torch.randint(last - first + 1, ()))
