@@ -83,8 +83,8 @@ def find_backbone(state: State, source: str) -> Tree:
     """
     if "body.features.16.0.weight" in state:
         return {"name": "mobilenet_v3_large"}
-    clip = "body.stem.4.convolution.weight" in state
-    stem = "body.stem.4." if clip else "body.stem."
+    clip = "body.stem.step3.convolution.weight" in state
+    stem = "body.stem.step3." if clip else "body.stem."
     if f"{stem}convolution.weight" not in state:
         raise WeightsError(f"{source}: its backbone is none that is known here. `maskrcnn settings` lists them.")
     counts = [_count(state, rf"body\.stages\.{i}\.(\d+)\.") for i in range(4)]
