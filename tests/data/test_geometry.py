@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from maskrcnn.data.geometry import Geometry, move_boxes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
+from maskrcnn.structures.skeletons import Skeleton
 
 
 def geometry(**changes) -> Geometry:
@@ -107,3 +110,45 @@ def test_outlines_of_the_objects_that_are_kept_move_along():
     moved = geometry(window=(3, 0, 3, 4), mirrored=True, size=(8, 6)).move_objects(instances)
     assert moved.labels.tolist() == [1]
     assert moved.masks.outlines_of(0)[0].tolist() == [[4, 0], [0, 0], [0, 8], [4, 8]]
+
+
+PAIR = Skeleton(("left_eye", "right_eye", "beak"), flip_pairs=((0, 1),), edges=(), sigmas=(0.05,) * 3)
+
+
+def with_keypoints(points: list[list[float]]) -> Instances:
+    everything = objects(np.ones((1, 4, 6), dtype=bool))
+    return replace(everything, keypoints=torch.tensor([points]))
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_keypoints_go_where_the_pixels_go_and_swap_with_the_sides(changes: dict):
+    points = [[2.5, 1.5, 2], [3.5, 2.5, 1], [2.5, 2.5, 2]]
+    move = geometry(**changes)
+    found = move.move_objects(with_keypoints(points), PAIR).keypoints[0]
+    swapped = changes.get("mirrored", False) != changes.get("upside_down", False)
+    for place, (x, y, visibility) in enumerate(points):
+        picture = torch.zeros(1, 4, 6)
+        picture[0, int(y), int(x)] = 1
+        _, row, column = move.move_pixels(picture).nonzero()[0].tolist()
+        keypoint = found[{0: 1, 1: 0}.get(place, place) if swapped else place]
+        assert keypoint.tolist() == [column + 0.5, row + 0.5, visibility]
+
+
+def test_a_mirror_image_of_a_mirror_image_has_the_keypoints_of_the_picture():
+    there = geometry(mirrored=True, size=(12, 18))
+    once = with_keypoints([[2.5, 1.5, 2], [3.5, 2.5, 1], [0, 0, 0]])
+    twice = there.move_objects(once, PAIR)
+    masks = ObjectMasks.of([(np.array([[0.0, 0], [18, 0], [18, 12], [0, 12]]),)], (12, 18))
+    back = geometry(window=(0, 0, 18, 12), mirrored=True).move_objects(replace(twice, masks=masks), PAIR)
+    torch.testing.assert_close(back.keypoints, once.keypoints)
+
+
+def test_keypoints_outside_of_a_crop_count_as_not_annotated():
+    points = [[1.5, 1.5, 2], [4.5, 2.5, 1], [4.5, 0.5, 0]]
+    moved = geometry(window=(2, 0, 4, 4), size=(8, 8)).move_objects(with_keypoints(points), PAIR)
+    assert moved.keypoints.tolist() == [[[0, 0, 0], [5, 5, 1], [0, 0, 0]]]
+
+
+def test_keypoints_are_not_mirrored_blindly():
+    with pytest.raises(ValueError, match="skeleton"):
+        geometry(mirrored=True).move_objects(with_keypoints([[1, 1, 2]] * 3))

@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as v2
 
 from ..structures.instances import Instances
 from ..structures.object_masks import ObjectMasks
+from ..structures.skeletons import Skeleton
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class Geometry:
             width, height = height, width
         return _matrix([self.size[1] / width, 0, 0], [0, self.size[0] / height, 0]) @ affine
 
-    def move_objects(self, instances: Instances) -> Instances:
+    def move_objects(self, instances: Instances, skeleton: Skeleton | None = None) -> Instances:
         """The objects that training can learn from in the result.
 
         Crowds are left out, and so are objects without a pixel or with a side below 1 pixel. The box of an object that
@@ -62,9 +63,11 @@ class Geometry:
 
         Args:
             instances: In the picture's pixels, with `ObjectMasks`.
+            skeleton: Of their keypoints, if they have any.
 
         Returns:
-            Boxes, labels and `MaskCrops`, with the outlines that are known, in the result's pixels.
+            Boxes, labels, `MaskCrops`, with the outlines that are known, and keypoints in the result's pixels.
+            Keypoints outside of it count as not annotated; in mirror images left and right ones change places.
         """
         objects = instances if instances.crowd is None else instances[~instances.crowd]
         height, width = self.size
@@ -74,11 +77,29 @@ class Geometry:
         cut = ((boxes - moved).abs() > 1e-3).any(dim=1)
         near = _sides(boxes) >= 1
         boxes, labels, cut, objects = boxes[near], objects.labels[near], cut[near], objects[near]
+        keypoints = None if objects.keypoints is None else self._move_keypoints(objects.keypoints, skeleton)
         assert isinstance(objects.masks, ObjectMasks)
         masks = objects.masks.transformed(self.affine(), self.size).crops()
         boxes = torch.where(cut[:, None], masks.windows.to(boxes), boxes)
         kept = (_sides(boxes) >= 1) & (_sides(masks.windows) >= 1)
-        return Instances(size=self.size, boxes=boxes[kept], labels=labels[kept], masks=masks[kept])
+        return Instances(
+            size=self.size,
+            boxes=boxes[kept],
+            labels=labels[kept],
+            masks=masks[kept],
+            keypoints=None if keypoints is None else keypoints[kept],
+        )
+
+    def _move_keypoints(self, keypoints: Tensor, skeleton: Skeleton | None) -> Tensor:
+        if self.mirrored != self.upside_down:
+            if skeleton is None:
+                raise ValueError("keypoints are mirrored with their skeleton, which says what is left and right")
+            keypoints = keypoints[:, list(skeleton.mirrored)]
+        matrix = torch.from_numpy(self.affine()[:2]).to(keypoints)
+        points = keypoints[..., :2] @ matrix[:, :2].T + matrix[:, 2]
+        edges = points.new_tensor([self.size[1], self.size[0]])
+        inside = ((points >= 0) & (points <= edges)).all(dim=-1, keepdim=True)
+        return torch.cat([points, keypoints[..., 2:]], dim=-1) * (inside & (keypoints[..., 2:] > 0))
 
 
 def move_boxes(boxes: Tensor, affine: np.ndarray) -> Tensor:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..config import InputSettings, RunSettings
 from ..errors import DataError
 from ..structures.batch import Batch
+from ..structures.skeletons import Skeleton
 from .augmentation import augment
 from .inputs import make_batch, prepare_picture, resized_size
 from .pictures import read_picture
@@ -24,7 +25,12 @@ AHEAD = 4
 
 
 def training_batches(
-    records: Sequence[Record], settings: RunSettings, *, start: int = 0, workers: int | None = None
+    records: Sequence[Record],
+    settings: RunSettings,
+    *,
+    skeleton: Skeleton | None = None,
+    start: int = 0,
+    workers: int | None = None,
 ) -> Iterator[Batch]:
     """Augmented batches without end.
 
@@ -34,6 +40,7 @@ def training_batches(
     Args:
         records: The data set.
         settings: `model.input`, `augment`, `data` and `train.seed` are used.
+        skeleton: Of the objects' keypoints, if they have any.
         start: Number of the first batch, counted from the start of the whole run.
         workers: Loader processes, 0 for none; none given: `default_workers()`.
 
@@ -41,7 +48,7 @@ def training_batches(
         DataError: A picture cannot be read, also when a worker reads it; or there is none to train on.
     """
     plan = BatchPlan(records, settings)
-    return _load(TrainingPictures(records, settings), plan.batches(start), workers)
+    return _load(TrainingPictures(records, settings, skeleton), plan.batches(start), workers)
 
 
 def evaluation_batches(
@@ -73,9 +80,10 @@ def default_workers() -> int:
 class TrainingPictures(Dataset[Batch | DataError]):
     """Makes an augmented batch of some draws."""
 
-    def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
+    def __init__(self, records: Sequence[Record], settings: RunSettings, skeleton: Skeleton | None) -> None:
         self.records = records
         self.settings = settings
+        self.skeleton = skeleton
 
     def __getitem__(self, draws: list[Draw]) -> Batch | DataError:
         """The batch, or, because a DataLoader would bury it in the traceback of a worker, what went wrong."""
@@ -92,7 +100,9 @@ class TrainingPictures(Dataset[Batch | DataError]):
             picture = read_record(record)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(draw.seed)
-                image, target = augment(picture, record.instances, self.settings.augment, self.settings.model.input)
+                image, target = augment(
+                    picture, record.instances, self.settings.augment, self.settings.model.input, self.skeleton
+                )
             images.append(image)
             targets.append(target)
         return make_batch(images, targets=targets, **_origin(records))

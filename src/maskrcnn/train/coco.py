@@ -94,7 +94,13 @@ def train_on_coco(
     _score(truth, [], settings)  # what is wrong with these annotations is said now, not after a tenth of the training
 
     def batches(start: int) -> Iterator[Batch]:
-        return training_batches(data.learnt.records, settings, start=start, workers=settings.data.workers)
+        return training_batches(
+            data.learnt.records,
+            settings,
+            skeleton=data.learnt.classes.skeleton,
+            start=start,
+            workers=settings.data.workers,
+        )
 
     result = train(
         model,

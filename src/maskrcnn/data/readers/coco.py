@@ -23,9 +23,9 @@ REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) t
 def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> CocoData:
     """Read a data set in COCO's format.
 
-    Outlines, both kinds of run lengths, crowds, keypoints and gaps in the category ids are understood. `annotations`, `area`,
-    `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the outline), and `width` and `height`
-    (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it.
+    Outlines, both kinds of run lengths, crowds, keypoints and gaps in the category ids are understood. `annotations`,
+    `area`, `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the outline), and `width` and
+    `height` (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it.
 
     Args:
         annotations: The JSON file.

@@ -8,6 +8,8 @@ from faster_coco_eval.core import mask as coco_mask
 
 from ...structures.object_masks import Drawn, Polygons
 from ...structures.run_lengths import check_counts, counts_from_text, crop_from_counts
+from ...structures.skeletons import Skeleton
+from .coco_keypoints import read_keypoints
 
 Box = tuple[float, float, float, float]
 
@@ -20,21 +22,26 @@ class AnnotatedObject(NamedTuple):
         label: 0..K-1.
         crowd: Whether it is a group that was not separated.
         source: Its outline or run lengths, or None if it has only a box.
+        keypoints: [Kp, 3] x, y, visibility; None in a file without keypoints.
     """
 
     box: Box
     label: int
     crowd: bool
     source: Drawn | None
+    keypoints: np.ndarray | None = None
 
 
-def read_object(annotation: dict[str, Any], size: tuple[int, int], labels: dict[int, int]) -> AnnotatedObject:
+def read_object(
+    annotation: dict[str, Any], size: tuple[int, int], labels: dict[int, int], skeleton: Skeleton | None = None
+) -> AnnotatedObject:
     """Read one annotation.
 
     Args:
         annotation: As it stands in the file.
         size: (height, width) of its picture.
         labels: Label of each category id.
+        skeleton: The keypoints of the file's categories.
 
     Raises:
         ValueError: What is wrong with it, and the rule it breaks.
@@ -47,7 +54,8 @@ def read_object(annotation: dict[str, Any], size: tuple[int, int], labels: dict[
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise ValueError(f"`iscrowd` is {crowd!r}, but must be 0 or 1")
-    return AnnotatedObject(_inside(corners, size), _label(annotation, labels), bool(crowd), source)
+    keypoints = None if skeleton is None else read_keypoints(annotation, skeleton)
+    return AnnotatedObject(_inside(corners, size), _label(annotation, labels), bool(crowd), source, keypoints)
 
 
 def box_outline(box: Box) -> Polygons:
