@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import DataError
 from ..structures.classes import Classes
 from ..structures.instances import Instances
+from .segments import SegmentFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,7 @@ class Record:
         size: (height, width) of it, after its EXIF orientation is applied.
         fields: Whatever else its record says, e.g. `{"modality": "fluorescence"}`.
         instances: Annotated objects in the picture's own pixels, masks as `ObjectMasks`.
+        segments: Where the classes of its pixels are, if they are annotated.
     """
 
     path: Path
@@ -26,6 +28,7 @@ class Record:
     size: tuple[int, int]
     fields: dict[str, Any]
     instances: Instances
+    segments: SegmentFile | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from ...structures.object_masks import ObjectMasks
 from ..records import CocoData, Record
 from .coco_keypoints import read_skeleton
 from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
+from .coco_panoptic import is_panoptic, read_panoptic
 from .coco_pictures import Picture, read_pictures
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
@@ -25,7 +26,8 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
 
     Outlines, both kinds of run lengths, crowds, keypoints and gaps in the category ids are understood. `annotations`,
     `area`, `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the outline), and `width` and
-    `height` (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it.
+    `height` (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it. A file in
+    COCO's panoptic format is read by `read_panoptic`.
 
     Args:
         annotations: The JSON file.
@@ -38,6 +40,8 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
     contents = parse_coco(annotations)
     classes = _classes(annotations, contents["categories"])
     pictures = read_pictures(annotations, contents["images"], images)
+    if is_panoptic(contents):
+        return read_panoptic(annotations, contents, classes, pictures, skip_invalid=skip_invalid)
     objects, problems = _objects(annotations, contents.get("annotations", []), pictures, classes)
     messages = list(problems.values())
     if problems and not skip_invalid:
