@@ -162,7 +162,7 @@ def _merged_average(table: Tensor, y: AxisPoints, x: AxisPoints, starts: Tensor,
     """[N, S, S, C] where each box has its own number of points: one entry per pixel that a bin touches."""
     (rows, row_weights, tall), (columns, column_weights, wide) = (_merge(axis) for axis in (y, x))
     rows = starts[:, None, None] + rows * widths[:, None, None]
-    order, groups = _group(tall, wide)
+    order, groups = group_pairs(tall, wide)
     counts = [count for count, _, _ in groups]
     size = rows.shape[1]
     parts = (part[order].split(counts) for part in (rows.int(), row_weights, columns.int(), column_weights))
@@ -200,7 +200,7 @@ def _largest(table: Tensor, y: AxisPoints, x: AxisPoints, starts: Tensor, widths
     """[N, S, S, C] largest sample of each bin and channel; a bag of four entries is one sample."""
     (rows, row_weights), (columns, column_weights) = (axis.neighbours() for axis in (y, x))
     rows = starts[:, None, None, None] + rows * widths[:, None, None, None]
-    order, groups = _group(y.counts, x.counts)
+    order, groups = group_pairs(y.counts, x.counts)
     size, channels = rows.shape[1], table.shape[1]
     parts = (part[order].split([n for n, _, _ in groups]) for part in (rows, row_weights, columns, column_weights))
     pooled = []
@@ -219,7 +219,7 @@ def _largest(table: Tensor, y: AxisPoints, x: AxisPoints, starts: Tensor, widths
     return torch.cat(pooled)[order.argsort()].reshape(len(order), size, size, channels)
 
 
-def _group(first: Tensor, second: Tensor) -> tuple[Tensor, list[tuple[int, int, int]]]:
+def group_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, list[tuple[int, int, int]]]:
     """Order [N] that brings equal pairs together, and (how many, first, second) of each pair in that order."""
     base = int(second.max()) + 1
     keys, order = (first * base + second).sort(stable=True)
