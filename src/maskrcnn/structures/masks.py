@@ -1,7 +1,8 @@
 """Masks of the objects of one picture, never held at the picture's size.
 
 Three kinds share one interface (`Masks`): `ObjectMasks` (annotated outlines and run lengths), `MaskCrops` (bitmaps
-inside a window around each object) and `SoftMasks` (a head's probabilities on a small grid in each box).
+inside a window around each object, and the outlines that are known, to train on) and `SoftMasks` (a head's
+probabilities on a small grid in each box).
 """
 
 from __future__ import annotations
