@@ -42,7 +42,7 @@ def square(left: int, size: tuple[int, int] = (40, 60)) -> tuple[torch.Tensor, I
 def test_nothing_random_leaves_the_prepared_picture():
     picture, instances = square(5)
     inputs = InputSettings(shorter=100)
-    image, target = augment(picture, instances, AugmentSettings(**STILL), inputs)
+    image, target, _ = augment(picture, instances, AugmentSettings(**STILL), inputs)
     assert torch.equal(image, prepare_picture(picture, inputs))
     assert target.size == (100, 150)
     assert target.boxes.tolist() == [[12.5, 25, 62.5, 75]]
@@ -56,7 +56,7 @@ def test_mask_box_and_pixels_stay_together(crop: int | None):
     seen = set()
     for seed in range(60):
         torch.manual_seed(seed)
-        image, target = augment(*square(5), settings, AS_IT_IS)
+        image, target, _ = augment(*square(5), settings, AS_IT_IS)
         bright = image[0] > 0.5
         seen.add(tuple(bright.shape))
         assert target.size == tuple(bright.shape)
@@ -132,6 +132,23 @@ def test_a_crop_is_not_placed_on_a_crowd():
         found.append([augment(picture, instances, settings, AS_IT_IS)[0].mean().item() for _ in range(20)])
     assert min(found[0]) == 1
     assert min(found[1]) == 0
+
+
+def test_the_classes_of_pixels_stay_on_the_pixels():
+    settings = AugmentSettings(
+        vertical_flip=0.5, quarter_turns=True, scale=(0.5, 2), crop=30, brightness=0.0, contrast=0
+    )
+    shown = 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        picture, instances = square(5)
+        image, _, semantic = augment(picture, instances, settings, AS_IT_IS, semantic=picture[0] // 255 * 7)
+        assert semantic.shape == image.shape[1:]
+        assert set(semantic.unique().tolist()) <= {0, 7}
+        bright = image[0] > 0.5
+        assert ((semantic == 7) ^ bright).sum() <= 4 * 20  # at most the outline's own pixels
+        shown += int(bright.any())
+    assert shown > 20
 
 
 def test_a_quarter_turn_swaps_height_and_width():

@@ -57,6 +57,20 @@ def test_masks_and_boxes_go_where_the_pixels_go(changes: dict):
         assert moved.boxes[place].tolist() == tight
 
 
+@pytest.mark.parametrize("changes", CHANGES)
+def test_classes_of_pixels_go_where_the_pixels_go(changes: dict):
+    values = torch.randint(256, (4, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    move = geometry(**changes)
+    assert torch.equal(move.move_map(values), move.move_pixels(values[None])[0])
+
+
+def test_classes_of_pixels_are_those_of_the_nearest_pixel():
+    values = torch.arange(24, dtype=torch.uint8).reshape(4, 6)
+    assert geometry(size=(2, 3)).move_map(values).tolist() == [[7, 9, 11], [19, 21, 23]]
+    larger = geometry(size=(8, 12)).move_map(values)
+    assert torch.equal(larger, values.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1))
+
+
 def test_a_resize_scales_boxes_exactly_and_masks_to_the_nearest_pixel():
     bitmap = np.zeros((1, 4, 6), dtype=bool)
     bitmap[0, 1:3, 1:5] = True

@@ -4,6 +4,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from maskrcnn.config import InputSettings
 from maskrcnn.data.inputs import make_batch, prepare_picture, resized_size, stretch_brightness
+from maskrcnn.structures.panoptic import UNKNOWN
 
 
 def peer(settings: InputSettings) -> GeneralizedRCNNTransform:
@@ -107,3 +108,16 @@ def test_a_batch_is_padded_with_0_to_a_multiple_of_32_in_channels_last():
         ("a", "b"),
         (7, 8),
     )
+
+
+def test_classes_of_pixels_are_unknown_in_the_padding_and_where_none_are_annotated():
+    batch = make_batch(
+        [torch.ones(3, 20, 33), torch.ones(3, 32, 5)],
+        [(20, 33), (32, 5)],
+        semantic=[torch.full((20, 33), 3, dtype=torch.uint8), None],
+    )
+    assert batch.semantic.shape == (2, 32, 64)
+    assert batch.semantic.dtype == torch.uint8
+    assert (batch.semantic[0, :20, :33] == 3).all()
+    assert (batch.semantic == 3).sum() == 20 * 33
+    assert (batch.semantic == UNKNOWN).sum() == 2 * 32 * 64 - 20 * 33

@@ -10,14 +10,17 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.config import InputSettings, RunSettings
+from maskrcnn.config import InputSettings, RunSettings, SemanticHeadSettings
 from maskrcnn.data.inputs import prepare_picture
 from maskrcnn.data.loading import default_workers, evaluation_batches, read_record, training_batches
 from maskrcnn.data.pictures import read_picture
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import Record
+from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.masks import full_bitmap
+from maskrcnn.structures.panoptic import THING, UNKNOWN
 
 SIZES = [(40, 60), (60, 40), (50, 50), (33, 70), (64, 40), (20, 90), (40, 60)]
 
@@ -170,3 +173,44 @@ def test_workers_outlive_a_signal_that_only_the_parent_may_act_on(records, numbe
             next(stream)
     finally:
         signal.signal(number, before)
+
+
+@pytest.fixture
+def segments(tmp_path: Path) -> list[Record]:
+    """Two pictures of shapes whose ground is annotated too."""
+    arguments = {"train": 2, "val": 0, "size": 64, "seed": 0}
+    write_shapes(tmp_path, **arguments)
+    write_shape_segments(tmp_path, **arguments)
+    return read_coco(tmp_path / "panoptic_train.json", tmp_path / "images").records
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_classes_of_pixels_come_along_for_a_model_that_learns_them(segments: list[Record], workers: int):
+    run = settings()
+    run.model.semantic_head = SemanticHeadSettings(classes=2)
+    for batch in islice(training_batches(segments, run, workers=workers), 2):
+        assert batch.semantic.shape == (2, *batch.images.shape[2:])
+        for values, target in zip(batch.semantic, batch.targets, strict=True):
+            bitmaps = [full_bitmap(target.masks, i) for i in range(len(target))]
+            things = torch.from_numpy(np.any(bitmaps, axis=0))
+            assert set(values.unique().tolist()) <= {0, THING, UNKNOWN}
+            assert ((values[: len(things), : things.shape[1]] == THING) ^ things).float().mean() < 0.01
+
+
+def test_other_models_are_spared_the_classes_of_pixels(segments: list[Record]):
+    assert next(training_batches(segments, settings(), workers=0)).semantic is None
+
+
+def test_a_picture_without_segments_is_unknown_all_over(records: list[Record]):
+    run = settings()
+    run.model.semantic_head = SemanticHeadSettings(classes=2)
+    assert (next(training_batches(records, run, workers=0)).semantic == UNKNOWN).all()
+
+
+def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
+    run = settings()
+    run.model.semantic_head = SemanticHeadSettings(classes=2)
+    for record in segments:
+        record.segments.path.unlink()
+    with pytest.raises(DataError, match="the file of segments cannot be read"):
+        next(training_batches(segments, run, workers=0))

@@ -3,11 +3,24 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from numpy.random import default_rng
 from PIL import Image
 from pycocotools.coco import COCO
 
-from maskrcnn.data.shapes import HUE_SPREAD, LEAST_VISIBLE, RADIUS, SHAPES, draw_scene, outline, write_shapes
+from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.shapes import (
+    HUE_SPREAD,
+    LEAST_VISIBLE,
+    RADIUS,
+    SHAPES,
+    draw_scene,
+    outline,
+    write_shape_segments,
+    write_shapes,
+)
+from maskrcnn.structures.masks import full_bitmap
+from maskrcnn.structures.panoptic import THING
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +113,23 @@ def test_a_tiny_picture_can_be_drawn():
     scene = draw_scene(default_rng(0), 8)
     assert scene.picture.shape == (8, 8, 3)
     assert all(mask.any() for mask in scene.masks)
+
+
+def test_segments_cover_the_same_pictures_with_the_ground_as_stuff(tmp_path):
+    arguments = {"train": 2, "val": 1, "size": 48, "seed": 3}
+    write_shapes(tmp_path, **arguments)
+    write_shape_segments(tmp_path, **arguments)
+    for name in ("train", "val"):
+        objects = read_coco(tmp_path / f"{name}.json", tmp_path / "images")
+        segments = read_coco(tmp_path / f"panoptic_{name}.json", tmp_path / "images")
+        assert segments.classes.names == objects.classes.names
+        assert segments.classes.stuff == ("ground",)
+        for one, other in zip(objects.records, segments.records, strict=True):
+            assert one.path == other.path
+            assert torch.equal(one.instances.labels, other.instances.labels)
+            assert torch.equal(one.instances.boxes, other.instances.boxes)
+            bitmaps = [full_bitmap(one.instances.masks, i) for i in range(len(one.instances))]
+            for i, bitmap in enumerate(bitmaps):
+                assert (full_bitmap(other.instances.masks, i) == bitmap).all()
+            assert ((other.segments.semantic() == THING).numpy() == np.any(bitmaps, axis=0)).all()
+            assert set(other.segments.semantic().unique().tolist()) == {0, THING}

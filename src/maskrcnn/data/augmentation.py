@@ -1,6 +1,7 @@
 """Random changes of a training picture, all drawn from torch's global random generator."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,13 +14,28 @@ from .geometry import Geometry
 from .inputs import normalise, resize, resize_factor, resized_size, stretch_brightness
 
 
+class Augmented(NamedTuple):
+    """A picture ready to learn from.
+
+    Args:
+        image: [3, H, W] float32 input of the network.
+        target: Its objects in its pixels (no crowds) with `MaskCrops`.
+        semantic: [H, W] uint8 semantic map, if the picture has one.
+    """
+
+    image: Tensor
+    target: Instances
+    semantic: Tensor | None
+
+
 def augment(
     picture: Tensor,
     instances: Instances,
     settings: AugmentSettings,
     inputs: InputSettings,
     skeleton: Skeleton | None = None,
-) -> tuple[Tensor, Instances]:
+    semantic: Tensor | None = None,
+) -> Augmented:
     """Change a picture and its objects at random, and prepare it for the network.
 
     Brightness is stretched first, as it is for prediction. The random crop is taken before the colours change and the
@@ -31,16 +47,18 @@ def augment(
         settings: What may change.
         inputs: How a picture becomes the network's input.
         skeleton: Of the objects' keypoints, if they have any.
-
-    Returns:
-        [3, H, W] float32 input, and its objects in its pixels (no crowds) with `MaskCrops`.
+        semantic: [h, w] uint8 semantic map of the picture, if it has one.
     """
     if inputs.stretch is not None:
         picture = stretch_brightness(picture, inputs.stretch)
     objects = instances if instances.crowd is None else instances[~instances.crowd]
     geometry = draw_geometry(instances.size, settings, inputs, objects.boxes)
     picture = change_colours(geometry.move_pixels(picture), settings)
-    return resize(normalise(picture, inputs), geometry.size), geometry.move_objects(instances, skeleton)
+    return Augmented(
+        resize(normalise(picture, inputs), geometry.size),
+        geometry.move_objects(instances, skeleton),
+        None if semantic is None else geometry.move_map(semantic),
+    )
 
 
 def draw_geometry(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torchvision.transforms.v2 import functional as v2
 
 from ..structures.instances import Instances
@@ -41,6 +42,11 @@ class Geometry:
         picture = v2.horizontal_flip(picture) if self.mirrored else picture
         picture = v2.vertical_flip(picture) if self.upside_down else picture
         return torch.rot90(picture, self.turns, (1, 2))
+
+    def move_map(self, values: Tensor) -> Tensor:
+        """[h, w] uint8 classes of pixels to [H, W]: each pixel has that of the nearest one."""
+        moved = self.move_pixels(values[None])[None]
+        return functional.interpolate(moved, size=self.size, mode="nearest-exact")[0, 0]
 
     def affine(self) -> np.ndarray:
         """[3, 3] float64: x, y, 1 of the picture to those of the result, in continuous pixel coordinates."""

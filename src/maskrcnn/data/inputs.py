@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..config import InputSettings
 from ..structures.batch import Batch
 from ..structures.instances import Instances
+from ..structures.panoptic import UNKNOWN
 
 STRIDE = 32
 """Batches are padded to a multiple of this many pixels, the coarsest stride of the backbone."""
@@ -107,6 +108,7 @@ def make_batch(
     picture_sizes: Sequence[tuple[int, int]],
     *,
     targets: Sequence[Instances] | None = None,
+    semantic: Sequence[Tensor | None] | None = None,
     paths: Sequence[str] = (),
     image_ids: Sequence[int] = (),
 ) -> Batch:
@@ -115,6 +117,7 @@ def make_batch(
     Args:
         images: At least one [3, h, w] float.
         picture_sizes: (height, width) of the pictures before they were prepared.
+        semantic: [h, w] uint8 semantic map of each picture, or None if nothing of it is annotated; None: of no picture.
         targets, paths, image_ids: As in `Batch`.
     """
     sizes = [_size(image) for image in images]
@@ -127,9 +130,18 @@ def make_batch(
         sizes=sizes,
         picture_sizes=list(picture_sizes),
         targets=None if targets is None else list(targets),
+        semantic=None if semantic is None else _pad_maps(semantic, (height, width)),
         paths=tuple(paths),
         image_ids=tuple(image_ids),
     )
+
+
+def _pad_maps(maps: Sequence[Tensor | None], size: tuple[int, int]) -> Tensor:
+    padded = torch.full((len(maps), *size), UNKNOWN, dtype=torch.uint8)
+    for place, values in zip(padded, maps, strict=True):
+        if values is not None:
+            place[: values.shape[0], : values.shape[1]] = values
+    return padded
 
 
 def _size(image: Tensor) -> tuple[int, int]:

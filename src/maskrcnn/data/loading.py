@@ -13,7 +13,7 @@ from ..config import InputSettings, RunSettings
 from ..errors import DataError
 from ..structures.batch import Batch
 from ..structures.skeletons import Skeleton
-from .augmentation import augment
+from .augmentation import Augmented, augment
 from .inputs import make_batch, prepare_picture, resized_size
 from .pictures import read_picture
 from .plan import BatchPlan, Draw
@@ -95,17 +95,23 @@ class TrainingPictures(Dataset[Batch | DataError]):
 
     def _batch(self, draws: list[Draw]) -> Batch:
         records = [self.records[draw.record] for draw in draws]
-        images, targets = [], []
-        for record, draw in zip(records, draws, strict=True):
-            picture = read_record(record)
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(draw.seed)
-                image, target = augment(
-                    picture, record.instances, self.settings.augment, self.settings.model.input, self.skeleton
-                )
-            images.append(image)
-            targets.append(target)
-        return make_batch(images, targets=targets, **_origin(records))
+        parts = [self._augmented(record, draw.seed) for record, draw in zip(records, draws, strict=True)]
+        return make_batch(
+            [part.image for part in parts],
+            targets=[part.target for part in parts],
+            semantic=[part.semantic for part in parts] if self.settings.model.semantic_head else None,
+            **_origin(records),
+        )
+
+    def _augmented(self, record: Record, seed: int) -> Augmented:
+        picture = read_record(record)
+        semantic = None
+        if self.settings.model.semantic_head is not None and record.segments is not None:
+            semantic = record.segments.semantic()
+        settings = self.settings
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return augment(picture, record.instances, settings.augment, settings.model.input, self.skeleton, semantic)
 
 
 class EvaluationPictures(Dataset[Batch | DataError]):

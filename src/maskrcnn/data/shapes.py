@@ -12,13 +12,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.random import Generator, default_rng
 from PIL import Image
+from torch import Tensor
 
 from ..ops.atomic import replacing
 from ..structures.masks import Crop, encode_crop
+from ..structures.panoptic import encode_ids
 
 SHAPES = ("circle", "square", "triangle", "star", "cross")
+GROUND = "ground"
 SUBPIXEL = 4  # bits of an outline's coordinates behind the point
 LEAST_VISIBLE = 0.6  # of an object's pixels; a shape that would hide more of another is left out
 RADIUS = (0.14, 0.27)  # of a shape, as parts of the picture's side
@@ -55,6 +59,28 @@ def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) ->
         scenes = (draw_scene(default_rng([seed, part, number]), size) for number in range(count))
         content = _write_pictures(folder / "images", name, scenes)
         with replacing(folder / f"{name}.json") as path:
+            path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_shape_segments(folder: Path, *, train: int, val: int, size: int, seed: int) -> None:
+    """Write `panoptic_train.json` and `panoptic_val.json`, in COCO's panoptic format, with their folders of PNG files.
+
+    They are of the pictures that `write_shapes` writes for the same arguments; what no shape covers is the stuff
+    "ground".
+    """
+    categories = [{"id": label + 1, "name": shape, "isthing": 1} for label, shape in enumerate(SHAPES)]
+    categories.append({"id": len(SHAPES) + 1, "name": GROUND, "isthing": 0})
+    for part, (name, count) in enumerate((("train", train), ("val", val))):
+        (folder / f"panoptic_{name}").mkdir(parents=True, exist_ok=True)
+        images, annotations = [], []
+        for number in range(count):
+            file_name = f"{name}_{number + 1:04d}.png"
+            ids, segments = _segments(draw_scene(default_rng([seed, part, number]), size))
+            Image.fromarray(encode_ids(ids)).save(folder / f"panoptic_{name}" / file_name)
+            images.append({"id": number + 1, "file_name": file_name, "width": size, "height": size})
+            annotations.append({"image_id": number + 1, "file_name": file_name, "segments_info": segments})
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        with replacing(folder / f"panoptic_{name}.json") as path:
             path.write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -100,6 +126,20 @@ def _annotation(label: int, mask: np.ndarray) -> dict:
         "iscrowd": 0,
         "segmentation": encode_crop(crop, mask.shape),
     }
+
+
+def _segments(scene: Scene) -> tuple[Tensor, list[dict]]:
+    """[size, size] int32 ids of a scene's segments, the ground last, and what they are."""
+    ground = len(scene.masks) + 1
+    ids = np.full(scene.picture.shape[:2], ground, dtype=np.int32)
+    for number, mask in enumerate(scene.masks, 1):
+        ids[mask] = number
+    segments = []
+    for number, label in enumerate([*scene.labels, len(SHAPES)], 1):
+        mask = (ids == number).astype(np.uint8)
+        box = [int(side) for side in cv2.boundingRect(mask)]
+        segments.append({"id": number, "category_id": label + 1, "bbox": box, "area": int(mask.sum()), "iscrowd": 0})
+    return torch.from_numpy(ids), segments
 
 
 def _coverage(random: Generator, shape: str, size: int) -> np.ndarray:
