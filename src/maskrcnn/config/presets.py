@@ -1,0 +1,66 @@
+"""Named settings of models: those of the paper, and those of other libraries' models."""
+
+import difflib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import SettingError
+from .model import ModelSettings
+
+FOLDER = Path(__file__).parents[1] / "presets"
+
+
+def preset_names() -> list[str]:
+    """All presets, as `<publisher>/<model>`."""
+    return list(_read_all())
+
+
+def read_preset(name: str) -> ModelSettings:
+    """Settings of a model.
+
+    Args:
+        name: As `preset_names` lists it.
+
+    Raises:
+        SettingError: There is no preset of that name.
+    """
+    return ModelSettings.model_validate(preset_changes(name).get("model", {}))
+
+
+def preset_changes(name: str) -> dict[str, Any]:
+    """What a preset changes of the defaults, in the form of a settings file: `{"model": {"neck": "c4", ...}}`.
+
+    Raises:
+        SettingError: There is no preset of that name.
+    """
+    presets = _read_all()
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=2, cutoff=0.4)
+        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise SettingError(f"{name}: there is no preset of that name.{guess} `maskrcnn models` lists them.")
+    own = {key: value for key, value in presets[name].items() if key != "base"}
+    base = presets[name].get("base")
+    if base is None:
+        return own
+    return _merge(preset_changes(base if "/" in base else f"{name.partition('/')[0]}/{base}"), own)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+@cache
+def _read_all() -> dict[str, dict[str, Any]]:
+    """The files `<publisher>.yaml` with `<model>: {base: <another>, model: <settings>}`."""
+    return {
+        f"{path.stem}/{model}": preset
+        for path in sorted(FOLDER.glob("*.yaml"))
+        for model, preset in yaml.safe_load(path.read_text(encoding="utf-8")).items()
+    }
