@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import pickle
-import re
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..errors import WeightsError
 from .detectron2 import is_detectron2, read_detectron2
-from .files import Weights, load_weights
+from .files import Weights, load_weights, single_precision
 from .mmdetection import is_mmdetection, read_mmdetection
+from .pickles import Inert, read_pickle, refusal, to_tensor
 from .published import PUBLISHED, download
+from .torch_files import LEGACY, ZIP, read_torch
 from .torchvision import is_torchvision, read_torchvision
 
 SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}
 TORCH_SUFFIXES = (".pth", ".pt")
-DAMAGED = (
-    *(pickle.UnpicklingError, struct.error, RuntimeError, OSError, EOFError),
-    *(LookupError, ValueError, TypeError, AttributeError, AssertionError),
-)
-"""What torch raises for files that are not whole."""
+FOREIGN_SUFFIXES = (*TORCH_SUFFIXES, ".pkl")
+# Where files keep their tensors: training runs, mmdetection, Detectron.
+CONTAINERS = ("model", "state_dict", "blobs")
 
 
 def read_weights(source: str | Path) -> Weights:
@@ -53,9 +49,10 @@ def read_weights(source: str | Path) -> Weights:
 
 
 def _read_file(path: Path) -> Weights:
-    if path.suffix not in TORCH_SUFFIXES:
+    if path.suffix not in FOREIGN_SUFFIXES:
         return load_weights(path)
-    weights = understand(read_torch_file(path), str(path))
+    state, meta = read_foreign_file(path)
+    weights = understand(state, str(path), meta)
     weights.notes["source"] = path.name
     return weights
 
@@ -86,29 +83,51 @@ def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any]
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file written by `torch.save`, without executing anything in it.
+    """Tensors of another library's file; see `read_foreign_file`."""
+    return read_foreign_file(path)[0]
+
+
+def read_foreign_file(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a file of `torch.save` or a pickle of arrays, without executing anything in it.
+
+    Files that hold them under `model`, `state_dict` or `blobs`, beside other things, are read too. Of objects of other
+    libraries in a torch file, such as the log of a training run, nothing is made.
+
+    Returns:
+        Tensors by their names, floating point ones at least in single precision, and what the file says in `meta`.
 
     Raises:
-        WeightsError: It is cut off, is no such file, or holds more than tensors.
+        WeightsError: It is cut off, is no such file, or its tensors are mixed with other things.
     """
+    content = _content(path)
+    if content.startswith((ZIP, LEGACY)) or path.suffix in TORCH_SUFFIXES:
+        value = read_torch(content, str(path))
+    else:
+        value = read_pickle(content, str(path))
+    meta = value.get("meta") if isinstance(value, dict) else None
+    for key in CONTAINERS:
+        if isinstance(value, dict) and isinstance(value.get(key), dict):
+            value = value[key]
+    return _tensors(value, path), meta if isinstance(meta, dict) else {}
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except DAMAGED as error:
-        raise WeightsError(_why_unreadable(path, error)) from error
-    for key in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content or not all(isinstance(one, Tensor) for one in content.values()):
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}).") from error
+    return content
+
+
+def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a dictionary; remarks of text and numbers, as model zoos have them, are left out."""
+    found = {}
+    for name, one in value.items() if isinstance(value, dict) else ():
+        tensor = to_tensor(one)
+        if isinstance(one, Inert):
+            raise refusal(str(path), one.origin)
+        if tensor is not None and isinstance(name, str):
+            found[name] = single_precision(tensor)
+    if not found:
         raise WeightsError(f"{path}: holds no state dict (names with tensors). Save the model's state_dict() alone.")
-    return dict(content)
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    """What is wrong with a file; torch's own text advises to switch the protection off; this does not."""
-    forbidden = re.search(r"GLOBAL ([\w.]*\w)(?=\s)", str(error))
-    if forbidden:
-        return (
-            f"{path}: it holds {forbidden[1]}, which could run code when it is loaded, and was not loaded. Only "
-            "tensors are read: have the model's state_dict() alone saved; if it is nothing else, fetch it again."
-        )
-    return f"{path}: it is no whole file of torch.save, but cut off, damaged or of another kind. Fetch it again."
+    return found
