@@ -38,7 +38,7 @@ def many_boxes(count: int, seed: int = 1) -> torch.Tensor:
     return torch.cat([torch.cat([corners, corners + sides], dim=1), torch.tensor(special, dtype=torch.float64)])
 
 
-def slow_roi_align(map, box, scale, size, samples, half_pixel=False, reduce="average"):
+def slow_roi_align(map, box, scale, size, samples, half_pixel=False, largest=False):
     """He et al. 2017, section 3, one sampling point at a time; `map` is [C, H, W]."""
     x1, y1, x2, y2 = (value * scale - half_pixel / 2 for value in box)
     least = 0 if half_pixel else 1
@@ -54,7 +54,7 @@ def slow_roi_align(map, box, scale, size, samples, half_pixel=False, reduce="ave
             ]
             if points:
                 joined = torch.stack(points)
-                pooled[row, column] = joined.mean(dim=0) if reduce == "average" else joined.amax(dim=0)
+                pooled[row, column] = joined.amax(dim=0) if largest else joined.mean(dim=0)
     return pooled
 
 
@@ -90,21 +90,21 @@ def test_without_a_count_each_pixel_of_a_bin_is_sampled_once():
     # A box of 4 x 2 px in two bins per side: 2 x 1 points per bin, here on the centres of pixels.
     map = torch.tensor([[1.0, 3.0, 5.0, 9.0], [2.0, 6.0, 0.0, 4.0]])[None, None]
     one, box = torch.tensor([0]), torch.tensor([[0.0, 0.0, 4.0, 2.0]])
-    average, largest = (
-        roi_align(make_table({0: map}), box, one, one, size=2, samples=0, half_pixel=True, reduce=reduce)
-        for reduce in ("average", "max")
+    average, most = (
+        roi_align(make_table({0: map}), box, one, one, size=2, samples=0, half_pixel=True, largest=kind)
+        for kind in (False, True)
     )
     assert average[0, ..., 0].tolist() == [[2, 7], [4, 2]]
-    assert largest[0, ..., 0].tolist() == [[3, 9], [6, 4]]
+    assert most[0, ..., 0].tolist() == [[3, 9], [6, 4]]
 
 
 @pytest.mark.parametrize("half_pixel", [False, True])
-@pytest.mark.parametrize("reduce", ["average", "max"])
+@pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize(("size", "samples"), [(2, 2), (3, 1), (3, 0)])
-def test_it_equals_the_definition_on_all_levels_and_pictures(features, size, samples, half_pixel, reduce):
+def test_it_equals_the_definition_on_all_levels_and_pictures(features, size, samples, half_pixel, largest):
     boxes = many_boxes(30)
     pictures, levels = spread(len(boxes))
-    kind = {"samples": samples, "half_pixel": half_pixel, "reduce": reduce}
+    kind = {"samples": samples, "half_pixel": half_pixel, "largest": largest}
     pooled = roi_align(make_table(features), boxes, pictures, levels, size=size, **kind)
     assert pooled.shape == (len(boxes), size, size, CHANNELS)
     for box, picture, level, found in zip(boxes.tolist(), pictures.tolist(), levels.tolist(), pooled):
@@ -142,11 +142,11 @@ def test_counts_of_samples_are_those_of_torchvision_in_float32(features):
     torch.testing.assert_close(found.permute(0, 3, 1, 2), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("samples", "reduce"), [(2, "average"), (0, "average"), (0, "max")])
-def test_one_call_for_all_levels_equals_one_call_for_each(features, samples, reduce):
+@pytest.mark.parametrize(("samples", "largest"), [(2, False), (0, False), (0, True)])
+def test_one_call_for_all_levels_equals_one_call_for_each(features, samples, largest):
     boxes = many_boxes(60)
     pictures, levels = spread(len(boxes))
-    kind = {"size": 3, "samples": samples, "reduce": reduce}
+    kind = {"size": 3, "samples": samples, "largest": largest}
     together = roi_align(make_table(features), boxes, pictures, levels, **kind)
     for level, map in features.items():
         chosen = levels == level
@@ -157,31 +157,31 @@ def test_one_call_for_all_levels_equals_one_call_for_each(features, samples, red
 def test_the_largest_samples_are_found_in_parts_where_memory_is_short(features, monkeypatch):
     boxes = many_boxes(30)
     pictures, levels = spread(len(boxes))
-    whole = roi_align(make_table(features), boxes, pictures, levels, size=3, reduce="max")
+    whole = roi_align(make_table(features), boxes, pictures, levels, size=3, largest=True)
     monkeypatch.setattr(module, "LARGEST_SAMPLING", 3 * 3 * 4 * CHANNELS * 2)
-    assert torch.equal(whole, roi_align(make_table(features), boxes, pictures, levels, size=3, reduce="max"))
+    assert torch.equal(whole, roi_align(make_table(features), boxes, pictures, levels, size=3, largest=True))
 
 
-@pytest.mark.parametrize(("samples", "reduce"), [(2, "average"), (0, "average"), (2, "max")])
-def test_its_gradient_is_right(features, samples, reduce):
+@pytest.mark.parametrize(("samples", "largest"), [(2, False), (0, False), (2, True)])
+def test_its_gradient_is_right(features, samples, largest):
     maps = [map[..., :4, :5].clone().requires_grad_() for map in features.values()]
     boxes = many_boxes(8)[:-1]
     pictures, levels = spread(len(boxes))
 
     def pooled(*maps):
         table = make_table(dict(zip(LEVELS, maps)))
-        return roi_align(table, boxes, pictures, levels, size=2, samples=samples, reduce=reduce)
+        return roi_align(table, boxes, pictures, levels, size=2, samples=samples, largest=largest)
 
     assert torch.autograd.gradcheck(pooled, maps)
 
 
 @pytest.mark.parametrize("half_pixel", [False, True])
-@pytest.mark.parametrize("reduce", ["average", "max"])
+@pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize("samples", [0, 2])
-def test_no_boxes_give_no_features_and_zero_gradients(features, samples, half_pixel, reduce):
+def test_no_boxes_give_no_features_and_zero_gradients(features, samples, half_pixel, largest):
     maps = {level: map.requires_grad_() for level, map in features.items()}
     none = torch.zeros(0, dtype=torch.int64)
-    kind = {"samples": samples, "half_pixel": half_pixel, "reduce": reduce}
+    kind = {"samples": samples, "half_pixel": half_pixel, "largest": largest}
     pooled = roi_align(make_table(maps), torch.zeros(0, 4), none, none, size=7, **kind)
     assert pooled.shape == (0, 7, 7, CHANNELS)
     pooled.sum().backward()
@@ -203,19 +203,19 @@ def test_bfloat16_features_are_pooled_at_exact_places(features):
     boxes = many_boxes(40)
     pictures, levels = spread(len(boxes))
     rounded = {level: map.bfloat16() for level, map in features.items()}
-    for kind in ({}, {"samples": 0, "half_pixel": True}, {"reduce": "max"}):
+    for kind in ({}, {"samples": 0, "half_pixel": True}, {"largest": True}):
         exact = roi_align(make_table(features), boxes, pictures, levels, size=7, **kind)
         found = roi_align(make_table(rounded), boxes.float(), pictures, levels, size=7, **kind)
         assert found.dtype == torch.bfloat16
         torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
 
 
-@pytest.mark.parametrize("reduce", ["average", "max"])
-def test_boxes_without_area_have_no_samples_on_the_half_pixel_grid(features, reduce):
+@pytest.mark.parametrize("largest", [False, True])
+def test_boxes_without_area_have_no_samples_on_the_half_pixel_grid(features, largest):
     boxes = torch.tensor([[8.0, 8.0, 8.0, 40.0], [8.0, 8.0, 4.0, 2.0]])
     none = torch.zeros(2, dtype=torch.int64)
     table = make_table(features)
-    pooled = roi_align(table, boxes, none, none + 2, size=3, samples=0, half_pixel=True, reduce=reduce)
+    pooled = roi_align(table, boxes, none, none + 2, size=3, samples=0, half_pixel=True, largest=largest)
     assert (pooled == 0).all()
 
 

@@ -36,8 +36,8 @@ class RoIPooling:
         levels = assign_levels(joined, self.levels[0], self.levels[-1], settings.level_slack)
         if settings.method == "pool":
             return roi_pool(table, joined, pictures, levels, size=size)
-        samples, reduce = settings.samples_per_side, settings.reduce
+        samples, largest = settings.samples_per_side, settings.reduce == "max"
         if settings.method == "warp":
-            return roi_warp(table, joined, pictures, levels, size=size, samples=samples, reduce=reduce)
+            return roi_warp(table, joined, pictures, levels, size=size, samples=samples, largest=largest)
         half = settings.half_pixel
-        return roi_align(table, joined, pictures, levels, size=size, samples=samples, half_pixel=half, reduce=reduce)
+        return roi_align(table, joined, pictures, levels, size=size, samples=samples, half_pixel=half, largest=largest)

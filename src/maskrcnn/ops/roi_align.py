@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -94,7 +93,7 @@ def roi_align(
     size: int,
     samples: int = 2,
     half_pixel: bool = False,
-    reduce: Literal["average", "max"] = "average",
+    largest: bool = False,
 ) -> Tensor:
     """Join the bilinear samples of each of `size` x `size` bins of every box.
 
@@ -109,7 +108,7 @@ def roi_align(
         samples: Sampling points per bin and side; 0: for each box and axis as many as its bins have pixels, rounded up.
         half_pixel: Pixel centres lie at .5, and a box may be of any size; else they lie at whole numbers, and sides
             below one feature pixel are taken as one.
-        reduce: Whether the samples of a bin are averaged, or the largest is taken in each channel.
+        largest: Take the largest sample of a bin in each channel, not their average.
 
     Returns:
         [N, S, S, C] in the dtype of the table; 0 for boxes without a sample.
@@ -122,7 +121,7 @@ def roi_align(
     y = _axis_points(scaled[:, 1], scaled[:, 3], heights, size, samples, half_pixel)
     x = _axis_points(scaled[:, 0], scaled[:, 2], widths, size, samples, half_pixel)
     starts = table.starts[level] + pictures * heights * widths
-    if reduce == "max":
+    if largest:
         return _largest(table.rows, y, x, starts, widths)
     return _average(table.rows, y, x, starts, widths) if samples else _merged_average(table.rows, y, x, starts, widths)
 

@@ -6,8 +6,6 @@ has been rounded to whole pixels as in RoIPool.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
 from .roi_align import PyramidTable, roi_align
@@ -21,15 +19,15 @@ def roi_warp(
     levels: Tensor,
     *,
     size: int,
-    samples: int = 2,
-    reduce: Literal["average", "max"] = "average",
+    samples: int,
+    largest: bool = False,
 ) -> Tensor:
     """Join the bilinear samples of each of `size` x `size` bins of every rounded box.
 
     Args:
         table: Features from `make_table`.
         boxes: [N, 4] x1, y1, x2, y2 in input pixels; rounded, both corner pixels belong to the box.
-        pictures, levels, size, samples, reduce: As in `roi_align`.
+        pictures, levels, size, samples, largest: As in `roi_align`.
 
     Returns:
         [N, S, S, C] in the dtype of the table.
@@ -38,4 +36,4 @@ def roi_warp(
     pixels = box_pixels(boxes, table, level)
     pixels[:, 2:] = pixels[:, 2:].maximum(pixels[:, :2]) + 1
     rounded = pixels / table.scales.to(pixels.dtype)[level, None]
-    return roi_align(table, rounded, pictures, levels, size=size, samples=samples, half_pixel=True, reduce=reduce)
+    return roi_align(table, rounded, pictures, levels, size=size, samples=samples, half_pixel=True, largest=largest)
