@@ -50,6 +50,17 @@ def test_no_objects_give_no_records_and_no_masks_give_boxes_only():
     assert list(to_results(instances, 5, CLASSES)[0]) == ["image_id", "category_id", "score", "bbox"]
 
 
+def test_keypoints_are_counted_in_whole_pixels_as_in_cocos_files():
+    instances = two_objects()
+    instances.keypoints = torch.tensor([[[0.5, 2.0, 7.25]], [[3.0, 4.5, -1.0]]])
+    first, second = to_results(instances, 5, CLASSES)
+    assert first["keypoints"] == [0, 1.5, 7.25]
+    assert second["keypoints"] == [2.5, 4, -1]
+    assert of_kind([first], "keypoints") == [
+        {"image_id": 5, "category_id": 90, "score": 0.75, "keypoints": [0, 1.5, 7.25]}
+    ]
+
+
 def test_annotations_are_no_predictions():
     instances = two_objects()
     instances.scores = None

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
+from maskrcnn.structures.skeletons import skeleton_of
 from maskrcnn.structures.soft_masks import SoftMasks
 from tests.rules.source import ROOT
 
@@ -48,6 +50,24 @@ def read(folder: Path) -> dict:
     return json.loads((folder / "predictions.json").read_text())
 
 
+class Seeing(Fixed):
+    """Finds two keypoints of every object."""
+
+    classes = Classes(("owl", "mouse"), (7, 9), skeleton=skeleton_of({"keypoints": ["left_eye", "right_eye"]}))
+
+    def predict_all(self, pictures, *, batch):
+        for found in super().predict_all(pictures, batch=batch):
+            yield replace(found, keypoints=torch.tensor([[[0.5, 1.5, 0.25], [1.0, 2.0, 7.0]]]))
+
+
+def test_keypoints_and_what_they_are_called_are_written_as_in_coco_s_files(pictures, tmp_path):
+    predict_files(Seeing(), pictures[:1], tmp_path, shown_from=0.5)
+    content = read(tmp_path)
+    assert content["pictures"][0]["objects"][0]["keypoints"] == [0, 1, 0.25, 0.5, 1.5, 7]
+    assert content["classes"][0]["keypoints"] == ["left_eye", "right_eye"]
+    assert content["classes"][0]["flip_pairs"] == [[1, 2]]
+
+
 def test_the_json_holds_every_object_in_the_picture_s_own_pixels(pictures, tmp_path):
     outcome = predict_files(Fixed(), pictures, tmp_path / "new" / "out", shown_from=0.5, batch=2)
     assert outcome == (3, 3, [])
@@ -68,6 +88,17 @@ def test_a_mask_can_be_read_by_coco_s_own_tool(pictures, tmp_path):
     predict_files(Fixed(), pictures[:1], tmp_path, shown_from=None)
     bitmap = mask.decode(read(tmp_path)["pictures"][0]["objects"][0]["mask"])
     assert bitmap.sum() == bitmap[:4, :3].sum() == 12  # Detectron's rule pastes the last row and column too
+
+
+@pytest.mark.parametrize("kind", ["quad", "contour"])
+def test_polygons_go_around_masks_or_boxes(pictures, tmp_path, kind):
+    model = Fixed()
+    for model.masks, (right, bottom) in ((True, (3, 4)), (False, (2, 3))):
+        predict_files(model, pictures[:1], tmp_path, shown_from=None, polygons=kind)
+        corners = read(tmp_path)["pictures"][0]["objects"][0]["polygon"]
+        assert sorted(corners) == [[0, 0], [0, bottom], [right, 0], [right, bottom]]
+    predict_files(model, pictures[:1], tmp_path, shown_from=None)
+    assert "polygon" not in read(tmp_path)["pictures"][0]["objects"][0]
 
 
 def test_objects_are_drawn_from_the_score_on_that_was_asked_for(pictures, tmp_path):
@@ -135,6 +166,7 @@ from maskrcnn.draw.instances import draw_instances
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
+from maskrcnn.structures.skeletons import skeleton_of
 from maskrcnn.structures.soft_masks import SoftMasks
 
 def peak():

@@ -7,6 +7,8 @@ from maskrcnn.structures.skeletons import (
     USUAL_SIGMA,
     Skeleton,
     guess_flip_pairs,
+    in_whole_pixels,
+    shared_skeleton,
     skeleton_of,
 )
 
@@ -86,3 +88,16 @@ def test_names_that_differ_in_their_side_are_pairs(names, pairs):
 def test_a_category_that_contradicts_itself_is_described(change, message):
     with pytest.raises(ValueError, match=message):
         skeleton_of(DOG | change)
+
+
+def test_in_cocos_files_the_middle_of_the_first_pixel_is_at_0():
+    found = in_whole_pixels(torch.tensor([[[0.5, 2.0, 0.75], [1.5, 0.5, 3.0]]]))
+    assert found.tolist() == [[0, 1.5, 0.75, 1, 0, 3]]
+    assert in_whole_pixels(torch.zeros(0, 2, 3)).shape == (0, 6)
+
+
+def test_categories_share_one_skeleton():
+    assert shared_skeleton([{"name": "cat"}, DOG, DOG | {"name": "wolf"}]) == skeleton_of(DOG)
+    assert shared_skeleton([{"name": "cat"}]) is None
+    with pytest.raises(ValueError, match="the categories dog, person have different keypoints"):
+        shared_skeleton([DOG, {"name": "person"} | COCO_PERSON.described()])

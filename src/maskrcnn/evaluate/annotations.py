@@ -12,6 +12,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ..errors import DataError
+from ..structures.skeletons import Skeleton, shared_skeleton
 from .segmentations import Size, run_lengths
 
 
@@ -24,12 +25,14 @@ class Annotations:
         sizes: (height, width) of each picture by its id.
         categories: Name of each category by its id.
         objects: Annotations with `image_id`, `category_id` and what else the file has.
+        skeleton: The keypoints that the categories list; None: none.
     """
 
     source: str
     sizes: dict[int, Size]
     categories: dict[int, str]
     objects: list[dict]
+    skeleton: Skeleton | None = None
 
     @cached_property
     def complete(self) -> list[dict]:
@@ -132,4 +135,11 @@ def _from_dict(content: dict, source: str) -> Annotations:
                 f"{source}: annotation {found.get('id', '?')}: {what} is not in the file's list. "
                 "Add it there, or take the annotation out."
             )
-    return Annotations(source, sizes, categories, objects)
+    return Annotations(source, sizes, categories, objects, _skeleton(content["categories"], source))
+
+
+def _skeleton(categories: list[dict], source: str) -> Skeleton | None:
+    try:
+        return shared_skeleton(categories)
+    except ValueError as error:
+        raise DataError(f"{source}: {error}. Correct the file.") from error

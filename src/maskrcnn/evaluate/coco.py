@@ -1,4 +1,4 @@
-"""Average precision and recall as COCO defines them (Lin et al. 2014), for boxes and masks."""
+"""Average precision and recall as COCO defines them (Lin et al. 2014), for boxes, masks and keypoints."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from ..errors import SettingError
 from .annotations import Annotations, load_annotations
+from .keypoints import MOST_DETECTIONS, keypoint_numbers, keypoint_objects, keypoint_sigmas
 from .results import Kind, checked_results, of_kind
 from .segmentations import run_lengths
 
@@ -19,11 +20,12 @@ AREAS = {"": 0, "s": 1, "m": 2, "l": 3}
 
 @dataclass(frozen=True)
 class CocoScores:
-    """Scores of boxes or of masks, as fractions; -1 where there is nothing to find.
+    """Scores of boxes, masks or keypoints, as fractions; -1 where there is nothing to find.
 
     Args:
         numbers: AP, AP50, AP75, APs, APm, APl (small: up to 32 x 32 pixels, large: from 96 x 96), AR1, AR10, ARn
-            (recall with at most 1, 10 and n detections), ARs, ARm, ARl.
+            (recall with at most 1, 10 and n detections), ARs, ARm, ARl. Of keypoints: AP, AP50, AP75, APm, APl, AR,
+            AR50, AR75, ARm, ARl.
         per_class: AP of each class by its name; a name that several categories share gets its category id appended.
         per_category: The same by category id.
     """
@@ -43,13 +45,13 @@ def evaluate_coco(
     """Score predictions exactly as the official evaluation does.
 
     All numbers but AR1 and AR10 use the `max_detections` best detections of each class in each picture; the official
-    summary knows only 100. Recall limits above `max_detections` are left out.
+    summary knows only 100. Recall limits above `max_detections` are left out. Of keypoints at most 20 detections count.
 
     Args:
         annotations: COCO file or its content; `info`, `area` and `iscrowd` may be missing.
         results: COCO results file or its records; may be empty.
         max_detections: Most detections that count per picture and class.
-        kinds: What is scored: "bbox" boxes, "segm" masks.
+        kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints.
 
     Returns:
         The scores of each kind.
@@ -61,13 +63,17 @@ def evaluate_coco(
         raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
+    return {kind: _scores(truth, of_kind(records, kind), kind, max_detections) for kind in kinds}
+
+
+def _scores(truth: Annotations, records: list[dict], kind: Kind, max_detections: int) -> CocoScores:
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
-    return {kind: _scores(truth, of_kind(records, kind), kind, limits) for kind in kinds}
-
-
-def _scores(truth: Annotations, records: list[dict], kind: Kind, limits: list[int]) -> CocoScores:
     evaluation = COCOeval_faster(*_datasets(truth, records, kind), iouType=kind, print_function=_silent)
     evaluation.params.maxDets = limits
+    if kind == "keypoints":
+        evaluation.params.maxDets = [min(max_detections, MOST_DETECTIONS)]
+        evaluation.params.kpt_oks_sigmas = np.array(keypoint_sigmas(truth))
+        evaluation.params.catIds = sorted(truth.categories)
     evaluation.evaluate()
     evaluation.accumulate()
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
@@ -76,8 +82,12 @@ def _scores(truth: Annotations, records: list[dict], kind: Kind, limits: list[in
     ids = [int(category) for category in evaluation.params.catIds]
     per_category = {category: _mean(columns[:, :, k]) for k, category in enumerate(ids)}
     names = _unique_names(truth.categories)
+    if kind == "keypoints":
+        numbers = keypoint_numbers(precision, recall, thresholds)
+    else:
+        numbers = _numbers(precision, recall, thresholds, limits)
     return CocoScores(
-        numbers=_numbers(precision, recall, thresholds, limits),
+        numbers={name: _mean(values) for name, values in numbers.items()},
         per_class={names[category]: score for category, score in per_category.items()},
         per_category=per_category,
     )
@@ -85,7 +95,7 @@ def _scores(truth: Annotations, records: list[dict], kind: Kind, limits: list[in
 
 def _datasets(truth: Annotations, records: list[dict], kind: Kind) -> tuple[COCO, COCO]:
     """Ground truth and detections as the evaluator's own objects, made of copies, because it writes into them."""
-    objects = [dict(found) for found in truth.complete]
+    objects = [dict(found) for found in (keypoint_objects(truth) if kind == "keypoints" else truth.complete)]
     if kind == "segm":
         for found, mask in zip(objects, truth.masks, strict=True):
             found["segmentation"] = mask
@@ -98,8 +108,10 @@ def _datasets(truth: Annotations, records: list[dict], kind: Kind) -> tuple[COCO
     return annotated, annotated.loadRes(records)
 
 
-def _numbers(precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: list[int]) -> dict[str, float]:
-    """The twelve numbers.
+def _numbers(
+    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: list[int]
+) -> dict[str, np.ndarray]:
+    """What the twelve numbers are means of.
 
     Args:
         precision: [T, R, K, A, M] by IoU threshold, recall, class, range of areas, limit of detections.
@@ -107,12 +119,12 @@ def _numbers(precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, 
         thresholds: [T] IoU thresholds.
         limits: M numbers of detections, ascending.
     """
-    numbers = {"AP": _mean(precision[..., 0, -1])}
+    numbers = {"AP": precision[..., 0, -1]}
     for name, threshold in (("AP50", 0.5), ("AP75", 0.75)):
-        numbers[name] = _mean(precision[np.isclose(thresholds, threshold)][..., 0, -1])
-    numbers |= {f"AP{name}": _mean(precision[..., area, -1]) for name, area in AREAS.items() if name}
-    numbers |= {f"AR{limit}": _mean(recall[..., 0, m]) for m, limit in enumerate(limits)}
-    return numbers | {f"AR{name}": _mean(recall[..., area, -1]) for name, area in AREAS.items() if name}
+        numbers[name] = precision[np.isclose(thresholds, threshold)][..., 0, -1]
+    numbers |= {f"AP{name}": precision[..., area, -1] for name, area in AREAS.items() if name}
+    numbers |= {f"AR{limit}": recall[..., 0, m] for m, limit in enumerate(limits)}
+    return numbers | {f"AR{name}": recall[..., area, -1] for name, area in AREAS.items() if name}
 
 
 def _mean(values: np.ndarray) -> float:

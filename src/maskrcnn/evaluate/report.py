@@ -17,7 +17,7 @@ from .coco import KINDS, evaluate_coco
 from .results import Kind, checked_results
 from .text_report import text_table
 
-TITLES = {"bbox": "boxes", "segm": "masks"}
+TITLES: dict[Kind, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
 MOST_CLASSES = 100
 LIBRARIES = ("torch", "torchvision", "faster-coco-eval", "numpy")
 
@@ -37,11 +37,12 @@ def evaluation_report(
         results: COCO results file or its records.
         max_detections: Most detections per picture and class that count for average precision.
         score_threshold: Predictions with at least this score count for accuracy.
-        kinds: "bbox", "segm" or both; accuracy is of masks, and left out without "segm".
+        kinds: What is scored: "bbox", "segm", "keypoints"; accuracy is of masks, and left out without "segm".
 
     Returns:
         What the JSON file holds: `bbox` and `segm` with the twelve numbers as fractions (-1: nothing to find) and AP
-        `per_class`; `accuracy` by mask IoU; how it was measured; counts of pictures, objects and predictions; versions.
+        `per_class`, and `keypoints` with its ten; `accuracy` by mask IoU; how it was measured; counts of pictures,
+        objects and predictions; versions.
     """
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
@@ -72,12 +73,12 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
 
 
 def report_tables(report: Mapping[str, Any]) -> Group:
-    """The report for the terminal: the twelve numbers of boxes and masks, classes (up to 100), accuracy.
+    """The report for the terminal: the numbers of boxes, masks and keypoints, classes (up to 100), accuracy.
 
     Args:
         report: What `evaluation_report` returns; with `text` of `text_report` if there is such a key.
     """
-    kinds = [kind for kind in KINDS if kind in report]
+    kinds = [kind for kind in TITLES if kind in report]
     counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
     parts: list[RenderableType] = [
         Text(f"{report['annotations']}: {counts}", style="bold"),
@@ -95,16 +96,16 @@ def report_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts)
 
 
-def _numbers_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
+def _numbers_table(report: Mapping[str, Any], kinds: Sequence[Kind]) -> Table:
     table = Table("", *[Column(TITLES[kind], justify="right") for kind in kinds])
-    for name in report[kinds[0]]:
+    for name in dict.fromkeys(name for kind in kinds for name in report[kind]):
         if name != "per_class":
-            row = [_percent(report[kind][name]) for kind in kinds]
+            row = [_percent(report[kind].get(name, -1)) for kind in kinds]
             table.add_row(name, *row, style="bold" if name == "AP" else None)
     return table
 
 
-def _classes_table(report: Mapping[str, Any], kinds: Sequence[str]) -> Table:
+def _classes_table(report: Mapping[str, Any], kinds: Sequence[Kind]) -> Table:
     table = Table("class", *[Column(TITLES[kind], justify="right") for kind in kinds])
     for name in report[kinds[0]]["per_class"]:
         table.add_row(Text(name), *[_percent(report[kind]["per_class"][name]) for kind in kinds])

@@ -11,18 +11,20 @@ from ..ops.atomic import replacing
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
+from ..structures.skeletons import in_whole_pixels
 from .annotations import Annotations, read_json
+from .keypoints import keypoints_problem
 from .segmentations import run_lengths
 
-Kind = Literal["bbox", "segm"]
-FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation"}
+Kind = Literal["bbox", "segm", "keypoints"]
+FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
     """Turn the predicted objects of one picture into COCO records.
 
-    A record holds the box and, where there are masks, the mask. Evaluators that get both take an object's size from its
-    box also for masks, so `of_kind` makes the separate lists they want.
+    A record holds the box and, where there are any, the mask and the keypoints. Evaluators that get several take an
+    object's size from its box also for masks, so `of_kind` makes the separate lists they want.
 
     Args:
         instances: Predictions with scores, in the picture's own pixels.
@@ -30,7 +32,8 @@ def to_results(instances: Instances, image_id: int, classes: Classes) -> list[di
         classes: Gives each label the data set's category id.
 
     Returns:
-        One dict per object: image_id, category_id, score, bbox [x, y, width, height], segmentation (run lengths).
+        One dict per object: image_id, category_id, score, bbox [x, y, width, height], segmentation (run lengths),
+        keypoints (x, y, score of each in turn, where the middle of the first pixel is 0, as COCO has it).
     """
     if instances.scores is None:
         raise ValueError("predictions need scores, but these instances have none")
@@ -44,11 +47,14 @@ def to_results(instances: Instances, image_id: int, classes: Classes) -> list[di
     if instances.masks is not None:
         for record, mask in zip(records, to_rle(instances.masks), strict=True):
             record["segmentation"] = mask
+    if instances.keypoints is not None:
+        for record, points in zip(records, in_whole_pixels(instances.keypoints).tolist(), strict=True):
+            record["keypoints"] = points
     return records
 
 
 def of_kind(results: Sequence[dict], kind: Kind) -> list[dict]:
-    """The records as one official evaluation wants them: box only, or mask only; records without are left out."""
+    """The records as one official evaluation wants them: box, mask or keypoints only; records without are left out."""
     names = ("image_id", "category_id", "score", FIELDS[kind])
     return [{name: record[name] for name in names} for record in results if record.get(FIELDS[kind]) is not None]
 
@@ -59,7 +65,7 @@ def write_results(path: Path, results: Sequence[dict], kind: Kind | None = None)
     Args:
         path: The JSON file.
         results: Records of `to_results`.
-        kind: "bbox" or "segm" for the file a COCO server takes; None keeps boxes and masks in each record.
+        kind: "bbox", "segm" or "keypoints" for the file a COCO server takes; None keeps everything in each record.
     """
     records = list(results) if kind is None else of_kind(results, kind)
     path = Path(path)
@@ -113,7 +119,13 @@ def _problem(record: Any, annotations: Annotations) -> str | None:
         return f"category_id {record['category_id']!r} is not one of {sorted(annotations.categories)}"
     if not _finite(record["score"]):
         return f"score {record['score']!r} must be a finite number"
-    return _box_problem(record.get("bbox")) or _mask_problem(record, annotations)
+    if all(record.get(field) is None for field in FIELDS.values()):
+        return "it has neither a bbox nor a segmentation nor keypoints"
+    return (
+        _box_problem(record.get("bbox"))
+        or _mask_problem(record, annotations)
+        or keypoints_problem(record.get("keypoints"), annotations)
+    )
 
 
 def _box_problem(box: Any) -> str | None:
@@ -124,7 +136,7 @@ def _box_problem(box: Any) -> str | None:
 
 def _mask_problem(record: dict, annotations: Annotations) -> str | None:
     if record.get("segmentation") is None:
-        return None if record.get("bbox") is not None else "it has neither a bbox nor a segmentation"
+        return None
     try:
         run_lengths(record["segmentation"], annotations.sizes[record["image_id"]])
     except ValueError as error:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from ..draw.instances import draw_instances
@@ -18,6 +19,8 @@ from ..ops.atomic import replacing
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
+from ..structures.polygons import PolygonKind, to_polygons
+from ..structures.skeletons import in_whole_pixels
 from .predictor import Predictor
 from .sources import read_ahead
 
@@ -46,6 +49,7 @@ def predict_files(
     folder: Path,
     *,
     shown_from: float | None,
+    polygons: PolygonKind | None = None,
     batch: int = 1,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> Outcome:
@@ -53,14 +57,18 @@ def predict_files(
 
     `predictions.json` holds `classes`; `pictures` with `file`, `size` [height, width], `drawn` (the drawn picture's
     path in the folder) and `objects` with `box` [x1, y1, x2, y2], `label`, `class`, `category_id`, `score` and `mask`
-    (COCO run lengths), all in the picture's own pixels; and `failed` with the `file` and `error` of each picture that
-    could not be read, which does not keep the others from being predicted.
+    (COCO run lengths), if asked for also `polygon` (the [x, y] of its corners; it goes around the mask's largest part,
+    or around the box where there are no masks), all in the picture's own pixels; and `failed` with the `file` and
+    `error` of each picture that could not be read, which does not keep the others from being predicted. Where the model
+    finds keypoints, objects also have `keypoints` (x, y, score of each in turn, in whole pixels as in COCO's files),
+    and classes the names, lines, flip pairs and sigmas of them, as the categories of COCO's files.
 
     Args:
         predictor: The model.
         paths: Picture files.
         folder: Made if it is not there; files of the same names are replaced.
         shown_from: Objects with at least this score are drawn; None: no pictures are drawn. The JSON has all objects.
+        polygons: "quad": a rectangle at any angle around each object; "contour": the outline of its pixels.
         batch: Pictures that are predicted together.
         on_progress: Called with the number of pictures that are done since the last call.
 
@@ -77,7 +85,7 @@ def predict_files(
             failed.append({"file": str(path), "error": str(found)})
             continue
         drawn = drawings.get(path)
-        entries.append(_entry(path, found, predictor.classes, drawn))
+        entries.append(_entry(path, found, predictor.classes, drawn, polygons))
         if drawn and shown_from is not None:
             with _writing(folder):
                 write_picture(
@@ -116,8 +124,13 @@ def _predicted(
         on_progress(len(group))
 
 
-def _entry(path: Path, instances: Instances, classes: Classes, drawn: str | None) -> dict[str, Any]:
+def _entry(
+    path: Path, instances: Instances, classes: Classes, drawn: str | None, polygons: PolygonKind | None
+) -> dict[str, Any]:
     objects = _objects(instances, classes)
+    if polygons:
+        for one, polygon in zip(objects, _polygons(instances, polygons), strict=True):
+            one["polygon"] = polygon.round(2).tolist()
     return {"file": str(path), "size": list(instances.size), "drawn": drawn, "objects": objects}
 
 
@@ -139,12 +152,25 @@ def _objects(instances: Instances, classes: Classes) -> list[dict[str, Any]]:
     if instances.masks is not None:
         for found, mask in zip(objects, to_rle(instances.masks), strict=True):
             found["mask"] = mask
+    if instances.keypoints is not None:
+        for found, points in zip(objects, in_whole_pixels(instances.keypoints).tolist(), strict=True):
+            found["keypoints"] = [round(number, 3) for number in points]
     return objects
+
+
+def _polygons(instances: Instances, kind: PolygonKind) -> list[np.ndarray]:
+    """[V, 2] x, y of each object: around its mask, or its box where there are no masks."""
+    if instances.masks is not None:
+        return to_polygons(instances.masks, kind)
+    return list(instances.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).double().numpy())
 
 
 def _described(classes: Classes) -> list[dict[str, Any]]:
     pairs = enumerate(zip(classes.names, classes.category_ids, strict=True))
-    return [{"label": label, "name": name, "category_id": category_id} for label, (name, category_id) in pairs]
+    keypoints = classes.skeleton.described() if classes.skeleton else {}
+    return [
+        {"label": label, "name": name, "category_id": category_id} | keypoints for label, (name, category_id) in pairs
+    ]
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
+PIXEL_MIDDLE = 0.5
 Pairs = tuple[tuple[int, int], ...]
 
 USUAL_SIGMA = 0.05
@@ -68,6 +71,14 @@ class Skeleton:
         }
 
 
+def in_whole_pixels(keypoints: Tensor) -> Tensor:
+    """[N, 3 Kp] x, y, score in turn of [N, Kp, 3] keypoints, as COCO's files have them.
+
+    COCO numbers pixels: what lies in the middle of the first one is at 0 in its files and at `PIXEL_MIDDLE` here.
+    """
+    return (keypoints.detach().double().cpu() - keypoints.new_tensor([PIXEL_MIDDLE, PIXEL_MIDDLE, 0]).cpu()).flatten(1)
+
+
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton | None:
     """The keypoints that a category of a COCO file lists.
 
@@ -98,6 +109,27 @@ def skeleton_of(category: Mapping[str, Any]) -> Skeleton | None:
         edges=known.edges if known else _pairs(category, "skeleton"),
         sigmas=tuple(float(sigma) for sigma in sigmas),
     )
+
+
+def shared_skeleton(categories: Sequence[Mapping[str, Any]]) -> Skeleton | None:
+    """The keypoints of the categories of a COCO file; those without any may be among them.
+
+    Raises:
+        ValueError: A category contradicts itself, or two have different keypoints; the text names them.
+    """
+    found: dict[str, Skeleton] = {}
+    for category in categories:
+        name = str(category.get("name", category.get("id")))
+        try:
+            skeleton = skeleton_of(category)
+        except ValueError as error:
+            raise ValueError(f"category {name!r}: {error}") from error
+        if skeleton is not None:
+            found[name] = skeleton
+    if len(set(found.values())) > 1:
+        rule = "a model has one set of them; give them the same ones, or split the file"
+        raise ValueError(f"the categories {', '.join(found)} have different keypoints, but {rule}")
+    return next(iter(found.values()), None)
 
 
 def guess_flip_pairs(names: Sequence[str]) -> Pairs:

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ...structures.skeletons import Skeleton, skeleton_of
-
-PIXEL_MIDDLE = 0.5
-"""COCO counts keypoints in whole pixels: what lies in the first pixel is at 0 there and at 0.5 here."""
+from ...structures.skeletons import PIXEL_MIDDLE, Skeleton, shared_skeleton
 
 
 def read_skeleton(file: Path, categories: Sequence[dict[str, Any]]) -> Skeleton | None:
@@ -19,21 +16,10 @@ def read_skeleton(file: Path, categories: Sequence[dict[str, Any]]) -> Skeleton 
     Raises:
         DataError: A category contradicts itself, or two have different keypoints.
     """
-    found: dict[str, Skeleton] = {}
-    for category in categories:
-        name = str(category.get("name", category.get("id")))
-        try:
-            skeleton = skeleton_of(category)
-        except ValueError as error:
-            raise DataError(f"{file}: category {name!r}: {error}. Correct the file.") from error
-        if skeleton is not None:
-            found[name] = skeleton
-    if len(set(found.values())) > 1:
-        raise DataError(
-            f"{file}: the categories {', '.join(found)} have different keypoints, but a model has one set of them. "
-            "Give them the same ones, or split the file."
-        )
-    return next(iter(found.values()), None)
+    try:
+        return shared_skeleton(categories)
+    except ValueError as error:
+        raise DataError(f"{file}: {error}. Correct the file.") from error
 
 
 def read_keypoints(annotation: dict[str, Any], skeleton: Skeleton) -> np.ndarray:

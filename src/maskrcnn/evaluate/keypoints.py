@@ -1,0 +1,79 @@
+"""What COCO's evaluation of keypoints has of its own: object keypoint similarity in the place of IoU, and 10 numbers.
+
+The similarity of a prediction and an object is the mean of exp(-d^2 / (2 area (2 sigma)^2)) over the object's annotated
+keypoints, with the distance d, the object's area and the keypoint's sigma (https://cocodataset.org/#keypoints-eval).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .annotations import Annotations
+
+MOST_DETECTIONS = 20
+"""Detections per picture and class that count, in every number."""
+AREAS = {"": 0, "m": 1, "l": 2}
+
+
+def keypoint_objects(truth: Annotations) -> list[dict]:
+    """The annotated objects, complete, with `keypoints` and `num_keypoints`, 0 where the file has none.
+
+    Raises:
+        DataError: No category lists keypoints, or an object has another number of them.
+    """
+    length = 3 * len(keypoint_sigmas(truth))
+    objects = []
+    for found, complete in zip(truth.objects, truth.complete, strict=True):
+        points = found.get("keypoints") or [0] * length
+        if not isinstance(points, list) or len(points) != length or not all(map(_is_finite, points)):
+            raise DataError(
+                f"{truth.source}: annotation {found.get('id', '?')} of picture {found['image_id']}: `keypoints` must "
+                f"be {length} finite numbers, x, y and visibility of each keypoint of its category. Correct the file."
+            )
+        visible = sum(visibility > 0 for visibility in points[2::3])
+        objects.append({**complete, "keypoints": points, "num_keypoints": found.get("num_keypoints", visible)})
+    return objects
+
+
+def keypoint_sigmas(truth: Annotations) -> tuple[float, ...]:
+    """Sigma of each keypoint."""
+    if truth.skeleton is None:
+        raise DataError(
+            f"{truth.source}: no category lists `keypoints`, so there are none to score. Give another file."
+        )
+    return truth.skeleton.sigmas
+
+
+def keypoints_problem(points: Any, annotations: Annotations) -> str | None:
+    """What is wrong with the `keypoints` of a result; None if nothing is."""
+    if points is None or annotations.skeleton is None:
+        return None
+    length = 3 * len(annotations.skeleton)
+    if isinstance(points, list) and len(points) == length and all(map(_is_finite, points)):
+        return None
+    return f"keypoints {points!r:.60} must be {length} finite numbers, x, y and score of each keypoint"
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
+
+
+def keypoint_numbers(precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray) -> dict[str, np.ndarray]:
+    """What the ten numbers are means of.
+
+    Args:
+        precision: [T, R, K, A, 1] by similarity threshold, recall, class, range of areas.
+        recall: [T, K, A, 1].
+        thresholds: [T] similarities.
+    """
+    at = {name: np.isclose(thresholds, threshold) for name, threshold in (("50", 0.5), ("75", 0.75))}
+    numbers = {}
+    for name, values in (("AP", precision), ("AR", recall)):
+        numbers[name] = values[..., AREAS[""], -1]
+        numbers |= {f"{name}{part}": values[chosen][..., AREAS[""], -1] for part, chosen in at.items()}
+        numbers |= {f"{name}{area}": values[..., place, -1] for area, place in AREAS.items() if area}
+    return numbers
