@@ -34,6 +34,17 @@ def test_settings_stand_among_the_pictures(folder, tiny_weights, run_cli):
     assert not (folder / "out" / "draw").exists()
 
 
+def test_polygons_are_written_if_asked_for(folder, tiny_weights, run_cli):
+    words = ["a.png", "--weights", tiny_weights, "--no-pictures", "--polygons"]
+    assert run_cli("predict", *words, "quad").code == 0
+    objects = predicted(folder)["pictures"][0]["objects"]
+    assert {len(one["polygon"]) for one in objects} <= {0, 4}
+    assert {len(corner) for one in objects for corner in one["polygon"]} == {2}
+    done = run_cli("predict", *words, "circle")
+    assert done.code != 0
+    assert "contour" in done.err
+
+
 def test_predicting_again_does_not_take_its_own_drawings_for_pictures(folder, tiny_weights, run_cli):
     for _ in range(2):
         run_cli("predict", ".", "--weights", tiny_weights)

@@ -1,7 +1,7 @@
 """`maskrcnn predict`: pictures to predictions.json and drawn pictures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -26,6 +26,12 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Draw objects from this score on; none: as the weights note, or 0.5."),
     ] = None,
+    polygons: Annotated[
+        Literal["quad", "contour"] | None,
+        typer.Option(
+            help="Also write a polygon for each object: a rectangle at any angle, or the outline.",
+        ),
+    ] = None,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the objects.")] = True,
     batch: BatchSize = 1,
     device: Device = None,
@@ -47,7 +53,15 @@ def predict(
     predictor = open_predictor(weights, overrides, device=device, precision=precision)
     shown_from = find_threshold(score_threshold, predictor.notes).score if pictures else None
     with PictureBar("predicting", len(paths)) as bar:
-        outcome = predict_files(predictor, paths, output, shown_from=shown_from, batch=batch, on_progress=bar.advance)
+        outcome = predict_files(
+            predictor,
+            paths,
+            output,
+            shown_from=shown_from,
+            polygons=polygons,
+            batch=batch,
+            on_progress=bar.advance,
+        )
     drawn = "" if shown_from is None else f"; those with a score from {shown_from:g} on drawn in {output / DRAWINGS}"
     _say(f"{outcome.objects} objects in {outcome.pictures} pictures: {output / PREDICTIONS}{drawn}")
     if outcome.failed:
