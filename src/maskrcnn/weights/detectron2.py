@@ -125,9 +125,9 @@ def read_detectron2(state: Mapping[str, Tensor], source: str) -> Weights:
     check_all_placed([name for name in left if name not in kept], source, READABLE)
     ours = {name: state[origin] for name, origin in origins.items()}
     tree = merge(_find_settings(ours, source), _find_pixels(state))
-    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), tree["backbone"])
-    extra = {origins[name]: tensor for name, tensor in counters.items()} | {name: state[name] for name in kept}
     settings = ModelSettings.model_validate(tree)
+    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), settings.backbone)
+    extra = {origins[name]: tensor for name, tensor in counters.items()} | {name: state[name] for name in kept}
     return Weights(ours, settings, classes_of(ours), {"format": "detectron2"}, source=source, extra=extra)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ..config import BackboneSettings
+
 HIDDEN = re.compile(r"box_heads\.\d+\.hidden\.0\.weight")
 MASK_HIDDEN = re.compile(r"mask_heads\.\d+\.hidden\.0\.weight")
 LOGITS = re.compile(r"box_heads\.\d+\.logits\.(weight|bias)")
@@ -57,25 +59,24 @@ def background_rows(name: str, tensor: Tensor) -> int:
 
 
 def split_counters(
-    state: Mapping[str, Tensor], backbone: Mapping[str, object]
+    state: Mapping[str, Tensor], backbone: BackboneSettings
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The state without the numbers of batches counted by norms that are frozen here, and those numbers.
 
     Args:
         state: Tensors by our names.
-        backbone: Settings `norm` and `frozen_stages` of the backbone.
+        backbone: Settings `norm` and `frozen_stages` count.
     """
     frozen = {name: one for name, one in state.items() if name.endswith(TRACKED) and _is_frozen(name, backbone)}
     return {name: one for name, one in state.items() if name not in frozen}, frozen
 
 
-def _is_frozen(name: str, backbone: Mapping[str, object]) -> bool:
-    stages = int(str(backbone.get("frozen_stages", 2)))
-    if backbone.get("norm") == "frozen_batch":
-        return name.startswith(("body.", "shared_head."))
+def _is_frozen(name: str, backbone: BackboneSettings) -> bool:
+    if not name.startswith(("body.", "shared_head.")):
+        return False
     stage = re.match(r"body\.stages\.(\d)\.", name)
     number = int(stage[1]) + 1 if stage else 0 if name.startswith("body.stem.") else 4
-    return name.startswith(("body.", "shared_head.")) and number < stages
+    return backbone.norm == "frozen_batch" or number < backbone.frozen_stages
 
 
 def _swapped(name: str, tensor: Tensor, state: Mapping[str, Tensor], channels: int, *, to_bins: bool) -> Tensor:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from ..config import ModelSettings
+from ..errors import WeightsError
 from ..structures.classes import Classes
 from .categories import classes_of
 from .files import Weights
@@ -62,6 +64,15 @@ TABLE: list[Rename] = [
         lambda m: f"semantic_head.levels.{m[1]}.{m[2]}.{_KIND[m[3]]}.",
     ),
     (r"semantic_head\.conv_logits\.", "semantic_head.logits."),
+]
+# MMOCR's oCLIP models: a stem of three convolutions in a row, and shortcuts that begin with a pooling.
+CLIP: list[Rename] = [
+    (r"backbone\.stem\.([036])\.", lambda m: f"body.stem.step{int(m[1]) // 3 + 1}.convolution."),
+    (r"backbone\.stem\.([147])\.", lambda m: f"body.stem.step{int(m[1]) // 3 + 1}.norm."),
+    (
+        r"backbone\.layer(\d)\.(\d+)\.downsample\.([12])\.",
+        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3]) - 1]}.",
+    ),
 ]
 WRAPPER = "wrapped_model."
 READABLE = "mmdetection's (2.0 and later) Faster, Mask and Cascade R-CNN and Panoptic FPN with a residual network"
@@ -127,17 +138,33 @@ def read_mmdetection(state: Mapping[str, Tensor], source: str, meta: Mapping[str
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
     wrapped = {name.removeprefix(WRAPPER): name for name in state}
-    found, left = translate(wrapped, TABLE)
+    clip = any(name.startswith("backbone.stem.") for name in wrapped)
+    found, left = translate(wrapped, [*CLIP, *TABLE] if clip else TABLE)
     check_all_placed([wrapped[name] for name in left], source, READABLE)
     origins = {name: wrapped[origin] for name, origin in found.items()}
     ours = {name: state[origin] for name, origin in origins.items()}
     tree = _find_settings(ours, source)
-    tree = merge(tree, read_config(meta or {}, tree))
+    tree = merge(tree, read_config(meta or {}))
     ours, counters = split_counters(bins_first(ours, neck_channels(ours)), tree["backbone"])
-    settings = ModelSettings.model_validate(tree)
+    try:
+        settings = ModelSettings.model_validate(tree)
+    except ValidationError as error:
+        raise WeightsError(
+            f"{source}: the configuration it holds has values that are not read here ({error})."
+        ) from error
     extra = {origins[name]: tensor for name, tensor in counters.items()}
     classes = _find_classes(ours, settings, meta or {})
     return Weights(ours, settings, classes, {"format": "mmdetection"}, source=source, extra=extra)
+
+
+def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings:
+    try:
+        return ModelSettings.model_validate(merge(tree, read_config(meta)))
+    except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
+        raise WeightsError(
+            f"{source}: the configuration that it holds beside its tensors has values that are not read here ({error}). "
+            "Save its state_dict alone, and give the settings that differ from the published models' as key=value."
+        ) from error
 
 
 def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:

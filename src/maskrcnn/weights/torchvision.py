@@ -82,12 +82,12 @@ def read_torchvision(state: Mapping[str, Tensor], source: str) -> Weights:
     origins, left = translate(state, TABLE)
     check_all_placed(left, source, "torchvision's fasterrcnn_*, maskrcnn_* and keypointrcnn_*, also with other ResNets")
     ours, background = background_last({name: state[origin] for name, origin in origins.items()})
-    tree = _find_settings(ours, source)
-    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), tree["backbone"])
+    settings = ModelSettings.model_validate(_find_settings(ours, source))
+    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), settings.backbone)
     extra = {origins[name]: tensor for name, tensor in (background | counters).items()}
     return Weights(
         ours,
-        ModelSettings.model_validate(tree),
+        settings,
         classes_of(ours),
         {"format": "torchvision"},
         source=source,
