@@ -8,8 +8,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from maskrcnn.config import KeypointHeadSettings, ModelSettings
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.evaluate.coco import evaluate_coco
+from maskrcnn.evaluate.coco import evaluate_coco, kinds_of
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.skeletons import COCO_PERSON
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "shared"))
 VECTORS = Path(os.environ.get("MASKRCNN_VECTORS", SHARED / "benchmarks" / "vectors")) / "coco"
@@ -169,3 +172,11 @@ def test_fractions_are_plain_numbers_for_json():
     scores = evaluate_coco(data_set(square(1, 0)), [square(1, 0, score=1.0)])["segm"]
     assert all(type(value) is float for value in [*scores.numbers.values(), *scores.per_class.values()])
     assert not any(isinstance(key, np.integer) for key in scores.per_category)
+
+
+def test_what_the_model_finds_and_the_data_have_is_scored():
+    person, cell = Classes(("person",), (1,), skeleton=COCO_PERSON), Classes(("cell",), (1,))
+    everything = ModelSettings(keypoint_head=KeypointHeadSettings())
+    assert kinds_of(everything, person) == ["bbox", "segm", "keypoints"]
+    assert kinds_of(everything, cell) == ["bbox", "segm"]
+    assert kinds_of(ModelSettings(mask_head=None), person) == ["bbox"]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))
 
@@ -49,3 +52,16 @@ def test_nothing_in_common_names_both_lists():
     many = Classes(tuple(f"thing {n}" for n in range(14)), tuple(range(14)))
     with pytest.raises(DataError, match=r"a\.json: its categories are thing 0.* and 2 more, but.* person, cat, dog"):
         match_classes(CATS, many, source="a.json")
+
+
+def test_keypoints_are_kept_where_the_data_set_has_the_same_ones():
+    person = Classes(("person",), (1,), skeleton=COCO_PERSON)
+    objects = replace(found(0), keypoints=torch.ones(1, 17, 3))
+    same = match_classes(person, replace(person, category_ids=(7,)), source="")
+    assert (same.keypoints, same.notes) == (True, ())
+    assert same.translate(objects).keypoints.shape == (1, 17, 3)
+    other = match_classes(person, replace(person, skeleton=CROWDPOSE_PERSON), source="crowd.json")
+    assert not other.keypoints
+    assert other.translate(objects).keypoints is None
+    assert "crowd.json: its keypoints are left_shoulder, " in other.notes[0]
+    assert match_classes(person, replace(person, skeleton=None), source="").notes == ()

@@ -78,11 +78,12 @@ def test_without_steps_there_is_no_run_and_no_file(tmp_path):
     ("scores", "expected"),
     [
         ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}}, 0.3),
+        ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}, "keypoints": {"AP": 0.2}}, 0.2),
         ({"bbox": {"AP": 0.4}}, 0.4),
         ({"bbox": {"AP": math.nan}}, -math.inf),
         ({"bbox": {"AP": None}}, -math.inf),
         ({}, -math.inf),
     ],
 )
-def test_runs_are_compared_by_masks_or_else_by_boxes(scores, expected):
+def test_runs_are_compared_by_keypoints_or_else_by_masks_or_boxes(scores, expected):
     assert main_score(scores) == expected

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
+from ..config import ModelSettings
 from ..errors import SettingError
+from ..structures.classes import Classes
 from .annotations import Annotations, load_annotations
 from .keypoints import MOST_DETECTIONS, keypoint_numbers, keypoint_objects, keypoint_sigmas
 from .results import Kind, checked_results, of_kind
@@ -33,6 +35,16 @@ class CocoScores:
     numbers: dict[str, float]
     per_class: dict[str, float]
     per_category: dict[int, float]
+
+
+def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
+    """What a model finds that can be scored on data with these classes."""
+    found: list[Kind] = ["bbox"]
+    if settings.mask_head is not None:
+        found.append("segm")
+    if settings.keypoint_head is not None and classes.skeleton is not None:
+        found.append("keypoints")
+    return found
 
 
 def evaluate_coco(

@@ -23,15 +23,18 @@ class ClassMatch:
     Args:
         labels: [K] int64 label in the data set of each of the model's labels; -1: the data set has no such class.
         notes: What people should know about the match.
+        keypoints: Both have the same keypoints, in the same order.
     """
 
     labels: Tensor
     notes: tuple[str, ...] = ()
+    keypoints: bool = False
 
     def translate(self, found: Instances) -> Instances:
-        """Predictions with the data set's labels, without those of classes it does not have."""
+        """Predictions with the data set's labels, without classes and keypoints it does not have."""
         labels = self.labels[found.labels]
-        return replace(found, labels=labels)[labels >= 0]
+        keypoints = found.keypoints if self.keypoints else None
+        return replace(found, labels=labels, keypoints=keypoints)[labels >= 0]
 
 
 def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
@@ -45,11 +48,22 @@ def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
     Raises:
         DataError: They have no class in common.
     """
+    match = _match_labels(model, data, source=source)
+    ours, theirs = (classes.skeleton.names if classes.skeleton else () for classes in (model, data))
+    note = (
+        f"{source}: its keypoints are {_listed(theirs)}, but those of the weights are {_listed(ours)}; they are not "
+        "scored"
+    )
+    different = bool(ours and theirs) and ours != theirs
+    return replace(match, keypoints=bool(ours) and ours == theirs, notes=match.notes + ((note,) if different else ()))
+
+
+def _match_labels(model: Classes, data: Classes, *, source: str) -> ClassMatch:
     if len(model) == len(data) == 1:
         same = _key(model.names[0]) == _key(data.names[0])
         note = f"{model.names[0]!r} of the weights is taken for {data.names[0]!r} of {source}"
         return ClassMatch(torch.zeros(1, dtype=torch.int64), () if same else (note,))
-    if model == data:
+    if (model.names, model.category_ids) == (data.names, data.category_ids):
         return ClassMatch(torch.arange(len(model)))
     places = {_key(name): label for label, name in reversed(list(enumerate(data.names)))}
     labels = torch.tensor([places.get(_key(name), -1) for name in model.names], dtype=torch.int64)

@@ -11,6 +11,7 @@ from ..data.records import CocoData
 from ..data.split import subset_contents
 from ..evaluate.accuracy import best_score_threshold
 from ..evaluate.annotations import Annotations, load_annotations
+from ..evaluate.coco import kinds_of
 from ..evaluate.collect import collect_results
 from ..evaluate.report import evaluation_report
 from ..evaluate.results import Kind
@@ -71,7 +72,7 @@ def evaluate_predictor(
         data.classes,
         on_progress=on_progress,
     )
-    kinds: list[Kind] = ["bbox", "segm"] if predictor.settings.mask_head else ["bbox"]
+    kinds = [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or known.keypoints]
     if choose_score_threshold and "segm" in kinds:
         threshold = Threshold(best_score_threshold(truth, results), "chosen")
     report = _report(truth, results, threshold, kinds, predictor.settings.box_head.detections)

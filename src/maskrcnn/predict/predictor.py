@@ -62,7 +62,7 @@ class Predictor:
         self.classes = read.classes
         self.notes = read.notes
         self.settings = settings or read.settings
-        model = build_model(self.settings, len(read.classes))
+        model = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
         apply_weights(model, read.state, source=read.source)
         self.model = prepare_for_prediction(model.to(self.device), self.dtype)
 

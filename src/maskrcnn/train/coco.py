@@ -16,9 +16,8 @@ from ..data.records import CocoData, require_objects
 from ..data.split import hold_out, subset_contents
 from ..errors import DataError
 from ..evaluate.annotations import Annotations, load_annotations
-from ..evaluate.coco import evaluate_coco
+from ..evaluate.coco import evaluate_coco, kinds_of
 from ..evaluate.collect import collect_results
-from ..evaluate.results import Kind
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.atomic import replacing
 from ..structures.batch import Batch
@@ -65,7 +64,7 @@ def read_training_data(
     if judged.classes != learnt.classes:
         raise DataError(
             f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "
-            f"{_described(learnt)}. Give both files the same categories with the same ids."
+            f"{_described(learnt)}. Give both files the same categories with the same ids and the same keypoints."
         )
     return TrainingData(learnt, judged, held_out=False)
 
@@ -91,7 +90,8 @@ def train_on_coco(
     settings = with_steps(settings, len(data.learnt.records))
     contents = subset_contents(data.judged)
     truth = load_annotations(contents)
-    _score(truth, [], settings)  # what is wrong with these annotations is said now, not after a tenth of the training
+    # What is wrong with these annotations is said now, not after a tenth of the training.
+    _score(truth, [], data.judged, settings)
 
     def batches(start: int) -> Iterator[Batch]:
         return training_batches(
@@ -122,20 +122,21 @@ def train_on_coco(
 def _scores(
     model: torch.nn.Module, data: CocoData, truth: Annotations, settings: RunSettings, device: torch.device
 ) -> dict:
-    """The numbers of boxes and masks as the loop wants them."""
+    """The numbers of boxes, masks and keypoints as the loop wants them."""
     batches = evaluation_batches(
         data.records, settings.model.input, batch=settings.data.batch, workers=settings.data.workers
     )
     results = collect_results(cast(MaskRCNN, model).predict, (batch.to(device) for batch in batches), data.classes)
-    return _score(truth, results, settings)
+    return _score(truth, results, data, settings)
 
 
-def _score(truth: Annotations, results: list[dict], settings: RunSettings) -> dict:
-    kinds: list[Kind] = ["bbox", "segm"] if settings.model.mask_head else ["bbox"]
+def _score(truth: Annotations, results: list[dict], data: CocoData, settings: RunSettings) -> dict:
+    kinds = kinds_of(settings.model, data.classes)
     scores = evaluate_coco(truth, results, max_detections=settings.model.box_head.detections, kinds=kinds)
     return {kind: {**found.numbers, "per_class": found.per_class} for kind, found in scores.items()}
 
 
 def _described(data: CocoData) -> str:
     pairs = zip(data.classes.category_ids, data.classes.names, strict=True)
-    return ", ".join(f"{category_id} {name}" for category_id, name in pairs)
+    keypoints = f" with {data.classes.keypoint_count} keypoints" if data.classes.skeleton else ""
+    return ", ".join(f"{category_id} {name}" for category_id, name in pairs) + keypoints

@@ -209,6 +209,7 @@ class Run:
 
 
 def main_score(scores: dict) -> float:
-    """The score by which runs are compared: AP of the masks, or of the boxes where there are no masks."""
-    score = scores.get("segm", scores.get("bbox", {})).get("AP")
+    """The score by which runs are compared: AP of the finest thing that is learnt, keypoints, masks or boxes."""
+    finest = next((scores[kind] for kind in ("keypoints", "segm", "bbox") if kind in scores), {})
+    score = finest.get("AP")
     return -math.inf if score is None or math.isnan(score) else score
