@@ -143,15 +143,8 @@ def read_mmdetection(state: Mapping[str, Tensor], source: str, meta: Mapping[str
     check_all_placed([wrapped[name] for name in left], source, READABLE)
     origins = {name: wrapped[origin] for name, origin in found.items()}
     ours = {name: state[origin] for name, origin in origins.items()}
-    tree = _find_settings(ours, source)
-    tree = merge(tree, read_config(meta or {}))
-    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), tree["backbone"])
-    try:
-        settings = ModelSettings.model_validate(tree)
-    except ValidationError as error:
-        raise WeightsError(
-            f"{source}: the configuration it holds has values that are not read here ({error})."
-        ) from error
+    settings = _settings(_find_settings(ours, source), meta or {}, source)
+    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), settings.backbone)
     extra = {origins[name]: tensor for name, tensor in counters.items()}
     classes = _find_classes(ours, settings, meta or {})
     return Weights(ours, settings, classes, {"format": "mmdetection"}, source=source, extra=extra)
@@ -162,7 +155,7 @@ def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings
         return ModelSettings.model_validate(merge(tree, read_config(meta)))
     except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise WeightsError(
-            f"{source}: the configuration that it holds beside its tensors has values that are not read here ({error}). "
+            f"{source}: the configuration beside its tensors has values that are not read here ({error}). "
             "Save its state_dict alone, and give the settings that differ from the published models' as key=value."
         ) from error
 
