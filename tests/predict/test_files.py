@@ -15,6 +15,7 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
+from maskrcnn.structures.panoptic import Panoptic, Segment
 from maskrcnn.structures.skeletons import skeleton_of
 from maskrcnn.structures.soft_masks import SoftMasks
 from tests.rules.source import ROOT
@@ -68,6 +69,39 @@ def test_keypoints_and_what_they_are_called_are_written_as_in_coco_s_files(pictu
     assert content["classes"][0]["flip_pairs"] == [[1, 2]]
 
 
+class Dividing(Fixed):
+    """Finds the left half of every picture to be that object, and the rest to be sky."""
+
+    classes = Classes(("cell", "dust"), (7, 9), stuff=("sky",), stuff_ids=(20,))
+
+    def predict_all(self, pictures, *, batch):
+        for found in super().predict_all(pictures, batch=batch):
+            ids = torch.full(found.size, 2, dtype=torch.int32)
+            ids[:, :5] = 1
+            segments = [Segment(1, 1, True, 40, score=0.75, instance=0), Segment(2, 0, False, ids.numel() - 40)]
+            yield replace(found, panoptic=Panoptic(ids, segments))
+
+
+def test_segments_are_written_as_coco_has_them_and_drawn(pictures, tmp_path):
+    predict_files(Dividing(), pictures[:2], tmp_path, shown_from=0.8)
+    content = read(tmp_path)
+    assert content["stuff"] == [{"label": 0, "name": "sky", "category_id": 20}]
+    assert len(content["classes"]) == 2
+    found = content["pictures"][1]["panoptic"]
+    assert found["file_name"] == "b.png"
+    assert [one["category_id"] for one in found["segments_info"]] == [9, 20]
+    assert [one["bbox"] for one in found["segments_info"]] == [[0, 0, 5, 8], [5, 0, 6, 8]]
+    ids = np.array(Image.open(tmp_path / "panoptic" / "b.png")).astype(int) @ [1, 256, 65536]
+    assert ids.tolist() == [[1] * 5 + [2] * 6] * 8
+    assert np.array(Image.open(tmp_path / "draw" / "b.png")).any(axis=-1).all()
+
+
+def test_segments_are_written_also_if_nothing_is_drawn(pictures, tmp_path):
+    predict_files(Dividing(), pictures[:1], tmp_path, shown_from=None)
+    assert (tmp_path / "panoptic" / "a.png").exists()
+    assert not (tmp_path / "draw").exists()
+
+
 def test_the_json_holds_every_object_in_the_picture_s_own_pixels(pictures, tmp_path):
     outcome = predict_files(Fixed(), pictures, tmp_path / "new" / "out", shown_from=0.5, batch=2)
     assert outcome == (3, 3, [])
@@ -112,6 +146,7 @@ def test_no_pictures_are_drawn_if_none_are_wanted(pictures, tmp_path):
     predict_files(Fixed(), pictures, tmp_path, shown_from=None)
     assert read(tmp_path)["pictures"][0]["drawn"] is None
     assert not (tmp_path / "draw").exists()
+    assert {"stuff", "panoptic"}.isdisjoint({*read(tmp_path), *read(tmp_path)["pictures"][0]})
 
 
 def test_a_model_without_masks_gives_boxes(pictures, tmp_path):
@@ -166,6 +201,7 @@ from maskrcnn.draw.instances import draw_instances
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
+from maskrcnn.structures.panoptic import Panoptic, Segment
 from maskrcnn.structures.skeletons import skeleton_of
 from maskrcnn.structures.soft_masks import SoftMasks
 

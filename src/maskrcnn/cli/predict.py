@@ -43,11 +43,13 @@ def predict(
     picture that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
     from ..predict.files import DRAWINGS, PREDICTIONS, predict_files
+    from ..predict.segments import SEGMENTS
     from ..predict.sources import find_pictures
     from ..predict.thresholds import find_threshold
 
     overrides = [word for word in words if is_setting(word)]
-    paths = find_pictures([word for word in words if word not in overrides], leave_out=output / DRAWINGS)
+    ours = [output / DRAWINGS, output / SEGMENTS]
+    paths = find_pictures([word for word in words if word not in overrides], leave_out=ours)
     if not paths:
         raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
     predictor = open_predictor(weights, overrides, device=device, precision=precision)

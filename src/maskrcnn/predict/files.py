@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from ..draw.instances import draw_instances
+from ..draw.panoptic import draw_panoptic
 from ..draw.pictures import write_picture
 from ..errors import DataError
 from ..ops.atomic import replacing
@@ -22,6 +23,7 @@ from ..structures.masks import to_rle
 from ..structures.polygons import PolygonKind, to_polygons
 from ..structures.skeletons import in_whole_pixels
 from .predictor import Predictor
+from .segments import write_segments
 from .sources import read_ahead
 
 PREDICTIONS = "predictions.json"
@@ -61,7 +63,10 @@ def predict_files(
     or around the box where there are no masks), all in the picture's own pixels; and `failed` with the `file` and
     `error` of each picture that could not be read, which does not keep the others from being predicted. Where the model
     finds keypoints, objects also have `keypoints` (x, y, score of each in turn, in whole pixels as in COCO's files),
-    and classes the names, lines, flip pairs and sigmas of them, as the categories of COCO's files.
+    and classes the names, lines, flip pairs and sigmas of them, as the categories of COCO's files. Where it finds
+    segments, there are a list `stuff` beside `classes`, a PNG file of each picture's segments in `panoptic`, and for
+    each picture `panoptic` with its `file_name` and `segments_info`, as in COCO's files; segments are drawn instead of
+    objects.
 
     Args:
         predictor: The model.
@@ -77,21 +82,22 @@ def predict_files(
     """
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    drawings = dict(zip(paths, drawing_names(paths), strict=True)) if shown_from is not None else {}
+    names = dict(zip(paths, drawing_names(paths), strict=True))
     entries: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for path, picture, found in _predicted(predictor, paths, batch, on_progress):
         if isinstance(found, DataError) or picture is None:
             failed.append({"file": str(path), "error": str(found)})
             continue
-        drawn = drawings.get(path)
+        drawn = None if shown_from is None else names[path]
         entries.append(_entry(path, found, predictor.classes, drawn, polygons))
-        if drawn and shown_from is not None:
-            with _writing(folder):
-                write_picture(
-                    folder / drawn, draw_instances(picture, found, predictor.classes, score_threshold=shown_from)
-                )
-    content = {"classes": _described(predictor.classes), "pictures": entries, "failed": failed}
+        with _writing(folder):
+            if found.panoptic is not None:
+                segments = write_segments(folder, Path(names[path]).stem, found.panoptic, predictor.classes)
+                entries[-1]["panoptic"] = segments
+            if drawn and shown_from is not None:
+                write_picture(folder / drawn, _draw(picture, found, predictor.classes, shown_from))
+    content = _described(predictor.classes) | {"pictures": entries, "failed": failed}
     with _writing(folder), replacing(folder / PREDICTIONS) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
     return Outcome(len(entries), sum(len(entry["objects"]) for entry in entries), [one["error"] for one in failed])
@@ -165,12 +171,22 @@ def _polygons(instances: Instances, kind: PolygonKind) -> list[np.ndarray]:
     return list(instances.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).double().numpy())
 
 
-def _described(classes: Classes) -> list[dict[str, Any]]:
-    pairs = enumerate(zip(classes.names, classes.category_ids, strict=True))
+def _draw(picture: Tensor, found: Instances, classes: Classes, shown_from: float) -> Tensor:
+    if found.panoptic is not None:
+        return draw_panoptic(picture, found.panoptic, classes)
+    return draw_instances(picture, found, classes, score_threshold=shown_from)
+
+
+def _described(classes: Classes) -> dict[str, Any]:
+    """What the labels mean: `classes`, and `stuff` if there is any."""
     keypoints = classes.skeleton.described() if classes.skeleton else {}
-    return [
-        {"label": label, "name": name, "category_id": category_id} | keypoints for label, (name, category_id) in pairs
-    ]
+    things = [one | keypoints for one in _named(classes.names, classes.category_ids)]
+    return {"classes": things} | ({"stuff": _named(classes.stuff, classes.stuff_ids)} if classes.stuff else {})
+
+
+def _named(names: Sequence[str], category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    pairs = enumerate(zip(names, category_ids, strict=True))
+    return [{"label": label, "name": name, "category_id": category_id} for label, (name, category_id) in pairs]
 
 
 @contextmanager

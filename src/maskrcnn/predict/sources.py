@@ -17,22 +17,22 @@ SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".p
 """Of the files that are taken from folders and patterns; a file named by itself may have any."""
 
 
-def find_pictures(inputs: Sequence[str], *, leave_out: Path | None = None) -> list[Path]:
+def find_pictures(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> list[Path]:
     """Picture files in the order of the inputs, each once.
 
     Args:
         inputs: Files, folders (with all folders below them) or patterns such as `photos/*.jpg` and `photos/**/a*.png`.
             Hidden files in folders are not meant.
-        leave_out: Folder whose pictures are not meant either, such as the one that earlier results were drawn into.
+        leave_out: Folders whose pictures are not meant either, such as the one that earlier results were drawn into.
 
     Raises:
         DataError: An input is not there, or brings no picture.
     """
-    ours = leave_out.resolve() if leave_out else None
+    ours = {folder.resolve() for folder in leave_out}
     found: dict[Path, Path] = {}
     for words in inputs:
         paths = {path.resolve(): path for path in _named_by(words)}
-        paths = {resolved: path for resolved, path in paths.items() if ours not in resolved.parents}
+        paths = {resolved: path for resolved, path in paths.items() if ours.isdisjoint(resolved.parents)}
         if not paths:
             raise DataError(
                 f"{words}: no pictures were found there (files that end in {', '.join(SUFFIXES)}). Check the path, or "
