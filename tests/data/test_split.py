@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.shapes import write_shapes
+from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.data.split import hold_out, subset_contents
 from maskrcnn.errors import DataError
 
@@ -61,3 +61,19 @@ def test_skipped_objects_are_left_out_of_the_written_part(data, tmp_path):
     assert (len(again.skipped), again.skipped_places) == (2, {1, 2})
     kept = [found["id"] for found in subset_contents(again)["annotations"]]
     assert kept == [found["id"] for place, found in enumerate(contents["annotations"]) if place not in (1, 2)]
+
+
+def test_things_of_a_panoptic_file_are_written_as_objects(tmp_path):
+    arguments = {"train": 4, "val": 0, "size": 48, "seed": 2}
+    write_shapes(tmp_path, **arguments)
+    write_shape_segments(tmp_path, **arguments)
+    objects = read_coco(tmp_path / "train.json", tmp_path / "images")
+    segments = read_coco(tmp_path / "panoptic_train.json", tmp_path / "images")
+    part = replace(segments, records=segments.records[1:3])
+    contents = subset_contents(part)
+    (tmp_path / "val.json").write_text(json.dumps(contents))
+    again = read_coco(tmp_path / "val.json", tmp_path / "images")
+    assert again.classes == objects.classes
+    expected = json.loads((tmp_path / "train.json").read_text())["annotations"]
+    wanted = [one for one in expected if one["image_id"] in (2, 3)]
+    assert [{**one, "id": None} for one in contents["annotations"]] == [{**one, "id": None} for one in wanted]

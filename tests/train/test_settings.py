@@ -6,7 +6,7 @@ from maskrcnn.config import RunSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.train.checkpoint import Checkpoint, RunProgress
-from maskrcnn.train.settings import check_resumable, evaluation_interval, required_steps, with_steps
+from maskrcnn.train.settings import check_resumable, evaluation_interval, required_steps, with_steps, with_stuff
 from tests.train import small
 
 PATH = Path("run/last.pt")
@@ -27,6 +27,17 @@ def run_settings(data=None, **train):
 )
 def test_the_steps_are_twelve_passes_at_least_a_thousand_or_as_set(pictures, data, train, steps):
     assert required_steps(with_steps(run_settings(data, **train), pictures)) == steps
+
+
+def test_a_semantic_head_gets_the_classes_of_the_data():
+    stuff = Classes(("cat",), (1,), stuff=("sky", "grass"), stuff_ids=(2, 3))
+    plain, panoptic = run_settings(), RunSettings.model_validate({"model": {"semantic_head": {"channels": 32}}})
+    fitted = with_stuff(panoptic, stuff)
+    assert (fitted.model.semantic_head.classes, fitted.model.semantic_head.channels) == (3, 32)
+    assert with_stuff(fitted, stuff) == fitted
+    assert with_stuff(plain, stuff) == plain
+    with pytest.raises(SettingError, match="model.semantic_head: learns the classes of all pixels, but the data has"):
+        with_stuff(panoptic, Classes(("cat",), (1,)))
 
 
 def test_the_loop_asks_for_the_steps():

@@ -1,12 +1,15 @@
 """A part of a data set held out, to judge a model by pictures it has not learnt from."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from numpy.random import default_rng
 
 from ..errors import DataError
+from ..structures.masks import encode_crop
 from .readers.coco import parse_coco
+from .readers.coco_panoptic import is_panoptic
 from .records import CocoData
 
 
@@ -36,7 +39,8 @@ def hold_out(data: CocoData, part: float, *, seed: int) -> tuple[CocoData, CocoD
 def subset_contents(data: CocoData) -> dict[str, Any]:
     """What `data` was read from, with the pictures of `data.records` and the objects that were not left out only.
 
-    Sizes and names that the file lacks are filled in.
+    Sizes and names that the file lacks are filled in. Of a file in COCO's panoptic format, the things are listed as
+    objects.
     """
     contents = parse_coco(data.source)
     sizes = {record.image_id: record.size for record in data.records}
@@ -45,12 +49,39 @@ def subset_contents(data: CocoData) -> dict[str, Any]:
         for image in contents["images"]
         if image["id"] in sizes
     ]
-    annotations = [
-        found
-        for place, found in enumerate(contents.get("annotations", []))
-        if place not in data.skipped_places and found.get("image_id") in sizes
-    ]
     categories = [
-        {**category, "name": str(category.get("name", category["id"]))} for category in contents["categories"]
+        {**category, "name": str(category.get("name", category["id"]))}
+        for category in contents["categories"]
+        if category["id"] not in data.classes.stuff_ids
     ]
+    if is_panoptic(contents):
+        annotations = list(_list_objects(data))
+    else:
+        annotations = [
+            found
+            for place, found in enumerate(contents.get("annotations", []))
+            if place not in data.skipped_places and found.get("image_id") in sizes
+        ]
     return {**contents, "images": images, "annotations": annotations, "categories": categories}
+
+
+def _list_objects(data: CocoData) -> Iterator[dict[str, Any]]:
+    """The objects as COCO's annotations, masks as run lengths."""
+    number = 0
+    for record in data.records:
+        objects = record.instances
+        assert objects.masks is not None
+        assert objects.crowd is not None
+        columns = zip(objects.boxes.tolist(), objects.labels.tolist(), objects.crowd.tolist(), strict=True)
+        for i, ((x1, y1, x2, y2), label, crowd) in enumerate(columns):
+            number += 1
+            crop = objects.masks.crop(i)
+            yield {
+                "id": number,
+                "image_id": record.image_id,
+                "category_id": data.classes.category_ids[label],
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": int(crop.bitmap.sum()),
+                "iscrowd": int(crowd),
+                "segmentation": encode_crop(crop, record.size),
+            }

@@ -27,6 +27,24 @@ def with_steps(settings: RunSettings, pictures: int) -> RunSettings:
     return settings.model_copy(update={"train": settings.train.model_copy(update={"steps": steps})})
 
 
+def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
+    """The settings with as many classes of pixels as the data has, if the model has a semantic head.
+
+    Raises:
+        SettingError: The data has none.
+    """
+    head = settings.model.semantic_head
+    if head is None:
+        return settings
+    if not classes.stuff:
+        raise SettingError(
+            "model.semantic_head: learns the classes of all pixels, but the data has objects only. Give a file in "
+            "COCO's panoptic format as --data, with stuff among its categories, or set model.semantic_head=null."
+        )
+    fitting = head.model_copy(update={"classes": len(classes.stuff) + 1})
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"semantic_head": fitting})})
+
+
 def required_steps(settings: RunSettings) -> int:
     """`train.steps`, or a SettingError if it is not set."""
     if settings.train.steps is None:

@@ -46,6 +46,13 @@ def test_a_split_has_its_own_folder_of_pictures(tmp_path: Path):
     assert find_coco(tmp_path).images == tmp_path / "train"
 
 
+def test_the_names_of_annotations_are_no_pictures(tmp_path: Path):
+    lay_out(tmp_path, "images/a.jpg")
+    contents = {"annotations": [{"file_name": "a.png"}], "images": [{"file_name": "a.jpg"}]}
+    (tmp_path / "panoptic_train.json").write_text(json.dumps(contents))
+    assert find_coco(tmp_path / "panoptic_train.json").images == tmp_path / "images"
+
+
 def test_file_names_may_hold_folders(tmp_path: Path):
     assert find_coco(lay_out(tmp_path, "train.json > images/a.jpg", "images/a.jpg")).images == tmp_path
 

@@ -11,6 +11,7 @@ from ...errors import DataError
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 """The names each split goes by."""
 
+IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -93,5 +94,6 @@ def _first_file_name(annotations: Path) -> str | None:
         if not annotations.stat().st_size:
             return None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
-            found = FILE_NAME.search(contents)
+            images = IMAGES.search(contents)  # of panoptic files, annotations have file names too
+            found = FILE_NAME.search(contents, images.end() if images else 0)
             return None if found is None else json.loads(found[1])
