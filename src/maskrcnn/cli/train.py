@@ -119,12 +119,13 @@ def _train(
     resume: bool,
 ) -> None:
     from ..train.coco import train_on_coco
+    from ..train.settings import with_stuff
 
     console = Console(stderr=True)
     if beginning.warning:
         console.print(fallback_panel(beginning.warning))
-    settings = beginning.settings
-    model, origin = build_start(beginning, data.learnt.classes)
+    settings = with_stuff(beginning.settings, data.learnt.classes)
+    model, origin = build_start(beginning._replace(settings=settings), data.learnt.classes)
     arguments.save(folder)
     console.print(plan_table(folder, data, settings, device=device, origin="the run's own" if resume else origin))
     console.print(*data_remarks(data), sep="\n")
