@@ -1,14 +1,13 @@
 """Where training starts: what a weights file has goes into a fresh model, and what it does not have is said.
 
-Readable are all detectors that `read_weights` reads, and plain ResNets in torchvision's names (`conv1.weight`,
-`layer1.0.bn1.running_mean`, ...) as .pth or .safetensors, of which stages may be missing at the end.
+Readable are all detectors that `read_weights` reads, and the plain backbones that `read_backbone` knows.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -16,27 +15,15 @@ from torch import Tensor, nn
 from ..config import ModelSettings
 from ..errors import SettingError, WeightsError
 from ..structures.classes import Classes
-from .files import apply_weights, read_safetensors, single_precision
-from .reading import TORCH_SUFFIXES, read_torch_file, read_weights
-from .torchvision import find_depth, rename
+from .files import apply_weights, read_safetensors
+from .imagenet import NORMALISED_RGB, Pixels, read_backbone
+from .parts import STAGES, calm, has_statistics, names_by_part, parts_of_classes
+from .reading import FOREIGN_SUFFIXES, read_foreign_file, read_weights, understand
+from .stem import find_stem, fit_stem, pixels_of
 
-# The parts that a file has whole or not at all, by the names of their tensors; the first that fits counts.
-PARTS = {
-    "body.stem.": "stem",
-    "body.stages.0.": "stage 2 (layer1)",
-    "body.stages.1.": "stage 3 (layer2)",
-    "body.stages.2.": "stage 4 (layer3)",
-    "body.stages.3.": "stage 5 (layer4)",
-    "fpn.": "FPN",
-    "rpn.": "RPN",
-    "box_head.logits.": "class layers of the box head",
-    "box_head.deltas.": "class layers of the box head",
-    "box_head.": "box head",
-    "mask_head.logits.": "class layer of the mask head",
-    "mask_head.": "mask head",
-}
-CLASS_LAYERS = ("box_head.logits.", "box_head.deltas.", "mask_head.logits.")
-LAST_NORM = re.compile(r"body\.stages\.\d\.(\d+)\.step(\d)\.norm\.weight")
+COUNTER = "num_batches_tracked"
+CLASSIFIER = re.compile(r"(head|fc|classifier|norm|head_dist)\.")
+TIMM = "body.network."
 
 
 @dataclass(frozen=True)
@@ -47,14 +34,20 @@ class Start:
         source: The file's name, for messages.
         state: Its tensors by the names they have here.
         settings, classes: Of a detector; None: the file is a plain backbone.
-        depth: Of a plain backbone, such as "resnet50"; None: the stages it has do not tell.
+        backbone: Of a plain backbone, such as "resnet50"; None: the stages it has do not tell.
+        pixels: What a plain backbone was trained with.
+        stride_in_1x1: Where the bottlenecks of a plain backbone stride; None: not known.
+        foreign: The names are the file's own, which only timm's networks can use.
     """
 
     source: str
     state: dict[str, Tensor]
     settings: ModelSettings | None = None
     classes: Classes | None = None
-    depth: str | None = None
+    backbone: str | None = None
+    pixels: Pixels = NORMALISED_RGB
+    stride_in_1x1: bool | None = None
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,10 +79,24 @@ def read_start(source: str | Path) -> Start:
         WeightsError: It cannot be read, or is of another kind.
     """
     path = Path(source)
-    plain = _plain_backbone(path) if path.is_file() else None
+    if not path.is_file():
+        weights = read_weights(source)
+        return Start(str(source), weights.state, weights.settings, weights.classes)
+    if path.suffix in FOREIGN_SUFFIXES:
+        state, meta = read_foreign_file(path)
+    else:
+        state, meta = read_safetensors(path)[0], {}
+    plain = read_backbone(state, str(path))
     if plain is not None:
-        return plain
-    weights = read_weights(source)
+        return Start(
+            str(path), plain.state, backbone=plain.name, pixels=plain.pixels, stride_in_1x1=plain.stride_in_1x1
+        )
+    try:
+        weights = understand(state, str(path), meta) if path.suffix in FOREIGN_SUFFIXES else read_weights(path)
+    except WeightsError:
+        if any(CLASSIFIER.match(name) for name in state):
+            return Start(str(path), state, foreign=True)
+        raise
     return Start(str(source), weights.state, weights.settings, weights.classes)
 
 
@@ -97,8 +104,9 @@ def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, class
     """Load into a fresh model what a file has.
 
     Layers whose shape follows from the classes stay random unless the file has the same classes in the same order.
-    Frozen batch norms of stages that stay random have no statistics and change nothing; so that the activations keep
-    their order of magnitude without them, the residual branches of such stages are scaled down by their number.
+    The first convolution is changed for other colours and channels, see `fit_stem`. Frozen batch norms of stages that
+    stay random have no statistics and change nothing; so that the activations keep their order of magnitude without
+    them, the residual branches of such stages are scaled down by their number.
 
     Args:
         model: Built from `settings` for `classes`.
@@ -110,83 +118,108 @@ def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, class
         WeightsError: A tensor has another shape, has no place, or is missing although its part is there.
     """
     own = model.state_dict()
+    start = _named_as(own, start, settings)
     _check_backbone(own, start, settings)
-    other_classes = start.classes is not None and start.classes.names != classes.names
-    given = {name: tensor for name, tensor in start.state.items() if not (other_classes and _is_class_layer(name))}
-    found = _names_by_part(given)
-    wanted = _names_by_part(own)
-    _check_tensors(own, given, start.source)
+    others = set() if start.classes is None else parts_of_classes(start.classes, classes)
+    found = {part: names for part, names in names_by_part(start.state, settings).items() if part not in others}
+    wanted = names_by_part(own, settings)
+    given = {name: start.state[name] for names in found.values() for name in names}
+    given, changes = _fit_stem(own, given, start, settings)
+    _check_tensors(own, given, settings, start.source)
     loaded = tuple(part for part in wanted if part in found)
     random = tuple(part for part in wanted if part not in found)
     for part in loaded:
         _check_whole(part, wanted[part], given, start.source)
     _check_frozen(random, settings)
-    calmed = {name: value for part in random for name, value in _calmed(wanted[part], own).items()}
+    calmed = {name: value for part in random for name, value in calm(wanted[part], own).items()}
     fitting = {name: tensor for name, tensor in given.items() if name in own}
     apply_weights(model, {**own, **calmed, **fitting}, source=start.source)
-    return StartReport(loaded, random, tuple(_remarks(start, other_classes, calmed, found, wanted)))
+    remarks = [*_remarks_on_classes(start, others, wanted), *changes]
+    if calmed:
+        remarks.append("norms of a random stage are frozen without statistics, its residual branches scaled down")
+    unused = [part for part in found if part not in wanted]
+    remarks += [f"not used: {', '.join(unused)}"] if unused else []
+    return StartReport(loaded, random, tuple(remarks))
 
 
-def _plain_backbone(path: Path) -> Start | None:
-    """The file as a plain ResNet, or None if it is none."""
-    if path.suffix in TORCH_SUFFIXES:
-        state = read_torch_file(path)
-    else:
-        state, _ = read_safetensors(path)
-    if "conv1.weight" not in state:
-        return None
-    names = {
-        name: f"backbone.body.{name}"
-        for name in state
-        if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
+def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
+    """The start by the names of this model: stage 5 may be its body's or its shared head's, timm's have their own."""
+    if start.foreign:
+        return replace(start, state=_timm_names(own, start, settings))
+    stage, head = "body.stages.3.", "shared_head."
+    places = (stage, head) if any(name.startswith(head) for name in own) else (head, stage)
+    state = {
+        places[1] + name.removeprefix(places[0]) if name.startswith(places[0]) else name: tensor
+        for name, tensor in start.state.items()
+        if not name.endswith(COUNTER) or name in own
     }
-    unplaced = [name for name, long in names.items() if rename(long) is None]
-    if unplaced:
+    return replace(start, state=state)
+
+
+def _timm_names(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> dict[str, Tensor]:
+    """Tensors of timm's file by our names; timm itself joins the first two parts of some names (stages.0: stages_0)."""
+    if not settings.backbone.name.startswith("timm/"):
         raise WeightsError(
-            f"{path}: {len(unplaced)} tensors have no place in a ResNet, the first of them {', '.join(unplaced[:5])}. "
-            "Readable are plain ResNets with torchvision's names."
+            f"{start.source}: neither a detector nor a backbone that is known here; its first tensors are "
+            f"{', '.join(list(start.state)[:3])}. If it is one of timm's, set model.backbone.name=timm/<its name>."
         )
-    renamed = {str(rename(long)): single_precision(state[name]) for name, long in names.items()}
-    long_names = {long: state[name] for name, long in names.items()}
-    has_middle = all(any(name.startswith(f"layer{number}.") for name in names) for number in (1, 3))
-    return Start(str(path), renamed, depth=find_depth(long_names, str(path)) if has_middle else None)
-
-
-def _is_class_layer(name: str) -> bool:
-    return name.startswith(CLASS_LAYERS)
-
-
-def _names_by_part(state: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """Names of tensors by the part they belong to, the parts from the picture to the masks."""
-    parts: dict[str, list[str]] = {part: [] for part in PARTS.values()}
-    for name in state:
-        part = next((part for start, part in PARTS.items() if name.startswith(start)), name)
-        parts.setdefault(part, []).append(name)
-    return {part: names for part, names in parts.items() if names}
+    state, left = {}, []
+    for name, tensor in start.state.items():
+        joined = re.sub(r"^(\w+)\.(?=\d+\.)", r"\1_", name)
+        ours = next((TIMM + one for one in (name, joined) if TIMM + one in own), None)
+        if ours is not None:
+            state[ours] = tensor
+        elif not CLASSIFIER.match(name) and not name.endswith(COUNTER):
+            left.append(name)
+    if left:
+        raise WeightsError(
+            f"{start.source}: {len(left)} tensors have no place in {settings.backbone.name}, the first of them "
+            f"{', '.join(left[:5])}. Give the file of this network, or the name of the file's network."
+        )
+    return state
 
 
 def _check_backbone(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> None:
     backbone = settings.backbone
-    if start.depth not in (None, backbone.name):
+    if start.backbone not in (None, backbone.name):
         raise SettingError(
-            f"model.backbone.name={backbone.name}: but {start.source} is a {start.depth}. "
-            f"Set model.backbone.name={start.depth}, or give other weights."
+            f"model.backbone.name={backbone.name}: but {start.source} is a {start.backbone}. "
+            f"Set model.backbone.name={start.backbone}, or give other weights."
         )
-    if _has_statistics(own) != _has_statistics(start.state):
-        kind, remedy = ("batch", "frozen_batch") if _has_statistics(start.state) else ("group", "group")
+    if start.stride_in_1x1 not in (None, backbone.stride_in_1x1) and "body.stages.0.0.step3.norm.weight" in own:
+        place = "first 1x1" if start.stride_in_1x1 else "3x3"
+        value = str(start.stride_in_1x1).lower()
+        raise SettingError(
+            f"model.backbone.stride_in_1x1={str(backbone.stride_in_1x1).lower()}: but the bottlenecks of "
+            f"{start.source} were trained with the stride in their {place} convolution. Set "
+            f"model.backbone.stride_in_1x1={value}."
+        )
+    if not start.foreign and has_statistics(own) != has_statistics(start.state):
+        kind, remedy = ("batch", "frozen_batch") if has_statistics(start.state) else ("group", "group")
         raise SettingError(
             f"model.backbone.norm={backbone.norm}: but the backbone of {start.source} has {kind} norms, and without "
             f"them its weights are of no use. Set model.backbone.norm={remedy}, or start without it."
         )
 
 
-def _has_statistics(names: Iterable[str]) -> bool:
-    return any(name.startswith("body.") and name.endswith(".running_mean") for name in names)
+def _fit_stem(
+    own: Mapping[str, Tensor], given: dict[str, Tensor], start: Start, settings: ModelSettings
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors with a first convolution that sees pictures as the model does, and what was done in words."""
+    name = find_stem(own)
+    if name is None or name not in given:
+        return given, []
+    source = start.pixels if start.settings is None else pixels_of(start.settings.input)
+    target = pixels_of(settings.input)
+    kernel, remarks = fit_stem(given[name], settings.input.channels, source=source, target=target)
+    return {**given, name: kernel}, remarks
 
 
-def _check_tensors(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
-    parts = _names_by_part(own)
-    for part, names in _names_by_part(given).items():
+def _check_tensors(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], settings: ModelSettings, source: str
+) -> None:
+    parts = names_by_part(own, settings)
+    for part, names in names_by_part(given, settings).items():
         for name in names:
             if name not in own and part in parts:
                 raise WeightsError(
@@ -202,7 +235,7 @@ def _check_tensors(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sourc
 
 
 def _check_whole(part: str, names: list[str], given: Mapping[str, Tensor], source: str) -> None:
-    missing = [name for name in names if name not in given and not name.endswith("num_batches_tracked")]
+    missing = [name for name in names if name not in given and not name.endswith(COUNTER)]
     if missing:
         raise WeightsError(
             f"{source}: {missing[0]} and {len(missing) - 1} more tensors are missing, although others of the {part} "
@@ -211,8 +244,7 @@ def _check_whole(part: str, names: list[str], given: Mapping[str, Tensor], sourc
 
 
 def _check_frozen(random: tuple[str, ...], settings: ModelSettings) -> None:
-    stages = list(PARTS.values())[:5]
-    for place, stage in enumerate(stages[: settings.backbone.frozen_stages]):
+    for place, stage in enumerate(STAGES[: settings.backbone.frozen_stages]):
         if stage in random:
             raise SettingError(
                 f"model.backbone.frozen_stages={settings.backbone.frozen_stages}: freezes the {stage}, which is not in "
@@ -220,24 +252,8 @@ def _check_frozen(random: tuple[str, ...], settings: ModelSettings) -> None:
             )
 
 
-def _calmed(names: list[str], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The last norm weights of the blocks of a stage with frozen norms, divided by the number of blocks."""
-    norms = [match for match in map(LAST_NORM.fullmatch, names) if match]
-    frozen = _has_statistics(names) and not any(name.endswith("tracked") for name in names)
-    if not norms or not frozen:
-        return {}
-    last = max(match[2] for match in norms)
-    blocks = len({match[1] for match in norms})
-    return {match[0]: own[match[0]] / blocks for match in norms if match[2] == last}
-
-
-def _remarks(
-    start: Start, other_classes: bool, calmed: dict[str, Tensor], found: dict[str, list[str]], wanted: dict
-) -> list[str]:
-    remarks = []
-    if other_classes and start.classes is not None:
-        remarks.append(f"the file knows {len(start.classes)} other classes, so the class layers are learnt anew")
-    if calmed:
-        remarks.append("norms of a random stage are frozen without statistics, its residual branches scaled down")
-    unused = [part for part in found if part not in wanted]
-    return [*remarks, *([f"not used: {', '.join(unused)}"] if unused else [])]
+def _remarks_on_classes(start: Start, others: set[str], wanted: Mapping[str, list[str]]) -> list[str]:
+    anew = [part for part in wanted if part in others]
+    if not anew or start.classes is None:
+        return []
+    return [f"the file knows other classes ({len(start.classes)}), so that these are learnt anew: {', '.join(anew)}"]
