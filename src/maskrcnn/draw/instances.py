@@ -13,9 +13,11 @@ from torchvision.ops import box_area
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import Crop, Masks
+from ..structures.skeletons import Skeleton
 from .colours import GREY, Colour, object_colours
 from .labels import Label, draw_labels
 from .pictures import scale_picture
+from .skeletons import draw_skeletons
 
 TINT = 0.35
 MOST_SCORES = 10
@@ -33,9 +35,9 @@ def draw_instances(
 ) -> Tensor:
     """Draw objects, annotated or predicted, over a copy of their picture.
 
-    Each gets its own colour, crowds are grey. Without masks boxes are drawn. Lines and letters grow with the picture.
-    Labels show class and score, as far as there is room; where there is only one class the score, and for more than
-    ten objects nothing.
+    Each gets its own colour, crowds are grey. Without masks boxes are drawn; keypoints are drawn as skeletons. Lines
+    and letters grow with the picture. Labels show class and score, as far as there is room; where there is only one
+    class the score, and for more than ten objects nothing.
 
     Args:
         picture: [3, H, W] uint8 RGB.
@@ -59,9 +61,18 @@ def draw_instances(
         largest_first = box_area(instances.boxes).argsort(descending=True).tolist()
         _draw_masks(canvas, instances.masks, largest_first, colours, line)
     drawn = scale_picture(Image.fromarray(canvas), scale)
+    if instances.keypoints is not None and classes.skeleton is not None:
+        drawn = _draw_keypoints(drawn, instances.keypoints, classes.skeleton, scale)
     placed = replace(instances, boxes=instances.boxes * scale)
     draw_labels(drawn, _labels(placed, classes, colours), font_size(drawn.size))
     return torch.from_numpy(np.array(drawn)).permute(2, 0, 1).contiguous()
+
+
+def _draw_keypoints(drawn: Image.Image, keypoints: Tensor, skeleton: Skeleton, scale: float) -> Image.Image:
+    canvas = np.array(drawn)
+    scaled = keypoints * keypoints.new_tensor([scale, scale, 1])
+    draw_skeletons(canvas, scaled, skeleton, line_width(canvas.shape[:2]))
+    return Image.fromarray(canvas)
 
 
 def line_width(size: tuple[int, int] | torch.Size) -> int:
