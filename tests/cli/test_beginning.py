@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from maskrcnn.cli.beginning import FROM_SCRATCH, build_start, choose_beginning
+from maskrcnn.cli.beginning import FROM_SCRATCH, build_start, choose_beginning, default_weights
 from maskrcnn.cli.overrides import change_settings
 from maskrcnn.config import ModelSettings, RunSettings
+from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.weights.files import save_weights
@@ -64,3 +65,44 @@ def test_the_seed_gives_the_random_weights():
     name = "body.stem.convolution.weight"
     assert torch.equal(states[0][name], states[1][name])
     assert not torch.equal(states[0][name], states[2][name])
+
+
+def test_a_preset_gives_the_model_and_the_user_wins(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("model: {rpn: {proposals: 200}, box_head: {detections: 50}}\n")
+    settings = choose_beginning("none", ["model.box_head.detections=60"], file, "detectron2/mask_rcnn_R_50_C4").settings
+    assert (settings.model.neck, settings.model.rpn.candidates) == ("c4", 6000)
+    assert (settings.model.rpn.proposals, settings.model.box_head.detections) == (200, 60)
+    assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
+
+
+def test_the_norm_of_a_preset_wins_over_the_one_for_random_weights():
+    settings = choose_beginning("none", [], None, "torchvision/maskrcnn_resnet50_fpn_v2").settings
+    assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("batch", 0)
+    assert settings.train.optimiser == "adamw"
+
+
+def test_a_preset_wins_over_the_settings_of_the_weights(detector):
+    beginning = choose_beginning(detector, ["model.input.shorter=50"], None, "paper/R50-FPN")
+    expected = read_preset("paper/R50-FPN")
+    expected.input.shorter = 50
+    assert beginning.settings.model == expected
+
+
+def test_an_unknown_preset_is_said_before_weights_are_read():
+    with pytest.raises(SettingError, match="Did you mean paper/R50-C4"):
+        choose_beginning("no such file", [], None, "R50-C4")
+
+
+@pytest.mark.parametrize(
+    ("preset", "weights"),
+    [
+        (None, "torchvision/maskrcnn_resnet50_fpn"),
+        ("torchvision/fasterrcnn_resnet50_fpn_v2", "torchvision/fasterrcnn_resnet50_fpn_v2"),
+        ("detectron2/mask_rcnn_R_50_C4", "detectron2/mask_rcnn_R_50_C4_3x"),
+        ("paper/R101-C4", "torchvision/resnet101"),
+        ("mmdetection/mask_rcnn_x101_32x8d_fpn", "torchvision/resnext101_32x8d"),
+    ],
+)
+def test_training_starts_from_the_best_published_weights_of_a_preset(preset, weights):
+    assert default_weights(preset) == weights

@@ -1,7 +1,9 @@
 import pytest
+import yaml
 
-from maskrcnn.cli.overrides import change_settings, walk_settings
+from maskrcnn.cli.overrides import change_settings, keys_of_preset, settings_of_preset, walk_settings
 from maskrcnn.config import RunSettings
+from maskrcnn.config.presets import preset_changes, preset_names
 from maskrcnn.errors import SettingError
 
 
@@ -64,7 +66,7 @@ def test_a_wrong_key_names_its_neighbour_and_what_is_there():
     message = refused("model.box_head.detection=300")
     assert message.startswith(
         "model.box_head.detection=300: there is no setting model.box_head.detection; "
-        "did you mean model.box_head.detections? In model.box_head: pool_size, channels,"
+        "did you mean model.box_head.detections? In model.box_head: pool_size, convolutions,"
     )
 
 
@@ -111,6 +113,26 @@ def test_a_file_without_settings_is_named(tmp_path, text):
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     assert "cannot be read as YAML" in refused(file=tmp_path / "none.yaml")
+
+
+def test_a_list_of_settings_is_given_whole(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("model: {cascade: {stages: [{positive_iou: 0.4, delta_weights: [1, 1, 1, 1]}]}}")
+    assert [stage.positive_iou for stage in changed(file=file).model.cascade.stages] == [0.4]
+    assert "there is no setting model.cascade.stages.positive_iou" in refused("model.cascade.stages.positive_iou=0.4")
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_preset_and_a_file_of_its_changes_give_the_same_settings(preset, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(preset_changes(preset)))
+    assert changed(file=file) == settings_of_preset(preset)
+
+
+def test_a_presets_keys_are_those_it_changes():
+    assert keys_of_preset("paper/R101-FPN") == {"model.backbone.name", "model.box_head.smooth_l1_beta"}
+    assert keys_of_preset(None) == set()
+    assert settings_of_preset(None) == RunSettings()
 
 
 def test_sections_come_before_what_is_in_them():

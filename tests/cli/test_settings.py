@@ -36,3 +36,15 @@ def test_the_printed_file_gives_the_same_settings_again(tmp_path):
     expected = change_settings(RunSettings(), ["train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"])
     assert change_settings(RunSettings(), [], file) == expected
     assert yaml.safe_load(file.read_text())["train"]["steps"] == 7
+
+
+def test_a_preset_is_shown_with_what_differs_from_it():
+    words = ("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4", "model.rpn.proposals=7")
+    model = yaml.safe_load(printed(*words))["model"]
+    assert (model["neck"], model["rpn"]["candidates"], model["rpn"]["proposals"]) == ("c4", 6000, 7)
+    assert model["mask_head"]["convolutions"] == 0
+
+
+def test_an_unknown_preset_is_an_error():
+    result = CliRunner().invoke(app, ["settings", "--preset", "mask_rcnn_R_50_C4"])
+    assert "Did you mean detectron2/mask_rcnn_R_50_C4" in str(result.exception)

@@ -131,7 +131,7 @@ def test_every_row_is_complete(name):
     assert re.fullmatch(r"https://[\w.-]+/[\w./-]+\.(pth|pkl)", one.address)
     assert one.licence
     assert one.source
-    assert one.is_backbone or (one.scores and one.data)
+    assert one.is_backbone or (one.scores and one.trained_on)
     assert all(10 < score < 100 for score in one.scores.values())
     if one.checksum:
         length = {"sha256": 8, "md5": 6}[one.checksum.kind]

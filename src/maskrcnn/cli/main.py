@@ -12,6 +12,7 @@ from rich.text import Text
 from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
+from .catalogue import models
 from .demo import demo
 from .evaluate import evaluate
 from .predict import predict
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, predict, evaluate, demo, settings):
+for verb in (train, predict, evaluate, demo, settings, models):
     app.command()(verb)
 
 

@@ -3,12 +3,14 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ..config import RunSettings
+from ..config.presets import preset_changes, read_preset
 from ..errors import SettingError
 
 S = TypeVar("S", bound=BaseModel)
@@ -46,6 +48,20 @@ def change_settings(settings: S, overrides: Sequence[str], file: Path | None = N
         raise SettingError("\n".join(_broken_rules(error, changes))) from error
 
 
+def settings_of_preset(preset: str | None) -> RunSettings:
+    """The defaults, with the model of a preset if one is named.
+
+    Raises:
+        SettingError: There is no preset of that name.
+    """
+    return RunSettings() if preset is None else RunSettings(model=read_preset(preset))
+
+
+def keys_of_preset(preset: str | None) -> set[str]:
+    """Dotted keys of the settings that a preset itself changes."""
+    return set() if preset is None else {key for key, _ in _leaves(preset_changes(preset))}
+
+
 def walk_settings(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Dotted key and field of every setting, sections before what is in them."""
     for name, field in settings.model_fields.items():
@@ -55,7 +71,9 @@ def walk_settings(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The settings below a field, or None if it holds a plain value."""
+    """The settings below a field, or None if it holds a plain value or a list."""
+    if get_origin(field.annotation) is tuple:
+        return None
     for kind in (field.annotation, *get_args(field.annotation)):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind

@@ -12,22 +12,27 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
-from .overrides import change_settings, section_of, walk_settings
+from .overrides import change_settings, section_of, settings_of_preset, walk_settings
 
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE ...", help="Settings, such as `train.steps=2000 model.mask_head=null`."),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="Settings of a known model to start from, see `maskrcnn models`."),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings.")]
 
 
 def settings(
     overrides: Overrides = None,
+    preset: Preset = None,
     config: ConfigFile = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for `--config` instead of a table.")] = False,
 ) -> None:
     """List every setting of a training run, with its value and its meaning."""
-    chosen = change_settings(RunSettings(), overrides or [], config)
+    chosen = change_settings(settings_of_preset(preset), overrides or [], config)
     if as_yaml:
         typer.echo(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, default_flow_style=None), nl=False)
     else:
@@ -68,4 +73,4 @@ def _words(value: Any) -> str:
 
 def _meaning(field: FieldInfo) -> str:
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    return f"{field.description}" + (f" One of {', '.join(choices)}." if choices else "")
+    return f"{field.description}" + (f" One of {', '.join(map(str, choices))}." if choices else "")

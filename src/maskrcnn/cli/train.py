@@ -19,10 +19,10 @@ from .outcome import (
     print_commands,
     write_outcome,
 )
-from .overrides import change_settings
+from .overrides import change_settings, settings_of_preset
 from .plan import data_remarks, fallback_panel, plan_table
 from .run_folder import DataArguments, check_folder, default_folder, load_data_arguments, resume_command
-from .settings import ConfigFile, Overrides
+from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
     import torch
@@ -52,9 +52,12 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            "--weights", metavar="FILE_OR_NAME", help="What to start from; none given: COCO's; `none`: random weights."
+            "--weights",
+            metavar="FILE_OR_NAME",
+            help="What to start from; none given: COCO's, or the preset's; `none`: random weights.",
         ),
     ] = None,
+    preset: Preset = None,
     config: ConfigFile = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, as it was started.")
@@ -77,7 +80,7 @@ def train(
     check_folder(folder, resume=resume)
     place = choose_device(device)
     if resume:
-        if overrides or config or weights:
+        if overrides or config or weights or preset:
             raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
         arguments = load_data_arguments(folder) if data is None else _arguments(data, images, val, skip_invalid)
         beginning = Beginning(_settings_of(folder), None)
@@ -85,8 +88,8 @@ def train(
     else:
         arguments = _arguments(data or Path(), images, val, skip_invalid)
         # Before the weights, which may have to be fetched; they bring settings of the model only.
-        found = _read(arguments, change_settings(RunSettings(), overrides or [], config))
-        beginning = choose_beginning(weights, overrides or [], config)
+        found = _read(arguments, change_settings(settings_of_preset(preset), overrides or [], config))
+        beginning = choose_beginning(weights, overrides or [], config, preset)
     _train(folder, arguments, found, beginning, device=place, resume=resume)
 
 

@@ -14,6 +14,8 @@ from ..errors import WeightsError
 from .downloads import Checksum, check_file, fetch
 
 TABLE = Path(__file__).with_name("published.yaml")
+SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}
+"""Weights that come with the library."""
 FOLDER_VARIABLE = "MASKRCNN_WEIGHTS"
 SCORES = ("box", "mask", "keypoint", "pq", "hmean", "top1")
 DIGITS = {"sha256": re.compile(r"-([0-9a-f]{8})\.pth$"), "md5": re.compile(r"_([0-9a-f]{6})\.pkl$")}
@@ -28,7 +30,7 @@ class Published:
         address: Where it is.
         checksum: How its hash begins; None: the publisher does not say.
         scores: What its publisher measured, in percent, by the names of `SCORES`.
-        data: What it was trained and measured on.
+        trained_on: The data, on which it was measured too.
         licence: Of the weights.
         source: The publisher's list in which address and scores stand.
         preset: Name of the settings of its model; None: the reader finds them.
@@ -39,7 +41,7 @@ class Published:
     address: str
     checksum: Checksum | None = None
     scores: dict[str, float] = field(default_factory=dict)
-    data: str = ""
+    trained_on: str = ""
     licence: str = ""
     source: str = ""
     preset: str | None = None
@@ -113,7 +115,7 @@ def _read_row(group: dict[str, Any], row: dict[str, Any]) -> Published:
         address=group["folder"] + row["file"],
         checksum=_checksum(group["hash"], row["file"]),
         scores={name: row[name] for name in SCORES if name in row},
-        data=row.get("data", group.get("data", "")),
+        trained_on=row.get("data", group.get("data", "")),
         licence=group["licence"],
         source=group["source"],
         preset=row.get("preset"),

@@ -13,11 +13,10 @@ from .detectron2 import is_detectron2, read_detectron2
 from .files import Weights, load_weights, single_precision
 from .mmdetection import is_mmdetection, read_mmdetection
 from .pickles import Inert, read_pickle, refusal, to_tensor
-from .published import PUBLISHED, download
+from .published import SHIPPED, download, find_published
 from .torch_files import LEGACY, ZIP, read_torch
 from .torchvision import is_torchvision, read_torchvision
 
-SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}
 TORCH_SUFFIXES = (".pth", ".pt")
 FOREIGN_SUFFIXES = (*TORCH_SUFFIXES, ".pkl")
 # Where files keep their tensors: training runs, mmdetection, Detectron.
@@ -40,12 +39,11 @@ def read_weights(source: str | Path) -> Weights:
         return _read_file(path)
     if str(source) in SHIPPED:
         return load_weights(SHIPPED[str(source)])
-    if str(source) in PUBLISHED:
+    if find_published(str(source)):
         return _read_file(download(str(source)))
     if path.is_dir():
         raise WeightsError(f"{source}: this is a folder. Give the weights file in it, for example best.safetensors.")
-    known = ", ".join([*SHIPPED, *PUBLISHED])
-    raise WeightsError(f"{source}: no such file, and no weights of that name. Known names: {known}.")
+    raise WeightsError(f"{source}: no such file, and no weights of that name. `maskrcnn models` lists all names.")
 
 
 def _read_file(path: Path) -> Weights:
