@@ -132,3 +132,20 @@ def test_labels_are_those_of_the_largest_prediction(count):
 
 def test_of_equal_classes_the_first_counts():
     assert not semantic_labels(torch.zeros(11, 2, 2), (8, 8), (8, 8), (8, 8)).any()
+
+
+def test_a_pattern_is_learnt_by_heart():
+    torch.manual_seed(0)
+    chosen = settings(classes=3, loss_weight=1)
+    head = SemanticHead(5, chosen)
+    features = pyramid((32, 64))
+    maps = torch.full((2, 32, 64), THING, dtype=torch.uint8)
+    maps[0, :16], maps[1, :, 24:], maps[:, 28:] = 0, 1, UNKNOWN
+    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-2)
+    for _ in range(25):
+        semantic_loss(head(features), semantic_targets(maps, chosen), chosen)["semantic"].backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    labels = torch.stack([semantic_labels(one, (32, 64), (32, 64), (32, 64)) for one in head(features)])
+    right = labels == semantic_targets(maps, chosen)
+    assert right[:, :28].float().mean() > 0.95
