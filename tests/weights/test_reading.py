@@ -5,9 +5,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
 from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.reading import read_torch_file, read_weights
 
 STATE = {"weight": torch.arange(600.0), "count": torch.tensor(3)}
@@ -99,7 +101,10 @@ def test_a_file_of_the_old_format_never_gives_another_error_wherever_it_is_cut_o
         ([1, 2], "holds no state dict"),
         ({}, "holds no state dict"),
         ({"step": 3}, "holds no state dict"),
-        (STATE, "not a detector of a library that is known here; its first tensors are weight, count.*of a training run here, use best.safetensors"),
+        (
+            STATE,
+            "not a detector of a library that is known here; its first tensors are weight, count.*use best.safetensors",
+        ),
     ],
 )
 def test_a_torch_file_of_something_else_is_named(tmp_path, content, message):
@@ -122,3 +127,21 @@ def test_an_unknown_name_is_told_the_known_ones():
 def test_a_folder_is_told_which_file_in_it_is_meant(tmp_path):
     with pytest.raises(WeightsError, match=r"this is a folder\. Give the weights file in it"):
         read_weights(tmp_path)
+
+
+def test_a_published_name_brings_the_settings_that_tensors_do_not_tell(tmp_path, monkeypatch):
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+    peer = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    torch.save(peer.state_dict(), tmp_path / "model.pth")
+    published = Published("http://127.0.0.1:9/model.pth", preset="torchvision/maskrcnn_resnet50_fpn", alias="peer/m")
+    monkeypatch.setitem(PUBLISHED, "peer/mask_rcnn", published)
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
+    assert read_weights(tmp_path / "model.pth").settings.backbone.norm_epsilon == 1e-5  # its norms count batches
+    for name in ("peer/mask_rcnn", "peer/M"):
+        assert read_weights(name).settings == read_preset("torchvision/maskrcnn_resnet50_fpn")
+
+
+def test_a_name_that_nobody_knows_says_what_lists_the_others():
+    with pytest.raises(WeightsError, match="peer/none: no such file, and no weights of that name. `maskrcnn models`"):
+        read_weights("peer/none")

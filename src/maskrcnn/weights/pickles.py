@@ -117,6 +117,10 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    return b""
+
+
 _NUMPY: dict[str, Callable[..., Any]] = {
     "multiarray._reconstruct": Array,
     "multiarray.scalar": _make_number,
@@ -129,6 +133,7 @@ ALLOWED: dict[str, Callable[..., Any]] = {
     "numpy.dtype": NumberType,
     **{f"numpy.core.{name}": made for name, made in _NUMPY.items()},
     **{f"numpy._core.{name}": made for name, made in _NUMPY.items()},
+    "__builtin__.bytes": _no_bytes,
     **{f"{module}.{kind.__name__}": kind for module in ("builtins", "__builtin__") for kind in (set, frozenset)},
 }
 
