@@ -149,7 +149,7 @@ def test_cocos_weights_are_the_default(train, data, monkeypatch, tmp_path):
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     name = "torchvision/maskrcnn_resnet50_fpn"
-    monkeypatch.setitem(PUBLISHED, name, replace(PUBLISHED[name], checksum=None))
+    monkeypatch.setitem(PUBLISHED, name, replace(PUBLISHED[name], checksum=None, preset=None))
     path = tmp_path / "torch" / "hub" / "checkpoints" / PUBLISHED[name].address.rpartition("/")[2]
     path.parent.mkdir(parents=True)
     torch.manual_seed(0)

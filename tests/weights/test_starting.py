@@ -12,6 +12,7 @@ from maskrcnn.errors import SettingError, WeightsError
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
 from maskrcnn.weights.files import save_weights
+from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.starting import Start, read_start, start_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -238,3 +239,13 @@ def test_imagenet_weights_without_the_last_stage_give_features_of_order_one():
     features = model.body(torch.randn(1, 3, 128, 128))
     assert all(0.05 < level.std() < 20 for level in features.values())
     assert 0.2 < features[5].std() / features[4].std() < 5
+
+
+def test_a_published_backbone_is_known_by_its_name(backbone, tmp_path, monkeypatch):
+    torch.save(backbone, tmp_path / "peer.pth")
+    monkeypatch.setitem(PUBLISHED, "peer/resnet18", Published("http://127.0.0.1:9/peer.pth", is_backbone=True))
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
+    start = read_start("peer/resnet18")
+    assert start.backbone == "resnet18"
+    assert start.settings is None
+    assert begin(start)[1].loaded == STAGES

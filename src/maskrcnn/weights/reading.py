@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from ..config.presets import read_preset
 from ..errors import WeightsError
 from .detectron2 import is_detectron2, read_detectron2
 from .files import Weights, load_weights, single_precision
 from .mmdetection import is_mmdetection, read_mmdetection
 from .pickles import Inert, read_pickle, refusal, to_tensor
-from .published import SHIPPED, download, find_published
+from .published import PUBLISHED, SHIPPED, download, find_published
 from .torch_files import LEGACY, ZIP, read_torch
 from .torchvision import is_torchvision, read_torchvision
 
@@ -39,11 +41,18 @@ def read_weights(source: str | Path) -> Weights:
         return _read_file(path)
     if str(source) in SHIPPED:
         return load_weights(SHIPPED[str(source)])
-    if find_published(str(source)):
-        return _read_file(download(str(source)))
+    if known := find_published(str(source)):
+        return _read_published(known)
     if path.is_dir():
         raise WeightsError(f"{source}: this is a folder. Give the weights file in it, for example best.safetensors.")
     raise WeightsError(f"{source}: no such file, and no weights of that name. `maskrcnn models` lists all names.")
+
+
+def _read_published(name: str) -> Weights:
+    """A published checkpoint with its preset, since some settings have no trace in the tensors."""
+    weights = _read_file(download(name))
+    preset = PUBLISHED[name].preset
+    return weights if preset is None else replace(weights, settings=read_preset(preset))
 
 
 def _read_file(path: Path) -> Weights:

@@ -18,6 +18,7 @@ from ..structures.classes import Classes
 from .files import apply_weights, read_safetensors
 from .imagenet import NORMALISED_RGB, Pixels, read_backbone
 from .parts import STAGES, calm, has_statistics, names_by_part, parts_of_classes
+from .published import PUBLISHED, download, find_published
 from .reading import FOREIGN_SUFFIXES, read_foreign_file, read_weights, understand
 from .stem import find_stem, fit_stem, pixels_of
 
@@ -37,7 +38,8 @@ class Start:
         backbone: Of a plain backbone, such as "resnet50"; None: the stages it has do not tell.
         pixels: What a plain backbone was trained with.
         stride_in_1x1: Where the bottlenecks of a plain backbone stride; None: not known.
-        foreign: The names are the file's own, which only timm's networks can use.
+        foreign: Why the file is neither a detector nor a backbone that is known; its names are then its own, which only
+            timm's networks can use. None: it is known.
     """
 
     source: str
@@ -47,7 +49,7 @@ class Start:
     backbone: str | None = None
     pixels: Pixels = NORMALISED_RGB
     stride_in_1x1: bool | None = None
-    foreign: bool = False
+    foreign: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,15 @@ def read_start(source: str | Path) -> Start:
     """Read weights to start from.
 
     Args:
-        source: A file, or a name; see `read_weights`. A plain backbone must be a file.
+        source: A file, or a name; see `read_weights`. Names of published backbones are known too.
 
     Raises:
         WeightsError: It cannot be read, or is of another kind.
     """
     path = Path(source)
+    known = None if path.is_file() else find_published(str(source))
+    if known and PUBLISHED[known].is_backbone:
+        path = download(known)
     if not path.is_file():
         weights = read_weights(source)
         return Start(str(source), weights.state, weights.settings, weights.classes)
@@ -86,16 +91,16 @@ def read_start(source: str | Path) -> Start:
         state, meta = read_foreign_file(path)
     else:
         state, meta = read_safetensors(path)[0], {}
-    plain = read_backbone(state, str(path))
-    if plain is not None:
-        return Start(
-            str(path), plain.state, backbone=plain.name, pixels=plain.pixels, stride_in_1x1=plain.stride_in_1x1
-        )
     try:
+        plain = read_backbone(state, str(path))
+        if plain is not None:
+            return Start(
+                str(path), plain.state, backbone=plain.name, pixels=plain.pixels, stride_in_1x1=plain.stride_in_1x1
+            )
         weights = understand(state, str(path), meta) if path.suffix in FOREIGN_SUFFIXES else read_weights(path)
-    except WeightsError:
+    except WeightsError as error:
         if any(CLASSIFIER.match(name) for name in state):
-            return Start(str(path), state, foreign=True)
+            return Start(str(path), state, foreign=str(error))
         raise
     return Start(str(source), weights.state, weights.settings, weights.classes)
 
@@ -144,7 +149,7 @@ def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, class
 
 def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
     """The start by the names of this model: stage 5 may be its body's or its shared head's, timm's have their own."""
-    if start.foreign:
+    if start.foreign is not None:
         return replace(start, state=_timm_names(own, start, settings))
     stage, head = "body.stages.3.", "shared_head."
     places = (stage, head) if any(name.startswith(head) for name in own) else (head, stage)
@@ -159,10 +164,7 @@ def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) 
 def _timm_names(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> dict[str, Tensor]:
     """Tensors of timm's file by our names; timm itself joins the first two parts of some names (stages.0: stages_0)."""
     if not settings.backbone.name.startswith("timm/"):
-        raise WeightsError(
-            f"{start.source}: neither a detector nor a backbone that is known here; its first tensors are "
-            f"{', '.join(list(start.state)[:3])}. If it is one of timm's, set model.backbone.name=timm/<its name>."
-        )
+        raise WeightsError(f"{start.foreign} For one of timm's networks, set model.backbone.name=timm/<its name>.")
     state, left = {}, []
     for name, tensor in start.state.items():
         joined = re.sub(r"^(\w+)\.(?=\d+\.)", r"\1_", name)
@@ -194,7 +196,7 @@ def _check_backbone(own: Mapping[str, Tensor], start: Start, settings: ModelSett
             f"{start.source} were trained with the stride in their {place} convolution. Set "
             f"model.backbone.stride_in_1x1={value}."
         )
-    if not start.foreign and has_statistics(own) != has_statistics(start.state):
+    if start.foreign is None and has_statistics(own) != has_statistics(start.state):
         kind, remedy = ("batch", "frozen_batch") if has_statistics(start.state) else ("group", "group")
         raise SettingError(
             f"model.backbone.norm={backbone.norm}: but the backbone of {start.source} has {kind} norms, and without "
