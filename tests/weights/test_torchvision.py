@@ -1,16 +1,18 @@
 import re
+from functools import partial
 
 import pytest
 import torch
-import torchvision
+import torchvision.models.detection as peers
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN, MaskRCNN, keypointrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
+from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.torchvision import find_depth, is_torchvision, read_torchvision, rename
+from maskrcnn.weights.files import Weights
+from maskrcnn.weights.torchvision import is_torchvision, read_torchvision
 
 CLASSES = 3
 BEFORE_0_13 = [
@@ -18,6 +20,14 @@ BEFORE_0_13 = [
     (r"rpn\.head\.conv\.0\.0\.", "rpn.head.conv."),
     (r"mask_head\.(\d)\.0\.", lambda found: f"mask_head.mask_fcn{int(found[1]) + 1}."),
 ]
+SIX = {
+    "fasterrcnn_resnet50_fpn": partial(peers.fasterrcnn_resnet50_fpn, num_classes=91),
+    "maskrcnn_resnet50_fpn": partial(peers.maskrcnn_resnet50_fpn, num_classes=91),
+    "keypointrcnn_resnet50_fpn": partial(peers.keypointrcnn_resnet50_fpn, num_classes=2, num_keypoints=17),
+    "fasterrcnn_resnet50_fpn_v2": partial(peers.fasterrcnn_resnet50_fpn_v2, num_classes=91),
+    "maskrcnn_resnet50_fpn_v2": partial(peers.maskrcnn_resnet50_fpn_v2, num_classes=91),
+    "fasterrcnn_mobilenet_v3_large_fpn": partial(peers.fasterrcnn_mobilenet_v3_large_fpn, num_classes=91),
+}
 
 
 def peer(kind: type = MaskRCNN, norm_layer: type = FrozenBatchNorm2d) -> dict[str, Tensor]:
@@ -31,121 +41,121 @@ def state() -> dict[str, Tensor]:
     return peer()
 
 
+@pytest.fixture(scope="module")
+def weights(state) -> Weights:
+    return read_torchvision(state, "file.pth")
+
+
 def old_name(name: str) -> str:
     for pattern, replacement in BEFORE_0_13:
         name = re.sub(pattern, replacement, name)
     return name
 
 
-def test_every_tensor_finds_its_place_in_our_model(state):
-    translated, settings, classes = read_torchvision(state, "file.pth")
-    assert classes == CLASSES
-    build_model(settings, classes).load_state_dict(translated, strict=True)
+def shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
-def test_names_of_both_generations_mean_the_same(state):
+def own_shapes(weights: Weights) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        model = build_model(weights.settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
+    return shapes(model.state_dict())
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_every_tensor_of_the_six_models_finds_its_place_in_ours(name):
+    with torch.device("meta"):
+        state = SIX[name](weights=None, weights_backbone=None).state_dict()
+    weights = read_torchvision(state, name)
+    assert shapes(weights.state) == own_shapes(weights)
+
+
+def test_the_tensors_load(weights):
+    build_model(weights.settings, len(weights.classes)).load_state_dict(weights.state, strict=True)
+
+
+def test_names_of_both_generations_mean_the_same(state, weights):
     old = {old_name(name): tensor for name, tensor in state.items()}
     assert len(old.keys() - state.keys()) == 2 * (4 + 4 + 1 + 4)
     assert is_torchvision(old)
-    found, settings, _ = read_torchvision(old, "old.pth")
-    expected, expected_settings, _ = read_torchvision(state, "new.pth")
-    assert settings == expected_settings
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    found = read_torchvision(old, "old.pth")
+    assert found.settings == weights.settings
+    assert found.state.keys() == weights.state.keys()
+    assert all(torch.equal(found.state[name], tensor) for name, tensor in weights.state.items())
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("backbone.body.conv1.weight", "body.stem.convolution.weight"),
-        ("backbone.body.layer3.22.bn2.running_var", "body.stages.2.22.step2.norm.running_var"),
-        ("backbone.body.layer2.0.downsample.0.weight", "body.stages.1.0.shortcut.convolution.weight"),
-        ("backbone.body.layer2.0.downsample.1.bias", "body.stages.1.0.shortcut.norm.bias"),
-        ("backbone.fpn.inner_blocks.3.0.bias", "fpn.lateral.3.bias"),
-        ("backbone.fpn.layer_blocks.3.bias", "fpn.output.3.bias"),
-        ("rpn.head.conv.0.0.weight", "rpn.convolution.weight"),
-        ("roi_heads.mask_head.mask_fcn4.weight", "mask_head.convolutions.3.weight"),
-        ("roi_heads.mask_head.3.0.weight", "mask_head.convolutions.3.weight"),
-        # A second convolution, or a norm, where our model has none.
-        ("rpn.head.conv.1.0.weight", None),
-        ("backbone.fpn.inner_blocks.3.1.running_var", None),
-        ("roi_heads.mask_head.3.1.weight", None),
-        ("roi_heads.box_head.0.0.weight", None),
-        ("backbone.body.layer5.0.other.weight", None),
-    ],
-)
-def test_names(theirs, ours):
-    assert rename(theirs) == ours
-
-
-def test_background_goes_to_the_last_class_and_leaves_boxes_and_masks(state):
-    translated, _, _ = read_torchvision(state, "file.pth")
+def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apart(state, weights):
+    assert len(weights.classes) == CLASSES
     for part in ("weight", "bias"):
         logits = state[f"roi_heads.box_predictor.cls_score.{part}"]
-        assert torch.equal(translated[f"box_head.logits.{part}"], logits[[1, 2, 3, 0]])
-        deltas = state[f"roi_heads.box_predictor.bbox_pred.{part}"]
-        assert torch.equal(translated[f"box_head.deltas.{part}"], deltas[4:])
-        masks = state[f"roi_heads.mask_predictor.mask_fcn_logits.{part}"]
-        assert torch.equal(translated[f"mask_head.logits.{part}"], masks[1:])
+        assert torch.equal(weights.state[f"box_heads.0.logits.{part}"], logits[[1, 2, 3, 0]])
+        for theirs, ours, rows in (
+            ("roi_heads.box_predictor.bbox_pred", "box_heads.0.deltas", 4),
+            ("roi_heads.mask_predictor.mask_fcn_logits", "mask_heads.0.logits", 1),
+        ):
+            tensor = state[f"{theirs}.{part}"]
+            assert torch.equal(weights.state[f"{ours}.{part}"], tensor[rows:])
+            assert torch.equal(weights.extra[f"{theirs}.{part}"], tensor[:rows])
 
 
-def test_the_first_layer_reads_bins_before_channels(state):
-    translated, _, _ = read_torchvision(state, "file.pth")
+def test_the_first_layer_reads_bins_before_channels(state, weights):
     pooled = torch.randn(2, 256, 7, 7)
     expected = pooled.flatten(1) @ state["roi_heads.box_head.fc6.weight"].T
-    found = pooled.permute(0, 2, 3, 1).flatten(1) @ translated["box_head.hidden1.weight"].T
+    found = pooled.permute(0, 2, 3, 1).flatten(1) @ weights.state["box_heads.0.hidden.0.weight"].T
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_settings_are_read_from_the_shapes(state):
-    _, settings, _ = read_torchvision(state, "file.pth")
+def test_the_settings_are_read_from_the_shapes(weights):
+    settings = weights.settings
     assert settings.backbone.name == "resnet18"
     assert (settings.fpn.channels, settings.box_head.channels) == (256, 1024)
     assert (settings.mask_head.channels, settings.mask_head.convolutions) == (256, 4)
 
 
 def test_a_file_without_masks_is_faster_rcnn():
-    translated, settings, classes = read_torchvision(peer(FasterRCNN), "file.pth")
-    assert settings.mask_head is None
-    build_model(settings, classes).load_state_dict(translated, strict=True)
+    weights = read_torchvision(peer(FasterRCNN), "file.pth")
+    assert weights.settings.mask_head is None
+    assert shapes(weights.state) == own_shapes(weights)
 
 
-def test_frozen_norms_add_nothing_to_the_variance_and_counting_ones_do(state):
-    assert read_torchvision(state, "file.pth")[1].backbone.norm_epsilon == 0
-    counting = peer(norm_layer=torch.nn.BatchNorm2d)
-    translated, settings, classes = read_torchvision(counting, "file.pth")
+def test_frozen_norms_add_nothing_to_the_variance_and_counting_ones_do(weights):
+    assert weights.settings.backbone.norm_epsilon == 0
+    counting = read_torchvision(peer(norm_layer=torch.nn.BatchNorm2d), "file.pth")
+    assert (counting.settings.backbone.norm_epsilon, counting.settings.backbone.norm) == (1e-5, "batch")
+    assert shapes(counting.state) == own_shapes(counting)
+    assert "backbone.body.bn1.num_batches_tracked" in counting.extra
+
+
+def read_meta(name: str) -> Weights:
+    with torch.device("meta"):
+        return read_torchvision(SIX[name](weights=None, weights_backbone=None).state_dict(), name)
+
+
+def test_the_second_version_has_deeper_heads_with_norms():
+    settings = read_meta("maskrcnn_resnet50_fpn_v2").settings
+    assert (settings.rpn.convolutions, settings.box_head.convolutions, settings.box_head.linear_layers) == (2, 4, 1)
+    assert [settings.fpn.norm, settings.box_head.norm, settings.mask_head.norm] == ["batch"] * 3
     assert settings.backbone.norm_epsilon == 1e-5
-    build_model(settings, classes).load_state_dict(translated, strict=True)
 
 
-@pytest.mark.parametrize(
-    ("model", "first"),
-    [
-        (maskrcnn_resnet50_fpn_v2, "backbone.fpn.inner_blocks.0.1.weight"),
-        (keypointrcnn_resnet50_fpn, "keypoint_head.0"),
-    ],
-    ids=["second version", "keypoints"],
-)
-def test_a_model_of_another_kind_is_refused_with_the_tensors_that_have_no_place(model, first):
-    with torch.device("meta"):
-        state = model(weights=None, weights_backbone=None).state_dict()
-    with pytest.raises(WeightsError, match=rf"^other.pth: \d+ tensors have no place .* the first of them .*{first}"):
-        read_torchvision(state, "other.pth")
+def test_mobilenet_has_three_levels_of_five_sizes_and_a_limit_on_proposals():
+    settings = read_meta("fasterrcnn_mobilenet_v3_large_fpn").settings
+    assert settings.backbone.name == "mobilenet_v3_large"
+    assert settings.anchors.sizes == ((32, 64, 128, 256, 512),) * 3
+    assert settings.rpn.score_threshold == 0.05
+    assert settings.backbone.norm_epsilon == 1e-5
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
-def test_the_depth_is_counted(name):
-    with torch.device("meta"):
-        body = getattr(torchvision.models, name)(weights=None).state_dict()
-    assert find_depth({f"backbone.body.{key}": tensor for key, tensor in body.items()}, "file.pth") == name
+def test_keypoints_are_a_person_s():
+    classes = read_meta("keypointrcnn_resnet50_fpn").classes
+    assert (classes.names, classes.category_ids, classes.keypoint_count) == (("person",), (1,), 17)
 
 
-@pytest.mark.parametrize("name", ["resnext50_32x4d", "wide_resnet50_2"])
-def test_a_body_that_is_no_plain_resnet_is_refused(name):
-    with torch.device("meta"):
-        body = getattr(torchvision.models, name)(weights=None).state_dict()
-    with pytest.raises(WeightsError, match="file.pth: its layer1 is 128 channels wide and its layer3 has 6 blocks"):
-        find_depth({f"backbone.body.{key}": tensor for key, tensor in body.items()}, "file.pth")
+def test_a_tensor_without_a_place_is_named(state):
+    with pytest.raises(WeightsError, match=r"^x.pth: 1 tensors .* no place here: backbone.body.layer5.0.conv1.weight"):
+        read_torchvision({**state, "backbone.body.layer5.0.conv1.weight": torch.zeros(1)}, "x.pth")
+    with pytest.raises(WeightsError, match=r"no place here: backbone.body.layer1.0.se.fc1.weight. Readable are torchv"):
+        read_torchvision({**state, "backbone.body.layer1.0.se.fc1.weight": torch.zeros(1)}, "x.pth")
 
 
 def test_other_state_dicts_are_not_taken_for_a_detector(state):

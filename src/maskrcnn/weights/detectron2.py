@@ -25,7 +25,7 @@ def _stage(match: re.Match[str]) -> str:
 TABLE: list[Rename] = [
     (r"backbone\.(?:bottom_up\.)?stem\.conv1\.norm\.", "body.stem.norm."),
     (r"backbone\.(?:bottom_up\.)?stem\.conv1\.(?=weight$)", "body.stem.convolution."),
-    (r"backbone\.(?:bottom_up\.)?res(\d)\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)", _stage),
+    (r"backbone\.(?:bottom_up\.)?res([2-5])\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)", _stage),
     (
         r"roi_heads\.res5\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)",
         lambda m: (
@@ -33,7 +33,7 @@ TABLE: list[Rename] = [
         ),
     ),
     (
-        r"backbone\.fpn_(lateral|output)(\d)\.(norm\.)?(?=\w+$)",
+        r"backbone\.fpn_(lateral|output)([2-5])\.(norm\.)?(?=\w+$)",
         lambda m: f"neck.{m[1]}.{int(m[2]) - 2}.{m[3] or 'convolution.'}",
     ),
     (r"proposal_generator\.rpn_head\.conv\.(?=\w+$)", "rpn.convolutions.0."),
@@ -56,7 +56,7 @@ TABLE: list[Rename] = [
     (r"roi_heads\.keypoint_head\.conv_fcn(\d)\.", lambda m: f"keypoint_head.convolutions.{int(m[1]) - 1}."),
     (r"roi_heads\.keypoint_head\.score_lowres\.", "keypoint_head.upsample."),
     (
-        r"sem_seg_head\.p(\d)\.(\d)\.(norm\.)?(?=\w+$)",
+        r"sem_seg_head\.p([2-5])\.(\d)\.(norm\.)?(?=\w+$)",
         lambda m: f"semantic_head.levels.{int(m[1]) - 2}.{int(m[2]) // 2}.{m[3] or 'convolution.'}",
     ),
     (r"sem_seg_head\.predictor\.", "semantic_head.logits."),

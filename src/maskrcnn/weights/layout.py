@@ -76,6 +76,8 @@ def _is_frozen(name: str, backbone: BackboneSettings) -> bool:
         return False
     stage = re.match(r"body\.stages\.(\d)\.", name)
     number = int(stage[1]) + 1 if stage else 0 if name.startswith("body.stem.") else 4
+    if name.startswith("body.features."):
+        number = 5  # stages of a MobileNet are not told apart: with norms that measure it is read as wholly trainable
     return backbone.norm == "frozen_batch" or number < backbone.frozen_stages
 
 

@@ -11,17 +11,20 @@ from .categories import classes_of
 from .files import Weights
 from .layout import background_last, bins_first, split_counters
 from .renames import Rename, check_all_placed, translate
-from .structure import Tree, counts_batches, find_backbone, find_structure, merge, neck_channels
+from .structure import Tree, counts_batches, find_structure, merge, neck_channels
 
 _LEAF = r"(?=\w+$)"
 _BLOCKS = {"inner": "lateral", "layer": "output"}
 BODY: list[Rename] = [
     (rf"conv1\.{_LEAF}", "body.stem.convolution."),
     (rf"bn1\.{_LEAF}", "body.stem.norm."),
-    (rf"layer(\d)\.(\d+)\.conv(\d)\.{_LEAF}", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution."),
-    (rf"layer(\d)\.(\d+)\.bn(\d)\.{_LEAF}", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
     (
-        rf"layer(\d)\.(\d+)\.downsample\.([01])\.{_LEAF}",
+        rf"layer([1-4])\.(\d+)\.conv(\d)\.{_LEAF}",
+        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution.",
+    ),
+    (rf"layer([1-4])\.(\d+)\.bn(\d)\.{_LEAF}", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
+    (
+        rf"layer([1-4])\.(\d+)\.downsample\.([01])\.{_LEAF}",
         lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3])]}.",
     ),
 ]
@@ -104,20 +107,6 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         tree["backbone"]["norm_epsilon"] = 0.0
     if counts_batches(state):
         tree["backbone"]["norm"] = "batch"
+        if tree["backbone"]["name"] == "mobilenet_v3_large":  # never published with such norms, so learnt as a whole
+            tree["backbone"]["frozen_stages"] = 0
     return tree
-
-
-def rename(name: str) -> str | None:
-    """Our name of a tensor of torchvision's detectors; None if there is no such tensor here."""
-    origins, _ = translate([name], TABLE)
-    return next(iter(origins), None)
-
-
-def find_depth(state: Mapping[str, Tensor], source: str) -> str:
-    """Which residual network the body is.
-
-    Raises:
-        WeightsError: None that is known here.
-    """
-    origins, _ = translate(state, TABLE)
-    return str(find_backbone({ours: state[name] for ours, name in origins.items()}, source)["name"])
