@@ -122,6 +122,8 @@ def test_safetensors_without_settings_are_named(tmp_path):
 def test_an_unknown_name_says_what_lists_the_known_ones():
     with pytest.raises(WeightsError, match="peer/none: no such file, and no weights of that name. `maskrcnn models`"):
         read_weights("peer/none")
+    with pytest.raises(WeightsError, match="no weights of that name. Did you mean nuclei\\? `maskrcnn models` lists all"):
+        read_weights("nucleii")
 
 
 def test_a_folder_is_told_which_file_in_it_is_meant(tmp_path):

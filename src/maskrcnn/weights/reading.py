@@ -45,7 +45,9 @@ def read_weights(source: str | Path) -> Weights:
         return _read_published(known)
     if path.is_dir():
         raise WeightsError(f"{source}: this is a folder. Give the weights file in it, for example best.safetensors.")
-    raise WeightsError(f"{source}: no such file, and no weights of that name. `maskrcnn models` lists all names.")
+    near = difflib.get_close_matches(str(source), [*SHIPPED, *PUBLISHED], n=2, cutoff=0.7)
+    guess = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise WeightsError(f"{source}: no such file, and no weights of that name.{guess} `maskrcnn models` lists all.")
 
 
 def _read_published(name: str) -> Weights:
