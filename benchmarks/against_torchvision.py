@@ -164,8 +164,10 @@ def our_step(picture: Tensor, precision: str) -> Run:
     size = (HEIGHT, WIDTH)
 
     def run() -> None:
-        images = [prepare_picture(picture, weights.settings.input)] * BATCH
-        batch = make_batch(images, [size] * BATCH, targets=[make_objects() for _ in range(BATCH)])
+        inputs = weights.settings.input
+        images = [prepare_picture(picture, inputs)] * BATCH
+        targets = [make_objects() for _ in range(BATCH)]
+        batch = make_batch(images, [size] * BATCH, pad_to=inputs.pad_to, targets=targets)
         with autocast(precision, torch.device("cpu")):
             losses = model(batch)
         sum(losses.values()).backward()

@@ -107,7 +107,7 @@ def object_boxes(bitmaps: np.ndarray) -> Tensor:
 def our_batch(scenes, settings, *, with_targets: bool) -> Batch:
     images = [prepare_picture(picture, settings.input, dtype=torch.float64) for picture, _, _ in scenes]
     sizes = [tuple(picture.shape[-2:]) for picture, _, _ in scenes]
-    batch = make_batch(images, sizes)
+    batch = make_batch(images, sizes, pad_to=32)
     if with_targets:
         batch.targets = [
             Instances(

@@ -39,13 +39,39 @@ def square(left: int, size: tuple[int, int] = (40, 60)) -> tuple[torch.Tensor, I
     return picture, Instances(size=size, boxes=boxes, labels=torch.tensor([0]), masks=masks)
 
 
-def test_nothing_random_leaves_the_prepared_picture():
+@pytest.mark.parametrize("resize", ["float", "pillow", "opencv"])
+def test_nothing_random_leaves_the_prepared_picture(resize: str):
     picture, instances = square(5)
-    inputs = InputSettings(shorter=100)
+    inputs = InputSettings(shorter=100, resize=resize, colours="bgr")
     image, target, _ = augment(picture, instances, AugmentSettings(**STILL), inputs)
     assert torch.equal(image, prepare_picture(picture, inputs))
     assert target.size == (100, 150)
     assert target.boxes.tolist() == [[12.5, 25, 62.5, 75]]
+
+
+@pytest.mark.parametrize("resize", ["pillow", "opencv"])
+@pytest.mark.parametrize("crop", [None, 30])
+def test_bytes_are_resized_to_the_sizes_of_the_objects(resize: str, crop: int | None):
+    settings = AugmentSettings(scale=(0.5, 2), crop=crop)
+    inputs = InputSettings(shorter=77, resize=resize)
+    for seed in range(10):
+        torch.manual_seed(seed)
+        image, target, _ = augment(*square(5), settings, inputs)
+        assert target.size == tuple(image.shape[1:])
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_pictures_of_other_channels_than_three_change_in_brightness_alone(channels: int):
+    picture, instances = square(5)
+    picture = (picture[:1] // 2).repeat(channels, 1, 1)
+    inputs = InputSettings(magnify=1.0, mean=(0,) * channels, deviation=(1,) * channels)
+    settings = AugmentSettings(**STILL | {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.2})
+    torch.manual_seed(0)
+    image, target, _ = augment(picture, instances, settings, inputs)
+    assert image.shape == (channels, 40, 60)
+    assert not torch.equal(image, prepare_picture(picture, inputs))
+    assert torch.equal(image, image[:1].expand_as(image))
+    assert len(target) == 1
 
 
 @pytest.mark.parametrize("crop", [None, 30, 100])

@@ -136,6 +136,15 @@ def test_evaluation_sees_every_picture_once_and_unchanged(records: list[Record],
             assert torch.allclose(image[:, :height, :width], prepare_picture(read_picture(path), inputs), atol=1e-3)
 
 
+def test_pictures_are_read_and_padded_as_the_input_says(records: list[Record]):
+    inputs = InputSettings(shorter=40, pad_to=1, mean=(0.5,), deviation=(0.2,))
+    evaluated = next(evaluation_batches(records[:1], inputs, workers=0))
+    assert evaluated.images.shape == (1, 1, *evaluated.sizes[0])
+    settings = RunSettings.model_validate({"model": {"input": inputs.model_dump()}, "data": {"batch": 1}})
+    trained = next(training_batches(records[:1], settings, workers=0))
+    assert trained.images.shape == (1, 1, *trained.sizes[0])
+
+
 def test_evaluation_begins_with_the_largest_and_keeps_similar_sizes_together(records: list[Record]):
     heights = [
         height

@@ -1,6 +1,7 @@
 import contextlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -95,6 +96,69 @@ def test_a_float_picture_with_nan_is_an_error(tmp_path: Path):
     path = saved(tmp_path, Image.fromarray(np.array([[np.nan]], dtype=np.float32)), "picture.tif")
     with pytest.raises(DataError, match=r"picture.tif: .*not finite.* Replace them"):
         read_picture(path)
+
+
+def test_one_channel_is_grey(tmp_path: Path):
+    grey = read_picture(saved(tmp_path, Image.fromarray(RGB)), 1)
+    assert grey.tolist() == [[[76, 150], [29, 8], [2, 5]]]
+    deep = saved(tmp_path, Image.fromarray(np.array([[0, 2048, 4095]], dtype=np.uint16)))
+    assert read_picture(deep, 1).tolist() == [[[0, 128, 255]]]
+
+
+def test_three_channels_are_rgb_as_if_none_were_named(tmp_path: Path):
+    path = saved(tmp_path, Image.fromarray(RGB))
+    assert torch.equal(read_picture(path, 3), read_picture(path))
+
+
+def write_pages(folder: Path, pages: list[np.ndarray]) -> Path:
+    assert cv2.imwritemulti(str(folder / "stack.tif"), pages)
+    return folder / "stack.tif"
+
+
+def test_each_page_of_a_tiff_is_a_channel(tmp_path: Path):
+    pages = [np.full((3, 4), value, dtype=np.uint8) for value in (7, 0, 255, 9, 30)]
+    stack = read_picture(write_pages(tmp_path, pages), 5)
+    assert stack.shape == (5, 3, 4)
+    assert stack[:, 2, 3].tolist() == [7, 0, 255, 9, 30]
+    assert stack.dtype == torch.uint8
+
+
+def test_deep_channels_are_scaled_alike_so_that_they_can_be_compared(tmp_path: Path):
+    pages = [np.full((2, 2), value, dtype=np.uint16) for value in (4095, 2048, 0, 100)]
+    assert read_picture(write_pages(tmp_path, pages), 4)[:, 0, 0].tolist() == [255, 128, 0, 6]
+
+
+def test_four_values_of_a_pixel_are_four_channels_in_the_order_of_the_file(tmp_path: Path):
+    values = np.array([[[1, 2, 3, 40], [5, 6, 7, 0]]], dtype=np.uint8)
+    picture = read_picture(saved(tmp_path, Image.fromarray(values, mode="RGBA")), 4)
+    assert picture.permute(1, 2, 0).tolist() == values.tolist()
+
+
+def test_a_file_of_another_number_of_channels_is_named(tmp_path: Path):
+    path = saved(tmp_path, Image.fromarray(RGB))
+    with pytest.raises(
+        DataError, match=r"picture.png: the picture has 3 channels \(pages: 1\), but 5 are needed. Save"
+    ):
+        read_picture(path, 5)
+    stack = write_pages(tmp_path, [np.zeros((2, 2), dtype=np.uint8)] * 2)
+    with pytest.raises(DataError, match=r"stack.tif: the picture has 2 channels \(pages: 2\), but 4 are needed"):
+        read_picture(stack, 4)
+
+
+def test_pages_of_different_sizes_are_no_channels(tmp_path: Path):
+    pages = [np.zeros((2, 2), dtype=np.uint8), np.zeros((3, 2), dtype=np.uint8)]
+    with pytest.raises(DataError, match=r"stack.tif: .*pages of 2 x 2 px"):
+        read_picture(write_pages(tmp_path, pages), 2)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_broken_file_of_several_channels_is_named(tmp_path: Path):
+    path = write_pages(tmp_path, [np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)] * 4)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"stack.tif: .*cannot be read as a picture"):
+        read_picture(path, 4)
+    with pytest.raises(DataError, match=r"gone.tif: the picture is not there"):
+        read_picture(tmp_path / "gone.tif", 4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (12000, 40), (40, 12000)])

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_the_folded_model_gives_what_the_layers_give(tiny_settings, pictures):
             values.uniform_(0.5, 1.5)
     weights = Weights(model.state_dict(), settings, Classes(("a", "b", "c"), (1, 2, 3)))
     picture = read_picture(pictures[0])
-    expected = model.predict(make_batch([prepare_picture(picture, settings.input)], [(60, 90)]))[0]
+    expected = model.predict(make_batch([prepare_picture(picture, settings.input)], [(60, 90)], pad_to=32))[0]
     assert_same(Predictor(weights, precision="float32").predict(picture), expected, tolerance=1e-4)
 
 
@@ -107,6 +108,21 @@ def test_pictures_are_taken_only_when_their_objects_are_asked_for(predictor, pic
 def test_arrays_that_are_no_rgb_bytes_are_refused(predictor, wrong):
     with pytest.raises(DataError, match=r"a picture given as \w+ must be uint8 RGB, an array \[height, width, 3\]"):
         predictor.predict(wrong)
+
+
+def test_a_model_of_two_channels_takes_files_and_arrays_of_two(tiny_settings, tmp_path):
+    values = {**tiny_settings.model_dump(), "input": {"mean": (0.5, 0.4), "deviation": (0.2, 0.2), "shorter": 64}}
+    settings = ModelSettings.model_validate(values)
+    torch.manual_seed(0)
+    weights = Weights(build_model(settings, 1).state_dict(), settings, Classes(("cell",), (1,)))
+    predictor = Predictor(weights, precision="float32")
+    pages = np.random.default_rng(0).integers(0, 256, (2, 40, 50), dtype=np.uint8)
+    assert cv2.imwritemulti(str(tmp_path / "two.tif"), list(pages))
+    assert_same(predictor.predict(tmp_path / "two.tif"), predictor.predict(pages.transpose(1, 2, 0)))
+    with pytest.raises(
+        DataError, match=r"must be uint8, an array \[height, width, 2\] or a tensor \[2, height, width\]"
+    ):
+        predictor.predict(np.zeros((8, 8, 3), np.uint8))
 
 
 def test_settings_given_win_over_those_in_the_weights(tiny_weights, tiny_settings, pictures):

@@ -11,14 +11,14 @@ from ..config import AugmentSettings, InputSettings
 from ..structures.instances import Instances
 from ..structures.skeletons import Skeleton
 from .geometry import Geometry
-from .inputs import normalise, resize, resize_factor, resized_size, stretch_brightness
+from .inputs import resize_and_normalise, resize_factor, resized_size, round_side, stretch_brightness
 
 
 class Augmented(NamedTuple):
     """A picture ready to learn from.
 
     Args:
-        image: [3, H, W] float32 input of the network.
+        image: [C, H, W] float32 input of the network.
         target: Its objects in its pixels (no crowds) with `MaskCrops`.
         semantic: [H, W] uint8 semantic map, if the picture has one.
     """
@@ -42,7 +42,7 @@ def augment(
     picture is resized, so that only pixels that are used are computed.
 
     Args:
-        picture: [3, h, w] uint8 RGB.
+        picture: [C, h, w] uint8, red, green and blue where there are three.
         instances: Its annotated objects, with `ObjectMasks`.
         settings: What may change.
         inputs: How a picture becomes the network's input.
@@ -55,7 +55,7 @@ def augment(
     geometry = draw_geometry(instances.size, settings, inputs, objects.boxes)
     picture = change_colours(geometry.move_pixels(picture), settings)
     return Augmented(
-        resize(normalise(picture, inputs), geometry.size),
+        resize_and_normalise(picture, inputs, geometry.size),
         geometry.move_objects(instances, skeleton),
         None if semantic is None else geometry.move_map(semantic),
     )
@@ -81,7 +81,7 @@ def draw_geometry(
     window, resized = (0, 0, size[1], size[0]), resized_size(size, inputs, scale)
     if settings.crop is not None:
         held = _draw_box(boxes, settings.crop_on_object)
-        window, resized = _draw_crop(size, settings.crop, resize_factor(size, inputs) * scale, held)
+        window, resized = _draw_crop(size, settings.crop, resize_factor(size, inputs) * scale, held, inputs)
     turns = int(torch.randint(4, ())) if settings.quarter_turns else 0
     return Geometry(
         window=window,
@@ -93,9 +93,13 @@ def draw_geometry(
 
 
 def change_colours(picture: Tensor, settings: AugmentSettings) -> Tensor:
-    """Random brightness, contrast, saturation and hue, and now and then the negative, of [3, h, w] uint8."""
+    """Random brightness, contrast, saturation and hue, and now and then the negative, of [C, h, w] uint8.
+
+    Only three channels are colours; others change alike in brightness and contrast, each as a grey picture.
+    """
     jitter = v2.ColorJitter(settings.brightness, settings.contrast, settings.saturation, settings.hue)
-    return v2.Compose([jitter, v2.RandomInvert(settings.invert)])(picture)
+    change = v2.Compose([jitter, v2.RandomInvert(settings.invert)])
+    return change(picture) if len(picture) == 3 else change(picture[:, None])[:, 0]
 
 
 def _draw_box(boxes: Tensor | None, probability: float) -> list[float] | None:
@@ -106,14 +110,14 @@ def _draw_box(boxes: Tensor | None, probability: float) -> list[float] | None:
 
 
 def _draw_crop(
-    size: tuple[int, int], crop: int, factor: float, held: list[float] | None
+    size: tuple[int, int], crop: int, factor: float, held: list[float] | None, inputs: InputSettings
 ) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     """Window x, y, width, height of the picture that fills a crop after it is resized, and its resized size."""
     sides = [min(side, math.ceil(crop / factor)) for side in size]
     spans = [(held[1], held[3]), (held[0], held[2])] if held else [None, None]
     top, left = (_draw_start(side, kept, span) for side, kept, span in zip(size, sides, spans, strict=True))
     height, width = (
-        crop if kept < side else min(crop, max(1, math.floor(side * factor)))
+        crop if kept < side else min(crop, round_side(side * factor, inputs))
         for side, kept in zip(size, sides, strict=True)
     )
     return (left, top, sides[1], sides[0]), (height, width)

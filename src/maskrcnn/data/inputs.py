@@ -1,24 +1,25 @@
 """A picture to the network's input, and several inputs to a batch.
 
-The size rule, the normalisation and the bilinear resize are those of torchvision's detection models
-(torchvision/models/detection/transform.py, `GeneralizedRCNNTransform`), to the last bit.
+With `resize: float`, the size rule, the normalisation and the bilinear resize are those of torchvision's detection
+models (torchvision/models/detection/transform.py, `GeneralizedRCNNTransform`), to the last bit; with `pillow` those of
+detectron2 (`ResizeShortestEdge`), with `opencv` those of mmdetection (mmcv's `imrescale`).
 """
 
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from ..config import InputSettings
+from ..errors import DataError
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.panoptic import UNKNOWN
-
-STRIDE = 32
-"""Batches are padded to a multiple of this many pixels, the coarsest stride of the backbone."""
 
 
 def resized_size(size: tuple[int, int], settings: InputSettings, scale: float = 1.0) -> tuple[int, int]:
@@ -26,14 +27,21 @@ def resized_size(size: tuple[int, int], settings: InputSettings, scale: float = 
 
     Args:
         size: (height, width) of the picture.
-        settings: Its `shorter`, `longer` and `magnify` are used.
+        settings: Its `shorter`, `longer`, `magnify` and `resize` are used.
         scale: Further factor, of augmentation.
 
     Returns:
         (height, width), neither below 1.
     """
     factor = resize_factor(size, settings) * scale
-    height, width = (max(1, math.floor(side * factor)) for side in size)
+    sides = [side * factor for side in size]
+    if settings.resize == "pillow" and settings.magnify is None:
+        # In two steps, as in detectron2: which way a half is rounded hangs on the last bit.
+        least = min(size)
+        enlarged = [settings.shorter if side == least else settings.shorter / least * side for side in size]
+        limit = settings.longer / max(enlarged) if max(enlarged) > settings.longer else 1.0
+        sides = [side * limit * scale for side in enlarged]
+    height, width = (round_side(side, settings) for side in sides)
     return height, width
 
 
@@ -42,18 +50,23 @@ def resize_factor(size: tuple[int, int], settings: InputSettings) -> float:
     return min(settings.magnify or settings.shorter / min(size), settings.longer / max(size))
 
 
+def round_side(side: float, settings: InputSettings) -> int:
+    """Whole pixels of a resized side, at least 1: rounded down, or to the nearest where bytes are resized."""
+    return max(1, math.floor(side if settings.resize == "float" else side + 0.5))
+
+
 def stretch_brightness(picture: Tensor, percentiles: tuple[float, float]) -> Tensor:
     """Stretch a picture's brightness so that two percentiles of it become black and white.
 
-    All three channels are stretched alike, so that colours keep their hue. A picture between whose percentiles there is
+    All channels are stretched alike, so that colours keep their hue. A picture between whose percentiles there is
     no difference stays as it is.
 
     Args:
-        picture: [3, H, W] uint8.
+        picture: [C, H, W] uint8.
         percentiles: Lower and upper, in 0..100, of the values of all channels together.
 
     Returns:
-        [3, H, W] uint8.
+        [C, H, W] uint8.
     """
     counts = torch.bincount(picture.flatten(), minlength=256).numpy()
     shares = np.cumsum(counts) / max(1, counts.sum())
@@ -75,21 +88,41 @@ def prepare_picture(
     """Stretch, normalise and resize one picture.
 
     Args:
-        picture: [3, h, w] uint8 RGB.
+        picture: [C, h, w] uint8, red, green and blue where there are three.
         settings: How.
-        size: (height, width) of the result; none: by the rule of `resized_size`.
+        size: (height, width) of the result, which may be the picture's own; none: by the rule of `resized_size`.
         dtype: Of the result and of the computation.
 
     Returns:
-        [3, H, W] float.
+        [C, H, W] float.
+
+    Raises:
+        DataError: The picture has other channels than the settings.
     """
     if settings.stretch is not None:
         picture = stretch_brightness(picture, settings.stretch)
-    return resize(normalise(picture, settings, dtype), size or resized_size(_size(picture), settings))
+    return resize_and_normalise(picture, settings, size or resized_size(_size(picture), settings), dtype)
+
+
+def resize_and_normalise(
+    picture: Tensor, settings: InputSettings, size: tuple[int, int], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """[C, h, w] uint8 to float [C, *size], in the order of steps, and of channels, that the settings name."""
+    if len(picture) != settings.channels:
+        raise DataError(
+            f"the picture has {len(picture)} channels, but the network sees {settings.channels}: model.input.mean has "
+            f"{settings.channels} values. Give pictures of {settings.channels} channels, or train a model whose "
+            f"model.input.mean and model.input.deviation have {len(picture)} values each."
+        )
+    if settings.resize == "float":
+        image = resize(normalise(picture, settings, dtype), size)
+    else:
+        image = normalise(resize_bytes(picture, size, settings.resize), settings, dtype)
+    return image.flip(0) if settings.colours == "bgr" else image
 
 
 def normalise(picture: Tensor, settings: InputSettings, dtype: torch.dtype = torch.float32) -> Tensor:
-    """[3, h, w] uint8 to float with the mean and the deviation of the settings taken out."""
+    """[C, h, w] uint8 to float with the mean and the deviation of the settings taken out."""
     mean, deviation = (
         torch.tensor(values, dtype=dtype)[:, None, None] for values in (settings.mean, settings.deviation)
     )
@@ -97,32 +130,51 @@ def normalise(picture: Tensor, settings: InputSettings, dtype: torch.dtype = tor
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """[3, h, w] float to [3, *size], bilinear between pixel centres, without smoothing before it is made smaller."""
+    """[C, h, w] float to [C, *size], bilinear between pixel centres, without smoothing before it is made smaller."""
     if _size(image) == size:
         return image
     return functional.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def resize_bytes(picture: Tensor, size: tuple[int, int], method: str) -> Tensor:
+    """[C, h, w] uint8 to [C, *size] uint8, bilinear.
+
+    Args:
+        picture: Of any number of channels.
+        size: (height, width).
+        method: `pillow` smooths before a picture is made smaller, `opencv` does not.
+    """
+    if _size(picture) == size:
+        return picture
+    if method == "opencv":
+        resized = cv2.resize(picture.permute(1, 2, 0).numpy(), size[::-1], interpolation=cv2.INTER_LINEAR)
+        return torch.from_numpy(resized.reshape(*size, -1)).permute(2, 0, 1)
+    planes = [Image.fromarray(plane.numpy()).resize(size[::-1], Image.Resampling.BILINEAR) for plane in picture]
+    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes]))
 
 
 def make_batch(
     images: Sequence[Tensor],
     picture_sizes: Sequence[tuple[int, int]],
     *,
+    pad_to: int,
     targets: Sequence[Instances] | None = None,
     semantic: Sequence[Tensor | None] | None = None,
     paths: Sequence[str] = (),
     image_ids: Sequence[int] = (),
 ) -> Batch:
-    """Pad prepared pictures with 0 at the right and the bottom to one size, a multiple of 32.
+    """Pad prepared pictures with 0 at the right and the bottom to one size.
 
     Args:
-        images: At least one [3, h, w] float.
+        images: At least one [C, h, w] float.
         picture_sizes: (height, width) of the pictures before they were prepared.
+        pad_to: Number of pixels that both sides of the batch become a multiple of.
         semantic: [h, w] uint8 semantic map of each picture, or None if nothing of it is annotated; None: of no picture.
         targets, paths, image_ids: As in `Batch`.
     """
     sizes = [_size(image) for image in images]
-    height, width = (math.ceil(max(sides) / STRIDE) * STRIDE for sides in zip(*sizes, strict=True))
-    padded = images[0].new_zeros((len(images), 3, height, width)).to(memory_format=torch.channels_last)
+    height, width = (math.ceil(max(sides) / pad_to) * pad_to for sides in zip(*sizes, strict=True))
+    padded = images[0].new_zeros((len(images), len(images[0]), height, width)).to(memory_format=torch.channels_last)
     for place, image in zip(padded, images, strict=True):
         place[:, : image.shape[1], : image.shape[2]] = image
     return Batch(

@@ -98,13 +98,14 @@ class TrainingPictures(Dataset[Batch | DataError]):
         parts = [self._augmented(record, draw.seed) for record, draw in zip(records, draws, strict=True)]
         return make_batch(
             [part.image for part in parts],
+            pad_to=self.settings.model.input.pad_to,
             targets=[part.target for part in parts],
             semantic=[part.semantic for part in parts] if self.settings.model.semantic_head else None,
             **_origin(records),
         )
 
     def _augmented(self, record: Record, seed: int) -> Augmented:
-        picture = read_record(record)
+        picture = read_record(record, self.settings.model.input.channels)
         semantic = None
         if self.settings.model.semantic_head is not None and record.segments is not None:
             semantic = record.segments.semantic()
@@ -126,20 +127,20 @@ class EvaluationPictures(Dataset[Batch | DataError]):
         records = [self.records[number] for number in numbers]
         try:
             with _one_thread():
-                return make_batch(
-                    [prepare_picture(read_record(one), self.settings) for one in records], **_origin(records)
-                )
+                pictures = (read_record(record, self.settings.channels) for record in records)
+                images = [prepare_picture(picture, self.settings) for picture in pictures]
+                return make_batch(images, pad_to=self.settings.pad_to, **_origin(records))
         except DataError as error:
             return error
 
 
-def read_record(record: Record) -> Tensor:
-    """The picture of a record, [3, height, width] uint8.
+def read_record(record: Record, channels: int | None = None) -> Tensor:
+    """The picture of a record, [C, height, width] uint8; `channels` as in `read_picture`.
 
     Raises:
         DataError: It cannot be read, or is of another size than its record says, so that no annotation would fit.
     """
-    picture = read_picture(record.path)
+    picture = read_picture(record.path, channels)
     height, width = picture.shape[1:]
     if (height, width) != record.size:
         raise DataError(

@@ -1,7 +1,8 @@
-"""Picture files of every kind to RGB bytes, as a person would see them."""
+"""Picture files of every kind to bytes: RGB as a person would see them, or as many channels as a model needs."""
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps
@@ -19,7 +20,7 @@ SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 
 
-def read_picture(path: Path | str) -> Tensor:
+def read_picture(path: Path | str, channels: int | None = None) -> Tensor:
     """Read a picture file.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 1-bit pictures become RGB; transparent pixels are laid on
@@ -27,20 +28,28 @@ def read_picture(path: Path | str) -> Tensor:
     value, so that 12-bit microscopy in a 16-bit file is not dark; floats also by 0..1. Values outside all of these are
     scaled from the picture's smallest to its largest. Of several pages, the first is read.
 
+    Two, four or more channels are read as they are in the file, which is a TIFF with one grey page per channel, or has
+    so many values per pixel. All channels are scaled to 8 bits alike; the orientation is left as it is.
+
     Args:
-        path: File of any format Pillow reads.
+        path: File of any format Pillow reads; for two, four or more channels one that OpenCV reads.
+        channels: 3 or none for RGB, 1 for grey, or another number for the file's own channels.
 
     Returns:
-        [3, height, width] uint8 RGB.
+        [channels, height, width] uint8.
 
     Raises:
-        DataError: The file is missing, empty, cut off, or no picture.
+        DataError: The file is missing, empty, cut off, or no picture, or has another number of channels.
     """
+    if channels not in (None, 1, 3):
+        return torch.from_numpy(_read_channels(path, channels))
     try:
         with Image.open(path) as picture:
             rgb = _rgb(ImageOps.exif_transpose(picture), path)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
+    if channels == 1:
+        return torch.from_numpy(np.array(rgb.convert("L")))[None]
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
 
 
@@ -56,6 +65,33 @@ def picture_size(path: Path | str) -> tuple[int, int]:
             return picture.size if sideways else picture.size[::-1]
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
+
+
+def _read_channels(path: Path | str, channels: int) -> np.ndarray:
+    """[channels, H, W] uint8 of all pages and values of a file."""
+    height, width = picture_size(path)
+    try:
+        read, pages = cv2.imreadmulti(str(path), flags=cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise _unreadable(path, error) from error
+    if not read or {page.shape[:2] for page in pages} - {(height, width), (width, height)}:
+        raise _unreadable(path, ValueError(f"OpenCV finds no pages of {width} x {height} px in it"))
+    planes = [_planes(page) for page in pages]
+    found = sum(len(plane) for plane in planes)
+    if found != channels:
+        raise DataError(
+            f"{path}: the picture has {found} channels (pages: {len(pages)}), but {channels} are needed. Save it as a "
+            f"TIFF of {channels} grey pages, or use a model whose model.input.mean has {found} values."
+        )
+    return _to_8_bits(np.concatenate(planes), path)
+
+
+def _planes(page: np.ndarray) -> np.ndarray:
+    """[C, H, W] of one page; OpenCV has blue before green and red."""
+    if page.ndim == 2:
+        return page[None]
+    order = [2, 1, 0, *range(3, page.shape[2])] if page.shape[2] > 2 else range(page.shape[2])
+    return page.transpose(2, 0, 1)[list(order)]
 
 
 def _rgb(picture: Image.Image, path: Path | str) -> Image.Image:

@@ -70,7 +70,7 @@ class Predictor:
         """Objects of one picture, best first.
 
         Args:
-            picture: A file, an array [H, W, 3] or a tensor [3, H, W], both uint8 RGB.
+            picture: A file, an array [H, W, C] or a tensor [C, H, W], both uint8; RGB where the model sees 3 channels.
 
         Returns:
             Boxes, labels, scores and masks (`SoftMasks`) in the picture's own pixels, on the CPU.
@@ -87,10 +87,11 @@ class Predictor:
         sees the padding at their edges, and group norm averages over it.
         """
         remaining = iter(pictures)
-        while group := [load_picture(picture) for picture in islice(remaining, batch)]:
-            images = [prepare_picture(picture, self.settings.input) for picture in group]
+        inputs = self.settings.input
+        while group := [load_picture(picture, inputs.channels) for picture in islice(remaining, batch)]:
+            images = [prepare_picture(picture, inputs) for picture in group]
             sizes = [(picture.shape[1], picture.shape[2]) for picture in group]
-            yield from self.predict_batch(make_batch(images, sizes))
+            yield from self.predict_batch(make_batch(images, sizes, pad_to=inputs.pad_to))
 
     def predict_batch(self, batch: Batch) -> list[Instances]:
         """Objects of each picture of a prepared batch, on the CPU."""
@@ -99,15 +100,17 @@ class Predictor:
         return [found.to("cpu") for found in self.model.predict(batch)]
 
 
-def load_picture(picture: Picture) -> Tensor:
-    """[3, H, W] uint8 RGB of a file, an array [H, W, 3] or a tensor [3, H, W]."""
+def load_picture(picture: Picture, channels: int) -> Tensor:
+    """[C, H, W] uint8 of a file, an array [H, W, C] or a tensor [C, H, W]; red, green, blue where C is 3."""
     if isinstance(picture, str | Path):
-        return read_picture(picture)
+        return read_picture(picture, channels)
     pixels = torch.from_numpy(picture).permute(2, 0, 1) if _is_colour_array(picture) else picture
-    if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8 or pixels.ndim != 3 or len(pixels) != 3:
+    if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8 or pixels.ndim != 3 or len(pixels) != channels:
+        kind = "uint8 RGB" if channels == 3 else "uint8"
         raise DataError(
-            f"a picture given as {type(picture).__name__} must be uint8 RGB, an array [height, width, 3] or a tensor "
-            f"[3, height, width], but is {getattr(picture, 'dtype', '?')} {list(getattr(picture, 'shape', []))}."
+            f"a picture given as {type(picture).__name__} must be {kind}, an array [height, width, {channels}] or "
+            f"a tensor [{channels}, height, width], but is {getattr(picture, 'dtype', '?')} "
+            f"{list(getattr(picture, 'shape', []))}."
         )
     return pixels
 
