@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..errors import DataError
 from ..structures.classes import Classes
 from ..structures.instances import Instances
@@ -21,6 +23,7 @@ class Record:
         fields: Whatever else its record says, e.g. `{"modality": "fluorescence"}`.
         instances: Annotated objects in the picture's own pixels, masks as `ObjectMasks`.
         segments: Where the classes of its pixels are, if they are annotated.
+        proposals: Boxes [N, 4] in its pixels that take the place of the network's own proposals, the best first.
     """
 
     path: Path
@@ -29,6 +32,7 @@ class Record:
     fields: dict[str, Any]
     instances: Instances
     segments: SegmentFile | None = None
+    proposals: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
