@@ -8,7 +8,7 @@ from maskrcnn.config import BackboneSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.mobilenet import MobileNet
 from maskrcnn.model.resnet import ResNet
-from maskrcnn.weights.imagenet import Backbone, Pixels, find_name, read_backbone
+from maskrcnn.weights.imagenet import NORMALISED_RGB, Backbone, Pixels, find_name, read_backbone
 
 RAW_BGR = Pixels("bgr", raw=True)
 
@@ -32,7 +32,7 @@ def resnet50() -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def expected(resnet50) -> dict[str, torch.Tensor]:
     found = read_backbone(resnet50, "r50.pth")
-    assert (found.name, found.pixels, found.stride_in_1x1) == ("resnet50", Pixels(), False)
+    assert (found.name, found.pixels, found.stride_in_1x1) == ("resnet50", NORMALISED_RGB, False)
     return found.state
 
 
@@ -107,7 +107,7 @@ def test_facebooks_resnext_was_trained_on_normalised_pixels_with_strides_in_its_
         if not name.endswith("tracked"):
             state[caffe2_name(name, ("s", "b", "rm", "riv"))] = tensor
     found = read_backbone(state, "X-101-32x8d.pkl")
-    assert (found.name, found.pixels, found.stride_in_1x1) == ("resnext101_32x8d", Pixels("bgr"), False)
+    assert (found.name, found.pixels, found.stride_in_1x1) == ("resnext101_32x8d", Pixels("bgr", raw=False), False)
 
 
 def test_detectron2s_names_of_torchvisions_networks(resnet50, expected):
@@ -120,7 +120,7 @@ def test_detectron2s_names_of_torchvisions_networks(resnet50, expected):
         state[renamed.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm")] = tensor
     found = read_backbone(state, "r50.pkl")
     assert_same(found.state, expected)
-    assert (found.pixels, found.stride_in_1x1) == (Pixels(), False)
+    assert (found.pixels, found.stride_in_1x1) == (NORMALISED_RGB, False)
 
 
 def test_caffes_networks_under_torchvisions_names_have_no_means(resnet50):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -60,11 +61,11 @@ class Pixels:
         raw: They are only centred, values of 0..255 less their mean; else also divided by their deviation.
     """
 
-    colours: str = "rgb"
-    raw: bool = False
+    colours: Literal["rgb", "bgr"]
+    raw: bool
 
 
-NORMALISED_RGB = Pixels()
+NORMALISED_RGB = Pixels("rgb", raw=False)
 
 
 @dataclass(frozen=True)
