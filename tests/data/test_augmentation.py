@@ -43,7 +43,7 @@ def square(left: int, size: tuple[int, int] = (40, 60)) -> tuple[torch.Tensor, I
 def test_nothing_random_leaves_the_prepared_picture(resize: str):
     picture, instances = square(5)
     inputs = InputSettings(shorter=100, resize=resize, colours="bgr")
-    image, target, _ = augment(picture, instances, AugmentSettings(**STILL), inputs)
+    image, target, *_ = augment(picture, instances, AugmentSettings(**STILL), inputs)
     assert torch.equal(image, prepare_picture(picture, inputs))
     assert target.size == (100, 150)
     assert target.boxes.tolist() == [[12.5, 25, 62.5, 75]]
@@ -56,7 +56,7 @@ def test_bytes_are_resized_to_the_sizes_of_the_objects(resize: str, crop: int | 
     inputs = InputSettings(shorter=77, resize=resize)
     for seed in range(10):
         torch.manual_seed(seed)
-        image, target, _ = augment(*square(5), settings, inputs)
+        image, target, *_ = augment(*square(5), settings, inputs)
         assert target.size == tuple(image.shape[1:])
 
 
@@ -67,7 +67,7 @@ def test_pictures_of_other_channels_than_three_change_in_brightness_alone(channe
     inputs = InputSettings(magnify=1.0, mean=(0,) * channels, deviation=(1,) * channels)
     settings = AugmentSettings(**STILL | {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.2})
     torch.manual_seed(0)
-    image, target, _ = augment(picture, instances, settings, inputs)
+    image, target, *_ = augment(picture, instances, settings, inputs)
     assert image.shape == (channels, 40, 60)
     assert not torch.equal(image, prepare_picture(picture, inputs))
     assert torch.equal(image, image[:1].expand_as(image))
@@ -82,7 +82,7 @@ def test_mask_box_and_pixels_stay_together(crop: int | None):
     seen = set()
     for seed in range(60):
         torch.manual_seed(seed)
-        image, target, _ = augment(*square(5), settings, AS_IT_IS)
+        image, target, *_ = augment(*square(5), settings, AS_IT_IS)
         bright = image[0] > 0.5
         seen.add(tuple(bright.shape))
         assert target.size == tuple(bright.shape)
@@ -168,7 +168,7 @@ def test_the_classes_of_pixels_stay_on_the_pixels():
     for seed in range(40):
         torch.manual_seed(seed)
         picture, instances = square(5)
-        image, _, semantic = augment(picture, instances, settings, AS_IT_IS, semantic=picture[0] // 255 * 7)
+        image, _, semantic, _ = augment(picture, instances, settings, AS_IT_IS, semantic=picture[0] // 255 * 7)
         assert semantic.shape == image.shape[1:]
         assert set(semantic.unique().tolist()) <= {0, 7}
         bright = image[0] > 0.5

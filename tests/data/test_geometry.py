@@ -166,3 +166,24 @@ def test_keypoints_outside_of_a_crop_count_as_not_annotated():
 def test_keypoints_are_not_mirrored_blindly():
     with pytest.raises(ValueError, match="skeleton"):
         geometry(mirrored=True).move_objects(with_keypoints([[1, 1, 2]] * 3))
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_proposals_go_where_boxes_go(changes: dict):
+    bitmaps = np.random.default_rng(1).random((6, 4, 6)) < 0.2
+    found = objects(bitmaps)
+    move = geometry(**changes)
+    whole = geometry(**changes | {"window": (0, 0, 6, 4)}) == move
+    moved = move.move_proposals(found.boxes)
+    if whole:
+        torch.testing.assert_close(moved, move.move_objects(found).boxes)
+    for x1, y1, x2, y2 in moved.tolist():
+        assert 0 <= x1 < x2 <= move.size[1]
+        assert 0 <= y1 < y2 <= move.size[0]
+
+
+def test_proposals_are_cut_at_the_edges_of_a_crop_and_those_outside_are_dropped():
+    boxes = torch.tensor([[0, 0, 3, 4], [0, 0, 2, 4], [3, 1, 5, 2], [1, 0, 6, 4]], dtype=torch.float32)
+    moved = geometry(window=(2, 0, 4, 4), size=(8, 8)).move_proposals(boxes)
+    assert moved.tolist() == [[0, 0, 2, 8], [2, 2, 6, 4], [0, 0, 8, 8]]
+    assert geometry().move_proposals(boxes[:0]).shape == (0, 4)

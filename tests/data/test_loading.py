@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -223,3 +224,35 @@ def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
         record.segments.path.unlink()
     with pytest.raises(DataError, match="the file of segments cannot be read"):
         next(training_batches(segments, run, workers=0))
+
+
+def with_proposals(records: list[Record]) -> list[Record]:
+    """The annotated boxes of each picture as its proposals."""
+    return [replace(record, proposals=record.instances.boxes) for record in records]
+
+
+def test_proposals_come_along_and_move_with_their_objects(records: list[Record]):
+    found = 0
+    for batch in islice(training_batches(with_proposals(records), settings(), workers=0), 8):
+        assert len(batch.proposals) == len(batch) == 2
+        for boxes, target in zip(batch.proposals, batch.targets, strict=True):
+            assert torch.equal(boxes[: len(target)], target.boxes)  # the last one is the box of the crowd
+            found += len(target)
+    assert found > 10
+
+
+def test_proposals_of_pictures_as_they_are_get_the_scale_of_their_pictures(records: list[Record]):
+    some = with_proposals(records[:2])
+    for batch in evaluation_batches(some, InputSettings(shorter=80), workers=0):
+        record = next(record for record in some if record.image_id == batch.image_ids[0])
+        assert torch.equal(batch.proposals[0], record.instances.boxes * 2)
+
+
+def test_pictures_without_proposals_leave_them_to_the_network(records: list[Record]):
+    assert take(1, records, workers=0)[0].proposals is None
+    assert next(evaluation_batches(records, InputSettings(), workers=0)).proposals is None
+
+
+def test_a_batch_has_proposals_of_all_pictures_or_of_none(records: list[Record]):
+    with pytest.raises(ValueError, match="of all or none"):
+        next(evaluation_batches([*with_proposals(records[:1]), records[1]], InputSettings(), batch=2, workers=0))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskrcnn.evaluate.collect import collect_results
+from maskrcnn.evaluate.collect import collect_proposals, collect_results
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
@@ -33,3 +33,11 @@ def test_no_pictures_give_no_records():
 def test_a_model_that_loses_a_picture_is_noticed():
     with pytest.raises(ValueError, match="longer"):
         collect_results(lambda pictures: one_object_each(pictures)[:1], [batch(4, 2)], CLASSES)
+
+
+def test_proposals_come_with_the_id_of_their_picture_one_after_the_other():
+    counts = []
+    stream = collect_proposals(one_object_each, iter([batch(4, 2), batch(9)]), on_progress=counts.append)
+    assert (next(stream)[0], counts) == (4, [])
+    assert [image_id for image_id, _ in stream] == [2, 9]
+    assert counts == [2, 1]

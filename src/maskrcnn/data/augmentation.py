@@ -21,11 +21,13 @@ class Augmented(NamedTuple):
         image: [C, H, W] float32 input of the network.
         target: Its objects in its pixels (no crowds) with `MaskCrops`.
         semantic: [H, W] uint8 semantic map, if the picture has one.
+        proposals: Boxes [P, 4] in its pixels, if the picture brings them along.
     """
 
     image: Tensor
     target: Instances
     semantic: Tensor | None
+    proposals: Tensor | None
 
 
 def augment(
@@ -35,6 +37,7 @@ def augment(
     inputs: InputSettings,
     skeleton: Skeleton | None = None,
     semantic: Tensor | None = None,
+    proposals: Tensor | None = None,
 ) -> Augmented:
     """Change a picture and its objects at random, and prepare it for the network.
 
@@ -48,6 +51,7 @@ def augment(
         inputs: How a picture becomes the network's input.
         skeleton: Of the objects' keypoints, if they have any.
         semantic: [h, w] uint8 semantic map of the picture, if it has one.
+        proposals: Boxes [P, 4] in the picture's pixels, if it brings them along.
     """
     if inputs.stretch is not None:
         picture = stretch_brightness(picture, inputs.stretch)
@@ -58,6 +62,7 @@ def augment(
         resize_and_normalise(picture, inputs, geometry.size),
         geometry.move_objects(instances, skeleton),
         None if semantic is None else geometry.move_map(semantic),
+        None if proposals is None else geometry.move_proposals(proposals),
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as v2
 
+from ..ops.boxes import clip_boxes
 from ..structures.instances import Instances
 from ..structures.object_masks import ObjectMasks
 from ..structures.skeletons import Skeleton
@@ -95,6 +96,11 @@ class Geometry:
             masks=masks[kept],
             keypoints=None if keypoints is None else keypoints[kept],
         )
+
+    def move_proposals(self, boxes: Tensor) -> Tensor:
+        """The proposals [P, 4] whose parts inside of the result have an area, cut at its edges, in its pixels."""
+        moved = clip_boxes(move_boxes(boxes, self.affine()), self.size)
+        return moved[_sides(moved) > 0]
 
     def _move_keypoints(self, keypoints: Tensor, skeleton: Skeleton | None) -> Tensor:
         if self.mirrored != self.upside_down:

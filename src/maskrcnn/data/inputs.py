@@ -159,6 +159,7 @@ def make_batch(
     *,
     pad_to: int,
     targets: Sequence[Instances] | None = None,
+    proposals: Sequence[Tensor] | None = None,
     semantic: Sequence[Tensor | None] | None = None,
     paths: Sequence[str] = (),
     image_ids: Sequence[int] = (),
@@ -170,7 +171,7 @@ def make_batch(
         picture_sizes: (height, width) of the pictures before they were prepared.
         pad_to: Number of pixels that both sides of the batch become a multiple of.
         semantic: [h, w] uint8 semantic map of each picture, or None if nothing of it is annotated; None: of no picture.
-        targets, paths, image_ids: As in `Batch`.
+        targets, proposals, paths, image_ids: As in `Batch`.
     """
     sizes = [_size(image) for image in images]
     height, width = (math.ceil(max(sides) / pad_to) * pad_to for sides in zip(*sizes, strict=True))
@@ -182,6 +183,7 @@ def make_batch(
         sizes=sizes,
         picture_sizes=list(picture_sizes),
         targets=None if targets is None else list(targets),
+        proposals=None if proposals is None else list(proposals),
         semantic=None if semantic is None else _pad_maps(semantic, (height, width)),
         paths=tuple(paths),
         image_ids=tuple(image_ids),

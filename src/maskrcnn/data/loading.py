@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..config import InputSettings, RunSettings
 from ..errors import DataError
+from ..ops.boxes import scale_boxes
 from ..structures.batch import Batch
 from ..structures.skeletons import Skeleton
 from .augmentation import Augmented, augment
@@ -100,6 +101,7 @@ class TrainingPictures(Dataset[Batch | DataError]):
             [part.image for part in parts],
             pad_to=self.settings.model.input.pad_to,
             targets=[part.target for part in parts],
+            proposals=_all_or_none([part.proposals for part in parts]),
             semantic=[part.semantic for part in parts] if self.settings.model.semantic_head else None,
             **_origin(records),
         )
@@ -112,7 +114,15 @@ class TrainingPictures(Dataset[Batch | DataError]):
         settings = self.settings
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            return augment(picture, record.instances, settings.augment, settings.model.input, self.skeleton, semantic)
+            return augment(
+                picture,
+                record.instances,
+                settings.augment,
+                settings.model.input,
+                self.skeleton,
+                semantic,
+                record.proposals,
+            )
 
 
 class EvaluationPictures(Dataset[Batch | DataError]):
@@ -129,7 +139,10 @@ class EvaluationPictures(Dataset[Batch | DataError]):
             with _one_thread():
                 pictures = (read_record(record, self.settings.channels) for record in records)
                 images = [prepare_picture(picture, self.settings) for picture in pictures]
-                return make_batch(images, pad_to=self.settings.pad_to, **_origin(records))
+                proposals = [_resized_proposals(*one) for one in zip(records, images, strict=True)]
+                return make_batch(
+                    images, pad_to=self.settings.pad_to, proposals=_all_or_none(proposals), **_origin(records)
+                )
         except DataError as error:
             return error
 
@@ -150,6 +163,19 @@ def read_record(record: Record, channels: int | None = None) -> Tensor:
             "ignore: remove it."
         )
     return picture
+
+
+def _resized_proposals(record: Record, image: Tensor) -> Tensor | None:
+    if record.proposals is None:
+        return None
+    return scale_boxes(record.proposals, record.size, (image.shape[1], image.shape[2]))
+
+
+def _all_or_none(proposals: list[Tensor | None]) -> list[Tensor] | None:
+    found = [boxes for boxes in proposals if boxes is not None]
+    if found and len(found) < len(proposals):
+        raise ValueError("some pictures of a batch have proposals and some have none; a batch has them of all or none")
+    return found or None
 
 
 def _origin(records: Sequence[Record]) -> dict:

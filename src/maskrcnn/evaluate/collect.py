@@ -1,6 +1,6 @@
 """From a model's predictions on batches to the COCO results list."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ..structures.batch import Batch
 from ..structures.classes import Classes
@@ -33,3 +33,22 @@ def collect_results(
         if on_progress:
             on_progress(len(batch))
     return results
+
+
+def collect_proposals(
+    propose: Callable[[Batch], list[Instances]],
+    batches: Iterable[Batch],
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, Instances]]:
+    """Image id and proposals of each picture, on the CPU, as they are found.
+
+    Args:
+        propose: The model: proposals of each picture of a batch, in the picture's own pixels.
+        batches, on_progress: As for `collect_results`.
+    """
+    for batch in batches:
+        for instances, image_id in zip(propose(batch), batch.image_ids, strict=True):
+            yield image_id, instances.to("cpu")
+        if on_progress:
+            on_progress(len(batch))
