@@ -92,7 +92,7 @@ def read_torchvision(state: Mapping[str, Tensor], source: str) -> Weights:
         ours,
         settings,
         classes_of(ours),
-        {"format": "torchvision"},
+        {"format": "torchvision", "names": "old" if "rpn.head.conv.weight" in state else "new"},
         source=source,
         extra=extra,
     )

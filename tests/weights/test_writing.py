@@ -1,0 +1,102 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from maskrcnn.config import ModelSettings
+from maskrcnn.errors import WeightsError
+from maskrcnn.weights.categories import name_classes
+from maskrcnn.weights.detectron2 import read_detectron2
+from maskrcnn.weights.files import Weights, load_weights, save_weights
+from maskrcnn.weights.reading import read_weights
+from maskrcnn.weights.writing import LIBRARIES, check_form, find_setting, write_foreign
+
+from .peers import detectron2_state
+
+
+def weights_of(**settings: object) -> Weights:
+    return Weights({}, ModelSettings.model_validate(settings), name_classes(3), source="mine")
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pth"])
+def test_a_file_of_detectron2_is_written_and_read_again(tmp_path, suffix):
+    state = detectron2_state(norm="bn", convolutions=4)
+    write_foreign(tmp_path / f"model{suffix}", read_detectron2(state, "x"), "detectron2")
+    weights = read_weights(tmp_path / f"model{suffix}")
+    again = read_detectron2(state, "x")
+    assert weights.settings == again.settings
+    assert all(torch.equal(weights.state[name], tensor) for name, tensor in again.state.items())
+
+
+def test_a_pkl_file_holds_arrays_as_the_model_zoo_s_do(tmp_path):
+    state = detectron2_state()
+    write_foreign(tmp_path / "model.pkl", read_detectron2(state, "x"), "detectron2")
+    content = pickle.loads((tmp_path / "model.pkl").read_bytes())
+    assert content["__author__"] == "maskrcnn"
+    assert content["model"].keys() == state.keys()
+    assert all(isinstance(one, np.ndarray) for one in content["model"].values())
+
+
+def test_what_is_kept_for_writing_back_survives_our_own_file(tmp_path):
+    state = detectron2_state(norm="bn")
+    weights = read_detectron2(state, "x")
+    path = tmp_path / "ours.safetensors"
+    save_weights(path, weights.state, weights.settings, weights.classes, notes=weights.notes, extra=weights.extra)
+    write_foreign(tmp_path / "back.pth", load_weights(path), "detectron2")
+    back = torch.load(tmp_path / "back.pth", weights_only=True)["model"]
+    assert back.keys() == state.keys()
+    assert all(torch.equal(back[name], tensor) for name, tensor in state.items())
+
+
+def test_every_setting_without_a_form_is_named_with_those_that_have_one():
+    weights = weights_of(neck="c4", roi={"half_pixel": True}, cascade={}, clamp_both_sides=True)
+    with pytest.raises(WeightsError) as caught:
+        check_form(weights, "torchvision", LIBRARIES["torchvision"][0])
+    text = str(caught.value)
+    assert text.startswith("mine: torchvision has no form for this model: model.neck=c4 (there fpn)")
+    assert "model.roi.half_pixel=true (there false)" in text
+    assert "(there null)" in text
+
+
+@pytest.mark.parametrize(
+    ("library", "settings", "fault"),
+    [
+        ("torchvision", {"semantic_head": {}}, "model.semantic_head="),
+        ("torchvision", {"backbone": {"norm": "group"}}, "model.backbone.norm=group"),
+        ("torchvision", {"mask_head": {"doublings": 2}}, "model.mask_head.doublings=2 .there 1"),
+        ("detectron2", {}, "model.anchors.rounded=true"),
+        ("detectron2", {"backbone": {"name": "mobilenet_v3_large"}}, "model.backbone.name=mobilenet_v3_large"),
+        ("detectron2", {"cascade": {"average": "logits"}}, "model.cascade.average=logits"),
+    ],
+)
+def test_what_a_library_does_not_have_is_refused(library, settings, fault):
+    with pytest.raises(WeightsError, match=fault):
+        check_form(weights_of(**settings), library, LIBRARIES[library][0])
+
+
+def test_our_defaults_are_torchvision_s():
+    check_form(weights_of(), "torchvision", LIBRARIES["torchvision"][0])
+
+
+def test_every_need_names_a_setting():
+    settings = ModelSettings.model_validate({"cascade": {}, "keypoint_head": {}, "semantic_head": {}})
+    for needs, _, _ in LIBRARIES.values():
+        for key, allowed in needs.items():
+            assert find_setting(settings, key)[0]
+            assert isinstance(allowed, tuple)
+
+
+def test_settings_of_a_part_that_is_off_do_not_count():
+    assert find_setting(ModelSettings(mask_head=None), "mask_head.kind") == (False, None)
+    assert find_setting(ModelSettings(mask_head=None), "mask_head") == (True, None)
+
+
+def test_another_kind_of_file_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"x.safetensors: torchvision loads files that end in .pth or .pt. Give"):
+        write_foreign(tmp_path / "x.safetensors", weights_of(), "torchvision")
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"nowhere/x.pkl: could not be written \(No such file or directory\)"):
+        write_foreign(tmp_path / "nowhere" / "x.pkl", read_detectron2(detectron2_state(), "x"), "detectron2")
