@@ -210,6 +210,13 @@ def test_bfloat16_features_are_pooled_at_exact_places(features):
         torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
 
 
+@pytest.mark.parametrize("samples", [0, 2])
+def test_boxes_get_no_gradient(features, samples):
+    boxes = many_boxes(10).requires_grad_()
+    pictures, levels = spread(len(boxes))
+    assert not roi_align(make_table(features), boxes, pictures, levels, size=2, samples=samples).requires_grad
+
+
 @pytest.mark.parametrize("largest", [False, True])
 def test_boxes_without_area_have_no_samples_on_the_half_pixel_grid(features, largest):
     boxes = torch.tensor([[8.0, 8.0, 8.0, 40.0], [8.0, 8.0, 4.0, 2.0]])

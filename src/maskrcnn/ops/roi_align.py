@@ -101,7 +101,7 @@ def roi_align(
 
     Args:
         table: Features from `make_table`.
-        boxes: [N, 4] x1, y1, x2, y2 in input pixels.
+        boxes: [N, 4] x1, y1, x2, y2 in input pixels; they get no gradient.
         pictures: [N] int64 picture of the batch each box belongs to.
         levels: [N] int64 level each box is read from.
         size: Bins per side, S.
@@ -116,7 +116,8 @@ def roi_align(
     if not len(boxes):
         return table.rows[:0, None, None].expand(0, size, size, -1)
     level = levels - table.finest
-    scaled = at_least_float32(boxes) * table.scales.to(at_least_float32(boxes).dtype)[level, None]
+    boxes = at_least_float32(boxes.detach())
+    scaled = boxes * table.scales.to(boxes.dtype)[level, None]
     heights, widths = table.heights[level], table.widths[level]
     y = _axis_points(scaled[:, 1], scaled[:, 3], heights, size, samples, half_pixel)
     x = _axis_points(scaled[:, 0], scaled[:, 2], widths, size, samples, half_pixel)
