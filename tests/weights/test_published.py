@@ -1,5 +1,6 @@
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -173,3 +174,14 @@ def test_a_file_whose_name_does_not_end_with_its_hash_is_no_row(tmp_path):
     )
     with pytest.raises(ValueError, match="m.pth does not end with the start of its sha256"):
         read_table(table)
+
+
+def test_the_documentation_lists_every_checkpoint_with_its_scores():
+    page = Path(__file__).parents[2].joinpath("docs", "models", "README.md").read_text(encoding="utf-8")
+    for name, one in PUBLISHED.items():
+        names = f"`{name}`, `{one.alias}`" if one.alias else f"`{name}`"
+        (row,) = re.findall(rf"^\| {re.escape(names)} \| (.*) \|$", page, flags=re.MULTILINE)
+        *scores, trained_on = (cell.strip() for cell in row.split(" |"))
+        assert [score for score in scores if score] == [f"{value:.1f}" for value in one.scores.values()]
+        assert trained_on == one.trained_on
+        assert f"{one.licence}. Listed in {one.source}." in page
