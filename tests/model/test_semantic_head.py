@@ -2,7 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.config import SemanticHeadSettings
+from maskrcnn.config import ModelSettings, SemanticHeadSettings
+from maskrcnn.errors import SettingError
+from maskrcnn.model.build import make_semantic_head
 from maskrcnn.model.semantic_head import (
     SemanticHead,
     semantic_labels,
@@ -132,6 +134,19 @@ def test_labels_are_those_of_the_largest_prediction(count):
 
 def test_of_equal_classes_the_first_counts():
     assert not semantic_labels(torch.zeros(11, 2, 2), (8, 8), (8, 8), (8, 8)).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "levels", "words"),
+    [
+        ({}, (5, 6), r"needs the levels \(2, 3, 4, 5\), but the pyramid on resnet50 has \(5, 6\)"),
+        ({"mask_head": None}, (2, 3, 4, 5, 6), r"needs model\.mask_head"),
+        ({"neck": "c5"}, (5,), r"needs model\.neck=fpn, not c5"),
+    ],
+)
+def test_what_the_head_needs_is_said(changes, levels, words):
+    with pytest.raises(SettingError, match=rf"model\.semantic_head: {words}"):
+        make_semantic_head(ModelSettings(semantic_head=settings(), **changes), levels)
 
 
 def test_a_pattern_is_learnt_by_heart():

@@ -15,6 +15,7 @@ from .mobilenet import MobileNet
 from .resnet import ResNet, Stage5Head
 from .roi_pooling import RoIPooling
 from .rpn import RPN
+from .semantic_head import LEVELS as SEMANTIC_LEVELS
 from .semantic_head import SemanticHead
 from .single_level import SingleLevel
 from .timm_body import TimmBody
@@ -51,7 +52,7 @@ def build_model(settings: ModelSettings, classes: int, *, keypoints: int = 0) ->
         ],
         mask_heads=make_mask_heads(settings, width, classes, shrink),
         keypoint_head=make_keypoint_head(settings, width, keypoints),
-        semantic_head=make_semantic_head(settings),
+        semantic_head=make_semantic_head(settings, neck.levels),
     )
     return MaskRCNN(parts, classes=classes, settings=settings).to(memory_format=torch.channels_last)
 
@@ -102,10 +103,17 @@ def make_keypoint_head(settings: ModelSettings, width: int, keypoints: int) -> K
     return KeypointHead(width, keypoints, settings.keypoint_head)
 
 
-def make_semantic_head(settings: ModelSettings) -> SemanticHead | None:
-    """A semantic head on the pyramid, if the settings have one."""
+def make_semantic_head(settings: ModelSettings, levels: tuple[int, ...]) -> SemanticHead | None:
+    """A semantic head on the levels of a pyramid, if the settings have one."""
     if settings.semantic_head is None:
         return None
     if settings.neck != "fpn":
         raise SettingError(f"model.semantic_head: needs model.neck=fpn, not {settings.neck}.")
+    if not set(SEMANTIC_LEVELS) <= set(levels):
+        raise SettingError(
+            f"model.semantic_head: needs the levels {SEMANTIC_LEVELS}, but the pyramid on {settings.backbone.name} has "
+            f"{levels}. Choose a residual network as model.backbone.name."
+        )
+    if settings.mask_head is None:
+        raise SettingError("model.semantic_head: needs model.mask_head; segments are made of its masks too.")
     return SemanticHead(settings.fpn.channels, settings.semantic_head)
