@@ -102,3 +102,16 @@ def test_sizes_must_fit_the_levels_of_the_network():
     check_levels(AnchorSettings(), range(2, 7))
     with pytest.raises(SettingError, match=r"5 levels, but the network proposes on 1 \(level 4\).*example \[\[32\]\]"):
         check_levels(AnchorSettings(), [4])
+
+
+def test_anchors_may_be_given_by_their_shapes_and_begin_within_the_first_stride():
+    shapes = (((48, 24), (32, 32)),)
+    found = anchors([(1, 2)], (4, 8), torch.float64, shapes=shapes, offset=0.5, stride="nominal")[0]
+    assert found.tolist() == [[-22, -10, 26, 14], [-14, -14, 18, 18], [-18, -10, 30, 14], [-10, -14, 22, 18]]
+
+
+def test_levels_with_different_numbers_of_shapes_are_refused():
+    with pytest.raises(SettingError, match=r"\[2, 1\] sizes on its levels"):
+        Anchors(AnchorSettings(shapes=(((1, 2), (2, 1)), ((3, 3),))))
+    with pytest.raises(SettingError, match=r"model.anchors.shapes has shapes for 1 levels, but the network"):
+        check_levels(AnchorSettings(shapes=(((1, 2),),)), (4, 5))

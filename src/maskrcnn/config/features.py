@@ -113,6 +113,15 @@ class AnchorSettings(Settings):
     stride: Literal["measured", "nominal"] = Field(
         "measured", description="Distance of anchors: padded input over the map's size (torchvision), or 2**level."
     )
+    offset: Fraction = Field(
+        0.0,
+        description="Where the first anchor's centre is, in strides from the corner of the picture (Detectron: 0.5).",
+    )
+    shapes: tuple[tuple[tuple[Positive, Positive], ...], ...] | None = Field(
+        None,
+        description="Width and height of each anchor of each level, in place of sizes, ratios and their order "
+        "(Detectron rounds them in its own way).",
+    )
 
     @field_validator("sizes", mode="before")
     @classmethod

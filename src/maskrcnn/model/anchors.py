@@ -17,7 +17,8 @@ class Anchors(nn.Module):
 
     Args:
         settings: Sizes of each level, the finest first, and what differs between libraries: torchvision rounds cell
-            anchors and measures the stride; detectron2 runs over the sizes first, and it and mmdetection round nothing.
+            anchors and measures the stride; detectron2 runs over the sizes first, and it and mmdetection round nothing;
+            Detectron rounds shapes in its own way and begins half a stride from the corner.
 
     Attributes:
         per_pixel: Anchors at each pixel, as many on every level.
@@ -28,13 +29,17 @@ class Anchors(nn.Module):
 
     def __init__(self, settings: AnchorSettings) -> None:
         super().__init__()
-        counts = [len(sizes) for sizes in settings.sizes]
+        counts = [len(own) for own in settings.shapes or settings.sizes]
         if len(set(counts)) > 1:
             raise SettingError(
                 f"model.anchors.sizes has {counts} sizes on its levels, but all levels share one predicting layer. "
                 "Give each level as many sizes as the others."
             )
-        self.cells = tuple(_cell_anchors(sizes, settings) for sizes in settings.sizes)
+        if settings.shapes is None:
+            self.cells = tuple(_cell_anchors(sizes, settings) for sizes in settings.sizes)
+        else:
+            self.cells = tuple(tuple((-w / 2, -h / 2, w / 2, h / 2) for w, h in shapes) for shapes in settings.shapes)
+        self.offset = settings.offset
         self.per_pixel = len(self.cells[0])
         self.nominal = settings.stride == "nominal"
 
@@ -50,16 +55,18 @@ class Anchors(nn.Module):
         for cells, (level, map) in zip(self.cells, features.items(), strict=True):
             size = (map.shape[-2], map.shape[-1])
             stride = (2**level,) * 2 if self.nominal else (input_size[0] // size[0], input_size[1] // size[1])
-            boxes.append(_grid_anchors(cells, size, stride, dtype, map.device))
+            boxes.append(_grid_anchors(cells, size, stride, self.offset, dtype, map.device))
         return boxes
 
 
 def check_levels(settings: AnchorSettings, levels: Iterable[int]) -> None:
     """Raise a SettingError unless there are sizes for exactly these levels of the network."""
     names = [str(level) for level in levels]
-    if len(settings.sizes) != len(names):
+    key = "sizes" if settings.shapes is None else "shapes"
+    count = len(settings.shapes or settings.sizes)
+    if count != len(names):
         raise SettingError(
-            f"model.anchors.sizes has sizes for {len(settings.sizes)} levels, but the network proposes on "
+            f"model.anchors.{key} has {key} for {count} levels, but the network proposes on "
             f"{len(names)} (level {', '.join(names)}). Give one entry per level, for example "
             f"[{', '.join(str(list(settings.sizes[i % len(settings.sizes)])) for i in range(len(names)))}]."
         )
@@ -82,9 +89,16 @@ def _cell_anchors(sizes: tuple[float, ...], settings: AnchorSettings) -> Cells:
 
 @lru_cache(maxsize=64)
 def _grid_anchors(
-    cells: Cells, map_size: tuple[int, int], stride: tuple[int, int], dtype: torch.dtype, device: torch.device
+    cells: Cells,
+    map_size: tuple[int, int],
+    stride: tuple[int, int],
+    offset: float,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
-    rows, columns = (torch.arange(n, device=device) * step for n, step in zip(map_size, stride, strict=True))
+    rows, columns = (
+        (torch.arange(n, dtype=dtype, device=device) + offset) * step for n, step in zip(map_size, stride, strict=True)
+    )
     y, x = torch.meshgrid(rows, columns, indexing="ij")
-    shifts = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4).to(dtype)
+    shifts = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4)
     return (shifts + torch.tensor(cells, dtype=dtype, device=device)).reshape(-1, 4)
