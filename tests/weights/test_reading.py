@@ -122,7 +122,9 @@ def test_safetensors_without_settings_are_named(tmp_path):
 def test_an_unknown_name_says_what_lists_the_known_ones():
     with pytest.raises(WeightsError, match="peer/none: no such file, and no weights of that name. `maskrcnn models`"):
         read_weights("peer/none")
-    with pytest.raises(WeightsError, match="no weights of that name. Did you mean nuclei\\? `maskrcnn models` lists all"):
+    with pytest.raises(
+        WeightsError, match="no weights of that name. Did you mean nuclei\\? `maskrcnn models` lists all"
+    ):
         read_weights("nucleii")
 
 
@@ -142,3 +144,18 @@ def test_a_published_name_brings_the_settings_that_tensors_do_not_tell(tmp_path,
     assert read_weights(tmp_path / "model.pth").settings.backbone.norm_epsilon == 1e-5  # its norms count batches
     for name in ("peer/mask_rcnn", "peer/M"):
         assert read_weights(name).settings == read_preset("torchvision/maskrcnn_resnet50_fpn")
+
+
+def test_the_configuration_in_a_published_file_wins_over_its_preset(tmp_path, monkeypatch):
+    """As in MMDetection's files; here beside torchvision's tensors."""
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+    state = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    text = "model = dict(test_cfg=dict(rcnn=dict(score_thr=0.3, max_per_img=7)))"
+    torch.save({"state_dict": state, "meta": {"config": text}}, tmp_path / "model.pth")
+    preset = "torchvision/maskrcnn_resnet50_fpn"
+    monkeypatch.setitem(PUBLISHED, "peer/mask_rcnn", Published("http://127.0.0.1:9/model.pth", preset=preset))
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
+    settings = read_weights("peer/mask_rcnn").settings
+    assert (settings.box_head.score_threshold, settings.box_head.detections) == (0.3, 7)
+    assert settings.backbone == read_preset(preset).backbone

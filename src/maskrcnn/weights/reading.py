@@ -10,13 +10,17 @@ from typing import Any
 
 from torch import Tensor
 
+from ..config import ModelSettings
 from ..config.presets import read_preset
 from ..errors import WeightsError
+from .detectron import is_benchmark, is_detectron, read_benchmark, read_detectron
 from .detectron2 import is_detectron2, read_detectron2
 from .files import Weights, load_weights, single_precision
 from .mmdetection import is_mmdetection, read_mmdetection
+from .mmengine import read_config
 from .pickles import Inert, read_pickle, refusal, to_tensor
 from .published import PUBLISHED, SHIPPED, download, find_published
+from .structure import merge
 from .torch_files import LEGACY, ZIP, read_torch
 from .torchvision import is_torchvision, read_torchvision
 
@@ -39,7 +43,7 @@ def read_weights(source: str | Path) -> Weights:
     """
     path = Path(source)
     if path.is_file():
-        return _read_file(path)
+        return _read_foreign(path)[0] if path.suffix in FOREIGN_SUFFIXES else load_weights(path)
     if str(source) in SHIPPED:
         return load_weights(SHIPPED[str(source)])
     if known := find_published(str(source)):
@@ -52,19 +56,20 @@ def read_weights(source: str | Path) -> Weights:
 
 
 def _read_published(name: str) -> Weights:
-    """A published checkpoint with its preset, since some settings have no trace in the tensors."""
-    weights = _read_file(download(name))
+    """A published checkpoint; some settings have no trace in its tensors, but stand in its preset or in the file."""
+    weights, meta = _read_foreign(download(name))
     preset = PUBLISHED[name].preset
-    return weights if preset is None else replace(weights, settings=read_preset(preset))
+    if preset is None:
+        return weights
+    tree = merge(read_preset(preset).model_dump(), read_config(meta))
+    return replace(weights, settings=ModelSettings.model_validate(tree))
 
 
-def _read_file(path: Path) -> Weights:
-    if path.suffix not in FOREIGN_SUFFIXES:
-        return load_weights(path)
+def _read_foreign(path: Path) -> tuple[Weights, dict[str, Any]]:
     state, meta = read_foreign_file(path)
     weights = understand(state, str(path), meta)
     weights.notes["source"] = path.name
-    return weights
+    return weights, meta
 
 
 def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
@@ -84,6 +89,10 @@ def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any]
         return read_detectron2(state, source)
     if is_mmdetection(state):
         return read_mmdetection(state, source, meta)
+    if is_benchmark(state):
+        return read_benchmark(state, source)
+    if is_detectron(state):
+        return read_detectron(state, source)
     raise WeightsError(
         f"{source}: not a detector of a library that is known here; its first tensors are "
         f"{', '.join(list(state)[:3])}. Readable are the Faster, Mask, Keypoint and Cascade R-CNNs of torchvision, "
