@@ -149,6 +149,14 @@ def test_what_the_head_needs_is_said(changes, levels, words):
         make_semantic_head(ModelSettings(semantic_head=settings(), **changes), levels)
 
 
+@pytest.mark.parametrize("classes", [2, 54])
+def test_a_new_head_finds_all_classes_equally_likely(classes):
+    torch.manual_seed(0)
+    logits = SemanticHead(5, settings(classes=classes))(pyramid())
+    loss = semantic_loss(logits, torch.zeros(2, 64, 96, dtype=torch.int64), settings(classes=classes, loss_weight=1))
+    assert loss["semantic"].item() == pytest.approx(torch.log(torch.tensor(classes)).item(), rel=0.2)
+
+
 def test_a_pattern_is_learnt_by_heart():
     torch.manual_seed(0)
     chosen = settings(classes=3, loss_weight=1)

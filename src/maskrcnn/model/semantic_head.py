@@ -38,7 +38,9 @@ class SemanticHead(nn.Module):
             )
             for level in LEVELS
         )
-        self.logits = make_convolution(width, settings.classes, kernel=1, norm="none")
+        self.logits = nn.Conv2d(width, settings.classes, 1)
+        for parameter in self.logits.parameters():
+            nn.init.normal_(parameter, std=0.01)
 
     def forward(self, features: dict[int, Tensor]) -> Tensor:
         """{2..5: [B, channels, H / 2^l, W / 2^l], ...} to [B, C, H / 4, W / 4] logits."""
