@@ -35,10 +35,11 @@ class BoxHead(nn.Module):
         )
         sizes = [pooled**2 * widths[-1] if settings.linear_layers else widths[-1]]
         sizes += [settings.channels] * settings.linear_layers
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        hidden = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        self.hidden = nn.ModuleList(hidden)
         self.logits = nn.Linear(sizes[-1], classes + 1)
         self.deltas = nn.Linear(sizes[-1], 4 * (1 if settings.class_agnostic else classes))
-        for layer in self.hidden:
+        for layer in hidden:
             nn.init.kaiming_uniform_(layer.weight, a=1)
             nn.init.zeros_(layer.bias)
         for layer, deviation in ((self.logits, 0.01), (self.deltas, 0.001)):

@@ -122,9 +122,10 @@ def cascade_predictions(
 
 def _average(votes: list[Tensor], settings: ModelSettings) -> Tensor:
     """[N, K + 1] scores from the logits of each stage."""
+    stacked = torch.stack(votes)
     if settings.cascade is not None and settings.cascade.average == "logits":
-        return (sum(votes) / len(votes)).softmax(dim=1)
-    return sum(logits.softmax(dim=1) for logits in votes) / len(votes)
+        return stacked.mean(dim=0).softmax(dim=1)
+    return stacked.softmax(dim=2).mean(dim=0)
 
 
 def refine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -116,8 +117,10 @@ class MaskRCNN(nn.Module):
         if batch.proposals is not None:
             return batch.proposals, [torch.ones_like(boxes[:, 0]) for boxes in batch.proposals]
         settings = self.settings.rpn
+        logits, deltas = self.rpn(features)
         return rpn_predictions(
-            *self.rpn(features),
+            logits,
+            deltas,
             self._anchors(features, batch),
             batch.sizes,
             settings,
@@ -145,7 +148,7 @@ class MaskRCNN(nn.Module):
         pooled = self.pool(table, [boxes for boxes, _, _ in found], settings.pool_size)
         labels = torch.cat([labels for _, _, labels in found])
         votes = [mask_predictions(head(pooled), labels, settings) for head in self.mask_heads]
-        return list((sum(votes) / len(votes)).split([len(boxes) for boxes, _, _ in found]))
+        return list(torch.stack(votes).mean(dim=0).split([len(boxes) for boxes, _, _ in found]))
 
     def predict_keypoints(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
         """Per picture [D, Kp, 3] x, y in network coordinates and score; None without a keypoint head."""
@@ -189,18 +192,18 @@ class MaskRCNN(nn.Module):
         return self.anchors(features, (height, width), dtype)
 
     def _mask_loss(self, table: PyramidTable, stages: list[StageOutput], targets: list[Instances]) -> dict[str, Tensor]:
-        settings, losses = self.settings.mask_head, {}
+        settings = self.settings.mask_head
         if settings is None:
-            return losses
+            return {}
+        losses = []
         for head, stage in zip(self.mask_heads, stages, strict=False):
             pooled, boxes, labels = self._positives(table, stage, settings.pool_size)
             wanted = [
-                mask_targets(target.masks, chosen.matches, group, head.size, settings)
+                mask_targets(target.masks, chosen.matches, group, cast(MaskHead, head).size, settings)
                 for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
             ]
-            loss = mask_loss(head(pooled), labels, torch.cat(wanted), settings)["masks"]
-            losses["masks"] = losses.get("masks", 0) + loss
-        return losses
+            losses.append(mask_loss(head(pooled), labels, torch.cat(wanted), settings)["masks"])
+        return {"masks": torch.stack(losses).sum()}
 
     def _keypoint_loss(self, table: PyramidTable, stage: StageOutput, targets: list[Instances]) -> dict[str, Tensor]:
         settings, head = self.settings.keypoint_head, self.keypoint_head
@@ -208,7 +211,7 @@ class MaskRCNN(nn.Module):
             return {}
         pooled, boxes, _ = self._positives(table, stage, settings.pool_size)
         wanted = [
-            keypoint_targets(target.keypoints[chosen.matches], group, 4 * settings.pool_size)
+            keypoint_targets(_keypoints_of(target)[chosen.matches], group, 4 * settings.pool_size)
             for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
         ]
         positions, valid = (torch.cat(parts) for parts in zip(*wanted, strict=True))
@@ -253,8 +256,15 @@ class MaskRCNN(nn.Module):
         size, picture_size = batch.sizes[i], batch.picture_sizes[i]
         boxes, scores, labels = found
         boxes = scale_boxes(boxes, size, picture_size)
-        paste = None if self.settings.mask_head is None else self.settings.mask_head.paste
-        masks = None if soft is None else SoftMasks(soft, boxes, picture_size, paste=paste)
+        masks = None
+        if soft is not None and self.settings.mask_head is not None:
+            masks = SoftMasks(soft, boxes, picture_size, paste=self.settings.mask_head.paste)
         if keypoints is not None:
             keypoints = torch.cat([scale_points(keypoints[..., :2], size, picture_size), keypoints[..., 2:]], dim=-1)
         return Instances(size=picture_size, boxes=boxes, labels=labels, scores=scores, masks=masks, keypoints=keypoints)
+
+
+def _keypoints_of(target: Instances) -> Tensor:
+    if target.keypoints is None:
+        raise ValueError("targets need keypoints to train a keypoint head")
+    return target.keypoints
