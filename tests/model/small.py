@@ -51,10 +51,10 @@ def objects(*boxes: tuple[int, int, int, int], size: tuple[int, int] = SIZE) -> 
     )
 
 
-def small_batch(*targets: Instances, dtype: torch.dtype = torch.float32) -> Batch:
+def small_batch(*targets: Instances, dtype: torch.dtype = torch.float32, channels: int = 3) -> Batch:
     """A batch with these targets, or of two pictures without any."""
     count = len(targets) or 2
-    images = torch.randn(count, 3, *SIZE, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(count, channels, *SIZE, dtype=dtype, generator=torch.Generator().manual_seed(1))
     return Batch(
         images=images.to(memory_format=torch.channels_last),
         sizes=[SIZE] * count,

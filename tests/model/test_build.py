@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from maskrcnn.config import ModelSettings
+from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
-from tests.model.small import small_settings
+from tests.model.small import CLASSES, objects, small_batch, small_settings
 
 
 def test_heads_are_as_wide_as_their_settings_say():
@@ -15,17 +16,18 @@ def test_heads_are_as_wide_as_their_settings_say():
     model = build_model(settings, 7)
     assert model.rpn.logits.out_channels == 2
     assert model.rpn.deltas.out_channels == 8
-    assert model.box_head.hidden1.in_features == 5 * 5 * 16
-    assert model.box_head.logits.out_features == 7 + 1
-    assert model.box_head.deltas.out_features == 7 * 4
-    assert len(model.mask_head.convolutions) == 3
-    assert model.mask_head.logits.weight.shape == (7, 12, 1, 1)
-    assert (model.box_head.pool_size, model.mask_head.pool_size) == (5, 10)
+    (box_head,), (mask_head,) = model.box_heads, model.mask_heads
+    assert box_head.hidden[0].in_features == 5 * 5 * 16
+    assert box_head.logits.out_features == 7 + 1
+    assert box_head.deltas.out_features == 7 * 4
+    assert len(mask_head.convolutions) == 3
+    assert mask_head.logits.weight.shape == (7, 12, 1, 1)
+    assert mask_head.size == 20
 
 
 def test_without_a_mask_head_it_is_faster_rcnn():
     model = build_model(small_settings(mask_head=None), 2)
-    assert model.mask_head is None
+    assert len(model.mask_heads) == 0
     assert not [name for name in model.state_dict() if name.startswith("mask")]
 
 
@@ -40,7 +42,70 @@ def test_weights_are_channels_last():
 def test_the_pyramid_fits_its_body(name, channels):
     settings = small_settings()
     settings.backbone.name = name
-    assert build_model(settings, 2).fpn.lateral[-1].in_channels == channels
+    assert build_model(settings, 2).neck.lateral[-1].in_channels == channels
+
+
+VARIANTS = {
+    "c4": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}},
+    "c5": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}},
+    "dilated": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}, "backbone.dilate_stage5": True},
+    "cascade": {"cascade": {"mask_head_per_stage": True}, "box_head.class_agnostic": True},
+    "keypoints": {"keypoint_head": {"channels": 8, "convolutions": 1}},
+    "panoptic": {"semantic_head": {"classes": 3, "channels": 32}},
+    "mobilenet": {"backbone.name": "mobilenet_v3_large", "anchors": {"sizes": [[16], [32], [64]]}},
+    "newer heads": {
+        "rpn": {"convolutions": 2, "candidates": 50, "proposals": 30},
+        "fpn": {"channels": 32, "norm": "batch"},
+        "box_head.convolutions": 1,
+        "box_head.convolution_channels": 32,
+        "box_head.norm": "batch",
+    },
+    "pool": {"roi": {"method": "pool"}},
+    "warp": {"roi": {"method": "warp"}},
+    "greyscale": {"input": {"mean": [0.4], "deviation": [0.2]}},
+}
+"""Dotted keys change one setting of the small model's, plain ones a whole section."""
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_trains_and_predicts(name):
+    settings = variant(VARIANTS[name])
+    torch.manual_seed(0)
+    model = build_model(settings, CLASSES, keypoints=3)
+    batch = small_batch(objects((5, 5, 30, 40), (50, 10, 90, 30)), channels=settings.input.channels)
+    batch.targets[0].keypoints = torch.tensor([[[10.0, 10.0, 2.0]] * 3] * 2)
+    batch.semantic = torch.zeros(1, *batch.sizes[0], dtype=torch.uint8)
+    losses = model(batch)
+    sum(losses.values()).backward()
+    without = [name for name, one in model.named_parameters() if one.requires_grad and one.grad is None]
+    assert without == []
+    found = model.eval().predict(batch)[0]
+    assert len(found) > 0
+    assert (found.keypoints is not None) == (settings.keypoint_head is not None)
+    assert (found.panoptic is not None) == (settings.semantic_head is not None)
+
+
+def variant(changes: dict) -> ModelSettings:
+    tree = small_settings().model_dump()
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        tree = tree | {section: tree[section] | {name: value} if name else value}
+    return ModelSettings.model_validate(tree)
+
+
+def test_a_head_that_does_not_fit_is_refused():
+    with pytest.raises(SettingError, match=r"model\.keypoint_head: the classes have no keypoints"):
+        build_model(variant(VARIANTS["keypoints"]), 2)
+    with pytest.raises(SettingError, match=r"model\.semantic_head: needs model\.neck=fpn, not c4"):
+        build_model(variant(VARIANTS["c4"] | VARIANTS["panoptic"]), 2)
+    with pytest.raises(SettingError, match=r"model\.neck=c4: needs the stages of a residual network"):
+        build_model(variant(VARIANTS["c4"] | {"backbone.name": "mobilenet_v3_large"}), 2)
+
+
+def test_stages_of_a_cascade_have_a_mask_head_each_if_asked():
+    model = build_model(variant(VARIANTS["cascade"]), 2)
+    assert (len(model.box_heads), len(model.mask_heads)) == (3, 3)
+    assert len(build_model(variant({"cascade": {}}), 2).mask_heads) == 1
 
 
 def test_the_default_model_has_as_many_parameters_as_torchvisions():

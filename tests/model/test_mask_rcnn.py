@@ -1,8 +1,6 @@
 import pytest
 import torch
 
-from maskrcnn.model.mask_rcnn import pool_boxes
-from maskrcnn.ops.roi_align import make_table
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
@@ -43,8 +41,8 @@ def test_objects_move_every_part_of_the_model():
 
 
 def test_each_loss_moves_its_own_head():
-    heads = {"rpn_objectness": "rpn.logits", "rpn_boxes": "rpn.deltas", "classes": "box_head.logits"}
-    heads |= {"boxes": "box_head.deltas", "masks": "mask_head.logits"}
+    heads = {"rpn_objectness": "rpn.logits", "rpn_boxes": "rpn.deltas", "classes": "box_heads.0.logits"}
+    heads |= {"boxes": "box_heads.0.deltas", "masks": "mask_heads.0.logits"}
     for name, head in heads.items():
         model = small_model()
         losses_of(model, TWO, TWO)[name].backward()
@@ -86,7 +84,7 @@ def test_features_are_channels_last_from_the_first_to_the_last(norm):
     model = small_model(small_settings(norm))
     images = small_batch().images
     body = model.body(images)
-    pyramid = model.fpn(body)
+    pyramid = model.neck(body)
     maps = [*body.values(), *[pyramid[level] for level in (2, 3, 4, 5)]]
     assert all(map.is_contiguous(memory_format=torch.channels_last) for map in maps)
 
@@ -162,14 +160,16 @@ def test_training_mode_changes_nothing(norm):
     assert first == second
 
 
-def test_a_batch_of_boxes_is_pooled_each_from_its_picture_and_level():
-    features = {level: torch.full((2, 1, 8, 8), float(level)) for level in (2, 3, 4, 5)}
-    for map in features.values():
-        map[1] += 0.5
-    square = [[0.0, 0.0, side, side] for side in (20.0, 112.0, 224.0, 448.0)]
-    boxes = [torch.tensor(square[:1]), torch.tensor(square)]
-    pooled = pool_boxes(make_table(features), boxes, 1).flatten()
-    assert pooled.shape == (5,)
-    assert pooled[0] == 2
-    assert pooled[1] == 2.5
-    assert pool_boxes(make_table(features), [torch.zeros(0, 4)] * 2, 7).shape == (0, 7, 7, 1)
+def test_proposals_that_a_batch_brings_replace_those_of_the_network():
+    model, batch = small_model(), small_batch(TWO)
+    batch.proposals = [torch.tensor([[5.0, 5.0, 30.0, 40.0], [50.0, 10.0, 90.0, 30.0], [0.0, 0.0, 20.0, 20.0]])]
+    assert set(model(batch)) == LOSSES - {"rpn_objectness", "rpn_boxes"}
+    proposals, _ = model.propose(model.features(batch.images), batch)
+    assert proposals[0].tolist() == batch.proposals[0].tolist()
+    assert 0 < len(model.predict(batch)[0]) <= 3 * CLASSES
+
+
+def test_a_semantic_head_needs_the_classes_of_pixels():
+    model = small_model(small_settings(semantic_head={"classes": 3, "channels": 32}))
+    with pytest.raises(ValueError, match="needs the classes of its pixels"):
+        model(small_batch(TWO))
