@@ -44,6 +44,17 @@ def test_many_classes_are_not_all_listed(part):
     assert "20: c0, c1, c2, c3, c4, c5, c6, c7, ... steps" in said
 
 
+def test_stuff_is_listed_if_it_is_learnt(part):
+    part = replace(part, classes=replace(part.classes, stuff=("sky", "grass"), stuff_ids=(8, 9)))
+    data, settings = (
+        TrainingData(part, part, held_out=False),
+        RunSettings.model_validate({"model": {"semantic_head": {}}}),
+    )
+    for run, expected in ((settings, True), (RunSettings(), False)):
+        said = printed(plan_table(part.source, data, run, device=torch.device("cpu"), origin="random"))
+        assert ("stuff 2: sky, grass" in said) == expected
+
+
 def test_objects_left_out_are_named_up_to_five(part):
     part = replace(part, skipped=[f"object {number}" for number in range(7)])
     said = printed(*data_remarks(TrainingData(part, part, held_out=True)))

@@ -32,14 +32,14 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     from ..train.settings import evaluation_interval, with_steps
 
     train = with_steps(settings, len(data.learnt.records)).train
-    names = data.learnt.classes.names
-    shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    classes = data.learnt.classes
     per_step = settings.data.batch * train.accumulate
     chosen = f", {settings.data.held_out:.0%} of them held out" if data.held_out else f" of {data.judged.source}"
     rows = {
         "learns from": f"{_counts(data.learnt)} of {data.learnt.source}",
         "is judged by": f"{_counts(data.judged)}{chosen}, every {evaluation_interval(train)} steps",
-        "classes": f"{len(names)}: {shown}",
+        "classes": _names(classes.names),
+        **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
         "steps": f"{train.steps}, {per_step} pictures each, "
         f"{(train.steps or 0) * per_step / max(1, len(data.learnt.records)):.1f} passes over the data",
         "optimiser": f"{train.optimiser}, learning rate {peak_learning_rate(settings):.2g}, {train.schedule} schedule",
@@ -75,6 +75,10 @@ def fallback_panel(reason: str) -> Panel:
         "pictures and steps to become good. To start from weights of your own: --weights FILE."
     )
     return Panel(words, title="Warning: no pretrained weights", border_style="yellow")
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return f"{len(names)}: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}"
 
 
 def _counts(data: CocoData) -> str:
