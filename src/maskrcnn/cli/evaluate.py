@@ -12,6 +12,7 @@ from rich.console import Console
 from ..errors import SettingError
 from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
 from .progress import PictureBar
+from .proposals import ProposalFile, join_file
 from .settings import Overrides
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
     ] = None,
+    proposals: ProposalFile = None,
     max_detections: Annotated[
         int | None,
         typer.Option(min=1, help="Per picture, of the model and of the scores; none: as the weights have it."),
@@ -62,16 +64,18 @@ def evaluate(
     device: Device = None,
     precision: Precision = AUTO,
 ) -> None:
-    """Score a model on annotated pictures: COCO's numbers for boxes and masks, instance accuracy, detected text."""
+    """Score a model on annotated pictures: COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text."""
     from ..evaluate.report import report_tables, write_report
     from ..evaluate.results import write_results
 
     if choose_score_threshold and score_threshold is not None:
         raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
     for path in (json, results):
-        _require_place(path)
-    chosen = _read(data, split, images, where or [], skip_invalid)
+        require_place(path)
+    chosen = read_annotated(data, split, images, where or [], skip_invalid)
     predictor = open_predictor(weights, overrides or [], device=device, precision=precision, detections=max_detections)
+    if proposals:
+        chosen = join_file(proposals, chosen, most=predictor.settings.rpn.proposals)
     found = _evaluate(
         predictor,
         chosen,
@@ -89,7 +93,8 @@ def evaluate(
         Console().print(f"The score threshold {ORIGINS[found.report['accuracy_score_threshold_from']]}.")
 
 
-def _read(data: Path, split: str, images: Path | None, where: list[str], skip_invalid: bool) -> CocoData:
+def read_annotated(data: Path, split: str, images: Path | None, where: list[str], skip_invalid: bool) -> CocoData:
+    """The pictures of one split that fit some conditions; objects that are left out are named."""
     from ..data.readers.coco import read_coco
     from ..data.readers.coco_folders import find_coco
     from ..data.selection import select_records
@@ -112,7 +117,7 @@ def _evaluate(predictor: Predictor, data: CocoData, **options: Any) -> Evaluatio
         return evaluate_predictor(predictor, data, match, on_progress=bar.advance, **options)
 
 
-def _require_place(path: Path | None) -> None:
+def require_place(path: Path | None) -> None:
     """Say that a file cannot be written before the long work, not after it."""
     if path is None:
         return

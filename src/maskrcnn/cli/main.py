@@ -16,6 +16,7 @@ from .catalogue import models
 from .demo import demo
 from .evaluate import evaluate
 from .predict import predict
+from .propose import propose
 from .settings import settings
 from .train import train
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, predict, evaluate, demo, settings, models):
+for verb in (train, predict, evaluate, propose, demo, settings, models):
     app.command()(verb)
 
 

@@ -1,0 +1,62 @@
+"""`maskrcnn propose`: region proposals to a file, and their recall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .evaluate import read_annotated, require_place
+from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
+from .progress import PictureBar
+from .settings import Overrides
+
+
+def propose(
+    data: Annotated[Path, typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a data set's folder.")],
+    weights: Source,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="`.jsonl`: one line per picture; `.json`: COCO's list of results, larger."),
+    ] = Path("proposals.jsonl"),
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
+    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
+    batch: BatchSize = 1,
+    device: Device = None,
+    precision: Precision = AUTO,
+) -> None:
+    """Write a model's region proposals, and score them by average recall (AR@100, AR@300, AR@1000).
+
+    Only the body and the region proposal network are run. `maskrcnn train --proposals` learns from the file, and
+    `maskrcnn evaluate --proposals` finds objects among its boxes. More proposals: `model.rpn.proposals=2000`.
+    """
+    from ..data.proposals import check_proposals_name
+    from ..evaluate.recall import recall_table
+    from ..evaluate.report import write_report
+    from ..predict.proposals import propose_for
+
+    check_proposals_name(output)
+    for path in (json, output):
+        require_place(path)
+    chosen = read_annotated(data, split, images, where or [], skip_invalid)
+    predictor = open_predictor(weights, overrides or [], device=device, precision=precision)
+    with PictureBar("proposing", len(chosen.records)) as bar:
+        report = propose_for(predictor, chosen, output, batch=batch, on_progress=bar.advance)
+    if json:
+        write_report(json, {**report, "weights": weights, "settings": overrides or [], "where": where or []})
+    if "recall" in report:
+        Console().print("Average recall of boxes over IoU 0.50:0.95, without classes, in percent")
+        Console().print(recall_table(report["recall"]))
+    words = f"{report['proposals']} proposals for {report['pictures']} pictures: {output}"
+    Console(stderr=True).print(words, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""The region proposals of a whole data set: written to a file, and how many of the objects are among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..data.loading import evaluation_batches
+from ..data.proposals import write_proposals
+from ..data.records import CocoData, has_objects
+from ..data.split import subset_contents
+from ..evaluate.annotations import load_annotations
+from ..evaluate.collect import collect_proposals
+from ..evaluate.recall import average_recall
+from ..model.proposals import find_proposals
+from ..structures.batch import Batch
+from ..structures.instances import Instances
+from .predictor import Predictor
+
+
+def propose_for(
+    predictor: Predictor,
+    data: CocoData,
+    path: Path,
+    *,
+    batch: int = 1,
+    workers: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Run body and region proposal network on every picture, write the proposals, and score them.
+
+    Args:
+        predictor: The model.
+        data: Pictures, with objects or without.
+        path: The file; its ending says the form, see `data.proposals`.
+        batch, workers: As for `evaluation_batches`.
+        on_progress: Called with the number of pictures that are done since the last call.
+
+    Returns:
+        Counts of `pictures`, `objects` and `proposals`; where there are objects to find, `recall` of `average_recall`.
+
+    Raises:
+        DataError: A picture cannot be read, or the file has another ending.
+    """
+    truth = replace(load_annotations(subset_contents(data)), source=data.source.name)
+    found: dict[int, Instances] = {}
+
+    def propose(pictures: Batch) -> list[Instances]:
+        pictures = pictures.to(predictor.device)
+        pictures.images = pictures.images.to(predictor.dtype)
+        return find_proposals(predictor.model, pictures)
+
+    def remembered() -> Iterator[tuple[int, Instances]]:
+        batches = evaluation_batches(data.records, predictor.settings.input, batch=batch, workers=workers)
+        for image_id, instances in collect_proposals(propose, batches, on_progress=on_progress):
+            found[image_id] = instances
+            yield image_id, instances
+
+    write_proposals(path, remembered())
+    report = {
+        "annotations": truth.source,
+        "pictures": len(truth.sizes),
+        "objects": len(truth.objects),
+        "proposals": sum(map(len, found.values())),
+    }
+    if any(map(has_objects, data.records)):
+        report["recall"] = average_recall(truth, found)
+    return report
