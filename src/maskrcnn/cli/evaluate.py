@@ -64,7 +64,10 @@ def evaluate(
     device: Device = None,
     precision: Precision = AUTO,
 ) -> None:
-    """Score a model on annotated pictures: COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text."""
+    """Score a model on annotated pictures.
+
+    COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text.
+    """
     from ..evaluate.report import report_tables, write_report
     from ..evaluate.results import write_results
 

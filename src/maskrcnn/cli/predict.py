@@ -39,8 +39,8 @@ def predict(
 ) -> None:
     """Find the objects in pictures.
 
-    Writes `predictions.json` with boxes, classes, scores and masks of all objects, and one drawn picture each. A
-    picture that cannot be read does not stop the others; it is named, and the exit code is 1.
+    Writes `predictions.json` with boxes, classes, scores, masks and keypoints of all objects, and one drawn picture
+    each. A picture that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
     from ..predict.files import DRAWINGS, PREDICTIONS, predict_files
     from ..predict.segments import SEGMENTS

@@ -13,7 +13,13 @@ from matplotlib.figure import Figure
 from ..errors import DataError
 from ..ops.atomic import replacing
 
-SCORES = (("bbox", "AP", "boxes AP"), ("segm", "AP", "masks AP"), ("segm", "AP50", "masks AP50"))
+SCORES = (
+    ("bbox", "AP", "boxes AP"),
+    ("segm", "AP", "masks AP"),
+    ("segm", "AP50", "masks AP50"),
+    ("keypoints", "AP", "keypoints AP"),
+    ("keypoints", "AP50", "keypoints AP50"),
+)
 SMOOTHED = 50  # the average is over a fiftieth of the curve
 
 Curve = dict[int, float]
