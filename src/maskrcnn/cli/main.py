@@ -13,6 +13,7 @@ from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
 from .catalogue import models
+from .convert import convert
 from .demo import demo
 from .evaluate import evaluate
 from .predict import predict
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, predict, evaluate, propose, demo, settings, models):
+for verb in (train, predict, evaluate, propose, demo, convert, settings, models):
     app.command()(verb)
 
 

@@ -151,6 +151,12 @@ def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
     Raises:
         WeightsError: They do not fit; the model is then unchanged.
     """
+    check_weights(model, state, source=source)
+    model.load_state_dict(state)
+
+
+def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Raise the WeightsError of `apply_weights` if tensors do not fit a model, which may be on the meta device."""
     own = model.state_dict()
     if CLASS_BIAS in own and CLASS_BIAS in state and own[CLASS_BIAS].shape != state[CLASS_BIAS].shape:
         wanted, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
@@ -171,7 +177,6 @@ def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
             f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. "
             "Build the model from the settings stored beside the weights."
         )
-    model.load_state_dict(state)
 
 
 def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
