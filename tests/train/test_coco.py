@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from maskrcnn.config import RunSettings
+from maskrcnn.config import KeypointHeadSettings, RunSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.model.build import build_model
@@ -34,7 +34,7 @@ def read(data, *, images=None, val=None, **options):
 
 def run(data, folder, chosen):
     torch.manual_seed(0)
-    model = build_model(chosen.model, len(SHAPES))
+    model = build_model(chosen.model, len(SHAPES), keypoints=data.learnt.classes.keypoint_count)
     return train_on_coco(model, data, chosen, folder=folder, device=torch.device("cpu"), resume=False, quiet=True)
 
 
@@ -83,6 +83,25 @@ def test_boxes_alone_can_be_trained(folder, tmp_path):
     chosen = settings()
     chosen.model.mask_head = None
     assert set(run(read(folder), tmp_path / "run", chosen).scores) == {"bbox"}
+
+
+def test_keypoints_can_be_trained_and_decide_which_weights_are_best(tmp_path):
+    write_shapes(tmp_path, train=2, val=1, size=64, seed=0)
+    for path in (tmp_path / "train.json", tmp_path / "val.json"):
+        contents = json.loads(path.read_text())
+        for category in contents["categories"]:
+            category |= {"keypoints": ["left", "right"]}
+        for found in contents["annotations"]:
+            x, y, *_ = found["bbox"]
+            found["keypoints"] = [x + 2, y + 2, 2, x + 1, y + 2, 1]
+        path.write_text(json.dumps(contents))
+    data, chosen = read(tmp_path), settings()
+    chosen.model.mask_head = None
+    chosen.model.keypoint_head = KeypointHeadSettings(channels=16, convolutions=1)
+    result = run(data, tmp_path / "run", chosen)
+    assert set(result.scores) == {"bbox", "keypoints"}
+    assert list(result.scores["keypoints"])[:2] == ["AP", "AP50"]
+    assert load_weights(result.weights).classes.skeleton.flip_pairs == ((0, 1),)
 
 
 def test_annotations_that_cannot_be_scored_are_named_before_the_first_step(tmp_path):
