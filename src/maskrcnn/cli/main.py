@@ -12,6 +12,7 @@ from rich.text import Text
 from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
+from .ablate import ablate
 from .catalogue import models
 from .convert import convert
 from .demo import demo
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, predict, evaluate, propose, demo, convert, settings, models):
+for verb in (train, predict, evaluate, propose, demo, ablate, convert, settings, models):
     app.command()(verb)
 
 

@@ -1,0 +1,48 @@
+import json
+
+TINY = [
+    "train.steps=4",
+    "train.evaluate_every=4",
+    "data.workers=0",
+    "model.backbone.width=32",
+    "model.backbone.name=resnet18",
+    "model.rpn.candidates=20",
+    "model.rpn.proposals=5",
+    "model.input.magnify=1",
+    "model.box_head.channels=16",
+]
+
+
+def write_data(folder):
+    from maskrcnn.data.shapes import write_shapes
+
+    write_shapes(folder, train=4, val=2, size=64, seed=0)
+    return folder
+
+
+def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
+    data, output = write_data(tmp_path / "data"), tmp_path / "out"
+    command = ["ablate", "--study", "stride_32", "--data", str(data), "--output", str(output), *TINY]
+    result = run_cli(*command)
+    assert result.code == 0, result.err
+    pool, align = (json.loads((output / name / "scores.json").read_text()) for name in ("RoIPool", "RoIAlign"))
+    assert (pool["settings"]["model"]["roi"]["method"], align["settings"]["model"]["roi"]["method"]) == ("pool", "align")
+    assert pool["settings"]["model"]["neck"] == align["settings"]["model"]["neck"] == "c5"
+    assert len(pool["settings"]["model"]["anchors"]["sizes"]) == 1
+    table = (output / "table.md").read_text()
+    assert "| RoIPool |" in table and "| 23.6 | 46.5 | 21.6 |" in table
+
+    written = (output / "RoIPool" / "log.jsonl").stat().st_mtime_ns
+    again = run_cli(*command)
+    assert again.code == 0
+    assert (output / "RoIPool" / "log.jsonl").stat().st_mtime_ns == written
+
+    other = run_cli(*command, "train.seed=3")
+    assert other.code == 1
+    assert "RoIPool: was trained with other settings. Give another --output" in " ".join(other.err.split())
+
+
+def test_an_unknown_study_is_named_with_those_there_are(run_cli, tmp_path):
+    result = run_cli("ablate", "--study", "lenses", "--output", str(tmp_path))
+    assert result.code == 1
+    assert "--study lenses: there is no such study. There are backbone, competition" in " ".join(result.err.split())
