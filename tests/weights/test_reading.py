@@ -12,6 +12,8 @@ from maskrcnn.weights.files import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.reading import read_torch_file, read_weights
 
+from .peers import detectron2_state, mmdetection_state
+
 STATE = {"weight": torch.arange(600.0), "count": torch.tensor(3)}
 
 
@@ -159,3 +161,32 @@ def test_the_configuration_in_a_published_file_wins_over_its_preset(tmp_path, mo
     settings = read_weights("peer/mask_rcnn").settings
     assert (settings.box_head.score_threshold, settings.box_head.detections) == (0.3, 7)
     assert settings.backbone == read_preset(preset).backbone
+
+
+def test_safetensors_of_another_library_are_understood_by_their_names(tmp_path):
+    state = detectron2_state()
+    save_file(state, tmp_path / "d2.safetensors")
+    weights = read_weights(tmp_path / "d2.safetensors")
+    assert weights.notes == {"format": "detectron2", "source": "d2.safetensors"}
+
+
+def test_a_pickle_in_the_form_of_the_model_zoo_is_read_whatever_it_is_called(tmp_path):
+    arrays = {name: tensor.numpy() for name, tensor in detectron2_state().items()}
+    content = {"model": arrays, "__author__": "Detectron2 Model Zoo", "matching_heuristics": True}
+    (tmp_path / "model_final.pkl").write_bytes(pickle.dumps(content))
+    torch.save({"model": detectron2_state(), "iteration": 7}, tmp_path / "torch.pkl")
+    for name in ("model_final.pkl", "torch.pkl"):
+        assert read_weights(tmp_path / name).notes["format"] == "detectron2"
+
+
+def test_a_run_of_mmengine_is_read_without_its_objects(tmp_path):
+    run = {
+        "meta": {"cfg": "model = dict(backbone=dict(style='caffe'))", "dataset_meta": {"CLASSES": ("a", "b", "c")}},
+        "state_dict": mmdetection_state(),
+        "message_hub": {"runtime_info": Attack(tmp_path / "executed")},
+    }
+    torch.save(run, tmp_path / "epoch_12.pth")
+    weights = read_weights(tmp_path / "epoch_12.pth")
+    assert weights.classes.names == ("a", "b", "c")
+    assert weights.settings.backbone.stride_in_1x1
+    assert not (tmp_path / "executed").exists()

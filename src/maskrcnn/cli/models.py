@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 
 CHANGEABLE = (
     "model.input.",
+    "model.backbone.stride_in_1x1",
+    "model.backbone.norm_epsilon",
+    "model.anchors.",
     "model.rpn.",
+    "model.roi.",
     "model.box_head.score_threshold",
+    "model.box_head.smallest_side",
     "model.box_head.nms_threshold",
+    "model.box_head.nms_across_classes",
     "model.box_head.detections",
+    "model.mask_head.paste",
+    "model.keypoint_head.score",
+    "model.panoptic.",
+    "model.clamp_both_sides",
 )
 """Settings that leave the layers, and so the weights, as they are."""
 

@@ -25,7 +25,7 @@ from .renames import VERSION_1, rename_known
 
 VERSION = 2
 _EXTRA = "extra."
-_KEY = "maskrcnn"
+KEY = "maskrcnn"
 _FAULTS_SHOWN = 4
 # One entry per class and one for the background.
 CLASS_BIAS = "box_heads.0.logits.bias"
@@ -92,7 +92,7 @@ def save_weights(
     description = _Description(version=VERSION, settings=settings, classes=classes, notes=dict(notes or {}))
     tensors = {**state, **{_EXTRA + name: tensor for name, tensor in (extra or {}).items()}}
     stored = {name: _stored(path, name, tensor, dtype) for name, tensor in tensors.items()}
-    content = save(stored, metadata={_KEY: description.model_dump_json()})
+    content = save(stored, metadata={KEY: description.model_dump_json()})
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
@@ -112,8 +112,15 @@ def load_weights(path: str | Path) -> Weights:
     Raises:
         WeightsError: It is missing, cut off, of another kind or of a newer version.
     """
-    path = Path(path)
-    tensors, metadata = read_safetensors(path)
+    return unpack_weights(Path(path), *read_safetensors(Path(path)))
+
+
+def unpack_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Weights:
+    """What the tensors and metadata of a file of ours say.
+
+    Raises:
+        WeightsError: It is a file of another library, or of a newer version.
+    """
     description = _description(path, metadata)
     extra = {name.removeprefix(_EXTRA): one for name, one in tensors.items() if name.startswith(_EXTRA)}
     state = {name: one for name, one in tensors.items() if not name.startswith(_EXTRA)}
@@ -214,21 +221,21 @@ def _check_kind(path: Path) -> None:
         )
 
 
-def _description(path: Path, metadata: dict[str, str]) -> _Description:
-    if _KEY not in metadata:
+def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
+    if KEY not in metadata:
         raise WeightsError(
             f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
             "Read its tensors with the module of maskrcnn.weights for the library they come from, "
             "then store them with save_weights."
         )
     try:
-        version = _Version.model_validate_json(metadata[_KEY]).version
+        version = _Version.model_validate_json(metadata[KEY]).version
         if version > VERSION:
             raise WeightsError(
                 f"{path}: written in version {version} of the weights format, "
                 f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
             )
-        return _Description.model_validate_json(metadata[_KEY])
+        return _Description.model_validate_json(metadata[KEY])
     except ValidationError as error:
         raise WeightsError(
             f"{path}: its settings or classes are not those of this version of maskrcnn ({error}). "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..config.presets import read_preset
 from ..errors import WeightsError
 from .detectron import is_benchmark, is_detectron, read_benchmark, read_detectron
 from .detectron2 import is_detectron2, read_detectron2
-from .files import Weights, load_weights, single_precision
+from .files import KEY, Weights, load_weights, read_safetensors, single_precision, unpack_weights
 from .mmdetection import is_mmdetection, read_mmdetection
 from .mmengine import read_config
 from .pickles import Inert, read_pickle, refusal, to_tensor
@@ -28,6 +28,13 @@ TORCH_SUFFIXES = (".pth", ".pt")
 FOREIGN_SUFFIXES = (*TORCH_SUFFIXES, ".pkl")
 # Where files keep their tensors: training runs, mmdetection, Detectron.
 CONTAINERS = ("model", "state_dict", "blobs")
+READERS: list[tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[str, Tensor], str], Weights]]] = [
+    (is_torchvision, read_torchvision),
+    (is_detectron2, read_detectron2),
+    (is_mmdetection, read_mmdetection),
+    (is_benchmark, read_benchmark),
+    (is_detectron, read_detectron),
+]
 
 
 def read_weights(source: str | Path) -> Weights:
@@ -43,7 +50,7 @@ def read_weights(source: str | Path) -> Weights:
     """
     path = Path(source)
     if path.is_file():
-        return _read_foreign(path)[0] if path.suffix in FOREIGN_SUFFIXES else load_weights(path)
+        return _read_foreign(path)[0] if path.suffix in FOREIGN_SUFFIXES else _read_safetensors(path)
     if str(source) in SHIPPED:
         return load_weights(SHIPPED[str(source)])
     if known := find_published(str(source)):
@@ -72,6 +79,16 @@ def _read_foreign(path: Path) -> tuple[Weights, dict[str, Any]]:
     return weights, meta
 
 
+def _read_safetensors(path: Path) -> Weights:
+    """A file of ours, or tensors of a library that is known here by their names."""
+    state, metadata = read_safetensors(path)
+    if KEY in metadata or find_reader(state) is None:
+        return unpack_weights(path, state, metadata)
+    weights = understand(state, str(path))
+    weights.notes["source"] = path.name
+    return weights
+
+
 def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
     """Read tensors under the names of any library that is known here; it is recognised by the names alone.
 
@@ -83,22 +100,22 @@ def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any]
     Raises:
         WeightsError: The names are of no known library, or some tensors have no place here; they are named.
     """
-    if is_torchvision(state):
-        return read_torchvision(state, source)
-    if is_detectron2(state):
-        return read_detectron2(state, source)
-    if is_mmdetection(state):
+    reader = find_reader(state)
+    if reader is read_mmdetection:
         return read_mmdetection(state, source, meta)
-    if is_benchmark(state):
-        return read_benchmark(state, source)
-    if is_detectron(state):
-        return read_detectron(state, source)
+    if reader is not None:
+        return reader(state, source)
     raise WeightsError(
         f"{source}: not a detector of a library that is known here; its first tensors are "
         f"{', '.join(list(state)[:3])}. Readable are the Faster, Mask, Keypoint and Cascade R-CNNs of torchvision, "
         "detectron2, mmdetection, MMOCR, maskrcnn-benchmark and Detectron, and this library's own .safetensors files; "
         "of a training run here, use best.safetensors or last.safetensors instead of last.pt."
     )
+
+
+def find_reader(state: Mapping[str, Tensor]) -> Callable[[Mapping[str, Tensor], str], Weights] | None:
+    """The reader of the library to which the names of the tensors belong; None if none is known."""
+    return next((read for recognises, read in READERS if recognises(state)), None)
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
