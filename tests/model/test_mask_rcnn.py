@@ -71,6 +71,29 @@ def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():
         model(small_batch(outlines))
 
 
+def test_losses_of_one_part_are_those_it_has_beside_the_other():
+    model, batch = small_model(), small_batch(objects((5, 5, 30, 40)), objects())
+    losses = []
+    for parts in (("rpn", "heads"), ("rpn",), ("heads",)):
+        torch.manual_seed(0)
+        losses.append(model(batch, parts))
+    both, rpn, heads = losses
+    assert set(rpn) == {"rpn_objectness", "rpn_boxes"}
+    assert set(heads) == set(both) - set(rpn)
+    assert all(torch.equal(rpn[name], both[name]) for name in rpn)
+    assert all(torch.equal(heads[name], both[name]) for name in heads)
+
+
+@pytest.mark.parametrize("cascade", [None, {}])
+def test_hard_examples_train_every_head(cascade):
+    box_head = small_settings().box_head.model_dump() | {"hard_examples": True, "class_agnostic": cascade is not None}
+    model = small_model(small_settings(box_head=box_head, cascade=cascade))
+    losses = model(small_batch(objects((5, 5, 30, 40), (40, 8, 90, 60)), objects()))
+    sum(losses.values()).backward()
+    assert set(losses) == LOSSES
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_faster_rcnn_needs_no_masks():
     boxes_only = objects((5, 5, 30, 40))
     boxes_only.masks = None

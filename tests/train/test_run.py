@@ -77,13 +77,14 @@ def test_without_steps_there_is_no_run_and_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}}, 0.3),
-        ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}, "keypoints": {"AP": 0.2}}, 0.2),
-        ({"bbox": {"AP": 0.4}}, 0.4),
-        ({"bbox": {"AP": math.nan}}, -math.inf),
-        ({"bbox": {"AP": None}}, -math.inf),
-        ({}, -math.inf),
+        ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}}, ("AP", 0.3)),
+        ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}, "keypoints": {"AP": 0.2}}, ("AP", 0.2)),
+        ({"bbox": {"AP": 0.4}}, ("AP", 0.4)),
+        ({"proposals": {"AR@100": 0.4, "AR@1000": 0.5}}, ("AR@1000", 0.5)),
+        ({"bbox": {"AP": math.nan}}, ("AP", -math.inf)),
+        ({"bbox": {"AP": None}}, ("AP", -math.inf)),
+        ({}, ("AP", -math.inf)),
     ],
 )
-def test_runs_are_compared_by_keypoints_or_else_by_masks_or_boxes(scores, expected):
+def test_runs_are_compared_by_keypoints_or_else_by_masks_boxes_or_proposals(scores, expected):
     assert main_score(scores) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -64,17 +65,24 @@ class MaskRCNN(nn.Module):
         self.classes = classes
         self.settings = settings
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, parts: Collection[str] = ("rpn", "heads")) -> dict[str, Tensor]:
         """Losses of a batch with targets, one scalar each.
 
         rpn_objectness and rpn_boxes (unless the batch brings its proposals), classes, boxes, and masks, keypoints and
         semantic where the model has such a head.
+
+        Args:
+            batch: With targets.
+            parts: "rpn", "heads" or both: whose losses are computed.
         """
         targets = batch.targets
         if targets is None:
             raise ValueError("a batch without targets has no loss; use predict()")
         features = self.features(batch.images)
         losses, proposals = self._propose_training(features, batch, targets)
+        losses = losses if "rpn" in parts else {}
+        if "heads" not in parts:
+            return losses
         table = self.pooling.table(features)
         size = self.settings.box_head.pool_size
         box_losses, stages = cascade_loss(

@@ -17,8 +17,10 @@ from ..data.split import hold_out, subset_contents
 from ..errors import DataError
 from ..evaluate.annotations import Annotations, load_annotations
 from ..evaluate.coco import evaluate_coco, kinds_of
-from ..evaluate.collect import collect_results
+from ..evaluate.collect import collect_proposals, collect_results
+from ..evaluate.recall import average_recall
 from ..model.mask_rcnn import MaskRCNN
+from ..model.proposals import find_proposals
 from ..ops.atomic import replacing
 from ..structures.batch import Batch
 from .loop import TrainingResult, train
@@ -122,11 +124,15 @@ def train_on_coco(
 def _scores(
     model: torch.nn.Module, data: CocoData, truth: Annotations, settings: RunSettings, device: torch.device
 ) -> dict:
-    """The numbers of boxes, masks and keypoints as the loop wants them."""
+    """The numbers of boxes, masks and keypoints, or of proposals where no head learns, as the loop wants them."""
     batches = evaluation_batches(
         data.records, settings.model.input, batch=settings.data.batch, workers=settings.data.workers
     )
-    results = collect_results(cast(MaskRCNN, model).predict, (batch.to(device) for batch in batches), data.classes)
+    found, stream = cast(MaskRCNN, model), (batch.to(device) for batch in batches)
+    if "heads" not in settings.train.parts:
+        proposals = collect_proposals(lambda batch: find_proposals(found, batch), stream)
+        return {"proposals": average_recall(truth, dict(proposals))}
+    results = collect_results(found.predict, stream, data.classes)
     return _score(truth, results, data, settings)
 
 

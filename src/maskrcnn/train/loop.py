@@ -36,7 +36,7 @@ class TrainingResult:
     Args:
         step: Optimiser steps made.
         finished: False: it was asked to stop before its end, and can be resumed.
-        best: Best score (AP of the masks, or of the boxes without masks); None without evaluation.
+        best: Best score (see `main_score`); None without evaluation.
         scores: The last evaluation's.
         weights: The file to predict with: best.safetensors, or last.safetensors without evaluation.
     """
@@ -105,7 +105,7 @@ def _step(run: Run, stream: Iterator[Batch]) -> None:
     """One step of the optimiser."""
     train = run.settings.train
     started = time.monotonic()
-    run.model.train()
+    run.begin_training()
     rate = set_learning_rate(run.optimiser, run.progress.step, steps=run.steps, settings=run.settings)
     paths: tuple[str, ...] = ()
     values: dict[str, Tensor] = {}
@@ -113,7 +113,7 @@ def _step(run: Run, stream: Iterator[Batch]) -> None:
         batch = next(stream).to(run.device)
         seed_random_numbers(train.seed, run.progress.step * train.accumulate + part)
         with autocast(train.precision, run.device):
-            losses = run.model(batch)
+            losses = run.losses(batch)
             loss = torch.stack([value.float() for value in losses.values()]).sum() / train.accumulate
         loss.backward()
         paths += batch.paths

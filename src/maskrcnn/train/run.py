@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..config import RunSettings
 from ..errors import SettingError
 from ..ops.atomic import remove_partial_files
+from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.files import apply_weights, save_weights
 from .average import WeightAverage
@@ -25,6 +26,7 @@ from .display import TrainingDisplay
 from .log import TrainingLog
 from .losses import LossWindow
 from .optimiser import build_optimiser
+from .parts import PARTS, fix_parts
 from .settings import check_resumable, evaluation_interval, required_steps
 
 
@@ -53,6 +55,7 @@ class Run:
         self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.steps = required_steps(settings)
         self.model = model.to(device)
+        self.fixed = fix_parts(self.model, settings.train.parts)
         self.optimiser = build_optimiser(self.model, settings.train)
         self.average = WeightAverage(self.model, settings.train.average) if settings.train.average else None
         self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
@@ -104,6 +107,17 @@ class Run:
         self.display.__exit__(kind, error, trace)
         self.log.close()
 
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses, by name, of the parts that learn."""
+        parts = self.settings.train.parts
+        return self.model(batch) if set(parts) == set(PARTS) else self.model(batch, parts)
+
+    def begin_training(self) -> None:
+        """Put what learns into training mode; norms of what is fixed do not measure either."""
+        self.model.train()
+        for module in self.fixed:
+            module.eval()
+
     @property
     def result(self) -> nn.Module:
         """The model to evaluate and to keep: averaged, if the run averages."""
@@ -144,14 +158,14 @@ class Run:
         """Log the scores, and keep the weights if they are the best so far."""
         progress = self.progress
         progress.evaluated, progress.scores = progress.step, scores
-        score = main_score(scores)
+        name, score = main_score(scores)
         self.log.evaluation(progress.step, scores, seconds)
         better = progress.best is None or score > progress.best
         progress.waited = 0 if better else progress.waited + 1
         if better:
             progress.best = score
             self._save_weights("best.safetensors")
-        self.display.say(f"step {progress.step}: AP {score:.3f}{' (best so far)' if better else ''}")
+        self.display.say(f"step {progress.step}: {name} {score:.3f}{' (best so far)' if better else ''}")
 
     def save(self) -> None:
         """Write the checkpoint and the last weights, after a check that all losses were finite."""
@@ -177,7 +191,8 @@ class Run:
         if not self.is_finished():
             self.display.say(f"Stopped after step {step} of {self.steps}; resume the run in {self.folder} to go on.")
         else:
-            self.display.say(f"{step} steps done{'' if best is None else f', best AP {best:.3f}'}: {self.folder}")
+            name, _ = main_score(self.progress.scores)
+            self.display.say(f"{step} steps done{'' if best is None else f', best {name} {best:.3f}'}: {self.folder}")
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         source = str(self.folder / CHECKPOINT_NAME)
@@ -208,8 +223,12 @@ class Run:
         self.display.show(entry)
 
 
-def main_score(scores: dict) -> float:
-    """The score by which runs are compared: AP of the finest thing that is learnt, keypoints, masks or boxes."""
-    finest = next((scores[kind] for kind in ("keypoints", "segm", "bbox") if kind in scores), {})
-    score = finest.get("AP")
-    return -math.inf if score is None or math.isnan(score) else score
+def main_score(scores: dict) -> tuple[str, float]:
+    """Name and value of the score by which runs are compared.
+
+    AP of the finest thing that is learnt, keypoints, masks or boxes; AR@1000 where only proposals are.
+    """
+    finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
+    name = "AR@1000" if finest == "proposals" else "AP"
+    score = scores.get(finest, {}).get(name)
+    return name, -math.inf if score is None or math.isnan(score) else score
