@@ -9,8 +9,9 @@ from torch import Tensor
 from ..structures.skeletons import Skeleton
 from .colours import BLACK, WHITE, Colour
 
-LEFT: Colour = (70, 200, 255)
-RIGHT: Colour = (255, 140, 40)
+LEFT: Colour = (90, 255, 120)
+RIGHT: Colour = (255, 130, 30)
+THINNEST = 2
 SHOWN_FROM = 0.05
 """Keypoints with a higher score are drawn: a share of the map as in detectron2's drawings, or a logit above about 0."""
 FRACTION_BITS = 4
@@ -24,8 +25,9 @@ def draw_skeletons(canvas: np.ndarray, keypoints: Tensor, skeleton: Skeleton, li
         keypoints: [N, Kp, 3] x, y in the canvas' continuous pixels, and visibility or score; those that were not
             annotated, or have a low score, are left out with the lines that end at them.
         skeleton: What is joined, and what is left and right.
-        line: Width of lines in pixels.
+        line: Width of lines in pixels, at least 2.
     """
+    line = max(line, THINNEST)
     colours = side_colours(skeleton)
     for points in keypoints.double().cpu().numpy():
         shown = points[:, 2] > SHOWN_FROM
