@@ -32,12 +32,11 @@ from maskrcnn.model.build import build_model
 from maskrcnn.ops.allocator import keep_freed_memory
 from maskrcnn.ops.precision import autocast
 from maskrcnn.predict.predictor import Predictor
-from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops, to_rle
 from maskrcnn.train.optimiser import build_optimiser, set_learning_rate
 from maskrcnn.weights.files import Weights
-from maskrcnn.weights.torchvision import read_torchvision
+from maskrcnn.weights.reading import understand
 
 HEIGHT, WIDTH, CLASSES, OBJECTS, BATCH = 800, 1216, 90, 8, 2
 # Wanted deviations of the random network's outputs: proposals and detections are then many and differ from one another.
@@ -99,10 +98,9 @@ def _taming(deviation: float) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
 
 
 def our_weights(peer: nn.Module) -> Weights:
-    state, settings, classes = read_torchvision(peer.state_dict(), "torchvision")
-    settings.backbone.norm_epsilon = 1e-5
-    names = tuple(str(number) for number in range(classes))
-    return Weights(state, settings, Classes(names, tuple(range(1, classes + 1))))
+    weights = understand(peer.state_dict(), "torchvision")
+    weights.settings.backbone.norm_epsilon = 1e-5
+    return weights
 
 
 def peer_prediction(picture: Tensor) -> Run:

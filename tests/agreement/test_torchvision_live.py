@@ -22,10 +22,11 @@ from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import full_bitmap
-from maskrcnn.weights.torchvision import read_torchvision
+from maskrcnn.weights.files import apply_weights
+from maskrcnn.weights.reading import understand
 
 from .fixtures import assert_close
-from .test_torchvision import LOSSES, resized_masks
+from .test_peers import LOSSES, resized_masks
 
 SHORTER, LONGER, CLASSES, MANY = 256, 320, 5, 10**6
 EPSILON = 1e-3  # unlike any default, so that a setting that is not passed on is seen
@@ -72,16 +73,16 @@ def exact_sizes(monkeypatch):
 
 @pytest.fixture(scope="module")
 def ours(peer: nn.Module) -> MaskRCNN:
-    weights = read_torchvision(peer.state_dict(), "torchvision")
-    state, settings, classes = weights.state, weights.settings, len(weights.classes)
-    assert classes == CLASSES
+    weights = understand(peer.state_dict(), "torchvision")
+    settings = weights.settings
+    assert len(weights.classes) == CLASSES
     settings.backbone.norm_epsilon = EPSILON
     settings.input.shorter, settings.input.longer = SHORTER, LONGER
     settings.rpn.samples = settings.box_head.samples = MANY
     settings.box_head.positive_fraction = 0.5
     settings.rpn.proposals = settings.rpn.proposals_training = 200
-    model = build_model(settings, classes)
-    model.load_state_dict(state)
+    model = build_model(settings, CLASSES)
+    apply_weights(model, weights.state, source="torchvision")
     return model.double()
 
 
@@ -145,6 +146,6 @@ def test_losses_of_a_batch_agree(peer: nn.Module, ours: MaskRCNN, scenes):
     with torch.no_grad():
         expected = peer([picture.double() / 255 for picture, _, _ in scenes], targets)
         losses = ours(our_batch(scenes, ours.settings, with_targets=True))
-    assert set(losses) == {LOSSES[name] for name in expected}
+    assert set(losses) == {LOSSES["torchvision"][name] for name in expected}
     for name, value in expected.items():
-        assert_close(losses[LOSSES[name]], value.numpy(), name)
+        assert_close(losses[LOSSES["torchvision"][name]], value.numpy(), name)
