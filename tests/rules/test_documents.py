@@ -1,0 +1,39 @@
+import re
+
+import pytest
+
+from maskrcnn.cli.overrides import change_settings
+from maskrcnn.config import RunSettings
+from maskrcnn.config.presets import preset_names
+from tests.rules.source import ROOT
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SETTING = re.compile(r"`((?:model|data|train|augment)\.[\w.]+=[^`\s]+)`")
+PRESET = re.compile(r"--preset (\w+/[\w-]+)")
+
+
+def words(document: str, pattern: re.Pattern) -> list[str]:
+    return pattern.findall(document)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_settings_and_presets_named_in_documents_exist(path):
+    text = path.read_text(encoding="utf-8")
+    for setting in words(text, SETTING):
+        if setting.startswith(("model.input.mean", "model.input.deviation")):
+            continue  # of one length only together
+        change_settings(RunSettings(), [setting])
+    assert set(words(text, PRESET)) <= set(preset_names())
+
+
+def test_settings_for_other_channels_hold_together():
+    text = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
+    given = [setting for setting in words(text, SETTING) if setting.startswith("model.input.")]
+    channels = [setting for setting in given if "mean" in setting or "deviation" in setting]
+    assert len(channels) == 2
+    assert change_settings(RunSettings(), channels).model.input.channels == 4
+
+
+def test_the_pattern_finds_settings():
+    assert words("set `model.neck=c4`, not `neck=c4`, or `--preset paper/R50-C4`", SETTING) == ["model.neck=c4"]
+    assert words("`--preset paper/R50-C4`", PRESET) == ["paper/R50-C4"]
