@@ -103,6 +103,14 @@ def test_a_configuration_with_other_values_is_named():
         read_mmdetection(mmdetection_state(), "odd.pth", {"cfg": CONFIG.replace("score_thr=0.3", "score_thr='high'")})
 
 
+def test_a_part_that_is_not_known_is_named_though_its_tensors_have_the_same_names():
+    text = CONFIG.replace("depth=50", "depth=50, conv_cfg=dict(type='ConvWS')")
+    with pytest.raises(
+        WeightsError, match=r"ws.pth: its configuration has backbone.conv_cfg.type=ConvWS, which is not"
+    ):
+        read_mmdetection(mmdetection_state(), "ws.pth", {"cfg": text})
+
+
 @pytest.mark.parametrize(
     "meta", [{"CLASSES": ("a", "b", "c")}, {"dataset_meta": {"CLASSES": ["a", "b", "c"]}}, {"CLASSES": list("abcde")}]
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.weights.mmengine import look_up, parse_assignments, read_config
+from maskrcnn.weights.mmengine import find_unknown, look_up, parse_assignments, read_config
 
 
 def test_plain_values_dicts_and_earlier_names_are_read():
@@ -74,3 +74,11 @@ def test_stages_of_a_cascade_are_read_where_all_of_them_say_all():
 def test_where_the_loss_of_boxes_turns_linear(loss, beta):
     rpn = read_config({"cfg": f"model = dict(rpn_head=dict(loss_bbox=dict({loss})))"})["rpn"]
     assert rpn.get("smooth_l1_beta") == beta
+
+
+def test_kinds_of_parts_that_leave_no_trace_in_the_names_are_known_or_named():
+    text = "model = dict(backbone=dict(conv_cfg=dict(type='{}')), test_cfg=dict(rcnn=dict(nms=dict(type='{}'))))"
+    assert find_unknown({"cfg": text.format("Conv2d", "nms")}) == []
+    unknown = find_unknown({"config": text.format("ConvWS", "soft_nms")})
+    assert unknown == ["backbone.conv_cfg.type=ConvWS", "test_cfg.rcnn.nms.type=soft_nms"]
+    assert find_unknown({}) == []

@@ -17,7 +17,7 @@ from ..structures.classes import Classes
 from .categories import classes_of
 from .files import Weights
 from .layout import bins_first, split_counters
-from .mmengine import read_config
+from .mmengine import find_unknown, read_config
 from .renames import Rename, check_all_placed, translate
 from .structure import Tree, anchors_per_place, find_structure, merge, neck_channels
 from .torchvision import BODY
@@ -151,6 +151,11 @@ def read_mmdetection(state: Mapping[str, Tensor], source: str, meta: Mapping[str
 
 
 def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings:
+    if unknown := find_unknown(meta):
+        raise WeightsError(
+            f"{source}: its configuration has {', '.join(unknown)}, which is not known here, so that the model would "
+            "give other results."
+        )
     try:
         return ModelSettings.model_validate(merge(tree, read_config(meta)))
     except (ValidationError, TypeError, ValueError, ArithmeticError) as error:

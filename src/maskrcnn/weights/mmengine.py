@@ -8,6 +8,20 @@ from typing import Any
 
 from .structure import Tree, merge
 
+_CONVOLUTIONS = ("Conv", "Conv2d")
+# Kinds of parts that leave no trace in the names of tensors, and those of them that are known here.
+KNOWN_KINDS: dict[str, tuple[str, ...]] = {
+    "backbone.conv_cfg.type": _CONVOLUTIONS,
+    "neck.conv_cfg.type": _CONVOLUTIONS,
+    "roi_head.bbox_head.conv_cfg.type": _CONVOLUTIONS,
+    "roi_head.mask_head.conv_cfg.type": _CONVOLUTIONS,
+    "rpn_head.anchor_generator.type": ("AnchorGenerator",),
+    "roi_head.bbox_roi_extractor.type": ("SingleRoIExtractor",),
+    "roi_head.bbox_roi_extractor.roi_layer.type": ("RoIAlign",),
+    "roi_head.bbox_head.bbox_coder.type": ("DeltaXYWHBBoxCoder",),
+    "test_cfg.rcnn.nms.type": ("nms",),
+}
+
 
 def read_config(meta: Mapping[str, Any]) -> Tree:
     """Settings that the configuration in a file's `meta` tells; none if it holds none, or it cannot be read.
@@ -15,15 +29,36 @@ def read_config(meta: Mapping[str, Any]) -> Tree:
     Args:
         meta: Has the text as `cfg` (3.x) or `config` (2.x).
     """
+    values = _assignments(meta)
+    model = _model(values)
+    if not model:
+        return {}
+    return merge(_pixels(model, values), _size(values), _backbone(model), _proposals(model), _heads(model))
+
+
+def find_unknown(meta: Mapping[str, Any]) -> list[str]:
+    """What the configuration in a file's `meta` asks for that no setting here stands for, as `key=value`."""
+    model = _model(_assignments(meta))
+    return [
+        f"{path}={value}"
+        for path, known in KNOWN_KINDS.items()
+        if (value := look_up(model, path)) not in (None, *known)
+    ]
+
+
+def _assignments(meta: Mapping[str, Any]) -> Tree:
     text = meta.get("cfg", meta.get("config"))
-    values = parse_assignments(text) if isinstance(text, str) else {}
+    return parse_assignments(text) if isinstance(text, str) else {}
+
+
+def _model(values: Tree) -> Tree:
+    """The model of a configuration; empty if there is none."""
     model = values.get("model")
     if not isinstance(model, dict):
         return {}
     if isinstance(model.get("cfg"), dict):  # MMOCR wraps a model of mmdetection
         model = model["cfg"]
-    model = {"test_cfg": values.get("test_cfg"), "train_cfg": values.get("train_cfg"), **model}
-    return merge(_pixels(model, values), _size(values), _backbone(model), _proposals(model), _heads(model))
+    return {"test_cfg": values.get("test_cfg"), "train_cfg": values.get("train_cfg"), **model}
 
 
 def parse_assignments(text: str) -> dict[str, Any]:
