@@ -105,9 +105,7 @@ def test_a_configuration_with_other_values_is_named():
 
 def test_a_part_that_is_not_known_is_named_though_its_tensors_have_the_same_names():
     text = CONFIG.replace("depth=50", "depth=50, conv_cfg=dict(type='ConvWS')")
-    with pytest.raises(
-        WeightsError, match=r"ws.pth: its configuration has backbone.conv_cfg.type=ConvWS, which is not"
-    ):
+    with pytest.raises(WeightsError, match=r"ws.pth: its configuration has backbone.conv_cfg.type=ConvWS, which"):
         read_mmdetection(mmdetection_state(), "ws.pth", {"cfg": text})
 
 
