@@ -165,6 +165,13 @@ def test_predictions_are_probabilities_of_the_predicted_class():
         assert mask_predictions(logits[:0], none, settings).shape == (0, 4, 4)
 
 
+def test_probabilities_are_not_left_in_half_precision():
+    logits, labels = torch.randn(2, CLASSES, 4, 4), torch.tensor([2, 0])
+    found = mask_predictions(logits.bfloat16(), labels, SIGMOID)
+    assert torch.equal(found, torch.stack([logits[0, 2], logits[1, 0]]).bfloat16().float().sigmoid())
+    assert mask_predictions(logits.double(), labels, SOFTMAX).dtype == torch.float64
+
+
 def test_convolutions_meet_few_numbers_of_boxes_and_the_added_ones_change_nothing():
     head = MaskHead(4, 2, MaskHeadSettings(channels=5, convolutions=1), pooled=3).double()
     pooled, met = torch.randn(40, 3, 3, 4, dtype=torch.float64), set()

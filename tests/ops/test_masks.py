@@ -139,3 +139,11 @@ def test_cells_have_their_own_values_at_their_centres():
     found = sample_mask(torch.tensor([[0.0, 0.0], [0.0, 1.0]]), [2, 2, 6, 6], (4, 4, 8, 8))
     along = torch.tensor([0.75, 0.75, 0.25, 0.0])
     assert torch.equal(found, along[:, None] * along)
+
+
+def test_masks_are_sampled_in_their_own_precision_also_under_autocast():
+    mask, window = torch.rand(4, 4), (300, 300, 310, 310)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = sample_mask(mask, (300.3, 300.3, 308.1, 309.2), window)
+    assert torch.equal(found, sample_mask(mask, (300.3, 300.3, 308.1, 309.2), window))
+    assert found.dtype == torch.float32

@@ -156,13 +156,14 @@ def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor, settings: MaskHea
 
 
 def mask_predictions(logits: Tensor, labels: Tensor, settings: MaskHeadSettings) -> Tensor:
-    """[N, m, m] probabilities of the predicted classes' maps.
+    """[N, m, m] probabilities of the predicted classes' maps, at least in single precision.
 
     Args:
         logits: [N, M, m, m].
         labels: [N] predicted classes.
         settings: `competition` and `class_agnostic` are used.
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # masks are pasted with these numbers
     if settings.competition == "sigmoid":
         return _maps_of(logits, labels, settings).sigmoid()
     return _maps_of(logits.softmax(dim=1), labels, settings)

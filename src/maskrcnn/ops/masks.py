@@ -114,8 +114,9 @@ def sample_mask(mask: Tensor, box: Sequence[float], window: tuple[int, int, int,
     Returns:
         [h, w] in the dtype of the mask.
     """
-    rows = _cell_matrix((box[1], box[3]), (window[1], window[3]), mask)
-    return rows @ mask @ _cell_matrix((box[0], box[2]), (window[0], window[2]), mask).T
+    with torch.autocast(mask.device.type, enabled=False):
+        rows = _cell_matrix((box[1], box[3]), (window[1], window[3]), mask)
+        return rows @ mask @ _cell_matrix((box[0], box[2]), (window[0], window[2]), mask).T
 
 
 def _cell_matrix(ends: tuple[float, float], pixels: tuple[int, int], mask: Tensor) -> Tensor:
