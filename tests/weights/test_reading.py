@@ -10,7 +10,7 @@ from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
 from maskrcnn.weights.files import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
-from maskrcnn.weights.reading import read_torch_file, read_weights
+from maskrcnn.weights.reading import read_torch_file, read_weights, understand
 
 from .peers import detectron2_state, mmdetection_state
 
@@ -190,3 +190,10 @@ def test_a_run_of_mmengine_is_read_without_its_objects(tmp_path):
     assert weights.classes.names == ("a", "b", "c")
     assert weights.settings.backbone.stride_in_1x1
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "model.", "module._orig_mod."])
+def test_names_of_a_wrapped_model_are_understood(wrapper):
+    state = detectron2_state()
+    weights = understand({f"{wrapper}{name}": tensor for name, tensor in state.items()}, "run.pth")
+    assert weights.state.keys() == understand(state, "plain.pth").state.keys()

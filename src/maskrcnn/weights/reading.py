@@ -28,6 +28,7 @@ TORCH_SUFFIXES = (".pth", ".pt")
 FOREIGN_SUFFIXES = (*TORCH_SUFFIXES, ".pkl")
 # Where files keep their tensors: training runs, mmdetection, Detectron.
 CONTAINERS = ("model", "state_dict", "blobs")
+WRAPPERS = ("module.", "model.", "_orig_mod.")
 READERS: list[tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[str, Tensor], str], Weights]]] = [
     (is_torchvision, read_torchvision),
     (is_detectron2, read_detectron2),
@@ -100,17 +101,26 @@ def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any]
     Raises:
         WeightsError: The names are of no known library, or some tensors have no place here; they are named.
     """
-    reader = find_reader(state)
-    if reader is read_mmdetection:
-        return read_mmdetection(state, source, meta)
-    if reader is not None:
-        return reader(state, source)
+    for names in (state, _unwrapped(state)):
+        reader = find_reader(names)
+        if reader is read_mmdetection:
+            return read_mmdetection(names, source, meta)
+        if reader is not None:
+            return reader(names, source)
     raise WeightsError(
         f"{source}: not a detector of a library that is known here; its first tensors are "
         f"{', '.join(list(state)[:3])}. Readable are the Faster, Mask, Keypoint and Cascade R-CNNs of torchvision, "
         "detectron2, mmdetection, MMOCR, maskrcnn-benchmark and Detectron, and this library's own .safetensors files; "
         "of a training run here, use best.safetensors or last.safetensors instead of last.pt."
     )
+
+
+def _unwrapped(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Without a start that all names share, as the modules that train a model in parallel or compiled give them."""
+    for wrapper in WRAPPERS:
+        if state and all(name.startswith(wrapper) for name in state):
+            state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
+    return state
 
 
 def find_reader(state: Mapping[str, Tensor]) -> Callable[[Mapping[str, Tensor], str], Weights] | None:
