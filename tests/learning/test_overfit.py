@@ -6,10 +6,12 @@ import torch
 from maskrcnn.config import RunSettings
 from maskrcnn.data.loading import evaluation_batches, training_batches
 from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.records import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.evaluate.coco import evaluate_coco
 from maskrcnn.evaluate.collect import collect_results
 from maskrcnn.model.build import build_model
+from maskrcnn.model.mask_rcnn import MaskRCNN
 
 SIDE, STEPS = 128, 200
 SETTINGS = RunSettings.model_validate(
@@ -29,18 +31,24 @@ SETTINGS = RunSettings.model_validate(
 )
 
 
+def learn(data: CocoData, settings: RunSettings, steps: int = STEPS) -> MaskRCNN:
+    """A new model after so many steps on the data."""
+    torch.manual_seed(0)
+    model = build_model(settings.model, len(data.classes))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=steps, pct_start=0.1)
+    for _, batch in zip(range(steps), training_batches(data.records, settings, workers=0)):
+        sum(model(batch).values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
+        optimiser.step(), optimiser.zero_grad(), schedule.step()
+    return model
+
+
 @pytest.mark.slow
 def test_four_pictures_are_learnt_by_heart(tmp_path):
     write_shapes(tmp_path, train=4, val=0, size=SIDE, seed=0)
     data = read_coco(tmp_path / "train.json", tmp_path / "images")
-    torch.manual_seed(0)
-    model = build_model(SETTINGS.model, len(data.classes))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=STEPS, pct_start=0.1)
-    for _, batch in zip(range(STEPS), training_batches(data.records, SETTINGS, workers=0)):
-        sum(model(batch).values()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
-        optimiser.step(), optimiser.zero_grad(), schedule.step()
+    model = learn(data, SETTINGS)
     batches = evaluation_batches(data.records, SETTINGS.model.input, workers=0)
     results = collect_results(model.predict, batches, data.classes)
     scores = evaluate_coco(tmp_path / "train.json", results)

@@ -4,16 +4,13 @@ import pytest
 import torch
 
 from maskrcnn.config import RunSettings
-from maskrcnn.data.loading import evaluation_batches, training_batches
+from maskrcnn.data.loading import evaluation_batches
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
-from maskrcnn.model.build import build_model
 from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.panoptic import THING
 from maskrcnn.train.settings import with_stuff
-from tests.learning.test_overfit import SETTINGS, SIDE
-
-STEPS = 200
+from tests.learning.test_overfit import SETTINGS, SIDE, learn
 
 
 @pytest.mark.slow
@@ -23,14 +20,7 @@ def test_the_segments_of_four_pictures_are_learnt_by_heart(tmp_path):
     data = read_coco(tmp_path / "panoptic_train.json", tmp_path / "images")
     model_settings = SETTINGS.model.model_dump() | {"semantic_head": {"channels": 32}, "panoptic": {"stuff_area": 64}}
     settings = with_stuff(RunSettings.model_validate(SETTINGS.model_dump() | {"model": model_settings}), data.classes)
-    torch.manual_seed(0)
-    model = build_model(settings.model, len(data.classes))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=STEPS, pct_start=0.1)
-    for _, batch in zip(range(STEPS), training_batches(data.records, settings, workers=0)):
-        sum(model(batch).values()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
-        optimiser.step(), optimiser.zero_grad(), schedule.step()
+    model = learn(data, settings)
     records = {record.image_id: record for record in data.records}
     right = total = found = objects = 0
     for batch in evaluation_batches(data.records, settings.model.input, workers=0):
