@@ -1,10 +1,19 @@
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 import torch
 
-from maskrcnn.cli.outcome import MOST_SHOWN, evaluate_command, predict_command, shown_records, write_outcome
+from maskrcnn.cli.outcome import (
+    MOST_SHOWN,
+    evaluate_command,
+    predict_command,
+    propose_command,
+    shown_records,
+    write_outcome,
+    write_recall,
+)
 from maskrcnn.config import ModelSettings
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
@@ -32,6 +41,14 @@ def test_scores_curves_and_a_sheet_are_written(judged, tmp_path):
     assert {"scores.json", "curves.png", "sheet.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
+def test_a_run_that_learnt_proposals_gets_its_recall_and_curves(tmp_path):
+    (tmp_path / "log.jsonl").write_text("")
+    recall = {f"AR{size}@{limit}": 0.25 for size in ("", "s", "m", "l") for limit in (100, 1000)}
+    assert write_recall(tmp_path, recall).row_count == 4
+    assert json.loads((tmp_path / "scores.json").read_text()) == {"recall": recall}
+    assert (tmp_path / "curves.png").exists()
+
+
 def test_pictures_with_objects_are_shown_from_all_over_the_data(judged):
     shown = shown_records(judged.records)
     assert [record.image_id for record in shown] == [1, 3, 5, 7, 9, 11, 13, 15]
@@ -49,3 +66,8 @@ def test_commands_can_be_pasted_into_a_shell():
     command = predict_command(Path("my runs/best.safetensors"), Path("a b"), Path("out"))
     assert shlex.split(command)[2:5] == ["a b", "--weights", "my runs/best.safetensors"]
     assert "--images 'c d'" in evaluate_command(Path("w"), Path("v.json"), Path("c d"))
+    assert "--proposals" not in evaluate_command(Path("w"), Path("v.json"), Path("c"))
+    assert evaluate_command(Path("w"), Path("v.json"), Path("c"), Path("p q")).endswith("--proposals 'p q'")
+    assert propose_command(Path("w"), Path("v.json"), Path("c")) == (
+        "maskrcnn propose --data v.json --images c --weights w"
+    )

@@ -2,8 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.cli.run_folder import DataArguments, check_folder, default_folder, load_data_arguments, resume_command
+from maskrcnn.cli.run_folder import (
+    FIRST_STEP,
+    DataArguments,
+    check_folder,
+    default_folder,
+    load_data_arguments,
+    resume_command,
+)
 from maskrcnn.errors import SettingError
+from maskrcnn.train.alternating import STEPS
 from maskrcnn.train.checkpoint import CHECKPOINT_NAME
 
 
@@ -31,9 +39,11 @@ def test_a_folder_gives_its_name(tmp_path):
 
 
 def test_the_data_of_a_run_are_found_again(tmp_path):
-    arguments = DataArguments(Path("/a/train.json"), None, Path("/b c/val.json"), True)
-    arguments.save(tmp_path / "run")
-    assert load_data_arguments(tmp_path / "run") == arguments
+    plain = DataArguments(Path("/a/train.json"), None, Path("/b c/val.json"), True)
+    on_proposals = DataArguments(Path("/a"), None, None, False, Path("/p.jsonl"), Path("/v.jsonl"), alternating=True)
+    for arguments in (plain, on_proposals):
+        arguments.save(tmp_path / "run")
+        assert load_data_arguments(tmp_path / "run") == arguments
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"data": "a"}'])
@@ -51,6 +61,16 @@ def test_a_run_is_resumed_and_not_overwritten(tmp_path):
     (tmp_path / CHECKPOINT_NAME).touch()
     check_folder(tmp_path, resume=True)
     with pytest.raises(SettingError, match="holds a training run already. Go on with it by `maskrcnn train --resume"):
+        check_folder(tmp_path, resume=False)
+
+
+def test_alternating_training_goes_on_also_with_the_command_that_began_it(tmp_path):
+    assert STEPS[0].folder == FIRST_STEP
+    (tmp_path / FIRST_STEP).mkdir()
+    (tmp_path / FIRST_STEP / CHECKPOINT_NAME).touch()
+    check_folder(tmp_path, resume=True)
+    check_folder(tmp_path, resume=False, alternating=True)
+    with pytest.raises(SettingError, match="holds a training run already"):
         check_folder(tmp_path, resume=False)
 
 

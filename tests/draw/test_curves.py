@@ -22,6 +22,7 @@ def test_losses_and_scores_become_curves_over_the_steps():
     assert _losses(entries) == {"total": {1: 2, 2: 1, 3: 2 / 3}, "masks": {1: 1, 2: 0.5, 3: 1 / 3}}
     assert _scores(entries) == {"boxes AP": {3: 25}, "masks AP": {3: 50}}
     assert _scores([{"step": 2, "scores": {"keypoints": {"AP": 0.75}}}]) == {"keypoints AP": {2: 75}}
+    assert _scores([{"step": 2, "scores": {"proposals": {"AR@1000": 0.5}}}]) == {"proposals AR@1000": {2: 50}}
 
 
 def test_the_later_entry_of_a_step_counts():

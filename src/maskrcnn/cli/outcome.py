@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from .progress import PictureBar
 
 if TYPE_CHECKING:
     import torch
+    from rich.table import Table
 
     from ..data.records import CocoData, Record
     from ..predict.predictor import Predictor
@@ -49,6 +51,18 @@ def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torc
     return report
 
 
+def write_recall(folder: Path, recall: Mapping[str, float]) -> Table:
+    """Write `scores.json` and `curves.png` of a run that learnt proposals only, and give the scores as a table."""
+    from ..draw.curves import draw_curves
+    from ..evaluate.recall import recall_table
+    from ..evaluate.report import write_report
+    from ..train.log import LOG_NAME
+
+    write_report(folder / REPORT_NAME, {"recall": dict(recall)})
+    draw_curves(folder / LOG_NAME, folder / CURVES_NAME)
+    return recall_table(recall)
+
+
 def shown_records(records: list[Record]) -> list[Record]:
     """Up to eight pictures from all over a data set, those with objects first."""
     with_objects = [record for record in records if len(record.instances)]
@@ -57,11 +71,15 @@ def shown_records(records: list[Record]) -> list[Record]:
     return chosen[::step][:MOST_SHOWN]
 
 
-def evaluate_command(weights: Path, annotations: Path, images: Path) -> str:
-    """The command that scores weights on an annotation file."""
-    return shlex.join(
-        ["maskrcnn", "evaluate", "--data", str(annotations), "--images", str(images), "--weights", str(weights)]
-    )
+def evaluate_command(weights: Path, annotations: Path, images: Path, proposals: Path | None = None) -> str:
+    """The command that scores weights on an annotation file, on proposals of a file if there is one."""
+    more = [] if proposals is None else ["--proposals", str(proposals)]
+    return shlex.join(["maskrcnn", "evaluate", *_on_data(weights, annotations, images), *more])
+
+
+def propose_command(weights: Path, annotations: Path, images: Path) -> str:
+    """The command that writes the proposals of weights, and scores them on an annotation file."""
+    return shlex.join(["maskrcnn", "propose", *_on_data(weights, annotations, images)])
 
 
 def predict_command(weights: Path, pictures: Path, output: Path) -> str:
@@ -75,13 +93,20 @@ def print_commands(console: Console, commands: dict[str, str]) -> None:
         console.print(f"{words}:\n  {command}", soft_wrap=True, highlight=False, markup=False)
 
 
+def _on_data(weights: Path, annotations: Path, images: Path) -> list[str]:
+    return ["--data", str(annotations), "--images", str(images), "--weights", str(weights)]
+
+
 def _write_sheet(path: Path, predictor: Predictor, judged: CocoData) -> None:
-    from ..data.loading import read_record
+    from ..data.loading import evaluation_batches, read_record
     from ..draw.pictures import write_picture
     from ..draw.sheet import Row, draw_sheet
 
     records = shown_records(judged.records)
-    pictures = [read_record(record) for record in records]
-    found = predictor.predict_all(pictures)
-    rows = [Row(picture, record.instances, one) for picture, record, one in zip(pictures, records, found, strict=True)]
+    found = {
+        image_id: instances
+        for batch in evaluation_batches(records, predictor.settings.input, workers=0)
+        for image_id, instances in zip(batch.image_ids, predictor.predict_batch(batch), strict=True)
+    }
+    rows = [Row(read_record(record), record.instances, found[record.image_id]) for record in records]
     write_picture(path, draw_sheet(rows, judged.classes))

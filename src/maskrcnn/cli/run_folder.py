@@ -13,18 +13,22 @@ from ..ops.atomic import replacing
 
 DATA_NAME = "data.json"
 CHECKPOINT_NAME = "last.pt"
+FIRST_STEP = "1_rpn"
 GENERIC = re.compile(r"_?annotations(\.coco)?|instances_.*|.*train.*|val|valid|images", re.IGNORECASE)
 """Names of files and folders that do not tell data sets apart."""
 
 
 @dataclass(frozen=True)
 class DataArguments:
-    """What `maskrcnn train` was told about its data; paths are absolute."""
+    """What `maskrcnn train` was told about its data, and how it goes through them; paths are absolute."""
 
     data: Path
     images: Path | None
     val: Path | None
     skip_invalid: bool
+    proposals: Path | None = None
+    val_proposals: Path | None = None
+    alternating: bool = False
 
     def save(self, folder: Path) -> None:
         """Write `data.json` into a run's folder."""
@@ -43,8 +47,11 @@ def load_data_arguments(folder: Path) -> DataArguments:
     path = folder / DATA_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        images, val = (None if content[name] is None else Path(content[name]) for name in ("images", "val"))
-        return DataArguments(Path(content["data"]), images, val, bool(content["skip_invalid"]))
+        data = Path(content["data"])
+        names = ("images", "val", "proposals", "val_proposals")
+        paths = {name: None if content.get(name) is None else Path(content[name]) for name in names}
+        skip_invalid, alternating = bool(content["skip_invalid"]), bool(content.get("alternating", False))
+        return DataArguments(data, **paths, skip_invalid=skip_invalid, alternating=alternating)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(
             f"{path}: does not say which data the run was started with ({error}). Name the folder of a run with "
@@ -64,14 +71,15 @@ def resume_command(folder: Path) -> str:
     return f"maskrcnn train --resume --output {shlex.quote(str(folder))}"
 
 
-def check_folder(folder: Path, *, resume: bool) -> None:
-    """Refuse to start where a run is, or to resume where none is.
+def check_folder(folder: Path, *, resume: bool, alternating: bool = False) -> None:
+    """Refuse to start where a run is, or to resume where none is; alternating training goes on by itself.
 
     Raises:
         SettingError: With the command that was probably meant.
     """
-    there = (folder / CHECKPOINT_NAME).exists()
-    if there and not resume:
+    in_steps = (folder / FIRST_STEP / CHECKPOINT_NAME).exists()
+    there = in_steps or (folder / CHECKPOINT_NAME).exists()
+    if there and not resume and not (alternating and in_steps):
         raise SettingError(
             f"{folder}: holds a training run already. Go on with it by `{resume_command(folder)}`, or give another "
             "folder with --output."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +20,14 @@ from .outcome import (
     evaluate_command,
     predict_command,
     print_commands,
+    propose_command,
     write_outcome,
+    write_recall,
 )
 from .overrides import change_settings, settings_of_preset
 from .plan import data_remarks, fallback_panel, plan_table
+from .progress import PictureBar
+from .proposals import ProposalFile, join_file
 from .run_folder import DataArguments, check_folder, default_folder, load_data_arguments, resume_command
 from .settings import ConfigFile, Overrides, Preset
 
@@ -28,7 +35,9 @@ if TYPE_CHECKING:
     import torch
 
     from ..data.readers.coco_folders import CocoFiles
+    from ..model.mask_rcnn import MaskRCNN
     from ..train.coco import TrainingData
+    from ..train.loop import TrainingResult
 
 
 def train(
@@ -65,42 +74,60 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`, `mps`; CUDA where it is.")
     ] = None,
+    proposals: ProposalFile = None,
+    val_proposals: Annotated[
+        Path | None,
+        typer.Option("--val-proposals", metavar="FILE", help="The same of the data to judge by, if they are others."),
+    ] = None,
+    alternating: Annotated[
+        bool, typer.Option("--alternating", help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015).")
+    ] = False,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
 ) -> None:
     """Train on a data set in COCO's format.
 
     The folder gets the weights to predict with (`best.safetensors`), the log, the scores, curves and pictures. A run
-    that was stopped, by Ctrl-C or by a power cut, goes on with `--resume`.
+    that was stopped, by Ctrl-C or by a power cut, goes on with `--resume`; an alternating one also by the same command.
     """
     from ..ops.devices import choose_device
 
     if data is None and not (resume and output):
         raise SettingError("Give --data, a COCO file or a folder; or --resume and the run's folder as --output.")
+    if (alternating and proposals) or (val_proposals and not proposals):
+        raise SettingError("--alternating makes its own proposals, and --val-proposals goes with --proposals.")
     folder = output or default_folder(data or Path())
-    check_folder(folder, resume=resume)
+    check_folder(folder, resume=resume, alternating=alternating)
     place = choose_device(device)
+    given = None
+    if data is not None:
+        paths = {"images": images, "val": val, "proposals": proposals, "val_proposals": val_proposals}
+        given = _arguments(data, paths, skip_invalid=skip_invalid, alternating=alternating)
     if resume:
         if overrides or config or weights or preset:
             raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
-        arguments = load_data_arguments(folder) if data is None else _arguments(data, images, val, skip_invalid)
+        arguments = given or load_data_arguments(folder)
         beginning = Beginning(_settings_of(folder), None)
         found = _read(arguments, beginning.settings)
     else:
-        arguments = _arguments(data or Path(), images, val, skip_invalid)
+        assert given is not None
+        arguments = given
         # Before the weights, which may have to be fetched; they bring settings of the model only.
         found = _read(arguments, change_settings(settings_of_preset(preset), overrides or [], config))
         beginning = choose_beginning(weights, overrides or [], config, preset)
     _train(folder, arguments, found, beginning, device=place, resume=resume)
 
 
-def _arguments(data: Path, images: Path | None, val: Path | None, skip_invalid: bool) -> DataArguments:
-    images, val = (None if path is None else path.resolve() for path in (images, val))
-    return DataArguments(data.resolve(), images, val, skip_invalid)
+def _arguments(data: Path, paths: dict[str, Path | None], *, skip_invalid: bool, alternating: bool) -> DataArguments:
+    absolute = {name: None if path is None else path.resolve() for name, path in paths.items()}
+    return DataArguments(data.resolve(), **absolute, skip_invalid=skip_invalid, alternating=alternating)
 
 
 def _settings_of(folder: Path) -> RunSettings:
+    from ..train.alternating import alternating_settings, is_alternating
     from ..train.checkpoint import CHECKPOINT_NAME, load_checkpoint
 
+    if is_alternating(folder):
+        return alternating_settings(folder)
     return load_checkpoint(folder / CHECKPOINT_NAME).settings
 
 
@@ -121,23 +148,79 @@ def _train(
     device: torch.device,
     resume: bool,
 ) -> None:
-    from ..train.coco import train_on_coco
     from ..train.settings import with_stuff
 
     console = Console(stderr=True)
     if beginning.warning:
         console.print(fallback_panel(beginning.warning))
     settings = with_stuff(beginning.settings, data.learnt.classes)
+    if arguments.proposals is not None:
+        settings = without_proposing(settings)
+        data = _with_proposals(data, arguments, settings)
     model, origin = build_start(beginning._replace(settings=settings), data.learnt.classes)
     arguments.save(folder)
     console.print(plan_table(folder, data, settings, device=device, origin="the run's own" if resume else origin))
     console.print(*data_remarks(data), sep="\n")
-    result = train_on_coco(model, data, settings, folder=folder, device=device, resume=resume, quiet=False)
-    if result.finished:
-        report = write_outcome(folder, result.weights, data.judged, device=device, batch=settings.data.batch)
-        _show_outcome(console, folder, result.weights, report, _judged_files(folder, arguments, data))
-    else:
+    result = _run(model, data, settings, folder, device=device, resume=resume, alternating=arguments.alternating)
+    if not result.finished:
         print_commands(console, {"Go on": resume_command(folder)})
+        return
+    files = _judged_files(folder, arguments, data)
+    if "heads" in settings.train.parts:
+        report = write_outcome(folder, result.weights, data.judged, device=device, batch=settings.data.batch)
+        proposals = arguments.val_proposals or arguments.proposals
+        _show_outcome(console, folder, result.weights, report, files, proposals)
+    else:
+        Console().print(write_recall(folder, result.scores["proposals"]))
+        print_commands(console, {"Write proposals": propose_command(result.weights, files.annotations, files.images)})
+
+
+def without_proposing(settings: RunSettings) -> RunSettings:
+    """The settings of a run on proposals from a file, from which the region proposal network learns nothing."""
+    parts = tuple(part for part in settings.train.parts if part != "rpn")
+    if "heads" not in parts:
+        raise SettingError(
+            f"train.parts={','.join(settings.train.parts)}: on proposals from a file the heads learn, but they are not "
+            "among these parts. Leave out --proposals, or train.parts."
+        )
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"parts": parts})})
+
+
+def _with_proposals(data: TrainingData, arguments: DataArguments, settings: RunSettings) -> TrainingData:
+    assert arguments.proposals is not None
+    if not data.held_out and arguments.val_proposals is None:
+        raise SettingError(
+            f"{arguments.proposals}: has the proposals of {data.learnt.source}, but the run is judged by "
+            f"{data.judged.source}. Give the proposals of that with --val-proposals."
+        )
+    rpn = settings.model.rpn
+    learnt = join_file(arguments.proposals, data.learnt, most=rpn.proposals_training)
+    judged = join_file(arguments.val_proposals or arguments.proposals, data.judged, most=rpn.proposals)
+    return replace(data, learnt=learnt, judged=judged)
+
+
+def _run(
+    model: MaskRCNN,
+    data: TrainingData,
+    settings: RunSettings,
+    folder: Path,
+    *,
+    device: torch.device,
+    resume: bool,
+    alternating: bool,
+) -> TrainingResult:
+    from ..train.alternating import train_alternating
+    from ..train.coco import train_on_coco
+
+    if not alternating:
+        return train_on_coco(model, data, settings, folder=folder, device=device, resume=resume, quiet=False)
+    return train_alternating(model, data, settings, folder=folder, device=device, quiet=False, announce=_count_pictures)
+
+
+@contextmanager
+def _count_pictures(words: str, pictures: int) -> Iterator[Callable[[int], None]]:
+    with PictureBar(words, pictures) as bar:
+        yield bar.advance
 
 
 def _judged_files(folder: Path, arguments: DataArguments, data: TrainingData) -> CocoFiles:
@@ -151,15 +234,18 @@ def _judged_files(folder: Path, arguments: DataArguments, data: TrainingData) ->
     return find_coco(arguments.val or arguments.data, "val", images=arguments.images)
 
 
-def _show_outcome(console: Console, folder: Path, weights: Path, report: dict[str, Any], files: CocoFiles) -> None:
+def _show_outcome(
+    console: Console, folder: Path, weights: Path, report: dict[str, Any], files: CocoFiles, proposals: Path | None
+) -> None:
     from ..evaluate.report import report_tables
 
     Console().print(report_tables(report))
     console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
+    score = {"Score the weights again": evaluate_command(weights, files.annotations, files.images, proposals)}
+    if proposals is not None:  # such a model finds nothing without them
+        print_commands(console, score)
+        return
     print_commands(
         console,
-        {
-            "Find objects in pictures": predict_command(weights, files.images, folder / "predictions"),
-            "Score the weights again": evaluate_command(weights, files.annotations, files.images),
-        },
+        {"Find objects in pictures": predict_command(weights, files.images, folder / "predictions"), **score},
     )

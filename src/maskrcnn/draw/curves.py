@@ -19,6 +19,8 @@ SCORES = (
     ("segm", "AP50", "masks AP50"),
     ("keypoints", "AP", "keypoints AP"),
     ("keypoints", "AP50", "keypoints AP50"),
+    ("proposals", "AR@100", "proposals AR@100"),
+    ("proposals", "AR@1000", "proposals AR@1000"),
 )
 SMOOTHED = 50  # the average is over a fiftieth of the curve
 
@@ -105,7 +107,7 @@ def _draw_scores(axes: Axes, curves: Mapping[str, Curve]) -> None:
         label = f"{name}, best {values.max():.1f}"
         axes.plot(steps, values, color=f"C{number}", marker="o", markersize=3.5, label=label)
     axes.set_ylim(0, 105)
-    _finish(axes, "average precision on held-out pictures, percent", curves, place="lower right")
+    _finish(axes, "average precision or recall on held-out pictures, percent", curves, place="lower right")
 
 
 def _finish(
