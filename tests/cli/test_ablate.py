@@ -25,10 +25,11 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
     command = ["ablate", "--study", "stride_32", "--data", str(data), "--output", str(output), *TINY]
     result = run_cli(*command)
     assert result.code == 0, result.err
-    pool, align = (json.loads((output / name / "scores.json").read_text()) for name in ("RoIPool", "RoIAlign"))
-    assert (pool["settings"]["model"]["roi"]["method"], align["settings"]["model"]["roi"]["method"]) == ("pool", "align")
-    assert pool["settings"]["model"]["neck"] == align["settings"]["model"]["neck"] == "c5"
-    assert len(pool["settings"]["model"]["anchors"]["sizes"]) == 1
+    scores = (json.loads((output / name / "scores.json").read_text()) for name in ("RoIPool", "RoIAlign"))
+    pool, align = (one["settings"]["model"] for one in scores)
+    assert (pool["roi"]["method"], align["roi"]["method"]) == ("pool", "align")
+    assert pool["neck"] == align["neck"] == "c5"
+    assert len(pool["anchors"]["sizes"]) == 1
     table = (output / "table.md").read_text()
     assert "| RoIPool |" in table and "| 23.6 | 46.5 | 21.6 |" in table
 

@@ -26,7 +26,7 @@ MEASURED = {
 def test_measured_stands_beside_published_and_what_is_missing_stays_empty():
     lines = ablation_markdown(STUDY, MEASURED).splitlines()
     assert lines[0] == "### Lenses (table 9), mask AP"
-    assert lines[2] == "| variant | AP | AP50 | AP75 | minutes | paper's AP | paper's AP50 | paper's AP75 |"
+    assert lines[2] == "| variant | AP | AP50 | AP75 | minutes | paper AP | paper AP50 | paper AP75 |"
     assert lines[4] == "| thin | 50.0 | 75.0 | 25.0 | 1.5 | 20.0 | 40.0 | 10.0 |"
     assert lines[5] == "| thick | 52.0 | 70.0 | 20.0 | 1.0 | 30.0 |  |  |"
     assert lines[6] == "| none |  |  |  |  | 10.0 |  |  |"

@@ -43,7 +43,7 @@ def _kind(study: Study) -> str:
 
 
 def _columns() -> list[str]:
-    return ["variant", *SCORES, "minutes", *(f"paper's {score}" for score in SCORES)]
+    return ["variant", *SCORES, "minutes", *(f"paper {score}" for score in SCORES)]
 
 
 def _rows(study: Study, measured: Measured) -> list[list[str]]:
