@@ -31,7 +31,8 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
     assert pool["neck"] == align["neck"] == "c5"
     assert len(pool["anchors"]["sizes"]) == 1
     table = (output / "table.md").read_text()
-    assert "| RoIPool |" in table and "| 23.6 | 46.5 | 21.6 |" in table
+    assert "| RoIPool |" in table
+    assert "| 23.6 | 46.5 | 21.6 |" in table
 
     written = (output / "RoIPool" / "log.jsonl").stat().st_mtime_ns
     again = run_cli(*command)
