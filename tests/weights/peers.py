@@ -49,31 +49,39 @@ def detectron2_state(
 
 
 def mmdetection_state(
-    *, norm: str = "bn", cascade: bool = False, classes: int = CLASSES, anchors: int = 3, groups: int = 1, seed: int = 0
+    neck: str = "fpn",
+    *,
+    norm: str = "bn",
+    cascade: bool = False,
+    masks: bool = True,
+    classes: int = CLASSES,
+    anchors: int = 3,
+    groups: int = 1,
+    clip: bool = False,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
-    """As in a file of mmdetection: FPN, boxes and masks."""
+    """As in a file of mmdetection, or with `clip` of MMOCR: neck is fpn, c4 or dc5, norm bn or gn."""
     shapes: Shapes = {}
-    _add_mm_norm(shapes, "backbone.conv1", "backbone.bn1", (WIDTH, 3, 7, 7))
+    _add_mm_stem(shapes, norm, clip)
     for stage, count in enumerate((3, 4, 6, 3), start=1):
+        place = "roi_head.shared_head" if (neck, stage) == ("c4", 4) else "backbone"
         for i in range(count):
-            _add_mm_block(shapes, f"backbone.layer{stage}.{i}.", WIDTH * 2 ** (stage - 1), i == 0, stage == 1, groups)
-    for i in range(4):
-        _add_plain(shapes, f"neck.lateral_convs.{i}.conv", (32, WIDTH * 2 ** (i + 2), 1, 1))
-        _add_plain(shapes, f"neck.fpn_convs.{i}.conv", (32, 32, 3, 3))
-    _add_plain(shapes, "rpn_head.rpn_conv", (32, 32, 3, 3))
-    _add_plain(shapes, "rpn_head.rpn_cls", (anchors, 32, 1, 1))
-    _add_plain(shapes, "rpn_head.rpn_reg", (4 * anchors, 32, 1, 1))
+            block, width = f"{place}.layer{stage}.{i}.", WIDTH * 2 ** (stage - 1)
+            _add_mm_block(shapes, block, width, i == 0, stage == 1, groups, norm, 1 if clip else 0)
+    channels = {"fpn": 32, "c4": WIDTH * 16, "dc5": WIDTH * 32}[neck]
+    for i in range(4 if neck == "fpn" else 0):
+        _add_mm_layer(shapes, f"neck.lateral_convs.{i}", (32, WIDTH * 2 ** (i + 2), 1, 1), norm)
+        _add_mm_layer(shapes, f"neck.fpn_convs.{i}", (32, 32, 3, 3), norm)
+    anchors = anchors if neck == "fpn" else 15
+    _add_plain(shapes, "rpn_head.rpn_conv", (channels, channels, 3, 3))
+    _add_plain(shapes, "rpn_head.rpn_cls", (anchors, channels, 1, 1))
+    _add_plain(shapes, "rpn_head.rpn_reg", (4 * anchors, channels, 1, 1))
     for stage in ("0.", "1.", "2.") if cascade else ("",):
-        head = f"roi_head.bbox_head.{stage}"
-        _add_plain(shapes, f"{head}fc_cls", (classes + 1, 16))
-        _add_plain(shapes, f"{head}fc_reg", (4 if cascade else 4 * classes, 16))
-        _add_plain(shapes, f"{head}shared_fcs.0", (16, 32 * 49))
-        _add_plain(shapes, f"{head}shared_fcs.1", (16, 16))
-        head = f"roi_head.mask_head.{stage}"
-        for i in range(4):
-            _add_plain(shapes, f"{head}convs.{i}.conv", (32, 32, 3, 3))
-        _add_plain(shapes, f"{head}upsample", (32, 32, 2, 2))
-        _add_plain(shapes, f"{head}conv_logits", (classes, 32, 1, 1))
+        _add_mm_box_head(
+            shapes, f"roi_head.bbox_head.{stage}", neck, channels, norm, classes, 1 if cascade else classes
+        )
+        if masks:
+            _add_mm_mask_head(shapes, f"roi_head.mask_head.{stage}", neck, norm, classes)
     return fill(shapes, seed)
 
 
@@ -149,16 +157,65 @@ def _add_heads(shapes: Shapes, heads: str | None, neck: str, channels: int, norm
 
 
 def _add_mm_norm(shapes: Shapes, convolution: str, norm: str, shape: tuple[int, ...]) -> None:
+    """A convolution and its norm, whose name tells its kind: bn1, gn1, downsample.1."""
     shapes[f"{convolution}.weight"] = shape
-    shapes.update({f"{norm}.{leaf}": shape[:1] for leaf in ("weight", "bias", "running_mean", "running_var")})
-    shapes[f"{norm}.num_batches_tracked"] = ()
+    shapes.update({f"{norm}.{leaf}": shape[:1] for leaf in ("weight", "bias")})
+    if "gn" not in norm.split(".")[-1]:
+        shapes.update({f"{norm}.{leaf}": shape[:1] for leaf in ("running_mean", "running_var")})
+        shapes[f"{norm}.num_batches_tracked"] = ()
 
 
-def _add_mm_block(shapes: Shapes, block: str, width: int, first: bool, stage1: bool, groups: int) -> None:
+def _add_mm_layer(shapes: Shapes, name: str, shape: tuple[int, ...], norm: str) -> None:
+    """mmcv's ConvModule: with group norms here, plain otherwise."""
+    if norm == "gn":
+        _add_mm_norm(shapes, f"{name}.conv", f"{name}.gn", shape)
+    else:
+        _add_plain(shapes, f"{name}.conv", shape)
+
+
+def _add_mm_stem(shapes: Shapes, norm: str, clip: bool) -> None:
+    if not clip:
+        _add_mm_norm(shapes, "backbone.conv1", f"backbone.{norm}1", (WIDTH, 3, 7, 7))
+        return
+    counts = (3, WIDTH // 2, WIDTH // 2, WIDTH)
+    for i, place in enumerate((0, 3, 6)):
+        shape = (counts[i + 1], counts[i], 3, 3)
+        _add_mm_norm(shapes, f"backbone.stem.{place}", f"backbone.stem.{place + 1}", shape)
+
+
+def _add_mm_block(
+    shapes: Shapes, block: str, width: int, first: bool, stage1: bool, groups: int, norm: str, pooled: int
+) -> None:
     inputs = 4 * width if not first else width if stage1 else 2 * width
     middle = width if groups == 1 else 2 * width
-    _add_mm_norm(shapes, f"{block}conv1", f"{block}bn1", (middle, inputs, 1, 1))
-    _add_mm_norm(shapes, f"{block}conv2", f"{block}bn2", (middle, middle // groups, 3, 3))
-    _add_mm_norm(shapes, f"{block}conv3", f"{block}bn3", (4 * width, middle, 1, 1))
+    _add_mm_norm(shapes, f"{block}conv1", f"{block}{norm}1", (middle, inputs, 1, 1))
+    _add_mm_norm(shapes, f"{block}conv2", f"{block}{norm}2", (middle, middle // groups, 3, 3))
+    _add_mm_norm(shapes, f"{block}conv3", f"{block}{norm}3", (4 * width, middle, 1, 1))
     if first:
-        _add_mm_norm(shapes, f"{block}downsample.0", f"{block}downsample.1", (4 * width, inputs, 1, 1))
+        shortcut, shape = f"{block}downsample.{pooled}", (4 * width, inputs, 1, 1)
+        if norm == "gn":
+            shapes[f"{shortcut}.weight"] = shape
+            shapes.update({f"{block}downsample.{pooled + 1}.{leaf}": shape[:1] for leaf in ("weight", "bias")})
+        else:
+            _add_mm_norm(shapes, shortcut, f"{block}downsample.{pooled + 1}", shape)
+
+
+def _add_mm_box_head(shapes: Shapes, head: str, neck: str, channels: int, norm: str, classes: int, boxes: int) -> None:
+    width = WIDTH * 32 if neck == "c4" else 16
+    _add_plain(shapes, f"{head}fc_cls", (classes + 1, width))
+    _add_plain(shapes, f"{head}fc_reg", (4 * boxes, width))
+    if neck == "c4":
+        return
+    for i in range(4 if norm == "gn" else 0):
+        _add_mm_layer(shapes, f"{head}shared_convs.{i}", (32, 32, 3, 3), norm)
+    _add_plain(shapes, f"{head}shared_fcs.0", (16, channels * 49))
+    if norm != "gn":
+        _add_plain(shapes, f"{head}shared_fcs.1", (16, 16))
+
+
+def _add_mm_mask_head(shapes: Shapes, head: str, neck: str, norm: str, classes: int) -> None:
+    inputs = {"fpn": 32, "c4": WIDTH * 32, "dc5": WIDTH * 32}[neck]
+    for i in range(0 if neck == "c4" else 4):
+        _add_mm_layer(shapes, f"{head}convs.{i}", (32, 32 if i else inputs, 3, 3), norm)
+    _add_plain(shapes, f"{head}upsample", (inputs if neck == "c4" else 32, 32, 2, 2))
+    _add_plain(shapes, f"{head}conv_logits", (classes, 32, 1, 1))

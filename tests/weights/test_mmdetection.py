@@ -11,6 +11,13 @@ from maskrcnn.weights.mmdetection import EPSILON, is_mmdetection, read_mmdetecti
 from .peers import mmdetection_state
 
 KINDS = {"mask": {}, "cascade": {"cascade": True}, "resnext": {"groups": 32}, "text": {"classes": 1, "anchors": 5}}
+KINDS |= {
+    "boxes only": {"masks": False, "cascade": True},
+    "c4": {"neck": "c4"},
+    "dc5": {"neck": "dc5", "masks": False},
+    "gn": {"norm": "gn"},
+    "oclip": {"classes": 1, "anchors": 5, "clip": True},
+}
 CONFIG = """
 model = dict(
     type='MaskRCNN',
@@ -62,6 +69,16 @@ def test_words_have_their_own_anchors_and_class():
     assert weights.classes.names == ("text",)
     assert weights.settings.anchors.ratios == (0.17, 0.44, 1.13, 2.9, 7.46)
     assert weights.settings.anchors.sizes == ((16,), (32,), (64,), (128,), (256,))
+
+
+def test_other_necks_norms_and_bodies_are_recognised():
+    assert (read("c4").settings.neck, read("dc5").settings.backbone.dilate_stage5) == ("c4", True)
+    assert (read("c4").settings.input.pad_to, read("c4").settings.rpn.candidates) == (32, 6000)
+    gn = read("gn").settings
+    assert [gn.backbone.norm, gn.fpn.norm, gn.box_head.norm, gn.mask_head.norm] == ["group"] * 4
+    assert (gn.input.colours, gn.input.deviation, gn.backbone.stride_in_1x1) == ("bgr", (1 / 255,) * 3, False)
+    assert read("oclip").settings.backbone.name == "clip_resnet50"
+    assert read("boxes only").settings.mask_head is None
 
 
 def test_the_wrapper_of_mmocr_does_not_matter():

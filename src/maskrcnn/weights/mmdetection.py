@@ -89,10 +89,12 @@ COMMON: Tree = {
     "clamp_both_sides": True,
     "loss_epsilon": EPSILON,
 }
-CAFFE: Tree = {
-    "input": {"colours": "bgr", "mean": (123.675 / 255, 116.28 / 255, 103.53 / 255), "deviation": (1 / 255,) * 3},
-    "backbone": {"stride_in_1x1": True},
-}
+MEAN, DEVIATION = (123.675 / 255, 116.28 / 255, 103.53 / 255), (58.395 / 255, 57.12 / 255, 57.375 / 255)
+# Bodies that come from Detectron see blue first: Microsoft's ResNets, and Facebook's with group norms, raw pixels less
+# the mean, Facebook's ResNeXt-101 of 32 groups of 8 divided ones.
+RAW: Tree = {"input": {"colours": "bgr", "mean": MEAN, "deviation": (1 / 255,) * 3}}
+CAFFE: Tree = {**RAW, "backbone": {"stride_in_1x1": True}}
+DIVIDED: Tree = {"input": {"colours": "bgr", "mean": MEAN, "deviation": DEVIATION}}
 CASCADE: Tree = {
     "rpn": {"smooth_l1_beta": 1 / 9, "proposals_training": 2000},
     "box_head": {"smooth_l1_beta": 1},
@@ -169,7 +171,11 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
     """What the tensors tell, and what the published configurations say beside it."""
     found = find_structure(state, source)
     parts = [found, COMMON]
-    if _is_caffe(state):
+    if found["backbone"]["name"] == "resnext101_32x8d":
+        parts.append(DIVIDED)
+    elif found["backbone"]["norm"] == "group":
+        parts.append(RAW)
+    elif _is_caffe(state):
         parts.append(CAFFE)
     if found["neck"] != "fpn":
         parts.append(ONE_MAP)
