@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Of F.interpolate, OpenCV and the libraries whose models are read here.
-BICUBIC = -0.75
-# A sum of four neighbours with the weights of `bicubic_taps` is at most their largest value plus this part of the
-# difference to their smallest: the negative weights add up to at most BICUBIC / 4, halfway between two neighbours.
-OVERSHOOT = -BICUBIC / 4
+# Keys 1981, "Cubic convolution interpolation"; the parameter of F.interpolate, OpenCV, torchvision and detectron2.
+A = -0.75
+# Weights of the four nearest values, as polynomials of the place between the middle two: a row per power, from 0.
+BICUBIC = ((0, 1, 0, 0), (A, 0, -A, 0), (-2 * A, -A - 3, 2 * A + 3, A), (A, A + 2, -A - 2, -A))
+# A sum of four values with these weights is at most the largest of them plus this part of its difference to the
+# smallest: the negative weights add up to A / 4 at most, halfway between two values.
+OVERSHOOT = -A / 4
 
 
 def cells_of_points(points: Tensor, boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -49,12 +51,9 @@ def bicubic_taps(length: int, grid: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """
     points = (torch.arange(length, dtype=like.dtype, device=like.device) + 0.5) * (grid / length) - 0.5
     below = points.floor()
-    step = points - below
-    distances = torch.stack([step + 1, step, 1 - step, 2 - step], dim=1)
-    near = ((BICUBIC + 2) * distances - (BICUBIC + 3)) * distances**2 + 1
-    far = ((BICUBIC * distances - 5 * BICUBIC) * distances + 8 * BICUBIC) * distances - 4 * BICUBIC
+    powers = (points - below)[:, None] ** torch.arange(4, device=like.device)
     places = below.long()[:, None] + torch.arange(-1, 3, device=like.device)
-    return torch.where(distances <= 1, near, far), places.clamp(0, grid - 1)
+    return powers @ like.new_tensor(BICUBIC), places.clamp_(0, grid - 1)
 
 
 def find_peaks(maps: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
