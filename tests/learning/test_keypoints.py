@@ -1,0 +1,64 @@
+"""A keypoint head that is right learns where the keypoints of a few objects are, also in mirror images."""
+
+import json
+
+import pytest
+import torch
+
+from maskrcnn.config import RunSettings
+from maskrcnn.data.loading import evaluation_batches, training_batches
+from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.shapes import write_shapes
+from maskrcnn.evaluate.coco import evaluate_coco
+from maskrcnn.evaluate.collect import collect_results
+from maskrcnn.model.build import build_model
+
+SIDE, STEPS = 96, 150
+SETTINGS = RunSettings.model_validate(
+    {
+        "model": {
+            "input": {"shorter": SIDE, "longer": SIDE},
+            "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
+            "fpn": {"channels": 64},
+            "anchors": {"sizes": (16, 24, 32, 48, 64)},
+            "rpn": {"candidates_training": 200, "proposals_training": 100, "candidates": 200, "proposals": 100},
+            "roi": {"half_pixel": True},
+            "box_head": {"samples": 64, "channels": 128},
+            "mask_head": None,
+            "keypoint_head": {"channels": 64, "convolutions": 2},
+        },
+        "data": {"batch": 4},
+        "augment": {"flip": 0.5, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0},
+    }
+)
+
+
+def add_keypoints(path) -> None:
+    """Two keypoints inside every object, at a fixed place in its box."""
+    contents = json.loads(path.read_text())
+    for category in contents["categories"]:
+        category |= {"keypoints": ["left", "right"]}
+    for found in contents["annotations"]:
+        x, y, width, height = found["bbox"]
+        found["keypoints"] = [x + 0.75 * width, y + 0.5 * height, 2, x + 0.25 * width, y + 0.25 * height, 2]
+    path.write_text(json.dumps(contents))
+
+
+@pytest.mark.slow
+def test_keypoints_of_four_pictures_are_learnt_by_heart(tmp_path):
+    write_shapes(tmp_path, train=4, val=0, size=SIDE, seed=0)
+    add_keypoints(tmp_path / "train.json")
+    data = read_coco(tmp_path / "train.json", tmp_path / "images")
+    torch.manual_seed(0)
+    model = build_model(SETTINGS.model, len(data.classes), keypoints=data.classes.keypoint_count)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=STEPS, pct_start=0.1)
+    pictures = training_batches(data.records, SETTINGS, skeleton=data.classes.skeleton, workers=0)
+    for _, batch in zip(range(STEPS), pictures):
+        sum(model(batch).values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
+        optimiser.step(), optimiser.zero_grad(), schedule.step()
+    batches = evaluation_batches(data.records, SETTINGS.model.input, workers=0)
+    results = collect_results(model.predict, batches, data.classes)
+    scores = evaluate_coco(tmp_path / "train.json", results, kinds=["keypoints"])
+    assert scores["keypoints"].numbers["AP"] > 0.9  # measured: 1.0, after half a minute on one core
