@@ -61,4 +61,4 @@ def test_keypoints_of_four_pictures_are_learnt_by_heart(tmp_path):
     batches = evaluation_batches(data.records, SETTINGS.model.input, workers=0)
     results = collect_results(model.predict, batches, data.classes)
     scores = evaluate_coco(tmp_path / "train.json", results, kinds=["keypoints"])
-    assert scores["keypoints"].numbers["AP"] > 0.9  # measured: 1.0, after half a minute on one core
+    assert scores["keypoints"].numbers["AP"] > 0.9  # measured: 1.0
