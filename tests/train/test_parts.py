@@ -1,7 +1,6 @@
 import copy
 import json
 
-import pytest
 import torch
 from torch import nn
 
@@ -83,13 +82,3 @@ def test_proposals_of_a_file_train_also_where_everything_may_learn(tmp_path):
     changed, losses = run(tmp_path, *EVERYTHING, with_proposals=True)
     assert "rpn" not in changed
     assert losses == {"classes", "boxes", "masks"}
-
-
-@pytest.mark.parametrize("parts", [("body",), (), "neck"])
-def test_something_with_a_loss_must_learn(parts):
-    with pytest.raises(ValueError, match="rpn or heads must be among the parts that learn"):
-        RunSettings.model_validate({"train": {"parts": parts}})
-
-
-def test_a_single_part_needs_no_list():
-    assert RunSettings.model_validate({"train": {"parts": "rpn"}}).train.parts == ("rpn",)
