@@ -5,6 +5,7 @@ Every folder of fixtures is tested, also one that is put there later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -274,10 +275,9 @@ def test_pixel_classes_agree(run: Run):
 
 
 def test_losses_agree(run: Run):
-    recorded = {key.removeprefix("loss."): value for key, value in run.expected.items() if key.startswith("loss.")}
+    names, recorded = LOSSES[run.peer], recorded_losses(run.expected)
     if not recorded:
         return
-    names = LOSSES[run.peer]
     batch = run.batch
     targets = Batch(batch.images, batch.sizes, batch.picture_sizes, [make_targets(run)])
     with torch.no_grad():
@@ -288,6 +288,16 @@ def test_losses_agree(run: Run):
         # Where the picture has more anchors than the limit on samples, the peer drew some of them at random.
         drawn = names[name] == "rpn_objectness" and anchors > run.model.settings.rpn.samples
         assert_close(losses[names[name]], value, name, tolerance=1e-2 if drawn else TOLERANCE)
+
+
+def recorded_losses(expected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The peer's losses by name, those of a cascade's stages (`loss_cls_stage1`, `s1.loss_cls`) added up."""
+    losses: dict[str, np.ndarray] = {}
+    for key in expected:
+        if key.startswith("loss."):
+            name = re.sub(r"^s\d\.|_stage\d$", "", key.removeprefix("loss."))
+            losses[name] = losses.get(name, 0) + expected[key]
+    return losses
 
 
 def make_targets(run: Run) -> Instances:

@@ -98,6 +98,21 @@ def test_losses_of_the_stages_are_weighted_and_matched_anew():
     assert outputs[1].pooled.tolist() == [[0, 0, 10, 6], [0, 0, 10, 10]]
 
 
+def test_a_stage_may_choose_anew_among_refined_and_annotated_boxes():
+    proposals = [torch.tensor([[0.0, 0.0, 10.0, 6.0]])]
+    heads = [FixedHead([0.0, 0.0, 0.0], [0.0] * 4)] * 2
+    boxes = {}
+    for resample in (False, True):
+        chosen = settings(positive_fraction=1.0)
+        chosen.cascade.resample = resample
+        _, outputs = cascade_loss(
+            heads, pool, proposals, [target([0.0, 0.0, 10.0, 10.5])], [(10, 20)], classes=CLASSES, settings=chosen
+        )
+        boxes[resample] = outputs[1].targets[0].proposals.tolist()
+    # Refinement keeps boxes inside the picture; an annotated box that is added again reaches out as before.
+    assert boxes == {False: [[0, 0, 10, 6], [0, 0, 10, 10]], True: [[0, 0, 10, 6], [0, 0, 10, 10.5]]}
+
+
 def test_hard_examples_are_the_proposals_with_the_largest_losses():
     proposals = [torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0], [70.0, 70.0, 80.0, 80.0]])]
 

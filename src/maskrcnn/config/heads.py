@@ -62,6 +62,11 @@ class CascadeSettings(Settings):
     average: Literal["scores", "logits"] = Field(
         "scores", description="What the heads' classes are averaged as (detectron2: scores, mmdetection: logits)."
     )
+    resample: bool = Field(
+        False,
+        description="Later stages choose anew among the refined and the annotated boxes (mmdetection), instead of "
+        "taking all refined ones (detectron2).",
+    )
     mask_head_per_stage: bool = Field(False, description="Each stage has a mask head, averaged (mmdetection).")
 
 

@@ -70,12 +70,14 @@ class BoxTargets:
         labels: [S] int64, K for background.
         matches: [P] annotated object of each of the P proposals that are not background.
         deltas: [P, 4] wanted deltas of those.
+        annotated: [S] bool, the annotated boxes that were added.
     """
 
     proposals: Tensor
     labels: Tensor
     matches: Tensor
     deltas: Tensor
+    annotated: Tensor
 
 
 def box_targets(
@@ -88,10 +90,13 @@ def box_targets(
         boxes, labels: [M, 4] and [M] of the annotated objects.
         classes: K.
     """
+    count = len(proposals)
     proposals = torch.cat([proposals, boxes.to(proposals)])
     matches = _match(proposals, boxes, settings)
     chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
-    return _make_targets(proposals[chosen], matches[chosen], boxes, labels, classes, settings)
+    targets = _make_targets(proposals[chosen], matches[chosen], boxes, labels, classes, settings)
+    targets.annotated = chosen >= count
+    return targets
 
 
 def match_all(
@@ -106,7 +111,11 @@ def select_targets(targets: BoxTargets, chosen: Tensor, *, classes: int) -> BoxT
     row = torch.cumsum(targets.labels < classes, dim=0) - 1
     positives = row[chosen[targets.labels[chosen] < classes]]
     return BoxTargets(
-        targets.proposals[chosen], targets.labels[chosen], targets.matches[positives], targets.deltas[positives]
+        targets.proposals[chosen],
+        targets.labels[chosen],
+        targets.matches[positives],
+        targets.deltas[positives],
+        targets.annotated[chosen],
     )
 
 
@@ -123,7 +132,7 @@ def _make_targets(
     all_labels = torch.full_like(matches, classes)
     all_labels[positive] = labels[matches[positive]]
     wanted = encode_boxes(boxes[matches[positive]].to(proposals), proposals[positive], settings.delta_weights)
-    return BoxTargets(proposals, all_labels, matches[positive], wanted)
+    return BoxTargets(proposals, all_labels, matches[positive], wanted, torch.zeros_like(positive))
 
 
 def box_loss(
@@ -183,6 +192,18 @@ def box_predictions(
     if settings.smallest_side is not None:
         valid = sides_above(boxes, settings.smallest_side)
         boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
+    return suppress_repetitions(boxes, scores, labels, settings)
+
+
+def suppress_repetitions(
+    boxes: Tensor, scores: Tensor, labels: Tensor, settings: BoxHeadSettings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best of the detections that overlap, best first.
+
+    Args:
+        boxes, scores, labels: [D, 4], [D] and [D].
+        settings: nms_threshold, nms_across_classes, detections.
+    """
     if settings.nms_across_classes:
         kept = nms(boxes, scores, settings.nms_threshold)
     else:

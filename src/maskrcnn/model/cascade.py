@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import BoxHeadSettings, ModelSettings
-from ..ops.boxes import clip_boxes, sides_above
+from ..ops.boxes import clip_boxes
 from ..ops.deltas import decode_boxes
 from ..structures.instances import Instances
 from .box_head import (
@@ -64,7 +64,8 @@ def cascade_loss(
 ) -> tuple[dict[str, Tensor], list[StageOutput]]:
     """Losses `classes` and `boxes`, summed over the stages, and what each stage was trained on.
 
-    The first stage is trained on a choice of the proposals, each later one on the same boxes after refinement.
+    The first stage is trained on a choice of the proposals and the annotated boxes, each later one on the same boxes
+    after refinement, or, if the settings say so, again on a choice of them and the annotated boxes.
 
     Args:
         heads: Box heads.
@@ -76,8 +77,9 @@ def cascade_loss(
     losses: dict[str, Tensor] = {}
     outputs = []
     boxes = proposals
+    resample = settings.cascade is not None and settings.cascade.resample
     for number, (head, (stage, weight)) in enumerate(zip(heads, stage_settings(settings), strict=True)):
-        if number > 0:
+        if number > 0 and not resample:
             chosen = _match_again(boxes, targets, classes, stage)
         elif stage.hard_examples:
             chosen = _hardest(head, pool, boxes, targets, classes, stage)
@@ -93,8 +95,11 @@ def cascade_loss(
             losses[name] = losses.get(name, 0) + weight * loss
         outputs.append(StageOutput(pooled, chosen))
         if number + 1 < len(heads):
-            boxes = refine(boxes, logits.detach(), deltas.detach(), sizes, stage, settings)
-            boxes = [found[sides_above(found, 1e-3)] for found in boxes]
+            refined = refine(boxes, logits.detach(), deltas.detach(), sizes, stage, settings)
+            boxes = [
+                found[(found[:, 2:] > found[:, :2]).all(dim=1) & ~(target.annotated & resample)]
+                for found, target in zip(refined, chosen, strict=True)
+            ]
     return losses, outputs
 
 

@@ -16,7 +16,7 @@ from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.soft_masks import SoftMasks
 from .anchors import Anchors
-from .cascade import StageOutput, cascade_loss, cascade_predictions
+from .cascade import StageOutput, cascade_loss, cascade_predictions, stage_settings
 from .keypoint_head import KeypointHead, keypoint_loss, keypoint_predictions, keypoint_targets
 from .mask_head import MaskHead, mask_loss, mask_predictions, mask_targets
 from .panoptic import merge_panoptic
@@ -160,12 +160,18 @@ class MaskRCNN(nn.Module):
 
     def predict_keypoints(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
         """Per picture [D, Kp, 3] x, y in network coordinates and score; None without a keypoint head."""
+        boxes = [boxes for boxes, _, _ in found]
+        settings, logits = self.settings.keypoint_head, self.keypoint_logits(table, boxes)
+        if settings is None or logits is None:
+            return [None] * len(found)
+        return list(keypoint_predictions(logits, torch.cat(boxes), settings).split([len(group) for group in boxes]))
+
+    def keypoint_logits(self, table: PyramidTable, boxes: list[Tensor]) -> Tensor | None:
+        """[N, Kp, m, m] of each picture's boxes [N_i, 4], joined; None without a keypoint head."""
         settings = self.settings.keypoint_head
         if settings is None or self.keypoint_head is None:
-            return [None] * len(found)
-        boxes = [boxes for boxes, _, _ in found]
-        logits = self.keypoint_head(self.pool(table, boxes, settings.pool_size))
-        return list(keypoint_predictions(logits, torch.cat(boxes), settings).split([len(group) for group in boxes]))
+            return None
+        return self.keypoint_head(self.pool(table, boxes, settings.pool_size))
 
     def pool(self, table: PyramidTable, boxes: list[Tensor], size: int) -> Tensor:
         """Features [N, S, S, C] of each picture's boxes [N_i, 4], after the shared head if there is one."""
@@ -204,13 +210,14 @@ class MaskRCNN(nn.Module):
         if settings is None:
             return {}
         losses = []
-        for head, stage in zip(self.mask_heads, stages, strict=False):
+        weights = [weight for _, weight in stage_settings(self.settings)]
+        for head, stage, weight in zip(self.mask_heads, stages, weights, strict=False):
             pooled, boxes, labels = self._positives(table, stage, settings.pool_size)
             wanted = [
                 mask_targets(target.masks, chosen.matches, group, cast(MaskHead, head).size, settings)
                 for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
             ]
-            losses.append(mask_loss(head(pooled), labels, torch.cat(wanted), settings)["masks"])
+            losses.append(weight * mask_loss(head(pooled), labels, torch.cat(wanted), settings)["masks"])
         return {"masks": torch.stack(losses).sum()}
 
     def _keypoint_loss(self, table: PyramidTable, stage: StageOutput, targets: list[Instances]) -> dict[str, Tensor]:

@@ -100,6 +100,7 @@ CASCADE: Tree = {
     "box_head": {"smooth_l1_beta": 1},
     "cascade": {
         "average": "logits",
+        "resample": True,
         "stages": [
             {"positive_iou": 0.5, "delta_weights": (1 / 0.1, 1 / 0.1, 1 / 0.2, 1 / 0.2), "loss_weight": 1},
             {"positive_iou": 0.6, "delta_weights": (1 / 0.05, 1 / 0.05, 1 / 0.1, 1 / 0.1), "loss_weight": 0.5},
