@@ -46,5 +46,6 @@ def test_a_model_is_scored_on_the_proposals_of_a_file(folder, run_cli, tiny_weig
     for one in few:
         one["boxes"], one["scores"] = one["boxes"][:1], one["scores"][:1]
     (folder / "few.jsonl").write_text("".join(json.dumps(one) + "\n" for one in few))
-    assert run_cli(*words, "--proposals", "few.jsonl").code == 0
+    assert run_cli(*words, "--proposals", "few.jsonl", "--json", "s.json").code == 0
+    assert json.loads((folder / "s.json").read_text())["proposals"] == "few.jsonl"
     assert 0 < len(json.loads((folder / "r.json").read_text())) <= 10 < len(found)

@@ -14,6 +14,7 @@ from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
 from .progress import PictureBar
 from .proposals import ProposalFile, join_file
 from .settings import Overrides
+from .views import Flip, Scales, chosen_views
 
 if TYPE_CHECKING:
     from ..data.records import CocoData
@@ -60,6 +61,8 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Write the predictions as a COCO results file.")
     ] = None,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
+    flip: Flip = False,
+    scales: Scales = None,
     batch: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
@@ -76,7 +79,10 @@ def evaluate(
     for path in (json, results):
         require_place(path)
     chosen = read_annotated(data, split, images, where or [], skip_invalid)
-    predictor = open_predictor(weights, overrides or [], device=device, precision=precision, detections=max_detections)
+    views = chosen_views(flip, scales)
+    predictor = open_predictor(
+        weights, overrides or [], device=device, precision=precision, detections=max_detections, views=views
+    )
     if proposals:
         chosen = join_file(proposals, chosen, most=predictor.settings.rpn.proposals)
     found = _evaluate(
@@ -88,7 +94,12 @@ def evaluate(
         batch=batch,
     )
     if json:
-        write_report(json, {**found.report, "weights": weights, "settings": overrides or [], "where": where or []})
+        told = {"weights": weights, "settings": overrides or [], "where": where or []}
+        if proposals:
+            told["proposals"] = str(proposals)
+        if views:
+            told["views"] = views.model_dump(mode="json")
+        write_report(json, {**found.report, **told})
     if results:
         write_results(results, found.results)
     Console().print(report_tables(found.report))
