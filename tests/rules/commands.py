@@ -1,8 +1,8 @@
 """Commands shown in the documentation, and how the tests run them.
 
 Every ```bash block of README.md and docs/ is run as it stands, the blocks of a file one after the other in one folder
-that holds what a reader brings (`train.json`, `val.json`, `images/`, `photos/`, `photo.png`). A comment in the line
-above a block, which readers do not see, says what is different about it:
+that holds what a reader brings (`train.json`, `val.json`, `images/`, `photos/`, `photo.png`, and `model_final.pkl` of
+detectron2). A comment in the line above a block, which readers do not see, says what is different about it:
 
     <!-- tested slowly -->                   it takes minutes, and runs under `make test-slow`
     <!-- tested with train.steps=2 -->       these words are added to each `maskrcnn train`, to make it short

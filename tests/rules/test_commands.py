@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from maskrcnn.config.presets import read_preset
 from maskrcnn.data.shapes import write_shapes
+from maskrcnn.model.build import build_model
+from maskrcnn.structures.classes import Classes
+from maskrcnn.weights.files import Weights
+from maskrcnn.weights.writing import write_foreign
 from tests.rules.commands import Block, blocks_of
 from tests.rules.source import ROOT
 
@@ -20,7 +25,17 @@ def reader(tmp_path):
     (tmp_path / "photos").mkdir()
     for place in (tmp_path / "photos" / "one.png", tmp_path / "photos" / "two.png", tmp_path / "photo.png"):
         shutil.copy(tmp_path / "images" / "val_0001.png", place)
+    write_detectron2_file(tmp_path / "model_final.pkl")
     return tmp_path
+
+
+def write_detectron2_file(path: Path) -> None:
+    """A small model with random weights in the form of detectron2's model zoo."""
+    settings = read_preset("detectron2/mask_rcnn_R_50_FPN")
+    settings.backbone.name, settings.input.shorter, settings.input.longer = "resnet18", 64, 64
+    settings.box_head.channels = settings.mask_head.channels = settings.fpn.channels = 32
+    model = build_model(settings, 2)
+    write_foreign(path, Weights(model.state_dict(), settings, Classes(("cat", "dog"), (1, 2))), "detectron2")
 
 
 def run(block: Block, folder: Path) -> None:

@@ -7,11 +7,7 @@ from pydantic import BaseModel
 from maskrcnn import config
 from tests.rules.source import functions, trees
 
-ALL_SETTINGS = [
-    value
-    for value in vars(config).values()
-    if isinstance(value, type) and issubclass(value, BaseModel)
-]
+ALL_SETTINGS = [value for value in vars(config).values() if isinstance(value, type) and issubclass(value, BaseModel)]
 FIELDS = {name for settings in ALL_SETTINGS for name in settings.model_fields}
 # Parameters that share a setting's name but not its meaning.
 OTHER_MEANING = {
