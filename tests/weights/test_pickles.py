@@ -166,7 +166,7 @@ def test_a_file_that_was_cut_off_or_damaged_never_gives_another_error(place):
     "content",
     [
         b"\x80\x05\x8e" + struct.pack("<Q", 2**62) + b"abc.",  # BINBYTES8
-        b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"abc.",  # BYTEARRAY8
+        b"\x80\x05\x96" + struct.pack("<Q", 2**30) + b"abc.",  # BYTEARRAY8
         b"\x80\x05\x8d" + struct.pack("<Q", 2**50) + b"abc.",  # BINUNICODE8
         b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",  # FRAME
         b"\x80\x02T" + struct.pack("<i", 2**31 - 1) + b"abc.",  # BINSTRING

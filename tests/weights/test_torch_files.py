@@ -12,7 +12,7 @@ import torch
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights.pickles import Inert
-from maskrcnn.weights.torch_files import COUNT, LEGACY, MAGIC, read_torch
+from maskrcnn.weights.torch_files import COUNT, LEGACY, MAGIC, Room, read_torch
 
 SHARED = torch.arange(12.0)
 STATE = {
@@ -144,6 +144,14 @@ def test_a_compressed_part_is_refused_before_it_grows():
 def test_sizes_beyond_the_file_are_refused(program):
     with pytest.raises(WeightsError, match="no whole file"):
         read_torch(archive({"data.pkl": program, "data/0": struct.pack("<ff", 1, 2)}), "file.pth")
+
+
+def test_parts_cannot_claim_more_than_the_file_has():
+    room = Room(10)
+    room.take(4)
+    room.take(6)
+    with pytest.raises(ValueError, match="the parts are longer than the file"):
+        room.take(1)
 
 
 def test_a_storage_of_the_old_format_beyond_the_file_is_refused():

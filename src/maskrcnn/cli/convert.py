@@ -82,9 +82,7 @@ def _check_words(target: Path, to: Library | None, half: bool, overrides: list[s
         raise SettingError(f"--half: is for files of this library; {to} gets the numbers as they are. Leave one out.")
     for words in overrides:
         if not words.startswith("model."):
-            raise SettingError(
-                f"{words}: only settings of the model are stored with weights, as model.input.mean."
-            )
+            raise SettingError(f"{words}: only settings of the model are stored with weights, as model.input.mean.")
     change_settings(RunSettings(), overrides)
 
 
