@@ -13,7 +13,8 @@ PRESET = re.compile(r"--preset (\w+/[\w-]+)")
 
 
 def words(document: str, pattern: re.Pattern) -> list[str]:
-    return pattern.findall(document)
+    """What a pattern finds, without the quotes that a shell needs."""
+    return [found.replace("'", "") for found in pattern.findall(document)]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
