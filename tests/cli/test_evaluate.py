@@ -98,7 +98,6 @@ def test_classes_are_matched_by_name(folder, evaluate, tiny_weights):
     found = {one["category_id"] for one in json.loads((folder / "r.json").read_text())}
     assert found
     assert found <= {1, 2, 4}  # by position it would be 1 to 5
-    assert found != {2}
 
 
 def test_a_folder_without_pictures_gives_no_scores(folder, evaluate):
