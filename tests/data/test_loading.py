@@ -248,6 +248,17 @@ def test_proposals_of_pictures_as_they_are_get_the_scale_of_their_pictures(recor
         assert torch.equal(batch.proposals[0], record.instances.boxes * 2)
 
 
+def test_pictures_at_further_scales_come_along(records: list[Record]):
+    scales = [InputSettings(shorter=side) for side in (80, 40, 120)]
+    some = with_proposals(records[:2])
+    [batch] = evaluation_batches(some, scales[0], rescaled=scales[1:], batch=2, workers=0)
+    for number, one in enumerate([batch, *batch.rescaled]):
+        [alone] = evaluation_batches(some, scales[number], batch=2, workers=0)
+        assert torch.equal(one.images, alone.images)
+        assert torch.equal(one.proposals[0], alone.proposals[0])
+        assert (one.sizes, one.image_ids, one.picture_sizes) == (alone.sizes, batch.image_ids, batch.picture_sizes)
+
+
 def test_pictures_without_proposals_leave_them_to_the_network(records: list[Record]):
     assert take(1, records, workers=0)[0].proposals is None
     assert next(evaluation_batches(records, InputSettings(), workers=0)).proposals is None

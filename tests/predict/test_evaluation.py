@@ -31,6 +31,7 @@ class Knowing:
         self.known = {record.image_id: record.instances for record in data.records}
         self.classes = Classes(("unknown", *data.classes.names), tuple(range(50, 51 + len(data.classes))))
         self.settings = settings
+        self.inputs = [settings.input]
         self.score = score
 
     def predict_batch(self, batch: Batch):

@@ -94,7 +94,7 @@ def evaluate(
         batch=batch,
     )
     if json:
-        told = {"weights": weights, "settings": overrides or [], "where": where or []}
+        told: dict[str, Any] = {"weights": weights, "settings": overrides or [], "where": where or []}
         if proposals:
             told["proposals"] = str(proposals)
         if views:

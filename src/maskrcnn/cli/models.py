@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..config import RunSettings
+from ..config import RunSettings, ViewSettings
 from ..errors import SettingError
 from .overrides import change_settings
 
@@ -59,13 +59,14 @@ def open_predictor(
     device: str | None,
     precision: PrecisionName,
     detections: int | None = None,
+    views: ViewSettings | None = None,
 ) -> Predictor:
     """The model of `--weights` with the settings that words such as `model.box_head.detections=300` change.
 
     Args:
         source: As for `read_weights`.
         overrides: Settings; they win over `detections`.
-        device, precision: As for `Predictor`.
+        device, precision, views: As for `Predictor`.
         detections: Most detections per picture; None: as the weights' own settings say.
 
     Raises:
@@ -82,7 +83,7 @@ def open_predictor(
     if detections is not None:
         settings.box_head.detections = detections
     settings = change_settings(RunSettings(model=settings), overrides).model
-    return Predictor(weights, device=device, precision=precision, settings=settings)
+    return Predictor(weights, device=device, precision=precision, settings=settings, views=views)
 
 
 def is_setting(word: str) -> bool:

@@ -9,6 +9,7 @@ from rich.console import Console
 from ..errors import DataError
 from .models import AUTO, BatchSize, Device, Precision, Source, is_setting, open_predictor
 from .progress import PictureBar
+from .views import Flip, Scales, chosen_views
 
 
 def predict(
@@ -33,6 +34,8 @@ def predict(
         ),
     ] = None,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the objects.")] = True,
+    flip: Flip = False,
+    scales: Scales = None,
     batch: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
@@ -52,7 +55,8 @@ def predict(
     paths = find_pictures([word for word in words if word not in overrides], leave_out=ours)
     if not paths:
         raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
-    predictor = open_predictor(weights, overrides, device=device, precision=precision)
+    views = chosen_views(flip, scales)
+    predictor = open_predictor(weights, overrides, device=device, precision=precision, views=views)
     shown_from = find_threshold(score_threshold, predictor.notes).score if pictures else None
     with PictureBar("predicting", len(paths)) as bar:
         outcome = predict_files(

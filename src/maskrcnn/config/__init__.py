@@ -17,6 +17,7 @@ from .heads import (
 )
 from .model import ModelSettings
 from .training import AugmentSettings, DataSettings, RunSettings, TrainSettings
+from .views import ViewSettings
 
 __all__ = [
     "AnchorSettings",
@@ -38,4 +39,5 @@ __all__ = [
     "SemanticHeadSettings",
     "Settings",
     "TrainSettings",
+    "ViewSettings",
 ]

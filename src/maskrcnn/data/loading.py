@@ -19,6 +19,7 @@ from .inputs import make_batch, prepare_picture, resized_size
 from .pictures import read_picture
 from .plan import BatchPlan, Draw
 from .records import Record
+from .views import join_scales
 
 MOST_WORKERS = 8
 AHEAD = 4
@@ -53,13 +54,19 @@ def training_batches(
 
 
 def evaluation_batches(
-    records: Sequence[Record], settings: InputSettings, *, batch: int = 1, workers: int | None = None
+    records: Sequence[Record],
+    settings: InputSettings,
+    *,
+    rescaled: Sequence[InputSettings] = (),
+    batch: int = 1,
+    workers: int | None = None,
 ) -> Iterator[Batch]:
     """Every picture once, unchanged, the largest first and pictures of similar size together, which saves padding.
 
     Args:
         records: The data set; each batch has the `image_ids` of its pictures and no targets.
         settings: How a picture becomes the network's input.
+        rescaled: How each batch of the same pictures in its `rescaled` does.
         batch: Pictures per batch; the last may have fewer.
         workers: As in `training_batches`.
 
@@ -69,7 +76,7 @@ def evaluation_batches(
     sizes = [resized_size(record.size, settings) for record in records]
     order = sorted(range(len(records)), key=lambda number: sizes[number], reverse=True)
     batches = [order[first : first + batch] for first in range(0, len(order), batch)]
-    return _load(EvaluationPictures(records, settings), batches, workers)
+    return _load(EvaluationPictures(records, [settings, *rescaled]), batches, workers)
 
 
 def default_workers() -> int:
@@ -126,25 +133,31 @@ class TrainingPictures(Dataset[Batch | DataError]):
 
 
 class EvaluationPictures(Dataset[Batch | DataError]):
-    """Makes a batch of some pictures as they are."""
+    """Makes a batch of some pictures as they are, at one scale or at several."""
 
-    def __init__(self, records: Sequence[Record], settings: InputSettings) -> None:
+    def __init__(self, records: Sequence[Record], scales: Sequence[InputSettings]) -> None:
         self.records = records
-        self.settings = settings
+        self.scales = scales
 
     def __getitem__(self, numbers: list[int]) -> Batch | DataError:
         """The batch, or what went wrong, as in `TrainingPictures`."""
         records = [self.records[number] for number in numbers]
         try:
             with _one_thread():
-                pictures = (read_record(record, self.settings.channels) for record in records)
-                images = [prepare_picture(picture, self.settings) for picture in pictures]
-                proposals = [_resized_proposals(*one) for one in zip(records, images, strict=True)]
-                return make_batch(
-                    images, pad_to=self.settings.pad_to, proposals=_all_or_none(proposals), **_origin(records)
-                )
+                images = [self._prepared(record) for record in records]
+                return join_scales([self._batch(records, scale) for scale in zip(*images, strict=True)])
         except DataError as error:
             return error
+
+    def _prepared(self, record: Record) -> list[Tensor]:
+        """The picture at each scale."""
+        picture = read_record(record, self.scales[0].channels)
+        return [prepare_picture(picture, settings) for settings in self.scales]
+
+    def _batch(self, records: Sequence[Record], images: Sequence[Tensor]) -> Batch:
+        proposals = [_resized_proposals(*one) for one in zip(records, images, strict=True)]
+        pad_to = self.scales[0].pad_to
+        return make_batch(images, pad_to=pad_to, proposals=_all_or_none(proposals), **_origin(records))
 
 
 def read_record(record: Record, channels: int | None = None) -> Tensor:

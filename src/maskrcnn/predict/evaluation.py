@@ -68,7 +68,9 @@ def evaluate_predictor(
     truth = replace(load_annotations(subset_contents(data)), source=data.source.name)
     results = collect_results(
         lambda pictures: [known.translate(found) for found in predictor.predict_batch(pictures)],
-        evaluation_batches(data.records, predictor.settings.input, batch=batch, workers=workers),
+        evaluation_batches(
+            data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch, workers=workers
+        ),
         data.classes,
         on_progress=on_progress,
     )

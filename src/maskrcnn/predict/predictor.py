@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import ModelSettings
+from ..config import ModelSettings, ViewSettings
 from ..data.inputs import make_batch, prepare_picture
 from ..data.pictures import read_picture
-from ..errors import DataError
+from ..data.views import join_scales, scaled_inputs
+from ..errors import DataError, SettingError
 from ..model.build import build_model
 from ..model.folding import prepare_for_prediction
 from ..ops.allocator import keep_freed_memory
@@ -23,6 +24,7 @@ from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..weights.files import Weights, apply_weights
 from ..weights.reading import read_weights
+from .views import predict_views, views_of
 
 Picture = str | Path | np.ndarray | Tensor
 
@@ -40,10 +42,12 @@ class Predictor:
         device: Where to compute; none: the first of CUDA and CPU that is there.
         precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
         settings: Of the model, instead of those in the weights; only what does not change the network's layers.
+        views: Test-time augmentation, for instance `ViewSettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
+            and keypoints are found in all views together. Takes as much longer as there are views.
 
     Raises:
         WeightsError: The weights cannot be read.
-        SettingError: There is no such device.
+        SettingError: There is no such device; or the views are not for these weights.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Predictor:
         device: str | torch.device | None = None,
         precision: Precision = "auto",
         settings: ModelSettings | None = None,
+        views: ViewSettings | None = None,
     ) -> None:
         read = weights if isinstance(weights, Weights) else read_weights(weights)
         self.device = choose_device(device)
@@ -62,6 +67,13 @@ class Predictor:
         self.classes = read.classes
         self.notes = read.notes
         self.settings = settings or read.settings
+        self.flip = views is not None and views.flip
+        self.inputs = scaled_inputs(self.settings.input, views.scales if views else ())
+        if self.settings.semantic_head is not None and (self.flip or len(self.inputs) > 1):
+            raise SettingError(
+                f"{read.source}: these weights find segments, and views (--flip, --scales) are for boxes, masks and "
+                "keypoints only. Predict without them."
+            )
         model = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
         apply_weights(model, read.state, source=read.source)
         self.model = prepare_for_prediction(model.to(self.device), self.dtype)
@@ -87,17 +99,29 @@ class Predictor:
         sees the padding at their edges, and group norm averages over it.
         """
         remaining = iter(pictures)
-        inputs = self.settings.input
-        while group := [load_picture(picture, inputs.channels) for picture in islice(remaining, batch)]:
-            images = [prepare_picture(picture, inputs) for picture in group]
+        while group := [load_picture(picture, self.inputs[0].channels) for picture in islice(remaining, batch)]:
             sizes = [(picture.shape[1], picture.shape[2]) for picture in group]
-            yield from self.predict_batch(make_batch(images, sizes, pad_to=inputs.pad_to))
+            scales = [
+                make_batch([prepare_picture(picture, inputs) for picture in group], sizes, pad_to=inputs.pad_to)
+                for inputs in self.inputs
+            ]
+            yield from self.predict_batch(join_scales(scales))
 
     def predict_batch(self, batch: Batch) -> list[Instances]:
-        """Objects of each picture of a prepared batch, on the CPU."""
-        batch = batch.to(self.device)
-        batch.images = batch.images.to(self.dtype)
-        return [found.to("cpu") for found in self.model.predict(batch)]
+        """Objects of each picture of a prepared batch, on the CPU; found in all its views."""
+        views = views_of(batch, flip=self.flip)
+        if len(views) == 1:
+            found = self.model.predict(self._placed(batch))
+        else:
+            skeleton = self.classes.skeleton
+            partners = skeleton.mirrored if skeleton else ()
+            found = predict_views(self.model, views, partners=partners, place=self._placed)
+        return [objects.to("cpu") for objects in found]
+
+    def _placed(self, batch: Batch) -> Batch:
+        placed = batch.to(self.device)
+        placed.images = placed.images.to(self.dtype)
+        return placed
 
 
 def load_picture(picture: Picture, channels: int) -> Tensor:

@@ -23,6 +23,7 @@ class Batch:
         semantic: [B, H, W] uint8 semantic maps (see `structures.panoptic`), unknown in the padding, or None.
         paths: Where the pictures came from, for messages.
         image_ids: The data set's ids of the pictures.
+        rescaled: The same pictures at other scales, for test-time augmentation; `to` leaves them where they are.
     """
 
     images: Tensor
@@ -33,6 +34,7 @@ class Batch:
     semantic: Tensor | None = None
     paths: tuple[str, ...] = ()
     image_ids: tuple[int, ...] = ()
+    rescaled: tuple[Batch, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

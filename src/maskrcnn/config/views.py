@@ -1,0 +1,18 @@
+"""How often, and how changed, a picture is looked at when objects are predicted."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .base import Positive, Settings
+
+
+class ViewSettings(Settings):
+    """Test-time augmentation: what is found in several views of a picture is joined."""
+
+    flip: bool = Field(False, description="Every view is looked at in a mirror too.")
+    scales: tuple[Annotated[Positive, Field(allow_inf_nan=False)], ...] = Field(
+        (),
+        description="Lengths of the shorter side in place of `model.input.shorter`, or factors in place of "
+        "`model.input.magnify` where the weights have that; none: the usual one.",
+    )
