@@ -20,9 +20,13 @@ def detectron2_state(
     convolutions: int = 0,
     groups: int = 1,
     blocks: tuple[int, ...] = (3, 4, 6, 3),
+    tuned: bool = False,
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """As in a file of detectron2; norm is frozen, bn or gn, heads are mask, keypoint, semantic (and mask) or none."""
+    """As in a file of detectron2; norm is frozen, bn or gn, heads are mask, keypoint, semantic (and mask) or none.
+
+    Of a model that was tuned, the norms of the stem and the first stage are frozen and count nothing.
+    """
     shapes: Shapes = {}
     prefix = "backbone.bottom_up." if neck == "fpn" else "backbone."
     _add_normed(shapes, f"{prefix}stem.conv1", (WIDTH, 3, 7, 7), norm)
@@ -45,7 +49,9 @@ def detectron2_state(
     for stage in ("0.", "1.", "2.") if cascade else ("",):
         _add_box_head(shapes, stage, neck, channels, convolutions, norm, 1 if cascade else CLASSES)
     _add_heads(shapes, heads, neck, channels, norm)
-    return fill(shapes, seed)
+    frozen = (f"{prefix}stem.", f"{prefix}res2.") if tuned else ()
+    kept = {name: one for name, one in shapes.items() if not (name.startswith(frozen) and name.endswith("tracked"))}
+    return fill(kept if frozen else shapes, seed)
 
 
 def mmdetection_state(

@@ -20,6 +20,7 @@ KINDS = {
     "panoptic": {"heads": "semantic"},
     "gn": {"norm": "gn", "convolutions": 4},
     "syncbn": {"norm": "bn", "convolutions": 4},
+    "syncbn tuned": {"norm": "bn", "convolutions": 4, "tuned": True},
     "lsj": {"norm": "bn", "convolutions": 4, "rpn": 2},
     "resnext": {"groups": 32, "blocks": (3, 8, 36, 3)},
     "r101": {"blocks": (3, 4, 23, 3)},
@@ -56,7 +57,10 @@ def test_the_tensors_load_and_say_something_about_a_picture():
 
 @pytest.mark.parametrize(
     ("kind", "in_1x1"),
-    [("fpn", True), ("c4", True), ("gn", False), ("syncbn", False), ("lsj", True), ("resnext", False), ("r101", True)],
+    [
+        *(("fpn", True), ("c4", True), ("r101", True), ("gn", False), ("resnext", False)),
+        *(("syncbn", False), ("syncbn tuned", True), ("lsj", True)),
+    ],
 )
 def test_the_place_of_the_stride_follows_from_the_kind_of_model(kind, in_1x1):
     assert read(kind).settings.backbone.stride_in_1x1 is in_1x1
@@ -85,12 +89,15 @@ def test_what_differs_from_our_defaults_is_set():
     assert (settings.box_head.smallest_side, settings.box_head.smooth_l1_beta) == (None, 0)
 
 
-def test_only_the_published_resnext_101_divides_pixels_by_a_deviation():
+def test_only_two_published_models_divide_pixels_by_a_deviation():
     weights = read_detectron2(detectron2_state(groups=32, blocks=(3, 4, 23, 3)), "x101.pkl")
     assert weights.settings.backbone.name == "resnext101_32x8d"
     assert weights.settings.input.deviation == pytest.approx((0.229, 0.224, 0.225))
     assert read("resnext").settings.backbone.name == "resnext152_32x8d"
     assert read("resnext").settings.input.deviation == (1 / 255,) * 3
+    # learnt from random weights, and with two convolutions in the RPN
+    assert read("syncbn").settings.input.deviation == (0.229, 0.224, 0.225)
+    assert read("lsj").settings.input.deviation == (1 / 255,) * 3
 
 
 def test_a_cascade_has_three_heads_with_one_box_each():
@@ -133,11 +140,14 @@ def test_what_old_files_hold_beside_the_weights_is_kept_apart_and_read():
     assert weights.settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
 
 
-def test_counters_of_norms_that_are_frozen_here_are_kept_apart():
-    weights = read("lsj")
-    assert weights.settings.backbone.norm == "batch"
-    assert "backbone.bottom_up.stem.conv1.norm.num_batches_tracked" in weights.extra
-    assert weights.state["body.stages.1.0.step1.norm.num_batches_tracked"] == 7
+def test_stages_without_counters_were_frozen():
+    backbone = read("lsj").settings.backbone
+    assert (backbone.norm, backbone.frozen_stages) == ("batch", 0)
+    assert read("lsj").state["body.stem.norm.num_batches_tracked"] == 7
+    backbone = read("syncbn tuned").settings.backbone
+    assert (backbone.norm, backbone.frozen_stages) == ("batch", 2)
+    assert "body.stem.norm.num_batches_tracked" not in read("syncbn tuned").state
+    assert read("syncbn tuned").state["body.stages.1.0.step1.norm.num_batches_tracked"] == 7
 
 
 def test_tensors_without_a_place_are_all_named():

@@ -66,12 +66,12 @@ IGNORED = re.compile(r"(proposal_generator|anchor_generator)\..*cell_anchors\.\d
 PIXELS = ("pixel_mean", "pixel_std")
 READABLE = "detectron2's Faster, Mask, Keypoint and Cascade R-CNN and Panoptic FPN with a residual network"
 
-MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 COMMON: Tree = {
     "input": {
         "resize": "pillow",
         "colours": "bgr",
-        "mean": tuple(value / 255 for value in MEAN),
+        "mean": MEAN,
         "deviation": (1 / 255,) * 3,
     },
     "backbone": {"stride_in_1x1": True},
@@ -141,17 +141,19 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         tree = merge(tree, {"box_head": {"smooth_l1_beta": 0.5}, "rpn": {"proposals_training": 1500}})
     if found["cascade"] is not None:
         tree = merge(tree, {"rpn": {"proposals_training": 2000}})
-    counting = counts_batches(state)
-    if counting:
-        tree["backbone"]["norm"] = "batch"
-    # The place of the stride has no trace in the tensors: models in other styles than MSRA's are known by their norms
-    # and groups; the "new baselines", with two convolutions in the RPN, again have MSRA's.
-    resnext = found["backbone"]["name"].startswith("resnext")
-    scratch = found["backbone"]["norm"] == "group" or (counting and found["rpn"]["convolutions"] == 1)
-    if resnext or scratch:
+    # Frozen norms count no batches: those that do in the stem were learnt from random weights.
+    learnt = counts_batches(state)
+    from_scratch = "body.stem.norm.num_batches_tracked" in state
+    if learnt:
+        tree["backbone"] |= {"norm": "batch", "frozen_stages": 0 if from_scratch else 2}
+    # The place of the stride has no trace in the tensors: it is Microsoft's, also in the "new baselines" with their two
+    # convolutions in the RPN, but not in networks of Facebook's own and the one that was learnt from random weights.
+    alone = from_scratch and found["rpn"]["convolutions"] == 1
+    name = found["backbone"]["name"]
+    if alone or name.startswith("resnext") or found["backbone"]["norm"] == "group":
         tree = merge(tree, STRIDE_IN_3X3)
-    if found["backbone"]["name"] == "resnext101_32x8d":
-        tree = merge(tree, {"input": {"deviation": tuple(value / 255 for value in DEVIATION)}})
+    if alone or name == "resnext101_32x8d":
+        tree = merge(tree, {"input": {"deviation": DEVIATION}})
     return tree
 
 
