@@ -27,6 +27,9 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
     assert result.code == 0, result.err
     scores = (json.loads((output / name / "scores.json").read_text()) for name in ("RoIPool", "RoIAlign"))
     pool, align = (one["settings"]["model"] for one in scores)
+    steps = [json.loads(line) for line in (output / "RoIAlign" / "log.jsonl").read_text().splitlines()]
+    learnt = [entry["seconds"] for entry in steps if entry["kind"] == "step"]
+    assert json.loads((output / "RoIAlign" / "scores.json").read_text())["seconds"] == learnt[-1]
     assert (pool["roi"]["method"], align["roi"]["method"]) == ("pool", "align")
     assert pool["neck"] == align["neck"] == "c5"
     assert len(pool["anchors"]["sizes"]) == 1

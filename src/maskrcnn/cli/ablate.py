@@ -148,5 +148,6 @@ def _train(
     # Not the best weights but the last ones: then nothing was chosen by the pictures that judge.
     predictor = Predictor(folder / "last.safetensors", device=device)
     numbers = evaluate_predictor(predictor, data.judged, batch=settings.data.batch).report[study.score]
-    last = (folder / LOG_NAME).read_text(encoding="utf-8").splitlines()[-1]
-    return {key: numbers[key] for key in ("AP", "AP50", "AP75")} | {"seconds": json.loads(last)["seconds"]}
+    log = map(json.loads, (folder / LOG_NAME).read_text(encoding="utf-8").splitlines())
+    seconds = max(entry["seconds"] for entry in log if entry["kind"] == "step")
+    return {key: numbers[key] for key in ("AP", "AP50", "AP75")} | {"seconds": seconds}
