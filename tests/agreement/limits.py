@@ -28,9 +28,11 @@ def _detectron2(settings: ModelSettings, meta: dict[str, Any]) -> None:
     given = meta["config"]
     rpn, heads = given.get("rpn", given), given.get("roi_heads", given)
     settings.input.shorter, settings.input.longer = given["short_edge"], given["max_size"]
+    settings.backbone.stride_in_1x1 = given["stride_in_1x1"]
+    _set_pixels(settings, given["pixel_mean"], given["pixel_std"], given["colour"].lower())
     settings.rpn.candidates = settings.rpn.candidates_training = rpn["pre_nms_topk"]
     settings.rpn.proposals = settings.rpn.proposals_training = rpn["post_nms_topk"]
-    settings.rpn.positive_fraction = settings.box_head.positive_fraction = 0.5
+    settings.rpn.positive_fraction, settings.box_head.positive_fraction = 0.5, heads.get("positive_fraction", 0.5)
     settings.rpn.samples = rpn.get("batch_size_per_image", settings.rpn.samples)
     settings.box_head.samples = heads.get("batch_size_per_image", settings.box_head.samples)
     settings.box_head.score_threshold = heads["score_thresh"]
@@ -68,8 +70,14 @@ def _set_style(settings: ModelSettings, model: dict[str, Any]) -> None:
     """Where the stride is and how pixels are scaled, which mmdetection's tensors do not show."""
     settings.backbone.stride_in_1x1 = model["backbone"].get("style", "pytorch") == "caffe"
     pixels = model["data_preprocessor"]
-    order = 1 if pixels["bgr_to_rgb"] else -1
-    mean, deviation = (tuple(value / 255 for value in pixels[key][::order]) for key in ("mean", "std"))
-    settings.input = settings.input.model_copy(
-        update={"mean": mean, "deviation": deviation, "colours": "rgb" if pixels["bgr_to_rgb"] else "bgr"}
-    )
+    _set_pixels(settings, pixels["mean"], pixels["std"], "rgb" if pixels["bgr_to_rgb"] else "bgr")
+
+
+def _set_pixels(settings: ModelSettings, mean: list[float], deviation: list[float], colours: str) -> None:
+    """How pixels of 0..255 are scaled, given in the order in which the network sees the channels."""
+    order = 1 if colours == "rgb" else -1
+    scaled = {
+        "mean": tuple(value / 255 for value in mean[::order]),
+        "deviation": tuple(value / 255 for value in deviation[::order]),
+    }
+    settings.input = settings.input.model_copy(update={**scaled, "colours": colours})
