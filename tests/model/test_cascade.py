@@ -136,6 +136,7 @@ def test_hard_examples_are_the_proposals_with_the_largest_losses():
     assert sorted(found.proposals[:, 0].tolist()) == [0, 0, 70]
     assert sorted(found.labels.tolist()) == [0, 0, CLASSES]
     assert len(found.matches) == 2
+    assert found.annotated.sum() == 1
 
 
 def test_without_proposals_and_objects_a_cascade_has_finite_losses():

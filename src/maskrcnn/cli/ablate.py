@@ -69,6 +69,8 @@ def ablate(
     beginnings = {name: _fit_anchors(choose_beginning(weights, words[name], config)) for name in words}
     first = next(iter(beginnings.values())).settings
     found = read_training_data(data, first, images=images, val=val, skip_invalid=False)
+    if chosen.score == "keypoints" and found.learnt.classes.skeleton is None:
+        raise SettingError(f"--study {study}: {found.learnt.source} has no keypoints. Give --data whose categories do.")
     measured: dict[str, dict[str, Any]] = {}
     for name, beginning in beginnings.items():
         console.rule(f"{name}: {' '.join(chosen.variants[name].changes)}")

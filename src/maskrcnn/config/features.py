@@ -80,7 +80,7 @@ class BackboneSettings(Settings):
     norm: Literal["frozen_batch", "batch", "sync_batch", "group"] = Field(
         "frozen_batch",
         description="frozen_batch for fine-tuning, group for training from random weights; sync_batch: statistics of "
-        "all processes.",
+        "all processes of torch.distributed, in one process the same as batch.",
     )
     norm_epsilon: NotNegative = Field(
         1e-5, description="Added to the variance; torchvision's published first-generation files use 0."
@@ -167,7 +167,7 @@ class RoISettings(Settings):
         "align",
         description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC).",
     )
-    reduce: Literal["average", "max"] = Field("average", description="How `align` joins the samples of a bin.")
+    reduce: Literal["average", "max"] = Field("average", description="How `align` and `warp` join the samples of a bin.")
     samples_per_side: Annotated[int, Field(ge=0)] = Field(
         2, description="Sampling points per bin and side; 0: as many as the bin has pixels, rounded up."
     )

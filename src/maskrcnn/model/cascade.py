@@ -81,7 +81,7 @@ def cascade_loss(
     for number, (head, (stage, weight)) in enumerate(zip(heads, stage_settings(settings), strict=True)):
         if number > 0 and not resample:
             chosen = _match_again(boxes, targets, classes, stage)
-        elif stage.hard_examples:
+        elif number == 0 and stage.hard_examples:
             chosen = _hardest(head, pool, boxes, targets, classes, stage)
         else:
             chosen = [
@@ -185,6 +185,8 @@ def _hardest(
     """
     with_annotated = [torch.cat([found, target.boxes.to(found)]) for found, target in zip(boxes, targets, strict=True)]
     everything = _match_again(with_annotated, targets, classes, stage)
+    for target, found in zip(everything, boxes, strict=True):
+        target.annotated[len(found) :] = True
     logits, deltas = head(pool([target.proposals for target in everything]))
     losses, distances = box_losses(logits, deltas, everything, stage)
     labels = torch.cat([target.labels for target in everything])
