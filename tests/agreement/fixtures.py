@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -14,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-FOLDER = Path(os.environ.get("MASKRCNN_AGREEMENT", Path(__file__).parents[2].parent / "shared" / "agreement"))
+CHOSEN = os.environ.get("MASKRCNN_AGREEMENT")
+FOLDER = Path(CHOSEN or Path(__file__).parents[2].parent / "shared" / "agreement")
 TOLERANCE = 1e-9
 
 
@@ -32,6 +34,8 @@ class Fixture:
 def fixture_names() -> list[str]:
     """`<peer>/<model>` of every fixture; one that is not there, so that the test is skipped, where there are none."""
     names = sorted(str(path.parent.relative_to(FOLDER)) for path in FOLDER.glob("*/*/meta.json"))
+    if CHOSEN and not names:
+        raise FileNotFoundError(f"MASKRCNN_AGREEMENT={CHOSEN}: holds no fixture <peer>/<model>/meta.json")
     return names or ["torchvision/maskrcnn_resnet50_fpn"]
 
 
@@ -43,9 +47,19 @@ def load_fixture(name: str) -> Fixture:
     meta = json.loads((folder / "meta.json").read_text())
     tensors = json.loads((folder / "tensors.json").read_text())
     state = _fill_module().fill(tensors, meta["seed"], meta["scale"], meta["bias"])
+    assert _hash(state) == meta["state_sha256"], f"{name}: the rule gives other weights here than where it was recorded"
     from maskrcnn.data.pictures import read_picture
 
     return Fixture(name, meta, state, read_picture(folder / "input.png"), dict(np.load(folder / "expected.npz")))
+
+
+def _hash(state: dict[str, Tensor]) -> str:
+    """SHA-256 of names and little-endian bytes in order: tells other random numbers from another model."""
+    digest = hashlib.sha256()
+    for name, tensor in state.items():
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _fill_module() -> ModuleType:

@@ -33,8 +33,9 @@ def _detectron2(settings: ModelSettings, meta: dict[str, Any]) -> None:
     settings.rpn.candidates = settings.rpn.candidates_training = rpn["pre_nms_topk"]
     settings.rpn.proposals = settings.rpn.proposals_training = rpn["post_nms_topk"]
     settings.rpn.positive_fraction, settings.box_head.positive_fraction = 0.5, heads.get("positive_fraction", 0.5)
-    settings.rpn.samples = rpn.get("batch_size_per_image", settings.rpn.samples)
-    settings.box_head.samples = heads.get("batch_size_per_image", settings.box_head.samples)
+    losses = meta.get("losses", {})
+    settings.rpn.samples = losses.get("rpn_batch_size_per_image", settings.rpn.samples)
+    settings.box_head.samples = losses.get("roi_batch_size_per_image", settings.box_head.samples)
     settings.box_head.score_threshold = heads["score_thresh"]
     settings.box_head.detections = given["detections_per_image"]
     settings.box_head.smooth_l1_beta = given.get("box_head", {}).get("smooth_l1_beta", settings.box_head.smooth_l1_beta)
@@ -45,32 +46,11 @@ def _detectron2(settings: ModelSettings, meta: dict[str, Any]) -> None:
 
 
 def _mmdetection(settings: ModelSettings, meta: dict[str, Any]) -> None:
-    given, model = meta["config"], meta["config"]["model"]
+    given, training = meta["config"], meta["config"]["model"].get("train_cfg")
     settings.input.shorter, settings.input.longer = given["short_edge"], given["max_size"]
-    _set_style(settings, model)
-    rpn, heads = model["test_cfg"]["rpn"], model["test_cfg"]["rcnn"]
-    settings.rpn.candidates, settings.rpn.proposals = rpn["nms_pre"], rpn["max_per_img"]
-    settings.box_head.score_threshold, settings.box_head.detections = heads["score_thr"], heads["max_per_img"]
-    settings.box_head.nms_across_classes = heads["nms"].get("class_agnostic", False)
-    if "panoptic" in model["test_cfg"]:
-        settings.panoptic.overlap = model["test_cfg"]["panoptic"]["mask_overlap"]
-        settings.panoptic.stuff_area = model["test_cfg"]["panoptic"]["stuff_area_limit"]
-    if "train_cfg" in model:
-        training = model["train_cfg"]
-        settings.rpn.candidates_training = training["rpn_proposal"]["nms_pre"]
-        settings.rpn.proposals_training = training["rpn_proposal"]["max_per_img"]
-        settings.rpn.samples = training["rpn"]["sampler"]["num"]
-        settings.rpn.positive_fraction = training["rpn"]["sampler"]["pos_fraction"]
+    if training:
         first = training["rcnn"][0] if isinstance(training["rcnn"], list) else training["rcnn"]
-        settings.box_head.samples = first["sampler"]["num"]
         settings.box_head.positive_fraction = first["sampler"]["pos_fraction"]
-
-
-def _set_style(settings: ModelSettings, model: dict[str, Any]) -> None:
-    """Where the stride is and how pixels are scaled, which mmdetection's tensors do not show."""
-    settings.backbone.stride_in_1x1 = model["backbone"].get("style", "pytorch") == "caffe"
-    pixels = model["data_preprocessor"]
-    _set_pixels(settings, pixels["mean"], pixels["std"], "rgb" if pixels["bgr_to_rgb"] else "bgr")
 
 
 def _set_pixels(settings: ModelSettings, mean: list[float], deviation: list[float], colours: str) -> None:
@@ -81,3 +61,8 @@ def _set_pixels(settings: ModelSettings, mean: list[float], deviation: list[floa
         "deviation": tuple(value / 255 for value in deviation[::order]),
     }
     settings.input = settings.input.model_copy(update={**scaled, "colours": colours})
+
+
+def file_notes(meta: dict[str, Any]) -> dict[str, str] | None:
+    """What a published file of the peer says beside its tensors: mmdetection's the text of the configuration."""
+    return {"cfg": f"model = {meta['config']['model']!r}"} if meta["peer"] == "mmdet" else None
