@@ -1,5 +1,7 @@
 import pytest
+from typer.testing import CliRunner
 
+from maskrcnn.cli.main import app
 from maskrcnn.cli.models import is_setting, open_predictor
 from maskrcnn.errors import SettingError
 
@@ -38,3 +40,8 @@ def test_a_word_is_a_setting_if_it_looks_like_one_and_is_no_file(tmp_path, monke
     (tmp_path / "a=b.png").touch()
     words = ["model.input.shorter=64", "modl.x=1", "a=b.png", "a.png", "photos/a=b", "=3", "x="]
     assert [is_setting(word) for word in words] == [True, True, False, False, False, False, False]
+
+
+def test_the_help_of_weights_names_the_libraries_and_where_names_are_listed():
+    words = " ".join(CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "400"}).output.split())
+    assert all(name in words for name in ("detectron2, mmdetection, torchvision", "maskrcnn models", "nuclei"))

@@ -156,14 +156,18 @@ class RunsCode:
 def test_a_pickle_is_refused_and_never_run(tmp_path, zipped):
     marker = tmp_path / "ran"
     torch.save(RunsCode(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"w.pth: this is a torch or pickle file, which can run code"):
+    with pytest.raises(WeightsError, match=r"w.pth: this is a torch or pickle file, which can run code") as caught:
         load_weights(tmp_path / "w.pth")
+    assert "detectron2, mmdetection, torchvision and others are read" in str(caught.value)
+    assert "`maskrcnn convert w.pth OUT.safetensors`" in str(caught.value)
     assert not marker.exists()
 
 
 def test_safetensors_of_another_library_are_named_as_such(tmp_path):
     save_file(STATE, tmp_path / "other.safetensors", metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match="without the settings and classes that maskrcnn stores"):
+    with pytest.raises(
+        WeightsError, match="without the settings and classes that maskrcnn stores.*by the names of their"
+    ):
         load_weights(tmp_path / "other.safetensors")
 
 

@@ -76,7 +76,7 @@ def test_a_torch_file_that_would_run_code_is_refused_and_the_code_is_named(tmp_p
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("part", [0, 0.001, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.999])
 def test_a_torch_file_that_was_cut_off_is_named(tmp_path, part, zipped):
     path = tmp_path / "cut.pth"
     torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
@@ -177,6 +177,32 @@ def test_a_pickle_in_the_form_of_the_model_zoo_is_read_whatever_it_is_called(tmp
     torch.save({"model": detectron2_state(), "iteration": 7}, tmp_path / "torch.pkl")
     for name in ("model_final.pkl", "torch.pkl"):
         assert read_weights(tmp_path / name).notes["format"] == "detectron2"
+
+
+@pytest.mark.parametrize("name", ["model.pth", "model.PTH", "model.pkl", "model.onnx", "model.safetensors", "model"])
+@pytest.mark.parametrize("kind", ["torch", "old torch", "pickle", "safetensors"])
+def test_a_file_is_read_by_what_is_in_it_whatever_it_is_called(tmp_path, name, kind):
+    state = detectron2_state()
+    path = tmp_path / name
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps({"model": {key: one.numpy() for key, one in state.items()}}))
+    elif kind == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"model": state}, path, _use_new_zipfile_serialization=kind == "torch")
+    assert read_weights(path).notes == {"format": "detectron2", "source": name}
+
+
+@pytest.mark.parametrize("name", ["model.pth", "model.pkl", "model.safetensors"])
+def test_empty_files_and_web_pages_are_named_whatever_they_are_called(tmp_path, name):
+    path = tmp_path / name
+    path.touch()
+    with pytest.raises(WeightsError, match=rf"{name}: the weights file is empty \(0 bytes\)"):
+        read_weights(path)
+    for page in (b"\n <!DOCTYPE html><html><body>Log in</body></html>", b"<html lang=en>" + b" " * 2000):
+        path.write_bytes(page)
+        with pytest.raises(WeightsError, match=rf"{name}: this is a web page, not weights"):
+            read_weights(path)
 
 
 def test_a_run_of_mmengine_is_read_without_its_objects(tmp_path):

@@ -21,6 +21,7 @@ from ..config import ModelSettings
 from ..errors import WeightsError
 from ..ops.atomic import replacing
 from ..structures.classes import Classes
+from .kinds import find_kind
 from .renames import VERSION_1, rename_known
 
 VERSION = 2
@@ -207,17 +208,12 @@ def single_precision(tensor: Tensor) -> Tensor:
 def _check_kind(path: Path) -> None:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file. Give the path of a .safetensors file that maskrcnn wrote.")
-    with path.open("rb") as file:
-        start = file.read(9)
-    if not start:
-        raise WeightsError(f"{path}: the weights file is empty (0 bytes). Copy or download it again.")
-    # A safetensors file begins with the length of its header, whose bytes may be anything, and the header with a brace.
-    pickled = start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[8:] != b"{"
-    if pickled or start.startswith(b"PK\x03\x04"):
+    if find_kind(path) != "safetensors":
         raise WeightsError(
-            f"{path}: this is a torch or pickle file, which can run code when it is read; only safetensors files of "
-            "maskrcnn are read here. Of a training run of maskrcnn take best.safetensors or last.safetensors beside "
-            "it. A state dict of torchvision's detectors is read if the file ends in .pth or .pt."
+            f"{path}: this is a torch or pickle file, which can run code when it is read; only .safetensors files of "
+            "maskrcnn are read here. Those of detectron2, mmdetection, torchvision and others are read, without "
+            f"running what is in them, by read_weights and `maskrcnn convert {path.name} OUT.safetensors`. Of a training "
+            "run of maskrcnn take best.safetensors or last.safetensors beside it."
         )
 
 
@@ -225,8 +221,9 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
     if KEY not in metadata:
         raise WeightsError(
             f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
-            "Read its tensors with the module of maskrcnn.weights for the library they come from, "
-            "then store them with save_weights."
+            "Whole detectors of detectron2, mmdetection, torchvision and others are known by the names of their "
+            "tensors to read_weights and `maskrcnn convert`. Store tensors of other origin with save_weights, with the "
+            "settings and classes of their model."
         )
     try:
         version = _Version.model_validate_json(metadata[KEY]).version

@@ -16,16 +16,15 @@ from ..errors import WeightsError
 from .detectron import is_benchmark, is_detectron, read_benchmark, read_detectron
 from .detectron2 import is_detectron2, read_detectron2
 from .files import KEY, Weights, load_weights, read_safetensors, single_precision, unpack_weights
+from .kinds import find_kind
 from .mmdetection import is_mmdetection, read_mmdetection
 from .mmengine import read_config
 from .pickles import Inert, read_pickle, refusal, to_tensor
 from .published import PUBLISHED, SHIPPED, download, find_published
 from .structure import merge
-from .torch_files import LEGACY, ZIP, read_torch
+from .torch_files import read_torch
 from .torchvision import is_torchvision, read_torchvision
 
-TORCH_SUFFIXES = (".pth", ".pt")
-FOREIGN_SUFFIXES = (*TORCH_SUFFIXES, ".pkl")
 # Where files keep their tensors: training runs, mmdetection, Detectron.
 CONTAINERS = ("model", "state_dict", "blobs")
 WRAPPERS = ("module.", "model.", "_orig_mod.")
@@ -42,16 +41,16 @@ def read_weights(source: str | Path) -> Weights:
     """Read a model's weights, with its settings and classes.
 
     Args:
-        source: A file (our .safetensors, torchvision's .pth), the name of weights that came with the library such as
-            `nuclei`, or the name of published ones such as `torchvision/maskrcnn_resnet50_fpn`, which are downloaded
-            once.
+        source: A file, whatever it is called: our .safetensors, or one of torchvision, detectron2, mmdetection, MMOCR,
+            Detectron or maskrcnn-benchmark; the name of weights that came with the library such as `nuclei`; or the
+            name of published ones such as `detectron2/R50-FPN-3x`, which are downloaded once.
 
     Raises:
         WeightsError: There is no such file or name, or it cannot be read. Nothing in a file is ever executed.
     """
     path = Path(source)
     if path.is_file():
-        return _read_foreign(path)[0] if path.suffix in FOREIGN_SUFFIXES else _read_safetensors(path)
+        return _read_safetensors(path) if find_kind(path) == "safetensors" else _read_foreign(path)[0]
     if str(source) in SHIPPED:
         return load_weights(SHIPPED[str(source)])
     if known := find_published(str(source)):
@@ -145,11 +144,9 @@ def read_foreign_file(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         WeightsError: It is cut off, is no such file, or its tensors are mixed with other things.
     """
+    kind = find_kind(path)
     content = _content(path)
-    if content.startswith((ZIP, LEGACY)) or path.suffix in TORCH_SUFFIXES:
-        value = read_torch(content, str(path))
-    else:
-        value = read_pickle(content, str(path))
+    value = read_torch(content, str(path)) if kind == "torch" else read_pickle(content, str(path))
     meta = value.get("meta") if isinstance(value, dict) else None
     for key in CONTAINERS:
         if isinstance(value, dict) and isinstance(value.get(key), dict):
