@@ -1,7 +1,8 @@
 import torch
 
 from maskrcnn.structures.skeletons import COCO_PERSON
-from maskrcnn.weights.categories import STUFF, classes_of, name_classes, name_keypoints
+from maskrcnn.weights.categories import DATA_SETS, STUFF, classes_of, name_by_data, name_classes, name_keypoints
+from maskrcnn.weights.published import PUBLISHED
 
 
 def test_80_classes_are_coco_s_in_the_order_of_their_ids():
@@ -46,3 +47,18 @@ def test_all_counts_come_from_the_tensors():
     }
     classes = classes_of(state)
     assert (len(classes), len(classes.stuff), classes.keypoint_count) == (2, 5, 7)
+
+
+def test_classes_have_the_names_and_ids_of_their_data_if_it_has_as_many():
+    streets = name_by_data(name_classes(8), "Cityscapes")
+    assert streets.names == ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+    assert streets.category_ids == (24, 25, 26, 27, 28, 31, 32, 33)
+    things = name_by_data(name_classes(20), "Pascal VOC 2007")
+    assert (things.names[0], things.names[14], things.names[19]) == ("aeroplane", "person", "tvmonitor")
+    assert things.category_ids == tuple(range(1, 21))
+    for classes, data in ((name_classes(7), "Cityscapes"), (name_classes(8), "COCO 2017"), (name_classes(0), "")):
+        assert name_by_data(classes, data) == classes
+
+
+def test_every_known_data_set_is_one_that_published_checkpoints_learnt_from():
+    assert DATA_SETS.keys() <= {one.trained_on for one in PUBLISHED.values()}

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
+from maskrcnn.weights.categories import DATA_SETS
 from maskrcnn.weights.files import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.reading import read_torch_file, read_weights, understand
@@ -146,6 +147,16 @@ def test_a_published_name_brings_the_settings_that_tensors_do_not_tell(tmp_path,
     assert read_weights(tmp_path / "model.pth").settings.backbone.norm_epsilon == 1e-5  # its norms count batches
     for name in ("peer/mask_rcnn", "peer/M"):
         assert read_weights(name).settings == read_preset("torchvision/maskrcnn_resnet50_fpn")
+
+
+def test_a_published_name_brings_the_classes_of_its_data(tmp_path, monkeypatch):
+    torch.save({"model": detectron2_state()}, tmp_path / "model.pth")
+    monkeypatch.setitem(DATA_SETS, "Streets", {24: "person", 26: "car", 33: "bicycle"})
+    monkeypatch.setitem(PUBLISHED, "peer/streets", Published("http://127.0.0.1:9/model.pth", trained_on="Streets"))
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
+    assert read_weights(tmp_path / "model.pth").classes.names == ("class 1", "class 2", "class 3")
+    assert read_weights("peer/streets").classes.names == ("person", "car", "bicycle")
+    assert read_weights("peer/streets").classes.category_ids == (24, 26, 33)
 
 
 def test_the_configuration_in_a_published_file_wins_over_its_preset(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -25,6 +26,29 @@ _NAMES = """
 """
 STUFF = dict(zip(map(int, _IDS.split()), _NAMES.split(), strict=True))
 KEYPOINTS = 17
+# By the names that published.yaml has for data; Cityscapes' ids are those of its own labels.
+DATA_SETS: dict[str, dict[int, str]] = {
+    "Cityscapes": {
+        24: "person",
+        25: "rider",
+        26: "car",
+        27: "truck",
+        28: "bus",
+        31: "train",
+        32: "motorcycle",
+        33: "bicycle",
+    },
+    "Pascal VOC 2007": dict(
+        enumerate(
+            (
+                *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+                *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
+                *("train", "tvmonitor"),
+            ),
+            start=1,
+        )
+    ),
+}
 
 
 def classes_of(state: Mapping[str, Tensor]) -> Classes:
@@ -53,6 +77,14 @@ def name_classes(count: int, *, stuff: int = 0, keypoints: int = 0) -> Classes:
         names, ids = [f"class {number}" for number in range(1, count + 1)], list(range(1, count + 1))
     stuff_names = dict(STUFF) if stuff == len(STUFF) else {ids[-1] + i: f"stuff {i}" for i in range(1, stuff + 1)}
     return Classes(tuple(names), tuple(ids), tuple(stuff_names.values()), tuple(stuff_names), name_keypoints(keypoints))
+
+
+def name_by_data(classes: Classes, data: str) -> Classes:
+    """Classes with the names and ids of the data set they were learnt from, if it is known and has as many."""
+    known = DATA_SETS.get(data, {})
+    if len(known) != len(classes):
+        return classes
+    return replace(classes, names=tuple(known.values()), category_ids=tuple(known))
 
 
 def name_keypoints(count: int) -> Skeleton | None:

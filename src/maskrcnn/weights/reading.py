@@ -13,6 +13,7 @@ from torch import Tensor
 from ..config import ModelSettings
 from ..config.presets import read_preset
 from ..errors import WeightsError
+from .categories import name_by_data
 from .detectron import is_benchmark, is_detectron, read_benchmark, read_detectron
 from .detectron2 import is_detectron2, read_detectron2
 from .files import KEY, Weights, load_weights, read_safetensors, single_precision, unpack_weights
@@ -63,8 +64,9 @@ def read_weights(source: str | Path) -> Weights:
 
 
 def _read_published(name: str) -> Weights:
-    """A published checkpoint; some settings have no trace in its tensors, but stand in its preset or in the file."""
+    """A published checkpoint; its data's classes and some settings have no trace in its tensors, but are known."""
     weights, meta = _read_foreign(download(name))
+    weights.classes = name_by_data(weights.classes, PUBLISHED[name].trained_on)
     preset = PUBLISHED[name].preset
     if preset is None:
         return weights
