@@ -106,3 +106,9 @@ def test_an_unknown_preset_is_said_before_weights_are_read():
 )
 def test_training_starts_from_the_best_published_weights_of_a_preset(preset, weights):
     assert default_weights(preset) == weights
+
+
+def test_the_name_of_published_weights_serves_as_a_preset():
+    preset, name = "detectron2/mask_rcnn_R_50_C4", "detectron2/R50-C4-1x"
+    assert choose_beginning("none", [], None, name) == choose_beginning("none", [], None, preset)
+    assert default_weights(name) == default_weights(preset)

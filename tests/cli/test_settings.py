@@ -45,6 +45,19 @@ def test_a_preset_is_shown_with_what_differs_from_it():
     assert model["mask_head"]["convolutions"] == 0
 
 
+def test_the_name_of_published_weights_stands_for_their_preset():
+    expected = printed("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4")
+    for name in ("detectron2/mask_rcnn_R_50_C4_3x", "detectron2/R50-C4-3x", "detectron2/r50_c4_1x"):
+        assert printed("--yaml", "--preset", name) == expected
+
+
+def test_published_weights_without_a_preset_say_how_they_are_used():
+    name = "maskrcnn_benchmark/e2e_faster_rcnn_R_50_C4_1x"
+    result = CliRunner().invoke(app, ["settings", "--preset", name])
+    assert f"{name}: these published weights have no preset" in str(result.exception)
+    assert f"Give them with --weights {name}." in str(result.exception)
+
+
 def test_an_unknown_preset_is_an_error():
     result = CliRunner().invoke(app, ["settings", "--preset", "mask_rcnn_R_50_C4"])
     assert "Did you mean detectron2/mask_rcnn_R_50_C4" in str(result.exception)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..config import RunSettings
 from ..config.presets import read_preset
 from ..errors import SettingError, WeightsError
-from .overrides import change_settings, keys_of_preset, settings_of_preset
+from .overrides import change_settings, find_preset, keys_of_preset, settings_of_preset
 
 if TYPE_CHECKING:
     from ..model.mask_rcnn import MaskRCNN
@@ -111,6 +111,7 @@ def default_weights(preset: str | None) -> str:
 
     if preset is None:
         return COCO_WEIGHTS
+    preset = find_preset(preset)
     same = {sum(one.scores.values()): name for name, one in PUBLISHED.items() if one.preset == preset}
     backbone = f"torchvision/{read_preset(preset).backbone.name}"
     return same[max(same)] if same else backbone if backbone in PUBLISHED else COCO_WEIGHTS

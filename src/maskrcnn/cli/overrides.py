@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ..config import RunSettings
-from ..config.presets import preset_changes, read_preset
+from ..config.presets import preset_changes, preset_names, read_preset
 from ..errors import SettingError
+from ..weights.published import PUBLISHED, find_published
 
 S = TypeVar("S", bound=BaseModel)
 HINT = "`maskrcnn settings` describes all settings."
@@ -49,17 +50,35 @@ def change_settings(settings: S, overrides: Sequence[str], file: Path | None = N
 
 
 def settings_of_preset(preset: str | None) -> RunSettings:
-    """The defaults, with the model of a preset if one is named.
+    """The defaults, with the model of a preset if one is named, which may be by the name of a published checkpoint.
 
     Raises:
         SettingError: There is no preset of that name.
     """
-    return RunSettings() if preset is None else RunSettings(model=read_preset(preset))
+    return RunSettings() if preset is None else RunSettings(model=read_preset(find_preset(preset)))
 
 
 def keys_of_preset(preset: str | None) -> set[str]:
     """Dotted keys of the settings that a preset itself changes."""
-    return set() if preset is None else {key for key, _ in _leaves(preset_changes(preset))}
+    return set() if preset is None else {key for key, _ in _leaves(preset_changes(find_preset(preset)))}
+
+
+def find_preset(name: str) -> str:
+    """The preset that a name of `maskrcnn models` stands for: of that name, else that of the published checkpoint.
+
+    Raises:
+        SettingError: It is a published checkpoint without a preset. Other unknown names are given back.
+    """
+    published = None if name in preset_names() else find_published(name)
+    if published is None:
+        return name
+    preset = PUBLISHED[published].preset
+    if preset is None:
+        raise SettingError(
+            f"{name}: these published weights have no preset; their settings are found when they are read. "
+            f"Give them with --weights {name}."
+        )
+    return preset
 
 
 def walk_settings(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
