@@ -73,6 +73,14 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(run_cli, zoo, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("others", [[], ["model.rpn.proposals=7", "model.input.shorter=64"]])
+def test_the_setting_that_asks_for_other_layers_is_named(run_cli, zoo, tmp_path, others):
+    words = [*others[:1], "model.fpn.channels=16", *others[1:]]
+    error = " ".join(run_cli("convert", zoo, tmp_path / "x.safetensors", *words).err.split())
+    assert "Leave out model.fpn.channels=16: settings of layers cannot change here." in error
+    assert "Build the model" not in error
+
+
 def test_a_summary_of_our_own_weights():
     weights = Weights({"a": torch.zeros(1_500_000)}, ModelSettings(), name_classes(80))
     names = "person, bicycle, car, motorcycle, airplane, bus, train, truck"

@@ -9,11 +9,12 @@ import typer
 import yaml
 from rich.console import Console
 
-from ..config import ModelSettings, RunSettings
-from ..errors import SettingError
+from ..config import RunSettings
+from ..errors import SettingError, WeightsError
 from .overrides import change_settings
 
 if TYPE_CHECKING:
+    from ..model.mask_rcnn import MaskRCNN
     from ..weights.files import Weights
 
 Library = Literal["torchvision", "detectron2"]
@@ -44,8 +45,8 @@ def convert(
 
     _check_words(target, to, half, overrides or [])
     weights = read_weights(source)
+    _check_layers(weights, overrides or [])
     weights.settings = change_settings(RunSettings(model=weights.settings), overrides or []).model
-    _check_layers(weights)
     _write(weights, target, to, half)
     for line in summary(weights):
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
@@ -86,17 +87,42 @@ def _check_words(target: Path, to: Library | None, half: bool, overrides: list[s
     change_settings(RunSettings(), overrides)
 
 
-def _check_layers(weights: Weights) -> None:
-    """Raise a WeightsError if a setting asks for other layers than those of the tensors."""
+def _check_layers(weights: Weights, overrides: list[str]) -> None:
+    """Raise a WeightsError if settings ask for other layers than those of the tensors; it names them."""
+    from ..weights.files import check_weights
+
+    model = _empty_model(weights, overrides)
+    try:
+        check_weights(model, weights.state, source=weights.source)
+    except WeightsError:
+        wrong = [words for words in overrides if not _fits(weights, words)] or overrides
+        if not wrong:
+            raise
+        remedy = f"Leave out {' '.join(wrong)}: settings of layers cannot change here."
+        check_weights(model, weights.state, source=weights.source, remedy=remedy)
+
+
+def _fits(weights: Weights, words: str) -> bool:
+    """Whether one setting leaves the layers as they are; true too if it goes only with others."""
+    from ..weights.files import check_weights
+
+    try:
+        check_weights(_empty_model(weights, [words]), weights.state, source=weights.source)
+    except SettingError:
+        return True
+    except WeightsError:
+        return False
+    return True
+
+
+def _empty_model(weights: Weights, overrides: list[str]) -> MaskRCNN:
     import torch
 
     from ..model.build import build_model
-    from ..weights.files import check_weights
 
+    settings = change_settings(RunSettings(model=weights.settings), overrides).model
     with torch.device("meta"):
-        settings: ModelSettings = weights.settings
-        model = build_model(settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
-    check_weights(model, weights.state, source=weights.source)
+        return build_model(settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
 
 
 def _write(weights: Weights, target: Path, to: Library | None, half: bool) -> None:

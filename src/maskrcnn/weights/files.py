@@ -163,8 +163,19 @@ def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
     model.load_state_dict(state)
 
 
-def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Raise the WeightsError of `apply_weights` if tensors do not fit a model, which may be on the meta device."""
+def check_weights(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    source: str,
+    remedy: str = "Build the model from the settings stored beside the weights.",
+) -> None:
+    """Raise the WeightsError of `apply_weights` if tensors do not fit a model, which may be on the meta device.
+
+    Args:
+        model, state, source: As for `apply_weights`.
+        remedy: What the message advises where other layers are asked for than the tensors are of.
+    """
     own = model.state_dict()
     if CLASS_BIAS in own and CLASS_BIAS in state and own[CLASS_BIAS].shape != state[CLASS_BIAS].shape:
         wanted, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
@@ -182,8 +193,7 @@ def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
     if faults:
         more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
         raise WeightsError(
-            f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. "
-            "Build the model from the settings stored beside the weights."
+            f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. {remedy}"
         )
 
 
@@ -212,8 +222,8 @@ def _check_kind(path: Path) -> None:
         raise WeightsError(
             f"{path}: this is a torch or pickle file, which can run code when it is read; only .safetensors files of "
             "maskrcnn are read here. Those of detectron2, mmdetection, torchvision and others are read, without "
-            f"running what is in them, by read_weights and `maskrcnn convert {path.name} OUT.safetensors`. Of a training "
-            "run of maskrcnn take best.safetensors or last.safetensors beside it."
+            f"running what is in them, by read_weights and `maskrcnn convert {path.name} OUT.safetensors`. Of a "
+            "training run of maskrcnn take best.safetensors or last.safetensors beside it."
         )
 
 
