@@ -14,7 +14,7 @@ from ..errors import WeightsError
 Tree = dict[str, Any]
 State = Mapping[str, Tensor]
 
-NEEDED = ("rpn.convolutions.0.weight", "rpn.logits.weight", "box_heads.0.logits.weight", "box_heads.0.deltas.weight")
+NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_heads.0.logits.weight", "box_heads.0.deltas.weight")
 # Kind of block, groups, width of a group in the first stage of 64 channels, and blocks of stages 2 to 5.
 BODIES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
     ("basic", 1, 64, (2, 2, 2, 2)): "resnet18",
@@ -45,13 +45,7 @@ def find_structure(state: State, source: str) -> Tree:
     Raises:
         WeightsError: The body is of a kind that is not known here, or a head is missing.
     """
-    wanted = (
-        "rpn.logits.weight",
-        "rpn.convolutions.0.weight",
-        "box_heads.0.logits.weight",
-        "box_heads.0.deltas.weight",
-    )
-    for name in wanted:
+    for name in NEEDED:
         if name not in state:
             raise WeightsError(
                 f"{source}: no tensor that would be {name} here. A detector needs a proposal network and a box head; "

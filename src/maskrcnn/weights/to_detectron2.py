@@ -50,6 +50,7 @@ DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "anchors.order": ("sizes_outer",),
     "anchors.rounded": (False,),
     "anchors.stride": ("nominal",),
+    "anchors.shapes": (None,),
     "rpn.rank_by": ("logit",),
     "rpn.score_threshold": (0.0,),
     "roi.method": ("align",),
