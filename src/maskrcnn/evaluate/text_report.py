@@ -19,7 +19,7 @@ from .results import checked_results
 from .segmentations import Size, run_lengths
 from .text import MMOCR_THRESHOLDS, TextPicture, best_threshold, ctw1500_score, icdar2015_score, mmocr_scores
 
-RULES = {"mmocr": "MMOCR", "icdar2015": "ICDAR 2015", "ctw1500": "CTW1500 (no word is ignored)"}
+RULES = {"mmocr": "MMOCR", "icdar2015": "ICDAR 2015", "ctw1500": "CTW1500, none ignored"}
 
 Outlines = Callable[[Crop], list[np.ndarray]]
 """The polygons that a rule makes of a mask."""
@@ -79,7 +79,7 @@ def text_table(report: Mapping[str, Mapping[str, Any]]) -> Table:
     names = ("precision", "recall", "hmean")
     table = Table("rule", "masks as", "score from", *[Column(name, justify="right") for name in names])
     for rule, found in report.items():
-        least = f"{found['score_threshold']:g}" + (", the best here" if found["searched"] else "")
+        least = f"{found['score_threshold']:g}" + (", best" if found["searched"] else "")
         table.add_row(RULES[rule], found["polygons"], least, *[f"{100 * found[name]:.1f}" for name in names])
     return table
 
