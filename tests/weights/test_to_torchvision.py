@@ -44,9 +44,16 @@ def test_there_and_back_every_tensor_of_the_six_models_is_the_same_bit_for_bit(n
     assert_same(to_torchvision(read_torchvision(state, name)), state)
 
 
+@pytest.mark.parametrize("name", SIX)
+def test_the_order_is_torchvision_s_whatever_the_order_in_our_file(name):
+    state = numbered(name)
+    assert list(to_torchvision(read_torchvision(dict(sorted(state.items())), name))) == list(state)
+
+
 def test_names_of_the_first_generation_come_back_too():
     old = {old_name(name): tensor for name, tensor in numbered("maskrcnn_resnet50_fpn").items()}
     assert_same(to_torchvision(read_torchvision(old, "old.pth")), old)
+    assert list(to_torchvision(read_torchvision(old, "old.pth"))) == list(old)
 
 
 def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_background():

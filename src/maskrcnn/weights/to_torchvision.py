@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -57,6 +58,56 @@ OLD: list[Rename] = [
 ]
 """From today's names to those before torchvision 0.13."""
 
+ORDER = [
+    "backbone",
+    "rpn",
+    "roi_heads",
+    "body",
+    "fpn",
+    "conv1",
+    "bn1",
+    "conv2",
+    "bn2",
+    "conv3",
+    "bn3",
+    "layer1",
+    "layer2",
+    "layer3",
+    "layer4",
+    "downsample",
+    "inner_blocks",
+    "layer_blocks",
+    "head",
+    "conv",
+    "cls_logits",
+    "box_head",
+    "fc6",
+    "fc7",
+    "box_predictor",
+    "cls_score",
+    "bbox_pred",
+    "mask_head",
+    "mask_fcn1",
+    "mask_fcn2",
+    "mask_fcn3",
+    "mask_fcn4",
+    "mask_predictor",
+    "conv5_mask",
+    "mask_fcn_logits",
+    "keypoint_head",
+    "keypoint_predictor",
+    "kps_score_lowres",
+    "block",
+    "fc1",
+    "fc2",
+    "weight",
+    "bias",
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+]
+"""Parts of torchvision's names in the order of its modules; between them stand numbers."""
+
 TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "input.resize": ("float",),
     "input.colours": ("rgb",),
@@ -104,7 +155,7 @@ BOX_HEADS = ((0, 2), (4, 1))
 
 
 def to_torchvision(weights: Weights) -> dict[str, Tensor]:
-    """A state dict for torchvision's model of the same kind.
+    """A state dict for torchvision's model of the same kind, in torchvision's order.
 
     What our model does not have comes from `extra`; if nothing is there, as for models that were not read from
     torchvision, the rows of the background, which torchvision never reads, are 0.
@@ -133,7 +184,14 @@ def to_torchvision(weights: Weights) -> dict[str, Tensor]:
         if weights.notes.get("names") == "old":
             new = rename(new, OLD) or new
         theirs[new] = _with_background(name, tensor, weights.extra.get(new))
-    return theirs | {name: one for name, one in weights.extra.items() if name.endswith(TRACKED)}
+    theirs |= {name: one for name, one in weights.extra.items() if name.endswith(TRACKED)}
+    return OrderedDict(sorted(theirs.items(), key=lambda item: _place(item[0])))
+
+
+def _place(name: str) -> list[int]:
+    """Where a name of torchvision's stands in its state dict; layers beyond those of its own models are last."""
+    ranks = {part: rank for rank, part in enumerate(ORDER)}
+    return [int(part) if part.isdecimal() else ranks.get(part, len(ORDER)) for part in name.split(".")]
 
 
 def _with_background(name: str, tensor: Tensor, row: Tensor | None) -> Tensor:
