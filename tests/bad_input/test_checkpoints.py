@@ -48,7 +48,7 @@ def make_other_class_count(folder, tiny_weights):
 
 def make_other_layers(folder, tiny_weights):
     weights = load_weights(tiny_weights)
-    state = {name: tensor for name, tensor in weights.state.items() if not name.startswith("fpn.")}
+    state = {name: tensor for name, tensor in weights.state.items() if not name.startswith("neck.")}
     save_weights(folder / "weights.safetensors", state, weights.settings, weights.classes)
 
 
@@ -71,10 +71,10 @@ BROKEN = {
     make_empty: r"the weights file is empty \(0 bytes\)\. Copy or download it again\.",
     make_cut_of_torch: r"it is no whole file of torch\.save.* Fetch it again\.",
     make_other_class_count: r"these weights know 5 classes, but the model has 2\. .*fine-tune.*",
-    make_other_layers: r"these weights are of another model: fpn\..* is missing.*",
+    make_other_layers: r"these weights are of another model: neck\..* is missing.*",
     make_pickle: r"it holds \w+\.mkdir, which could run code when it is loaded, and was not loaded\..*",
-    make_disguised_pickle: r"this is a torch or pickle file, which can run code when it is read.*",
-    make_torch_file_with_code: r"it holds \w+\.mkdir, which could run code.*state_dict\(\) alone.*",
+    make_disguised_pickle: r"it holds \w+\.mkdir, which could run code when it is loaded, and was not loaded\..*",
+    make_torch_file_with_code: r"not a detector of a library that is known here.*use best\.safetensors.*",
 }
 
 

@@ -46,13 +46,17 @@ def test_the_pyramid_fits_its_body(name, channels):
 
 
 VARIANTS = {
-    "c4": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}},
+    "c4": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}, "box_head": {"linear_layers": 0}},
+    "c4 with linear layers": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}},
     "c5": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}},
     "dilated": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}, "backbone.dilate_stage5": True},
     "cascade": {"cascade": {"mask_head_per_stage": True}, "box_head.class_agnostic": True},
     "keypoints": {"keypoint_head": {"channels": 8, "convolutions": 1}},
     "panoptic": {"semantic_head": {"classes": 3, "channels": 32}},
-    "mobilenet": {"backbone.name": "mobilenet_v3_large", "anchors": {"sizes": [[16], [32], [64]]}},
+    "mobilenet": {
+        "backbone": {"name": "mobilenet_v3_large", "frozen_stages": 0},
+        "anchors": {"sizes": [[16], [32], [64]]},
+    },
     "newer heads": {
         "rpn": {"convolutions": 2, "candidates": 50, "proposals": 30},
         "fpn": {"channels": 32, "norm": "batch"},
@@ -99,7 +103,7 @@ def test_a_head_that_does_not_fit_is_refused():
     with pytest.raises(SettingError, match=r"model\.semantic_head: needs model\.neck=fpn, not c4"):
         build_model(variant(VARIANTS["c4"] | VARIANTS["panoptic"]), 2)
     with pytest.raises(SettingError, match=r"model\.neck=c4: needs the stages of a residual network"):
-        build_model(variant(VARIANTS["c4"] | {"backbone.name": "mobilenet_v3_large"}), 2)
+        build_model(variant(VARIANTS["mobilenet"] | VARIANTS["c4"]), 2)
 
 
 def test_stages_of_a_cascade_have_a_mask_head_each_if_asked():

@@ -48,7 +48,8 @@ def build_model(settings: ModelSettings, classes: int, *, keypoints: int = 0) ->
         pooling=RoIPooling(settings.roi, neck.roi_levels),
         shared_head=shared,
         box_heads=[
-            BoxHead(width, classes, stage, pooled=stage.pool_size // shrink) for stage, _ in stage_settings(settings)
+            BoxHead(width, classes, stage, pooled=-(-stage.pool_size // shrink))
+            for stage, _ in stage_settings(settings)
         ],
         mask_heads=make_mask_heads(settings, width, classes, shrink),
         keypoint_head=make_keypoint_head(settings, width, keypoints),
@@ -88,7 +89,7 @@ def make_mask_heads(settings: ModelSettings, width: int, classes: int, shrink: i
         return []
     per_stage = settings.cascade is not None and settings.cascade.mask_head_per_stage
     count = len(settings.cascade.stages) if settings.cascade and per_stage else 1
-    return [MaskHead(width, classes, head, pooled=head.pool_size // shrink) for _ in range(count)]
+    return [MaskHead(width, classes, head, pooled=-(-head.pool_size // shrink)) for _ in range(count)]
 
 
 def make_keypoint_head(settings: ModelSettings, width: int, keypoints: int) -> KeypointHead | None:
