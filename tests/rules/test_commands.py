@@ -51,6 +51,7 @@ def run(block: Block, folder: Path) -> None:
     assert done.returncode == 0, f"{block.commands}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_the_documentation_run(page, reader):
     for block in blocks_of(page.read_text(encoding="utf-8")):

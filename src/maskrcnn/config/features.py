@@ -167,7 +167,7 @@ class RoISettings(Settings):
         "align",
         description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC).",
     )
-    reduce: Literal["average", "max"] = Field("average", description="How `align` and `warp` join the samples of a bin.")
+    reduce: Literal["average", "max"] = Field("average", description="How `align` and `warp` join a bin's samples.")
     samples_per_side: Annotated[int, Field(ge=0)] = Field(
         2, description="Sampling points per bin and side; 0: as many as the bin has pixels, rounded up."
     )
