@@ -141,7 +141,5 @@ def test_hard_examples_are_the_proposals_with_the_largest_losses():
 
 def test_without_proposals_and_objects_a_cascade_has_finite_losses():
     heads = [FixedHead([0.0] * 3, [0.0] * 4)] * 2
-    losses, _ = cascade_loss(
-        heads, pool, [torch.zeros(0, 4)], [target()], [SIZE], classes=CLASSES, settings=settings()
-    )
+    losses, _ = cascade_loss(heads, pool, [torch.zeros(0, 4)], [target()], [SIZE], classes=CLASSES, settings=settings())
     assert all(loss == 0 for loss in losses.values())
