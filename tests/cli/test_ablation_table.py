@@ -38,6 +38,12 @@ def test_orders_of_the_paper_are_seen_or_not():
     assert "none to compare yet" in ablation_markdown(STUDY, {})
 
 
+def test_variants_that_are_equal_in_the_paper_have_no_order():
+    equal = STUDY.model_copy(deep=True)
+    equal.variants["thick"].published = (20.0,)
+    assert "none to compare yet" in ablation_markdown(equal, MEASURED)
+
+
 def test_the_terminal_shows_the_same_rows():
     console = Console(file=io.StringIO(), width=150)
     console.print(ablation_table(STUDY, MEASURED))

@@ -62,6 +62,8 @@ def _orders(study: Study, measured: Measured) -> str:
     said = []
     for first, second in combinations([name for name in study.variants if name in measured], 2):
         better, worse = sorted((first, second), key=lambda name: -study.variants[name].published[0])
+        if study.variants[better].published[0] == study.variants[worse].published[0]:
+            continue
         gain = 100 * (measured[better]["AP"] - measured[worse]["AP"])
         said.append(f"{better} over {worse}: {'seen' if gain > 0 else 'not seen'} ({gain:+.1f})")
     return "The paper's orders: " + ("; ".join(said) or "none to compare yet") + "."
