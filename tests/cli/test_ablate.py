@@ -3,6 +3,7 @@ import json
 TINY = [
     "train.steps=4",
     "train.evaluate_every=4",
+    "train.log_every=2",
     "data.workers=0",
     "model.backbone.width=32",
     "model.backbone.name=resnet18",

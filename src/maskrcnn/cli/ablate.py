@@ -151,5 +151,6 @@ def _train(
     predictor = Predictor(folder / "last.safetensors", device=device)
     numbers = evaluate_predictor(predictor, data.judged, batch=settings.data.batch).report[study.score]
     log = map(json.loads, (folder / LOG_NAME).read_text(encoding="utf-8").splitlines())
-    seconds = max(entry["seconds"] for entry in log if entry["kind"] == "step")
+    # A run that is too short for a line in its log took no time worth naming.
+    seconds = max((entry["seconds"] for entry in log if entry["kind"] == "step"), default=0.0)
     return {key: numbers[key] for key in ("AP", "AP50", "AP75")} | {"seconds": seconds}
