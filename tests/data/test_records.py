@@ -22,7 +22,7 @@ def record(*crowd: bool, known: bool = True) -> Record:
 
 
 def data(*records: Record, skipped: tuple[str, ...] = ()) -> CocoData:
-    return CocoData(Path("train.json"), list(records), Classes(("cat",), (1,)), list(skipped))
+    return CocoData(Path("train.json"), list(records), Classes(("cat",), (1,)), dict, list(skipped))
 
 
 @pytest.mark.parametrize(

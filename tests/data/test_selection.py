@@ -20,7 +20,7 @@ FIELDS = [
 def data():
     nothing = Instances((8, 8), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     records = [Record(Path(f"{i}.png"), i, (8, 8), fields, nothing) for i, fields in enumerate(FIELDS)]
-    return CocoData(Path("cells.json"), records, Classes(("cell",), (1,)))
+    return CocoData(Path("cells.json"), records, Classes(("cell",), (1,)), dict)
 
 
 @pytest.mark.parametrize(

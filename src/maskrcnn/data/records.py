@@ -1,8 +1,9 @@
 """What a reader returns: pictures with their annotated objects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -35,14 +36,31 @@ class Record:
     proposals: Tensor | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class CocoData:
-    """A data set in COCO's format.
+class Contents(NamedTuple):
+    """A data set of any format said in COCO's terms, nothing of it checked yet.
 
     Args:
-        source: The annotation file, for messages.
+        source: The file or folder it was read from, for messages.
+        images: Folder that the pictures' file names start from.
+        coco: `images`, `categories` and `annotations`, as in a COCO file.
+        skipped: One message per object that the format's reader had to leave out.
+    """
+
+    source: Path
+    images: Path
+    coco: dict[str, Any]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class CocoData:
+    """A data set, whatever its format.
+
+    Args:
+        source: The annotation file or folder, for messages.
         records: One per picture, in the order of the file.
         classes: Labels, names and category ids.
+        contents: Reads once more what it was made from, in COCO's terms: kept on disk, because it can be large.
         skipped: One message per object that was left out because it is invalid.
         skipped_places: Where these objects stand in the file's `annotations`, counted from 0.
         without_mask: How many objects had no outline; their box stands in for it.
@@ -51,6 +69,7 @@ class CocoData:
     source: Path
     records: list[Record]
     classes: Classes
+    contents: Callable[[], dict[str, Any]]
     skipped: list[str] = field(default_factory=list)
     skipped_places: frozenset[int] = frozenset()
     without_mask: int = 0

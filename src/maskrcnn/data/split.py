@@ -8,7 +8,6 @@ from numpy.random import default_rng
 
 from ..errors import DataError
 from ..structures.masks import encode_crop
-from .readers.coco import parse_coco
 from .readers.coco_panoptic import is_panoptic
 from .records import CocoData
 
@@ -42,7 +41,7 @@ def subset_contents(data: CocoData) -> dict[str, Any]:
     Sizes and names that the file lacks are filled in. Of a file in COCO's panoptic format, the things are listed as
     objects.
     """
-    contents = parse_coco(data.source)
+    contents = data.contents()
     sizes = {record.image_id: record.size for record in data.records}
     images = [
         {**image, "height": sizes[image["id"]][0], "width": sizes[image["id"]][1]}

@@ -1,7 +1,7 @@
 """Average precision and recall as COCO defines them (Lin et al. 2014), for boxes, masks and keypoints."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,14 @@ from ..structures.classes import Classes
 from .annotations import Annotations, load_annotations
 from .keypoints import MOST_DETECTIONS, keypoint_numbers, keypoint_objects, keypoint_sigmas
 from .results import Kind, checked_results, of_kind
+from .sections import Say, Section, say_nothing
 from .segmentations import run_lengths
 
 KINDS: tuple[Kind, ...] = ("bbox", "segm")
-AREAS = {"": 0, "s": 1, "m": 2, "l": 3}
+AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
+"""Ranges of object areas in square pixels, both ends included."""
+KEYPOINT_AREAS = {name: limits for name, limits in AREAS.items() if name != "s"}
+TITLES: dict[Kind, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,13 @@ class CocoScores:
         numbers: AP, AP50, AP75, APs, APm, APl (small: up to 32 x 32 pixels, large: from 96 x 96), AR1, AR10, ARn
             (recall with at most 1, 10 and n detections), ARs, ARm, ARl. Of keypoints: AP, AP50, AP75, APm, APl, AR,
             AR50, AR75, ARm, ARl.
-        per_class: AP of each class by its name; a name that several categories share gets its category id appended.
-        per_category: The same by category id.
+        per_class: AP, AP50 and AP75 of each class by its name; a name that several categories share gets its category
+            id appended.
+        per_category: AP by category id.
     """
 
     numbers: dict[str, float]
-    per_class: dict[str, float]
+    per_class: dict[str, dict[str, float]]
     per_category: dict[int, float]
 
 
@@ -53,6 +58,7 @@ def evaluate_coco(
     *,
     max_detections: int = 100,
     kinds: Sequence[Kind] = KINDS,
+    areas: Mapping[str, tuple[float, float]] = AREAS,
 ) -> dict[Kind, CocoScores]:
     """Score predictions exactly as the official evaluation does.
 
@@ -64,6 +70,7 @@ def evaluate_coco(
         results: COCO results file or its records; may be empty.
         max_detections: Most detections that count per picture and class.
         kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints.
+        areas: Ranges of areas by the end of their numbers' names, all areas as "" first; not of keypoints.
 
     Returns:
         The scores of each kind.
@@ -75,34 +82,73 @@ def evaluate_coco(
         raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
-    return {kind: _scores(truth, of_kind(records, kind), kind, max_detections) for kind in kinds}
+    return {kind: _scores(truth, of_kind(records, kind), kind, max_detections, areas) for kind in kinds}
 
 
-def _scores(truth: Annotations, records: list[dict], kind: Kind, max_detections: int) -> CocoScores:
+def coco_sections(
+    truth: Annotations,
+    results: Sequence[dict],
+    *,
+    kinds: Sequence[Kind] = KINDS,
+    max_detections: int = 100,
+    areas: Mapping[str, tuple[float, float]] = AREAS,
+    say: Say = say_nothing,
+) -> list[Section]:
+    """The scores of `evaluate_coco` as sections of a report; arguments as there.
+
+    Args:
+        say: Called with what is being scored.
+    """
+    sections = []
+    for kind in kinds:
+        say(TITLES[kind])
+        scores = evaluate_coco(truth, results, max_detections=max_detections, kinds=(kind,), areas=areas)[kind]
+        most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
+        similarity = "OKS" if kind == "keypoints" else "IoU"
+        protocol = f"COCO AP and AR at {similarity} 0.50:0.05:0.95, at most {most} detections per picture and class"
+        sections.append(Section(kind, TITLES[kind], protocol, scores.numbers, scores.per_class))
+    return sections
+
+
+def _scores(
+    truth: Annotations, records: list[dict], kind: Kind, max_detections: int, areas: Mapping[str, tuple[float, float]]
+) -> CocoScores:
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
     evaluation = COCOeval_faster(*_datasets(truth, records, kind), iouType=kind, print_function=_silent)
     evaluation.params.maxDets = limits
     if kind == "keypoints":
+        areas = KEYPOINT_AREAS
         evaluation.params.maxDets = [min(max_detections, MOST_DETECTIONS)]
         evaluation.params.kpt_oks_sigmas = np.array(keypoint_sigmas(truth))
         evaluation.params.catIds = sorted(truth.categories)
+    evaluation.params.areaRng = [list(limits) for limits in areas.values()]
+    evaluation.params.areaRngLbl = list(areas)
     evaluation.evaluate()
     evaluation.accumulate()
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
     thresholds = evaluation.params.iouThrs
-    columns = precision[:, :, :, AREAS[""], -1]
-    ids = [int(category) for category in evaluation.params.catIds]
-    per_category = {category: _mean(columns[:, :, k]) for k, category in enumerate(ids)}
+    per_category = _per_category(precision[:, :, :, 0, -1], thresholds, evaluation.params.catIds)
     names = _unique_names(truth.categories)
     if kind == "keypoints":
         numbers = keypoint_numbers(precision, recall, thresholds)
     else:
-        numbers = _numbers(precision, recall, thresholds, limits)
+        numbers = _numbers(precision, recall, thresholds, limits, list(areas))
     return CocoScores(
         numbers={name: _mean(values) for name, values in numbers.items()},
-        per_class={names[category]: score for category, score in per_category.items()},
-        per_category=per_category,
+        per_class={names[category]: found for category, found in per_category.items()},
+        per_category={category: found["AP"] for category, found in per_category.items()},
     )
+
+
+def _per_category(
+    precision: np.ndarray, thresholds: np.ndarray, category_ids: Sequence[int]
+) -> dict[int, dict[str, float]]:
+    """AP, AP50 and AP75 by category id, of [T, R, K] precisions of all areas."""
+    chosen = {"AP": thresholds > 0, "AP50": np.isclose(thresholds, 0.5), "AP75": np.isclose(thresholds, 0.75)}
+    return {
+        int(category): {name: _mean(precision[which][:, :, k]) for name, which in chosen.items()}
+        for k, category in enumerate(category_ids)
+    }
 
 
 def _datasets(truth: Annotations, records: list[dict], kind: Kind) -> tuple[COCO, COCO]:
@@ -121,7 +167,7 @@ def _datasets(truth: Annotations, records: list[dict], kind: Kind) -> tuple[COCO
 
 
 def _numbers(
-    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: list[int]
+    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: list[int], areas: list[str]
 ) -> dict[str, np.ndarray]:
     """What the twelve numbers are means of.
 
@@ -130,13 +176,14 @@ def _numbers(
         recall: [T, K, A, M].
         thresholds: [T] IoU thresholds.
         limits: M numbers of detections, ascending.
+        areas: Names of the A ranges of areas, the first of all areas.
     """
     numbers = {"AP": precision[..., 0, -1]}
     for name, threshold in (("AP50", 0.5), ("AP75", 0.75)):
         numbers[name] = precision[np.isclose(thresholds, threshold)][..., 0, -1]
-    numbers |= {f"AP{name}": precision[..., area, -1] for name, area in AREAS.items() if name}
+    numbers |= {f"AP{name}": precision[..., area, -1] for area, name in enumerate(areas) if name}
     numbers |= {f"AR{limit}": recall[..., 0, m] for m, limit in enumerate(limits)}
-    return numbers | {f"AR{name}": recall[..., area, -1] for name, area in AREAS.items() if name}
+    return numbers | {f"AR{name}": recall[..., area, -1] for area, name in enumerate(areas) if name}
 
 
 def _mean(values: np.ndarray) -> float:

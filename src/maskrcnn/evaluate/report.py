@@ -108,7 +108,7 @@ def _numbers_table(report: Mapping[str, Any], kinds: Sequence[Kind]) -> Table:
 def _classes_table(report: Mapping[str, Any], kinds: Sequence[Kind]) -> Table:
     table = Table("class", *[Column(TITLES[kind], justify="right") for kind in kinds])
     for name in report[kinds[0]]["per_class"]:
-        table.add_row(Text(name), *[_percent(report[kind]["per_class"][name]) for kind in kinds])
+        table.add_row(Text(name), *[_percent(report[kind]["per_class"][name]["AP"]) for kind in kinds])
     return table
 
 

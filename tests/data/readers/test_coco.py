@@ -170,7 +170,7 @@ def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path: Path):
 
 
 def test_further_errors_are_counted(tmp_path: Path):
-    with pytest.raises(DataError, match="2 more objects of this file cannot be used"):
+    with pytest.raises(DataError, match="2 more objects of this data set cannot be used"):
         read(tmp_path, *(annotation(id=i, bbox=[0, 0, 0, 0]) for i in range(3)))
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from ...errors import DataError
 from ...structures.classes import Classes
 from ...structures.instances import Instances
 from ...structures.object_masks import ObjectMasks
-from ..records import CocoData, Record
+from ..records import CocoData, Contents, Record
 from .coco_keypoints import read_skeleton
 from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
 from .coco_panoptic import is_panoptic, read_panoptic
@@ -37,22 +39,41 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
     Raises:
         DataError: Naming the file, the record, the value, the rule and the remedy.
     """
-    contents = parse_coco(annotations)
-    classes = _classes(annotations, contents["categories"])
-    pictures = read_pictures(annotations, contents["images"], images)
-    if is_panoptic(contents):
-        return read_panoptic(annotations, contents, classes, pictures, skip_invalid=skip_invalid)
-    objects, problems = _objects(annotations, contents.get("annotations", []), pictures, classes)
-    messages = list(problems.values())
-    if problems and not skip_invalid:
-        others = f" {len(problems) - 1} more objects of this file cannot be used." if len(problems) > 1 else ""
+    return to_data(
+        Contents(annotations, images, parse_coco(annotations)),
+        again=partial(parse_coco, annotations),
+        skip_invalid=skip_invalid,
+    )
+
+
+def to_data(contents: Contents, *, again: Callable[[], dict[str, Any]], skip_invalid: bool = False) -> CocoData:
+    """Check what a reader found, and make records of it.
+
+    Args:
+        contents: Of any format.
+        again: Reads its `coco` once more.
+        skip_invalid: As for `read_coco`.
+
+    Raises:
+        DataError: Naming the file, the record, the value, the rule and the remedy.
+    """
+    source, coco = contents.source, contents.coco
+    classes = _classes(source, coco["categories"])
+    pictures = read_pictures(source, coco["images"], contents.images)
+    if is_panoptic(coco):
+        return read_panoptic(source, coco, classes, pictures, again=again, skip_invalid=skip_invalid)
+    objects, problems = _objects(source, coco.get("annotations", []), pictures, classes)
+    messages = [*contents.skipped, *problems.values()]
+    if messages and not skip_invalid:
+        others = f" {len(messages) - 1} more objects of this data set cannot be used." if len(messages) > 1 else ""
         raise DataError(f"{messages[0]}. {REMEDY}{others}")
     records = [_record(image_id, picture, objects[image_id], classes) for image_id, picture in pictures.items()]
     boxes_only = sum(one.source is None for each in objects.values() for one in each)
     return CocoData(
-        annotations,
+        source,
         records,
         classes,
+        again,
         skipped=messages,
         skipped_places=frozenset(problems),
         without_mask=boxes_only,

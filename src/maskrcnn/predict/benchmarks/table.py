@@ -1,0 +1,44 @@
+"""All benchmarks by their names on the command line: a benchmark is one file of this folder and one line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import SettingError
+from .benchmark import Benchmark, Opened
+from .coco import COCO, KEYPOINTS
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "coco": COCO,
+    "coco-keypoints": KEYPOINTS,
+}
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark of a name.
+
+    Raises:
+        SettingError: There is none; the message lists them.
+    """
+    if name not in BENCHMARKS:
+        raise SettingError(f"--benchmark {name}: there is no such benchmark. Known are {', '.join(BENCHMARKS)}.")
+    return BENCHMARKS[name]
+
+
+def open_benchmark(name: str, folder: Path, split: str | None = None) -> Opened:
+    """Find the files of a benchmark's split.
+
+    Args:
+        name: Of `BENCHMARKS`.
+        folder: Its files as they lie on disk after unpacking.
+        split: None: the benchmark's usual one.
+
+    Raises:
+        SettingError: There is no such benchmark, or no such split of it.
+        DataError: A file is missing.
+    """
+    benchmark = find_benchmark(name)
+    split = split or benchmark.splits[0]
+    if split not in benchmark.splits:
+        raise SettingError(f"--split {split}: {name} has {', '.join(benchmark.splits)}. Give one of these.")
+    return benchmark.open(folder, split)
