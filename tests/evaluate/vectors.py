@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(
@@ -23,3 +24,14 @@ def vector_files(*benchmarks: str) -> list:
 def load_vector(path: Path) -> dict:
     """`input`, `expected` and what else the file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def number(value: float | str) -> float:
+    """A number of a vector; those that are not finite are words there."""
+    return float(value)
+
+
+def label_map(encoded: dict) -> np.ndarray:
+    """[H, W] integers of row-major runs [[value, length], ...]."""
+    values, lengths = np.array(encoded["runs"], dtype=np.int64).reshape(-1, 2).T
+    return np.repeat(values, lengths).reshape(encoded["shape"])
