@@ -1,0 +1,49 @@
+"""Objects painted into one map of a picture, for the metrics in which a pixel belongs to one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..structures.run_lengths import counts_from_text, crop_from_counts
+from .segmentations import Size, run_lengths
+
+
+def paint_label_map(segmentations: Sequence[Any], size: Size) -> np.ndarray:
+    """Paint objects without overlap: a pixel belongs to the first of them that covers it.
+
+    Args:
+        segmentations: Run lengths or polygons of each object, the most important first.
+        size: (height, width) of the picture.
+
+    Returns:
+        [height, width] int32: 0 where no object is, i + 1 where object i is. An object that others cover wholly has no
+        pixel.
+
+    Raises:
+        ValueError: A segmentation cannot be used (see `run_lengths`).
+    """
+    painted = np.zeros(size, dtype=np.int32)
+    for number, segmentation in enumerate(segmentations, start=1):
+        x, y, bitmap = crop_from_counts(counts_from_text(run_lengths(segmentation, size)["counts"]), size)
+        window = painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
+        window[bitmap & (window == 0)] = number
+    return painted
+
+
+def best_first(records: Sequence[dict], *, score_threshold: float) -> list[dict]:
+    """Predicted masks in the order they are painted in.
+
+    Args:
+        records: COCO results of one picture; those without a mask are left out.
+        score_threshold: Records with at least this score are kept.
+
+    Returns:
+        Those kept by falling score; equal scores stay in the given order.
+    """
+    kept = [
+        record for record in records if record.get("segmentation") is not None and record["score"] >= score_threshold
+    ]
+    return sorted(kept, key=lambda record: -record["score"])
