@@ -10,16 +10,17 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from .. import __version__
 from ..ops.atomic import replacing
 from .accuracy import instance_accuracy
 from .annotations import Annotations, load_annotations
-from .coco import KINDS, evaluate_coco
+from .coco import KINDS, TITLES, coco_sections
 from .results import Kind, checked_results
+from .sections import Section
+from .tables import section_tables
 from .text_report import text_table
 
-TITLES: dict[Kind, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
-MOST_CLASSES = 100
-LIBRARIES = ("torch", "torchvision", "faster-coco-eval", "numpy")
+LIBRARIES = ("torch", "torchvision", "faster-coco-eval", "numpy", "scipy", "shapely")
 
 
 def evaluation_report(
@@ -40,14 +41,14 @@ def evaluation_report(
         kinds: What is scored: "bbox", "segm", "keypoints"; accuracy is of masks, and left out without "segm".
 
     Returns:
-        What the JSON file holds: `bbox` and `segm` with the twelve numbers as fractions (-1: nothing to find) and AP
-        `per_class`, and `keypoints` with its ten; `accuracy` by mask IoU; how it was measured; counts of pictures,
-        objects and predictions; versions.
+        What the JSON file holds: `bbox` and `segm` with the twelve numbers as fractions (-1: nothing to find) and AP,
+        AP50 and AP75 `per_class`, and `keypoints` with its ten; `accuracy` by mask IoU; how it was measured; counts of
+        pictures, objects and predictions; versions.
     """
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
-    scores = evaluate_coco(truth, records, max_detections=max_detections, kinds=kinds)
-    report: dict[str, Any] = {kind: {**found.numbers, "per_class": found.per_class} for kind, found in scores.items()}
+    sections = coco_sections(truth, records, max_detections=max_detections, kinds=kinds)
+    report = sections_report(sections)
     if "segm" in kinds:
         accuracy = instance_accuracy(truth, records, score_threshold=score_threshold)
         report["accuracy"] = {f"{iou:g}": fraction for iou, fraction in accuracy.items()}
@@ -60,8 +61,22 @@ def evaluation_report(
         "pictures": len(truth.sizes),
         "objects": len(truth.objects),
         "predictions": len(records),
-        "versions": {name: metadata.version(name) for name in LIBRARIES},
+        "versions": library_versions(),
     }
+
+
+def sections_report(sections: Sequence[Section]) -> dict[str, Any]:
+    """What the JSON file holds of sections: under each one's name its numbers and those of its classes; the `rules`."""
+    report: dict[str, Any] = {}
+    for section in sections:
+        classes = {label: dict(numbers) for label, numbers in section.per_class.items()}
+        report[section.name] = {**section.numbers, **({"per_class": classes} if classes else {})}
+    return {**report, "rules": {section.name: section.protocol for section in sections}}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of this library and of those that numbers depend on."""
+    return {"maskrcnn": __version__, **{name: metadata.version(name) for name in LIBRARIES}}
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
@@ -78,15 +93,12 @@ def report_tables(report: Mapping[str, Any]) -> Group:
     Args:
         report: What `evaluation_report` returns; with `text` of `text_report` if there is such a key.
     """
-    kinds = [kind for kind in TITLES if kind in report]
-    counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
-    parts: list[RenderableType] = [
-        Text(f"{report['annotations']}: {counts}", style="bold"),
-        Text(f"COCO's numbers in percent; at most {report['max_detections']} detections per picture and class"),
-        _numbers_table(report, kinds),
+    sections = [
+        Section(kind, title, report["rules"][kind], *_numbers(report[kind]))
+        for kind, title in TITLES.items()
+        if kind in report
     ]
-    if 1 < max(len(report[kind]["per_class"]) for kind in kinds) <= MOST_CLASSES:
-        parts += [Text("AP by class"), _classes_table(report, kinds)]
+    parts: list[RenderableType] = [Text(title_of(report), style="bold"), *section_tables(sections)]
     if "accuracy" in report:
         least = f"{report['accuracy_score_threshold']:g}"
         parts += [Text(f"Accuracy TP / (TP + FP + FN) of masks with a score of at least {least}")]
@@ -96,20 +108,14 @@ def report_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts)
 
 
-def _numbers_table(report: Mapping[str, Any], kinds: Sequence[Kind]) -> Table:
-    table = Table("", *[Column(TITLES[kind], justify="right") for kind in kinds])
-    for name in dict.fromkeys(name for kind in kinds for name in report[kind]):
-        if name != "per_class":
-            row = [_percent(report[kind].get(name, -1)) for kind in kinds]
-            table.add_row(name, *row, style="bold" if name == "AP" else None)
-    return table
+def title_of(report: Mapping[str, Any]) -> str:
+    """What was scored, and how much of it."""
+    counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
+    return f"{report['annotations']}: {counts}"
 
 
-def _classes_table(report: Mapping[str, Any], kinds: Sequence[Kind]) -> Table:
-    table = Table("class", *[Column(TITLES[kind], justify="right") for kind in kinds])
-    for name in report[kinds[0]]["per_class"]:
-        table.add_row(Text(name), *[_percent(report[kind]["per_class"][name]["AP"]) for kind in kinds])
-    return table
+def _numbers(written: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    return {name: value for name, value in written.items() if name != "per_class"}, written.get("per_class", {})
 
 
 def _accuracy_table(accuracy: Mapping[str, float]) -> Table:
