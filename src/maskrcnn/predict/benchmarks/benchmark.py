@@ -26,7 +26,7 @@ class Opened:
         submit: Writes what the server takes (predictions, path); None: there is no server.
         truth: The ground truth as COCO has it, for the analysis of errors and for comparisons; None: it is not such.
         counts: Of the ground truth, such as {"pictures": 500, "objects": 2036}.
-        image_ids: Names of the pictures by id, where results need them.
+        image_names: Names of the pictures by id, where results of the benchmark's own format name them.
     """
 
     source: str
@@ -35,6 +35,7 @@ class Opened:
     submit: Callable[[Records, Path], None] | None = None
     truth: Annotations | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    image_names: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
