@@ -90,8 +90,13 @@ def encode_crop(crop: Crop, size: tuple[int, int]) -> dict:
     counts = np.diff(positions, prepend=0, append=height * width)
     if len(counts) > 1 and counts[-1] == 0:
         counts = counts[:-1]  # as COCO's own encoder does where the picture's last pixel belongs to the object
-    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
-    return {"size": [height, width], "counts": _text(rle["counts"])}
+    return encode_counts(counts.tolist(), size)
+
+
+def encode_counts(counts: list[int], size: tuple[int, int]) -> dict:
+    """COCO run lengths of runs of background and object in turn that fill a picture of `size` (height, width)."""
+    rle = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
+    return {"size": list(size), "counts": _text(rle["counts"])}
 
 
 def _text(counts: bytes | str) -> str:
