@@ -7,6 +7,8 @@ import torch
 
 from maskrcnn.cli.outcome import (
     MOST_SHOWN,
+    common_folder,
+    data_words,
     evaluate_command,
     predict_command,
     propose_command,
@@ -65,9 +67,23 @@ def test_pictures_without_objects_are_shown_where_there_are_no_others(judged):
 def test_commands_can_be_pasted_into_a_shell():
     command = predict_command(Path("my runs/best.safetensors"), Path("a b"), Path("out"))
     assert shlex.split(command)[2:5] == ["a b", "--weights", "my runs/best.safetensors"]
-    assert "--images 'c d'" in evaluate_command(Path("w"), Path("v.json"), Path("c d"))
-    assert "--proposals" not in evaluate_command(Path("w"), Path("v.json"), Path("c"))
-    assert evaluate_command(Path("w"), Path("v.json"), Path("c"), Path("p q")).endswith("--proposals 'p q'")
-    assert propose_command(Path("w"), Path("v.json"), Path("c")) == (
+    data = data_words(Path("v.json"), Path("c d"))
+    assert "--images 'c d'" in evaluate_command(Path("w"), data)
+    assert "--proposals" not in evaluate_command(Path("w"), data)
+    assert evaluate_command(Path("w"), data, Path("p q")).endswith("--proposals 'p q'")
+    assert propose_command(Path("w"), data_words(Path("v.json"), Path("c"))) == (
         "maskrcnn propose --data v.json --images c --weights w"
     )
+
+
+def test_a_data_set_is_named_with_what_was_said_about_it_only():
+    assert data_words(Path("d"), None) == ["--data", "d"]
+    assert data_words(Path("d"), Path("p"), "yolo") == ["--data", "d", "--images", "p", "--format", "yolo"]
+
+
+def test_the_folder_of_all_pictures_is_found(judged, tmp_path):
+    folder = judged.records[0].path.parent
+    assert common_folder(judged.records) == folder
+    other = type(judged.records[0])(folder / "b" / "x.png", 1, (1, 1), {}, judged.records[0].instances)
+    assert common_folder([other]) == folder / "b"
+    assert common_folder([other, judged.records[0]]) == folder

@@ -1,10 +1,11 @@
+import time
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
 from maskrcnn.cli import progress
-from maskrcnn.cli.progress import PictureBar
+from maskrcnn.cli.progress import PictureBar, waiting
 
 
 def drawn(monkeypatch, *, patience: float, terminal: bool) -> str:
@@ -25,3 +26,26 @@ def test_it_appears_when_it_takes_long(monkeypatch):
 @pytest.mark.parametrize(("patience", "terminal"), [(60, True), (-1, False)])
 def test_it_is_silent_when_it_is_quick_or_nobody_watches(monkeypatch, patience, terminal):
     assert "predicting" not in drawn(monkeypatch, patience=patience, terminal=terminal)
+
+
+@pytest.mark.parametrize(("patience", "seen"), [(0, True), (60, False)])
+def test_work_that_cannot_be_counted_is_named_if_it_takes_long(monkeypatch, patience, seen):
+    monkeypatch.setattr(progress, "PATIENCE", patience)
+    console = Console(file=StringIO(), force_terminal=True, width=80)
+    with waiting("reading [all] of it", console):
+        time.sleep(0.05)
+    assert ("reading [all] of it" in console.file.getvalue()) == seen
+
+
+def test_the_line_is_gone_after_an_error_too(monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    console = Console(file=StringIO(), force_terminal=True)
+
+    def fail():
+        with waiting("reading", console):
+            time.sleep(0.05)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert console._live_stack == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,15 +72,26 @@ def shown_records(records: list[Record]) -> list[Record]:
     return chosen[::step][:MOST_SHOWN]
 
 
-def evaluate_command(weights: Path, annotations: Path, images: Path, proposals: Path | None = None) -> str:
-    """The command that scores weights on an annotation file, on proposals of a file if there is one."""
+def data_words(data: Path, images: Path | None, form: str | None = None) -> list[str]:
+    """The words of a command that name a data set."""
+    more = {"--images": images, "--format": form}
+    return ["--data", str(data), *(word for name, value in more.items() if value for word in (name, str(value)))]
+
+
+def common_folder(records: list[Record]) -> Path:
+    """The folder that all pictures lie in, or below."""
+    return Path(os.path.commonpath([record.path.parent for record in records]))
+
+
+def evaluate_command(weights: Path, data: list[str], proposals: Path | None = None) -> str:
+    """The command that scores weights on a data set (`data_words`), on proposals of a file if there is one."""
     more = [] if proposals is None else ["--proposals", str(proposals)]
-    return shlex.join(["maskrcnn", "evaluate", *_on_data(weights, annotations, images), *more])
+    return shlex.join(["maskrcnn", "evaluate", *data, "--weights", str(weights), *more])
 
 
-def propose_command(weights: Path, annotations: Path, images: Path) -> str:
-    """The command that writes the proposals of weights, and scores them on an annotation file."""
-    return shlex.join(["maskrcnn", "propose", *_on_data(weights, annotations, images)])
+def propose_command(weights: Path, data: list[str]) -> str:
+    """The command that writes the proposals of weights, and scores them on a data set (`data_words`)."""
+    return shlex.join(["maskrcnn", "propose", *data, "--weights", str(weights)])
 
 
 def predict_command(weights: Path, pictures: Path, output: Path) -> str:
@@ -87,14 +99,18 @@ def predict_command(weights: Path, pictures: Path, output: Path) -> str:
     return shlex.join(["maskrcnn", "predict", str(pictures), "--weights", str(weights), "--output", str(output)])
 
 
+def print_outcome(console: Console, folder: Path, report: dict[str, Any]) -> None:
+    """Print the scores of a run, and where its curves and its sheet are."""
+    from ..evaluate.report import report_tables
+
+    Console().print(report_tables(report))
+    console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
+
+
 def print_commands(console: Console, commands: dict[str, str]) -> None:
     """Print commands to copy, each below what it is for."""
     for words, command in commands.items():
         console.print(f"{words}:\n  {command}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _on_data(weights: Path, annotations: Path, images: Path) -> list[str]:
-    return ["--data", str(annotations), "--images", str(images), "--weights", str(weights)]
 
 
 def _write_sheet(path: Path, predictor: Predictor, judged: CocoData) -> None:

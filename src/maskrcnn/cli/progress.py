@@ -1,11 +1,22 @@
-"""A progress bar for what may take long."""
+"""Progress of what may take long."""
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PATIENCE = 2.0
 
@@ -40,3 +51,30 @@ class PictureBar:
         self._bar.advance(self._task, pictures)
         if time.monotonic() - self._begin > PATIENCE:
             self._bar.start()
+
+
+@contextmanager
+def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
+    """Say what is being done, and for how long, if that takes more than two seconds; nothing of it stays.
+
+    The block gets a function that names the step it is at.
+
+    For work whose steps cannot be counted, such as reading a data set of unknown size.
+
+    Args:
+        words: What is being done.
+        console: Where to draw; None: standard error.
+    """
+    console = console or Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    line = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = line.add_task(words, total=None)
+    timer = threading.Timer(PATIENCE, line.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda step: line.update(task, description=f"{words}: {step}")
+    finally:
+        timer.cancel()
+        timer.join()
+        line.stop()

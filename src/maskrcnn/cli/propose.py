@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .evaluate import read_annotated, require_place
+from .data_sets import DataFormat, open_data
+from .evaluate import require_place
 from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
 from .progress import PictureBar
 from .settings import Overrides
 
 
 def propose(
-    data: Annotated[Path, typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a data set's folder.")],
+    data: Annotated[Path, typer.Option("--data", metavar="JSON_OR_DIR", help="A data set: file or folder.")],
     weights: Source,
     overrides: Overrides = None,
     output: Annotated[
@@ -26,6 +27,7 @@ def propose(
         Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
     ] = None,
     split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
+    form: DataFormat = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
@@ -49,7 +51,7 @@ def propose(
     check_proposals_name(output)
     for path in (json, output):
         require_place(path)
-    chosen = read_annotated(data, split, images, where or [], skip_invalid)
+    chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
     predictor = open_predictor(weights, overrides or [], device=device, precision=precision)
     with PictureBar("proposing", len(chosen.records)) as bar:
         report = propose_for(predictor, chosen, output, batch=batch, on_progress=bar.advance)

@@ -29,6 +29,7 @@ class DataArguments:
     proposals: Path | None = None
     val_proposals: Path | None = None
     alternating: bool = False
+    form: str | None = None
 
     def save(self, folder: Path) -> None:
         """Write `data.json` into a run's folder."""
@@ -51,7 +52,8 @@ def load_data_arguments(folder: Path) -> DataArguments:
         names = ("images", "val", "proposals", "val_proposals")
         paths = {name: None if content.get(name) is None else Path(content[name]) for name in names}
         skip_invalid, alternating = bool(content["skip_invalid"]), bool(content.get("alternating", False))
-        return DataArguments(data, **paths, skip_invalid=skip_invalid, alternating=alternating)
+        form = None if content.get("form") is None else str(content["form"])
+        return DataArguments(data, **paths, skip_invalid=skip_invalid, alternating=alternating, form=form)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(
             f"{path}: does not say which data the run was started with ({error}). Name the folder of a run with "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,19 +14,21 @@ from rich.console import Console
 from ..config import RunSettings
 from ..errors import SettingError
 from .beginning import Beginning, build_start, choose_beginning
+from .data_sets import DataFormat
 from .outcome import (
-    CURVES_NAME,
-    SHEET_NAME,
+    common_folder,
+    data_words,
     evaluate_command,
     predict_command,
     print_commands,
+    print_outcome,
     propose_command,
     write_outcome,
     write_recall,
 )
 from .overrides import change_settings, settings_of_preset
 from .plan import data_remarks, fallback_panel, plan_table
-from .progress import PictureBar
+from .progress import PictureBar, waiting
 from .proposals import ProposalFile, join_file
 from .run_folder import DataArguments, check_folder, default_folder, load_data_arguments, resume_command
 from .settings import ConfigFile, Overrides, Preset
@@ -34,7 +36,6 @@ from .settings import ConfigFile, Overrides, Preset
 if TYPE_CHECKING:
     import torch
 
-    from ..data.readers.coco_folders import CocoFiles
     from ..model.mask_rcnn import MaskRCNN
     from ..train.coco import TrainingData
     from ..train.loop import TrainingResult
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def train(
     overrides: Overrides = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a data set's folder.")
+        Path | None, typer.Option("--data", metavar="FILE_OR_DIR", help="A data set of any known format.")
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
@@ -51,7 +52,7 @@ def train(
     val: Annotated[
         Path | None,
         typer.Option(
-            "--val", metavar="JSON_OR_DIR", help="Data to judge by; none: the folder's own, or a part held out."
+            "--val", metavar="FILE_OR_DIR", help="Data to judge by; none: the folder's own, or a part held out."
         ),
     ] = None,
     output: Annotated[
@@ -83,8 +84,9 @@ def train(
         bool, typer.Option("--alternating", help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015).")
     ] = False,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
+    form: DataFormat = None,
 ) -> None:
-    """Train on a data set in COCO's format.
+    """Train on a data set: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.
 
     The folder gets the weights to predict with (`best.safetensors`), the log, the scores, curves and pictures. A run
     that was stopped, by Ctrl-C or by a power cut, goes on with `--resume`; an alternating one also by the same command.
@@ -101,7 +103,7 @@ def train(
     given = None
     if data is not None:
         paths = {"images": images, "val": val, "proposals": proposals, "val_proposals": val_proposals}
-        given = _arguments(data, paths, skip_invalid=skip_invalid, alternating=alternating)
+        given = _arguments(data, paths, skip_invalid=skip_invalid, alternating=alternating, form=form)
     if resume:
         if overrides or config or weights or preset:
             raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
@@ -117,9 +119,11 @@ def train(
     _train(folder, arguments, found, beginning, device=place, resume=resume)
 
 
-def _arguments(data: Path, paths: dict[str, Path | None], *, skip_invalid: bool, alternating: bool) -> DataArguments:
+def _arguments(
+    data: Path, paths: dict[str, Path | None], *, skip_invalid: bool, alternating: bool, form: str | None
+) -> DataArguments:
     absolute = {name: None if path is None else path.resolve() for name, path in paths.items()}
-    return DataArguments(data.resolve(), **absolute, skip_invalid=skip_invalid, alternating=alternating)
+    return DataArguments(data.resolve(), **absolute, skip_invalid=skip_invalid, alternating=alternating, form=form)
 
 
 def _settings_of(folder: Path) -> RunSettings:
@@ -134,9 +138,15 @@ def _settings_of(folder: Path) -> RunSettings:
 def _read(arguments: DataArguments, settings: RunSettings) -> TrainingData:
     from ..train.coco import read_training_data
 
-    return read_training_data(
-        arguments.data, settings, images=arguments.images, val=arguments.val, skip_invalid=arguments.skip_invalid
-    )
+    with waiting(f"reading {arguments.data}"):
+        return read_training_data(
+            arguments.data,
+            settings,
+            images=arguments.images,
+            val=arguments.val,
+            skip_invalid=arguments.skip_invalid,
+            form=arguments.form,
+        )
 
 
 def _train(
@@ -165,14 +175,15 @@ def _train(
     if not result.finished:
         print_commands(console, {"Go on": resume_command(folder)})
         return
-    files = _judged_files(folder, arguments, data)
+    judged_on = _judged_on(folder, arguments, data)
     if "heads" in settings.train.parts:
         report = write_outcome(folder, result.weights, data.judged, device=device, batch=settings.data.batch)
         proposals = arguments.val_proposals or arguments.proposals
-        _show_outcome(console, folder, result.weights, report, files, proposals)
+        print_outcome(console, folder, report)
+        print_commands(console, _next_commands(folder, result.weights, data, judged_on, proposals))
     else:
         Console().print(write_recall(folder, result.scores["proposals"]))
-        print_commands(console, {"Write proposals": propose_command(result.weights, files.annotations, files.images)})
+        print_commands(console, {"Write proposals": propose_command(result.weights, judged_on)})
 
 
 def without_proposing(settings: RunSettings) -> RunSettings:
@@ -223,29 +234,20 @@ def _count_pictures(words: str, pictures: int) -> Iterator[Callable[[int], None]
         yield bar.advance
 
 
-def _judged_files(folder: Path, arguments: DataArguments, data: TrainingData) -> CocoFiles:
-    """Where the pictures lie that the run was judged by, and the file that lists them."""
-    from ..data.readers.coco_folders import CocoFiles, find_coco
+def _judged_on(folder: Path, arguments: DataArguments, data: TrainingData) -> list[str]:
+    """The words of a command that name the data the run was judged by."""
     from ..train.coco import HELD_OUT_NAME
 
     if data.held_out:
-        images = find_coco(arguments.data, "train", images=arguments.images).images
-        return CocoFiles(folder / HELD_OUT_NAME, images)
-    return find_coco(arguments.val or arguments.data, "val", images=arguments.images)
+        return data_words(folder / HELD_OUT_NAME, data.judged.images)
+    return data_words(arguments.val or arguments.data, arguments.images, arguments.form)
 
 
-def _show_outcome(
-    console: Console, folder: Path, weights: Path, report: dict[str, Any], files: CocoFiles, proposals: Path | None
-) -> None:
-    from ..evaluate.report import report_tables
-
-    Console().print(report_tables(report))
-    console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
-    score = {"Score the weights again": evaluate_command(weights, files.annotations, files.images, proposals)}
+def _next_commands(
+    folder: Path, weights: Path, data: TrainingData, judged_on: list[str], proposals: Path | None
+) -> dict[str, str]:
+    score = {"Score the weights again": evaluate_command(weights, judged_on, proposals)}
     if proposals is not None:  # such a model finds nothing without them
-        print_commands(console, score)
-        return
-    print_commands(
-        console,
-        {"Find objects in pictures": predict_command(weights, files.images, folder / "predictions"), **score},
-    )
+        return score
+    pictures = common_folder(data.judged.records)
+    return {"Find objects in pictures": predict_command(weights, pictures, folder / "predictions"), **score}

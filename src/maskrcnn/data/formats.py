@@ -12,8 +12,13 @@ from typing import NamedTuple
 
 from ..errors import DataError, SettingError
 from .readers.coco import parse_coco, to_data
-from .readers.coco_folders import find_coco, has_split
+from .readers.coco_folders import SPLITS, find_coco
+from .readers.coco_folders import has_split as has_coco_split
 from .records import CocoData, Contents
+
+
+def _is_one_split(path: Path, split: str) -> bool:
+    return False
 
 
 class Format(NamedTuple):
@@ -22,14 +27,17 @@ class Format(NamedTuple):
     Args:
         title: Its name for people.
         layout: The files that belong to it, one line.
-        found: Whether a path holds a split of it, by names and the first bytes of a file only.
+        found: Whether a path holds a split of it, by names and the first bytes of a file only. A folder without
+            splits is the split "train"; a file is any split, unless it is `parted`.
         read: Contents of a split (path, split, folder of the pictures or None).
+        parted: Whether a file holds a split beside others; most files are one split.
     """
 
     title: str
     layout: str
     found: Callable[[Path, str], bool]
     read: Callable[[Path, str, Path | None], Contents]
+    parted: Callable[[Path, str], bool] = _is_one_split
 
 
 def _read_coco(path: Path, split: str, images: Path | None) -> Contents:
@@ -38,9 +46,10 @@ def _read_coco(path: Path, split: str, images: Path | None) -> Contents:
 
 
 def _is_coco(path: Path, split: str) -> bool:
-    return path.suffix == ".json" if path.is_file() else has_split(path, split)
+    return path.suffix == ".json" if path.is_file() else has_coco_split(path, split)
 
 
+# COCO stays the last: it takes every JSON file that no other format knows.
 FORMATS: dict[str, Format] = {
     "coco": Format("COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco),
 }
@@ -48,7 +57,12 @@ FORMATS: dict[str, Format] = {
 
 
 def read_data(
-    path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None, skip_invalid: bool = False
+    path: Path | str,
+    split: str = "train",
+    *,
+    form: str | None = None,
+    images: Path | None = None,
+    skip_invalid: bool = False,
 ) -> CocoData:
     """Read a data set of any of the formats.
 
@@ -63,13 +77,14 @@ def read_data(
         DataError: Nothing known is there, or it cannot be used.
         SettingError: There is no such format.
     """
-    name = recognise(path, split) if form is None else form
-    if name not in FORMATS:
-        raise SettingError(f"--format {name}: there is no such format. Known are {', '.join(FORMATS)}.")
-    chosen = FORMATS[name]
-    read = partial(chosen.read, path, split, images)
-    contents = read()
-    return to_data(contents, again=lambda: read().coco, skip_invalid=skip_invalid)
+    read = partial(read_contents, Path(path), split, form=form, images=images)
+    return to_data(read(), again=lambda: read().coco, skip_invalid=skip_invalid)
+
+
+def read_contents(path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None) -> Contents:
+    """A split of a data set in COCO's terms, unchecked; arguments and errors as for `read_data`."""
+    name = recognise(path, split) if form is None else require_format(form)
+    return FORMATS[name].read(path, split, images)
 
 
 def recognise(path: Path, split: str = "train") -> str:
@@ -78,13 +93,45 @@ def recognise(path: Path, split: str = "train") -> str:
     Raises:
         DataError: There is no such path, or none of the formats is found there.
     """
-    if not path.exists():
-        raise DataError(f"{path}: there is no such file or folder. Give a data set's folder or its annotation file.")
-    for name, form in FORMATS.items():
-        if form.found(path, split):
-            return name
+    name = _find(path, split)
+    if name is not None:
+        return name
+    others = {other: found for other in SPLITS if other != split and (found := _find(path, other)) is not None}
+    if others:
+        there = " and ".join(f"`{other}` ({FORMATS[found].title})" for other, found in others.items())
+        raise DataError(f"{path}: has no split `{split}`, but {there}. Give one of these with --split, or its file.")
     known = "; ".join(f"{form.title} ({form.layout})" for form in FORMATS.values())
     raise DataError(
         f"{path}: no data set with a split `{split}` was recognised. Known are: {known}. Name the files so, name the "
         "format with --format, or give the annotation file itself."
     )
+
+
+def has_split(path: Path, split: str, *, form: str | None = None) -> bool:
+    """Whether a path holds a split apart from its others; a file that is one split has none.
+
+    Args:
+        form: Name of the format; None: recognised.
+    """
+    name = form or _find(path, split)
+    if name is None:
+        return False
+    chosen = FORMATS[require_format(name)]
+    return chosen.parted(path, split) if path.is_file() else chosen.found(path, split)
+
+
+def require_format(name: str) -> str:
+    """The name itself, if a format has it.
+
+    Raises:
+        SettingError: None has.
+    """
+    if name not in FORMATS:
+        raise SettingError(f"--format {name}: there is no such format. Known are {', '.join(FORMATS)}.")
+    return name
+
+
+def _find(path: Path, split: str) -> str | None:
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder. Give a data set's folder or its annotation file.")
+    return next((name for name, form in FORMATS.items() if form.found(path, split)), None)

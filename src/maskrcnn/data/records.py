@@ -64,6 +64,7 @@ class CocoData:
         skipped: One message per object that was left out because it is invalid.
         skipped_places: Where these objects stand in the file's `annotations`, counted from 0.
         without_mask: How many objects had no outline; their box stands in for it.
+        images: Folder that the pictures' file names in `contents` start from.
     """
 
     source: Path
@@ -73,6 +74,7 @@ class CocoData:
     skipped: list[str] = field(default_factory=list)
     skipped_places: frozenset[int] = frozenset()
     without_mask: int = 0
+    images: Path = Path()
 
 
 def require_objects(data: CocoData) -> None:

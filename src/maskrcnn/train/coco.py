@@ -1,4 +1,4 @@
-"""Training on a data set in COCO's format: what is learnt from, what is judged by, and the run itself."""
+"""Training on a data set on disk: what is learnt from, what is judged by, and the run itself."""
 
 import json
 from collections.abc import Iterator
@@ -9,9 +9,8 @@ from typing import cast
 import torch
 
 from ..config import RunSettings
+from ..data.formats import has_split, read_data
 from ..data.loading import evaluation_batches, training_batches
-from ..data.readers.coco import read_coco
-from ..data.readers.coco_folders import find_coco, has_split
 from ..data.records import CocoData, require_objects
 from ..data.split import hold_out, subset_contents
 from ..errors import DataError
@@ -44,25 +43,32 @@ class TrainingData:
 
 
 def read_training_data(
-    data: Path, settings: RunSettings, *, images: Path | None, val: Path | None, skip_invalid: bool
+    data: Path,
+    settings: RunSettings,
+    *,
+    images: Path | None,
+    val: Path | None,
+    skip_invalid: bool,
+    form: str | None = None,
 ) -> TrainingData:
     """Read what to train on. Without validation data a part of the pictures is held out.
 
     Args:
-        data: COCO JSON file, or a folder in one of the layouts of `find_coco`.
+        data: File or folder of any format of `data.formats`.
         settings: `data.held_out` and `train.seed` are used.
         images: Folder of the pictures, if it is not beside the file.
         val: Validation data in the same form; None: the folder's own, or a part held out.
         skip_invalid: Leave out objects that cannot be used.
+        form: Name of the format of both parts; None: recognised.
 
     Raises:
         DataError: A file cannot be used, has no objects, or has other classes than the other.
     """
-    learnt = read_coco(*find_coco(data, "train", images=images), skip_invalid=skip_invalid)
+    learnt = read_data(data, "train", form=form, images=images, skip_invalid=skip_invalid)
     require_objects(learnt)
-    if val is None and not has_split(data, "val"):
+    if val is None and not has_split(data, "val", form=form):
         return TrainingData(*hold_out(learnt, settings.data.held_out, seed=settings.train.seed), held_out=True)
-    judged = read_coco(*find_coco(val or data, "val", images=images), skip_invalid=skip_invalid)
+    judged = read_data(val or data, "val", form=form, images=images, skip_invalid=skip_invalid)
     if judged.classes != learnt.classes:
         raise DataError(
             f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def to_data(contents: Contents, *, again: Callable[[], dict[str, Any]], skip_inv
     classes = _classes(source, coco["categories"])
     pictures = read_pictures(source, coco["images"], contents.images)
     if is_panoptic(coco):
-        return read_panoptic(source, coco, classes, pictures, again=again, skip_invalid=skip_invalid)
+        found = read_panoptic(source, coco, classes, pictures, again=again, skip_invalid=skip_invalid)
+        return replace(found, images=contents.images)
     objects, problems = _objects(source, coco.get("annotations", []), pictures, classes)
     messages = [*contents.skipped, *problems.values()]
     if messages and not skip_invalid:
@@ -77,6 +79,7 @@ def to_data(contents: Contents, *, again: Callable[[], dict[str, Any]], skip_inv
         skipped=messages,
         skipped_places=frozenset(problems),
         without_mask=boxes_only,
+        images=contents.images,
     )
 
 

@@ -1,0 +1,74 @@
+import json
+import shutil
+
+import pytest
+
+from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise
+from maskrcnn.data.shapes import write_shapes
+from maskrcnn.errors import DataError, SettingError
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shapes")
+    write_shapes(folder, train=3, val=2, size=64, seed=0)
+    return folder
+
+
+def test_a_folder_and_a_file_of_coco_are_read(shapes):
+    assert len(read_data(shapes).records) == 3
+    assert len(read_data(shapes, "val").records) == 2
+    assert len(read_data(str(shapes / "val.json")).records) == 2
+    assert read_data(shapes).images == shapes / "images"
+
+
+def test_contents_can_be_read_again(shapes):
+    assert read_data(shapes).contents() == json.loads((shapes / "train.json").read_text())
+    assert read_contents(shapes, "val").coco == json.loads((shapes / "val.json").read_text())
+
+
+def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
+    assert has_split(shapes, "val")
+    assert not has_split(shapes, "test")
+    assert not has_split(shapes / "val.json", "val")
+    assert has_split(shapes, "val", form="coco")
+
+
+def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes):
+    with pytest.raises(DataError, match=r"has no split `test`, but `train` \(COCO\) and `val` \(COCO\).* --split"):
+        recognise(shapes, "test")
+
+
+def test_an_unknown_folder_is_an_error_that_names_every_format(tmp_path):
+    with pytest.raises(DataError, match="no data set with a split `val` was recognised") as caught:
+        recognise(tmp_path, "val")
+    assert all(form.title in str(caught.value) and form.layout in str(caught.value) for form in FORMATS.values())
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    for ask in (recognise, read_data, has_split):
+        with pytest.raises(DataError, match="gone: there is no such file or folder"):
+            ask(tmp_path / "gone", "val")
+
+
+def test_a_format_can_be_named_and_must_exist(shapes, tmp_path):
+    shutil.copy(shapes / "val.json", tmp_path / "val.txt")
+    assert len(read_data(tmp_path / "val.txt", form="coco", images=shapes / "images").records) == 2
+    with pytest.raises(SettingError, match="--format cocoo: there is no such format. Known are .*coco"):
+        read_data(shapes, form="cocoo")
+    with pytest.raises(SettingError, match="--format cocoo"):
+        has_split(shapes, "val", form="cocoo")
+
+
+def test_every_other_json_file_is_taken_for_coco_so_it_is_asked_last(tmp_path):
+    assert list(FORMATS)[-1] == "coco"
+    (tmp_path / "x.json").write_text("{}")
+    assert recognise(tmp_path / "x.json") == "coco"
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_format_is_found_in_an_empty_folder_or_an_empty_file(form, split, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    assert not FORMATS[form].found(tmp_path, split)
+    assert not FORMATS[form].found(tmp_path / "empty.txt", split)
