@@ -30,6 +30,7 @@ def lay_out(root: Path, *files: str) -> Path:
         ("train", "train/_annotations.coco.json", "train/a.jpg"),
         ("val", "valid/_annotations.coco.json", "valid/a.jpg"),
         ("test", "test/_annotations.coco.json", "test/a.jpg"),
+        ("train", "json/crowdpose_train.json", "images/a.jpg"),
     ],
 )
 def test_each_layout_is_found(tmp_path: Path, split: str, annotations: str, picture: str):

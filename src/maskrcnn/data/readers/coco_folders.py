@@ -11,6 +11,8 @@ from ...errors import DataError
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 """The names each split goes by."""
 
+CROWDPOSE = "json/crowdpose_{}.json"
+
 IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
@@ -33,7 +35,7 @@ def find_coco(data: Path, split: str = "train", *, images: Path | None = None) -
     Args:
         data: The JSON file itself, or a data set's folder in the layout of COCO (`annotations/instances_train2017.json`
             beside `train2017/` or `images/train2017/`), of Roboflow (`train/_annotations.coco.json` beside the
-            pictures) or a plain one (`train.json` beside `images/`).
+            pictures), of CrowdPose (`json/crowdpose_train.json`) or a plain one (`train.json` beside `images/`).
         split: "train", "val" or "test", for a folder.
         images: Folder of the pictures, if it is known.
 
@@ -67,14 +69,15 @@ def split_of(annotations: Path) -> str:
 def _patterns(split: str) -> list[str]:
     plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in SPLITS[split]]
     coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in SPLITS[split]]
-    return [*plain, *coco, *(f"{name}/_annotations.coco.json" for name in SPLITS[split])]
+    others = [form.format(name) for name in SPLITS[split] for form in ("{}/_annotations.coco.json", CROWDPOSE)]
+    return [*plain, *coco, *others]
 
 
 def _picture_folder(annotations: Path, split: str) -> Path:
     """The folder in which the file's first picture lies."""
     name = _first_file_name(annotations)
     beside = annotations.parent
-    roots = [beside, *([beside.parent] if beside.name == "annotations" else [])]
+    roots = [beside, *([beside.parent] if beside.name in ("annotations", "json") else [])]
     year = next(iter(re.findall(r"(?:19|20)\d\d", annotations.stem)), "")
     splits = [form for word in SPLITS.get(split, ()) for form in (f"{word}{year}", word)]
     inside = [folder for word in splits for folder in (f"images/{word}", word)] + ["images", "."]

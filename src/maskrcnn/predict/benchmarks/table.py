@@ -7,10 +7,12 @@ from pathlib import Path
 from ...errors import SettingError
 from .benchmark import Benchmark, Opened
 from .coco import COCO, KEYPOINTS
+from .crowdpose import CROWDPOSE
 
 BENCHMARKS: dict[str, Benchmark] = {
     "coco": COCO,
     "coco-keypoints": KEYPOINTS,
+    "crowdpose": CROWDPOSE,
 }
 
 
