@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ def find_regions(values: np.ndarray) -> list[Region]:
     edges = np.concatenate([[0], np.flatnonzero(found[1:] != found[:-1]) + 1, [len(found)]]).tolist()
     return [
         Region(int(found[start]), int(part[:, 1].sum()), _box(part, height), part, (height, width))
-        for start, part in ((start, runs[start:end]) for start, end in zip(edges[:-1], edges[1:], strict=True))
+        for start, part in ((start, runs[start:end]) for start, end in pairwise(edges))
     ]
 
 
