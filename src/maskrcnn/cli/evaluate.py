@@ -1,8 +1,10 @@
-"""`maskrcnn evaluate`: a model's scores on an annotated data set."""
+"""`maskrcnn evaluate`: scores of a model, or of saved predictions, on annotated data or by a benchmark's rules."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,16 +12,16 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
-from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
-from .progress import PictureBar
-from .proposals import ProposalFile, join_file
+from .data_sets import DataFormat, open_data
+from .models import AUTO, BatchSize, Device, Precision, Source
+from .proposals import ProposalFile
+from .scoring import Model, Rule, Scored, say, score_benchmark, score_data, score_saved
 from .settings import Overrides
 from .views import Flip, Scales, chosen_views
 
 if TYPE_CHECKING:
     from ..data.records import CocoData
-    from ..predict.evaluation import Evaluation
-    from ..predict.predictor import Predictor
+    from ..evaluate.annotations import Annotations
 
 ORIGINS = {
     "given": "was given",
@@ -30,13 +32,34 @@ ORIGINS = {
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a data set's folder.")],
-    weights: Source,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a data set's folder.")
+    ],
+    weights: Source | None = None,
     overrides: Overrides = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Score by the rules of a benchmark, --data being its files as unpacked: "
+            "`coco`, `lvis`, `cityscapes`, ...; a wrong name lists them.",
+        ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The predictions, as a COCO results file: written there with --weights, read "
+            "from there without, to score them again. Of a benchmark also what its server takes.",
+        ),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
+    split: Annotated[
+        str | None, typer.Option(help="Of a folder: `train`, `val` or `test`; of a benchmark: its own. Usually `val`.")
+    ] = None,
+    form: DataFormat = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
@@ -57,8 +80,8 @@ def evaluate(
         bool, typer.Option("--text", help="The objects are words: precision, recall and hmean by three rules, too.")
     ] = False,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
-    results: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the predictions as a COCO results file.")
+    submission: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Of a benchmark: write what its server takes.")
     ] = None,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
     flip: Flip = False,
@@ -67,68 +90,114 @@ def evaluate(
     device: Device = None,
     precision: Precision = AUTO,
 ) -> None:
-    """Score a model on annotated pictures.
+    """Score a model, or predictions that were saved, on annotated pictures.
 
-    COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text.
+    COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text; or those of a benchmark.
+
+    Again from saved predictions, without the model: `maskrcnn evaluate --data val.json --results results.json`.
     """
-    from ..evaluate.report import report_tables, write_report
+    given = {
+        "--weights": weights is not None,
+        "--results": results is not None,
+        "--benchmark": benchmark is not None,
+        "--submission": submission is not None,
+        "--images": images is not None,
+        "--format": form is not None,
+        "--where": bool(where),
+        "--skip-invalid": skip_invalid,
+        "--text": text,
+        "--score-threshold": score_threshold is not None,
+        "--choose-score-threshold": choose_score_threshold,
+    }
+    from ..predict.evaluation import truth_of
+
+    _check(given)
+    for path in (json, submission, results if weights else None):
+        require_place(path)
+    model = None
+    if weights is not None:
+        views = chosen_views(flip, scales)
+        model = Model(weights, overrides or [], device, precision, max_detections, views, batch, proposals)
+    keep = _keep(results if weights else None)
+    rule = Rule(score_threshold, choose_score_threshold, text)
+    own = split or "val"
+
+    def read() -> CocoData:
+        return open_data(data, own, images=images, form=form, where=where, skip_invalid=skip_invalid)
+
+    if benchmark is not None:
+        scored = score_benchmark(benchmark, data, split, model, results, keep)
+    elif model is not None:
+        scored = score_data(read, model, rule, keep)
+    else:
+        assert results is not None
+        truth = truth_of(read()) if where or skip_invalid else _read_truth(data, own, form)
+        scored = score_saved(truth, results, read, rule, max_detections=max_detections)
+    told = {"where": where or []} | ({"results_file": str(results.absolute())} if results else {})
+    _finish(scored, told, json, submission)
+
+
+def _check(options: dict[str, bool]) -> None:
+    """Refuse options that say nothing together.
+
+    Args:
+        options: Which were given, by their names.
+    """
+    if not options["--weights"] and not options["--results"] and not options["--submission"]:
+        raise SettingError(
+            "evaluate needs --weights, to predict, or --results, to score what was predicted before. Give one."
+        )
+    if options["--score-threshold"] and options["--choose-score-threshold"]:
+        raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
+    others = ("--images", "--format", "--where", "--skip-invalid", "--text", "--score-threshold")
+    refused = [name for name in others if options[name]] if options["--benchmark"] else []
+    if refused:
+        raise SettingError(f"{refused[0]}: a benchmark has its own files and rules. Leave it out, or --benchmark.")
+    if options["--submission"] and not options["--benchmark"]:
+        raise SettingError("--submission: only the server of a benchmark takes one. Name it with --benchmark.")
+
+
+def _read_truth(data: Path, split: str, form: str | None) -> Annotations:
+    """The annotated objects alone: to score saved predictions, no picture is needed."""
+    from ..data.formats import read_contents, recognise
+    from ..evaluate.annotations import load_annotations
+
+    name = form or recognise(data, split)
+    # COCO's files say how large the pictures are, wherever these may be.
+    contents = read_contents(data, split, form=name, images=data if name == "coco" else None)
+    return replace(load_annotations(contents.coco), source=contents.source.name)
+
+
+def _keep(path: Path | None) -> Callable[[Sequence[dict[str, Any]]], None]:
+    """What writes predictions before they are scored."""
     from ..evaluate.results import write_results
 
-    if choose_score_threshold and score_threshold is not None:
-        raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
-    for path in (json, results):
-        require_place(path)
-    chosen = read_annotated(data, split, images, where or [], skip_invalid)
-    views = chosen_views(flip, scales)
-    predictor = open_predictor(
-        weights, overrides or [], device=device, precision=precision, detections=max_detections, views=views
-    )
-    if proposals:
-        chosen = join_file(proposals, chosen, most=predictor.settings.rpn.proposals)
-    found = _evaluate(
-        predictor,
-        chosen,
-        score_threshold=score_threshold,
-        choose_score_threshold=choose_score_threshold,
-        text=text,
-        batch=batch,
-    )
-    if json:
-        told: dict[str, Any] = {"weights": weights, "settings": overrides or [], "where": where or []}
-        if proposals:
-            told["proposals"] = str(proposals)
-        if views:
-            told["views"] = views.model_dump(mode="json")
-        write_report(json, {**found.report, **told})
-    if results:
-        write_results(results, found.results)
-    Console().print(report_tables(found.report))
-    if "accuracy" in found.report:
-        Console().print(f"The score threshold {ORIGINS[found.report['accuracy_score_threshold_from']]}.")
+    def keep(records: Sequence[dict[str, Any]]) -> None:
+        if path is not None:
+            write_results(path, records)
+
+    return keep
 
 
-def read_annotated(data: Path, split: str, images: Path | None, where: list[str], skip_invalid: bool) -> CocoData:
-    """The pictures of one split that fit some conditions; objects that are left out are named."""
-    from ..data.readers.coco import read_coco
-    from ..data.readers.coco_folders import find_coco
-    from ..data.selection import select_records
+def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission: Path | None) -> None:
+    """Show the scores, and write what is to be written."""
+    from ..evaluate.report import write_report
 
-    found = read_coco(*find_coco(data, split, images=images), skip_invalid=skip_invalid)
-    for message in found.skipped:
-        _say(f"Left out: {message}")
-    return select_records(found, where)
+    if submission is not None:
+        _submit(scored, submission)
+    if json is not None:
+        write_report(json, {**scored.report, **told})
+    Console().print(scored.tables)
+    if "accuracy_score_threshold_from" in scored.report:
+        Console().print(f"The score threshold {ORIGINS[scored.report['accuracy_score_threshold_from']]}.")
 
 
-def _evaluate(predictor: Predictor, data: CocoData, **options: Any) -> Evaluation:
-    """Score under a progress bar, after notes on what the classes of both have in common."""
-    from ..predict.class_match import match_classes
-    from ..predict.evaluation import evaluate_predictor
-
-    match = match_classes(predictor.classes, data.classes, source=data.source.name)
-    for note in match.notes:
-        _say(f"Note: {note}.")
-    with PictureBar("evaluating", len(data.records)) as bar:
-        return evaluate_predictor(predictor, data, match, on_progress=bar.advance, **options)
+def _submit(scored: Scored, path: Path) -> None:
+    opened = scored.opened
+    if opened is None or opened.submit is None:
+        raise SettingError(f"--submission {path}: this benchmark has no server. Leave it out.")
+    opened.submit(scored.records, path)
+    say(f"For the benchmark's server: {path}")
 
 
 def require_place(path: Path | None) -> None:
@@ -139,7 +208,3 @@ def require_place(path: Path | None) -> None:
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         wrong = "this is a folder" if path.is_dir() else f"{folder} cannot be written to"
         raise SettingError(f"{path}: {wrong}, but a file is to be written there. Give another path.")
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from ..evaluate.annotations import Annotations, load_annotations
 from ..evaluate.coco import kinds_of
 from ..evaluate.collect import collect_results
 from ..evaluate.report import evaluation_report
-from ..evaluate.results import Kind
+from ..evaluate.results import FIELDS, Kind, checked_results
 from ..evaluate.text_report import text_report
 from .class_match import ClassMatch, match_classes
 from .predictor import Predictor
@@ -65,28 +65,91 @@ def evaluate_predictor(
     """
     known = match or match_classes(predictor.classes, data.classes, source=data.source.name)
     threshold = find_threshold(score_threshold, predictor.notes)
-    truth = replace(load_annotations(subset_contents(data)), source=data.source.name)
-    results = collect_results(
-        lambda pictures: [known.translate(found) for found in predictor.predict_batch(pictures)],
+    truth = truth_of(data)
+    records = predict_records(predictor, data, known, batch=batch, workers=workers, on_progress=on_progress)
+    report = score_records(
+        truth,
+        records,
+        kinds=kinds_found(predictor, data, known),
+        max_detections=predictor.settings.box_head.detections,
+        threshold=threshold,
+        choose_score_threshold=choose_score_threshold,
+        text=text,
+    )
+    return Evaluation(report, records)
+
+
+def kinds_found(predictor: Predictor, data: CocoData, match: ClassMatch) -> list[Kind]:
+    """What a model finds that can be scored on a data set."""
+    return [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or match.keypoints]
+
+
+def truth_of(data: CocoData) -> Annotations:
+    """The annotated objects that predictions for these pictures are scored against."""
+    return replace(load_annotations(subset_contents(data)), source=data.source.name)
+
+
+def predict_records(
+    predictor: Predictor,
+    data: CocoData,
+    match: ClassMatch,
+    *,
+    batch: int = 1,
+    workers: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[dict]:
+    """The objects of every picture as COCO results; arguments as for `evaluate_predictor`."""
+    return collect_results(
+        lambda pictures: [match.translate(found) for found in predictor.predict_batch(pictures)],
         evaluation_batches(
             data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch, workers=workers
         ),
         data.classes,
         on_progress=on_progress,
     )
-    kinds = [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or known.keypoints]
-    if choose_score_threshold and "segm" in kinds:
-        threshold = Threshold(best_score_threshold(truth, results), "chosen")
-    report = _report(truth, results, threshold, kinds, predictor.settings.box_head.detections)
-    if text:
-        report["text"] = text_report(truth, results, score_threshold=threshold.score)
-    return Evaluation(report, results)
 
 
-def _report(
-    truth: Annotations, results: list[dict], threshold: Threshold, kinds: list[Kind], max_detections: int
+def score_records(
+    truth: Annotations,
+    records: Sequence[dict],
+    *,
+    kinds: Sequence[Kind] | None = None,
+    max_detections: int,
+    threshold: Threshold,
+    choose_score_threshold: bool = False,
+    text: bool = False,
 ) -> dict[str, Any]:
+    """Score predictions, fresh or saved, in every way the library knows.
+
+    Args:
+        truth: Of the same pictures.
+        records: COCO results.
+        kinds: What is scored; None: what there is in the records, or without any in the annotations.
+        max_detections: As many per picture and class count.
+        threshold: Of accuracy and text.
+        choose_score_threshold, text: As for `evaluate_predictor`.
+
+    Returns:
+        The `report` of an `Evaluation`.
+    """
+    checked = checked_results(records, truth)
+    kinds = kinds_in(truth, checked) if kinds is None else kinds
+    if choose_score_threshold and "segm" in kinds:
+        threshold = Threshold(best_score_threshold(truth, checked), "chosen")
     report = evaluation_report(
-        truth, results, max_detections=max_detections, score_threshold=threshold.score, kinds=kinds
+        truth, checked, max_detections=max_detections, score_threshold=threshold.score, kinds=kinds
     )
-    return report | ({"accuracy_score_threshold_from": threshold.origin} if "segm" in kinds else {})
+    if "segm" in kinds:
+        report["accuracy_score_threshold_from"] = threshold.origin
+    if text:
+        report["text"] = text_report(truth, checked, score_threshold=threshold.score)
+    return report
+
+
+def kinds_in(truth: Annotations, records: Sequence[dict]) -> list[Kind]:
+    """What can be scored: boxes, masks and keypoints that the records have, or, without records, the annotations."""
+    there = records or truth.objects
+    found = {kind for kind, field in FIELDS.items() if any(one.get(field) for one in there)}
+    if truth.skeleton is None:
+        found.discard("keypoints")
+    return [kind for kind in FIELDS if kind in found] or ["bbox"]

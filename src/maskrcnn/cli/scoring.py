@@ -1,0 +1,223 @@
+"""What `maskrcnn evaluate` scores: predictions of a model or of a file, on annotated data or by a benchmark's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ..config import ViewSettings
+from .models import PrecisionName, open_predictor
+from .progress import PictureBar, waiting
+from .proposals import join_file
+
+if TYPE_CHECKING:
+    from ..data.records import CocoData
+    from ..evaluate.annotations import Annotations
+    from ..predict.benchmarks.benchmark import Benchmark, Opened
+    from ..predict.class_match import ClassMatch
+    from ..predict.predictor import Predictor
+
+SAVED_DETECTIONS = 100
+"""Detections per picture and class that count of saved results, as COCO has it."""
+Keep = Callable[[Sequence[dict[str, Any]]], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model that predicts, as the options describe it."""
+
+    weights: str
+    settings: Sequence[str]
+    device: str | None
+    precision: PrecisionName
+    detections: int | None
+    views: ViewSettings | None
+    batch: int
+    proposals: Path | None
+
+    def open(self, detections: int | None = None) -> Predictor:
+        """Read the weights; `detections` per picture where the options do not say."""
+        return open_predictor(
+            self.weights,
+            self.settings,
+            device=self.device,
+            precision=self.precision,
+            detections=self.detections or detections,
+            views=self.views,
+        )
+
+    def told(self) -> dict[str, Any]:
+        """What a report says of it."""
+        told: dict[str, Any] = {"weights": self.weights, "settings": list(self.settings)}
+        if self.proposals:
+            told["proposals"] = str(self.proposals)
+        if self.views:
+            told["views"] = self.views.model_dump(mode="json")
+        return told
+
+
+class Scored(NamedTuple):
+    """An evaluation.
+
+    Args:
+        report: For the JSON file.
+        tables: For the terminal.
+        records: What was predicted, as COCO results.
+        truth: The annotated objects; None: they are not such as COCO has.
+        pictures: Reads the pictures.
+        opened: The benchmark's files; None without a benchmark.
+    """
+
+    report: dict[str, Any]
+    tables: RenderableType
+    records: Sequence[dict[str, Any]]
+    truth: Annotations | None
+    pictures: Callable[[], CocoData]
+    opened: Opened | None = None
+
+
+class Rule(NamedTuple):
+    """How predictions on a data set of one's own are scored: the options of the same names."""
+
+    score_threshold: float | None
+    choose_score_threshold: bool
+    text: bool
+
+
+def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Keep) -> Scored:
+    """Predict a data set's pictures and score what was found.
+
+    Args:
+        read: Reads the data set.
+        model, rule: As the options have them.
+        keep: Called with the predictions before they are scored.
+    """
+    from ..evaluate.report import report_tables
+    from ..predict.evaluation import kinds_found, score_records, truth_of
+    from ..predict.thresholds import find_threshold
+
+    data = read()
+    predictor = model.open()
+    threshold = find_threshold(rule.score_threshold, predictor.notes)
+    truth = truth_of(data)
+    records, match = _predict(predictor, data, model)
+    keep(records)
+    with waiting("scoring"):
+        report = score_records(
+            truth,
+            records,
+            kinds=kinds_found(predictor, data, match),
+            max_detections=predictor.settings.box_head.detections,
+            threshold=threshold,
+            choose_score_threshold=rule.choose_score_threshold,
+            text=rule.text,
+        )
+    report |= model.told()
+    return Scored(report, report_tables(report), records, truth, lambda: data)
+
+
+def score_saved(
+    truth: Annotations, results: Path, read: Callable[[], CocoData], rule: Rule, *, max_detections: int | None
+) -> Scored:
+    """Score predictions that were saved, without a model and without reading pictures."""
+    from ..evaluate.report import report_tables
+    from ..evaluate.results import checked_results
+    from ..predict.evaluation import score_records
+    from ..predict.thresholds import find_threshold
+
+    with waiting("scoring"):
+        records = checked_results(results, truth)
+        report = score_records(
+            truth,
+            records,
+            max_detections=max_detections or SAVED_DETECTIONS,
+            threshold=find_threshold(rule.score_threshold, {}),
+            choose_score_threshold=rule.choose_score_threshold,
+            text=rule.text,
+        )
+    report["results_file"] = str(results)
+    return Scored(report, report_tables(report), records, truth, read)
+
+
+def score_benchmark(
+    name: str, folder: Path, split: str | None, model: Model | None, results: Path | None, keep: Keep
+) -> Scored:
+    """Score by a benchmark's own rules what a model predicts for its pictures, or what a file holds.
+
+    Args:
+        name, folder, split: As for `open_benchmark`.
+        model: None: `results` holds the predictions.
+        results: A COCO results file, or what the benchmark's server takes.
+        keep: Called with what a model predicted before it is scored.
+
+    Raises:
+        SettingError: There is no such benchmark or split.
+        DataError: Its files, or the results, cannot be used.
+    """
+    from ..predict.benchmarks.table import find_benchmark, open_benchmark
+
+    benchmark = find_benchmark(name)
+    with waiting("reading the annotations"):
+        opened = open_benchmark(name, folder, split)
+    told: dict[str, Any] = {}
+    records: Sequence[dict[str, Any]] = []
+    if model is not None:
+        records, _ = _predict(model.open(benchmark.detections), opened.pictures(), model)
+        keep(records)
+        told = model.told()
+    elif results is not None:
+        with waiting("reading the results"):
+            records = _read(benchmark, opened, results)
+        told = {"results_file": str(results)}
+    report, tables = _score(name, split or benchmark.splits[0], opened, records)
+    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
+
+
+def _predict(predictor: Predictor, data: CocoData, model: Model) -> tuple[list[dict[str, Any]], ClassMatch]:
+    """Predictions under a progress bar, after notes on what the classes of both have in common."""
+    from ..predict.class_match import match_classes
+    from ..predict.evaluation import predict_records
+
+    if model.proposals:
+        data = join_file(model.proposals, data, most=predictor.settings.rpn.proposals)
+    match = match_classes(predictor.classes, data.classes, source=data.source.name)
+    for note in match.notes:
+        say(f"Note: {note}.")
+    with PictureBar("predicting", len(data.records)) as bar:
+        return predict_records(predictor, data, match, batch=model.batch, on_progress=bar.advance), match
+
+
+def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
+    from ..evaluate.results import read_results
+
+    if benchmark.read is not None and not (results.is_file() and results.suffix == ".json"):
+        return benchmark.read(results, opened)
+    return read_results(results)
+
+
+def _score(
+    name: str, split: str, opened: Opened, records: Sequence[dict[str, Any]]
+) -> tuple[dict[str, Any], RenderableType]:
+    from ..evaluate.report import library_versions, sections_report, title_of
+    from ..evaluate.tables import section_tables
+
+    report: dict[str, Any] = {"benchmark": name, "split": split, "annotations": opened.source}
+    report |= {"pictures": 0, "objects": 0, **opened.counts, "predictions": len(records)}
+    report["versions"] = library_versions()
+    head = Text(f"{name} {split}, {title_of(report)}", style="bold")
+    if opened.score is None:
+        note = Text("Its ground truth is not public: --submission writes what its server takes.")
+        return report, Group(head, note)
+    with waiting("scoring") as step:
+        sections = opened.score(records, step)
+    return {**report, **sections_report(sections)}, Group(head, *section_tables(sections))
+
+
+def say(text: str) -> None:
+    """Tell people what they should know, beside the results."""
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
