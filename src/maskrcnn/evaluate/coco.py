@@ -128,7 +128,7 @@ def _scores(
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
     thresholds = evaluation.params.iouThrs
     per_category = _per_category(precision[:, :, :, 0, -1], thresholds, evaluation.params.catIds)
-    names = _unique_names(truth.categories)
+    names = unique_names(truth.categories)
     if kind == "keypoints":
         numbers = keypoint_numbers(precision, recall, thresholds)
     else:
@@ -192,7 +192,8 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else -1.0
 
 
-def _unique_names(categories: dict[int, str]) -> dict[int, str]:
+def unique_names(categories: dict[int, str]) -> dict[int, str]:
+    """Category names by id; those that several share get their id appended."""
     uses = Counter(categories.values())
     return {key: name if uses[name] == 1 else f"{name} ({key})" for key, name in categories.items()}
 
