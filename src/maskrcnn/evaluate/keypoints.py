@@ -7,6 +7,7 @@ keypoints, with the distance d, the object's area and the keypoint's sigma (http
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,36 @@ def keypoint_sigmas(truth: Annotations) -> tuple[float, ...]:
             f"{truth.source}: no category lists `keypoints`, so there are none to score. Give another file."
         )
     return truth.skeleton.sigmas
+
+
+def object_keypoint_similarities(truth: Annotations, points: np.ndarray, objects: Sequence[dict]) -> np.ndarray:
+    """Similarity of each prediction with each object.
+
+    An object without a keypoint is a region to ignore: the distance is that to its box, doubled on each side.
+
+    Args:
+        truth: Gives the sigmas.
+        points: [D, Kp, 3] predictions, x, y and whatever.
+        objects: G of `keypoint_objects`.
+
+    Returns:
+        [D, G].
+    """
+    variances = (2 * np.array(keypoint_sigmas(truth))) ** 2
+    similar = np.zeros((len(points), len(objects)))
+    for column, found in enumerate(objects):
+        known = np.array(found["keypoints"], dtype=float).reshape(-1, 3)
+        visible = known[:, 2] > 0
+        if visible.any():
+            offsets = points[:, :, :2] - known[:, :2]
+        else:
+            corner, sides = np.array(found["bbox"], dtype=float).reshape(2, 2)
+            offsets = np.maximum(0, corner - sides - points[:, :, :2])
+            offsets += np.maximum(0, points[:, :, :2] - corner - 2 * sides)
+            visible[:] = True
+        squares = (offsets**2).sum(axis=2) / variances / (found["area"] + np.spacing(1)) / 2
+        similar[:, column] = np.exp(-squares[:, visible]).mean(axis=1)
+    return similar
 
 
 def keypoints_problem(points: Any, annotations: Annotations) -> str | None:
