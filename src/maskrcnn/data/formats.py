@@ -14,6 +14,7 @@ from ..errors import DataError, SettingError
 from .readers.coco import parse_coco, to_data
 from .readers.coco_folders import SPLITS, find_coco
 from .readers.coco_folders import has_split as has_coco_split
+from .readers.lvis import is_lvis, read_lvis
 from .records import CocoData, Contents
 
 
@@ -51,6 +52,7 @@ def _is_coco(path: Path, split: str) -> bool:
 
 # COCO stays the last: it takes every JSON file that no other format knows.
 FORMATS: dict[str, Format] = {
+    "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
     "coco": Format("COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco),
 }
 """By the name it has on the command line; the first that is found counts."""

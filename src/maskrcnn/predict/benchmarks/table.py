@@ -8,10 +8,13 @@ from ...errors import SettingError
 from .benchmark import Benchmark, Opened
 from .coco import COCO, KEYPOINTS
 from .crowdpose import CROWDPOSE
+from .lvis import LVIS, LVIS_V05
 
 BENCHMARKS: dict[str, Benchmark] = {
     "coco": COCO,
     "coco-keypoints": KEYPOINTS,
+    "lvis": LVIS,
+    "lvis-v0.5": LVIS_V05,
     "crowdpose": CROWDPOSE,
 }
 
