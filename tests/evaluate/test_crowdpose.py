@@ -70,7 +70,7 @@ def test_the_area_is_a_part_of_the_box_whatever_the_file_says():
 
 
 def test_similarity_by_hand():
-    # Every keypoint 6 px off: the mean of exp(-36 / (2 * 1060 * (2 sigma)^2)) is 0.519; with the whole box as area, 0.702.
+    # Every keypoint is 6 px off; with the whole box as area, the similarity would be 0.702.
     sigmas = np.array(CROWDPOSE_PERSON.sigmas)
     similarity = np.exp(-36 / (2 * 0.53 * 40 * 50 * (2 * sigmas) ** 2)).mean()
     assert similarity == pytest.approx(0.519, abs=1e-3)

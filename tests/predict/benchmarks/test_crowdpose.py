@@ -38,7 +38,8 @@ def test_scores_need_no_pictures_but_predictions_do(tmp_path: Path):
     opened = open_benchmark("crowdpose", lay_out(tmp_path))
     assert [record.path.name for record in opened.pictures().records] == ["7.jpg", "8.jpg"]
     (tmp_path / "images" / "7.jpg").unlink()
-    assert opened.score is not None and opened.score([], say_nothing)
+    assert opened.score is not None
+    assert opened.score([], say_nothing)
     with pytest.raises(DataError, match="1 of its 2 pictures are not there"):
         opened.pictures()
 

@@ -8,14 +8,18 @@ from ...errors import SettingError
 from .benchmark import Benchmark, Opened
 from .coco import COCO, KEYPOINTS
 from .crowdpose import CROWDPOSE
+from .isaid import ISAID
 from .lvis import LVIS, LVIS_V05
+from .ochuman import OCHUMAN
 
 BENCHMARKS: dict[str, Benchmark] = {
     "coco": COCO,
     "coco-keypoints": KEYPOINTS,
+    "isaid": ISAID,
     "lvis": LVIS,
     "lvis-v0.5": LVIS_V05,
     "crowdpose": CROWDPOSE,
+    "ochuman": OCHUMAN,
 }
 
 
