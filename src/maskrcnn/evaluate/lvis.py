@@ -13,7 +13,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from ..errors import DataError
 from .annotations import Annotations, load_annotations, read_json
-from .coco import AREAS, KINDS, TITLES
+from .coco import AREAS, KINDS, TITLES, unique_names
 from .results import Kind, checked_results, of_kind
 from .sections import Numbers, Say, Section, say_nothing
 from .segmentations import run_lengths
@@ -115,7 +115,7 @@ def _section(truth: LvisTruth, records: list[dict], kind: Kind, say: Say) -> Sec
             truth, category, objects[category], found[category], kind
         )
     numbers = _numbers(truth, precisions, recalls)
-    names = truth.annotations.categories
+    names = unique_names(truth.annotations.categories)
     per_class = {names[category]: _class_numbers(each) for category, each in precisions.items()}
     return Section(kind, TITLES[kind], PROTOCOL, numbers, per_class)
 

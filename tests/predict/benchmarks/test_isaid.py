@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from maskrcnn.errors import DataError
+from maskrcnn.evaluate.results import read_results
+from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.predict.benchmarks.isaid import CLASSES
+from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
+
+OUTLINE = [[10, 10, 30, 10, 30, 30, 10, 30]]
+PATCHES = ["P0003.png", "P0003_0_800_0_800.png", "P0004_0_800_600_1400.png"]
+
+
+def lay_out(folder: Path, split: str, name: str | None) -> None:
+    """Two objects; classes are listed as they appear, ids count from 0, as the devkit writes them."""
+    (folder / split / "images").mkdir(parents=True)
+    for patch in PATCHES:
+        Image.new("RGB", (80, 80)).save(folder / split / "images" / patch)
+    Image.new("RGB", (80, 80)).save(folder / split / "images" / "P0003_instance_id_RGB.png")
+    if name is None:
+        return
+    images = [{"id": n, "file_name": patch, "width": 80, "height": 80} for n, patch in enumerate(PATCHES)]
+    categories = [{"id": 9, "name": "Small_Vehicle"}, {"id": 1, "name": "ship"}]
+    annotations = [
+        {"id": n, "image_id": n, "category_id": category, "category_name": "", "iscrowd": 0, "area": 400}
+        | {"bbox": [10, 10, 20, 20], "segmentation": OUTLINE}
+        for n, category in enumerate((9, 1))
+    ]
+    content = {"images": images, "categories": categories, "annotations": annotations}
+    (folder / split / name).write_text(json.dumps(content))
+
+
+def perfect() -> list[dict]:
+    square = {"score": 0.9, "bbox": [10, 10, 20, 20], "segmentation": OUTLINE}
+    return [{"image_id": n, "category_id": category, **square} for n, category in enumerate((9, 1))]
+
+
+@pytest.mark.parametrize("name", ["instancesonly_filtered_val.json", "instance_only_filtered_val.json"])
+@pytest.mark.parametrize("inside", [".", "iSAID_patches"])
+def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path, name, inside):
+    lay_out(tmp_path / inside, "val", name)
+    opened = open_benchmark("isaid", tmp_path)
+    assert opened.counts == {"pictures": 3, "objects": 2}
+    data = opened.pictures()
+    assert [record.path.name for record in data.records] == PATCHES
+    assert (data.classes.names, data.classes.category_ids) == (("ship", "Small_Vehicle"), (1, 9))
+    boxes, masks = opened.score(perfect(), say_nothing)
+    assert (boxes.numbers["AP"], masks.numbers["AR1000"]) == (pytest.approx(1), 1)
+    opened.submit(perfect(), tmp_path / "sent.json")
+    assert opened.score(read_results(tmp_path / "sent.json"), say_nothing)[1].numbers == masks.numbers
+    assert find_benchmark("isaid").detections == 1000
+
+
+def test_the_pictures_of_the_test_are_numbered_as_the_devkit_does(tmp_path):
+    lay_out(tmp_path, "test", None)
+    Image.new("RGB", (80, 80)).save(tmp_path / "test" / "images" / "P0003_0_800_1200_2000.png")
+    opened = open_benchmark("isaid", tmp_path, "test")
+    data = opened.pictures()
+    names = ["P0003.png", "P0003_0_800_0_800.png", "P0003_0_800_1200_2000.png", "P0004_0_800_600_1400.png"]
+    assert [(record.image_id, record.path.name) for record in data.records] == list(enumerate(names))
+    assert opened.image_names == dict(enumerate(names))
+    assert data.classes.names == CLASSES
+    assert (len(CLASSES), CLASSES[8], opened.score) == (15, "Small_Vehicle", None)
+    opened.submit(perfect(), tmp_path / "sent.json")
+    assert [record["image_id"] for record in read_results(tmp_path / "sent.json")] == [0, 1]
+
+
+def test_a_file_with_the_pictures_of_the_test_gives_the_ids(tmp_path):
+    lay_out(tmp_path, "test", "instancesonly_filtered_test.json")
+    opened = open_benchmark("isaid", tmp_path, "test")
+    assert opened.counts == {"pictures": 3}
+    assert opened.score is None
+    assert len(opened.pictures().records) == 3
+
+
+def test_missing_files_are_named_with_the_layout(tmp_path):
+    with pytest.raises(
+        DataError, match=r"instancesonly_filtered_val.json: the annotation file of iSAID's split val is"
+    ):
+        open_benchmark("isaid", tmp_path)
+    with pytest.raises(DataError, match=r"images: has no pictures \(\*.png\) of iSAID's split test. The layout is"):
+        open_benchmark("isaid", tmp_path, "test")
