@@ -7,6 +7,7 @@ from pathlib import Path
 from ...errors import SettingError
 from .benchmark import Benchmark, Opened
 from .coco import COCO, KEYPOINTS
+from .coco_o import COCO_O
 from .crowdpose import CROWDPOSE
 from .isaid import ISAID
 from .lvis import LVIS, LVIS_V05
@@ -15,6 +16,7 @@ from .ochuman import OCHUMAN
 BENCHMARKS: dict[str, Benchmark] = {
     "coco": COCO,
     "coco-keypoints": KEYPOINTS,
+    "coco-o": COCO_O,
     "isaid": ISAID,
     "lvis": LVIS,
     "lvis-v0.5": LVIS_V05,
