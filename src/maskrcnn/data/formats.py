@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, SettingError
+from .readers.cityscapes import LAYOUT as CITYSCAPES
+from .readers.cityscapes import has_cityscapes, read_cityscapes
 from .readers.coco import parse_coco, to_data
 from .readers.coco_folders import SPLITS, find_coco
 from .readers.coco_folders import has_split as has_coco_split
@@ -53,6 +55,7 @@ def _is_coco(path: Path, split: str) -> bool:
 
 # COCO stays the last: it takes every JSON file that no other format knows.
 FORMATS: dict[str, Format] = {
+    "cityscapes": Format("Cityscapes", CITYSCAPES, has_cityscapes, read_cityscapes),
     "ochuman": Format("OCHuman", "ochuman.json beside images/", has_ochuman, read_ochuman, is_part_of_ochuman),
     "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
     "coco": Format("COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco),

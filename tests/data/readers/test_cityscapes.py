@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.readers.cityscapes import find_cityscapes, has_cityscapes, read_cityscapes, read_instance_ids
+from maskrcnn.errors import DataError
+from maskrcnn.structures.masks import full_bitmap
+
+VALUES = np.array(
+    [
+        [7, 7, 26000, 26000, 23, 29000],
+        [7, 24, 24, 26000, 23, 29000],
+        [7, 26001, 26001, 33, 23, 3],
+    ],
+    dtype=np.uint16,
+)
+FIRST = "aachen_000000_000019"
+
+
+def write(folder: Path, names: dict[str, np.ndarray], split: str = "val", *, pictures: bool = True) -> Path:
+    for name, values in names.items():
+        city = name.split("_")[0]
+        for part in ("gtFine", "leftImg8bit"):
+            (folder / part / split / city).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(folder / "gtFine" / split / city / f"{name}_gtFine_instanceIds.png")
+        if pictures:
+            picture = Image.new("RGB", values.shape[::-1])
+            picture.save(folder / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png")
+    return folder
+
+
+@pytest.fixture
+def city(tmp_path):
+    return write(tmp_path, {"bonn_000000_000019": np.full((3, 6), 23, dtype=np.uint16), FIRST: VALUES})
+
+
+def test_the_eight_kinds_of_things_are_objects_and_groups_are_crowds(city):
+    data = read_data(city, "val")
+    assert data.classes.names == ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+    assert data.classes.category_ids == (24, 25, 26, 27, 28, 31, 32, 33)
+    assert [(record.image_id, record.size, record.fields) for record in data.records] == [
+        (1, (3, 6), {"name": FIRST}),
+        (2, (3, 6), {"name": "bonn_000000_000019"}),
+    ]
+    assert data.records[0].path == city / "leftImg8bit" / "val" / "aachen" / f"{FIRST}_leftImg8bit.png"
+    objects = data.records[0].instances
+    assert [data.classes.category_ids[label] for label in objects.labels] == [24, 33, 26, 26]
+    assert objects.crowd.tolist() == [True, True, False, False]
+    assert objects.boxes.tolist() == [[1, 1, 3, 2], [3, 2, 4, 3], [2, 0, 4, 2], [1, 2, 3, 3]]
+    for number, value in enumerate((24, 33, 26000, 26001)):
+        np.testing.assert_array_equal(full_bitmap(objects.masks, number), VALUES == value)
+    assert len(data.records[1].instances) == 0
+
+
+def test_the_contents_are_those_of_a_coco_file(city):
+    coco = read_cityscapes(city, "val").coco
+    assert coco["annotations"][2] == {
+        "id": 3,
+        "image_id": 1,
+        "category_id": 26,
+        "bbox": [2, 0, 2, 2],
+        "area": 3,
+        "iscrowd": 0,
+        "segmentation": {"size": [3, 6], "counts": coco["annotations"][2]["segmentation"]["counts"]},
+    }
+    assert json.loads(json.dumps(coco)) == coco
+
+
+def test_the_format_is_recognised_by_its_folders(city):
+    assert recognise(city, "val") == "cityscapes"
+    assert not has_cityscapes(city, "train")
+
+
+def test_of_test_the_pictures_are_read_without_label_maps(tmp_path):
+    write(tmp_path, {FIRST: np.zeros((3, 6), dtype=np.uint16)}, "test")
+    (record,) = read_data(tmp_path, "test").records
+    assert (record.size, len(record.instances)) == ((3, 6), 0)
+    assert find_cityscapes(tmp_path, "test")[0].ids is None
+
+
+def test_label_maps_alone_are_found_but_pictures_are_needed_to_read_them(tmp_path):
+    write(tmp_path, {FIRST: VALUES}, pictures=False)
+    assert [picture.name for picture in find_cityscapes(tmp_path, "val")] == [FIRST]
+    with pytest.raises(DataError, match=rf"1 of its 1 pictures are not there: .*{FIRST}_leftImg8bit.png"):
+        read_data(tmp_path, "val")
+
+
+def test_a_missing_split_names_the_layout(city):
+    with pytest.raises(DataError, match=r"gtFine/train: no files of Cityscapes' train are there.*gtFine_trainval"):
+        find_cityscapes(city, "train")
+    with pytest.raises(DataError, match=r"leftImg8bit/test: no files"):
+        find_cityscapes(city, "test")
+
+
+def test_a_picture_without_a_label_map_is_named(city):
+    (city / "gtFine" / "val" / "aachen" / f"{FIRST}_gtFine_instanceIds.png").unlink()
+    with pytest.raises(DataError, match=rf"1 of 2 pictures in leftImg8bit have no label map: {FIRST}_gtFine_inst"):
+        find_cityscapes(city, "val")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros((3, 6, 3), dtype=np.uint8), r"shape \[3, 6, 3\] .*an instanceIds file is grey with 16 bits"),
+        (np.full((3, 6), 34000, dtype=np.uint16), "holds the value 34000, which is no label's: labels are 0 to 33"),
+    ],
+)
+def test_another_picture_in_place_of_a_label_map_is_an_error(tmp_path, values, words):
+    write(tmp_path, {FIRST: values})
+    with pytest.raises(DataError, match=rf"{FIRST}_gtFine_instanceIds.png.*{words}"):
+        read_cityscapes(tmp_path, "val")
+
+
+def test_a_broken_label_map_is_an_error(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"PNG")
+    with pytest.raises(DataError, match=r"a.png: the label map cannot be read"):
+        read_instance_ids(tmp_path / "a.png")
