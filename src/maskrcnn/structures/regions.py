@@ -5,9 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from .masks import encode_counts
+
+FAST = (np.uint8, np.uint16, np.int32)
+"""Types of numbers that OpenCV transposes."""
 
 
 class Region(NamedTuple):
@@ -42,12 +46,12 @@ def find_regions(values: np.ndarray) -> list[Region]:
     """The regions of a map by ascending value.
 
     Args:
-        values: [h, w] integers.
+        values: [h, w] integers of at most 32 bits.
     """
     height, width = values.shape
-    flat = np.ascontiguousarray(values.T).ravel()
-    if not len(flat):
+    if not values.size:
         return []
+    flat = cv2.transpose(values if values.dtype in FAST else values.astype(np.int32)).ravel()
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     found = flat[starts]
     order = np.argsort(found, kind="stable")

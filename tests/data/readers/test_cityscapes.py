@@ -28,7 +28,7 @@ def write(folder: Path, names: dict[str, np.ndarray], split: str = "val", *, pic
             (folder / part / split / city).mkdir(parents=True, exist_ok=True)
         Image.fromarray(values).save(folder / "gtFine" / split / city / f"{name}_gtFine_instanceIds.png")
         if pictures:
-            picture = Image.new("RGB", values.shape[::-1])
+            picture = Image.new("RGB", values.shape[1::-1])
             picture.save(folder / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png")
     return folder
 

@@ -3,6 +3,8 @@ maps of their objects in `gtFine`."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,24 +91,28 @@ def read_cityscapes(folder: Path, split: str, images: Path | None = None) -> Con
     Raises:
         DataError: A file is missing or broken.
     """
-    pictures, annotations = [], []
+    found = find_cityscapes(folder, split)
     root = images or folder / "leftImg8bit" / split
-    for number, picture in enumerate(find_cityscapes(folder, split), start=1):
-        objects: list[dict[str, Any]] = []
-        if picture.ids is None:
-            height, width = picture_size(root / picture.file_name)
-        else:
-            values = read_instance_ids(picture.ids)
-            height, width = values.shape
-            objects = list_objects(values)
-        pictures.append(
-            {"id": number, "file_name": picture.file_name, "height": height, "width": width, "name": picture.name}
-        )
-        for found in objects:
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
+    pictures: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    with ThreadPoolExecutor() as readers:
+        read = readers.map(partial(_read_picture, root), found)
+        for number, (picture, ((height, width), objects)) in enumerate(zip(found, read, strict=True), start=1):
+            shape = {"height": height, "width": width}
+            pictures.append({"id": number, "file_name": picture.file_name, **shape, "name": picture.name})
+            for one in objects:
+                annotations.append({"id": len(annotations) + 1, "image_id": number, **one})
     categories = [{"id": label, "name": LABELS[label]} for label in THINGS]
     coco = {"images": pictures, "categories": categories, "annotations": annotations}
     return Contents(folder / "gtFine" / split, root, coco)
+
+
+def _read_picture(root: Path, picture: CityPicture) -> tuple[tuple[int, int], list[dict[str, Any]]]:
+    """(height, width) and objects."""
+    if picture.ids is None:
+        return picture_size(root / picture.file_name), []
+    values = read_instance_ids(picture.ids)
+    return (values.shape[0], values.shape[1]), list_objects(values)
 
 
 def list_objects(values: np.ndarray) -> list[dict[str, Any]]:
