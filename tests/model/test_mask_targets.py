@@ -5,7 +5,7 @@ import torchvision.ops
 from pycocotools import mask as oracle
 
 from maskrcnn.config import MaskHeadSettings
-from maskrcnn.model.mask_head import mask_targets
+from maskrcnn.model.mask_head import _targets_at_once, mask_targets
 from maskrcnn.structures.masks import Crop, MaskCrops
 from maskrcnn.structures.object_masks import ObjectMasks
 
@@ -27,6 +27,13 @@ def test_a_target_is_the_part_of_its_mask_the_proposal_sees():
     assert torch.equal(found[0], torch.tensor([[1.0, 0.75], [0.75, 0.75**2]]))
     assert found[1, 0].tolist() == [0.875, 0.0]
     assert (found[2] == 0).all()
+
+
+@pytest.mark.parametrize("settings", [SOFT, THRESHOLDED])
+def test_a_gpu_s_targets_are_those_of_a_cpu(settings):
+    boxes, matches = random_boxes(40, (40, 50)), torch.arange(40) % 2
+    found = _targets_at_once(masks(), matches, boxes, 14, settings)
+    assert torch.allclose(found, mask_targets(masks(), matches, boxes, 14, settings), atol=1e-12)
 
 
 def test_targets_are_exact_under_autocast():

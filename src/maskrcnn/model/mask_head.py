@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import MaskHeadSettings
+from ..ops.mask_windows import resample_windows
 from ..ops.masks import resample_bitmap
 from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
@@ -119,8 +120,17 @@ def mask_targets(masks: Masks | None, matches: Tensor, boxes: Tensor, size: int,
         raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(masks).__name__}")
     # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
     with torch.autocast(boxes.device.type, enabled=False):
+        if boxes.device.type != "cpu" and not (settings.targets == "polygons" and masks.outlines):
+            return _targets_at_once(masks, matches, boxes, size, settings)
         targets = [_target(masks, i, box, size, settings) for i, box in zip(matches.tolist(), boxes, strict=True)]
     return torch.stack(targets) if targets else boxes.new_zeros(0, size, size)
+
+
+def _targets_at_once(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
+    """[P, m, m] of all proposals of a picture, where a GPU would spend its time with starting small kernels."""
+    soft = settings.targets == "soft"
+    resampled = resample_windows(masks.pixels, masks.windows, masks.size, matches, boxes, size, half_pixel=not soft)
+    return resampled if soft else (resampled >= 0.5).to(boxes)
 
 
 def _target(masks: MaskCrops, i: int, box: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:

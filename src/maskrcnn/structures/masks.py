@@ -109,7 +109,7 @@ class MaskCrops:
 
     Args:
         pixels: [sum of h * w] uint8, the windows one after the other, each row by row.
-        windows: [N, 4] int64 x1, y1, x2, y2 of each object's window.
+        windows: [N, 4] int64 x1, y1, x2, y2 of each object's window, on the host.
         size: (height, width) of the picture.
         outlines: Of each object, in the picture's pixels, empty where not known; or nothing at all. They stay on the
             host.
@@ -132,13 +132,14 @@ class MaskCrops:
         return len(self.windows)
 
     def __getitem__(self, index: Tensor | slice) -> MaskCrops:
-        chosen = torch.arange(len(self), device=self.windows.device)[index].tolist()
+        index = index.to(self.windows.device) if isinstance(index, Tensor) else index
+        chosen = torch.arange(len(self))[index].tolist()
         pixels = torch.cat([self.bitmap(i).flatten() for i in chosen]) if chosen else self.pixels[:0]
         outlines = None if self.outlines is None else tuple(self.outlines[i] for i in chosen)
         return MaskCrops(pixels, self.windows[index], self.size, outlines)
 
     def to(self, device: torch.device | str) -> MaskCrops:
-        return replace(self, pixels=self.pixels.to(device), windows=self.windows.to(device))
+        return replace(self, pixels=self.pixels.to(device))
 
     def outlines_of(self, i: int) -> Polygons:
         """Outlines of object i; empty where not known."""
