@@ -1,0 +1,154 @@
+"""Label maps: files that say for each pixel of a picture which object it belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from PIL import Image
+from scipy import ndimage
+
+from ...errors import DataError
+from ...structures.regions import Region, find_regions
+from ..pictures import UNREADABLE
+
+MATLAB = "inst_map"
+"""Name of the label map in a .mat file, as in the Kumar, CPM17 and CoNSeP sets."""
+ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".npy", ".mat", ".txt", ".jpg", ".jpeg")
+PLAIN = 255
+"""The value of a plain mask, which tells objects from the background only."""
+TOUCHING = np.ones((3, 3), dtype=int)
+"""Pixels hang together by their sides and corners."""
+
+
+def read_label_map(path: Path) -> np.ndarray:
+    """Read a label map of any kind.
+
+    - .png, .tif, .bmp: grey of 8, 16 or 32 bits, or a palette: each value is an object. Colours: each is an object of
+      value red + 256 green + 65536 blue. Black is the background. One bit: 0 and 255.
+    - .npy: an array [H, W]; of truth values: 0 and 255.
+    - .mat: MATLAB's `inst_map` [H, W].
+    - .txt: the first line is `width height`, then the values row by row (MICCAI's digital pathology challenges).
+
+    Returns:
+        [H, W] int64, 0 where no object is.
+
+    Raises:
+        DataError: The file is missing, cannot be read, or holds something else than whole numbers from 0.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: the label map is not there. Check its name, or take its picture out.")
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        raise DataError(
+            f"{path}: JPEG changes the values of pixels, so that it cannot hold a label map. Export it as PNG or TIFF."
+        )
+    readers = {".npy": _read_numpy, ".mat": _read_matlab, ".txt": _read_text}
+    values = readers.get(path.suffix.lower(), _read_picture)(path)
+    if values.ndim != 2:
+        raise DataError(
+            f"{path}: the label map has the shape {list(values.shape)}, but must be [height, width]. Save one value "
+            "per pixel."
+        )
+    if values.dtype.kind not in "uib" and not (values.dtype.kind == "f" and (values == np.round(values)).all()):
+        raise DataError(
+            f"{path}: the label map holds values that are no whole numbers (type {values.dtype}), but each pixel must "
+            "have the number of its object. Save integers."
+        )
+    if values.size and values.min() < 0:
+        raise DataError(
+            f"{path}: the label map holds {int(values.min())}, but objects are numbered from 1. Correct it."
+        )
+    return values.astype(np.int64) * (PLAIN if values.dtype.kind == "b" else 1)
+
+
+def map_objects(values: np.ndarray) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a label map.
+
+    Each value is an object, whether its pixels hang together or not. A map whose only value is 255 is a plain mask,
+    and its parts that hang together (also by corners) are the objects.
+
+    Args:
+        values: [H, W] integers, 0 where no object is.
+
+    Returns:
+        By ascending value, each with its `bbox`, `area` and `segmentation` as COCO has them.
+    """
+    regions = [region for region in find_regions(values) if region.value]
+    if [region.value for region in regions] == [PLAIN]:
+        return map_parts(values)
+    return [(region.value, _described(region)) for region in regions]
+
+
+def map_parts(values: np.ndarray) -> list[tuple[int, dict[str, Any]]]:
+    """The parts of a map of classes that hang together, by class; arguments and result as of `map_objects`."""
+    found = []
+    for value in np.unique(values[values > 0]).tolist():
+        parts, _ = ndimage.label(values == value, structure=TOUCHING)
+        found += [(value, _described(region)) for region in find_regions(parts) if region.value]
+    return found
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """[H, W] bool of a file that shows one object in any colour but black.
+
+    Raises:
+        DataError: The file is missing or cannot be read.
+    """
+    return read_label_map(path) > 0
+
+
+def _described(region: Region) -> dict[str, Any]:
+    return {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as picture:
+            values = np.array(picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture)
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: the label map cannot be read ({error}). Copy or export it again.") from error
+    if values.ndim == 3 and values.shape[2] in (3, 4):
+        return _colour_values(values)
+    return values
+
+
+def _colour_values(pixels: np.ndarray) -> np.ndarray:
+    """One value per colour; the grey ones of a picture that is grey throughout stay what they are."""
+    red, green, blue = (pixels[..., channel].astype(np.int64) for channel in range(3))
+    if (red == green).all() and (red == blue).all():
+        return red
+    return red + 256 * green + 65536 * blue
+
+
+def _read_numpy(path: Path) -> np.ndarray:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: the label map cannot be read ({error}). Save it with numpy.save.") from error
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{path}: holds several arrays, but a label map is one. Save it with numpy.save.")
+    return values
+
+
+def _read_matlab(path: Path) -> np.ndarray:
+    try:
+        known = scipy.io.loadmat(path)
+    except NotImplementedError as error:
+        raise DataError(f"{path}: is a MATLAB file of version 7.3, which is not read. Save it with -v7.") from error
+    except (OSError, ValueError, TypeError, EOFError, IndexError, scipy.io.matlab.MatReadError) as error:
+        raise DataError(f"{path}: the file cannot be read as MATLAB's ({error}). Copy it again.") from error
+    if not isinstance(known.get(MATLAB), np.ndarray):
+        names = ", ".join(name for name in known if not name.startswith("__")) or "nothing"
+        raise DataError(f"{path}: holds {names}, but the label map must be called {MATLAB}. Rename it.")
+    return known[MATLAB]
+
+
+def _read_text(path: Path) -> np.ndarray:
+    rule = "the first line must be `width height`, and a whole number for each pixel must follow"
+    try:
+        width, height, *values = path.read_text(encoding="ascii").split()
+        return np.array(values, dtype=np.int64).reshape(int(height), int(width))
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: the label map cannot be read ({error}); {rule}. Copy it again.") from error

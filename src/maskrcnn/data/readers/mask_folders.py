@@ -1,0 +1,118 @@
+"""Data sets with a mask file per object, as the Data Science Bowl 2018 has them (nuclei)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ..pictures import picture_size
+from ..records import Contents
+from .coco_pictures import NAMED
+from .gathering import Gathering, list_pictures
+from .label_maps import ENDINGS, map_objects, read_mask
+from .mask_pictures import ALL, SPLITS, MaskedPicture, files_by_name, require_size
+
+LAYOUT = "NAME/images/NAME.png, NAME/masks/*.png; or images/NAME.png, masks/NAME/*.png"
+
+
+def has_mask_folders(path: Path, split: str) -> bool:
+    """Whether a folder holds a split with a mask file per object."""
+    return path.is_dir() and any(True for _ in _folders(path, split))
+
+
+def read_mask_folders(path: Path, split: str, images: Path | None = None) -> Contents:
+    """Read a split with a mask file per object, as the Data Science Bowl 2018 has it.
+
+    Whatever is not black in a file belongs to its object. Masks may overlap. A picture whose folder of masks is empty
+    has no object; a mask without a pixel is left out, and listed in `skipped`.
+
+    Args:
+        path: Folder of the pictures' folders, or of the splits' (`stage1_train`).
+        split: "train", "val" or "test"; a folder without splits is "train".
+        images: Folder of the pictures, if they are elsewhere.
+
+    Raises:
+        DataError: There are none; a picture or its folder of masks is missing; a mask cannot be read or is of another
+            size than its picture.
+    """
+    pictures = sorted(_folders(path, split, images))
+    if not pictures:
+        raise DataError(f"{path}: no pictures with a mask file per object of the split `{split}`: {LAYOUT}.")
+    return gather_mask_folders(pictures, path, images or path)
+
+
+def gather_mask_folders(
+    pictures: Sequence[MaskedPicture], source: Path, images: Path, name: str = "object"
+) -> Contents:
+    """The objects of mask files in COCO's terms, of the class `name`; see `read_mask_folders`."""
+    found = Gathering([name], source, images)
+    for picture, masks in pictures:
+        size = picture_size(picture) if picture.is_file() or not masks else _size(read_mask(masks[0]))
+        image_id = found.add_picture(picture, size)
+        for file in masks:
+            mask = read_mask(file)
+            require_size(file, mask, picture, size)
+            objects = map_objects(mask.astype(int))
+            if not objects:
+                found.skipped.append(f"{file}: the mask has no pixel, but an object needs at least one")
+            for _, fields in objects:
+                found.add_object(image_id, name, **fields)
+    return found.contents()
+
+
+def _size(mask: np.ndarray) -> tuple[int, int]:
+    return mask.shape[0], mask.shape[1]
+
+
+def _folders(path: Path, split: str, images: Path | None = None) -> Iterator[MaskedPicture]:
+    names = SPLITS.get(split, (split,))
+    bases = [path / name for name in names if (path / name).is_dir()]
+    if not bases and split == "train" and not any((path / name).is_dir() for name in ALL):
+        bases = [path]
+    elsewhere = files_by_name(list_pictures(images)) if images is not None else None
+    for base in bases:
+        children = [child for child in sorted(base.iterdir()) if child.is_dir()]
+        if any((child / "masks").is_dir() for child in children):
+            yield from _own_folders(children, elsewhere)
+        elif (base / "masks").is_dir():
+            yield from _joint_folders(base, elsewhere)
+
+
+def _own_folders(children: Sequence[Path], elsewhere: dict[str, Path] | None) -> Iterator[MaskedPicture]:
+    """Each picture in a folder with its masks."""
+    for child in children:
+        own = list_pictures(child / "images")
+        if not (child / "masks").is_dir():
+            if own:
+                raise DataError(
+                    f"{child}: has no folder `masks`. Add it (empty if there is no object), or take the picture out."
+                )
+            continue
+        if len(own) > 1:
+            raise DataError(f"{child / 'images'}: holds {len(own)} pictures, but must hold one. Take the others out.")
+        picture = own[0] if own else child / "images" / f"{child.name}.png"
+        yield MaskedPicture((elsewhere or {}).get(child.name, picture), _mask_files(child / "masks"))
+
+
+def _joint_folders(base: Path, elsewhere: dict[str, Path] | None) -> Iterator[MaskedPicture]:
+    """All pictures in one folder, and the masks of each in one of its own."""
+    pictures = files_by_name(list_pictures(base / "images")) if elsewhere is None else elsewhere
+    masks = {child.name: child for child in sorted((base / "masks").iterdir()) if child.is_dir()}
+    if not pictures.keys() & masks.keys():
+        return
+    missing = sorted(pictures.keys() - masks.keys())
+    if missing:
+        raise DataError(
+            f"{base / 'masks'}: {len(missing)} of {len(pictures)} pictures have no folder of masks there: "
+            f"{', '.join(missing[:NAMED])}{', ...' if len(missing) > NAMED else ''}. Add them (empty if there is no "
+            "object), or take the pictures out."
+        )
+    for name, folder in masks.items():
+        yield MaskedPicture(pictures.get(name, base / "images" / f"{name}.png"), _mask_files(folder))
+
+
+def _mask_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS and file.name[0] != "."))

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import scipy.io
+from faster_coco_eval.core import mask as coco_mask
+from PIL import Image
+
+from maskrcnn.data.readers.label_maps import map_objects, map_parts, read_label_map, read_mask
+from maskrcnn.errors import DataError
+
+MAP = np.array([[0, 0, 3, 3], [300, 0, 3, 0], [300, 300, 0, 0]])
+
+
+def saved(tmp_path, values, name, **more):
+    Image.fromarray(values, **more).save(tmp_path / name)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy", "a.mat", "a_mask.txt"])
+def test_a_label_map_is_the_same_in_every_kind_of_file(tmp_path, name):
+    path = tmp_path / name
+    if path.suffix == ".npy":
+        np.save(path, MAP.astype(float))
+    elif path.suffix == ".mat":
+        scipy.io.savemat(path, {"inst_map": MAP.astype(float), "inst_centroid": np.ones((2, 2))})
+    elif path.suffix == ".txt":
+        path.write_text("4 3\n" + "\n".join(map(str, MAP.ravel())))
+    else:
+        Image.fromarray(MAP.astype(np.uint16)).save(path)
+    assert read_label_map(path).tolist() == MAP.tolist()
+
+
+def test_maps_of_32_bits_and_floats(tmp_path):
+    assert read_label_map(saved(tmp_path, (MAP * 1000).astype(np.int32), "a.tif")).max() == 300_000
+    assert read_label_map(saved(tmp_path, MAP.astype(np.float32), "b.tif")).tolist() == MAP.tolist()
+
+
+def test_the_index_of_a_palette_is_the_value(tmp_path):
+    picture = Image.fromarray(np.array([[0, 2], [1, 2]], np.uint8), mode="P")
+    picture.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
+    picture.save(tmp_path / "a.png")
+    assert read_label_map(tmp_path / "a.png").tolist() == [[0, 2], [1, 2]]
+
+
+def test_each_colour_is_an_object_and_grey_keeps_its_value(tmp_path):
+    colours = np.array([[[0, 0, 0], [1, 2, 3]], [[9, 9, 9], [1, 2, 3]]], np.uint8)
+    assert read_label_map(saved(tmp_path, colours, "a.png")).tolist() == [[0, 197121], [592137, 197121]]
+    grey = np.repeat(np.array([[0, 7]], np.uint8)[..., None], 3, axis=2)
+    assert read_label_map(saved(tmp_path, grey, "b.png")).tolist() == [[0, 7]]
+    opaque = np.concatenate([grey, np.full((1, 2, 1), 255, np.uint8)], axis=2)
+    assert read_label_map(saved(tmp_path, opaque, "c.png")).tolist() == [[0, 7]]
+
+
+def test_files_of_one_bit_are_plain_masks(tmp_path):
+    assert read_label_map(saved(tmp_path, np.array([[True, False]]), "a.png")).tolist() == [[255, 0]]
+    np.save(tmp_path / "a.npy", np.array([[True, False]]))
+    assert read_label_map(tmp_path / "a.npy").tolist() == [[255, 0]]
+    assert read_mask(tmp_path / "a.png").tolist() == [[True, False]]
+
+
+def test_each_value_is_an_object_with_box_area_and_run_lengths():
+    (first, small), (second, large) = map_objects(MAP)
+    assert (first, second) == (3, 300)
+    assert (small["bbox"], small["area"]) == ([2, 0, 2, 2], 3)
+    assert (large["bbox"], large["area"]) == ([0, 1, 2, 2], 3)
+    assert coco_mask.decode(large["segmentation"]).tolist() == (MAP == 300).astype(int).tolist()
+    assert map_objects(np.zeros((2, 2), int)) == []
+
+
+def test_values_whose_pixels_do_not_hang_together_are_one_object():
+    assert len(map_objects(np.array([[1, 0, 1]]))) == 1
+
+
+def test_parts_of_a_plain_mask_are_objects():
+    mask = np.array([[255, 0, 0, 0], [0, 255, 0, 255]])
+    assert [fields["area"] for _, fields in map_objects(mask)] == [2, 1]
+    assert len(map_objects(np.where(mask, 254, 0))) == 1
+    assert len(map_objects(np.array([[255, 0, 255, 1]]))) == 2  # 255 beside others is a value like them
+
+
+def test_parts_of_classes_are_objects():
+    values = np.array([[1, 0, 1, 2], [1, 0, 1, 2]])
+    assert [(value, fields["area"]) for value, fields in map_parts(values)] == [(1, 2), (1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a.png", lambda path: None, r"a\.png: the label map is not there"),
+        ("a.jpg", lambda path: path.write_bytes(b"x"), "JPEG changes the values of pixels"),
+        ("a.png", lambda path: path.write_bytes(b"no picture"), r"a\.png: the label map cannot be read"),
+        ("a.npy", lambda path: path.write_bytes(b"x"), r"a\.npy: the label map cannot be read"),
+        ("a.npy", lambda path: np.save(path, np.array([{}])), r"a\.npy: the label map cannot be read"),
+        ("a.npy", lambda path: np.save(path, np.zeros((2, 3, 4))), r"has the shape \[2, 3, 4\]"),
+        ("a.npy", lambda path: np.save(path, np.full((2, 3), 0.5)), "no whole numbers"),
+        ("a.npy", lambda path: np.save(path, np.full((2, 3), np.nan)), "no whole numbers"),
+        ("a.npy", lambda path: np.save(path, np.full((2, 3), -1)), "holds -1, but objects are numbered from 1"),
+        ("a.mat", lambda path: path.write_bytes(b"x" * 200), r"a\.mat: the file cannot be read as MATLAB's"),
+        ("a.mat", lambda path: scipy.io.savemat(path, {"map": MAP}), "holds map, but the label map must be called"),
+        ("a.txt", lambda path: path.write_text("4 3\n1 2 3"), "the first line must be `width height`"),
+        ("a.txt", lambda path: path.write_text("one line"), "the first line must be `width height`"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, name, write, message):
+    write(tmp_path / name)
+    with pytest.raises(DataError, match=message):
+        read_label_map(tmp_path / name)
