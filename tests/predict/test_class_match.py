@@ -7,6 +7,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.panoptic import Panoptic, Segment
 from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))
@@ -65,3 +66,24 @@ def test_keypoints_are_kept_where_the_data_set_has_the_same_ones():
     assert other.translate(objects).keypoints is None
     assert "crowd.json: its keypoints are left_shoulder, " in other.notes[0]
     assert match_classes(person, replace(person, skeleton=None), source="").notes == ()
+
+
+def test_segments_of_classes_that_the_data_set_does_not_have_become_free_pixels():
+    model = replace(CATS, stuff=("sky", "sea", "grass"), stuff_ids=(3, 4, 5))
+    data = Classes(("dog", "cat"), (8, 9), stuff=("Grass", "sky"), stuff_ids=(1, 2))
+    segments = [
+        Segment(1, 0, is_thing=True, area=1, score=0.9, instance=0),
+        Segment(2, 2, is_thing=True, area=2, score=0.8, instance=1),
+        Segment(3, 1, is_thing=False, area=1),
+        Segment(4, 2, is_thing=False, area=2),
+    ]
+    panoptic = Panoptic(torch.tensor([[1, 2, 2], [3, 4, 4], [0, 0, 0]], dtype=torch.int32), segments)
+    match = match_classes(model, data, source="")
+    assert match.stuff == (1, -1, 0)
+    translated = match.translate(replace(found(0, 2), panoptic=panoptic))
+    assert translated.panoptic.map.tolist() == [[0, 1, 1], [0, 2, 2], [0, 0, 0]]
+    assert translated.panoptic.segments == [
+        Segment(1, 0, is_thing=True, area=2, score=0.8),
+        Segment(2, 0, is_thing=False, area=2),
+    ]
+    assert translated.labels.tolist() == [0]

@@ -38,7 +38,7 @@ class SegmentFile:
             DataError: The file is missing, is no picture, or is of another size than its picture.
         """
         known = dict(self.meanings)
-        ids, places = np.unique(_read_ids(self.path, self.size), return_inverse=True)
+        ids, places = np.unique(read_segment_ids(self.path, self.size), return_inverse=True)
         values = np.array([known.get(segment, UNKNOWN) for segment in ids.tolist()], dtype=np.uint8)
         return torch.from_numpy(values[places].reshape(self.size))
 
@@ -56,12 +56,16 @@ class SegmentMask:
         Raises:
             DataError: As `SegmentFile.semantic`.
         """
-        return tight_crop(0, 0, _read_ids(self.file.path, self.file.size) == self.id)
+        return tight_crop(0, 0, read_segment_ids(self.file.path, self.file.size) == self.id)
 
 
 @lru_cache(maxsize=1)  # all segments of a picture are read one after the other
-def _read_ids(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """[h, w] int32 ids of the pixels."""
+def read_segment_ids(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """[h, w] int32 ids of the pixels of a file, for a picture of `size` (height, width).
+
+    Raises:
+        DataError: As `SegmentFile.semantic`.
+    """
     try:
         with Image.open(path) as picture:
             pixels = np.array(picture.convert("RGB"))

@@ -13,6 +13,7 @@ def collect_results(
     batches: Iterable[Batch],
     classes: Classes,
     *,
+    describe: Callable[[Instances, int, Classes], list[dict]] = to_results,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[dict]:
     """Predict every picture; masks become run lengths one picture at a time, so that memory stays small.
@@ -21,6 +22,8 @@ def collect_results(
         predict: The model: objects of each picture of a batch, in the picture's own pixels.
         batches: Pictures with their `image_ids`.
         classes: The data set's classes.
+        describe: Makes COCO records of one picture's predictions: `to_results` of objects, `to_segment_results` of
+            segments.
         on_progress: Called after each batch with the number of pictures it held.
 
     Returns:
@@ -29,7 +32,7 @@ def collect_results(
     results: list[dict] = []
     for batch in batches:
         for instances, image_id in zip(predict(batch), batch.image_ids, strict=True):
-            results += to_results(instances, image_id, classes)
+            results += describe(instances, image_id, classes)
         if on_progress:
             on_progress(len(batch))
     return results

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..structures.classes import Classes
 from ..structures.instances import Instances
+from ..structures.panoptic import Panoptic
 
 NAMED = 12
 """How many classes a message lists."""
@@ -24,17 +25,35 @@ class ClassMatch:
         labels: [K] int64 label in the data set of each of the model's labels; -1: the data set has no such class.
         notes: What people should know about the match.
         keypoints: Both have the same keypoints, in the same order.
+        stuff: Stuff label in the data set of each of the model's stuff labels; -1: the data set has no such class.
     """
 
     labels: Tensor
     notes: tuple[str, ...] = ()
     keypoints: bool = False
+    stuff: tuple[int, ...] = ()
 
     def translate(self, found: Instances) -> Instances:
         """Predictions with the data set's labels, without classes and keypoints it does not have."""
         labels = self.labels[found.labels]
         keypoints = found.keypoints if self.keypoints else None
-        return replace(found, labels=labels, keypoints=keypoints)[labels >= 0]
+        translated = replace(found, labels=labels, keypoints=keypoints)[labels >= 0]
+        return replace(translated, panoptic=self._translate_segments(found.panoptic))
+
+    def _translate_segments(self, found: Panoptic | None) -> Panoptic | None:
+        """Segments with the data set's labels; pixels of those that it does not have belong to no segment."""
+        if found is None:
+            return None
+        things = self.labels.tolist()
+        pairs = [(one, things[one.label] if one.is_thing else self.stuff[one.label]) for one in found.segments]
+        kept = [(one, label) for one, label in pairs if label >= 0]
+        numbers = torch.zeros(len(found.segments) + 1, dtype=found.map.dtype)
+        for number, (one, _) in enumerate(kept, start=1):
+            numbers[one.id] = number
+        segments = [
+            replace(one, id=number, label=label, instance=None) for number, (one, label) in enumerate(kept, start=1)
+        ]
+        return Panoptic(numbers[found.map.long()], segments)
 
 
 def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
@@ -55,7 +74,13 @@ def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
         "scored"
     )
     different = bool(ours and theirs) and ours != theirs
-    return replace(match, keypoints=bool(ours) and ours == theirs, notes=match.notes + ((note,) if different else ()))
+    places = {_key(name): label for label, name in enumerate(data.stuff)}
+    return replace(
+        match,
+        keypoints=bool(ours) and ours == theirs,
+        notes=match.notes + ((note,) if different else ()),
+        stuff=tuple(places.get(_key(name), -1) for name in model.stuff),
+    )
 
 
 def _match_labels(model: Classes, data: Classes, *, source: str) -> ClassMatch:

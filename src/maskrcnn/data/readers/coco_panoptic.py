@@ -69,15 +69,25 @@ def read_panoptic(
     if problems and not skip_invalid:
         others = f" {len(problems) - 1} more segments of this file cannot be used." if len(problems) > 1 else ""
         raise DataError(f"{problems[0]}. {REMEDY}{others}")
+    folder = segment_folder(file)
+    require_files(file, folder, [one.file_name for one in found.values()])
+    records = [_record(image_id, picture, found.get(image_id), folder) for image_id, picture in pictures.items()]
+    return CocoData(file, records, classes, again, skipped=problems)
+
+
+def segment_folder(file: Path) -> Path:
+    """The folder of a file's segments: named as the file, beside it.
+
+    Raises:
+        DataError: It is not there.
+    """
     folder = file.with_suffix("")
     if not folder.is_dir():
         raise DataError(
             f"{file}: its annotations are segments, whose PNG files belong into the folder {folder}, but it is not "
             "there. Put them there."
         )
-    require_files(file, folder, [one.file_name for one in found.values()])
-    records = [_record(image_id, picture, found.get(image_id), folder) for image_id, picture in pictures.items()]
-    return CocoData(file, records, classes, again, skipped=problems)
+    return folder
 
 
 def _split_stuff(file: Path, everything: Classes, categories: list[dict[str, Any]]) -> Classes:

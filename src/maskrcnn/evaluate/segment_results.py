@@ -1,0 +1,34 @@
+"""Predicted segments as COCO results, one record for each."""
+
+from __future__ import annotations
+
+from ..structures.classes import Classes
+from ..structures.instances import Instances
+from ..structures.regions import find_regions
+from .results import to_results
+
+
+def to_segment_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
+    """Turn the predicted segments of one picture into COCO records.
+
+    Args:
+        instances: Predictions; of a model that finds no segments, its objects become the records.
+        image_id: The data set's id of the picture.
+        classes: Category ids of things and stuff.
+
+    Returns:
+        One dict per segment: image_id, category_id, score (1 for stuff), segmentation (run lengths). Segments of one
+        picture do not overlap.
+    """
+    if instances.panoptic is None:
+        return to_results(instances, image_id, classes)
+    regions = {region.value: region for region in find_regions(instances.panoptic.map.cpu().numpy())}
+    return [
+        {
+            "image_id": image_id,
+            "category_id": (classes.category_ids if segment.is_thing else classes.stuff_ids)[segment.label],
+            "score": 1.0 if segment.score is None else segment.score,
+            "segmentation": regions[segment.id].run_lengths(),
+        }
+        for segment in instances.panoptic.segments
+    ]
