@@ -16,8 +16,17 @@ from .readers.cityscapes import has_cityscapes, read_cityscapes
 from .readers.coco import parse_coco, to_data
 from .readers.coco_folders import SPLITS, find_coco
 from .readers.coco_folders import has_split as has_coco_split
+from .readers.cvat import is_cvat, is_part_of_cvat, read_cvat
+from .readers.labelme import is_labelme, read_labelme
 from .readers.lvis import is_lvis, read_lvis
+from .readers.mask_folders import LAYOUT as MASK_FOLDERS
+from .readers.mask_folders import has_mask_folders, read_mask_folders
+from .readers.mask_pictures import LAYOUT as LABEL_MAPS
+from .readers.mask_pictures import has_label_maps, read_label_maps
+from .readers.mhp import has_mhp, read_mhp
 from .readers.ochuman import has_ochuman, is_part_of_ochuman, read_ochuman
+from .readers.via import is_via, read_via
+from .readers.yolo import is_yolo, read_yolo
 from .records import CocoData, Contents
 
 
@@ -53,12 +62,23 @@ def _is_coco(path: Path, split: str) -> bool:
     return path.suffix == ".json" if path.is_file() else has_coco_split(path, split)
 
 
-# COCO stays the last: it takes every JSON file that no other format knows.
+# COCO takes every JSON file that no other format knows; pictures of masks may lie beside its files.
 FORMATS: dict[str, Format] = {
+    "yolo": Format("YOLO", "data.yaml, images/train/ and labels/train/", is_yolo, read_yolo, is_yolo),
+    "labelme": Format(
+        "LabelMe", "one JSON file beside each picture, or train/ and val/ of them", is_labelme, read_labelme
+    ),
+    "cvat": Format("CVAT for images", "annotations.xml beside images/", is_cvat, read_cvat, is_part_of_cvat),
+    "via": Format(
+        "VGG Image Annotator", "one JSON or CSV file in train/ and val/, or beside the pictures", is_via, read_via
+    ),
     "cityscapes": Format("Cityscapes", CITYSCAPES, has_cityscapes, read_cityscapes),
+    "mhp": Format("Multi-Human Parsing v2", "list/val.txt, val/images/, val/parsing_annos/", has_mhp, read_mhp),
     "ochuman": Format("OCHuman", "ochuman.json beside images/", has_ochuman, read_ochuman, is_part_of_ochuman),
     "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
     "coco": Format("COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco),
+    "mask-folders": Format("masks of each object", MASK_FOLDERS, has_mask_folders, read_mask_folders),
+    "label-maps": Format("label maps", LABEL_MAPS, has_label_maps, read_label_maps),
 }
 """By the name it has on the command line; the first that is found counts."""
 

@@ -1,0 +1,145 @@
+"""What readers share: pictures in folders, files of text and JSON, and a data set gathered in COCO's terms."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import DataError
+from ..records import Contents
+
+PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+"""How the names of picture files end, in small letters."""
+
+SNIFFED = 2**16
+"""Bytes of a file by which its format is recognised."""
+
+
+class Gathering:
+    """Pictures, classes and objects in COCO's terms, in the order they are added.
+
+    Category ids are 1..K in the order of the names, image and annotation ids count from 1.
+
+    Args:
+        names: Of the classes, all different.
+        source: The file or folder, for messages.
+        images: Folder that the pictures' file names start from.
+        described: Further entries of categories by their names, such as `keypoints`.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        source: Path,
+        images: Path,
+        described: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.source, self.images = source, images
+        self.category_ids = {name: number for number, name in enumerate(names, start=1)}
+        self.skipped: list[str] = []
+        more = described or {}
+        self._categories = [
+            {"id": number, "name": name, **more.get(name, {})} for name, number in self.category_ids.items()
+        ]
+        self._pictures: dict[str, dict[str, Any]] = {}
+        self._annotations: list[dict[str, Any]] = []
+
+    def add_picture(self, path: Path, size: tuple[int, int], named_by: str = "") -> int:
+        """Add a picture of `size` (height, width), and get its id.
+
+        Args:
+            path: Its file.
+            size: (height, width).
+            named_by: The file or record that names it, for the message about a picture that was added before.
+
+        Raises:
+            DataError: It was added before.
+        """
+        name = os.path.relpath(path, self.images)
+        if name in self._pictures:
+            raise DataError(
+                f"{named_by or self.source}: the picture {name} is named a second time. Join its annotations, or take "
+                "one of them out."
+            )
+        number = len(self._pictures) + 1
+        self._pictures[name] = {"id": number, "file_name": name, "height": size[0], "width": size[1]}
+        return number
+
+    def add_object(self, image_id: int, name: str, *, crowd: bool = False, **fields: Any) -> None:
+        """Add an object of the class `name`; `fields` are COCO's `bbox`, `segmentation` and `keypoints`."""
+        number, category = len(self._annotations) + 1, self.category_ids[name]
+        place = {"id": number, "image_id": image_id, "category_id": category, "iscrowd": int(crowd)}
+        self._annotations.append({**place, **fields})
+
+    def contents(self) -> Contents:
+        """All that was added."""
+        images = list(self._pictures.values())
+        coco = {"images": images, "categories": self._categories, "annotations": self._annotations}
+        return Contents(self.source, self.images, coco, tuple(self.skipped))
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The picture files in a folder and the folders in it, sorted; hidden ones are left out."""
+    found = [
+        Path(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.lower().endswith(PICTURES) and not name.startswith(".")
+    ]
+    return sorted(found)
+
+
+def find_picture(name: str, folders: Iterable[Path]) -> Path:
+    """The first file of this name in some folders; if it is in none, where it should be in the first of them.
+
+    Windows' separators in the name are understood; a name with folders is also looked for without them.
+    """
+    parts = Path(name.replace("\\", "/"))
+    places = [folder / part for part in dict.fromkeys((parts, Path(parts.name))) for folder in folders]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def first_bytes(path: Path) -> bytes:
+    """The beginning of a file; nothing if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(SNIFFED)
+    except OSError:
+        return b""
+
+
+def read_text(path: Path, kind: str) -> str:
+    """A text file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Raises:
+        DataError: It cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the file cannot be read as {kind} ({error}). Give the file of the export.") from error
+
+
+def read_json(path: Path, kind: str) -> Any:
+    """What a JSON file holds; arguments as for `read_text`.
+
+    Raises:
+        DataError: It is missing, cut off or no JSON.
+    """
+    text = read_text(path, kind)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise DataError(
+            f"{path}: the file is not valid JSON at {where}: {error.msg}. It is probably cut off; export it again."
+        ) from error
+    except RecursionError as error:
+        raise DataError(f"{path}: the file is nested too deeply to be {kind}. Export it again.") from error

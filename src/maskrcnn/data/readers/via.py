@@ -1,0 +1,257 @@
+"""VGG Image Annotator, VIA 1 and 2 (https://www.robots.ox.ac.uk/~vgg/software/via/): one JSON or CSV file.
+
+A project (`_via_img_metadata`), the annotations exported as JSON, and those exported as CSV are read. Rectangles,
+polygons, circles, ellipses and closed polylines are objects, points in continuous pixels, angles in radians, clockwise.
+The class is the value of one attribute of the regions: of the only one there is, or else of the one called `class`,
+`label`, `name`, `type`, `category` or `object`; without any attribute all regions are of one class, `object`. A region
+with the attribute `iscrowd` set to 1 or true is a crowd.
+
+The classes are the options of that attribute in the project's order, or else its values in all splits, sorted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...errors import DataError
+from ..pictures import picture_size
+from ..records import Contents
+from .coco_folders import SPLITS
+from .coco_objects import is_number
+from .gathering import Gathering, find_picture, first_bytes, read_json, read_text
+from .outlines import ellipse_outline
+
+CLASS_WORDS = ("class", "label", "name", "type", "category", "object")
+CROWD = "iscrowd"
+ONLY_CLASS = "object"
+MARKS = (b'"_via_img_metadata"', b'"_via_settings"', b'"shape_attributes"', b'"file_attributes"')
+KIND = "annotations of VIA"
+COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
+
+
+class _File(NamedTuple):
+    """What is in an annotation file.
+
+    Args:
+        regions: Of each picture, by its file name.
+        options: Of each attribute of regions, as far as the file lists them.
+        folder: Where the project has its pictures.
+    """
+
+    regions: dict[str, list[dict[str, Any]]]
+    options: dict[str, list[str]]
+    folder: str = ""
+
+
+def is_via(path: Path, split: str) -> bool:
+    """Whether a path is a file of VIA, or a folder that holds one of a split."""
+    return _is_file(path) if path.is_file() else _find(path, split) is not None
+
+
+def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
+    """Read a split that was annotated with VIA.
+
+    Args:
+        path: The JSON or CSV file; or its folder, with a file in `train/`, `val/` and so on, or one that is named after
+            its split.
+        split: "train", "val" or "test"; the only file of a folder is "train".
+        images: Folder of the pictures; None: the file's own, or `images/` there.
+
+    Raises:
+        DataError: Naming the file, the picture, the region, the value, the rule and the remedy.
+    """
+    file = path if path.is_file() else _find(path, split)
+    if file is None:
+        raise DataError(f"{path}: holds no file of VIA for the split `{split}`. Give the JSON or CSV file.")
+    content = _load(file)
+    others = [] if path.is_file() else [_load(other) for other in _others(path, file)]
+    attribute = _class_attribute(file, [content, *others])
+    found = Gathering(_names(file, attribute, [content, *others]), file, images or file.parent)
+    beside = [file.parent, file.parent / "images", file.parent / content.folder, file.parent.parent / "images"]
+    for name, regions in sorted(content.regions.items()):
+        picture = find_picture(name, [images] if images else beside)
+        image_id = found.add_picture(picture, picture_size(picture))
+        for number, region in enumerate(regions):
+            try:
+                fields = _shape(region.get("shape_attributes"))
+                label = _class_of(region, attribute)
+            except ValueError as error:
+                found.skipped.append(f"{file}: {name}: region {number}: {error}")
+                continue
+            found.add_object(image_id, label, crowd=_is_crowd(region), **fields)
+    return found.contents()
+
+
+def _is_file(path: Path) -> bool:
+    begin = first_bytes(path)
+    if path.suffix.lower() == ".csv":
+        return all(column.encode() in begin.split(b"\n")[0] for column in COLUMNS)
+    return path.suffix.lower() == ".json" and any(mark in begin for mark in MARKS)
+
+
+def _find(folder: Path, split: str) -> Path | None:
+    names = SPLITS.get(split, (split,))
+    patterns = [f"{name}/*" for name in names] + [
+        f"{inside}*{name}*" for inside in ("", "annotations/") for name in names
+    ]
+    found = next((path for pattern in patterns for path in _matching(folder, pattern)), None)
+    if found is None and split == "train":
+        whole = [path for pattern in ("*", "annotations/*") for path in _matching(folder, pattern)]
+        return next((path for path in whole if not _split_named(path)), None)
+    return found
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    return [path for ending in (".json", ".csv") for path in sorted(folder.glob(pattern + ending)) if _is_file(path)]
+
+
+def _split_named(path: Path) -> bool:
+    return any(name in path.stem.lower() for names in SPLITS.values() for name in names)
+
+
+def _others(folder: Path, file: Path) -> list[Path]:
+    found = {_find(folder, split) for split in SPLITS} - {file, None}
+    return sorted(path for path in found if path is not None)
+
+
+def _load(file: Path) -> _File:
+    if file.suffix.lower() == ".csv":
+        return _load_csv(file)
+    content = read_json(file, KIND)
+    metadata = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
+    if not isinstance(metadata, dict):
+        raise DataError(
+            f"{file}: has no `_via_img_metadata`, and no records of pictures. Export the annotations again."
+        )
+    regions: dict[str, list[dict[str, Any]]] = {}
+    for key, record in metadata.items():
+        listed = record.get("regions") if isinstance(record, dict) else None
+        listed = list(listed.values()) if isinstance(listed, dict) else listed
+        if not isinstance(listed, list) or not isinstance(record.get("filename"), str):
+            raise DataError(
+                f"{file}: record {key!r:.80} has no `filename` or no `regions`. Export the annotations again."
+            )
+        if record["filename"] in regions:
+            raise DataError(f"{file}: the picture {record['filename']} has two records. Join or remove one of them.")
+        regions[record["filename"]] = [region if isinstance(region, dict) else {} for region in listed]
+    described = content.get("_via_attributes", {}).get("region", {})
+    options = {name: list(each["options"]) for name, each in described.items() if isinstance(each.get("options"), dict)}
+    settings = content.get("_via_settings", {}).get("core", {})
+    return _File(regions, options, str(settings.get("default_filepath", "")))
+
+
+def _load_csv(file: Path) -> _File:
+    """One row per region; a picture without any has a row with region_count 0."""
+    rows = csv.DictReader(io.StringIO(read_text(file, KIND).removeprefix("#")))
+    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise DataError(f"{file}: has no column {', '.join(missing)}. Export the annotations again.")
+    regions: dict[str, list[dict[str, Any]]] = {}
+    for number, row in enumerate(rows, start=2):
+        listed = regions.setdefault(row["filename"], [])
+        try:
+            shape, attributes = (json.loads(row[column] or "{}") for column in COLUMNS[1:])
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{file}: row {number}: a column is cut off, or no JSON ({error}). Export the annotations again."
+            ) from error
+        if shape:
+            listed.append({"shape_attributes": shape, "region_attributes": attributes})
+    return _File(regions, {})
+
+
+def _attributes(region: dict[str, Any]) -> dict[str, Any]:
+    found = region.get("region_attributes")
+    return found if isinstance(found, dict) else {}
+
+
+def _all_regions(files: list[_File]) -> Iterator[dict[str, Any]]:
+    return (region for file in files for regions in file.regions.values() for region in regions)
+
+
+def _class_attribute(file: Path, files: list[_File]) -> str | None:
+    """Name of the attribute that tells the class."""
+    known = {name for found in files for name in found.options}
+    names = (known | {name for region in _all_regions(files) for name in _attributes(region)}) - {CROWD}
+    if len(names) < 2:
+        return next(iter(names), None)
+    words = {name.lower(): name for name in sorted(names)}
+    chosen = next((words[word] for word in CLASS_WORDS if word in words), None)
+    if chosen is None:
+        raise DataError(
+            f"{file}: the regions have the attributes {', '.join(sorted(names))}, and none of them is called "
+            f"{', '.join(CLASS_WORDS[:-1])} or {CLASS_WORDS[-1]}. Name the one that tells the class so."
+        )
+    return chosen
+
+
+def _names(file: Path, attribute: str | None, files: list[_File]) -> list[str]:
+    if attribute is None:
+        return [ONLY_CLASS]
+    listed = [option for found in files for option in found.options.get(attribute, [])]
+    used = {name for region in _all_regions(files) if (name := _value(region, attribute))}
+    if not listed and not used:
+        raise DataError(f"{file}: no region has a value of `{attribute}`, so there is no class. Fill it in.")
+    return list(dict.fromkeys([*listed, *sorted(used)]))
+
+
+def _value(region: dict[str, Any], attribute: str) -> str:
+    """The value of an attribute; that of a checkbox lists what is ticked."""
+    value = _attributes(region).get(attribute)
+    if isinstance(value, dict):
+        ticked = [str(name) for name, on in value.items() if on]
+        return ticked[0] if len(ticked) == 1 else ""
+    return "" if value is None else str(value).strip()
+
+
+def _class_of(region: dict[str, Any], attribute: str | None) -> str:
+    name = ONLY_CLASS if attribute is None else _value(region, attribute)
+    if not name:
+        given = _attributes(region).get(attribute or "")
+        raise ValueError(f"`{attribute}`, which tells the class, is {given!r}, but must have one value")
+    return name
+
+
+def _is_crowd(region: dict[str, Any]) -> bool:
+    return str(_attributes(region).get(CROWD, "")).strip().lower() in ("1", "true")
+
+
+def _shape(shape: object) -> dict[str, Any]:
+    """COCO's entries of one region; a ValueError says what is wrong with it."""
+    if not isinstance(shape, dict):
+        raise ValueError("it has no `shape_attributes`")
+    kind = shape.get("name")
+    if kind == "rect":
+        return {"bbox": _numbers(shape, "x", "y", "width", "height")}
+    if kind == "circle":
+        x, y, radius = _numbers(shape, "cx", "cy", "r")
+        return {"segmentation": [ellipse_outline(x, y, radius, radius)]}
+    if kind == "ellipse":
+        x, y, radius_x, radius_y = _numbers(shape, "cx", "cy", "rx", "ry")
+        angle = _numbers({"theta": 0, **shape}, "theta")[0]
+        return {"segmentation": [ellipse_outline(x, y, radius_x, radius_y, angle)]}
+    if kind in ("polygon", "polyline"):
+        points = _outline(shape)
+        if kind == "polyline" and points[:2] != points[-2:]:
+            raise ValueError("an open polyline has no area; draw the object as a polygon")
+        return {"segmentation": [points]}
+    raise ValueError(f"a {kind} has no area; draw the object as a rectangle, a polygon, a circle or an ellipse")
+
+
+def _outline(shape: dict[str, Any]) -> list[float]:
+    xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
+    if not (isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys) and all(map(is_number, [*xs, *ys]))):
+        raise ValueError("`all_points_x` and `all_points_y` must be lists of as many finite numbers")
+    return [value for point in zip(xs, ys, strict=True) for value in point]
+
+
+def _numbers(shape: dict[str, Any], *names: str) -> list[float]:
+    for name in names:
+        if not is_number(shape.get(name)):
+            raise ValueError(f"`{name}` of a {shape.get('name')} is {shape.get(name)!r}, but must be a finite number")
+    return [shape[name] for name in names]

@@ -1,0 +1,295 @@
+"""YOLO's data sets (https://docs.ultralytics.com/datasets/): boxes, outlines or keypoints in a text file per picture.
+
+`data.yaml` names the classes and where the pictures of each split are: a folder, a text file that lists pictures, or
+several of them. `images/train/a.jpg` has its objects in `labels/train/a.txt`, one per line, the class counted from 0:
+
+    class x y width height                          a box by its middle
+    class x1 y1 x2 y2 x3 y3 ...                     an outline
+    class x y width height x1 y1 [v1] x2 y2 [v2]    a box and keypoints, if `data.yaml` has `kpt_shape: [count, 2 or 3]`
+
+All are shares of the picture's width and height, in continuous pixels: x = 0 is the left edge, 1 the right one.
+Keypoints are COCO's numbers, as Ultralytics' own conversion writes them: half a pixel is added where COCO's are read.
+Category ids are the classes counted from 1. Coordinates may reach 1 % over the picture, as Ultralytics lets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from ...errors import DataError
+from ...structures.skeletons import COCO_PERSON
+from ..pictures import picture_size
+from ..records import Contents
+from .coco_folders import SPLITS
+from .gathering import PICTURES, Gathering, list_pictures, read_text
+
+SUFFIXES = (".yaml", ".yml")
+OVER = 0.01
+"""How far coordinates may reach over the picture, in shares of it (`verify_image_label`)."""
+DECIMALS = 6
+"""Of a pixel: what remains of numbers that were divided by the picture's size."""
+
+
+class _Keypoints(NamedTuple):
+    """Keypoints per object, and numbers per keypoint: 2, or 3 with visibility."""
+
+    points: int
+    numbers: int
+
+
+def is_yolo(path: Path, split: str) -> bool:
+    """Whether a path is a `data.yaml`, or a folder with one, that names a split."""
+    file = _yaml_file(path)
+    if file is None:
+        return False
+    try:
+        known = _read_yaml(file)
+    except DataError:
+        return path.is_file()  # a damaged file is said to be so when it is read
+    return _is_description(known) and _places(known, split) is not None
+
+
+def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
+    """Read a split of a data set in YOLO's format.
+
+    A picture without a label file, or with an empty one, has no objects.
+
+    Args:
+        path: `data.yaml`, or the folder it is in.
+        split: "train", "val" or "test".
+        images: Folder of the pictures of this split; None: as `data.yaml` says.
+
+    Raises:
+        DataError: Naming the file, the line, the value, the rule and the remedy.
+    """
+    file = _yaml_file(path)
+    if file is None:
+        raise DataError(f"{path}: holds no data.yaml. Give the YAML file that names the classes and the pictures.")
+    known = _read_yaml(file)
+    names, keypoints = _names(file, known), _keypoint_shape(file, known)
+    root = _root(file, known)
+    pictures = list_pictures(images) if images else _split_pictures(file, known, root, split)
+    found = Gathering(names, file, root, dict.fromkeys(names, _category(known, keypoints)))
+    labels = [_label_file(picture) for picture in pictures]
+    if pictures and not any(label.is_file() for label in labels):
+        raise DataError(
+            f"{file}: none of the {len(pictures)} pictures of `{split}` has a label file; the first was looked for at "
+            f"{labels[0]}. Lay labels/ beside images/, with the same folders and names inside."
+        )
+    for picture, label in zip(pictures, labels, strict=True):
+        size = picture_size(picture)
+        image_id = found.add_picture(picture, size)
+        for number, line in _lines(label):
+            try:
+                name, fields = _object(line, names, size, keypoints)
+            except ValueError as error:
+                found.skipped.append(f"{label}: line {number}: {error}")
+                continue
+            found.add_object(image_id, name, **fields)
+    return found.contents()
+
+
+def _yaml_file(path: Path) -> Path | None:
+    if path.is_file():
+        return path if path.suffix.lower() in SUFFIXES else None
+    named = [path / "data.yaml", path / "dataset.yaml", path / f"{path.resolve().name}.yaml"]
+    others = sorted(found for suffix in SUFFIXES for found in path.glob(f"*{suffix}"))
+    return next((file for file in (*named, *others) if file.is_file()), None)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        known = yaml.safe_load(read_text(file, "the YAML file of a YOLO data set"))
+    except yaml.YAMLError as error:
+        raise DataError(f"{file}: the file is not valid YAML ({' '.join(str(error).split())}). Correct it.") from error
+    return known if isinstance(known, dict) else {}
+
+
+def _is_description(known: dict[str, Any]) -> bool:
+    return "names" in known or "nc" in known
+
+
+def _names(file: Path, known: dict[str, Any]) -> list[str]:
+    names, count = known.get("names"), known.get("nc")
+    if names is None and isinstance(count, int):
+        names = [f"class_{number}" for number in range(count)]
+    if isinstance(names, dict):
+        if sorted(map(str, names)) != sorted(map(str, range(len(names)))):
+            rule = f"the {len(names)} classes must be numbered 0 to {len(names) - 1}"
+            raise DataError(
+                f"{file}: `names` has the numbers {', '.join(map(str, names))}, but {rule}. Number them so."
+            )
+        names = [name for _, name in sorted(names.items(), key=lambda pair: int(pair[0]))]
+    if not isinstance(names, list) or not names:
+        raise DataError(f"{file}: `names` must list the classes, e.g. `names: [cat, dog]`. Add it.")
+    if count is not None and count != len(names):
+        raise DataError(f"{file}: `nc` is {count!r}, but `names` has {len(names)} classes. Make both agree.")
+    texts = [str(name) for name in names]
+    twice = next((name for name in texts if texts.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{file}: `names` has {twice!r} twice. Give each class its own name.")
+    return texts
+
+
+def _keypoint_shape(file: Path, known: dict[str, Any]) -> _Keypoints | None:
+    shape = known.get("kpt_shape")
+    if shape is None:
+        return None
+    if not (isinstance(shape, list) and len(shape) == 2 and isinstance(shape[0], int) and shape[0] > 0):
+        shape = None
+    if shape is None or shape[1] not in (2, 3):
+        rule = "it must be [keypoints, numbers of each], and these are 2 or 3"
+        raise DataError(f"{file}: `kpt_shape` is {known['kpt_shape']!r}, but {rule}. Correct it.")
+    return _Keypoints(*shape)
+
+
+def _category(known: dict[str, Any], keypoints: _Keypoints | None) -> dict[str, Any]:
+    """Entries of the categories on their keypoints: names from `kpt_names`, mirror pairs from `flip_idx`."""
+    if keypoints is None:
+        return {}
+    mirrored = known.get("flip_idx") or []
+    if keypoints.points == len(COCO_PERSON) and (not mirrored or tuple(mirrored) == COCO_PERSON.mirrored):
+        return {"keypoints": list(COCO_PERSON.names)}
+    listed = known.get("kpt_names")
+    if isinstance(listed, dict):
+        listed = next(iter(listed.values()), None)
+    if not isinstance(listed, list) or len(listed) != keypoints.points:
+        listed = [f"keypoint {number}" for number in range(1, keypoints.points + 1)]
+    pairs = [[i + 1, k + 1] for i, k in enumerate(mirrored) if isinstance(k, int) and i < k]
+    return {"keypoints": [str(name) for name in listed], "flip_pairs": pairs}
+
+
+def _root(file: Path, known: dict[str, Any]) -> Path:
+    """`path` of the YAML file, where it exists from there, and the file's own folder otherwise."""
+    folder = file.resolve().parent
+    wanted = Path(str(known.get("path") or ""))
+    return next((place for place in (folder / wanted, folder / wanted.name) if place.is_dir()), folder)
+
+
+def _places(known: dict[str, Any], split: str) -> list[str] | None:
+    value = next((known[name] for name in SPLITS.get(split, (split,)) if known.get(name)), None)
+    if value is None:
+        return None
+    return [str(place) for place in value] if isinstance(value, list) else [str(value)]
+
+
+def _split_pictures(file: Path, known: dict[str, Any], root: Path, split: str) -> list[Path]:
+    places = _places(known, split)
+    if places is None:
+        raise DataError(f"{file}: names no pictures of the split `{split}`. Add `{split}: images/{split}` to it.")
+    found: list[Path] = []
+    for place in places:
+        # Exports for notebooks have `../train/images` for a folder beside the file.
+        tried = [root / place, file.resolve().parent / place, root / place.removeprefix("../")]
+        there = next((path for path in tried if path.exists()), None)
+        if there is None:
+            raise DataError(
+                f"{file}: `{split}: {place}` is not there; looked for {', '.join(map(str, dict.fromkeys(tried)))}. "
+                "Correct `path` or the entry."
+            )
+        found += list_pictures(there) if there.is_dir() else list(_listed(there, root))
+    if not found:
+        raise DataError(f"{file}: the split `{split}` ({', '.join(places)}) has no picture. Check its folders.")
+    return sorted(dict.fromkeys(found))
+
+
+def _listed(file: Path, root: Path) -> Iterator[Path]:
+    for number, line in enumerate(read_text(file, "a list of pictures").splitlines(), start=1):
+        if not line.strip():
+            continue
+        path = Path(line.strip())
+        tried = [file.parent / path, root / path]
+        there = next((place for place in tried if place.is_file()), None)
+        if there is None or path.suffix.lower() not in PICTURES:
+            raise DataError(f"{file}: line {number}: {line.strip()!r} is no picture that is there. Correct the list.")
+        yield there
+
+
+def _label_file(picture: Path) -> Path:
+    """Where the last folder `images` of the path is called `labels`."""
+    parts = list(picture.parts)
+    places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
+    if places:
+        parts[places[-1]] = "labels"
+    return Path(*parts).with_suffix(".txt")
+
+
+def _lines(label: Path) -> Iterator[tuple[int, str]]:
+    if label.is_file():
+        for number, line in enumerate(read_text(label, "YOLO labels").splitlines(), start=1):
+            if line.strip():
+                yield number, line
+
+
+def _object(
+    line: str, names: list[str], size: tuple[int, int], keypoints: _Keypoints | None
+) -> tuple[str, dict[str, Any]]:
+    """The class and the COCO entries of one line; a ValueError says what is wrong with it."""
+    words = line.split()
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        wrong = next(word for word in words if not _is_float(word))
+        raise ValueError(
+            f"{wrong!r} is not a number; a line is `class x y width height` or `class x1 y1 ...`"
+        ) from None
+    label, numbers = values[0], values[1:]
+    if not label.is_integer() or not 0 <= label < len(names):
+        raise ValueError(f"class {words[0]} is none of the {len(names)} of data.yaml, which are 0 to {len(names) - 1}")
+    name = names[int(label)]
+    if keypoints is not None:
+        return name, _box_and_keypoints(numbers, size, keypoints)
+    if len(numbers) == 4:
+        return name, {"bbox": _box(numbers, size)}
+    if len(numbers) < 6 or len(numbers) % 2:
+        rule = "a box has 4, an outline x and y of at least 3 points"
+        raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
+    return name, {"segmentation": [_points(numbers, size)]}
+
+
+def _is_float(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_shares(numbers: list[float]) -> None:
+    for value in numbers:
+        if not -OVER <= value <= 1 + OVER:
+            raise ValueError(f"{value:g} lies outside 0..1; coordinates are shares of the picture's width and height")
+
+
+def _points(numbers: list[float], size: tuple[int, int]) -> list[float]:
+    _require_shares(numbers)
+    return [round(value * size[1 - place % 2], DECIMALS) for place, value in enumerate(numbers)]
+
+
+def _box(numbers: list[float], size: tuple[int, int]) -> list[float]:
+    _require_shares(numbers)
+    (height, width), (x, y, w, h) = size, numbers
+    return [round(value, DECIMALS) for value in ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)]
+
+
+def _box_and_keypoints(numbers: list[float], size: tuple[int, int], keypoints: _Keypoints) -> dict[str, Any]:
+    wanted = 4 + keypoints.points * keypoints.numbers
+    if len(numbers) != wanted:
+        rule = f"a box and {keypoints.points} keypoints of {keypoints.numbers} (`kpt_shape`) have {wanted}"
+        raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
+    found: list[float] = []
+    for start in range(4, wanted, keypoints.numbers):
+        x, y, *rest = numbers[start : start + keypoints.numbers]
+        seen = rest[0] if rest else float(x >= 0 and y >= 0) * 2
+        if seen not in (0, 1, 2):
+            raise ValueError(f"visibility {seen:g} is not 0, 1 or 2")
+        found += [*(_points([x, y], size) if seen else (0, 0)), int(seen)]
+    return {
+        "bbox": _box(numbers[:4], size),
+        "keypoints": found,
+        "num_keypoints": sum(seen > 0 for seen in found[2::3]),
+    }
