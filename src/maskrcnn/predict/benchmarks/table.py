@@ -11,6 +11,7 @@ from .coco_o import COCO_O
 from .crowdpose import CROWDPOSE
 from .isaid import ISAID
 from .lvis import LVIS, LVIS_V05
+from .mhp import MHP
 from .ochuman import OCHUMAN
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lvis": LVIS,
     "lvis-v0.5": LVIS_V05,
     "crowdpose": CROWDPOSE,
+    "mhp": MHP,
     "ochuman": OCHUMAN,
 }
 

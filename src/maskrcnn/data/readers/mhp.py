@@ -1,0 +1,130 @@
+"""Multi-Human Parsing v2 as it lies on disk after unpacking (Zhao et al. 2018, https://lv-mhp.github.io): a map of
+parts for each person, of which the person's mask is the union."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ...errors import DataError
+from ...structures.regions import find_regions
+from ..pictures import UNREADABLE, picture_size
+from ..records import Contents
+
+SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
+"""Lists of pictures; those of `test` share one folder."""
+LAYOUT = (
+    "list/{train,val,test_all,...}.txt, {train,val,test}/images/NAME.jpg, {train,val,test}/parsing_annos/NAME_nn_kk.png"
+)
+FOLDERS = ("parsing_annos", "annotations")
+"""Of the maps of parts, in the distribution and in the official loader."""
+SUFFIX = len("_nn_kk.png")
+"""Behind the picture's name: how many people it has, and which of them this is."""
+
+
+class _Person(NamedTuple):
+    """A person's mask: what an annotation says of it, nothing if it has no pixel; size is (height, width)."""
+
+    size: tuple[int, int]
+    annotation: dict[str, Any]
+
+
+def has_mhp(path: Path, split: str) -> bool:
+    """Whether a folder holds a split; "test" is `test_all`."""
+    return (path / "list" / f"{_list_name(split)}.txt").is_file()
+
+
+def read_mhp(path: Path, split: str, images: Path | None = None) -> Contents:
+    """The people of a split, one mask each. Annotations name their map of parts, below `path`, as `parts_file`.
+
+    People without a pixel are left out, as the official evaluator does. A test split whose maps are not there, because
+    they are not public, has no people.
+
+    Args:
+        path: The folder LV-MHP-v2.
+        split: Of `SPLITS`, or "test" for `test_all`.
+        images: Folder of the pictures, if it is not `images/` of the split.
+
+    Raises:
+        DataError: A file is missing or broken.
+    """
+    file = path / "list" / f"{_list_name(split)}.txt"
+    if not file.is_file():
+        raise DataError(f"{file}: MHP's list of {split} is not there. Unpack LV-MHP-v2, so that it holds {LAYOUT}.")
+    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    folder = path / split.partition("_")[0]
+    maps = _list_maps(folder, required=not split.startswith("test"))
+    root = images or folder / "images"
+    pictures: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(_read_people, (maps.get(name, ()) for name in names))
+        for number, (name, people) in enumerate(zip(names, found, strict=True), start=1):
+            height, width = people[0].size if people else picture_size(root / f"{name}.jpg")
+            pictures.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
+            for place, person in zip(maps.get(name, ()), people, strict=True):
+                _check_size(place, person.size, (height, width))
+                if person.annotation:
+                    keys = {"id": len(annotations) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
+                    annotations.append({**keys, **person.annotation, "parts_file": str(place.relative_to(path))})
+    coco = {"images": pictures, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
+    return Contents(file, root, coco)
+
+
+def read_parts(file: Path) -> np.ndarray:
+    """[H, W] uint8 of a person's map: 0 background, 1 to 58 parts. Of its three equal channels the first is taken.
+
+    Raises:
+        DataError: The file is missing or no picture.
+    """
+    try:
+        with Image.open(file) as picture:
+            values = np.array(picture)
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
+        raise DataError(f"{file}: the map of parts cannot be read ({error}). Unpack LV-MHP-v2 again.") from error
+    return (values if values.ndim == 2 else values[:, :, 0]).astype(np.uint8)
+
+
+def _list_name(split: str) -> str:
+    return "test_all" if split == "test" else split
+
+
+def _list_maps(folder: Path, *, required: bool) -> dict[str, list[Path]]:
+    """The maps of each picture, in the order of their names."""
+    place = next((folder / name for name in FOLDERS if (folder / name).is_dir()), None)
+    if place is None and required:
+        raise DataError(
+            f"{folder / FOLDERS[0]}: MHP's maps of parts are not there. Unpack LV-MHP-v2, so that it holds {LAYOUT}."
+        )
+    maps: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(place.glob("*.png")) if place else ():
+        maps[file.name[:-SUFFIX]].append(file)
+    return maps
+
+
+def _read_people(files: Sequence[Path]) -> list[_Person]:
+    return [_read_person(file) for file in files]
+
+
+def _read_person(file: Path) -> _Person:
+    values = read_parts(file)
+    height, width = values.shape
+    for region in find_regions(values > 0):
+        if region.value:
+            mask = {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
+            return _Person((height, width), mask)
+    return _Person((height, width), {})
+
+
+def _check_size(file: Path, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    if size != expected:
+        raise DataError(
+            f"{file}: is {size[1]} x {size[0]} px, but the first map of its picture {expected[1]} x {expected[0]}; all "
+            "must have the picture's size. Unpack LV-MHP-v2 again."
+        )

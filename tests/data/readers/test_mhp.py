@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faster_coco_eval.core import mask as coco_mask
+from PIL import Image
+
+from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.readers.mhp import has_mhp, read_mhp, read_parts
+from maskrcnn.errors import DataError
+
+SIZE = (20, 30)
+
+
+def person(*boxes: tuple[int, int, int, int], parts: tuple[int, ...] = (3, 12)) -> np.ndarray:
+    """[20, 30] with a part in each box x1, y1, x2, y2."""
+    values = np.zeros(SIZE, dtype=np.uint8)
+    for part, (x1, y1, x2, y2) in zip(parts, boxes, strict=False):
+        values[y1:y2, x1:x2] = part
+    return values
+
+
+ANNA = person((2, 2, 8, 6), (2, 6, 8, 16))
+BERT = person((18, 2, 26, 18), parts=(34,))
+
+
+def lay_out(
+    root: Path,
+    pictures: dict[str, list[np.ndarray]],
+    split: str = "val",
+    listed: str = "val",
+    place: str = "parsing_annos",
+) -> Path:
+    """LV-MHP-v2 as it is unpacked."""
+    for folder in (root / "list", root / split / "images", root / split / place):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / "list" / f"{listed}.txt").write_text("".join(f"{name}\n" for name in pictures))
+    for name, people in pictures.items():
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(root / split / "images" / f"{name}.jpg")
+        for number, values in enumerate(people, start=1):
+            file = root / split / place / f"{name}_{len(people):02d}_{number:02d}.png"
+            Image.fromarray(np.stack([values] * 3, axis=2)).save(file)
+    return root
+
+
+def test_each_person_has_the_union_of_its_parts(tmp_path: Path):
+    contents = read_mhp(lay_out(tmp_path, {"12": [ANNA, BERT], "7": [ANNA]}), "val")
+    assert [(image["id"], image["file_name"]) for image in contents.coco["images"]] == [(1, "12.jpg"), (2, "7.jpg")]
+    people = contents.coco["annotations"]
+    assert [(one["id"], one["image_id"], one["parts_file"]) for one in people] == [
+        (1, 1, "val/parsing_annos/12_02_01.png"),
+        (2, 1, "val/parsing_annos/12_02_02.png"),
+        (3, 2, "val/parsing_annos/7_01_01.png"),
+    ]
+    assert (people[0]["bbox"], people[0]["area"]) == ([2, 2, 6, 14], 84)
+    assert np.array_equal(coco_mask.decode(people[1]["segmentation"]), BERT > 0)
+
+
+def test_the_folder_is_a_data_set_to_train_on(tmp_path: Path):
+    folder = lay_out(tmp_path, {"1": [ANNA, BERT], "2": [BERT]}, "train", "train")
+    assert recognise(folder, "train") == "mhp"
+    data = read_data(folder, "train")
+    assert data.classes.names == ("person",)
+    assert [len(record.instances) for record in data.records] == [2, 1]
+    assert data.records[1].instances.boxes.tolist() == [[18, 2, 26, 18]]
+
+
+def test_people_without_a_pixel_are_left_out_and_pictures_may_have_nobody(tmp_path: Path):
+    contents = read_mhp(lay_out(tmp_path, {"1": [np.zeros(SIZE, np.uint8), BERT], "2": []}), "val")
+    assert [one["parts_file"][-11:] for one in contents.coco["annotations"]] == ["1_02_02.png"]
+    assert [(image["height"], image["width"]) for image in contents.coco["images"]] == [SIZE, SIZE]
+
+
+def test_only_listed_pictures_count_and_the_loaders_folder_is_found(tmp_path: Path):
+    folder = lay_out(tmp_path, {"1": [ANNA], "2": [BERT]}, "test", "test_all", place="annotations")
+    (folder / "list" / "test_inter_top10.txt").write_text("2\n\n")
+    assert has_mhp(folder, "test")
+    assert len(read_mhp(folder, "test").coco["annotations"]) == 2
+    (one,) = read_mhp(folder, "test_inter_top10").coco["annotations"]
+    assert one["parts_file"] == "test/annotations/2_01_01.png"
+
+
+def test_maps_of_one_channel_are_the_same(tmp_path: Path):
+    Image.fromarray(ANNA).save(tmp_path / "grey.png")
+    Image.fromarray(np.dstack([ANNA, BERT, BERT])).save(tmp_path / "colour.png")
+    assert np.array_equal(read_parts(tmp_path / "grey.png"), ANNA)
+    assert np.array_equal(read_parts(tmp_path / "colour.png"), ANNA)
+
+
+def test_missing_and_broken_files_are_named(tmp_path: Path):
+    folder = lay_out(tmp_path, {"1": [ANNA, BERT]})
+    with pytest.raises(DataError, match=r"list/train.txt: MHP's list of train is not there. .*parsing_annos"):
+        read_mhp(folder, "train")
+    Image.fromarray(ANNA[:10]).save(folder / "val" / "parsing_annos" / "1_02_02.png")
+    with pytest.raises(DataError, match=r"1_02_02.png: is 30 x 10 px, but the first map of its picture 30 x 20"):
+        read_mhp(folder, "val")
+    (folder / "val" / "parsing_annos" / "1_02_02.png").write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match=r"1_02_02.png: the map of parts cannot be read"):
+        read_mhp(folder, "val")
+    (folder / "val" / "parsing_annos").rename(folder / "val" / "elsewhere")
+    with pytest.raises(DataError, match=r"val/parsing_annos: MHP's maps of parts are not there"):
+        read_mhp(folder, "val")

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskrcnn.errors import DataError
+from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.predict.benchmarks.benchmark import Opened
+from maskrcnn.predict.benchmarks.table import open_benchmark
+from maskrcnn.structures.regions import find_regions
+from tests.data.readers.test_mhp import ANNA, BERT, lay_out
+
+
+def found(image_id: int, values: np.ndarray, score: float = 0.9) -> dict:
+    """A record of a label map."""
+    (mask,) = [region.run_lengths() for region in find_regions(values > 0) if region.value]
+    parts = {str(region.value): region.run_lengths() for region in find_regions(values) if region.value}
+    return {"image_id": image_id, "category_id": 1, "score": score, "segmentation": mask, "parts": parts}
+
+
+def numbers(opened: Opened, records: list[dict]) -> dict[str, dict]:
+    assert opened.score is not None
+    return {section.name: dict(section.numbers) for section in opened.score(records, say_nothing)}
+
+
+def test_perfect_people_score_one(tmp_path: Path):
+    opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA, BERT], "2": [BERT]}))
+    scores = numbers(opened, [found(1, ANNA), found(1, BERT, 0.8), found(2, BERT, 0.7)])
+    assert scores["parts"] == {"AP_p_0_5": 1, "AP_p_vol": 1, "PCP_0_5": 1}
+    assert scores["persons"]["AP"] == 1
+    assert opened.counts == {"pictures": 2, "objects": 3}
+    assert [record.path.name for record in opened.pictures().records] == ["1.jpg", "2.jpg"]
+
+
+def test_parts_of_the_wrong_kind_are_still_whole_people(tmp_path: Path):
+    opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
+    scores = numbers(opened, [found(1, np.where(ANNA == 3, 4, ANNA).astype(np.uint8))])
+    # Background and part 12 fit, 3 and 4 do not: mean IoU 0.5, which is not above 0.5.
+    assert scores["parts"]["AP_p_0_5"] == 0
+    assert scores["parts"]["AP_p_vol"] == pytest.approx(4 / 9)
+    assert scores["persons"]["AP"] == 1
+
+
+def test_people_without_parts_are_scored_as_whole_people_only(tmp_path: Path):
+    opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA, BERT]}))
+    records = [{key: value for key, value in found(1, ANNA).items() if key != "parts"}]
+    scores = numbers(opened, records)
+    assert scores.keys() == {"persons"}
+    assert scores["persons"]["AR100"] == 0.5
+    with pytest.raises(DataError, match=r"record 1 has no `parts`, but others have"):
+        numbers(opened, [found(1, ANNA), *records])
+    with pytest.raises(DataError, match=r"record 0 has no `parts`, but MHP's server scores nothing else"):
+        opened.submit(records, tmp_path / "a.zip") if opened.submit else None
+    assert numbers(opened, [])["parts"] == {"AP_p_0_5": 0, "AP_p_vol": 0, "PCP_0_5": 0}
+
+
+def test_a_mask_may_be_left_to_the_parts(tmp_path: Path):
+    opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
+    record = {**found(1, ANNA), "segmentation": None, "bbox": [2, 2, 6, 14]}
+    assert numbers(opened, [record])["persons"]["AP"] == 1
+
+
+def test_a_test_split_without_maps_can_only_be_submitted(tmp_path: Path):
+    folder = lay_out(tmp_path, {"1": []}, "test", "test_all")
+    (folder / "test" / "parsing_annos").rmdir()
+    opened = open_benchmark("mhp", folder, "test_all")
+    assert opened.score is None
+    assert opened.submit is not None
+    opened.submit([found(1, ANNA)], tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").is_file()
