@@ -1,7 +1,5 @@
 import copy
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,20 +8,14 @@ from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.config import KeypointHeadSettings, ModelSettings
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.evaluate.coco import evaluate_coco, kinds_of
+from maskrcnn.evaluate.annotations import load_annotations
+from maskrcnn.evaluate.coco import coco_sections, evaluate_coco, kinds_of, unique_names
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON
+from tests.evaluate.vectors import load_vector, number, vector_files
 
-SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "shared"))
-VECTORS = Path(os.environ.get("MASKRCNN_VECTORS", SHARED / "benchmarks" / "vectors")) / "coco"
+FEW = ("coco-ties_crowd_maxdets", "coco-random_det_seed11", "none")
 NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
-
-
-def vectors() -> list:
-    """Files of the folder that have expected numbers of boxes or masks."""
-    expected = {path: json.loads(path.read_text())["expected"].keys() for path in sorted(VECTORS.glob("*.json"))}
-    found = [pytest.param(path, id=path.stem) for path, kinds in expected.items() if kinds & {"bbox", "segm"}]
-    return found or [pytest.param(None, marks=pytest.mark.skip(reason=f"no test vectors in {VECTORS}"))]
 
 
 def square(image_id: int, x: float, side: float = 40, **more) -> dict:
@@ -54,24 +46,25 @@ def precision_of_pycocotools(truth: dict, results: list[dict], kind: str, limits
     return evaluation.eval["precision"], evaluation.eval["recall"]
 
 
-@pytest.mark.parametrize("path", vectors())
+@pytest.mark.parametrize("path", vector_files("coco"))
 def test_all_numbers_equal_pycocotools_on_the_vectors(path):
-    vector = json.loads(path.read_text())
-    kinds = [kind for kind in ("bbox", "segm") if kind in vector["expected"]]
-    scores = evaluate_coco(vector["input"]["gt"], vector["input"]["dt"], kinds=kinds)
-    for kind in kinds:
-        expected = vector["expected"][kind]
-        assert list(scores[kind].numbers) == NAMES
-        assert scores[kind].numbers == pytest.approx({name: expected[name] for name in NAMES}, abs=1e-9)
-        per_category = {int(key): value for key, value in expected["AP_per_category"].items()}
-        assert scores[kind].per_category == pytest.approx(per_category, abs=1e-9)
+    vector = load_vector(path)
+    for kind, expected in vector["expected"].items():
+        scores = evaluate_coco(vector["input"]["gt"], vector["input"]["dt"], kinds=[kind])[kind]
+        assert list(scores.numbers) == [name for name in expected if name != "AP_per_category"]
+        for name, value in expected.items():
+            if name == "AP_per_category":
+                per_category = {int(key): number(each) for key, each in value.items()}
+                assert scores.per_category == pytest.approx(per_category, abs=1e-9)
+            else:
+                assert scores.numbers[name] == pytest.approx(number(value), abs=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 @pytest.mark.parametrize("most", [1, 5, 10, 40, 500])
-@pytest.mark.parametrize("path", [path for path in vectors() if path.id in ("ties_crowd_maxdets", "random_det_seed11")])
+@pytest.mark.parametrize("path", [path for path in vector_files("coco") if path.id in FEW])
 def test_any_number_of_detections_equals_pycocotools(path, most, kind, capsys):
-    vector = json.loads(path.read_text())["input"]
+    vector = load_vector(path)["input"]
     limits = [limit for limit in (1, 10) if limit < most] + [most]
     precision, recall = precision_of_pycocotools(vector["gt"], vector["dt"], kind, limits)
     numbers = evaluate_coco(vector["gt"], vector["dt"], max_detections=most, kinds=[kind])[kind].numbers
@@ -180,3 +173,27 @@ def test_what_the_model_finds_and_the_data_have_is_scored():
     assert kinds_of(everything, person) == ["bbox", "segm", "keypoints"]
     assert kinds_of(everything, cell) == ["bbox", "segm"]
     assert kinds_of(ModelSettings(mask_head=None), person) == ["bbox"]
+
+
+def test_sections_hold_what_evaluation_gives_with_the_rule_and_say_how_far_it_is():
+    truth, results, said = data_set(square(1, 0), square(2, 0)), [square(1, 0, score=0.9)], []
+    boxes, masks = coco_sections(load_annotations(truth), results, say=said.append)
+    scores = evaluate_coco(truth, results)
+    assert (boxes.numbers, masks.per_class) == (scores["bbox"].numbers, scores["segm"].per_class)
+    assert list(boxes.numbers) == NAMES
+    assert boxes.protocol == "COCO AP and AR at IoU 0.50:0.05:0.95, at most 100 detections per picture and class"
+    assert said == ["checking the predictions", "boxes: 1 of 1 classes", "masks: 1 of 1 classes"]
+
+
+def test_boundaries_ask_for_more_than_masks():
+    truth = load_annotations(data_set(square(1, 0)))
+    shifted = square(1, 4, score=0.9)  # mask IoU 36 / 44 = 0.82; rings of 4 px: 216 of 576 px in both, IoU 0.23
+    segm, boundary = coco_sections(truth, [shifted], kinds=("segm", "boundary"))
+    assert (segm.numbers["AP50"], segm.numbers["AP75"]) == (pytest.approx(1), pytest.approx(1))
+    assert boundary.numbers["AP50"] == 0
+    assert "the smaller of mask IoU and Boundary IoU" in boundary.protocol
+    assert coco_sections(truth, [square(1, 0, score=0.9)], kinds=("boundary",))[0].numbers["AP"] == pytest.approx(1)
+
+
+def test_names_that_are_shared_get_their_id():
+    assert unique_names({1: "cat", 2: "dog", 3: "cat"}) == {1: "cat (1)", 2: "dog", 3: "cat (3)"}

@@ -99,7 +99,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     [
         ({"image_id": 6}, "record 1: image_id 6 is not among the 1 pictures"),
         ({"category_id": 1}, r"record 1: category_id 1 is not one of \[17, 90\]"),
-        ({"score": float("nan")}, "record 1: score nan must be a finite number"),
+        ({"score": float("nan")}, "record 1: score nan must be a number from 0 to 1"),
         ({"score": "high"}, "record 1: score 'high' must be"),
         ({"bbox": [1, 2, -3, 4]}, r"record 1: bbox \[1, 2, -3, 4\] must be 4 finite numbers .* with no negative side"),
         ({"bbox": [1, 2, 3]}, r"record 1: bbox \[1, 2, 3\] must be 4 finite numbers"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
-from maskrcnn.structures.run_lengths import check_counts, counts_from_text, crop_from_counts
+from maskrcnn.structures.run_lengths import all_fill, check_counts, counts_from_text, crop_from_counts
 
 
 def random_bitmaps(n: int) -> list[np.ndarray]:
@@ -49,3 +49,44 @@ def test_runs_that_do_not_fill_the_picture_are_refused():
         check_counts(np.array([2, 3]), (2, 3))
     with pytest.raises(ValueError, match=r"negative length \(-1\)"):
         check_counts(np.array([7, -1]), (2, 3))
+
+
+def is_sound(text: str, size: tuple[int, int]) -> bool:
+    """What `all_fill` says of one mask, found slowly."""
+    try:
+        check_counts(counts_from_text(text.encode("ascii")), size)
+    except ValueError:
+        return False
+    return True
+
+
+def test_many_masks_are_checked_at_once_as_each_of_them_is():
+    bitmaps = random_bitmaps(50)
+    texts = [oracle.encode(np.asfortranarray(bitmap))["counts"].decode() for bitmap in bitmaps]
+    pixels = np.array([bitmap.size for bitmap in bitmaps])
+    assert all_fill(texts, pixels)
+    assert all_fill([], pixels[:0])
+    generator = np.random.default_rng(1)
+    said = []
+    for _ in range(2000):
+        chosen = int(generator.integers(len(texts)))
+        letters = list(texts[chosen])
+        for place in generator.integers(0, len(letters), generator.integers(1, 3)):
+            letters[place] = chr(int(generator.integers(40, 120)))
+        damaged = "".join(letters[: int(generator.integers(0, len(letters) + 1)) or None])
+        changed = [*texts[:chosen], damaged, *texts[chosen + 1 :]]
+        said.append(all_fill(changed, pixels))
+        assert said[-1] == is_sound(damaged, bitmaps[chosen].shape)
+    assert 0 < sum(said) < len(said)
+
+
+@pytest.mark.parametrize("text", ["", "0", "ooooooooo0", "é6", "`6\x00", "`6o"])
+def test_one_broken_mask_among_many_is_seen(text: str):
+    assert all_fill(["`6", "`6"], np.array([208, 208])) == is_sound("`6", (16, 13))
+    assert not all_fill(["`6", text, "`6"], np.array([208, 208, 208]))
+
+
+def test_a_broken_mask_does_not_borrow_from_its_neighbours():
+    assert all_fill(["04", "22"], np.array([4, 4]))
+    assert not all_fill(["03", "32"], np.array([4, 4]))
+    assert not all_fill(["0T", "422"], np.array([4, 4]))

@@ -3,25 +3,38 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
 from ..config import ModelSettings
 from ..errors import SettingError
 from ..structures.classes import Classes
 from .annotations import Annotations, load_annotations
-from .keypoints import MOST_DETECTIONS, keypoint_numbers, keypoint_objects, keypoint_sigmas
-from .results import Kind, checked_results, of_kind
+from .coco_curves import coco_curves
+from .coco_input import Measure
+from .keypoints import MOST_DETECTIONS, keypoint_numbers
+from .results import Kind, checked_results
 from .sections import Say, Section, say_nothing
-from .segmentations import run_lengths
 
 KINDS: tuple[Kind, ...] = ("bbox", "segm")
 AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
 """Ranges of object areas in square pixels, both ends included."""
 KEYPOINT_AREAS = {name: limits for name, limits in AREAS.items() if name != "s"}
 TITLES: dict[Kind, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
+MEASURES: dict[Measure, str] = {
+    "bbox": "boxes",
+    "segm": "masks",
+    "keypoints": "keypoints",
+    "boundary": "boundaries of masks",
+}
+SIMILARITIES: dict[Measure, str] = {
+    "bbox": "IoU",
+    "segm": "IoU",
+    "keypoints": "OKS",
+    "boundary": "the smaller of mask IoU and Boundary IoU (dilation 0.02)",
+}
 
 
 @dataclass(frozen=True)
@@ -78,18 +91,17 @@ def evaluate_coco(
     Raises:
         DataError: A file or a record cannot be used; predictions name a picture that is not annotated.
     """
-    if max_detections < 1:
-        raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
+    _require_detections(max_detections)
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
-    return {kind: _scores(truth, of_kind(records, kind), kind, max_detections, areas) for kind in kinds}
+    return {kind: _scores(truth, records, kind, max_detections, areas) for kind in kinds}
 
 
 def coco_sections(
     truth: Annotations,
     results: Sequence[dict],
     *,
-    kinds: Sequence[Kind] = KINDS,
+    kinds: Sequence[Measure] = KINDS,
     max_detections: int = 100,
     areas: Mapping[str, tuple[float, float]] = AREAS,
     say: Say = say_nothing,
@@ -97,37 +109,41 @@ def coco_sections(
     """The scores of `evaluate_coco` as sections of a report; arguments as there.
 
     Args:
+        kinds: Also "boundary": masks compared by the smaller of mask IoU and Boundary IoU (Cheng et al. 2021).
         say: Called with what is being scored.
     """
+    _require_detections(max_detections)
+    say("checking the predictions")
+    records = checked_results(results, truth)
     sections = []
     for kind in kinds:
-        say(TITLES[kind])
-        scores = evaluate_coco(truth, results, max_detections=max_detections, kinds=(kind,), areas=areas)[kind]
+        scores = _scores(truth, records, kind, max_detections, areas, say)
         most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
-        similarity = "OKS" if kind == "keypoints" else "IoU"
-        protocol = f"COCO AP and AR at {similarity} 0.50:0.05:0.95, at most {most} detections per picture and class"
-        sections.append(Section(kind, TITLES[kind], protocol, scores.numbers, scores.per_class))
+        rule = f"COCO AP and AR at {SIMILARITIES[kind]} 0.50:0.05:0.95"
+        protocol = f"{rule}, at most {most} detections per picture and class"
+        sections.append(Section(kind, MEASURES[kind], protocol, scores.numbers, scores.per_class))
     return sections
 
 
+def _require_detections(max_detections: int) -> None:
+    if max_detections < 1:
+        raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
+
+
 def _scores(
-    truth: Annotations, records: list[dict], kind: Kind, max_detections: int, areas: Mapping[str, tuple[float, float]]
+    truth: Annotations,
+    records: Sequence[dict],
+    kind: Measure,
+    max_detections: int,
+    areas: Mapping[str, tuple[float, float]],
+    say: Say = say_nothing,
 ) -> CocoScores:
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
-    evaluation = COCOeval_faster(*_datasets(truth, records, kind), iouType=kind, print_function=_silent)
-    evaluation.params.maxDets = limits
     if kind == "keypoints":
-        areas = KEYPOINT_AREAS
-        evaluation.params.maxDets = [min(max_detections, MOST_DETECTIONS)]
-        evaluation.params.kpt_oks_sigmas = np.array(keypoint_sigmas(truth))
-        evaluation.params.catIds = sorted(truth.categories)
-    evaluation.params.areaRng = [list(limits) for limits in areas.values()]
-    evaluation.params.areaRngLbl = list(areas)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
-    thresholds = evaluation.params.iouThrs
-    per_category = _per_category(precision[:, :, :, 0, -1], thresholds, evaluation.params.catIds)
+        areas, limits = KEYPOINT_AREAS, [min(max_detections, MOST_DETECTIONS)]
+    progress = partial(_say_classes, say, MEASURES[kind], len(truth.categories))
+    precision, recall, thresholds = coco_curves(truth, records, kind, list(areas.values()), limits, progress)
+    per_category = _per_category(precision[:, :, :, 0, -1], thresholds, sorted(truth.categories))
     names = unique_names(truth.categories)
     if kind == "keypoints":
         numbers = keypoint_numbers(precision, recall, thresholds)
@@ -140,6 +156,10 @@ def _scores(
     )
 
 
+def _say_classes(say: Say, title: str, classes: int, done: int) -> None:
+    say(f"{title}: {done} of {classes} classes")
+
+
 def _per_category(
     precision: np.ndarray, thresholds: np.ndarray, category_ids: Sequence[int]
 ) -> dict[int, dict[str, float]]:
@@ -149,21 +169,6 @@ def _per_category(
         int(category): {name: _mean(precision[which][:, :, k]) for name, which in chosen.items()}
         for k, category in enumerate(category_ids)
     }
-
-
-def _datasets(truth: Annotations, records: list[dict], kind: Kind) -> tuple[COCO, COCO]:
-    """Ground truth and detections as the evaluator's own objects, made of copies, because it writes into them."""
-    objects = [dict(found) for found in (keypoint_objects(truth) if kind == "keypoints" else truth.complete)]
-    if kind == "segm":
-        for found, mask in zip(objects, truth.masks, strict=True):
-            found["segmentation"] = mask
-        for record in records:
-            record["segmentation"] = run_lengths(record["segmentation"], truth.sizes[record["image_id"]])
-    images = [{"id": image_id, "height": height, "width": width} for image_id, (height, width) in truth.sizes.items()]
-    categories = [{"id": category_id, "name": name} for category_id, name in truth.categories.items()]
-    content = {"images": images, "annotations": objects, "categories": categories}
-    annotated = COCO(content, print_function=_silent)
-    return annotated, annotated.loadRes(records)
 
 
 def _numbers(
@@ -196,7 +201,3 @@ def unique_names(categories: dict[int, str]) -> dict[int, str]:
     """Category names by id; those that several share get their id appended."""
     uses = Counter(categories.values())
     return {key: name if uses[name] == 1 else f"{name} ({key})" for key, name in categories.items()}
-
-
-def _silent(*_: object) -> None:
-    """Takes the place of the evaluator's print."""

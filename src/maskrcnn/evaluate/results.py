@@ -1,8 +1,8 @@
 """Predictions as the official COCO results list, in memory and on disk."""
 
 import json
-import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +15,12 @@ from ..structures.skeletons import in_whole_pixels
 from .annotations import Annotations, read_json
 from .keypoints import keypoints_problem
 from .segmentations import run_lengths
+from .sound_results import all_sound
 
 Kind = Literal["bbox", "segm", "keypoints"]
 FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
+BLOCK = 1000
+"""Records that are checked together."""
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
@@ -94,31 +97,39 @@ def checked_results(results: Sequence[dict] | Path | str, annotations: Annotatio
         annotations: The ground truth.
 
     Raises:
-        DataError: The first record with an unknown picture or category, a score or box that is not finite, or a mask
-            of another size.
+        DataError: The first record that is none, or has an unknown picture or category, a score that is not a number
+            from 0 to 1, a box that is not finite or has a negative side, or a mask of another size or one that does
+            not fill its picture.
     """
     source = "results"
     if isinstance(results, str | Path):
         source, results = Path(results).name, read_results(Path(results))
-    for number, record in enumerate(results):
-        problem = _problem(record, annotations)
-        if problem:
-            raise DataError(
-                f"{source}: record {number}: {problem}. "
-                f"Make the predictions again, for the pictures of {annotations.source}."
-            )
+    for start in range(0, len(results), BLOCK):
+        block = results[start : start + BLOCK]
+        if not all_sound(block, annotations):
+            for number, record in enumerate(block, start):
+                _require_sound(source, number, record, annotations)
     return results
+
+
+def _require_sound(source: str, number: int, record: Any, annotations: Annotations) -> None:
+    problem = _problem(record, annotations)
+    if problem:
+        raise DataError(
+            f"{source}: record {number}: {problem}. "
+            f"Make the predictions again, for the pictures of {annotations.source}."
+        )
 
 
 def _problem(record: Any, annotations: Annotations) -> str | None:
     if not isinstance(record, dict) or not {"image_id", "category_id", "score"} <= record.keys():
         return f"{record!r:.60} lacks image_id, category_id or score"
-    if record["image_id"] not in annotations.sizes:
+    if not _listed(record["image_id"], annotations.sizes):
         return f"image_id {record['image_id']!r} is not among the {len(annotations.sizes)} pictures"
-    if record["category_id"] not in annotations.categories:
-        return f"category_id {record['category_id']!r} is not one of {sorted(annotations.categories)}"
-    if not _finite(record["score"]):
-        return f"score {record['score']!r} must be a finite number"
+    if not _listed(record["category_id"], annotations.categories):
+        return f"category_id {record['category_id']!r} is not one of {sorted(annotations.categories)!r:.300}"
+    if not _finite(record["score"]) or not 0 <= record["score"] <= 1:
+        return f"score {record['score']!r} must be a number from 0 to 1"
     if all(record.get(field) is None for field in FIELDS.values()):
         return "it has neither a bbox nor a segmentation nor keypoints"
     return (
@@ -129,9 +140,10 @@ def _problem(record: Any, annotations: Annotations) -> str | None:
 
 
 def _box_problem(box: Any) -> str | None:
-    if box is None or (len(box) == 4 and all(map(_finite, box)) and box[2] >= 0 and box[3] >= 0):
+    known = box is None or (isinstance(box, Sequence) and len(box) == 4 and all(map(_finite, box)))
+    if known and (box is None or (box[2] >= 0 and box[3] >= 0)):
         return None
-    return f"bbox {box} must be 4 finite numbers x, y, width, height with no negative side"
+    return f"bbox {box!r:.80} must be 4 finite numbers x, y, width, height with no negative side"
 
 
 def _mask_problem(record: dict, annotations: Annotations) -> str | None:
@@ -144,5 +156,9 @@ def _mask_problem(record: dict, annotations: Annotations) -> str | None:
     return None
 
 
+def _listed(value: Any, known: Collection[int]) -> bool:
+    return isinstance(value, Hashable) and value in known
+
+
 def _finite(number: Any) -> bool:
-    return isinstance(number, int | float) and math.isfinite(number)
+    return isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max

@@ -5,6 +5,8 @@ compressed text stores each as the difference to the run two before it, five bit
 (https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c, `rleFrString`).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .masks import Crop, tight_crop
@@ -47,6 +49,57 @@ def check_counts(counts: np.ndarray, size: tuple[int, int]) -> None:
         raise ValueError(f"a run has a negative length ({int(counts.min())})")
     if counts.sum() != size[0] * size[1]:
         raise ValueError(f"the runs add up to {int(counts.sum())} pixels, the picture has {size[0]} x {size[1]}")
+
+
+def all_fill(texts: Sequence[str], pixels: np.ndarray) -> bool:
+    """Whether compressed texts are all such that `counts_from_text` and `check_counts` accept them, found in one go.
+
+    Args:
+        texts: N masks.
+        pixels: [N] height times width of the picture of each.
+    """
+    if not len(texts):
+        return True
+    joined, characters = "".join(texts), np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    if not joined.isascii() or not characters.all():
+        return False
+    codes = np.frombuffer(joined.encode("ascii"), dtype=np.uint8) - np.uint8(48)
+    ends = codes < 32
+    if (codes > 63).any() or not ends[np.cumsum(characters) - 1].all():
+        return False
+    last = np.flatnonzero(ends)
+    first = np.concatenate([[0], last[:-1] + 1])
+    if (last - first).max() >= MOST_CHARACTERS:
+        return False
+    runs = np.add.reduceat(ends, np.cumsum(characters) - characters, dtype=np.int64)
+    return _runs_fill(_differences(codes, first, last), runs, pixels)
+
+
+def _differences(codes: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """[R] what the runs store, from the codes of their characters first..last."""
+    found = (codes[first] & 31).astype(np.int64)
+    for place in range(1, int((last - first).max()) + 1):
+        longer = np.flatnonzero(last - first >= place)
+        found[longer] += (codes[first[longer] + place] & 31).astype(np.int64) << 5 * place
+    found[codes[last] & 16 > 0] -= 1 << 5 * (last - first + 1)[codes[last] & 16 > 0]
+    return found
+
+
+def _runs_fill(differences: np.ndarray, runs: np.ndarray, pixels: np.ndarray) -> bool:
+    """Whether no run is negative and each mask's runs add up to its pixels.
+
+    Args:
+        differences: [R] of all masks, each but a mask's first three to the run two before it.
+        runs: [N] their number in each mask, at least 1.
+    """
+    starts = np.cumsum(runs) - runs
+    place = np.arange(len(differences)) - np.repeat(starts, runs)
+    counts = differences.copy()
+    for parity in (0, 1):
+        chosen = (place % 2 == parity) & (place > 0)
+        sums = np.cumsum(np.where(chosen, differences, 0))
+        counts[chosen] = (sums - np.repeat(sums[starts], runs))[chosen]
+    return bool((counts >= 0).all() and (np.add.reduceat(counts, starts) == pixels).all())
 
 
 def crop_from_counts(counts: np.ndarray, size: tuple[int, int]) -> Crop:
