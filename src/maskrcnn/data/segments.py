@@ -60,8 +60,8 @@ class SegmentMask:
 
 
 @lru_cache(maxsize=1)  # all segments of a picture are read one after the other
-def read_segment_ids(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """[h, w] int32 ids of the pixels of a file, for a picture of `size` (height, width).
+def read_segment_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """[h, w] int32 ids of the pixels of a file, which must have the `size` (height, width), if one is given.
 
     Raises:
         DataError: As `SegmentFile.semantic`.
@@ -71,7 +71,7 @@ def read_segment_ids(path: Path, size: tuple[int, int]) -> np.ndarray:
             pixels = np.array(picture.convert("RGB"))
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: the file of segments cannot be read ({error}). Copy it again.") from error
-    if pixels.shape[:2] != size:
+    if size is not None and pixels.shape[:2] != size:
         raise DataError(
             f"{path}: the file of segments is {pixels.shape[1]} px wide and {pixels.shape[0]} px high, but its picture "
             f"is {size[1]} x {size[0]}. Both must be of one size; export the segments again."

@@ -1,0 +1,175 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.data.readers.coco import parse_coco
+from maskrcnn.errors import DataError
+from maskrcnn.evaluate.panoptic_quality import panoptic_sections
+from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results, write_panoptic_results
+from maskrcnn.structures.panoptic import encode_ids
+from maskrcnn.structures.regions import find_regions
+
+SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
+SAMPLE = SHARED / "data/panoptic_sample/sample_data"
+CATEGORIES = [
+    {"id": 1, "name": "cat", "isthing": 1},
+    {"id": 3, "name": "sky", "isthing": 0},
+    {"id": 7, "name": "grass", "isthing": 0},
+]
+IDS = np.array([[300, 300, 300, 300], [5, 5, 6, 0], [5, 5, 6, 70000]])
+SEGMENTS = [
+    {"id": 300, "category_id": 3, "area": 4, "iscrowd": 0},
+    {"id": 5, "category_id": 1, "area": 4, "iscrowd": 0},
+    {"id": 6, "category_id": 1, "area": 2, "iscrowd": 1},
+    {"id": 70000, "category_id": 7, "area": 1, "iscrowd": 0},
+]
+NAMES = {2: "a", 4: "b"}
+
+
+def write(file: Path, lists: dict[int | str, tuple[np.ndarray, list[dict]]], **more: object) -> Path:
+    file.with_suffix("").mkdir(exist_ok=True)
+    annotations = []
+    for image_id, (ids, segments) in lists.items():
+        Image.fromarray(encode_ids(torch.from_numpy(ids))).save(file.with_suffix("") / f"{image_id}.png")
+        annotations.append({"image_id": image_id, "file_name": f"{image_id}.png", "segments_info": segments})
+    file.write_text(json.dumps({"annotations": annotations, **more}))
+    return file
+
+
+@pytest.fixture
+def truth(tmp_path):
+    images = [{"id": image_id, "file_name": f"{image_id}.jpg", "height": 3, "width": 4} for image_id in (2, 3, 4)]
+    lists = {2: (IDS, SEGMENTS), 4: (np.full((3, 4), 8), [{"id": 8, "category_id": 7, "area": 12, "iscrowd": 0}])}
+    file = write(tmp_path / "val.json", lists, images=images, categories=CATEGORIES)
+    return panoptic_truth(file, parse_coco(file))
+
+
+def predictions(folder: Path, **lists: tuple[np.ndarray, list[dict]]) -> Path:
+    every = {2: (IDS, SEGMENTS), 4: (np.zeros((3, 4), dtype=int), [])}
+    return write(folder / "found.json", every | {int(key[1:]): value for key, value in lists.items()})
+
+
+def test_annotated_segments_are_read(truth):
+    assert (truth.source, truth.sizes) == ("val.json", {2: (3, 4), 4: (3, 4)})
+    assert [(known.name, known.is_thing) for known in truth.classes.values()] == [
+        ("cat", True),
+        ("sky", False),
+        ("grass", False),
+    ]
+    ids, segments = truth.read(2)
+    np.testing.assert_array_equal(ids, IDS)
+    assert segments == SEGMENTS
+
+
+def test_of_some_pictures_only_and_without_sizes_and_areas(tmp_path):
+    segments = [{"id": 5, "category_id": 1}]
+    file = write(tmp_path / "val.json", {2: (IDS, segments)}, images=[{"id": 2}, {"id": 3}], categories=CATEGORIES[:1])
+    truth = panoptic_truth(file, parse_coco(file), image_ids=[2])
+    assert truth.sizes == {2: (3, 4)}
+    assert truth.read(2)[1] == [{"id": 5, "category_id": 1, "area": 4, "iscrowd": 0}]
+    assert panoptic_truth(file, parse_coco(file), image_ids=[3]).sizes == {}
+
+
+def test_predicted_segments_are_records_whose_score_is_1(tmp_path):
+    records = read_panoptic_results(predictions(tmp_path), NAMES)
+    assert [(record["image_id"], record["category_id"], record["score"]) for record in records] == [
+        (2, 1, 1.0),
+        (2, 1, 1.0),
+        (2, 3, 1.0),
+        (2, 7, 1.0),
+    ]
+    assert records[2]["segmentation"] == find_regions(IDS)[3].run_lengths()
+
+
+def test_what_is_written_is_read_again_with_the_same_scores(tmp_path, truth):
+    records = read_panoptic_results(predictions(tmp_path), NAMES)
+    for by_name in (False, True):
+        write_panoptic_results(tmp_path / "out" / "sent", records, truth.sizes, NAMES, by_name=by_name)
+        sent = json.loads((tmp_path / "out" / "sent.json").read_text())["annotations"]
+        assert [one["image_id"] for one in sent] == (["a", "b"] if by_name else [2, 4])
+        assert sent[0]["file_name"] == "a.png"
+        again = read_panoptic_results(tmp_path / "out", NAMES)
+        scores = [panoptic_sections(truth, found)[0] for found in (records, again)]
+        assert scores[0] == scores[1]
+        assert scores[0].per_class["cat"]["PQ"] == 1
+
+
+def test_a_list_of_coco_results_is_returned_as_it_is(tmp_path):
+    (tmp_path / "found.json").write_text('[{"image_id": 2}]')
+    assert read_panoptic_results(tmp_path / "found.json", NAMES) == [{"image_id": 2}]
+
+
+@pytest.mark.parametrize(
+    ("lists", "words"),
+    [
+        ({"p2": (IDS, SEGMENTS[:3])}, r"picture 2: segment 70000 is in the PNG file but not in `segments_info`"),
+        (
+            {"p2": (IDS, [*SEGMENTS, {"id": 9, "category_id": 1}])},
+            r"picture 2: segment 9 is in `segments_info` but not in the PNG file",
+        ),
+        ({"p9": (IDS, SEGMENTS)}, r"image_id 9 is not among the 2 pictures"),
+        ({"p2": (IDS, [{"id": 0, "category_id": 1}])}, r"picture 2: a segment has the id 0 and .* from 1 to 16777215"),
+        ({"p2": (IDS, [{"id": 5, "category_id": "x"}])}, r"picture 2: a segment has the id 5 and the category_id 'x'"),
+    ],
+)
+def test_segments_that_cannot_be_used_are_named(tmp_path, lists, words):
+    with pytest.raises(DataError, match=rf"found.json: {words}"):
+        read_panoptic_results(predictions(tmp_path, **lists), NAMES)
+
+
+def test_pictures_without_or_with_two_predictions_are_named(tmp_path):
+    file = predictions(tmp_path)
+    contents = json.loads(file.read_text())
+    file.write_text(json.dumps({"annotations": contents["annotations"][:1]}))
+    with pytest.raises(DataError, match=r"no prediction for the picture b \(1 of 2 have none\)"):
+        read_panoptic_results(file, NAMES)
+    file.write_text(json.dumps({"annotations": contents["annotations"] + contents["annotations"][:1]}))
+    with pytest.raises(DataError, match=r"image_id 2 has two lists of segments"):
+        read_panoptic_results(file, NAMES)
+    file.write_text('{"images": []}')
+    with pytest.raises(DataError, match=r"found.json: has no list `annotations` of segments"):
+        read_panoptic_results(file, NAMES)
+
+
+def test_missing_files_are_named(tmp_path, truth):
+    file = predictions(tmp_path)
+    (tmp_path / "found" / "4.png").unlink()
+    with pytest.raises(DataError, match=r"found/4.png: the file of segments cannot be read"):
+        read_panoptic_results(file, NAMES)
+    with pytest.raises(DataError, match="holds 2 JSON files, but one is needed"):
+        read_panoptic_results(tmp_path, NAMES)
+    (tmp_path / "found").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="whose PNG files belong into the folder"):
+        read_panoptic_results(file, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("lists", "words"),
+    [
+        ({5: (IDS, SEGMENTS)}, "a list of segments has image_id 5, which no image of the file has"),
+        ({2: (IDS, [{"id": 5, "category_id": 4}])}, "picture 2: a segment has the unknown category_id 4"),
+        ({2: (IDS, None)}, "the segments of picture 2: `file_name` must be the name of a PNG file"),
+    ],
+)
+def test_annotations_that_cannot_be_used_are_named(tmp_path, lists, words):
+    file = write(tmp_path / "val.json", lists, images=[{"id": 2, "height": 3, "width": 4}], categories=CATEGORIES)
+    with pytest.raises(DataError, match=words):
+        panoptic_truth(file, parse_coco(file))
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"no panoptic sample at {SAMPLE}")
+def test_real_annotations_against_themselves_are_perfect():
+    file = SAMPLE / "panoptic_examples.json"
+    truth = panoptic_truth(file, parse_coco(file))
+    records = read_panoptic_results(file, {image_id: str(image_id) for image_id in truth.sizes})
+    (section,) = panoptic_sections(truth, records)
+    assert len(records) == 50
+    assert set(section.numbers.values()) == {1}
+    # a copy without every fifth segment
+    (section,) = panoptic_sections(truth, [record for place, record in enumerate(records) if place % 5])
+    assert section.numbers["SQ_st"] < 1 or section.numbers["RQ_st"] < 1
