@@ -61,7 +61,7 @@ UNSOUND = [
     ({"bbox": 3}, "bbox 3 must be 4"),
     ({"segmentation": {**MASK, "size": [8, 6]}}, r"its mask is of size \[8, 6\], .* \[6, 8\]"),
     ({"image_id": 6}, r"its mask is of size \[6, 8\]"),
-    ({"segmentation": {"size": [6, 8], "counts": "`1"}}, "run lengths cannot be used: the runs add up to"),
+    ({"segmentation": {"size": [6, 8], "counts": "`2"}}, "run lengths cannot be used: the runs add up to"),
     ({"segmentation": {"size": [6, 8], "counts": MASK["counts"][:-2]}}, "run lengths cannot be used"),
     ({"segmentation": {"size": [6, 8]}}, "run lengths cannot be used"),
     ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "the runs add up to 49 pixels, the picture has 6 x 8"),
