@@ -83,6 +83,23 @@ def best_score_threshold(
     return scores[int(np.argmax(means))]
 
 
+def picture_accuracies(
+    annotations: Annotations | dict | Path | str,
+    results: Sequence[dict] | Path | str,
+    *,
+    score_threshold: float,
+    ious: Sequence[float] = IOUS,
+) -> dict[int, list[float]]:
+    """Accuracy of each picture at each IoU threshold by the picture's id; -1 where nothing is and nothing was found.
+
+    Args:
+        annotations, results, score_threshold, ious: As for `instance_accuracy`.
+    """
+    truth = load_annotations(annotations)
+    pictures = zip(truth.sizes, _overlaps(truth, results, None), strict=True)
+    return {key: [_pooled([picture], score_threshold, iou) for iou in ious] for key, picture in pictures}
+
+
 def _pooled(pictures: Sequence[Overlaps], score_threshold: float, iou: float) -> float:
     counts = np.array([_counts(picture, score_threshold, iou) for picture in pictures]).reshape(-1, 3).sum(0)
     return float(counts[0] / counts.sum()) if counts.any() else -1.0

@@ -38,10 +38,15 @@ def read_mask_folders(path: Path, split: str, images: Path | None = None) -> Con
         DataError: There are none; a picture or its folder of masks is missing; a mask cannot be read or is of another
             size than its picture.
     """
+    return gather_mask_folders(find_mask_folders(path, split, images), path, images or path)
+
+
+def find_mask_folders(path: Path, split: str, images: Path | None = None) -> list[MaskedPicture]:
+    """The pictures of a split with their mask files, by name; arguments and errors as for `read_mask_folders`."""
     pictures = sorted(_folders(path, split, images))
     if not pictures:
         raise DataError(f"{path}: no pictures with a mask file per object of the split `{split}`: {LAYOUT}.")
-    return gather_mask_folders(pictures, path, images or path)
+    return pictures
 
 
 def gather_mask_folders(

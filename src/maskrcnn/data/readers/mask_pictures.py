@@ -49,6 +49,12 @@ def has_label_maps(path: Path, split: str) -> bool:
     return path.is_dir() and any(_map_files(maps, beside=maps == pictures) for pictures, maps in _places(path, split))
 
 
+def is_parted(path: Path) -> bool:
+    """Whether a folder, or its folder of pictures or of label maps, has folders of splits."""
+    folders = {path, *(folder for pair in _sides(path) for folder in pair)}
+    return any((folder / name).is_dir() for folder in folders for name in ALL)
+
+
 def find_label_maps(path: Path, split: str, images: Path | None = None) -> list[MaskedPicture]:
     """The pictures of a split with their label maps, in the order of the pictures' names.
 
@@ -189,9 +195,7 @@ def _places(path: Path, split: str) -> list[tuple[Path, Path]]:
         for name in names
         if (pictures / name).is_dir() or (maps / name).is_dir()
     ]
-    if parted or split != "train" or any((folder / name).is_dir() for pair in whole for folder in pair for name in ALL):
-        return parted
-    return whole
+    return whole if split == "train" and not parted and not is_parted(path) else parted
 
 
 def _sides(base: Path) -> list[tuple[Path, Path]]:

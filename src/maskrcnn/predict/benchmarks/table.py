@@ -6,13 +6,16 @@ from pathlib import Path
 
 from ...errors import SettingError
 from .benchmark import Benchmark, Opened
+from .cells import CELL17, KUMAR
 from .coco import COCO, KEYPOINTS
 from .coco_o import COCO_O
 from .crowdpose import CROWDPOSE
 from .isaid import ISAID
 from .lvis import LVIS, LVIS_V05
 from .mhp import MHP
+from .nuclei import NUCLEI
 from .ochuman import OCHUMAN
+from .voc import VOC2007, VOC2012
 
 BENCHMARKS: dict[str, Benchmark] = {
     "coco": COCO,
@@ -21,9 +24,14 @@ BENCHMARKS: dict[str, Benchmark] = {
     "isaid": ISAID,
     "lvis": LVIS,
     "lvis-v0.5": LVIS_V05,
+    "voc2007": VOC2007,
+    "voc2012": VOC2012,
     "crowdpose": CROWDPOSE,
     "mhp": MHP,
     "ochuman": OCHUMAN,
+    "cell17": CELL17,
+    "kumar": KUMAR,
+    "nuclei": NUCLEI,
 }
 
 

@@ -1,0 +1,78 @@
+"""Results as a label map for each picture; those of HoVer-Net are .mat files of `inst_map`."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import scipy.io
+
+from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
+from ...data.readers.mask_pictures import list_maps
+from ...errors import DataError
+from ...evaluate.annotations import Annotations
+from ...evaluate.cells import SCORE_THRESHOLD
+from ...evaluate.label_maps import best_first, paint_label_map
+from ...ops.atomic import replacing
+from .benchmark import Opened, Records
+
+LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each picture"
+
+
+def read_label_map_results(path: Path, opened: Opened) -> Records:
+    """Label maps as records, each object with the score 1.
+
+    Args:
+        path: The folder; names may end in `_mask` and the like.
+        opened: The split that is scored.
+
+    Raises:
+        DataError: It is no folder, a picture has no map, or a map cannot be read or is of another size.
+    """
+    if not path.is_dir() or opened.truth is None:
+        raise DataError(f"{path}: is no folder, but results of this benchmark are {LAYOUT}, or a COCO results file.")
+    maps = list_maps(path)
+    missing = sorted(name for name in opened.image_names.values() if name not in maps)
+    if missing:
+        raise DataError(
+            f"{path}: holds no label map of {len(missing)} of {len(opened.image_names)} pictures, such as "
+            f"{missing[0]}. Results are {LAYOUT}; one without an object is all 0."
+        )
+    category = min(opened.truth.categories)
+    records: list[dict[str, Any]] = []
+    for image_id, name in opened.image_names.items():
+        values = read_label_map(maps[name])
+        if values.shape != opened.truth.sizes[image_id]:
+            raise DataError(
+                f"{maps[name]}: the label map is of size {list(values.shape)} (height, width), but its picture is "
+                f"{list(opened.truth.sizes[image_id])}. Make it again."
+            )
+        place = {"image_id": image_id, "category_id": category, "score": 1.0}
+        records += [
+            {**place, "bbox": fields["bbox"], "segmentation": fields["segmentation"]}
+            for _, fields in map_objects(values)
+        ]
+    return records
+
+
+def write_label_map_results(records: Records, path: Path, truth: Annotations, names: dict[int, str]) -> None:
+    """Write a .mat file of `inst_map` for each picture, from which HoVer-Net's `compute_stats.py` makes its scores.
+
+    Args:
+        records: Those with a score of at least 0.5 are painted, the best first.
+        path: The folder.
+        truth: Sizes of the pictures.
+        names: Of the pictures by id, without endings.
+    """
+    found = defaultdict(list)
+    for record in records:
+        found[record["image_id"]].append(record)
+    path.mkdir(parents=True, exist_ok=True)
+    for image_id, size in truth.sizes.items():
+        kept = best_first(found[image_id], score_threshold=SCORE_THRESHOLD)
+        content = io.BytesIO()
+        scipy.io.savemat(content, {MATLAB: paint_label_map([record["segmentation"] for record in kept], size)})
+        with replacing(path / f"{names[image_id]}.mat") as temporary:
+            temporary.write_bytes(content.getvalue())
