@@ -26,6 +26,7 @@ from .readers.mask_pictures import has_label_maps, read_label_maps
 from .readers.mhp import has_mhp, read_mhp
 from .readers.ochuman import has_ochuman, is_part_of_ochuman, read_ochuman
 from .readers.via import is_via, read_via
+from .readers.voc import is_voc, read_voc
 from .readers.yolo import is_yolo, read_yolo
 from .records import CocoData, Contents
 
@@ -75,6 +76,9 @@ FORMATS: dict[str, Format] = {
     "cityscapes": Format("Cityscapes", CITYSCAPES, has_cityscapes, read_cityscapes),
     "mhp": Format("Multi-Human Parsing v2", "list/val.txt, val/images/, val/parsing_annos/", has_mhp, read_mhp),
     "ochuman": Format("OCHuman", "ochuman.json beside images/", has_ochuman, read_ochuman, is_part_of_ochuman),
+    "voc": Format(
+        "Pascal VOC", "Annotations/, JPEGImages/ and ImageSets/Main/train.txt, or train/*.xml", is_voc, read_voc
+    ),
     "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
     "coco": Format("COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco),
     "mask-folders": Format("masks of each object", MASK_FOLDERS, has_mask_folders, read_mask_folders),

@@ -1,0 +1,257 @@
+"""Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC): an XML file of boxes for each picture, label maps for some.
+
+Coordinates are whole pixels counted from 1, and the last one belongs to the box: `xmin` 1 and `xmax` 10 are 10 pixels
+from the picture's edge. Objects that are `difficult` need not be found: they become crowds.
+
+`SegmentationObject/` holds for some pictures which object each pixel belongs to (its place in the XML file, from 1),
+`SegmentationClass/` which class; 255 is the border between objects, and belongs to none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ...errors import DataError
+from ...structures.regions import Region, find_regions
+from ..pictures import picture_size
+from ..records import Contents
+from .coco_folders import SPLITS
+from .gathering import PICTURES, Gathering, find_picture, first_bytes, read_text
+from .label_maps import read_label_map
+
+CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+"""Of the challenges from 2007 to 2012, in the order of the values in `SegmentationClass/`, from 1."""
+BORDER = 255
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class Segment(NamedTuple):
+    """One object of a label map.
+
+    Args:
+        value: Its place in the XML file, from 1.
+        name: Of its class.
+        region: Its pixels.
+    """
+
+    value: int
+    name: str
+    region: Region
+
+
+def is_voc(path: Path, split: str) -> bool:
+    """Whether a path is an XML file of Pascal VOC, or a folder with some for a split."""
+    return any(_is_file(file) for file in _files(path, split)[:1])
+
+
+def read_voc(path: Path, split: str = "train", images: Path | None = None) -> Contents:
+    """Read a split of a data set in the format of Pascal VOC.
+
+    The classes are VOC's own if it has no others, otherwise those of all splits, sorted.
+
+    Args:
+        path: Folder with `Annotations/`, `JPEGImages/` and `ImageSets/Main/train.txt`, or `VOCdevkit/`, which holds
+            it; or one with `train/`, `val/` and so on that hold XML files, or with XML files. Or one XML file.
+        split: "train", "val", "test", or another that a file of `ImageSets/` is named after; a folder without splits
+            is "train".
+        images: Folder of the pictures; None: `JPEGImages/`, `images/` or beside the XML files.
+
+    Raises:
+        DataError: There is no such split, or a file cannot be read.
+    """
+    files = _files(path, split)
+    if not files:
+        raise DataError(
+            f"{path}: holds no XML files of Pascal VOC for the split `{split}`; looked for ImageSets/Main/{split}.txt "
+            f"beside Annotations/, and for {split}/*.xml. Name the files so."
+        )
+    everything = {file for each in {*SPLITS, split} for file in _files(path, each)}
+    names = {name for file in sorted(everything) for name in _names(_parse(file))}
+    known = CLASSES if names <= set(CLASSES) else sorted(names)
+    return _gather(files, known, path, images)
+
+
+def read_voc_pictures(root: Path, stems: Sequence[str]) -> Contents:
+    """Read the boxes of some pictures of a challenge with its 20 classes.
+
+    Args:
+        root: Such as `VOCdevkit/VOC2012`, with `Annotations/` and `JPEGImages/`.
+        stems: Names of the pictures, such as "2007_000027".
+
+    Raises:
+        DataError: A file is missing or cannot be read.
+    """
+    return _gather([root / "Annotations" / f"{stem}.xml" for stem in stems], CLASSES, root, None, masks=False)
+
+
+def list_voc_set(root: Path, kind: str, split: str) -> list[str] | None:
+    """Names of the pictures in `ImageSets/<kind>/<split>.txt`, sorted; None: there is no such file."""
+    file = root / "ImageSets" / kind / f"{split}.txt"
+    if not file.is_file():
+        return None
+    return sorted({line.split()[0] for line in read_text(file, "a list of pictures").splitlines() if line.strip()})
+
+
+def has_segments(root: Path, stem: str) -> bool:
+    """Whether a picture has label maps of objects and classes."""
+    return all((root / folder / f"{stem}.png").is_file() for folder in ("SegmentationObject", "SegmentationClass"))
+
+
+def read_segments(root: Path, stem: str) -> list[Segment]:
+    """The objects of a picture's label maps, by ascending value.
+
+    Raises:
+        DataError: A label map is missing, or the two do not fit together.
+    """
+    objects, classes = (
+        read_label_map(root / folder / f"{stem}.png") for folder in ("SegmentationObject", "SegmentationClass")
+    )
+    if objects.shape != classes.shape:
+        raise DataError(
+            f"{root / 'SegmentationObject' / stem}.png: is of size {list(objects.shape)} (height, width), but the one "
+            f"in SegmentationClass of {list(classes.shape)}. Copy both again."
+        )
+    found = []
+    for region in find_regions(objects):
+        if region.value in (0, BORDER):
+            continue
+        column, row = divmod(int(region.runs[0, 0]), region.size[0])
+        number = int(classes[row, column])
+        if not 1 <= number <= len(CLASSES):
+            raise DataError(
+                f"{root / 'SegmentationClass' / stem}.png: object {region.value} has the class {number}, but classes "
+                f"are 1 to {len(CLASSES)}. Copy the file again."
+            )
+        found.append(Segment(region.value, CLASSES[number - 1], region))
+    return found
+
+
+def _files(path: Path, split: str) -> list[Path]:
+    """The XML files of a split."""
+    if path.is_file():
+        return [path] if _is_file(path) else []
+    names = SPLITS.get(split, (split,))
+    for root in (path, *sorted(path.glob("VOC2*"), reverse=True)):
+        for kind in ("Main", "Segmentation"):
+            for name in names:
+                stems = list_voc_set(root, kind, name)
+                if stems is not None:
+                    return [root / "Annotations" / f"{stem}.xml" for stem in stems]
+    folders = [path / name for name in names] + ([path] if split == "train" else [])
+    found = (sorted(place.glob("*.xml")) for folder in folders for place in _places(folder, "Annotations"))
+    return next((files for files in found if files), [])
+
+
+def _places(folder: Path, inside: str) -> tuple[Path, ...]:
+    return folder, folder / inside, folder / inside.lower()
+
+
+def _is_file(path: Path) -> bool:
+    begin = first_bytes(path) if path.suffix == ".xml" else b""
+    return b"<annotation>" in begin or b"<annotation " in begin
+
+
+def _gather(
+    files: Sequence[Path], names: Sequence[str], source: Path, images: Path | None, *, masks: bool = True
+) -> Contents:
+    found = Gathering(names, source, images or _picture_folder(files[0]))
+    for file in files:
+        tree = _parse(file)
+        picture = _picture(file, tree, found.images)
+        image_id = found.add_picture(picture, _size(file, tree) or picture_size(picture), named_by=str(file))
+        root = file.parent.parent
+        shown = masks and has_segments(root, file.stem)
+        segments = {one.value: one for one in read_segments(root, file.stem)} if shown else {}
+        for place, element in enumerate(tree.findall("object"), start=1):
+            name = element.findtext("name", "").strip()
+            try:
+                if name not in found.category_ids:
+                    raise ValueError(f"the class {name!r} is not one of {', '.join(names)}")
+                fields = _fields(element, name, segments.get(place))
+            except ValueError as error:
+                found.skipped.append(f"{file}: object {place}: {error}")
+                continue
+            found.add_object(image_id, name, crowd=fields["difficult"], **fields)
+    return found.contents()
+
+
+def _fields(element: Element, name: str, segment: Segment | None) -> dict[str, Any]:
+    box = element.find("bndbox")
+    words = [None if box is None else box.findtext(corner) for corner in CORNERS]
+    try:
+        left, top, right, bottom = (float(word or "") for word in words)
+    except ValueError:
+        found = ", ".join(f"{corner} {word!r}" for corner, word in zip(CORNERS, words, strict=True))
+        raise ValueError(f"`bndbox` has {found}, but all four must be numbers") from None
+    fields: dict[str, Any] = {
+        "bbox": [left - 1, top - 1, right - left + 1, bottom - top + 1],
+        "difficult": element.findtext("difficult", "0").strip() == "1",
+    }
+    if segment is not None and segment.name == name:
+        fields |= {"segmentation": segment.region.run_lengths(), "area": segment.region.area}
+    return fields
+
+
+def _picture_folder(file: Path) -> Path:
+    above = file.parent.parent
+    places = [above / "JPEGImages", *(above / "images" / sub for sub in (file.parent.name, "")), file.parent]
+    return next((place for place in places[:-1] if place.is_dir()), places[-1])
+
+
+def _picture(file: Path, tree: Element, images: Path) -> Path:
+    """By the name of the XML file, as in the challenges, or by the one it tells."""
+    stated = tree.findtext("filename", "").strip()
+    ending = Path(stated).suffix or ".jpg"
+    names = [f"{file.stem}{ending}", *([stated] if stated else []), *(f"{file.stem}{each}" for each in PICTURES)]
+    places = [find_picture(name, [images]) for name in names]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def _size(file: Path, tree: Element) -> tuple[int, int] | None:
+    """(height, width) as the file has it; None where it is missing or 0, as some tools write it."""
+    try:
+        height, width = (int(tree.findtext(f"size/{side}", "0")) for side in ("height", "width"))
+    except ValueError as error:
+        raise DataError(f"{file}: `size` must be whole numbers ({error}). Correct it, or take it out.") from error
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _names(tree: Element) -> list[str]:
+    return [element.findtext("name", "").strip() for element in tree.findall("object")]
+
+
+def _parse(file: Path) -> Element:
+    try:
+        root = ElementTree.parse(file).getroot()
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: the annotation file is not there. Unpack the data set again.") from error
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise DataError(f"{file}: cannot be read as XML ({error}). It is probably cut off; copy it again.") from error
+    if root.tag != "annotation":
+        raise DataError(f"{file}: holds <{root.tag}>, but a file of Pascal VOC is an <annotation>. Give another file.")
+    return root

@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.readers.voc import (
+    CLASSES,
+    has_segments,
+    is_voc,
+    list_voc_set,
+    read_segments,
+    read_voc,
+    read_voc_pictures,
+)
+from maskrcnn.errors import DataError
+from tests.data.readers.voc_files import write_picture, write_segments, write_set, write_xml
+
+DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
+
+
+def lay_out(root: Path) -> None:
+    """A training picture with a dog and a difficult cat, and one of validation with a cat."""
+    write_set(root, "Main", "train", ["000002"])
+    write_set(root, "Main", "val", ["000001"])
+    write_xml(root / "Annotations" / "000002.xml", DOG, (*CAT[:2], True))
+    write_xml(root / "Annotations" / "000001.xml", CAT)
+    for stem in ("000001", "000002"):
+        write_picture(root / "JPEGImages", stem)
+
+
+@pytest.mark.parametrize("inside", [".", "VOC2012"])
+def test_boxes_count_from_one_and_hold_their_last_pixel(tmp_path, inside):
+    lay_out(tmp_path / inside)
+    data = read_data(tmp_path, "train")
+    record = data.records[0]
+    assert record.path == tmp_path / inside / "JPEGImages" / "000002.jpg"
+    assert record.size == (40, 60)
+    assert record.instances.boxes.tolist() == [[0, 0, 10, 20], [30, 10, 50, 30]]
+    assert [data.classes.names[label] for label in record.instances.labels] == ["dog", "cat"]
+    assert data.classes.names == CLASSES
+    assert data.without_mask == 2
+
+
+def test_difficult_objects_are_crowds(tmp_path):
+    lay_out(tmp_path)
+    assert read_data(tmp_path, "train").records[0].instances.crowd.tolist() == [False, True]
+    assert [found["difficult"] for found in read_voc(tmp_path, "train").coco["annotations"]] == [False, True]
+
+
+def test_label_maps_give_masks_without_their_border(tmp_path):
+    lay_out(tmp_path)
+    write_segments(tmp_path, "000002", (12, DOG[1]), (8, CAT[1]))
+    data = read_data(tmp_path, "train")
+    assert data.without_mask == 0
+    x, y, bitmap = data.records[0].instances.masks.crop(1)
+    assert (x, y, bitmap.shape, bitmap.all()) == (30, 10, (20, 20), True)
+    assert read_voc(tmp_path, "train").coco["annotations"][0]["area"] == 200
+
+
+def test_a_region_of_another_class_is_no_mask(tmp_path):
+    lay_out(tmp_path)
+    write_segments(tmp_path, "000002", (12, DOG[1]), (15, CAT[1]))
+    assert read_data(tmp_path, "train").without_mask == 1
+    assert [(one.value, one.name, one.region.area) for one in read_segments(tmp_path, "000002")] == [
+        (1, "dog", 200),
+        (2, "person", 400),
+    ]
+    assert has_segments(tmp_path, "000002")
+    assert not has_segments(tmp_path, "000001")
+
+
+@pytest.mark.parametrize("inside", ["train", "train/annotations", "."])
+def test_xml_files_beside_pictures_or_in_folders_of_their_own(tmp_path, inside):
+    write_xml(tmp_path / inside / "a.xml", ("zebra", (1, 1, 10, 20), False), size=False)
+    write_picture(tmp_path / inside.replace("annotations", "images"), "a", ".png")
+    data = read_data(tmp_path, "train")
+    assert data.classes.names == ("zebra",)
+    assert data.records[0].path.name == "a.png"
+    assert data.records[0].size == (40, 60)
+    assert recognise(tmp_path) == "voc"
+
+
+def test_classes_are_those_of_all_splits(tmp_path):
+    for split, name in (("train", "owl"), ("valid", "ape")):
+        write_xml(tmp_path / split / "a.xml", (name, (1, 1, 10, 20), False))
+        write_picture(tmp_path / split, "a")
+    assert read_data(tmp_path, "train").classes.names == read_data(tmp_path, "val").classes.names == ("ape", "owl")
+
+
+def test_one_file_is_read_too(tmp_path):
+    lay_out(tmp_path)
+    file = tmp_path / "Annotations" / "000002.xml"
+    assert len(read_data(file).records[0].instances) == 2
+    assert is_voc(file, "train")
+
+
+def test_other_folders_and_files_are_not_taken_for_voc(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.xml").write_text("<annotations><image name='a'/></annotations>")
+    assert not is_voc(tmp_path, "train")
+    assert not is_voc(tmp_path / "train" / "a.xml", "train")
+    with pytest.raises(DataError, match=r"holds no XML files of Pascal VOC for the split `val`; looked for ImageSets"):
+        read_voc(tmp_path, "val")
+
+
+def test_objects_that_cannot_be_used_are_named(tmp_path):
+    lay_out(tmp_path)
+    odd = "<object><name>dog</name><bndbox><xmin>a</xmin></bndbox></object><object><name>dog</name></object>"
+    write_xml(tmp_path / "Annotations" / "000002.xml", DOG, more=odd)
+    with pytest.raises(DataError, match=r"000002.xml: object 2: `bndbox` has xmin 'a', ymin None, .* must be numbers"):
+        read_data(tmp_path, "train")
+    assert len(read_data(tmp_path, "train", skip_invalid=True).skipped) == 2
+    write_xml(tmp_path / "Annotations" / "000002.xml", ("dog", (30, 1, 10, 20), False))
+    with pytest.raises(DataError, match=r"000002.jpg\): box .* is -19 px wide"):
+        read_data(tmp_path, "train")
+
+
+def test_broken_files_are_named(tmp_path):
+    lay_out(tmp_path)
+    file = tmp_path / "Annotations" / "000002.xml"
+    for text, problem in (("<annotation><obj", "cannot be read as XML"), ("<x/>", "holds <x>, but a file of Pascal")):
+        file.write_text(text)
+        with pytest.raises(DataError, match=rf"000002.xml: {problem}"):
+            read_voc(tmp_path, "train")
+    file.write_text("<annotation><size><width>many</width></size></annotation>")
+    with pytest.raises(DataError, match=r"000002.xml: `size` must be whole numbers"):
+        read_voc(tmp_path, "train")
+    file.unlink()
+    with pytest.raises(DataError, match=r"000002.xml: the annotation file is not there"):
+        read_voc(tmp_path, "train")
+
+
+def test_a_challenge_has_its_classes_only(tmp_path):
+    lay_out(tmp_path)
+    write_xml(tmp_path / "Annotations" / "000001.xml", ("owl", (1, 1, 5, 5), False))
+    assert "object 1: the class 'owl' is not one of aeroplane" in read_voc_pictures(tmp_path, ["000001"]).skipped[0]
+    assert list_voc_set(tmp_path, "Main", "val") == ["000001"]
+    assert list_voc_set(tmp_path, "Main", "test") is None
+
+
+def test_label_maps_that_contradict_each_other_are_errors(tmp_path):
+    lay_out(tmp_path)
+    write_segments(tmp_path, "000002", (21, DOG[1]))
+    with pytest.raises(
+        DataError, match=r"SegmentationClass.000002.png: object 1 has the class 21, but classes are 1 to"
+    ):
+        read_segments(tmp_path, "000002")
+    write_picture(tmp_path / "SegmentationClass", "000002", ".png")
+    Image.new("L", (9, 9)).save(tmp_path / "SegmentationClass" / "000002.png")
+    with pytest.raises(
+        DataError, match=r"is of size \[40, 60\] \(height, width\), but the one in SegmentationClass of"
+    ):
+        read_segments(tmp_path, "000002")

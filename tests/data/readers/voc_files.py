@@ -1,0 +1,51 @@
+"""Pascal VOC's files, small."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+WIDTH, HEIGHT = 60, 40
+Thing = tuple[str, tuple[int, int, int, int], bool]
+"""A class, xmin, ymin, xmax, ymax as VOC counts them, and whether it is difficult."""
+
+
+def write_xml(file: Path, *things: Thing, size: bool = True, more: str = "") -> None:
+    """The annotation of one picture."""
+    objects = "".join(
+        f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated><difficult>{int(difficult)}</difficult>"
+        f"<bndbox><xmax>{box[2]}</xmax><xmin>{box[0]}</xmin><ymax>{box[3]}</ymax><ymin>{box[1]}</ymin></bndbox>"
+        "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
+        "</object>"
+        for name, box, difficult in things
+    )
+    sizes = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>" if size else ""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"<annotation><filename>{file.stem}.jpg</filename>{sizes}{objects}{more}</annotation>")
+
+
+def write_picture(folder: Path, stem: str, ending: str = ".jpg") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / f"{stem}{ending}")
+
+
+def write_set(root: Path, kind: str, split: str, stems: Sequence[str]) -> None:
+    """A list of `ImageSets/`."""
+    file = root / "ImageSets" / kind / f"{split}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{stem}\n" for stem in stems))
+
+
+def write_segments(root: Path, stem: str, *parts: tuple[int, tuple[int, int, int, int]]) -> None:
+    """Label maps with a border of 255 around each object; a part is a class and VOC's box, in the order of the XML."""
+    objects, classes = (np.zeros((HEIGHT, WIDTH), dtype=np.uint8) for _ in range(2))
+    for number, (category, (x1, y1, x2, y2)) in enumerate(parts, start=1):
+        for values, value in ((objects, number), (classes, category)):
+            values[max(0, y1 - 2) : y2 + 1, max(0, x1 - 2) : x2 + 1] = 255
+            values[y1 - 1 : y2, x1 - 1 : x2] = value
+    for folder, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(values, mode="L").convert("P")
+        picture.putdata(values.ravel().tolist())
+        picture.save(root / folder / f"{stem}.png")
