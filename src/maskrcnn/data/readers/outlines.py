@@ -9,7 +9,7 @@ import numpy as np
 
 from ...structures.masks import encode_crop, tight_crop
 
-GAP = 0.1
+GAP = 0.05
 """How far, in pixels, the sides of the polygon that stands for an ellipse may lie inside it."""
 FEWEST, MOST = 12, 720
 

@@ -155,7 +155,7 @@ def _load_csv(file: Path) -> _File:
     for number, row in enumerate(rows, start=2):
         listed = regions.setdefault(row["filename"], [])
         try:
-            shape, attributes = (json.loads(row[column] or "{}") for column in COLUMNS[1:])
+            shape, attributes = (json.loads("{}" if row[column] == "" else row[column]) for column in COLUMNS[1:])
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"{file}: row {number}: a column is cut off, or no JSON ({error}). Export the annotations again."

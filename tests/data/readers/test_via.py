@@ -1,0 +1,242 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.readers.coco import to_data
+from maskrcnn.data.readers.via import is_via, read_via
+from maskrcnn.data.records import Contents
+from maskrcnn.errors import DataError
+from tests.data.readers.exports import (
+    SHARED,
+    assert_equal,
+    drawn_set,
+    is_drawn_at_once,
+    real_set,
+    traced,
+    without,
+    write_via,
+)
+
+POLYGON = {"name": "polygon", "all_points_x": [10, 20, 20], "all_points_y": [5, 5, 15]}
+RECT = {"name": "rect", "x": 10, "y": 5, "width": 7, "height": 8}
+
+
+def region(shape=POLYGON, **attributes):
+    return {"shape_attributes": shape, "region_attributes": attributes}
+
+
+def write(folder, *regions, picture="a.png", file="via.json", **project):
+    """A file with one picture of 60 x 50 pixels; a project if it has more entries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (60, 50)).save(folder / picture)
+    metadata = {f"{picture}99": {"filename": picture, "size": 99, "regions": list(regions), "file_attributes": {}}}
+    content = {"_via_img_metadata": metadata, **project} if project else metadata
+    (folder / file).write_text(json.dumps(content))
+    return folder
+
+
+def objects(folder, *regions, **options):
+    return read_via(write(folder, *regions, **options), "train").coco["annotations"]
+
+
+def test_rectangles_polygons_circles_ellipses_and_closed_polylines_are_objects(tmp_path):
+    circle = {"name": "circle", "cx": 30, "cy": 30, "r": 10}
+    ellipse = {"name": "ellipse", "cx": 30, "cy": 30, "rx": 10, "ry": 5, "theta": np.pi / 2}
+    line = {"name": "polyline", "all_points_x": [1, 9, 9, 1], "all_points_y": [1, 1, 9, 1]}
+    found = objects(tmp_path, region(RECT), region(), region(circle), region(ellipse), region(line))
+    assert found[0]["bbox"] == [10, 5, 7, 8]
+    assert found[1]["segmentation"] == [[10, 5, 20, 5, 20, 15]]
+    assert found[4]["segmentation"] == [[1, 1, 9, 1, 9, 9, 1, 1]]
+    instances = read_data(tmp_path).records[0].instances
+    areas = [instances.masks.crop(i).bitmap.sum() for i in (2, 3)]
+    assert areas == pytest.approx([np.pi * 100, np.pi * 50], rel=0.03)
+    assert instances.boxes[3].tolist() == pytest.approx([25, 20, 35, 40], abs=0.1)
+
+
+def test_regions_of_via_1_are_numbered(tmp_path):
+    write(tmp_path)
+    content = json.loads((tmp_path / "via.json").read_text())
+    content["a.png99"]["regions"] = {"0": region(), "1": region(RECT)}
+    (tmp_path / "via.json").write_text(json.dumps(content))
+    assert len(read_data(tmp_path).records[0].instances) == 2
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ({}, "object"),
+        ({"species": "owl"}, "owl"),
+        ({"Label": "owl", "age": "3"}, "owl"),
+        ({"name": "Anna", "class": "owl"}, "owl"),
+        ({"class": {"owl": True, "cat": False}}, "owl"),
+        ({"iscrowd": "1"}, "object"),
+    ],
+)
+def test_the_class_is_told_by_the_only_attribute_or_the_one_that_is_called_so(tmp_path, attributes, name):
+    assert read_data(write(tmp_path, region(**attributes))).classes.names == (name,)
+
+
+def test_attributes_none_of_which_tells_the_class_are_an_error_that_names_them(tmp_path):
+    with pytest.raises(DataError, match="the attributes age, colour, and none of them is called class"):
+        read_data(write(tmp_path, region(age="3", colour="red")))
+
+
+def test_the_options_of_a_project_are_the_classes_in_its_order(tmp_path):
+    attributes = {"region": {"class": {"type": "radio", "options": {"owl": "", "cat": ""}}, "note": {"type": "text"}}}
+    data = read_data(write(tmp_path, region(**{"class": "cat"}), _via_attributes=attributes))
+    assert data.classes.names == ("owl", "cat")
+    assert data.records[0].instances.labels.tolist() == [1]
+
+
+def test_the_classes_are_those_of_all_splits(tmp_path):
+    write(tmp_path / "train", region(kind="owl"))
+    write(tmp_path / "val", region(kind="cat"))
+    assert read_data(tmp_path, "val").classes.names == read_data(tmp_path).classes.names == ("cat", "owl")
+
+
+def test_an_attribute_makes_a_crowd(tmp_path):
+    assert [one["iscrowd"] for one in objects(tmp_path, region(iscrowd="1"), region())] == [1, 0]
+
+
+def test_splits_are_folders_or_names_of_files_and_the_only_file_is_train(tmp_path):
+    write(tmp_path / "one" / "train", region(), file="via_region_data.json")
+    write(tmp_path / "one" / "val", region(), file="via_region_data.json")
+    write(tmp_path / "two", region(), file="my_train.json")
+    write(tmp_path / "two", region(), file="my_valid.json")
+    write(tmp_path / "three", region())
+    for name in ("one", "two"):
+        assert (recognise(tmp_path / name), has_split(tmp_path / name, "val")) == ("via", True)
+        assert len(read_data(tmp_path / name, "val").records) == 1
+    assert (recognise(tmp_path / "three"), has_split(tmp_path / "three", "val")) == ("via", False)
+    assert recognise(tmp_path / "three" / "via.json", "val") == "via"
+
+
+def test_pictures_are_found_beside_the_file_in_images_or_where_the_project_says(tmp_path):
+    for number, place in enumerate((".", "images", "photos")):
+        folder = write(tmp_path / str(number), region(), _via_settings={"core": {"default_filepath": "./photos/"}})
+        (folder / place).mkdir(exist_ok=True)
+        (folder / "a.png").rename(folder / place / "a.png")
+        assert read_data(folder).records[0].path.resolve() == (folder / place / "a.png").resolve()
+    assert read_data(folder, images=folder / "photos").records[0].image_id == 1
+    (folder / "photos" / "a.png").unlink()
+    with pytest.raises(DataError, match="a.png: the picture is not there"):
+        read_data(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "point", "cx": 1, "cy": 1}, r"a.png: region 1: a point has no area"),
+        ({"name": "polyline"}, "an open polyline has no area"),
+        ({"all_points_x": [1, 2]}, "must be lists of as many finite numbers"),
+        ({"all_points_x": [1, 2, "x"]}, "must be lists of as many finite numbers"),
+        ({"all_points_x": [1, 2], "all_points_y": [1, 2]}, "needs x and y of at least 3 points"),
+        ({"all_points_x": [1, 2, 900]}, "reaches to 900"),
+        ({**RECT, "width": "7"}, "`width` of a rect is '7', but must be a finite number"),
+        ({**RECT, "width": 0}, "is 0 px wide"),
+        ({"name": "circle", "cx": 1, "cy": 1, "r": -1}, "its radii are -1 and -1"),
+        ({"name": "circle", "cx": 1, "cy": 1}, "`r` of a circle is None"),
+    ],
+)
+def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, changes, message):
+    write(tmp_path, region(), region({**POLYGON, **changes}))
+    with pytest.raises(DataError, match=message):
+        read_data(tmp_path)
+    data = read_data(tmp_path, skip_invalid=True)
+    assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"kind": ""}, {"kind": {"owl": True, "cat": True}}, {"kind": None}])
+def test_a_region_without_a_class_is_named(tmp_path, attributes):
+    write(tmp_path, region(kind="owl"), region(**attributes))
+    with pytest.raises(DataError, match="region 1: `kind`, which tells the class, is .*, but must have one value"):
+        read_data(tmp_path)
+
+
+def test_regions_that_all_lack_a_class_are_an_error(tmp_path):
+    with pytest.raises(DataError, match="no region has a value of `kind`"):
+        read_data(write(tmp_path, region(kind="")), skip_invalid=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": {"filename": "a.png", "regi', "not valid JSON at line 1, column"),
+        ('["shape_attributes"]', "has no records of pictures|has no `_via_img_metadata`"),
+        ('{"a": {"filename": "a.png", "file_attributes": {}}}', "record 'a' has no `filename` or no `regions`"),
+        ('{"a": {"regions": [], "file_attributes": {}}}', "record 'a' has no `filename`"),
+        (
+            '{"a": {"filename": "a", "regions": []}, "b": {"filename": "a", "regions": []}}',
+            "the picture a has two records",
+        ),
+        ('{"a": {"filename": "a.png", "regions": [3]}}', "region 0: it has no `shape_attributes`"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, text, message):
+    write(tmp_path)
+    (tmp_path / "via.json").write_text(text)
+    with pytest.raises(DataError, match=f"via.json: .*({message})"):
+        read_data(tmp_path / "via.json", form="via")
+
+
+HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
+ROW = 'a.png,99,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":3,""height"":4}","{""kind"":""owl""}"\n'
+
+
+def test_a_csv_file_has_a_row_per_region_and_one_for_a_picture_without(tmp_path):
+    for name in ("a.png", "b.png"):
+        write(tmp_path, picture=name)
+    (tmp_path / "via.json").unlink()
+    (tmp_path / "via.csv").write_text(f'#{HEADER}{ROW}b.png,99,"{{}}",0,0,"{{}}","{{}}"\n')
+    data = read_data(tmp_path)
+    assert [len(record.instances) for record in data.records] == [1, 0]
+    assert data.records[0].instances.boxes.tolist() == [[1, 2, 4, 6]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + ROW[:60] + '"', "row 2: a column is cut off, or no JSON"),
+        (HEADER + "a.png,99\n", "row 2: a column is cut off, or no JSON"),
+        (HEADER.replace("region_attributes", "more"), "has no column region_attributes"),
+    ],
+)
+def test_a_broken_csv_file_is_named(tmp_path, text, message):
+    (tmp_path / "via.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_data(tmp_path / "via.csv", form="via")
+
+
+def test_other_files_are_not_taken_for_vias(tmp_path):
+    (tmp_path / "train.json").write_text('{"images": []}')
+    (tmp_path / "train.csv").write_text("a,b\n")
+    assert not is_via(tmp_path, "train")
+    with pytest.raises(DataError, match="holds no file of VIA for the split `train`"):
+        read_via(tmp_path, "train")
+
+
+@pytest.mark.parametrize("form", ["project", "json", "csv"])
+def test_there_and_back_is_equal(tmp_path, form):
+    coco = drawn_set(tmp_path / "photos")
+    del coco["annotations"][1]["segmentation"]
+    coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
+    write_via(coco, tmp_path / "photos", tmp_path / "set", form=form)
+    before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
+    assert_equal(before, read_data(tmp_path / "set"))
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("coco_small/instances_val.json", "project"), ("icdar2015/val.json", "csv")]
+)
+def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, name, form):
+    """Run lengths go as the outline of their largest part, an object of several outlines does not go at all."""
+    coco = real_set(name)
+    if coco is None:
+        pytest.skip(f"needs shared/data/{name}")
+    coco = without(traced(coco), lambda found: not is_drawn_at_once(found))
+    images = (SHARED / name).parent / "images"
+    write_via(coco, images, tmp_path, form=form)
+    assert_equal(to_data(Contents(SHARED / name, images, coco), again=lambda: coco), read_data(tmp_path))

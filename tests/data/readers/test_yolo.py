@@ -1,0 +1,249 @@
+import json
+
+import pytest
+import yaml
+from PIL import Image
+
+from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.readers.coco import to_data
+from maskrcnn.data.readers.yolo import is_yolo, read_yolo
+from maskrcnn.data.records import Contents
+from maskrcnn.errors import DataError
+from maskrcnn.structures.skeletons import COCO_PERSON
+from tests.data.readers.exports import (
+    SHARED,
+    assert_equal,
+    drawn_set,
+    is_drawn_at_once,
+    real_set,
+    traced,
+    without,
+    write_yolo,
+)
+
+BOX = "0 0.5 0.5 0.5 0.25"
+OUTLINE = "1 0.1 0.2 0.4 0.2 0.4 0.8"
+
+
+def lay_out(folder, *labels, split="train", **known):
+    """Pictures of 100 x 40 pixels, one per label file; None: it has none."""
+    for number, label in enumerate(labels):
+        for kind in ("images", "labels"):
+            (folder / kind / split).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (100, 40)).save(folder / "images" / split / f"{number}.png")
+        if label is not None:
+            (folder / "labels" / split / f"{number}.txt").write_text(label)
+    described = {"train": "images/train", "val": "images/val", "names": ["cat", "dog"], **known}
+    (folder / "data.yaml").write_text(yaml.safe_dump({key: value for key, value in described.items() if value}))
+    return folder
+
+
+def objects(folder, split="train", **options):
+    return read_yolo(folder, split, **options).coco["annotations"]
+
+
+def test_boxes_and_outlines_are_shares_of_width_and_height(tmp_path):
+    first, second = objects(lay_out(tmp_path, f"{BOX}\n\n{OUTLINE}\n"))
+    assert (first["category_id"], first["bbox"]) == (1, [25, 15, 50, 10])
+    assert (second["category_id"], second["segmentation"]) == (2, [[10, 8, 40, 8, 40, 32]])
+
+
+def test_pictures_without_a_label_file_or_with_an_empty_one_have_no_objects(tmp_path):
+    contents = read_yolo(lay_out(tmp_path, None, "", BOX), "train")
+    assert [image["file_name"] for image in contents.coco["images"]] == [f"images/train/{i}.png" for i in range(3)]
+    assert [found["image_id"] for found in contents.coco["annotations"]] == [3]
+
+
+def test_the_folder_and_its_yaml_file_are_recognised_with_the_splits_they_name(tmp_path):
+    lay_out(tmp_path, BOX, val=None, valid="images/train")
+    for path in (tmp_path, tmp_path / "data.yaml"):
+        assert recognise(path, "val") == "yolo"
+        assert has_split(path, "val")
+        assert not has_split(path, "test")
+        assert len(read_data(path, "val").records) == 1
+    (tmp_path / "data.yaml").write_text("key: value")
+    assert not is_yolo(tmp_path, "train")
+    assert not is_yolo(tmp_path / "images", "train")
+
+
+def test_pictures_are_named_by_folders_lists_or_several_of_them(tmp_path):
+    lay_out(tmp_path, BOX, OUTLINE)
+    lay_out(tmp_path, BOX, split="more")
+    (tmp_path / "train.txt").write_text("./images/train/1.png\n\nimages/more/0.png\n")
+    lay_out(tmp_path, train="train.txt")
+    assert [image["file_name"] for image in read_yolo(tmp_path, "train").coco["images"]] == [
+        "images/more/0.png",
+        "images/train/1.png",
+    ]
+    lay_out(tmp_path, train=["images/train", "images/more"])
+    assert len(read_yolo(tmp_path, "train").coco["images"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "place"), [("../other/set", "images/train"), (None, "../images/train"), (".", "images/train")]
+)
+def test_a_path_that_is_not_there_is_taken_from_the_files_folder(tmp_path, path, place):
+    assert len(objects(lay_out(tmp_path / "set", BOX, path=path, train=place))) == 1
+
+
+def test_the_folder_of_the_pictures_can_be_given(tmp_path):
+    lay_out(tmp_path, BOX, train="gone")
+    assert len(objects(tmp_path, images=tmp_path / "images" / "train")) == 1
+
+
+def test_classes_are_a_list_numbers_with_names_or_a_count(tmp_path):
+    for known, names in (
+        ({"names": {1: "b", 0: "a"}}, ["a", "b"]),
+        ({"names": None, "nc": 2}, ["class_0", "class_1"]),
+        ({"names": ["no", "x"], "nc": 2}, ["no", "x"]),
+    ):
+        found = read_yolo(lay_out(tmp_path, BOX, **known), "train").coco["categories"]
+        assert found == [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+
+
+def test_keypoints_follow_the_box(tmp_path):
+    lay_out(tmp_path, f"{BOX} 0.1 0.2 2 0 0 0 0.3 0.5 1\n", kpt_shape=[3, 3], flip_idx=[0, 2, 1])
+    contents = read_yolo(tmp_path, "train").coco
+    assert contents["annotations"][0]["keypoints"] == [10, 8, 2, 0, 0, 0, 30, 20, 1]
+    assert contents["annotations"][0]["num_keypoints"] == 2
+    assert contents["categories"][0]["flip_pairs"] == [[2, 3]]
+    assert contents["categories"][0]["keypoints"] == ["keypoint 1", "keypoint 2", "keypoint 3"]
+    lay_out(tmp_path, f"{BOX} 0.1 0.2 0 0 -1 -1\n", kpt_shape=[3, 2], kpt_names={0: ["a", "b", "c"]})
+    contents = read_yolo(tmp_path, "train").coco
+    assert contents["annotations"][0]["keypoints"] == [10, 8, 2, 0, 0, 2, 0, 0, 0]
+    assert contents["categories"][0]["keypoints"] == ["a", "b", "c"]
+
+
+def test_seventeen_keypoints_that_mirror_as_cocos_are_cocos(tmp_path):
+    lay_out(tmp_path, "", kpt_shape=[17, 3], flip_idx=list(COCO_PERSON.mirrored))
+    assert read_data(tmp_path).classes.skeleton == COCO_PERSON
+    lay_out(tmp_path, "", kpt_shape=[17, 3], flip_idx=list(range(17)))
+    assert read_data(tmp_path).classes.skeleton.names[0] == "keypoint 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2 0.5 0.5 0.1 0.1", "class 2 is none of the 2 of data.yaml, which are 0 to 1"),
+        ("-1 0.5 0.5 0.1 0.1", "class -1 is none"),
+        ("0.5 0.5 0.5 0.1 0.1", "class 0.5 is none"),
+        ("nan 0.5 0.5 0.1 0.1", "class nan is none"),
+        ("cat 0.5 0.5 0.1 0.1", "'cat' is not a number; a line is"),
+        ("0 0.5 0.5 0.1 10", "10 lies outside 0..1; coordinates are shares"),
+        ("0 0.5 0.5 0.1 nan", "nan lies outside 0..1"),
+        ("0 0.5 0.5 0.1 -0.1", "-0.1 lies outside"),
+        ("0 0.5 0.5 0.1", "there are 3 numbers after the class, but a box has 4, an outline"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "there are 5 numbers"),
+        ("0 0.5 0.5 0.1 0.1 0.9 0.1 0.1", "there are 7 numbers"),
+        ("0", "there are 0 numbers"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, line, message):
+    lay_out(tmp_path, f"{BOX}\n{line}\n")
+    with pytest.raises(DataError, match=rf"labels/train/0.txt: line 2: {message}.*--skip-invalid"):
+        read_data(tmp_path)
+    data = read_data(tmp_path, skip_invalid=True)
+    assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (BOX, r"there are 4 numbers after the class, but a box and 1 keypoints of 3 \(`kpt_shape`\) have 7"),
+        (f"{BOX} 0.1 0.1 3", "visibility 3 is not 0, 1 or 2"),
+        (f"{BOX} 1.1 0.1 2", "1.1 lies outside 0..1"),
+    ],
+)
+def test_keypoints_that_cannot_be_used_are_named(tmp_path, line, message):
+    with pytest.raises(DataError, match=f"line 1: {message}"):
+        read_data(lay_out(tmp_path, line, kpt_shape=[1, 3]))
+
+
+def test_coordinates_may_reach_a_percent_over_the_picture(tmp_path):
+    data = read_data(lay_out(tmp_path, "0 -0.01 0.5 0.5 1.01\n"))
+    assert data.records[0].instances.boxes.tolist() == [[0, 0, 24, 40]]
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"names": {0: "a", 2: "b"}}, "`names` has the numbers 0, 2, but the 2 classes must be numbered 0 to 1"),
+        ({"names": {"a": 0}}, "`names` has the numbers a"),
+        ({"names": "cat"}, "`names` must list the classes"),
+        ({"names": ["a", "a"]}, "`names` has 'a' twice"),
+        ({"nc": 3}, "`nc` is 3, but `names` has 2 classes"),
+        ({"kpt_shape": [17]}, r"`kpt_shape` is \[17\], but it must be"),
+        ({"kpt_shape": [17, 4]}, r"`kpt_shape` is \[17, 4\]"),
+        ({"train": "photos"}, "`train: photos` is not there; looked for .*photos. Correct `path` or the entry"),
+        ({"train": "list.txt"}, "list.txt: line 2: 'gone.png' is no picture that is there"),
+        ({"train": "empty"}, r"the split `train` \(empty\) has no picture"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_an_error(tmp_path, known, message):
+    (tmp_path / "list.txt").write_text("images/train/0.png\ngone.png\n")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=message):
+        read_data(lay_out(tmp_path, BOX, **known), skip_invalid=True)
+
+
+def test_a_split_that_is_not_named_is_an_error_with_the_line_to_add(tmp_path):
+    with pytest.raises(DataError, match=r"names no pictures of the split `test`. Add `test: images/test`"):
+        read_yolo(lay_out(tmp_path, BOX), "test")
+    with pytest.raises(DataError, match=r"holds no data.yaml"):
+        read_yolo(tmp_path / "images", "train")
+
+
+def test_labels_that_lie_elsewhere_are_an_error_and_not_a_set_without_objects(tmp_path):
+    (lay_out(tmp_path, BOX, BOX) / "labels").rename(tmp_path / "annotations")
+    with pytest.raises(DataError, match=r"none of the 2 pictures of `train` has a label file; .*labels/train/0.txt"):
+        read_data(tmp_path)
+
+
+def test_a_broken_yaml_file_or_label_file_is_named(tmp_path):
+    lay_out(tmp_path, BOX)
+    (tmp_path / "labels" / "train" / "0.txt").write_bytes(b"\xff\xfe0")
+    with pytest.raises(DataError, match="0.txt: the file cannot be read as YOLO labels"):
+        read_data(tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [cat, dog")
+    with pytest.raises(DataError, match="data.yaml: the file is not valid YAML"):
+        read_data(tmp_path / "data.yaml")
+
+
+@pytest.mark.parametrize("kind", ["outlines", "boxes", "keypoints"])
+def test_there_and_back_is_equal(tmp_path, kind):
+    coco = drawn_set(tmp_path / "photos", keypoints=kind == "keypoints")
+    before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
+    if kind != "outlines":
+        for found, box in zip(coco["annotations"], [b for r in before.records for b in r.instances.boxes], strict=True):
+            x1, y1, x2, y2 = box.tolist()
+            found["bbox"] = [x1, y1, x2 - x1, y2 - y1]
+            del found["segmentation"]
+        before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
+    write_yolo(coco, tmp_path / "photos", tmp_path / "set", kind=kind)
+    assert_equal(before, read_data(tmp_path / "set"), closeness=1e-5)
+
+
+@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json", "icdar2015/val.json"])
+def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, name):
+    """Run lengths go as the outline of their largest part (`test_exports.py` says how near that is); crowds cannot go."""
+    coco = real_set(name)
+    if coco is None:
+        pytest.skip(f"needs shared/data/{name}")
+    coco = without(traced(coco), lambda found: found["iscrowd"] or not is_drawn_at_once(found))
+    images = (SHARED / name).parent / "images"
+    write_yolo(coco, images, tmp_path)
+    assert_equal(to_data(Contents(SHARED / name, images, coco), again=lambda: coco), read_data(tmp_path))
+
+
+def test_real_keypoints_and_boxes_there_and_back_are_equal(tmp_path):
+    file = SHARED / "coco_person" / "person_keypoints_val.json"
+    if not file.is_file():
+        pytest.skip("needs shared/data/coco_person")
+    coco = json.loads(file.read_text())
+    for found in coco["annotations"]:
+        del found["segmentation"]
+    write_yolo(coco, file.parent / "images", tmp_path, kind="keypoints")
+    before = to_data(Contents(file, file.parent / "images", coco), again=lambda: coco)
+    after = read_data(tmp_path)
+    assert_equal(before, after, closeness=1e-4)
+    assert after.classes.skeleton == before.classes.skeleton
