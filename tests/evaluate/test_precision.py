@@ -40,7 +40,7 @@ def random_run(seed, pictures):
             box, category = [*random.integers(0, 60, 2).tolist(), 20, 20], int(random.integers(1, 3))
             objects.append((image, category, box, int(random.random() < 0.2)))
             for _ in range(random.integers(0, 3)):
-                moved = [box[0] + int(random.integers(0, 6)), box[1] + int(random.integers(0, 6)), 20, 20]
+                moved = [box[0] + int(random.integers(0, 4)), box[1] + int(random.integers(0, 4)), 20, 20]
                 records.append(found(image, int(random.integers(1, 3)), moved, float(random.random())))
     return objects, records
 

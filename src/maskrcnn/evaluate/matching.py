@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
@@ -34,7 +35,7 @@ class Overlaps:
         same: [D, G] whether detection and object are of the same class.
         ious: [D, G] how well they fit, of whatever classes: IoU of boxes or masks, or similarity of keypoints; with a
             crowd the part of the detection's own area that lies in it.
-        detection_areas: [D] in square pixels.
+        detection_areas: [D] in square pixels; None where all areas count.
         object_areas: [G] as annotated.
         crowd: [G] whether several detections may lie in it.
         ignored: [G] whether it need not be found, as a crowd or for lack of keypoints.
@@ -45,7 +46,7 @@ class Overlaps:
     objects: np.ndarray
     same: np.ndarray
     ious: np.ndarray
-    detection_areas: np.ndarray
+    detection_areas: np.ndarray | None
     object_areas: np.ndarray
     crowd: np.ndarray
     ignored: np.ndarray
@@ -99,7 +100,9 @@ def match_results(
     """
     found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
     wanted = np.zeros(len(truth.objects), dtype=bool)
-    for place, picture in enumerate(picture_overlaps(truth, results, kind, max_detections=max_detections)):
+    sized = tuple(area) != EVERY_AREA
+    overlaps = picture_overlaps(truth, results, kind, max_detections=max_detections, sized=sized)
+    for place, picture in enumerate(overlaps):
         partners, ignored = match_picture(picture, thresholds, area)
         wanted[picture.objects] = ~ignored_objects(picture, area)
         found.append((place, picture.detections, partners, ignored))
@@ -152,8 +155,9 @@ def match_picture(
             if not picture.crowd[column]:
                 free[column] &= ~takes
     alone = chosen < 0
-    low, high = area
-    outside = (picture.detection_areas < low) | (picture.detection_areas > high)
+    outside = np.zeros(len(picture.detections), dtype=bool)
+    if picture.detection_areas is not None:
+        outside = (picture.detection_areas < area[0]) | (picture.detection_areas > area[1])
     if not len(picture.objects):
         return chosen, alone & outside
     return np.where(alone, -1, picture.objects[chosen]), np.where(alone, outside, optional[chosen])
@@ -165,12 +169,13 @@ def ignored_objects(picture: Overlaps, area: tuple[float, float] = EVERY_AREA) -
 
 
 def picture_overlaps(
-    truth: Annotations, results: Sequence[dict], kind: Kind, *, max_detections: int = 100
+    truth: Annotations, results: Sequence[dict], kind: Kind, *, max_detections: int = 100, sized: bool = False
 ) -> Iterator[Overlaps]:
     """Overlaps of one picture after the other, in the order of the image ids.
 
     Args:
         truth, results, kind, max_detections: As for `match_results`.
+        sized: Measure the detections' areas, too.
     """
     found: dict[int, list[int]] = defaultdict(list)
     for place, record in enumerate(results):
@@ -181,20 +186,20 @@ def picture_overlaps(
     for place, one in enumerate(complete):
         annotated[one["image_id"]].append(place)
     most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
-    compare = COMPARISONS[kind]
+    compare, measure = COMPARISONS[kind]
     for image_id in sorted(truth.sizes):
         detections = _best(found[image_id], results, most)
         objects = np.array(annotated[image_id], dtype=np.int64)
         records = [results[i] for i in detections]
         known = [complete[i] for i in objects]
-        ious, areas = compare(truth, records, known, objects)
+        shapes = _shapes(truth, records, kind)
         yield Overlaps(
             image_id,
             detections,
             objects,
             _categories(records)[:, None] == _categories(known)[None],
-            ious,
-            areas,
+            compare(truth, shapes, known, objects),
+            measure(shapes) if sized else None,
             np.array([one["area"] for one in known], dtype=float),
             np.array([one["iscrowd"] for one in known], dtype=bool),
             np.array([one["iscrowd"] or not one.get("num_keypoints", 1) for one in known], dtype=bool),
@@ -216,27 +221,26 @@ def _categories(records: list[dict]) -> np.ndarray:
     return np.array([record["category_id"] for record in records], dtype=np.int64)
 
 
-Compared = tuple[np.ndarray, np.ndarray]
-"""[D, G] overlaps, [D] areas of the detections."""
-
-
-def _compare_boxes(truth: Annotations, records: list[dict], known: list[dict], objects: np.ndarray) -> Compared:
-    boxes = [record["bbox"] for record in records]
-    areas = np.array([width * height for _, _, width, height in boxes], dtype=float)
-    return _overlaps(boxes, [one["bbox"] for one in known], known), areas
-
-
-def _compare_masks(truth: Annotations, records: list[dict], known: list[dict], objects: np.ndarray) -> Compared:
-    masks = [run_lengths(record["segmentation"], truth.sizes[record["image_id"]]) for record in records]
-    areas = np.array(coco_mask.area(masks) if masks else [], dtype=float)
-    return _overlaps(masks, [truth.masks[i] for i in objects], known), areas
-
-
-def _compare_keypoints(truth: Annotations, records: list[dict], known: list[dict], objects: np.ndarray) -> Compared:
+def _shapes(truth: Annotations, records: list[dict], kind: Kind) -> Any:
+    """Boxes or run lengths of some records, or [D, Kp, 3] keypoints."""
+    if kind == "segm":
+        return [run_lengths(record["segmentation"], truth.sizes[record["image_id"]]) for record in records]
+    if kind == "bbox":
+        return [record["bbox"] for record in records]
     points = np.array([record["keypoints"] for record in records], dtype=float)
-    points = points.reshape(len(records), len(keypoint_sigmas(truth)), 3)
-    sides = np.ptp(points[:, :, :2], axis=1)
-    return object_keypoint_similarities(truth, points, known), sides.prod(axis=1)
+    return points.reshape(len(records), len(keypoint_sigmas(truth)), 3)
+
+
+def _compare_boxes(truth: Annotations, boxes: list, known: list[dict], objects: np.ndarray) -> np.ndarray:
+    return _overlaps(boxes, [one["bbox"] for one in known], known)
+
+
+def _compare_masks(truth: Annotations, masks: list, known: list[dict], objects: np.ndarray) -> np.ndarray:
+    return _overlaps(masks, [truth.masks[i] for i in objects], known)
+
+
+def _compare_keypoints(truth: Annotations, points: np.ndarray, known: list[dict], objects: np.ndarray) -> np.ndarray:
+    return object_keypoint_similarities(truth, points, known)
 
 
 def _overlaps(first: list, second: list, known: list[dict]) -> np.ndarray:
@@ -246,4 +250,22 @@ def _overlaps(first: list, second: list, known: list[dict]) -> np.ndarray:
     return overlaps
 
 
-COMPARISONS = {"bbox": _compare_boxes, "segm": _compare_masks, "keypoints": _compare_keypoints}
+def _box_areas(boxes: list) -> np.ndarray:
+    return np.array(boxes, dtype=float).reshape(-1, 4)[:, 2:].prod(axis=1)
+
+
+def _mask_areas(masks: list) -> np.ndarray:
+    return np.array(coco_mask.area(masks) if masks else [], dtype=float)
+
+
+def _keypoint_areas(points: np.ndarray) -> np.ndarray:
+    """Of the box around all keypoints."""
+    return np.ptp(points[:, :, :2], axis=1).prod(axis=1)
+
+
+COMPARISONS: dict[Kind, tuple[Callable[..., np.ndarray], Callable[[Any], np.ndarray]]] = {
+    "bbox": (_compare_boxes, _box_areas),
+    "segm": (_compare_masks, _mask_areas),
+    "keypoints": (_compare_keypoints, _keypoint_areas),
+}
+"""How well shapes fit objects [D, G], and the areas of shapes [D]."""

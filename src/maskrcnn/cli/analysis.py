@@ -1,0 +1,117 @@
+"""`maskrcnn evaluate --errors`, `--pictures` and `--compare`: what lies behind the numbers of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ..errors import SettingError
+from .progress import PictureBar, waiting
+
+if TYPE_CHECKING:
+    from ..data.records import CocoData
+    from ..evaluate.annotations import Annotations
+
+LISTED = 10
+"""Worst pictures that are named where none are drawn."""
+
+
+def show_errors(
+    truth: Annotations,
+    records: Sequence[dict[str, Any]],
+    read: Callable[[], CocoData] | None,
+    *,
+    pictures: int = 0,
+    folder: Path | None = None,
+    max_detections: int = 100,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Show what kinds of errors cost, list the worst pictures and draw them.
+
+    Args:
+        truth: The annotated objects.
+        records: COCO results of their pictures.
+        read: Reads the pictures; only called where some are drawn.
+        pictures: How many of the worst are drawn.
+        folder: Where the drawings are written.
+        max_detections: Most detections that count per picture and class.
+        console: Where tables are shown; None: standard output.
+
+    Returns:
+        For the JSON report: `errors` by kind, `worst_pictures`, and `drawings`, the folder, if some were drawn.
+
+    Raises:
+        SettingError: Pictures are to be drawn, but there is no folder, or nothing to read them.
+        DataError: A record or a picture cannot be used.
+    """
+    from ..evaluate.errors import analyse_errors, errors_report, errors_tables
+    from ..evaluate.results import checked_results
+    from ..evaluate.verdicts import judge_results
+    from ..evaluate.worst import worst_pictures, worst_report, worst_table
+    from ..predict.evaluation import kinds_in
+
+    if pictures and (folder is None or read is None):
+        raise SettingError(f"--pictures {pictures}: there is no folder to write to, or no pictures. Give both.")
+    console = console or Console()
+    with waiting("checking the predictions"):
+        checked = checked_results(records, truth)
+        kinds = kinds_in(truth, checked)
+    report: dict[str, Any] = {"errors": {}}
+    for kind in kinds:
+        with PictureBar("looking for errors", len(truth.sizes)) as bar:
+            verdicts = judge_results(truth, checked, kind, max_detections=max_detections, on_progress=bar.advance)
+        analysed = analyse_errors(truth, verdicts)
+        report["errors"][kind] = errors_report(analysed)
+        console.print(errors_tables(analysed, kind))
+    worst = worst_pictures(truth, verdicts, analysed.score, max(pictures, LISTED))
+    report["worst_pictures"] = worst_report(truth, checked, worst)
+    console.print(worst_table(report["worst_pictures"], analysed.score, {}))
+    return report
+
+
+def show_comparison(
+    truth: Annotations,
+    records: Sequence[dict[str, Any]],
+    other: Path,
+    *,
+    max_detections: int = 100,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Show how much this run differs from another on the same pictures, and how sure that is.
+
+    Args:
+        truth: The annotated objects.
+        records: COCO results of this run.
+        other: Results file of the other run, or its report.
+        max_detections: Most detections that count per picture and class.
+        console: Where tables are shown; None: standard output.
+
+    Returns:
+        For the JSON report: `compare`, of `comparison_report`, where `first` is the other run and `second` this one.
+
+    Raises:
+        DataError: The other run's file cannot be used.
+    """
+    from ..evaluate.compare import (
+        compare_results,
+        comparison_report,
+        comparison_steps,
+        comparison_tables,
+        read_other,
+    )
+    from ..evaluate.results import checked_results
+    from ..predict.evaluation import kinds_in
+
+    with waiting("reading the other run"):
+        checked, others = checked_results(records, truth), read_other(other, truth)
+        kinds = kinds_in(truth, [*checked, *others])
+    with PictureBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
+        found = {
+            kind: compare_results(truth, others, checked, kind, max_detections=max_detections, on_progress=bar.advance)
+            for kind in kinds
+        }
+    (console or Console()).print(comparison_tables(found, other.name, "this run"))
+    return {"compare": {"other": str(other), **comparison_report(found)}}

@@ -1,0 +1,65 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from maskrcnn.cli.analysis import show_comparison, show_errors
+from maskrcnn.errors import DataError, SettingError
+from tests.evaluate.test_matching import found, truth_of
+
+CAT, DOG = 1, 2
+BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
+OBJECTS = [(1, CAT, BOX, 0), (2, CAT, BOX, 0), (2, DOG, APART, 0)]
+RECORDS = [found(1, CAT, BOX, 0.9), found(2, DOG, BOX, 0.8)]
+
+
+def a_console():
+    return Console(width=150, file=io.StringIO(), record=True)
+
+
+def test_errors_are_shown_and_reported():
+    console = a_console()
+    report = show_errors(truth_of(*OBJECTS, pictures=2), RECORDS, None, console=console)
+    text = console.export_text()
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert report["errors"]["bbox"]["all"]["counts"]["classification"] == 1
+    # The best F1 is that of the first detection alone, so that the second is not looked at.
+    assert report["worst_pictures"] == [{"image_id": 2, "errors": 2, "what": "missed 2 (class 1, class 2)"}]
+    assert "Errors of boxes: AP50 25" in text
+    assert "missed 2 (class 1, class 2)" in text
+
+
+def test_nothing_found_or_annotated_can_be_shown():
+    for truth in (truth_of(pictures=0), truth_of(*OBJECTS, pictures=2)):
+        report = show_errors(truth, [], None, console=a_console())
+        assert set(report["errors"]) == {"bbox"}
+    assert len(report["worst_pictures"]) == 2
+
+
+def test_pictures_cannot_be_drawn_without_a_folder_or_without_pictures():
+    with pytest.raises(SettingError, match="--pictures 3: there is no folder"):
+        show_errors(truth_of(), [], None, pictures=3)
+
+
+def test_broken_predictions_are_refused():
+    with pytest.raises(DataError, match="image_id 9 is not among"):
+        show_errors(truth_of(), [found(9, CAT, BOX, 0.5)], None)
+    with pytest.raises(DataError, match="image_id 9 is not among"):
+        show_comparison(truth_of(), [found(9, CAT, BOX, 0.5)], "unused.json")
+
+
+def test_two_runs_are_shown_side_by_side(tmp_path):
+    other = tmp_path / "older.json"
+    other.write_text(json.dumps(RECORDS))
+    console = a_console()
+    better = [*RECORDS, found(2, DOG, APART, 0.9)]
+    report = show_comparison(truth_of(*OBJECTS, pictures=2), better, other, console=console)
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    ap = report["compare"]["bbox"]["AP"]
+    # Cats 51 / 101 in both, dogs 0 and 1.
+    assert (ap["first"], ap["second"]) == pytest.approx((51 / 202, 51 / 202 + 0.5))
+    assert report["compare"]["other"] == str(other)
+    text = console.export_text()
+    assert "this run against older.json" in text
+    assert "+50.0" in text
