@@ -48,6 +48,9 @@ def test_a_file_gives_its_name_to_messages(tmp_path):
             r"annotation 9 of picture 5: bbox \[1, 2, 3, nan\] must be 4 finite numbers",
         ),
         ({"bbox": [1, 2, 3]}, "must be 4 finite numbers"),
+        ({"bbox": [1, 2, -3, 4]}, r"bbox \[1, 2, -3, 4\] must be .* no negative side. Correct it"),
+        ({"bbox": "1234"}, "bbox '1234' must be 4 finite numbers"),
+        ({"bbox": 4}, "bbox 4 must be 4 finite numbers"),
         ({"bbox": None}, "has neither bbox nor segmentation"),
         (
             {"segmentation": {"size": [20, 10], "counts": [200]}},
@@ -67,6 +70,13 @@ def test_an_unusable_annotation_is_named_with_the_rule(change, problem):
         ("[]", "val.json: holds a list, but a COCO annotation file is one JSON object"),
         ('{"images": [], "annotations": []}', "val.json: lacks 'categories', but a COCO file has images"),
         ('{"images": [{"id": 1}], "annotations": [], "categories": []}', "val.json: lacks 'height'"),
+        ('{"images": [7], "annotations": [], "categories": []}', "val.json: lacks .* but a COCO file has images"),
+        ('{"images": [], "annotations": [{"image_id": [], "category_id": 1}], "categories": []}', "val.json: lacks"),
+        (
+            '{"images": [{"id": 1, "height": null, "width": 5}], "annotations": [], "categories": []}',
+            "image 1: height None and width 5 must be whole numbers above 0. Correct them",
+        ),
+        ("", "val.json: is not complete JSON"),
     ],
 )
 def test_a_broken_file_is_named_with_the_rule(text, problem, tmp_path):

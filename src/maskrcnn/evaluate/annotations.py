@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +69,10 @@ class Annotations:
         box = found.get("bbox")
         if box is None and not found.get("segmentation"):
             raise DataError(f"{self._name(found)}: has neither bbox nor segmentation. Add one, or take it out.")
-        if box is not None and (len(box) != 4 or not np.isfinite(box).all()):
+        if box is not None and not _is_box(box):
             raise DataError(
-                f"{self._name(found)}: bbox {box} must be 4 finite numbers x, y, width, height. Correct it."
+                f"{self._name(found)}: bbox {box!r:.80} must be 4 finite numbers x, y, width, height with no negative "
+                "side. Correct it."
             )
 
     def _mask(self, found: dict) -> dict:
@@ -122,20 +125,34 @@ def _from_dict(content: dict, source: str) -> Annotations:
         sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
         categories = {category["id"]: str(category["name"]) for category in content["categories"]}
         objects = content["annotations"]
-        used = [(found["image_id"], found["category_id"]) for found in objects]
+        unknown = next((found for found in objects if not _is_listed(found, sizes, categories)), None)
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{source}: lacks {error}, but a COCO file has images (id, height, width), categories (id, name) "
             "and annotations (image_id, category_id). Add what is missing."
         ) from error
-    for found, (image_id, category_id) in zip(objects, used, strict=True):
-        if image_id not in sizes or category_id not in categories:
-            what = f"image_id {image_id}" if image_id not in sizes else f"category_id {category_id}"
+    for image_id, size in sizes.items():
+        if not all(isinstance(side, Integral) and int(side) > 0 for side in size):
             raise DataError(
-                f"{source}: annotation {found.get('id', '?')}: {what} is not in the file's list. "
-                "Add it there, or take the annotation out."
+                f"{source}: image {image_id}: height {size[0]!r} and width {size[1]!r} must be whole numbers above 0. "
+                "Correct them."
             )
+    if unknown is not None:
+        field = "category_id" if unknown["image_id"] in sizes else "image_id"
+        raise DataError(
+            f"{source}: annotation {unknown.get('id', '?')}: {field} {unknown[field]} is not in the file's list. "
+            "Add it there, or take the annotation out."
+        )
     return Annotations(source, sizes, categories, objects, _skeleton(content["categories"], source))
+
+
+def _is_listed(found: dict, sizes: dict[int, Size], categories: dict[int, str]) -> bool:
+    return found["image_id"] in sizes and found["category_id"] in categories
+
+
+def _is_box(box: Any) -> bool:
+    plain = isinstance(box, Sequence | np.ndarray) and len(box) == 4 and all(isinstance(side, Real) for side in box)
+    return plain and bool(np.isfinite(box).all()) and box[2] >= 0 and box[3] >= 0
 
 
 def _skeleton(categories: list[dict], source: str) -> Skeleton | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import SettingError
 from .benchmark import Benchmark, Opened
 from .cells import CELL17, KUMAR
-from .coco import COCO, KEYPOINTS
+from .coco import BOUNDARY, COCO, KEYPOINTS
 from .coco_o import COCO_O
 from .crowdpose import CROWDPOSE
 from .isaid import ISAID
@@ -20,6 +20,7 @@ from .voc import VOC2007, VOC2012
 BENCHMARKS: dict[str, Benchmark] = {
     "coco": COCO,
     "coco-keypoints": KEYPOINTS,
+    "coco-boundary": BOUNDARY,
     "coco-o": COCO_O,
     "isaid": ISAID,
     "lvis": LVIS,
