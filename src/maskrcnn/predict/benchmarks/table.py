@@ -6,8 +6,10 @@ from pathlib import Path
 
 from ...errors import SettingError
 from .benchmark import Benchmark, Opened
+from .cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from .cells import CELL17, KUMAR
 from .coco import BOUNDARY, COCO, KEYPOINTS
+from .coco_panoptic import COCO_PANOPTIC
 from .coco_o import COCO_O
 from .crowdpose import CROWDPOSE
 from .isaid import ISAID
@@ -23,6 +25,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "coco-boundary": BOUNDARY,
     "coco-o": COCO_O,
     "isaid": ISAID,
+    "coco-panoptic": COCO_PANOPTIC,
+    "cityscapes": CITYSCAPES,
+    "cityscapes-panoptic": CITYSCAPES_PANOPTIC,
     "lvis": LVIS,
     "lvis-v0.5": LVIS_V05,
     "voc2007": VOC2007,
