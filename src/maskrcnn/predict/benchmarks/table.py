@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ...errors import SettingError
 from .benchmark import Benchmark, Opened
-from .cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from .cells import CELL17, KUMAR
+from .cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from .coco import BOUNDARY, COCO, KEYPOINTS
-from .coco_panoptic import COCO_PANOPTIC
 from .coco_o import COCO_O
+from .coco_panoptic import COCO_PANOPTIC
 from .crowdpose import CROWDPOSE
 from .isaid import ISAID
 from .lvis import LVIS, LVIS_V05
