@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...errors import DataError
@@ -13,25 +13,25 @@ Place = Path | zipfile.Path
 """A folder or file on disk or in a zip file."""
 
 
-def find_in_archive(path: Path, name: str, layout: str) -> Place:
-    """The folder that holds a file, in a zip file or a folder: the outermost one or one in it.
+def find_in_archive(path: Path, names: Sequence[str], layout: str) -> Place:
+    """The folder that holds one of some files, in a zip file or a folder: the outermost one or one in it.
 
     Args:
         path: The zip file or the folder.
-        name: The file it should hold.
+        names: The files of which it should hold at least one.
         layout: All files it should hold, for the message.
 
     Raises:
-        DataError: It is neither, or the file is not in it.
+        DataError: It is neither a zip file nor a folder, or none of the files is in it.
     """
     if not path.is_dir() and not zipfile.is_zipfile(path):
         there = "is neither a zip file nor a folder" if path.exists() else "there is no such file or folder"
         raise DataError(f"{path}: {there}, but results of this benchmark are {layout}. Give these.")
     root = path if path.is_dir() else zipfile.Path(path)
     for place in (root, *(inside for inside in root.iterdir() if inside.is_dir())):
-        if (place / name).is_file():
+        if any((place / name).is_file() for name in names):
             return place
-    raise DataError(f"{path}: holds no {name}, but results of this benchmark are {layout}. Add it.")
+    raise DataError(f"{path}: holds no {' or '.join(names)}, but results of this benchmark are {layout}. Add it.")
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:

@@ -53,7 +53,7 @@ def read_results(path: Path, opened: Opened) -> Records:
     Raises:
         DataError: A file is missing or broken, or a picture of the split has no line.
     """
-    place = find_in_archive(path, LIST, LAYOUT)
+    place = find_in_archive(path, [LIST], LAYOUT)
     lines = _read_lines(place / LIST, f"{path}: {LIST}")
     missing = [name for name in opened.image_names.values() if name not in lines]
     if missing:

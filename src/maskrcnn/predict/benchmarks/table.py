@@ -12,6 +12,7 @@ from .coco import BOUNDARY, COCO, KEYPOINTS
 from .coco_o import COCO_O
 from .coco_panoptic import COCO_PANOPTIC
 from .crowdpose import CROWDPOSE
+from .grit import GRIT
 from .isaid import ISAID
 from .lvis import LVIS, LVIS_V05
 from .mhp import MHP
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "voc2007": VOC2007,
     "voc2012": VOC2012,
     "crowdpose": CROWDPOSE,
+    "grit": GRIT,
     "mhp": MHP,
     "ochuman": OCHUMAN,
     "cell17": CELL17,
