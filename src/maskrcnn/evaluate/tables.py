@@ -61,7 +61,7 @@ def _classes_table(group: Sequence[Section]) -> Table:
     heads = [
         Column(f"{section.title} {name}" if len(group) > 1 else name, justify="right") for section, name in columns
     ]
-    table = Table("class", *heads)
+    table = Table(Column("class", no_wrap=True), *heads)
     for label in dict.fromkeys(label for section in group for label in section.per_class):
         rows = [section.per_class.get(label, {}) for section, _ in columns]
         numbers = [written(section, name, row.get(name)) for (section, name), row in zip(columns, rows, strict=True)]
