@@ -42,8 +42,9 @@ def predicted(ids: np.ndarray, labels: dict[int, int], score: float = 1.0) -> li
     ]
 
 
-def counts(truth: PanopticTruth, records: list[dict], label: int, **options: float) -> tuple[float, int, int, int]:
-    tally = count_segments(truth, records, **options)[label]
+def counts(truth: PanopticTruth, records: list[dict], label: int, score_threshold: float = 0) -> tuple:
+    (tallies,) = count_segments(truth, records, score_thresholds=[score_threshold])
+    tally = tallies[label]
     return pytest.approx(tally.iou), tally.right, tally.wrong, tally.missed
 
 
@@ -87,7 +88,7 @@ def test_counts_are_those_of_comparing_every_pair_of_masks(seed):
     segments = truth.read(7)[1]
     kinds = {one // 70001: segment["category_id"] for one, segment in zip(present, segments, strict=True)}
     labels = {int(one): kinds.get(int(one), CAT) for one in np.unique(found) if one}
-    tallies = count_segments(truth, predicted(found, labels))
+    (tallies,) = count_segments(truth, predicted(found, labels))
     expected = slow_tallies(ids, segments, found, labels)
     for label, tally in tallies.items():
         assert [tally.iou, tally.right, tally.wrong, tally.missed] == pytest.approx(expected[label], abs=1e-12)

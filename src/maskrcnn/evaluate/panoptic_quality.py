@@ -95,24 +95,27 @@ def panoptic_sections(
         things_only: Leave the numbers of stuff, and those that need them, out.
     """
     thresholds = [0.0, CONFIDENT] if any(record["score"] < CONFIDENT for record in records) else [0.0]
-    return [_section(truth, records, threshold, say, things_only) for threshold in thresholds]
+    counted = count_segments(truth, records, score_thresholds=thresholds, say=say)
+    return [
+        _section(truth.classes, tallies, threshold, things_only)
+        for threshold, tallies in zip(thresholds, counted, strict=True)
+    ]
 
 
 def _section(
-    truth: PanopticTruth, records: Sequence[dict], score_threshold: float, say: Say, things_only: bool
+    classes: Mapping[int, SegmentClass], tallies: Mapping[int, Tally], score_threshold: float, things_only: bool
 ) -> Section:
-    tallies = count_segments(truth, records, score_threshold=score_threshold, say=say)
-    names = unique_names({category: known.name for category, known in truth.classes.items()})
+    names = unique_names({category: known.name for category, known in classes.items()})
     per_class: dict[str, Numbers] = {
         names[category]: tallies[category].quality() or dict.fromkeys(("PQ", "SQ", "RQ"))
-        for category, known in truth.classes.items()
+        for category, known in classes.items()
         if known.is_thing or not things_only
     }
     return Section(
         "panoptic_confident" if score_threshold else "panoptic",
         f"segments, scores from {score_threshold:g}" if score_threshold else "segments",
         PROTOCOL + (f"; predictions with a score of at least {score_threshold:g}" if score_threshold else ""),
-        panoptic_numbers(truth.classes, tallies, things_only=things_only),
+        panoptic_numbers(classes, tallies, things_only=things_only),
         per_class,
     )
 
@@ -135,13 +138,17 @@ def panoptic_numbers(
 
 
 def count_segments(
-    truth: PanopticTruth, records: Sequence[dict], *, score_threshold: float = 0.0, say: Say = say_nothing
-) -> dict[int, Tally]:
-    """Matched and unmatched segments of each category.
+    truth: PanopticTruth,
+    records: Sequence[dict],
+    *,
+    score_thresholds: Sequence[float] = (0.0,),
+    say: Say = say_nothing,
+) -> list[dict[int, Tally]]:
+    """Matched and unmatched segments of each category, for each threshold.
 
     Args:
         truth, records, say: As for `panoptic_sections`.
-        score_threshold: Records with lower scores are left out.
+        score_thresholds: Records with lower scores are left out.
 
     Raises:
         DataError: A record is of a category that is not among the classes.
@@ -154,14 +161,15 @@ def count_segments(
                 f"{record['category_id']}. Predict with the classes of this file."
             )
         found[record["image_id"]].append(record)
-    tallies = {category: Tally() for category in truth.classes}
+    counted = [{category: Tally() for category in truth.classes} for _ in score_thresholds]
     for number, (image_id, size) in enumerate(truth.sizes.items(), start=1):
         say(f"segments of picture {number} of {len(truth.sizes)}")
-        kept = best_first(found[image_id], score_threshold=score_threshold)
-        painted = paint_label_map([record["segmentation"] for record in kept], size)
         ids, segments = truth.read(image_id)
-        _count(ids, segments, painted, [record["category_id"] for record in kept], tallies)
-    return tallies
+        for threshold, tallies in zip(score_thresholds, counted, strict=True):
+            kept = best_first(found[image_id], score_threshold=threshold)
+            painted = paint_label_map([record["segmentation"] for record in kept], size)
+            _count(ids, segments, painted, [record["category_id"] for record in kept], tallies)
+    return counted
 
 
 def _count(
