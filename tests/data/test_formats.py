@@ -60,10 +60,18 @@ def test_a_format_can_be_named_and_must_exist(shapes, tmp_path):
         has_split(shapes, "val", form="cocoo")
 
 
-def test_every_other_json_file_is_taken_for_coco_so_it_is_asked_last(tmp_path):
-    assert list(FORMATS)[-1] == "coco"
+def test_every_other_json_file_is_taken_for_coco_so_it_is_asked_after_those_that_read_files(tmp_path):
+    names = list(FORMATS)
+    assert names[names.index("coco") + 1 :] == ["mask-folders", "label-maps"]  # which are folders only
     (tmp_path / "x.json").write_text("{}")
     assert recognise(tmp_path / "x.json") == "coco"
+
+
+def test_masks_beside_the_files_of_coco_do_not_hide_them(shapes, tmp_path):
+    shutil.copytree(shapes, tmp_path / "shapes")
+    (tmp_path / "shapes" / "masks").mkdir()
+    (tmp_path / "shapes" / "masks" / "1.png").touch()
+    assert recognise(tmp_path / "shapes", "val") == "coco"
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

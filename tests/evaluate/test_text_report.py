@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.text_report import text_report, text_table
+from maskrcnn.evaluate.annotations import load_annotations
+from maskrcnn.evaluate.text_report import text_report, text_sections, text_table
 from maskrcnn.structures.masks import Crop, encode_crop
 
 SIZE = (60, 200)
@@ -108,3 +109,24 @@ def test_the_table_names_rules_polygons_and_thresholds():
         ("CTW1500", "outlines", "0.5 ", "100.0"),
     ):
         assert any(all(part in line for part in expected) for line in lines)
+
+
+def test_each_rule_is_a_section():
+    truth = load_annotations(
+        {
+            "images": [{"id": 1, "height": SIZE[0], "width": SIZE[1]}],
+            "categories": [{"id": 1, "name": "text"}],
+            "annotations": [word(outline(10, 60, 10, 30)), word(outline(100, 150, 10, 30))],
+        }
+    )
+    records = [found(mask(10, 60, 10, 30), 0.65), found(mask(100, 150, 40, 50), 0.4)]
+    said = []
+    sections = {section.name: section for section in text_sections(truth, records, say=said.append)}
+    assert list(sections) == ["mmocr", "mmocr_by_score", "icdar2015", "ctw1500"]
+    assert said == ["MMOCR", "ICDAR 2015", "CTW1500, none ignored"]
+    assert sections["mmocr"].numbers == {"hmean": 2 / 3, "precision": 1, "recall": 1 / 2}
+    assert "score from 0.5, the best of those" in sections["mmocr"].protocol
+    assert list(sections["mmocr_by_score"].numbers.values()) == [1 / 2, 1 / 2, 2 / 3, 2 / 3, 0, 0, 0]
+    assert sections["icdar2015"].numbers["precision"] == 1
+    lower = text_sections(truth, records, rules=("icdar2015",), score_threshold=0.4)
+    assert lower[0].numbers["precision"] == 1 / 2

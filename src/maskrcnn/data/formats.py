@@ -16,7 +16,11 @@ from .readers.cityscapes import has_cityscapes, read_cityscapes
 from .readers.coco import parse_coco, to_data
 from .readers.coco_folders import SPLITS, find_coco
 from .readers.coco_folders import has_split as has_coco_split
+from .readers.ctw1500 import LAYOUT as CTW1500
+from .readers.ctw1500 import has_ctw1500, read_ctw1500
 from .readers.cvat import is_cvat, is_part_of_cvat, read_cvat
+from .readers.icdar import LAYOUT as ICDAR
+from .readers.icdar import has_icdar, read_icdar
 from .readers.labelme import is_labelme, read_labelme
 from .readers.lvis import is_lvis, read_lvis
 from .readers.mask_folders import LAYOUT as MASK_FOLDERS
@@ -80,6 +84,8 @@ FORMATS: dict[str, Format] = {
         "Pascal VOC", "Annotations/, JPEGImages/ and ImageSets/Main/train.txt, or train/*.xml", is_voc, read_voc
     ),
     "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
+    "icdar": Format("ICDAR 2015 text", ICDAR, has_icdar, read_icdar),
+    "ctw1500": Format("CTW1500 text", CTW1500, has_ctw1500, read_ctw1500),
     "coco": Format("COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco),
     "mask-folders": Format("masks of each object", MASK_FOLDERS, has_mask_folders, read_mask_folders),
     "label-maps": Format("label maps", LABEL_MAPS, has_label_maps, read_label_maps),

@@ -16,9 +16,25 @@ from ..structures.polygons import crop_polygon
 from ..structures.run_lengths import counts_from_text, crop_from_counts
 from .annotations import Annotations, load_annotations
 from .results import checked_results
+from .sections import Say, Section, say_nothing
 from .segmentations import Size, run_lengths
-from .text import MMOCR_THRESHOLDS, TextPicture, best_threshold, ctw1500_score, icdar2015_score, mmocr_scores
+from .text import (
+    MMOCR_THRESHOLDS,
+    TextPicture,
+    TextScore,
+    best_threshold,
+    ctw1500_score,
+    icdar2015_score,
+    mmocr_scores,
+)
 
+SCORE_THRESHOLD = 0.5
+"""From which found texts count by the rules that have no threshold, unless another is given."""
+PROTOCOLS = {
+    "mmocr": "MMOCR 1.0.1's hmean-iou: IoU above 0.5, found texts in ### ignored, score from 0.3, 0.4, ... 0.9",
+    "icdar2015": "official script of ICDAR 2015, task 4.1: IoU above 0.5, found texts in ### ignored, whole pixels",
+    "ctw1500": "official script of CTW1500: IoU above 0.5 with the line that overlaps most, no line is ignored",
+}
 RULES = {"mmocr": "MMOCR", "icdar2015": "ICDAR 2015", "ctw1500": "CTW1500, none ignored"}
 
 Outlines = Callable[[Crop], list[np.ndarray]]
@@ -46,28 +62,53 @@ def text_report(
     """
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
-    searched = mmocr_scores(_pictures(truth, records, min(MMOCR_THRESHOLDS), _contours))
-    best = best_threshold(searched)
-    own = {"score_threshold": score_threshold, "searched": False}
-    return {
-        "mmocr": {
+    return {rule: _scored(rule, truth, records, score_threshold) for rule in RULES}
+
+
+def text_sections(
+    truth: Annotations,
+    results: Sequence[dict],
+    *,
+    rules: Sequence[str] = tuple(RULES),
+    score_threshold: float = SCORE_THRESHOLD,
+    say: Say = say_nothing,
+) -> list[Section]:
+    """The scores of `text_report` as sections of a report; arguments as there.
+
+    Args:
+        rules: Those of `RULES` that are wanted.
+        say: Called with what is being scored.
+    """
+    records = checked_results(results, truth)
+    sections = []
+    for rule in rules:
+        say(RULES[rule])
+        found = _scored(rule, truth, records, score_threshold)
+        numbers = {name: found[name] for name in ("hmean", "precision", "recall")}
+        protocol = f"{PROTOCOLS[rule]}; masks as {found['polygons']}; score from {found['score_threshold']:g}"
+        best = ", the best of those" if found["searched"] else ""
+        sections.append(Section(rule, f"text, {RULES[rule]}", protocol + best, numbers))
+        by_threshold = {f"hmean at {key}": score["hmean"] for key, score in found.get("by_threshold", {}).items()}
+        if by_threshold:
+            title = f"text, {RULES[rule]} by score"
+            sections.append(Section(f"{rule}_by_score", title, f"{PROTOCOLS[rule]}; at each of them", by_threshold))
+    return sections
+
+
+def _scored(rule: str, truth: Annotations, records: Sequence[dict], score_threshold: float) -> dict[str, Any]:
+    if rule == "mmocr":
+        searched = mmocr_scores(_pictures(truth, records, min(MMOCR_THRESHOLDS), contours_of))
+        best = best_threshold(searched)
+        return {
             **searched[best]._asdict(),
             "polygons": "contours",
             "score_threshold": round(best, 1),
             "searched": True,
             "by_threshold": {f"{threshold:.1f}": score._asdict() for threshold, score in searched.items()},
-        },
-        "icdar2015": {
-            **icdar2015_score(_pictures(truth, records, score_threshold, _rectangle))._asdict(),
-            "polygons": "rectangles",
-            **own,
-        },
-        "ctw1500": {
-            **ctw1500_score(_pictures(truth, records, score_threshold, _outline))._asdict(),
-            "polygons": "outlines",
-            **own,
-        },
-    }
+        }
+    compute, polygons, outlines = OFFICIAL[rule]
+    score = compute(_pictures(truth, records, score_threshold, outlines))
+    return {**score._asdict(), "polygons": polygons, "score_threshold": score_threshold, "searched": False}
 
 
 def text_table(report: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -91,7 +132,7 @@ def _pictures(truth: Annotations, records: Sequence[dict], least: float, outline
         words[one["image_id"]].append((_word(truth, one), bool(one.get("iscrowd"))))
     for record in records:
         if np.float32(record["score"]) >= np.float32(least):
-            for polygon in _found(record, truth.sizes[record["image_id"]], outlines):
+            for polygon in found_polygons(record, truth.sizes[record["image_id"]], outlines):
                 found[record["image_id"]].append((polygon, record["score"]))
     return [
         TextPicture(
@@ -110,7 +151,7 @@ def _word(truth: Annotations, found: dict) -> np.ndarray:
     try:
         if parts:
             return _largest(parts)
-        return _outline(_crop(segmentation, truth.sizes[found["image_id"]]))[0] if segmentation else _box(found)
+        return outline_of(_crop(segmentation, truth.sizes[found["image_id"]]))[0] if segmentation else _box(found)
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise DataError(
             f"{truth.source}: annotation {found.get('id', '?')} of picture {found['image_id']}: its outline cannot be "
@@ -119,7 +160,8 @@ def _word(truth: Annotations, found: dict) -> np.ndarray:
         ) from error
 
 
-def _found(record: dict, size: Size, outlines: Outlines) -> list[np.ndarray]:
+def found_polygons(record: dict, size: Size, outlines: Outlines) -> list[np.ndarray]:
+    """The polygons of a prediction by a rule: its own if it has some, else those of its mask, else its box."""
     segmentation = record.get("segmentation")
     if isinstance(segmentation, list):
         return [_largest(segmentation)]
@@ -141,15 +183,25 @@ def _crop(segmentation: Any, size: Size) -> Crop:
     return crop_from_counts(counts_from_text(run_lengths(segmentation, size)["counts"]), size)
 
 
-def _contours(crop: Crop) -> list[np.ndarray]:
+def contours_of(crop: Crop) -> list[np.ndarray]:
+    """All contours of a mask through its pixels, as MMOCR makes them."""
     return [points + np.array([crop.x, crop.y]) for points in trace_contours(crop.bitmap)]
 
 
-def _rectangle(crop: Crop) -> list[np.ndarray]:
+def rectangle_of(crop: Crop) -> list[np.ndarray]:
+    """A rectangle at any angle around a mask's largest part."""
     polygon = crop_polygon(crop, "quad")
     return [polygon] if len(polygon) else []
 
 
-def _outline(crop: Crop) -> list[np.ndarray]:
+def outline_of(crop: Crop) -> list[np.ndarray]:
+    """The outline of a mask's largest part."""
     polygon = crop_polygon(crop, "contour")
     return [polygon] if len(polygon) else []
+
+
+OFFICIAL: dict[str, tuple[Callable[[Sequence[TextPicture]], TextScore], str, Outlines]] = {
+    "icdar2015": (icdar2015_score, "rectangles", rectangle_of),
+    "ctw1500": (ctw1500_score, "outlines", outline_of),
+}
+"""Score, name of the polygons, and the polygons of the rules that have no threshold."""

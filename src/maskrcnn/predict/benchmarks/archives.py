@@ -12,6 +12,9 @@ from ...ops.atomic import replacing
 Place = Path | zipfile.Path
 """A folder or file on disk or in a zip file."""
 
+NAMED = 3
+"""How many missing files a message names."""
+
 
 def find_in_archive(path: Path, names: Sequence[str], layout: str) -> Place:
     """The folder that holds one of some files, in a zip file or a folder: the outermost one or one in it.
@@ -31,7 +34,9 @@ def find_in_archive(path: Path, names: Sequence[str], layout: str) -> Place:
     for place in (root, *(inside for inside in root.iterdir() if inside.is_dir())):
         if any((place / name).is_file() for name in names):
             return place
-    raise DataError(f"{path}: holds no {' or '.join(names)}, but results of this benchmark are {layout}. Add it.")
+    raise DataError(
+        f"{path}: holds no {' or '.join(names[:NAMED])}, but results of this benchmark are {layout}. Add it."
+    )
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:

@@ -18,6 +18,7 @@ from .lvis import LVIS, LVIS_V05
 from .mhp import MHP
 from .nuclei import NUCLEI
 from .ochuman import OCHUMAN
+from .text import CTW1500, ICDAR2015
 from .voc import VOC2007, VOC2012
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -40,6 +41,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "cell17": CELL17,
     "kumar": KUMAR,
     "nuclei": NUCLEI,
+    "icdar2015": ICDAR2015,
+    "ctw1500": CTW1500,
 }
 
 
