@@ -90,5 +90,9 @@ def test_sizes_have_iSAIDs_own_ranges_and_the_protocol_says_so():
     section = isaid_sections(load_annotations(truth), results, kinds=["bbox"])[0]
     assert section.numbers["ARs"] == section.numbers["ARm"] == 1
     assert section.numbers["ARl"] in (None, -1)
+    truth["annotations"][0]["area"] = 144**2 + 1
+    numbers = isaid_sections(load_annotations(truth), results, kinds=["bbox"])[0].numbers
+    assert numbers["ARs"] in (None, -1)
+    assert numbers["ARm"] == 1
     assert "1000 detections" in section.protocol
     assert "iSAID: small 10^2 to 144^2" in section.protocol
