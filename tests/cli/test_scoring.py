@@ -62,7 +62,7 @@ def test_no_predictions_score_nothing(coco, run_cli):
 
 
 def test_predictions_are_kept_before_they_are_scored(coco, run_cli, tiny_weights, monkeypatch):
-    monkeypatch.setattr("maskrcnn.evaluate.coco.evaluate_coco", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("maskrcnn.cli.scoring._score", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--weights", tiny_weights, "--results", "r.json")
     assert json.loads((coco.parent / "r.json").read_text())
@@ -107,3 +107,21 @@ def test_a_mask_of_another_size_is_named(coco, run_cli):
     done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json")
     assert done.code == 1
     assert "record 1: its mask is of size [9, 9]" in done.err
+
+
+def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
+    records = perfect(coco)
+    (coco.parent / "best.json").write_text(json.dumps(records))
+    (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
+    words = ("--results", "worse.json", "--errors", "--pictures", 1, "--output", "drawn", "--compare", "best.json")
+    done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, *words, "--json", "s.json")
+    assert done.code == 0
+    report = json.loads((coco.parent / "s.json").read_text())
+    assert report["errors"]["segm"]
+    assert report["worst_pictures"]
+    assert report["compare"]["other"] == "best.json"
+    assert "missed" in done.out
+    assert list((coco.parent / "drawn").glob("*.png"))
+    only = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "best.json", "--errors")
+    assert only.code == 0
+    assert not list(coco.parent.glob("errors*"))

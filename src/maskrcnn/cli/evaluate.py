@@ -15,7 +15,7 @@ from ..errors import SettingError
 from .data_sets import DataFormat, open_data
 from .models import AUTO, BatchSize, Device, Precision, Source
 from .proposals import ProposalFile
-from .scoring import Model, Rule, Scored, say, score_benchmark, score_data, score_saved
+from .scoring import SAVED_DETECTIONS, Model, Rule, Scored, say, score_benchmark, score_data, score_saved
 from .settings import Overrides
 from .views import Flip, Scales, chosen_views
 
@@ -83,6 +83,21 @@ def evaluate(
     submission: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Of a benchmark: write what its server takes.")
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER",
+            help="Results file, or scores of --json, of another run on the same pictures: "
+            "both side by side, with the interval of the difference.",
+        ),
+    ] = None,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Split what AP lacks into kinds of errors, and list the worst pictures.")
+    ] = False,
+    pictures: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Draw the N worst pictures, annotated beside predicted.")
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of these drawings.")] = Path("errors"),
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
     flip: Flip = False,
     scales: Scales = None,
@@ -134,6 +149,7 @@ def evaluate(
         truth = truth_of(read()) if where or skip_invalid else _read_truth(data, own, form)
         scored = score_saved(truth, results, read, rule, max_detections=max_detections)
     told = {"where": where or []} | ({"results_file": str(results.absolute())} if results else {})
+    told |= _analyse(scored, compare, errors=errors, pictures=pictures or 0, folder=output)
     _finish(scored, told, json, submission)
 
 
@@ -177,6 +193,27 @@ def _keep(path: Path | None) -> Callable[[Sequence[dict[str, Any]]], None]:
             write_results(path, records)
 
     return keep
+
+
+def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: int, folder: Path) -> dict[str, Any]:
+    """What lies behind the scores, shown and for the report."""
+    from .analysis import show_comparison, show_errors
+
+    told: dict[str, Any] = {}
+    if not errors and not pictures and compare is None:
+        return told
+    if scored.truth is None:
+        raise SettingError(
+            "--errors, --pictures, --compare: this benchmark's ground truth is not made of COCO's objects."
+        )
+    most = scored.report.get("max_detections", SAVED_DETECTIONS)
+    if errors or pictures:
+        told |= show_errors(
+            scored.truth, scored.records, scored.pictures, pictures=pictures, folder=folder, max_detections=most
+        )
+    if compare is not None:
+        told |= show_comparison(scored.truth, scored.records, compare, max_detections=most)
+    return told
 
 
 def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission: Path | None) -> None:

@@ -167,7 +167,7 @@ def score_benchmark(
     told: dict[str, Any] = {}
     records: Sequence[dict[str, Any]] = []
     if model is not None:
-        records, _ = _predict(model.open(benchmark.detections), opened.pictures(), model)
+        records, _ = _predict(model.open(benchmark.detections), opened.pictures(), model, segments=benchmark.segments)
         keep(records)
         told = model.told()
     elif results is not None:
@@ -178,7 +178,9 @@ def score_benchmark(
     return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
 
 
-def _predict(predictor: Predictor, data: CocoData, model: Model) -> tuple[list[dict[str, Any]], ClassMatch]:
+def _predict(
+    predictor: Predictor, data: CocoData, model: Model, *, segments: bool = False
+) -> tuple[list[dict[str, Any]], ClassMatch]:
     """Predictions under a progress bar, after notes on what the classes of both have in common."""
     from ..predict.class_match import match_classes
     from ..predict.evaluation import predict_records
@@ -189,13 +191,16 @@ def _predict(predictor: Predictor, data: CocoData, model: Model) -> tuple[list[d
     for note in match.notes:
         say(f"Note: {note}.")
     with PictureBar("predicting", len(data.records)) as bar:
-        return predict_records(predictor, data, match, batch=model.batch, on_progress=bar.advance), match
+        return predict_records(
+            predictor, data, match, segments=segments, batch=model.batch, on_progress=bar.advance
+        ), match
 
 
 def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
     from ..evaluate.results import read_results
 
-    if benchmark.read is not None and not (results.is_file() and results.suffix == ".json"):
+    of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
+    if benchmark.read is not None and not of_coco:
         return benchmark.read(results, opened)
     return read_results(results)
 

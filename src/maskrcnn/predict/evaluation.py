@@ -14,7 +14,8 @@ from ..evaluate.annotations import Annotations, load_annotations
 from ..evaluate.coco import kinds_of
 from ..evaluate.collect import collect_results
 from ..evaluate.report import evaluation_report
-from ..evaluate.results import FIELDS, Kind, checked_results
+from ..evaluate.results import FIELDS, Kind, checked_results, to_results
+from ..evaluate.segment_results import to_segment_results
 from ..evaluate.text_report import text_report
 from .class_match import ClassMatch, match_classes
 from .predictor import Predictor
@@ -94,17 +95,24 @@ def predict_records(
     data: CocoData,
     match: ClassMatch,
     *,
+    segments: bool = False,
     batch: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[dict]:
-    """The objects of every picture as COCO results; arguments as for `evaluate_predictor`."""
+    """What is found in every picture as COCO results.
+
+    Args:
+        predictor, data, match, batch, workers, on_progress: As for `evaluate_predictor`.
+        segments: Every pixel's segment instead of objects, where the model finds them.
+    """
     return collect_results(
         lambda pictures: [match.translate(found) for found in predictor.predict_batch(pictures)],
         evaluation_batches(
             data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch, workers=workers
         ),
         data.classes,
+        describe=to_segment_results if segments else to_results,
         on_progress=on_progress,
     )
 
