@@ -7,7 +7,6 @@ import torch
 
 from maskrcnn.cli.outcome import (
     MOST_SHOWN,
-    common_folder,
     data_words,
     evaluate_command,
     predict_command,
@@ -79,11 +78,3 @@ def test_commands_can_be_pasted_into_a_shell():
 def test_a_data_set_is_named_with_what_was_said_about_it_only():
     assert data_words(Path("d"), None) == ["--data", "d"]
     assert data_words(Path("d"), Path("p"), "yolo") == ["--data", "d", "--images", "p", "--format", "yolo"]
-
-
-def test_the_folder_of_all_pictures_is_found(judged, tmp_path):
-    folder = judged.records[0].path.parent
-    assert common_folder(judged.records) == folder
-    other = type(judged.records[0])(folder / "b" / "x.png", 1, (1, 1), {}, judged.records[0].instances)
-    assert common_folder([other]) == folder / "b"
-    assert common_folder([other, judged.records[0]]) == folder

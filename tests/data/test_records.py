@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from maskrcnn.data.records import CocoData, Record, has_objects, require_objects
+from maskrcnn.data.records import CocoData, Record, common_folder, has_objects, require_objects
 from maskrcnn.errors import DataError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
@@ -38,6 +39,13 @@ def data(*records: Record, skipped: tuple[str, ...] = ()) -> CocoData:
 )
 def test_a_picture_has_objects_if_one_is_no_crowd(one, expected):
     assert has_objects(one) is expected
+
+
+def test_the_folder_of_all_pictures_is_found(tmp_path):
+    one, other = (replace(record(), path=tmp_path / name) for name in ("a/x.png", "a/b/y.png"))
+    assert common_folder([one]) == common_folder([one, other]) == tmp_path / "a"
+    assert common_folder([other]) == tmp_path / "a" / "b"
+    assert common_folder([]) == Path.cwd()
 
 
 def test_one_object_in_any_picture_is_enough_to_train():

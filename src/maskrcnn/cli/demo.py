@@ -11,7 +11,15 @@ import typer
 from rich.console import Console
 
 from ..config import RunSettings
-from .outcome import CURVES_NAME, SHEET_NAME, evaluate_command, predict_command, print_commands, write_outcome
+from .outcome import (
+    CURVES_NAME,
+    SHEET_NAME,
+    data_words,
+    evaluate_command,
+    predict_command,
+    print_commands,
+    write_outcome,
+)
 from .run_folder import CHECKPOINT_NAME
 
 STEPS = 1100
@@ -142,7 +150,7 @@ def _say_what_is_next(console: Console, folder: Path, weights: Path, report: dic
             "Find the shapes in a picture": predict_command(
                 weights, folder / "images" / "val_0001.png", folder / "predictions"
             ),
-            "Score the weights again": evaluate_command(weights, folder / "val.json", folder / "images"),
+            "Score the weights again": evaluate_command(weights, data_words(folder, None)),
             "Train on pictures of your own": "maskrcnn train --data train.json --images pictures/",
         },
     )

@@ -15,7 +15,9 @@ from ..errors import MaskRCNNError
 from .ablate import ablate
 from .catalogue import models
 from .convert import convert
+from .convert_data import convert_data
 from .demo import demo
+from .doctor import doctor
 from .evaluate import evaluate
 from .predict import predict
 from .propose import propose
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, predict, evaluate, propose, demo, ablate, convert, settings, models):
+for verb in (train, predict, evaluate, propose, doctor, convert_data, demo, ablate, convert, settings, models):
     app.command()(verb)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,11 +75,6 @@ def data_words(data: Path, images: Path | None, form: str | None = None) -> list
     """The words of a command that name a data set."""
     more = {"--images": images, "--format": form}
     return ["--data", str(data), *(word for name, value in more.items() if value for word in (name, str(value)))]
-
-
-def common_folder(records: list[Record]) -> Path:
-    """The folder that all pictures lie in, or below."""
-    return Path(os.path.commonpath([record.path.parent for record in records]))
 
 
 def evaluate_command(weights: Path, data: list[str], proposals: Path | None = None) -> str:

@@ -16,7 +16,6 @@ from ..errors import SettingError
 from .beginning import Beginning, build_start, choose_beginning
 from .data_sets import DataFormat
 from .outcome import (
-    common_folder,
     data_words,
     evaluate_command,
     predict_command,
@@ -246,6 +245,8 @@ def _judged_on(folder: Path, arguments: DataArguments, data: TrainingData) -> li
 def _next_commands(
     folder: Path, weights: Path, data: TrainingData, judged_on: list[str], proposals: Path | None
 ) -> dict[str, str]:
+    from ..data.records import common_folder
+
     score = {"Score the weights again": evaluate_command(weights, judged_on, proposals)}
     if proposals is not None:  # such a model finds nothing without them
         return score

@@ -1,5 +1,6 @@
 """What a reader returns: pictures with their annotated objects."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,11 @@ def require_objects(data: CocoData) -> None:
             f"{data.source}: none of the {len(data.records)} pictures has an object (crowds do not count), so there is "
             f"nothing to learn. Check its `annotations`{' and the objects that were skipped' if data.skipped else ''}."
         )
+
+
+def common_folder(records: list[Record]) -> Path:
+    """The folder that all pictures lie in, or below; that of this process if there are none."""
+    return Path(os.path.commonpath([record.path.absolute().parent for record in records])) if records else Path.cwd()
 
 
 def has_objects(record: Record) -> bool:

@@ -1,0 +1,138 @@
+import json
+import os
+import shlex
+
+import pytest
+from PIL import Image
+
+from maskrcnn.cli.main import app
+from maskrcnn.data.formats import read_data
+from tests.cli.test_train import SCRATCH
+from tests.data.readers.exports import assert_equal, drawn_set, write_cvat, write_labelme, write_via, write_yolo
+
+WRITERS = {"yolo": write_yolo, "labelme": write_labelme, "cvat": write_cvat, "via": write_via}
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def yolo(photos):
+    """Two splits whose pictures have the same names."""
+    for split, seed in (("train", 0), ("val", 1)):
+        write_yolo(drawn_set(photos / split, seed=seed), photos / split, photos.parent / "set", split)
+    return photos.parent / "set"
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_every_format_becomes_coco(run_cli, photos, tmp_path, form):
+    WRITERS[form](drawn_set(photos), photos, tmp_path / "set")
+    done = run_cli("convert-data", "set", "coco")
+    assert done.code == 0, done.err
+    assert_equal(read_data(tmp_path / "set"), read_data(tmp_path / "coco"))
+    content = json.loads((tmp_path / "coco" / "train.json").read_text())
+    assert all(
+        {"id", "image_id", "category_id", "bbox", "area", "iscrowd"} <= set(one) for one in content["annotations"]
+    )
+
+
+def test_each_split_gets_a_file_and_its_own_pictures(run_cli, yolo, tmp_path):
+    done = run_cli("convert-data", "set", "coco")
+    assert done.code == 0, done.err
+    assert sorted(os.listdir("coco")) == ["images", "train.json", "val.json"]
+    for split in ("train", "val"):
+        assert_equal(read_data(yolo, split), read_data(tmp_path / "coco", split))
+        assert sorted(os.listdir(f"coco/images/{split}")) == ["p1.png", "p2.png", "p3.png"]
+
+
+def test_what_was_found_and_what_to_do_next_is_said(run_cli, yolo):
+    out = run_cli("convert-data", "set", "coco").out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["train", "3", "1", "4", "0", "0", "0"] in lines
+    assert "classes: 2 (cat, dog)" in out
+    assert "maskrcnn train --data coco" in out
+
+
+def test_the_command_that_is_said_trains_on_pictures_that_were_left_alone(run_cli, yolo):
+    out = run_cli("convert-data", "set", "coco", "--pictures", "none").out
+    assert not os.path.exists("coco/images")
+    words = shlex.split(next(line for line in out.splitlines() if line.startswith("  maskrcnn train")))
+    done = run_cli(*words[1:], "--output", "run", *SCRATCH, "train.steps=1", "data.held_out=0.4")
+    assert done.code == 0, done.err
+
+
+def test_pictures_can_be_linked_and_one_split_chosen(run_cli, yolo):
+    assert run_cli("convert-data", "set", "coco", "--pictures", "link", "--split", "val").code == 0
+    assert os.listdir("coco/images") == ["val"]
+    assert os.path.islink("coco/images/val/p1.png")
+    assert not os.path.exists("coco/train.json")
+
+
+def test_a_single_file_is_named_after_its_split(run_cli, photos, tmp_path):
+    coco = drawn_set(photos)
+    (tmp_path / "my_val.json").write_text(json.dumps(coco))
+    assert run_cli("convert-data", "my_val.json", "coco", "--images", "photos").code == 0
+    assert len(read_data(tmp_path / "coco", "val").records) == 3
+
+
+def test_objects_that_cannot_be_used_stop_it_or_are_left_out_and_counted(run_cli, yolo):
+    with (yolo / "labels" / "train" / "p2.txt").open("a") as file:
+        file.write("7 0.5 0.5 0.1 0.1\n" * 9)
+    done = run_cli("convert-data", "set", "coco")
+    assert (done.code, os.path.exists("coco")) == (1, False)
+    assert "p2.txt: line 3: class 7 is none of the 2" in done.err
+    done = run_cli("convert-data", "set", "coco", "--skip-invalid")
+    assert done.err.count("Left out: ") == 6
+    assert "Left out: 4 more objects of" in done.err
+    assert ["train", "3", "1", "4", "0", "0", "9"] in [line.split() for line in done.out.splitlines()]
+
+
+def test_nothing_is_written_over_without_force(run_cli, yolo):
+    assert run_cli("convert-data", "set", "coco").code == 0
+    again = run_cli("convert-data", "set", "coco")
+    assert again.code == 1
+    assert "coco/train.json: is there already. Give another folder, or write over it with --force" in again.err
+    assert run_cli("convert-data", "set", "coco", "--force").code == 0
+    assert run_cli("convert-data", "set", "set/data.yaml").err.startswith("Error: set/data.yaml: this is a file")
+
+
+def test_what_is_read_is_not_written_over_even_with_force(run_cli, yolo):
+    before = {path: path.read_bytes() for path in yolo.rglob("*") if path.is_file()}
+    done = run_cli("convert-data", "set", "set", "--force", "--split", "train")
+    assert (done.code, "belongs to the data set that is converted" in done.err) == (1, True)
+    assert {path: path.read_bytes() for path in yolo.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nowhere", "coco"), "nowhere: there is no such file or folder"),
+        (("photos", "coco"), "no data set with a split `train` was recognised"),
+        (("set", "coco", "--format", "voc5"), "--format voc5: there is no such format"),
+        (("set", "coco", "--split", "test"), "has no split `test`, but `train` (YOLO) and `val` (YOLO)"),
+    ],
+)
+def test_what_cannot_be_read_is_said_before_anything_is_written(run_cli, yolo, words, message):
+    (yolo.parent / "photos" / "train").rename(yolo.parent / "gone")
+    (yolo.parent / "photos" / "val").rename(yolo.parent / "gone2")
+    done = run_cli("convert-data", *words)
+    assert done.code == 1
+    assert message in " ".join(done.err.split())
+    assert not os.path.exists("coco")
+
+
+def test_a_picture_of_the_wrong_size_is_named(run_cli, photos, tmp_path):
+    write_labelme(drawn_set(photos), photos, tmp_path / "set")
+    (tmp_path / "set" / "p2.png").unlink()
+    Image.new("L", (7, 9)).save(tmp_path / "set" / "p2.png")
+    done = run_cli("convert-data", "set", "coco")
+    assert (done.code, os.path.exists("coco/train.json")) == (1, False)
+    assert "p2.png: the picture is 7 px wide and 9 px high, but its annotations are for 60 x 40" in done.err
+
+
+def test_it_has_a_name_with_a_hyphen():
+    assert "convert_data" in {command.callback.__name__ for command in app.registered_commands}
