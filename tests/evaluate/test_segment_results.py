@@ -1,7 +1,7 @@
 import torch
 
 from maskrcnn.evaluate.collect import collect_results
-from maskrcnn.evaluate.segment_results import to_segment_results
+from maskrcnn.evaluate.segment_results import keep_segments, to_segment_results
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
@@ -34,3 +34,12 @@ def test_objects_stand_in_where_a_model_finds_no_segments():
 
 def test_a_picture_without_segments_has_no_records():
     assert to_segment_results(objects(Panoptic(torch.zeros(2, 3, dtype=torch.int32), [])), 5, CLASSES) == []
+
+
+def test_segments_are_kept_beside_the_objects():
+    kept = []
+    describe = keep_segments(kept)
+    panoptic = Panoptic(torch.ones(2, 3, dtype=torch.int32), [Segment(1, 0, is_thing=False, area=6)])
+    assert [record["category_id"] for record in describe(objects(panoptic), 5, CLASSES)] == [18]
+    assert [record["category_id"] for record in describe(objects(), 6, CLASSES)] == [18]
+    assert [(record["image_id"], record["category_id"]) for record in kept] == [(5, 187)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.regions import find_regions
@@ -32,3 +34,14 @@ def to_segment_results(instances: Instances, image_id: int, classes: Classes) ->
         }
         for segment in instances.panoptic.segments
     ]
+
+
+def keep_segments(kept: list[dict]) -> Callable[[Instances, int, Classes], list[dict]]:
+    """A `to_results` that also appends the records of `to_segment_results` to `kept`, for pictures with segments."""
+
+    def describe(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
+        if instances.panoptic is not None:
+            kept.extend(to_segment_results(instances, image_id, classes))
+        return to_results(instances, image_id, classes)
+
+    return describe

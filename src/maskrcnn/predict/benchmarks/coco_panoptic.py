@@ -10,6 +10,7 @@ from ...data.records import Contents
 from ...errors import DataError
 from ...evaluate.panoptic_quality import panoptic_sections
 from ...evaluate.sections import Say, Section
+from ..panoptic_evaluation import picture_names
 from ..panoptic_files import checked_segments, panoptic_truth, read_panoptic_results, write_panoptic_results
 from .benchmark import Benchmark, Opened, Records
 
@@ -34,7 +35,7 @@ def open_coco_panoptic(folder: Path, split: str) -> Opened:
         )
     coco = parse_coco(file)
     truth = panoptic_truth(file, coco)
-    names = {image["id"]: Path(image["file_name"]).stem for image in coco["images"] if image["id"] in truth.sizes}
+    names = picture_names(coco, truth)
 
     def score(records: Records, say: Say) -> list[Section]:
         return panoptic_sections(truth, checked_segments(records, truth), say)

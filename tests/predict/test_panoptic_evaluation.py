@@ -1,0 +1,71 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.data.readers.coco import parse_coco, read_coco
+from maskrcnn.data.shapes import write_shapes
+from maskrcnn.errors import DataError
+from maskrcnn.evaluate.results import write_results
+from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_saved_segments, score_segments
+from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results
+from maskrcnn.structures.panoptic import encode_ids
+
+CATEGORIES = [{"id": 1, "name": "cat", "isthing": 1}, {"id": 3, "name": "sky", "isthing": 0}]
+IDS = np.repeat([[9, 9, 9, 5, 0]], 4, axis=0)
+SEGMENTS = [
+    {"id": 5, "category_id": 1, "area": 4, "bbox": [3, 0, 1, 4], "iscrowd": 0},
+    {"id": 9, "category_id": 3, "area": 12, "bbox": [0, 0, 3, 4], "iscrowd": 0},
+]
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    """Two annotated pictures of a cat and sky."""
+    (tmp_path / "val").mkdir()
+    images, annotations = [], []
+    for image_id in (1, 2):
+        Image.new("RGB", (5, 4)).save(tmp_path / f"p{image_id}.png")
+        Image.fromarray(encode_ids(torch.from_numpy(IDS))).save(tmp_path / "val" / f"p{image_id}.png")
+        images.append({"id": image_id, "file_name": f"p{image_id}.png", "height": 4, "width": 5})
+        annotations.append({"image_id": image_id, "file_name": f"p{image_id}.png", "segments_info": SEGMENTS})
+    contents = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    (tmp_path / "val.json").write_text(json.dumps(contents))
+    return tmp_path / "val.json"
+
+
+def test_predictions_are_scored_on_the_pictures_of_the_data_only(file):
+    data = read_coco(file, file.parent)
+    assert has_segments(data)
+    records = read_panoptic_results(file, {1: "p1", 2: "p2"})
+    (section,) = score_segments(data, records)
+    assert set(section.numbers.values()) == {1}
+    first = replace(data, records=data.records[:1])
+    (section,) = score_segments(first, [record for record in records if record["image_id"] == 1])
+    assert set(section.numbers.values()) == {1}
+    with pytest.raises(DataError, match="image_id 2 is not among the 1 pictures"):
+        score_segments(first, records)
+
+
+def test_saved_predictions_are_scored_without_pictures(file, tmp_path):
+    for picture in tmp_path.glob("p*.png"):
+        picture.unlink()
+    (section,), records = score_saved_segments(file, parse_coco(file), file)
+    assert (len(records), set(section.numbers.values())) == (4, {1})
+    write_results(tmp_path / "found.json", [record for record in records if record["category_id"] == 3])
+    (section,), _ = score_saved_segments(file, parse_coco(file), tmp_path / "found.json")
+    assert (section.numbers["PQ"], section.numbers["PQ_th"], section.numbers["PQ_st"]) == (0.5, 0, 1)
+
+
+def test_pictures_are_named_after_their_files(file):
+    contents = parse_coco(file)
+    assert picture_names(contents, panoptic_truth(file, contents)) == {1: "p1", 2: "p2"}
+
+
+def test_data_of_objects_have_no_segments(tmp_path):
+    write_shapes(tmp_path, train=1, val=1, size=64, seed=1)
+    assert not has_segments(read_coco(tmp_path / "val.json", tmp_path / "images"))
