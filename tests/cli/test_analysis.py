@@ -2,10 +2,13 @@ import io
 import json
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from maskrcnn.cli.analysis import show_comparison, show_errors
+from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.errors import DataError, SettingError
+from maskrcnn.evaluate.annotations import load_annotations
 from tests.evaluate.test_matching import found, truth_of
 
 CAT, DOG = 1, 2
@@ -40,6 +43,33 @@ def test_nothing_found_or_annotated_can_be_shown():
 def test_pictures_cannot_be_drawn_without_a_folder_or_without_pictures():
     with pytest.raises(SettingError, match="--pictures 3: there is no folder"):
         show_errors(truth_of(), [], None, pictures=3)
+
+
+def test_the_worst_pictures_are_drawn_and_listed_with_their_files(tmp_path):
+    content = {
+        "images": [{"id": n, "file_name": f"p{n}.png", "width": 100, "height": 100} for n in (1, 2)],
+        "categories": [{"id": CAT, "name": "cat"}],
+        "annotations": [{"id": n, "image_id": n, "category_id": CAT, "bbox": BOX} for n in (1, 2)],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    for n in (1, 2):
+        Image.new("RGB", (100, 100)).save(tmp_path / f"p{n}.png")
+    truth, console, folder = load_annotations(content), a_console(), tmp_path / "drawn"
+    report = show_errors(
+        truth,
+        [found(1, CAT, BOX, 0.9), found(2, CAT, APART, 0.8)],
+        lambda: read_coco(tmp_path / "truth.json", tmp_path),
+        pictures=1,
+        folder=folder,
+        console=console,
+    )
+    assert report["worst_pictures"] == [
+        {"image_id": 2, "errors": 1, "what": "missed 1", "drawing": str(folder / "001-p2.png")}
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["001-p2.png", "index.png"]
+    text = console.export_text()
+    assert "p2.png" in text
+    assert f"Drawn into {folder}" in text.replace("\n", "")
 
 
 def test_broken_predictions_are_refused():

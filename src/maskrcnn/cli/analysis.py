@@ -41,7 +41,8 @@ def show_errors(
         console: Where tables are shown; None: standard output.
 
     Returns:
-        For the JSON report: `errors` by kind, `worst_pictures`, and `drawings`, the folder, if some were drawn.
+        For the JSON report: `errors` by kind, and `worst_pictures` with `image_id`, number of `errors`, `what` in words
+        and the file of the `drawing`, if there is one.
 
     Raises:
         SettingError: Pictures are to be drawn, but there is no folder, or nothing to read them.
@@ -51,6 +52,7 @@ def show_errors(
     from ..evaluate.results import checked_results
     from ..evaluate.verdicts import judge_results
     from ..evaluate.worst import worst_pictures, worst_report, worst_table
+    from ..predict.error_pictures import write_error_pictures
     from ..predict.evaluation import kinds_in
 
     if pictures and (folder is None or read is None):
@@ -67,9 +69,21 @@ def show_errors(
         report["errors"][kind] = errors_report(analysed)
         console.print(errors_tables(analysed, kind))
     worst = worst_pictures(truth, verdicts, analysed.score, max(pictures, LISTED))
-    report["worst_pictures"] = worst_report(truth, checked, worst)
-    console.print(worst_table(report["worst_pictures"], analysed.score, {}))
-    return report
+    listed = worst_report(truth, checked, worst)
+    names: dict[int, str] = {}
+    if pictures and read is not None and folder is not None:
+        data = read()
+        names = {record.image_id: record.path.name for record in data.records}
+        with PictureBar("drawing", len(worst[:pictures])) as bar:
+            drawn = write_error_pictures(
+                folder, data, truth, checked, worst[:pictures], kind, analysed.score, on_progress=bar.advance
+            )
+        for one, path in zip(listed, drawn, strict=False):
+            one["drawing"] = str(path)
+    console.print(worst_table(listed, analysed.score, names))
+    if pictures and folder is not None:
+        console.print(f"Drawn into {folder}", highlight=False, markup=False, soft_wrap=True)
+    return {**report, "worst_pictures": listed}
 
 
 def show_comparison(

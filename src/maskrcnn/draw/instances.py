@@ -1,7 +1,8 @@
 """Objects drawn over their picture: a tint, an outline and a label each."""
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,6 +24,22 @@ TINT = 0.35
 MOST_SCORES = 10
 SHOWN_FROM = 0.5  # of drawings; the model's own thresholds are settings
 SMALLEST_FONT = 9
+
+
+class Mark(NamedTuple):
+    """How an object is drawn.
+
+    Args:
+        colour: Of its outline, its tint and its label.
+        text: What is written beside it; "" for nothing.
+        importance: Labels of more important objects are written first.
+        tinted: Its mask is tinted, too.
+    """
+
+    colour: Colour
+    text: str
+    importance: float = 0.0
+    tinted: bool = True
 
 
 def draw_instances(
@@ -51,20 +68,47 @@ def draw_instances(
     """
     if instances.scores is not None:
         instances = instances[instances.scores >= score_threshold]
+    # The most certain objects are labelled first, or of annotations the largest.
+    ranks = box_area(instances.boxes) if instances.scores is None else instances.scores
+    columns = zip(_colours(instances), _texts(instances, classes), ranks.tolist(), strict=True)
+    marks = [Mark(colour, text, rank) for colour, text, rank in columns]
+    return paint_instances(picture, instances, marks, skeleton=classes.skeleton, scale=scale)
+
+
+def paint_instances(
+    picture: Tensor,
+    instances: Instances,
+    marks: Sequence[Mark],
+    *,
+    skeleton: Skeleton | None = None,
+    scale: float = 1.0,
+    line: int | None = None,
+) -> Tensor:
+    """Draw objects over a copy of their picture, each as its mark says.
+
+    Args:
+        picture: [3, H, W] uint8 RGB.
+        instances: N objects in the picture's own pixels; without masks their boxes are drawn.
+        marks: N, one for each.
+        skeleton: How keypoints are joined; None: they are not drawn.
+        scale: As for `draw_instances`.
+        line: Width of outlines in the picture's own pixels; None: what suits it.
+
+    Returns:
+        [3, H * scale, W * scale] uint8 RGB on the CPU.
+    """
     canvas = np.empty((*picture.shape[-2:], 3), dtype=np.uint8)
     canvas[:] = picture.cpu().permute(1, 2, 0).numpy()
-    colours = _colours(instances)
-    line = line_width(picture.shape[-2:])
+    line = line or line_width(picture.shape[-2:])
     if instances.masks is None:
-        _draw_boxes(canvas, instances, colours, line)
+        _draw_boxes(canvas, instances, marks, line)
     else:
         largest_first = box_area(instances.boxes).argsort(descending=True).tolist()
-        _draw_masks(canvas, instances.masks, largest_first, colours, line)
+        _draw_masks(canvas, instances.masks, largest_first, marks, line)
     drawn = scale_picture(Image.fromarray(canvas), scale)
-    if instances.keypoints is not None and classes.skeleton is not None:
-        drawn = _draw_keypoints(drawn, instances.keypoints, classes.skeleton, scale)
-    placed = replace(instances, boxes=instances.boxes * scale)
-    draw_labels(drawn, _labels(placed, classes, colours), font_size(drawn.size))
+    if instances.keypoints is not None and skeleton is not None:
+        drawn = _draw_keypoints(drawn, instances.keypoints, skeleton, scale)
+    draw_labels(drawn, _labels(instances.boxes * scale, marks), font_size(drawn.size))
     return torch.from_numpy(np.array(drawn)).permute(2, 0, 1).contiguous()
 
 
@@ -92,18 +136,18 @@ def _colours(instances: Instances) -> list[Colour]:
     return [GREY if crowd else colour for colour, crowd in zip(colours, instances.crowd.tolist(), strict=True)]
 
 
-def _draw_boxes(canvas: np.ndarray, instances: Instances, colours: list[Colour], line: int) -> None:
-    for box, colour in zip(instances.boxes.round().int().tolist(), colours, strict=True):
-        cv2.rectangle(canvas, (box[0], box[1]), (box[2] - 1, box[3] - 1), colour, line)
+def _draw_boxes(canvas: np.ndarray, instances: Instances, marks: Sequence[Mark], line: int) -> None:
+    for box, mark in zip(instances.boxes.round().int().tolist(), marks, strict=True):
+        cv2.rectangle(canvas, (box[0], box[1]), (box[2] - 1, box[3] - 1), mark.colour, line)
 
 
-def _draw_masks(canvas: np.ndarray, masks: Masks, order: list[int], colours: list[Colour], line: int) -> None:
+def _draw_masks(canvas: np.ndarray, masks: Masks, order: list[int], marks: Sequence[Mark], line: int) -> None:
     """All tints first, then all outlines, both in the given order of the objects."""
     for draw in (_tint, _outline):
         for i in order:
             crop = masks.crop(i)
-            if crop.bitmap.any():
-                draw(canvas, crop, colours[i], line)
+            if crop.bitmap.any() and (marks[i].tinted or draw is _outline):
+                draw(canvas, crop, marks[i].colour, line)
 
 
 def _tint(canvas: np.ndarray, crop: Crop, colour: Colour, _: int) -> None:
@@ -119,15 +163,17 @@ def _outline(canvas: np.ndarray, crop: Crop, colour: Colour, line: int) -> None:
     cv2.drawContours(canvas, contours, -1, colour, line, cv2.LINE_AA if line > 1 else cv2.LINE_8)
 
 
-def _labels(instances: Instances, classes: Classes, colours: list[Colour]) -> list[Label]:
-    """The most certain objects first, or of annotations the largest."""
+def _labels(boxes: Tensor, marks: Sequence[Mark]) -> list[Label]:
+    """Those that have a text, the most important first."""
+    order = sorted(range(len(marks)), key=lambda i: -marks[i].importance)
+    return [Label(marks[i].text, tuple(boxes[i].tolist()), marks[i].colour) for i in order if marks[i].text]
+
+
+def _texts(instances: Instances, classes: Classes) -> list[str]:
+    """Class and score; of many objects of one class nothing."""
     if len(classes) == 1 and len(instances) > MOST_SCORES:
-        return []
-    boxes = instances.boxes
-    ranks = box_area(boxes) if instances.scores is None else instances.scores
-    texts = [_text(instances, classes, i) for i in range(len(instances))]
-    order = ranks.argsort(descending=True, stable=True).tolist()
-    return [Label(texts[i], tuple(boxes[i].tolist()), colours[i]) for i in order if texts[i]]
+        return [""] * len(instances)
+    return [_text(instances, classes, i) for i in range(len(instances))]
 
 
 def _text(instances: Instances, classes: Classes, i: int) -> str:

@@ -28,6 +28,7 @@ from .verdicts import (
 )
 
 MOST_CLASSES = 10
+OF_SEVERAL_CLASSES = ("classification", "class_and_place")
 MISSED = FAULTS.index("missed")
 
 ByFault = dict[Fault, float]
@@ -182,13 +183,15 @@ def errors_tables(analysed: AnalysedErrors, kind: Kind) -> Group:
     missing = f"AP{100 * analysed.iou:.0f} {100 * whole.ap:.1f}, missing {100 * (1 - whole.ap):.1f}"
     headings = ("AP lost", "if only this were right", "errors", f"of them from score {analysed.score:.2f}")
     table = Table("error", *[Column(heading, justify="right") for heading in headings], show_footer=True)
-    for fault in FAULTS:
+    several = len(analysed.per_class) > 1
+    possible = [fault for fault in FAULTS if several or whole.counts[fault] or fault not in OF_SEVERAL_CLASSES]
+    for fault in possible:
         numbers = f"{100 * whole.shares[fault]:.1f}", f"+{100 * whole.alone[fault]:.1f}"
         table.add_row(FAULT_TITLES[fault], *numbers, str(whole.counts[fault]), str(whole.shown[fault]))
     parts: list[RenderableType] = [Text(f"Errors of {TITLES[kind]}: {missing}", style="bold"), table]
     table.columns[0].footer, table.columns[1].footer = "together", f"{100 * (1 - whole.ap):.1f}"
     table.columns[3].footer, table.columns[4].footer = str(sum(whole.counts.values())), str(sum(whole.shown.values()))
-    if len(analysed.per_class) > 1:
+    if several:
         parts += [Text("AP lost of the classes that miss most"), _classes_table(analysed)]
     return Group(*parts)
 
