@@ -48,7 +48,7 @@ def found_objects(truth: Annotations, records: Sequence[dict], kind: Measure) ->
         for one, points, (x, y, width, height) in zip(found, values, _boxes_around(values), strict=True):
             one |= {"keypoints": points, "bbox": [x, y, width, height], "area": width * height}
     else:
-        masks = [_text_runs(value, truth.sizes[one["image_id"]]) for one, value in zip(found, values, strict=True)]
+        masks = [text_runs(value, truth.sizes[one["image_id"]]) for one, value in zip(found, values, strict=True)]
         for one, mask, area in zip(found, masks, _areas(masks), strict=True):
             one |= {"rle": mask, "area": area}
     return _with_boundaries(found, truth) if kind == "boundary" else found
@@ -71,8 +71,8 @@ def field_of(kind: Measure) -> str:
     return FIELDS["segm" if kind == "boundary" else kind]
 
 
-def _text_runs(segmentation: Any, size: tuple[int, int]) -> dict:
-    """The mask as it is, if it is compressed text, which has been checked."""
+def text_runs(segmentation: Any, size: tuple[int, int]) -> dict:
+    """The mask of a checked record: as it is where it is compressed text, else encoded."""
     plain = isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), str)
     return segmentation if plain else run_lengths(segmentation, size)
 

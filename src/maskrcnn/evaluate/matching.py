@@ -14,9 +14,9 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from .annotations import Annotations
+from .coco_input import text_runs
 from .keypoints import MOST_DETECTIONS, keypoint_objects, keypoint_sigmas, object_keypoint_similarities
 from .results import FIELDS, Kind
-from .segmentations import run_lengths
 
 THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 EVERY_AREA = (0.0, 1e10)
@@ -224,7 +224,7 @@ def _categories(records: list[dict]) -> np.ndarray:
 def _shapes(truth: Annotations, records: list[dict], kind: Kind) -> Any:
     """Boxes or run lengths of some records, or [D, Kp, 3] keypoints."""
     if kind == "segm":
-        return [run_lengths(record["segmentation"], truth.sizes[record["image_id"]]) for record in records]
+        return [text_runs(record["segmentation"], truth.sizes[record["image_id"]]) for record in records]
     if kind == "bbox":
         return [record["bbox"] for record in records]
     points = np.array([record["keypoints"] for record in records], dtype=float)
