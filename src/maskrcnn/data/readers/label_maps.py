@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ...errors import DataError
+from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
 from ..pictures import UNREADABLE
 
@@ -38,28 +39,7 @@ def read_label_map(path: Path) -> np.ndarray:
     Raises:
         DataError: The file is missing, cannot be read, or holds something else than whole numbers from 0.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: the label map is not there. Check its name, or take its picture out.")
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        raise DataError(
-            f"{path}: JPEG changes the values of pixels, so that it cannot hold a label map. Export it as PNG or TIFF."
-        )
-    readers = {".npy": _read_numpy, ".mat": _read_matlab, ".txt": _read_text}
-    values = readers.get(path.suffix.lower(), _read_picture)(path)
-    if values.ndim != 2:
-        raise DataError(
-            f"{path}: the label map has the shape {list(values.shape)}, but must be [height, width]. Save one value "
-            "per pixel."
-        )
-    if values.dtype.kind not in "uib" and not (values.dtype.kind == "f" and (values == np.round(values)).all()):
-        raise DataError(
-            f"{path}: the label map holds values that are no whole numbers (type {values.dtype}), but each pixel must "
-            "have the number of its object. Save integers."
-        )
-    if values.size and values.min() < 0:
-        raise DataError(
-            f"{path}: the label map holds {int(values.min())}, but objects are numbered from 1. Correct it."
-        )
+    values = _read_values(path)
     return values.astype(np.int64) * (PLAIN if values.dtype.kind == "b" else 1)
 
 
@@ -96,7 +76,44 @@ def read_mask(path: Path) -> np.ndarray:
     Raises:
         DataError: The file is missing or cannot be read.
     """
-    return read_label_map(path) > 0
+    return _read_values(path) > 0
+
+
+def mask_object(mask: np.ndarray) -> dict[str, Any] | None:
+    """The object of a mask [H, W] bool as COCO has it, with `bbox`, `area` and `segmentation`; None without a pixel."""
+    crop = tight_crop(0, 0, mask)
+    height, width = crop.bitmap.shape
+    if not height:
+        return None
+    segmentation = encode_crop(crop, (mask.shape[0], mask.shape[1]))
+    return {"bbox": [crop.x, crop.y, width, height], "area": int(crop.bitmap.sum()), "segmentation": segmentation}
+
+
+def _read_values(path: Path) -> np.ndarray:
+    """[H, W] whole numbers from 0 of a label map, of whatever type they are in the file."""
+    if not path.is_file():
+        raise DataError(f"{path}: the label map is not there. Check its name, or take its picture out.")
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        raise DataError(
+            f"{path}: JPEG changes the values of pixels, so that it cannot hold a label map. Export it as PNG or TIFF."
+        )
+    readers = {".npy": _read_numpy, ".mat": _read_matlab, ".txt": _read_text}
+    values = readers.get(path.suffix.lower(), _read_picture)(path)
+    if values.ndim != 2:
+        raise DataError(
+            f"{path}: the label map has the shape {list(values.shape)}, but must be [height, width]. Save one value "
+            "per pixel."
+        )
+    if values.dtype.kind not in "uib" and not (values.dtype.kind == "f" and (values == np.round(values)).all()):
+        raise DataError(
+            f"{path}: the label map holds values that are no whole numbers (type {values.dtype}), but each pixel must "
+            "have the number of its object. Save integers."
+        )
+    if values.size and values.min() < 0:
+        raise DataError(
+            f"{path}: the label map holds {int(values.min())}, but objects are numbered from 1. Correct it."
+        )
+    return values
 
 
 def _described(region: Region) -> dict[str, Any]:

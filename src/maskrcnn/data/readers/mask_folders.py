@@ -12,7 +12,7 @@ from ..pictures import picture_size
 from ..records import Contents
 from .coco_pictures import NAMED
 from .gathering import Gathering, list_pictures
-from .label_maps import ENDINGS, map_objects, read_mask
+from .label_maps import ENDINGS, mask_object, read_mask
 from .mask_pictures import ALL, SPLITS, MaskedPicture, files_by_name, require_size
 
 LAYOUT = "NAME/images/NAME.png, NAME/masks/*.png; or images/NAME.png, masks/NAME/*.png"
@@ -60,10 +60,10 @@ def gather_mask_folders(
         for file in masks:
             mask = read_mask(file)
             require_size(file, mask, picture, size)
-            objects = map_objects(mask.astype(int))
-            if not objects:
+            fields = mask_object(mask)
+            if fields is None:
                 found.skipped.append(f"{file}: the mask has no pixel, but an object needs at least one")
-            for _, fields in objects:
+            else:
                 found.add_object(image_id, name, **fields)
     return found.contents()
 
