@@ -20,6 +20,7 @@ POINTS_OF_NUMPY = np.arange(11) * 0.1
 """The same recalls in Python, where 0.6 and 0.7 are a little larger: a recall of 3 / 5 does not reach the seventh."""
 MNC_THRESHOLDS = {"APr50": 0.5, "APr70": 0.7}
 SDS_THRESHOLDS = {f"APr{10 * n}": 0.1 * n for n in range(1, 10)}
+SDS_FIRST = ("APr50", "APr70", "APr_vol")
 BOX_PROTOCOL = (
     "Pascal VOC (VOCevaldet.m): a detection goes to the object of its class that it overlaps most; right from an IoU "
     "of 0.5 on, unless that object was found before; difficult objects do not count; AP at 11 recalls (2007 to "
@@ -93,7 +94,8 @@ def voc_mask_sections(truth: Annotations, results: Sequence[dict], *, say: Say =
         say: Called with the class that is being scored.
 
     Returns:
-        Sections "sds", with APr50, APr70 and the others up to APr90 and APr_vol, and "mnc" with APr50 and APr70.
+        Sections "sds", with APr50, APr70, APr_vol (rows of classes have these) and the others up to APr90, and "mnc"
+        with APr50 and APr70.
 
     Raises:
         DataError: A record or an object cannot be used.
@@ -106,7 +108,7 @@ def voc_mask_sections(truth: Annotations, results: Sequence[dict], *, say: Say =
             key: _or_none(_area, sds_verdicts(found.pictures, found.overlaps, threshold), found.positives)
             for key, threshold in SDS_THRESHOLDS.items()
         }
-        volume = None if not found.positives else float(np.mean(list(row.values())))
+        volume = float(np.mean(list(row.values()))) if found.positives else None
         sds[name] = {"APr50": row["APr50"], "APr70": row["APr70"], "APr_vol": volume, **row}
         mnc[name] = {
             key: _or_none(
@@ -116,11 +118,16 @@ def voc_mask_sections(truth: Annotations, results: Sequence[dict], *, say: Say =
             )
             for key, threshold in MNC_THRESHOLDS.items()
         }
-    names = list(dict.fromkeys(["APr50", "APr70", "APr_vol", *SDS_THRESHOLDS]))
     return [
-        Section("sds", "masks (SDS)", SDS_PROTOCOL, _means(sds, names), sds),
-        Section("mnc", "masks (MNC)", MNC_PROTOCOL, _means(mnc, list(MNC_THRESHOLDS)), mnc),
+        Section(
+            "sds", "masks (SDS)", SDS_PROTOCOL, _means(sds, [*SDS_FIRST, *SDS_THRESHOLDS]), _columns(sds, SDS_FIRST)
+        ),
+        Section("mnc", "masks (MNC)", MNC_PROTOCOL, _means(mnc, [*MNC_THRESHOLDS]), mnc),
     ]
+
+
+def _columns(rows: Mapping[str, Numbers], names: Sequence[str]) -> dict[str, Numbers]:
+    return {key: {name: row[name] for name in names} for key, row in rows.items()}
 
 
 def devkit_verdicts(
