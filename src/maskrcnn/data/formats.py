@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, SettingError
+from .readers.bdd100k import LAYOUT as BDD100K
+from .readers.bdd100k import has_bdd100k, read_bdd100k
 from .readers.cityscapes import LAYOUT as CITYSCAPES
 from .readers.cityscapes import has_cityscapes, read_cityscapes
 from .readers.coco import parse_coco, to_data
@@ -29,6 +31,7 @@ from .readers.mask_pictures import LAYOUT as LABEL_MAPS
 from .readers.mask_pictures import has_label_maps, read_label_maps
 from .readers.mhp import has_mhp, read_mhp
 from .readers.ochuman import has_ochuman, is_part_of_ochuman, read_ochuman
+from .readers.scalabel import is_scalabel, read_scalabel
 from .readers.via import is_via, read_via
 from .readers.voc import is_voc, read_voc
 from .readers.yolo import is_yolo, read_yolo
@@ -83,6 +86,8 @@ FORMATS: dict[str, Format] = {
     "voc": Format(
         "Pascal VOC", "Annotations/, JPEGImages/ and ImageSets/Main/train.txt, or train/*.xml", is_voc, read_voc
     ),
+    "bdd100k": Format("BDD100K instance segmentation", BDD100K, has_bdd100k, read_bdd100k),
+    "scalabel": Format("Scalabel", "train.json and val.json beside images/", is_scalabel, read_scalabel),
     "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
     "icdar": Format("ICDAR 2015 text", ICDAR, has_icdar, read_icdar),
     "ctw1500": Format("CTW1500 text", CTW1500, has_ctw1500, read_ctw1500),

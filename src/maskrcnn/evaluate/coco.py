@@ -12,7 +12,7 @@ from ..config import ModelSettings
 from ..errors import SettingError
 from ..structures.classes import Classes
 from .annotations import Annotations, load_annotations
-from .coco_curves import coco_curves
+from .coco_curves import Curves, coco_curves
 from .coco_input import Measure
 from .keypoints import MOST_DETECTIONS, keypoint_numbers
 from .results import Kind, checked_results
@@ -142,13 +142,27 @@ def _scores(
     if kind == "keypoints":
         areas, limits = KEYPOINT_AREAS, [min(max_detections, MOST_DETECTIONS)]
     progress = partial(_say_classes, say, MEASURES[kind], len(truth.categories))
-    precision, recall, thresholds = coco_curves(truth, records, kind, list(areas.values()), limits, progress)
-    per_category = _per_category(precision[:, :, :, 0, -1], thresholds, sorted(truth.categories))
-    names = unique_names(truth.categories)
+    curves = coco_curves(truth, records, kind, list(areas.values()), limits, progress)
     if kind == "keypoints":
-        numbers = keypoint_numbers(precision, recall, thresholds)
-    else:
-        numbers = _numbers(precision, recall, thresholds, limits, list(areas))
+        return _named(keypoint_numbers(*curves), curves, truth)
+    return scores_of(curves, truth, limits, list(areas))
+
+
+def scores_of(curves: Curves, truth: Annotations, limits: Sequence[int], areas: Sequence[str]) -> CocoScores:
+    """The twelve numbers of boxes or masks, and those of each class.
+
+    Args:
+        curves: Of all categories by their ids.
+        truth: What was looked for.
+        limits: M numbers of detections, ascending.
+        areas: Names of the A ranges of areas, the first of all areas.
+    """
+    return _named(_numbers(*curves, limits, areas), curves, truth)
+
+
+def _named(numbers: Mapping[str, np.ndarray], curves: Curves, truth: Annotations) -> CocoScores:
+    per_category = _per_category(curves.precision[:, :, :, 0, -1], curves.thresholds, sorted(truth.categories))
+    names = unique_names(truth.categories)
     return CocoScores(
         numbers={name: _mean(values) for name, values in numbers.items()},
         per_class={names[category]: found for category, found in per_category.items()},
@@ -172,7 +186,7 @@ def _per_category(
 
 
 def _numbers(
-    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: list[int], areas: list[str]
+    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: Sequence[int], areas: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """What the twelve numbers are means of.
 

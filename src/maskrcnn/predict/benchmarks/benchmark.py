@@ -50,6 +50,7 @@ class Benchmark:
         detections: Most detections per picture that a model should give.
         read: Reads predictions in the benchmark's own format (path, opened split); None: COCO results files only.
         segments: Scores want every pixel's segment (panoptic), not objects.
+        own_json: Its own results are JSON files, too, which `read` tells from COCO's.
     """
 
     title: str
@@ -59,3 +60,4 @@ class Benchmark:
     detections: int = 100
     read: Callable[[Path, Opened], Records] | None = None
     segments: bool = False
+    own_json: bool = False

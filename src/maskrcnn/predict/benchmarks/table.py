@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import SettingError
+from .bdd100k import BDD100K
 from .benchmark import Benchmark, Opened
 from .cells import CELL17, KUMAR
 from .cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "coco-keypoints": KEYPOINTS,
     "coco-boundary": BOUNDARY,
     "coco-o": COCO_O,
+    "bdd100k": BDD100K,
     "isaid": ISAID,
     "coco-panoptic": COCO_PANOPTIC,
     "cityscapes": CITYSCAPES,

@@ -1,0 +1,192 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as oracle
+
+from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.readers.scalabel import (
+    Taxonomy,
+    frames_contents,
+    is_scalabel,
+    label_fields,
+    load_frames,
+    poly2d_outline,
+    read_scalabel,
+)
+from maskrcnn.errors import DataError
+
+BITMAP = np.zeros((30, 40), dtype=np.uint8)
+BITMAP[5:15, 10:20] = 1
+RLE = {"counts": oracle.encode(np.asfortranarray(BITMAP))["counts"].decode(), "size": [30, 40]}
+SQUARE = {"vertices": [[2, 2], [12, 2], [12, 12], [2, 12]], "types": "LLLL", "closed": True}
+LANE = {"vertices": [[0, 0], [30, 20], [39, 29]], "types": "LLL", "closed": False}
+
+
+def label(number: int = 1, category: str = "car", **more) -> dict:
+    return {"id": str(number), "category": category, **more}
+
+
+FRAMES = [
+    {"name": "b.jpg", "labels": [label(3, "person", poly2d=[SQUARE], attributes={"crowd": True})]},
+    {"name": "a.jpg", "labels": [label(1, rle=RLE), label(2, "lane", poly2d=[LANE]), label(4, box3d={})]},
+    {"name": "c.jpg", "labels": None},
+]
+
+
+def lay_out(folder: Path, content: object = FRAMES) -> Path:
+    (folder / "images").mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (40, 30)).save(folder / "images" / f"{name}.jpg")
+    (folder / "val.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_run_lengths_polygons_and_boxes_are_objects_of_pictures_sorted_by_name(tmp_path):
+    data = read_data(lay_out(tmp_path), "val")
+    assert [record.path.name for record in data.records] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [record.image_id for record in data.records] == [1, 2, 3]
+    assert data.classes.names == ("car", "lane", "person")
+    first, second, third = (record.instances for record in data.records)
+    assert first.boxes.tolist() == [[10, 5, 20, 15]]
+    assert second.boxes.tolist() == [[2, 2, 12, 12]]
+    assert (first.crowd.tolist(), second.crowd.tolist(), len(third)) == ([False], [True], 0)
+
+
+def test_the_classes_of_the_files_config_are_its_leaves_in_order(tmp_path):
+    tree = [{"name": "human", "subcategories": [{"name": "person"}]}, {"name": "car"}]
+    content = {
+        "frames": FRAMES,
+        "groups": None,
+        "config": {"imageSize": {"height": 30, "width": 40}, "categories": tree},
+    }
+    data = read_data(lay_out(tmp_path, content), "val")
+    assert data.classes.names == ("person", "car")
+    assert [len(record.instances) for record in data.records] == [1, 1, 0]
+
+
+def test_boxes_end_with_their_last_pixel():
+    assert label_fields(label(box2d={"x1": 3, "y1": 4, "x2": 12, "y2": 5.5})) == {"bbox": [3, 4, 10, 2.5]}
+
+
+def test_a_mask_counts_more_than_polygons_and_these_more_than_a_box():
+    box = {"x1": 0, "y1": 0, "x2": 5, "y2": 5}
+    assert label_fields(label(rle=RLE, poly2d=[SQUARE], box2d=box)) == {"segmentation": RLE}
+    assert label_fields(label(poly2d=[SQUARE, LANE], box2d=box)) == {"segmentation": [[2, 2, 12, 2, 12, 12, 2, 12]]}
+    assert label_fields(label(poly2d=[LANE])) == {}
+
+
+def outline(vertices: list, types: str) -> np.ndarray:
+    return np.array(poly2d_outline({"vertices": vertices, "types": types, "closed": True})).reshape(-1, 2)
+
+
+def test_curves_are_drawn_close_to_the_bezier_curve():
+    k = 4 / 3 * np.tan(np.pi / 8)  # four such curves are a circle, but for 0.03 % of its radius
+    r = 100.0
+    quarter = np.array([[r, k * r], [k * r, r], [0, r]])
+    turn = np.array([[0, 1], [-1, 0]])
+    curves = [quarter, quarter @ turn, quarter @ turn @ turn, quarter @ turn @ turn @ turn]
+    points = np.concatenate([[[r, 0]], *curves])[:-1]  # the last end is the first point
+    found = outline(points.tolist(), "L" + "C" * 11)
+    radii = np.linalg.norm(found, axis=1)
+    assert radii.min() > 99.99
+    assert radii.max() < 100.04
+    middles = np.linalg.norm((found + np.roll(found, 1, axis=0)) / 2, axis=1)
+    assert middles.min() > 99.9
+    assert shoelace(found) == pytest.approx(np.pi * r**2, rel=2e-3)
+
+
+def shoelace(points: np.ndarray) -> float:
+    x, y = points.T
+    return 0.5 * abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())
+
+
+def test_a_curve_that_is_straight_stays_straight_and_corners_stay():
+    found = outline([[0, 0], [10, 0], [10, 3], [10, 6], [10, 9], [0, 9]], "LLCCCL")
+    assert found[:2].tolist() == [[0, 0], [10, 0]]
+    assert (found[2:-1, 0] == 10).all()
+    assert found[-2:].tolist() == [[10, 9], [0, 9]]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"poly2d": [{"vertices": [[0, 0], [1, 1]], "types": "LL"}]}, "at least 3 pairs of finite numbers"),
+        ({"poly2d": [{"vertices": [[0, 0], [1, 1], [2, "x"]]}]}, "at least 3 pairs of finite numbers"),
+        ({"poly2d": [{"vertices": [[0, 0], [1, 1], [2, 3, 4]]}]}, "at least 3 pairs of finite numbers"),
+        ({"poly2d": [{"vertices": None}]}, "at least 3 pairs of finite numbers"),
+        ({"poly2d": [{**SQUARE, "types": "LLL"}]}, "`types` 'LLL' must be an L or a C for each of the 4 vertices"),
+        ({"poly2d": [{**SQUARE, "types": "LLLX"}]}, "must be an L or a C"),
+        ({"poly2d": [{**SQUARE, "types": "LLLC"}]}, "lacks its end"),
+        ({"poly2d": SQUARE}, "`poly2d` must be a list of polygons"),
+        ({"rle": "abc"}, "`rle` is 'abc', but must have `counts` and `size`"),
+        ({"box2d": {"x1": 1, "y1": 2, "x2": 3}}, "`box2d` .* must have the finite numbers x1, y1, x2, y2"),
+        ({"box2d": [1, 2, 3, 4]}, "`box2d` .* must have the finite numbers"),
+        ({"rle": {"counts": "04", "size": [2, 2]}}, r"a.jpg.*run lengths of `segmentation` are of size \[2, 2\]"),
+        ({"rle": RLE, "category": None}, "`category` is None, but must be a text"),
+    ],
+)
+def test_a_label_that_cannot_be_used_is_named(change, problem, tmp_path):
+    frames = [{"name": "a.jpg", "size": {"height": 30, "width": 40}, "labels": [label(7, rle=RLE), label(8) | change]}]
+    lay_out(tmp_path, frames)
+    with pytest.raises(DataError, match=rf"val.json: .*{problem}"):
+        read_data(tmp_path, "val")
+    assert len(read_data(tmp_path, "val", skip_invalid=True).records[0].instances) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"frames": 3}, "must be a list of frames, or an object with `frames`"),
+        ({"frames": [], "config": []}, "must be a list of frames"),
+        ([3], "frame 0: `name` None must be the name of a picture"),
+        ([{"name": ""}], "frame 0: `name` '' must be the name of a picture"),
+        ([{"name": "a.jpg"}, {"name": "a.jpg"}], "frame 1: `name` 'a.jpg' is there twice"),
+        ([{"name": "a.jpg", "labels": {}}], "frame a.jpg: `labels` must be a list of labels"),
+        ([{"name": "a.jpg", "labels": [1]}], "frame a.jpg: `labels` must be a list of labels"),
+    ],
+)
+def test_a_file_that_is_none_of_scalabel_is_named(content, problem, tmp_path):
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"val.json: {problem}"):
+        load_frames(tmp_path / "val.json")
+
+
+@pytest.mark.parametrize("text", ["", '[{"name": "a.jpg", "labels": [', "\x00"])
+def test_a_cut_file_is_named(text, tmp_path):
+    (tmp_path / "val.json").write_text(text)
+    with pytest.raises(DataError, match="val.json: the file is not valid JSON"):
+        read_scalabel(tmp_path / "val.json", "val")
+
+
+def test_sizes_and_categories_of_a_config_are_checked(tmp_path):
+    config = {"categories": [{"name": "car"}], "imageSize": {"height": 0, "width": 5}}
+    (tmp_path / "val.json").write_text(json.dumps({"frames": FRAMES, "config": config}))
+    with pytest.raises(DataError, match="val.json: config: the size .* must have a `height` and `width` above 0"):
+        read_scalabel(tmp_path / "val.json", "val")
+    (tmp_path / "val.json").write_text(json.dumps({"frames": FRAMES, "config": {"categories": ["car"]}}))
+    with pytest.raises(DataError, match="`categories` must be a list of categories with a `name`"):
+        read_scalabel(tmp_path / "val.json", "val")
+
+
+def test_categories_are_renamed_ignored_or_refused():
+    taxonomy = Taxonomy(("car",), {"van": "car"}, {"trailer": "car"})
+    labels = [label(1, "van", rle=RLE), label(2, "trailer", rle=RLE), label(3, "boat", rle=RLE)]
+    found = frames_contents(Path("x.json"), [{"name": "a.jpg", "labels": labels}], taxonomy, Path())
+    assert [one["iscrowd"] for one in found.coco["annotations"]] == [0, 1]
+    assert [one["attributes"] for one in found.coco["annotations"]] == [{}, {"ignored": True}]
+    assert found.skipped == ("x.json: frame a.jpg: label '3': `category` 'boat' is not one of car, van, trailer",)
+
+
+def test_files_are_recognised_by_their_first_bytes(tmp_path):
+    lay_out(tmp_path)
+    assert recognise(tmp_path, "val") == recognise(tmp_path / "val.json", "val") == "scalabel"
+    for text in ('{"config": null, "frames": []}', ' [ {"labels": [], "name": "a"}]'):
+        (tmp_path / "other.json").write_text(text)
+        assert is_scalabel(tmp_path / "other.json", "val")
+    for text in ('{"images": [{"file_name": "a"}], "annotations": [], "categories": [{"name": "x"}]}', "[]", "{}", ""):
+        (tmp_path / "other.json").write_text(text)
+        assert not is_scalabel(tmp_path / "other.json", "val")
+    assert not is_scalabel(tmp_path, "train")
