@@ -61,3 +61,9 @@ def test_no_label_leaves_the_picture():
 
 def test_no_labels_draw_nothing():
     assert not drawn().any()
+
+
+def test_a_needed_label_is_written_at_a_small_object_too():
+    box = (100, 100, 103, 103)
+    assert has(drawn(Label("cat 0.95", box, RED, needed=True)), RED)
+    assert not has(drawn(Label("cat 0.95", box, RED)), RED)

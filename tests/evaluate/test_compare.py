@@ -137,7 +137,7 @@ def test_another_run_is_read_from_its_results_or_from_the_report_that_names_them
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"bbox": {"AP": 0.5}}, "a report without `results_file`.*--save-results FILE"),
+        ({"bbox": {"AP": 0.5}}, "a report without `results_file`.*again with --results FILE"),
         ({"results_file": "gone.json"}, "its `results_file` .*gone.json is not there"),
         ("{", "is not complete JSON"),
         ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99 is not among the 12 pictures"),

@@ -155,7 +155,9 @@ def _paint(page: ErrorPage, judged: Judged, scale: float) -> Image.Image:
     marks = []
     for kind, text, rank in zip(judged.kinds, judged.texts, ranks.tolist(), strict=True):
         wrong = kind not in ("right", "ignored")
-        marks.append(Mark(COLOURS[kind], text if wrong or named else "", rank + wrong * ABOVE_ALL, wrong))
+        marks.append(
+            Mark(COLOURS[kind], text if wrong or named else "", rank + wrong * ABOVE_ALL, tinted=wrong, needed=wrong)
+        )
     order = sorted(range(len(marks)), key=lambda i: marks[i].tinted)
     painted = paint_instances(
         page.picture,

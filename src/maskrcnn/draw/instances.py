@@ -34,12 +34,14 @@ class Mark(NamedTuple):
         text: What is written beside it; "" for nothing.
         importance: Labels of more important objects are written first.
         tinted: Its mask is tinted, too.
+        needed: Its label is written even if it is much larger than the object.
     """
 
     colour: Colour
     text: str
     importance: float = 0.0
     tinted: bool = True
+    needed: bool = False
 
 
 def draw_instances(
@@ -165,8 +167,9 @@ def _outline(canvas: np.ndarray, crop: Crop, colour: Colour, line: int) -> None:
 
 def _labels(boxes: Tensor, marks: Sequence[Mark]) -> list[Label]:
     """Those that have a text, the most important first."""
-    order = sorted(range(len(marks)), key=lambda i: -marks[i].importance)
-    return [Label(marks[i].text, tuple(boxes[i].tolist()), marks[i].colour) for i in order if marks[i].text]
+    named = [(mark, box) for mark, box in zip(marks, boxes.tolist(), strict=True) if mark.text]
+    named.sort(key=lambda pair: -pair[0].importance)
+    return [Label(mark.text, (x1, y1, x2, y2), mark.colour, mark.needed) for mark, (x1, y1, x2, y2) in named]
 
 
 def _texts(instances: Instances, classes: Classes) -> list[str]:

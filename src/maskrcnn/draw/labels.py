@@ -19,18 +19,20 @@ class Label(NamedTuple):
         text: What it says.
         box: x1, y1, x2, y2 of the object.
         colour: The object's.
+        needed: It is written even if it is much larger than its object.
     """
 
     text: str
     box: Rectangle
     colour: Colour
+    needed: bool = False
 
 
 def draw_labels(canvas: Image.Image, labels: list[Label], font_size: int) -> None:
     """Write each label at its object, where it covers neither an earlier label nor leaves the picture.
 
     A label goes above its object or else into it, at the top or at the bottom. One that finds no room, or is much
-    larger than its object, is left out, so that a crowded picture stays readable.
+    larger than its object and not needed, is left out, so that a crowded picture stays readable.
 
     Args:
         canvas: RGB picture, drawn into.
@@ -61,7 +63,7 @@ def _place(
     """
     width, height = extent[2] - extent[0] + 0.5 * font_size, 1.3 * font_size
     x1, y1, x2, y2 = label.box
-    if width > WIDEST * (x2 - x1) or height > HIGHEST * (y2 - y1):
+    if not label.needed and (width > WIDEST * (x2 - x1) or height > HIGHEST * (y2 - y1)):
         return None
     for x, y in ((x1, y1 - height), (x1, y1), (x1, y2 - height), (x2 - width, y1), (x2 - width, y2 - height)):
         left = max(0.0, min(x, canvas[0] - 1 - width))

@@ -85,7 +85,7 @@ def read_other(path: Path, truth: Annotations) -> Sequence[dict]:
     if not isinstance(named, str):
         raise DataError(
             f"{path}: is a report without `results_file`, but runs are compared by their predictions. Evaluate that "
-            "run again with --save-results FILE, and compare with that file."
+            "run again with --results FILE, which saves them, and compare with that file."
         )
     results = path.parent / named
     if not results.is_file():
