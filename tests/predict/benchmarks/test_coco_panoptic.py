@@ -52,7 +52,7 @@ def score(opened, records):
 def test_annotated_segments_against_themselves_are_perfect(tmp_path):
     folder = write(tmp_path, pictures=False)
     opened = COCO_PANOPTIC.open(folder, "val")
-    assert opened.counts == {"pictures": 1, "segments": 4}
+    assert opened.counts == {"pictures": 1, "objects": 4}
     records = COCO_PANOPTIC.read(folder / "annotations" / "panoptic_val2017.json", opened)
     section = score(opened, records)["panoptic"]
     assert set(section.numbers.values()) == {1}

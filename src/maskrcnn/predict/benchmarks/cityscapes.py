@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ...data.pictures import picture_size
 from ...data.readers.cityscapes import LAYOUT, find_cityscapes, read_cityscapes, read_instance_ids
 from ...data.readers.coco import to_data
 from ...data.records import CocoData
@@ -36,20 +35,11 @@ def open_cityscapes(folder: Path, split: str) -> Opened:
     Raises:
         DataError: Files are not there or broken; see `find_cityscapes` and `read_cityscapes`.
     """
-    contents = read_cityscapes(folder, split)
-    images = contents.coco["images"]
-    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
-    names = {image["id"]: image["name"] for image in images}
-    maps = _label_maps(folder, split)
-    hidden = split == "test"
-    return Opened(
-        source=str(contents.source),
-        pictures=lambda: to_data(contents, again=lambda: contents.coco),
-        score=None if hidden else partial(_score_instances, sizes, maps),
-        submit=lambda records, path: write_results(path, require_masks(records), names, sizes),
-        truth=None if hidden else replace(load_annotations(contents.coco), source=f"{SOURCE} {split}"),
-        counts={"pictures": len(images), "objects": len(contents.coco["annotations"])},
-        image_names=names,
+    opened, sizes, maps = _open(folder, split)
+    return replace(
+        opened,
+        score=partial(_score_instances, sizes, maps) if maps else None,
+        submit=lambda records, path: write_results(path, require_masks(records), opened.image_names, sizes),
     )
 
 
@@ -57,24 +47,35 @@ def open_segments(folder: Path, split: str) -> Opened:
     """Find a split, scored by panoptic quality of things and stuff.
 
     Raises:
-        DataError: Files are not there or broken; see `find_cityscapes`.
+        DataError: As `open_cityscapes`.
     """
-    found = find_cityscapes(folder, split)
-    maps = _label_maps(folder, split)
-    names = {number: picture.name for number, picture in enumerate(found, start=1)}
-    pictures = folder / "leftImg8bit" / split
-    sizes = {
-        number: picture_size(picture.ids or pictures / picture.file_name)
-        for number, picture in enumerate(found, start=1)
-    }
-    return Opened(
-        source=str(folder / "gtFine" / split),
-        pictures=lambda: _with_stuff(folder, split),
-        score=None if split == "test" else partial(_score_segments, _segments(sizes, maps)),
-        submit=lambda records, path: write_panoptic_results(path, records, sizes, names, by_name=True),
-        counts={"pictures": len(found)},
-        image_names=names,
+    opened, sizes, maps = _open(folder, split)
+    names = opened.image_names
+    return replace(
+        opened,
+        pictures=lambda: _with_stuff(opened.pictures()),
+        score=partial(_score_segments, _segments(sizes, maps)) if maps else None,
+        submit=lambda records, path: write_panoptic_results(path, require_masks(records), sizes, names, by_name=True),
+        truth=None,
     )
+
+
+def _open(folder: Path, split: str) -> tuple[Opened, dict[int, Size], dict[int, Path]]:
+    """A split without a score; its pictures' sizes and label maps, which those of `test` have not."""
+    contents = read_cityscapes(folder, split)
+    images, objects = contents.coco["images"], contents.coco["annotations"]
+    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
+    found = enumerate(find_cityscapes(folder, split), start=1)
+    maps = {number: picture.ids for number, picture in found if picture.ids is not None}
+    opened = Opened(
+        source=str(contents.source),
+        pictures=lambda: to_data(contents, again=lambda: contents.coco),
+        score=None,
+        truth=replace(load_annotations(contents.coco), source=f"{SOURCE} {split}") if maps else None,
+        counts={"pictures": len(images), "objects": len(objects)},
+        image_names={image["id"]: image["name"] for image in images},
+    )
+    return opened, sizes, maps
 
 
 def read_instances(path: Path, opened: Opened) -> Records:
@@ -96,14 +97,7 @@ def read_segments(path: Path, opened: Opened) -> Records:
     return read_panoptic_results(path, opened.image_names)
 
 
-def _label_maps(folder: Path, split: str) -> dict[int, Path]:
-    found = enumerate(find_cityscapes(folder, split), start=1)
-    return {number: picture.ids for number, picture in found if picture.ids is not None}
-
-
-def _with_stuff(folder: Path, split: str) -> CocoData:
-    contents = read_cityscapes(folder, split)
-    data = to_data(contents, again=lambda: contents.coco)
+def _with_stuff(data: CocoData) -> CocoData:
     return replace(data, classes=replace(data.classes, stuff=tuple(LABELS[label] for label in STUFF), stuff_ids=STUFF))
 
 
@@ -131,5 +125,5 @@ CITYSCAPES = Benchmark(
     "Cityscapes instances, AP and PQ of things", LAYOUT, SPLITS, open_cityscapes, 100, read_instances
 )
 CITYSCAPES_PANOPTIC = Benchmark(
-    "Cityscapes panoptic segments", LAYOUT, SPLITS, open_segments, read=read_segments, segments=True
+    "Cityscapes panoptic segments", LAYOUT, SPLITS, open_segments, read=read_segments, segments=True, own_json=True
 )

@@ -11,7 +11,13 @@ from ...errors import DataError
 from ...evaluate.panoptic_quality import panoptic_sections
 from ...evaluate.sections import Say, Section
 from ..panoptic_evaluation import picture_names
-from ..panoptic_files import checked_segments, panoptic_truth, read_panoptic_results, write_panoptic_results
+from ..panoptic_files import (
+    checked_segments,
+    panoptic_truth,
+    read_panoptic_results,
+    require_masks,
+    write_panoptic_results,
+)
 from .benchmark import Benchmark, Opened, Records
 
 SPLITS = ("val", "train")
@@ -45,10 +51,10 @@ def open_coco_panoptic(folder: Path, split: str) -> Opened:
         source=str(file),
         pictures=lambda: to_data(contents, again=partial(parse_coco, file)),
         score=score,
-        submit=lambda records, path: write_panoptic_results(path, records, truth.sizes, names),
+        submit=lambda records, path: write_panoptic_results(path, require_masks(records), truth.sizes, names),
         counts={
             "pictures": len(truth.sizes),
-            "segments": sum(len(one["segments_info"]) for one in coco.get("annotations", [])),
+            "objects": sum(len(one["segments_info"]) for one in coco.get("annotations", [])),
         },
         image_names=names,
     )
@@ -64,5 +70,5 @@ def read_segments(path: Path, opened: Opened) -> Records:
 
 
 COCO_PANOPTIC = Benchmark(
-    "COCO panoptic segments", LAYOUT, SPLITS, open_coco_panoptic, read=read_segments, segments=True
+    "COCO panoptic segments", LAYOUT, SPLITS, open_coco_panoptic, read=read_segments, segments=True, own_json=True
 )
