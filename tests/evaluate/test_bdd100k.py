@@ -5,9 +5,10 @@ import pytest
 from pycocotools import mask as oracle
 
 from maskrcnn.data.readers.bdd100k import CLASSES, SIZE
-from maskrcnn.data.readers.scalabel import frames_contents, label_fields
+from maskrcnn.data.readers.scalabel import frames_contents
 from maskrcnn.evaluate.annotations import load_annotations
 from maskrcnn.evaluate.bdd100k import bdd100k_sections, overlapping_pictures, separate_objects
+from maskrcnn.predict.benchmarks.bdd100k_results import frames_records
 from tests.evaluate.vectors import load_vector, number, vector_files
 
 ROUTES = {"rle_eval": "rle", "bitmask_eval": "bitmask"}
@@ -26,17 +27,8 @@ def read_frames(frames: list[dict]) -> tuple:
 def test_both_routes_equal_the_official_evaluators_on_the_vectors(path):
     vector = load_vector(path)
     truth, ids = read_frames(vector["input"]["gt"])
-    categories = {name: number for number, name in truth.categories.items()}
-    records = [
-        {
-            "image_id": ids[frame["name"]],
-            "category_id": categories[label["category"]],
-            "score": label["score"],
-            **label_fields(label),
-        }
-        for frame in vector["input"]["dt"]
-        for label in frame["labels"] or []
-    ]
+    names = {number: name for name, number in ids.items()}
+    records = frames_records("results", vector["input"]["dt"], names, truth.categories)
     sections = {section.name: section for section in bdd100k_sections(truth, records)}
     for route, expected in vector["expected"].items():
         section = sections[ROUTES[route]]

@@ -42,6 +42,13 @@ def test_what_was_written_is_read(opened, tmp_path):
     assert read_frames(tmp_path / "results.json", opened) == RECORDS
 
 
+def test_other_names_of_categories_are_understood(opened, tmp_path):
+    file = write(
+        tmp_path / "results.json", label(category="van"), label(category="trailer", rle=RECORDS[1]["segmentation"])
+    )
+    assert [record["category_id"] for record in read_frames(file, opened)] == [3, 4]
+
+
 def test_coco_results_are_read_as_they_are(opened, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(RECORDS))
     assert read_frames(tmp_path / "results.json", opened) == RECORDS
@@ -58,8 +65,8 @@ def test_predictions_of_a_picture_with_an_overlap_are_left_out_with_a_warning(op
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"category": "boat"}, "frame b1.jpg: label '1': `category` 'boat' must be one of pedestrian, rider"),
-        ({"category": None}, "`category` None must be one of"),
+        ({"category": "boat"}, "frame b1.jpg: label '1': `category` 'boat' is not one of pedestrian, rider"),
+        ({"category": None}, "`category` is None, but must be a text"),
         ({"rle": None}, "label '1': must have `score` and `rle`"),
         ({"score": 1.5}, "score 1.5 must be a number from 0 to 1"),
         ({"rle": {"counts": "04", "size": [2, 2]}}, r"its mask is of size \[2, 2\]"),

@@ -131,7 +131,7 @@ def frames_contents(
             number = f"{source}: frame {name}: label {label.get('id', place)!r}"
             try:
                 fields = label_fields(label)
-                category, ignored = _class_of(label, taxonomy) if fields else ("", False)
+                category, ignored = class_of(label, taxonomy) if fields else ("", False)
             except ValueError as error:
                 found.skipped.append(f"{number}: {error}")
                 continue
@@ -140,6 +140,26 @@ def frames_contents(
                 crowd = bool(attributes.get("crowd")) or bool(attributes.get("ignored"))
                 found.add_object(image_id, category, crowd=crowd, attributes=attributes, **fields)
     return found.contents()
+
+
+def class_of(label: Mapping[str, Any], taxonomy: Taxonomy) -> tuple[str, bool]:
+    """The class of a label, "" for none, and whether it need not be found.
+
+    Raises:
+        ValueError: Its category is none of the taxonomy, which is strict.
+    """
+    category = label.get("category")
+    if not isinstance(category, str):
+        raise ValueError(f"`category` is {category!r:.60}, but must be a text")
+    name = taxonomy.renamed.get(category, category)
+    if name in taxonomy.names:
+        return name, False
+    if name in taxonomy.ignored:
+        return taxonomy.ignored[name], True
+    if taxonomy.strict:
+        known = ", ".join([*taxonomy.names, *taxonomy.renamed, *taxonomy.ignored])
+        raise ValueError(f"`category` {category!r} is not one of {known}")
+    return "", False
 
 
 def label_fields(label: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,22 +231,6 @@ def _curve(points: np.ndarray) -> np.ndarray:
     t = np.linspace(0, 1, min(100, max(2, math.ceil(math.sqrt(0.75 * bend / GAP)))) + 1)[1:, None]
     weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
     return sum((weight * point for weight, point in zip(weights, points, strict=True)), np.zeros(2))
-
-
-def _class_of(label: Mapping[str, Any], taxonomy: Taxonomy) -> tuple[str, bool]:
-    """The class, "" for none, and whether it need not be found."""
-    category = label.get("category")
-    if not isinstance(category, str):
-        raise ValueError(f"`category` is {category!r:.60}, but must be a text")
-    name = taxonomy.renamed.get(category, category)
-    if name in taxonomy.names:
-        return name, False
-    if name in taxonomy.ignored:
-        return taxonomy.ignored[name], True
-    if taxonomy.strict:
-        known = ", ".join([*taxonomy.names, *taxonomy.renamed, *taxonomy.ignored])
-        raise ValueError(f"`category` {category!r} is not one of {known}")
-    return "", False
 
 
 def _attributes(label: Mapping[str, Any]) -> dict[str, Any]:

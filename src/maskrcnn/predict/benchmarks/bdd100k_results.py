@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...data.readers.scalabel import load_frames
+from ...data.readers.bdd100k import CLASSES
+from ...data.readers.scalabel import class_of, load_frames
 from ...errors import DataError
 from ...evaluate.annotations import read_json
 from ...evaluate.bdd100k import overlapping_pictures
@@ -56,12 +57,7 @@ def read_frames(path: Path, opened: Opened) -> Records:
     truth = opened.truth
     if truth is None:
         raise DataError(f"{path}: this split has no ground truth to read results for. Give COCO results.")
-    ids, categories = _swap(opened.image_names), _swap(truth.categories)
-    records = [
-        _record(path, frame["name"], label, ids, categories)
-        for frame in load_frames(path)[0]
-        for label in frame.get("labels") or []
-    ]
+    records = frames_records(str(path), load_frames(path)[0], opened.image_names, truth.categories)
     overlapping = overlapping_pictures(checked_results(records, truth), truth)
     if overlapping:
         warnings.warn(
@@ -72,19 +68,34 @@ def read_frames(path: Path, opened: Opened) -> Records:
     return [record for record in records if record["image_id"] not in overlapping]
 
 
-def _record(
-    path: Path, name: str, label: Mapping[str, Any], ids: Mapping[str, int], categories: Mapping[str, int]
-) -> dict[str, Any]:
-    where, category = f"{path}: frame {name}: label {label.get('id')!r}", label.get("category")
-    if name not in ids:
-        raise DataError(f"{where}: the ground truth has no picture of this name. Predict its {len(ids)} pictures.")
-    if not isinstance(category, str) or category not in categories:
-        raise DataError(f"{where}: `category` {category!r:.60} must be one of {', '.join(categories)}. Correct it.")
-    if not isinstance(label.get("rle"), dict) or "score" not in label:
-        raise DataError(f"{where}: must have `score` and `rle`, the mask's run lengths. Write the predictions again.")
-    place = {"image_id": ids[name], "category_id": categories[category]}
-    return {**place, "score": label["score"], "segmentation": label["rle"]}
+def frames_records(
+    source: str, frames: Sequence[dict[str, Any]], names: Mapping[int, str], categories: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """Labels of frames as COCO results; other names of categories are understood as in the annotations.
 
+    Args:
+        source: The file, for messages.
+        frames: With `name` and `labels`.
+        names, categories: As for `write_frames`.
 
-def _swap(names: Mapping[int, str]) -> dict[str, int]:
-    return {name: number for number, name in names.items()}
+    Raises:
+        DataError: A picture or category is not known, or a label has no score or no run lengths.
+    """
+    ids, numbers = ({name: number for number, name in table.items()} for table in (names, categories))
+    records = []
+    for frame in frames:
+        for label in frame.get("labels") or []:
+            where = f"{source}: frame {frame['name']}: label {label.get('id')!r}"
+            if frame["name"] not in ids:
+                raise DataError(
+                    f"{where}: the ground truth has no picture of this name. Predict its {len(ids)} pictures."
+                )
+            try:
+                category, _ = class_of(label, CLASSES)
+            except ValueError as error:
+                raise DataError(f"{where}: {error}. Correct it.") from error
+            if not isinstance(label.get("rle"), dict) or "score" not in label:
+                raise DataError(f"{where}: must have `score` and `rle`, the mask's run lengths. Predict again.")
+            place = {"image_id": ids[frame["name"]], "category_id": numbers[category]}
+            records.append({**place, "score": label["score"], "segmentation": label["rle"]})
+    return records
