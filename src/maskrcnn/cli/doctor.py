@@ -1,0 +1,141 @@
+"""`maskrcnn doctor`: what somebody with experience would say about a data set."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .data_sets import DataFormat
+from .evaluate import require_place
+from .overrides import change_settings, settings_of_preset
+from .progress import PictureBar
+from .settings import ConfigFile, Overrides, Preset
+
+if TYPE_CHECKING:
+    from ..predict.health.diagnosis import Diagnosis
+    from ..structures.findings import Finding
+
+COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+NAMED = 3
+"""Examples of each finding on the terminal; the page has more."""
+
+
+def doctor(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data set's folder or file, of any format.")],
+    overrides: Overrides = None,
+    val: Annotated[
+        Path | None, typer.Option("--val", metavar="FILE_OR_DIR", help="Data to judge by, if they lie elsewhere.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", help="`train`, `val` or `test`; repeatable; none: all there are.")
+    ] = None,
+    form: DataFormat = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not where it should be.")
+    ] = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    report: Annotated[Path, typer.Option("--report", metavar="FILE", help="The HTML page to write.")] = Path(
+        "doctor.html"
+    ),
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the findings for programs.")
+    ] = None,
+) -> None:
+    """Look at a data set as an expert would, before training: what is wrong with it, and which settings suit it.
+
+    Every picture is read and every object measured. Exits with 1 if training would stop at an error, else with 0.
+    """
+    from ..data.health.splits import read_splits
+    from ..ops.atomic import replacing
+    from ..predict.health.diagnosis import diagnose
+    from ..predict.health.page import write_diagnosis
+
+    for path in (report, as_json):
+        require_place(path)
+    settings = change_settings(settings_of_preset(preset), overrides or [], config)
+    read = read_splits(data, val=val, names=split or (), form=form, images=images)
+    found = diagnose(str(data), read, settings.model, announce=_announce)
+    command = _command(found, data, val, images, preset, config, overrides or [])
+    write_diagnosis(report, found, command=command)
+    if as_json:
+        as_json.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(as_json) as path:
+            path.write_text(json.dumps(found.as_json(), indent=1), encoding="utf-8")
+    _print(found, command, report)
+    if found.counts["error"]:
+        raise typer.Exit(1)
+
+
+def _command(
+    found: Diagnosis,
+    data: Path,
+    val: Path | None,
+    images: Path | None,
+    preset: str | None,
+    config: Path | None,
+    overrides: list[str],
+) -> str | None:
+    """How to train with what is advised; None if nothing is."""
+    if not found.words:
+        return None
+    words = ["maskrcnn", "train", "--data", str(data)]
+    for option, value in (("--val", val), ("--images", images), ("--preset", preset), ("--config", config)):
+        words += [] if value is None else [option, str(value)]
+    words += ["--skip-invalid"] if any(one.name == "invalid-objects" for one in found.findings) else []
+    changed = {one.partition("=")[0] for one in found.words}
+    kept = [one for one in overrides if one.partition("=")[0] not in changed]
+    return shlex.join([*words, *kept, *found.words])
+
+
+@contextmanager
+def _announce(words: str, pictures: int) -> Iterator[Callable[[int], None]]:
+    with PictureBar(words, pictures) as bar:
+        yield bar.advance
+
+
+def _print(found: Diagnosis, command: str | None, report: Path) -> None:
+    console = Console()
+    console.print(_numbers(found))
+    for finding in found.findings:
+        console.print(_told(finding), soft_wrap=True)
+    verdict = ", ".join(f"{count} {each}{'' if count == 1 else 's'}" for each, count in found.counts.items())
+    console.print(Text(f"{verdict}.", style="bold"))
+    if command:
+        console.print("Train with what is advised:", Text(f"  {command}", style="cyan"), sep="\n", soft_wrap=True)
+    console.print(f"With pictures and figures: {report}", highlight=False, soft_wrap=True)
+
+
+def _numbers(found: Diagnosis) -> Table:
+    from ..predict.health.page import COLUMNS, summary_rows
+
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for number, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in summary_rows(found):
+        table.add_row(*row)
+    return table
+
+
+def _told(finding: Finding) -> Text:
+    """A finding as lines of the terminal."""
+    text = Text.assemble(
+        (f"\n{finding.severity.upper()} ", COLOURS[finding.severity]), finding.what.replace("\n", "\n  ")
+    )
+    text.append(f"\n  {finding.advice.replace('`', '')}", style="dim")
+    if finding.settings:
+        text.append(f"\n  {' '.join(finding.settings)}", style="cyan")
+    for example in finding.examples[:NAMED]:
+        text.append(f"\n  - {example.words}", style="dim")
+    if finding.examples and finding.count > NAMED:
+        text.append("\n  - ...", style="dim")
+    return text

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from maskrcnn.data.shapes import write_shapes
+from tests.data.health.made import MadeSet
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_set_that_can_be_learnt_from_ends_well_and_the_page_is_named(here, run_cli):
+    write_shapes(here / "shapes", train=6, val=3, size=64, seed=0)
+    done = run_cli("doctor", "shapes")
+    assert done.code == 0
+    assert "0 errors" in done.out
+    assert "With pictures and figures: doctor.html" in done.out
+    assert (here / "doctor.html").stat().st_size > 10000
+    assert done.out.index("\ntrain") < done.out.index("\nval")
+
+
+def test_what_training_would_stop_at_ends_with_1(here, run_cli):
+    made = MadeSet(here / "set", 4)
+    made.annotations[0]["category_id"] = 9
+    made.write()
+    done = run_cli("doctor", "set", "--report", "out/page.html", "--json", "out/told.json")
+    assert done.code == 1
+    assert "ERROR train: 1 of 4 (25 %) objects break a rule of the format" in done.out
+    assert "`category_id` is 9, but no category of the file has this id (nearest: 2)" in done.out
+    assert done.out.index("ERROR") < done.out.index("WARNING")
+    assert (here / "out" / "page.html").exists()
+    told = json.loads((here / "out" / "told.json").read_text())
+    assert told["findings"][0]["name"] == "invalid-objects"
+    assert "maskrcnn train --data set --skip-invalid" in done.out
+
+
+def test_the_command_to_train_keeps_what_was_asked_for(here, run_cli):
+    made, val = MadeSet(here / "my set", 3), MadeSet(here / "other", 3, split="val", seed=1)
+    made.write()
+    words = ("model.box_head.detections=7", "model.backbone.frozen_stages=1")
+    done = run_cli("doctor", "my set", *words, "--val", val.write(), "--preset", "paper/R50-FPN")
+    assert f"maskrcnn train --data 'my set' --val {here}/other/val.json --preset paper/R50-FPN" in done.out
+    assert "model.box_head.detections=7" in done.out
+    assert "frozen_stages=1" not in done.out
+    assert "model.backbone.frozen_stages=3" in done.out
+
+
+def test_only_the_splits_that_are_asked_for_are_looked_at(here, run_cli):
+    write_shapes(here, train=3, val=2, size=48, seed=0)
+    done = run_cli("doctor", ".", "--split", "val", "--json", "told.json")
+    assert list(json.loads((here / "told.json").read_text())["splits"]) == ["val"]
+    assert "train:" not in done.out
+
+
+def test_what_cannot_be_looked_at_is_an_error_at_the_door(here, run_cli):
+    assert "there is no such file or folder" in run_cli("doctor", "nowhere").err
+    write_shapes(here, train=2, val=1, size=48, seed=0)
+    assert "there is no setting" in run_cli("doctor", ".", "model.anchor.sizes=8").err
+    assert "this is a folder" in run_cli("doctor", ".", "--report", "images").err
+    assert not (here / "doctor.html").exists()

@@ -1,0 +1,119 @@
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from maskrcnn.cli.overrides import change_settings
+from maskrcnn.config import InputSettings, ModelSettings, RunSettings
+from maskrcnn.data.health.splits import read_splits
+from maskrcnn.data.shapes import write_shapes
+from maskrcnn.predict.health.diagnosis import diagnose, with_words
+from tests.data.health.made import MadeSet, named, names, noise
+
+
+def diagnosed(folder, settings=None, **options):
+    said = []
+
+    @contextmanager
+    def announce(words, pictures):
+        done = []
+        yield done.append
+        said.append((words, pictures, sum(done)))
+
+    found = diagnose(str(folder), read_splits(folder, **options), settings or ModelSettings(), announce=announce)
+    return found, said
+
+
+def test_a_sound_set_has_no_errors_and_every_picture_is_counted(tmp_path):
+    write_shapes(tmp_path, train=6, val=3, size=64, seed=0)
+    found, said = diagnosed(tmp_path)
+    assert found.counts["error"] == 0
+    assert said == [("reading pictures", 9, 9), ("measuring objects", 9, 9)]
+    numbers = found.summary()["train"]
+    assert numbers["pictures"] == 6
+    assert sum(numbers["classes"].values()) == numbers["objects"] > 6
+    assert found.seen is not None
+    assert len(found.now.overlaps) == numbers["objects"]
+
+
+def test_findings_of_all_checks_come_the_worst_first(tmp_path):
+    made, val = MadeSet(tmp_path, 4), MadeSet(tmp_path, 3, split="val", seed=1)
+    made.annotations[0]["bbox"] = [1, 2, 0, 4]  # invalid
+    made.add_picture(noise(3), "copy.png")  # of train_4
+    val.add_picture(noise(3), "leak.png")
+    made.images[1]["width"] = 90
+    for number in range(120):
+        made.add_object(3, [number % 60, number // 4, 3, 2])
+    made.add_object(4, [20, 16, 24, 20], label=2)
+    made.write()
+    val.write()
+    found, _ = diagnosed(tmp_path)
+    severities = [one.severity for one in found.findings]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+    expected = {"invalid-objects", "wrong-sizes", "leaked-pictures", "duplicate-pictures", "duplicate-objects"}
+    assert expected | {"too-many-objects", "few-pictures", "empty-pictures"} <= set(names(found.findings))
+    assert found.counts["error"] == 2
+
+
+def test_all_advised_settings_are_settings(tmp_path):
+    made = MadeSet(tmp_path, 0)
+    for number in range(3):
+        made.add_picture(noise(number, (480, 640), brightest=30))
+    for number in range(140):
+        made.add_object(1, [number % 80, number // 4, 3 + number % 3, 2])
+    made.add_object(2, [22, 17, 24, 20])
+    made.add_object(2, [22, 18, 24, 20])
+    for one in made.annotations:
+        del one["segmentation"]
+    for category in made.categories:
+        category["keypoints"] = ["left_eye"]
+    made.write()
+    found, _ = diagnosed(tmp_path)
+    keys = {words.partition("=")[0] for words in found.words}
+    assert {"model.box_head.detections", "model.anchors.sizes", "model.mask_head", "augment.flip"} <= keys
+    assert {"model.input.stretch", "model.backbone.frozen_stages", "model.input.shorter"} <= keys
+    assert "model.box_head.nms_threshold" in keys
+    changed = change_settings(RunSettings(), found.words)
+    assert changed.model.mask_head is None
+    assert len(changed.model.anchors.sizes) == 5
+
+
+def test_anchors_are_advised_for_the_advised_input(tmp_path):
+    made = MadeSet(tmp_path, 0)
+    for number in range(24):
+        made.add_picture(noise(number, (256, 256) if number % 2 else (64, 64)))
+        made.add_object(number + 1, [8, 8, 10 + number % 5, 12], label=1 + number % 2)
+    made.write()
+    found, _ = diagnosed(tmp_path)
+    assert found.input_advised.magnify == 1.5
+    assert found.advised.lengths.max() < 30
+    assert "at the input advised above" in named(found.findings, "anchors").what
+
+
+@pytest.mark.parametrize("broken", ["no objects", "no file"])
+def test_a_set_without_anything_to_learn_is_an_error_and_no_crash(tmp_path, broken):
+    made = MadeSet(tmp_path, 2)
+    made.annotations = []
+    made.write()
+    if broken == "no file":
+        (tmp_path / "train.json").write_text("{")
+    found, _ = diagnosed(tmp_path)
+    assert found.counts["error"] == 1
+    assert found.seen is None
+    assert found.words == [] or broken == "no objects"
+
+
+def test_it_is_written_as_json(tmp_path):
+    write_shapes(tmp_path, train=4, val=2, size=48, seed=0)
+    found, _ = diagnosed(tmp_path)
+    told = json.loads(json.dumps(found.as_json()))
+    assert told["counts"] == found.counts
+    assert {"severity", "name", "what", "advice", "count", "examples", "settings"} <= told["findings"][0].keys()
+    assert set(told["splits"]) == {"train", "val"}
+    assert 0 <= told["anchors"]["now"]["iou_0.5"] <= 1
+
+
+def test_words_change_the_input():
+    changed = with_words(InputSettings(), ("model.input.magnify=2.5", "model.input.longer=2000"))
+    assert (changed.magnify, changed.longer, changed.shorter) == (2.5, 2000, 800)
+    assert with_words(InputSettings(), ()) == InputSettings()
