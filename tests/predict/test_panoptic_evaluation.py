@@ -11,9 +11,14 @@ from maskrcnn.data.readers.coco import parse_coco, read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.evaluate.results import write_results
+from maskrcnn.predict.class_match import match_classes
+from maskrcnn.predict.evaluation import predict_records
 from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_saved_segments, score_segments
 from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results
-from maskrcnn.structures.panoptic import encode_ids
+from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.panoptic import Panoptic, Segment, encode_ids
 
 CATEGORIES = [{"id": 1, "name": "cat", "isthing": 1}, {"id": 3, "name": "sky", "isthing": 0}]
 IDS = np.repeat([[9, 9, 9, 5, 0]], 4, axis=0)
@@ -49,6 +54,35 @@ def test_predictions_are_scored_on_the_pictures_of_the_data_only(file):
     assert set(section.numbers.values()) == {1}
     with pytest.raises(DataError, match="image_id 2 is not among the 1 pictures"):
         score_segments(first, records)
+
+
+class Knowing:
+    """Stands in for a Predictor that finds the annotated segments, and one of a class the data do not have."""
+
+    classes = Classes(("dog", "cat"), (1, 2), stuff=("sea", "sky"), stuff_ids=(3, 4))
+
+    def __init__(self, settings):
+        self.inputs = [settings.input]
+
+    def predict_batch(self, batch: Batch):
+        ids = torch.tensor([[2, 2, 2, 1, 3]] * 4, dtype=torch.int32)
+        segments = [
+            Segment(1, 1, is_thing=True, area=4, score=0.9, instance=0),
+            Segment(2, 1, is_thing=False, area=12),
+            Segment(3, 0, is_thing=False, area=4),
+        ]
+        found = Instances((4, 5), torch.tensor([[3.0, 0, 4, 4]]), torch.tensor([1]), scores=torch.tensor([0.9]))
+        return [replace(found, panoptic=Panoptic(ids, segments)) for _ in batch.image_ids]
+
+
+def test_segments_that_a_model_finds_are_scored(file, tiny_settings):
+    data = read_coco(file, file.parent)
+    predictor = Knowing(tiny_settings)
+    match = match_classes(predictor.classes, data.classes, source="val.json")
+    records = predict_records(predictor, data, match, segments=True, workers=0)
+    assert [record["category_id"] for record in records] == [1, 3, 1, 3]
+    (section,) = score_segments(data, records)
+    assert set(section.numbers.values()) == {1}
 
 
 def test_saved_predictions_are_scored_without_pictures(file, tmp_path):
