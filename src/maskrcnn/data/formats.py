@@ -31,6 +31,8 @@ from .readers.mask_pictures import LAYOUT as LABEL_MAPS
 from .readers.mask_pictures import has_label_maps, read_label_maps
 from .readers.mhp import has_mhp, read_mhp
 from .readers.ochuman import has_ochuman, is_part_of_ochuman, read_ochuman
+from .readers.sbd import LAYOUT as SBD
+from .readers.sbd import is_sbd, read_sbd
 from .readers.scalabel import is_scalabel, read_scalabel
 from .readers.via import is_via, read_via
 from .readers.voc import is_voc, read_voc
@@ -88,6 +90,7 @@ FORMATS: dict[str, Format] = {
     ),
     "bdd100k": Format("BDD100K instance segmentation", BDD100K, has_bdd100k, read_bdd100k),
     "scalabel": Format("Scalabel", "train.json and val.json beside images/", is_scalabel, read_scalabel),
+    "sbd": Format("Semantic Boundaries Dataset", SBD, is_sbd, read_sbd),
     "lvis": Format("LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis),
     "icdar": Format("ICDAR 2015 text", ICDAR, has_icdar, read_icdar),
     "ctw1500": Format("CTW1500 text", CTW1500, has_ctw1500, read_ctw1500),
@@ -160,6 +163,19 @@ def has_split(path: Path, split: str, *, form: str | None = None) -> bool:
         return False
     chosen = FORMATS[require_format(name)]
     return chosen.parted(path, split) if path.is_file() else chosen.found(path, split)
+
+
+def split_meant(path: Path, split: str, *, form: str | None = None) -> str:
+    """The split itself, or the only one that a folder holds if it does not hold this one.
+
+    Args:
+        path: A folder or file that somebody gave for this split.
+        split, form: As for `has_split`.
+    """
+    if path.is_file() or has_split(path, split, form=form):
+        return split
+    others = [other for other in SPLITS if has_split(path, other, form=form)]
+    return others[0] if len(others) == 1 else split
 
 
 def require_format(name: str) -> str:

@@ -1,9 +1,10 @@
-"""Pascal VOC's files, small."""
+"""Pascal VOC's and SBD's files, small."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 from PIL import Image
 
 WIDTH, HEIGHT = 60, 40
@@ -49,3 +50,18 @@ def write_segments(root: Path, stem: str, *parts: tuple[int, tuple[int, int, int
         picture = Image.fromarray(values, mode="L").convert("P")
         picture.putdata(values.ravel().tolist())
         picture.save(root / folder / f"{stem}.png")
+
+
+def write_sbd(root: Path, split: str, pictures: dict[str, list[tuple[int, tuple[int, int, int, int]]]]) -> None:
+    """Pictures of 30 x 20 with rectangles: class, x, y, width, height of each."""
+    for folder in ("img", "inst"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in pictures))
+    for name, objects in pictures.items():
+        Image.new("RGB", (30, 20)).save(root / "img" / f"{name}.jpg")
+        values = np.zeros((20, 30), dtype=np.uint8)
+        for number, (_, (x, y, width, height)) in enumerate(objects, start=1):
+            values[y : y + height, x : x + width] = number
+        categories = np.array([[category] for category, _ in objects], dtype=np.uint8)
+        found = {"Segmentation": values, "Categories": categories, "Boundaries": np.zeros((1, 1))}
+        scipy.io.savemat(root / "inst" / f"{name}.mat", {"GTinst": found})

@@ -19,6 +19,7 @@ from .lvis import LVIS, LVIS_V05
 from .mhp import MHP
 from .nuclei import NUCLEI
 from .ochuman import OCHUMAN
+from .sbd import SBD
 from .text import CTW1500, ICDAR2015
 from .voc import VOC2007, VOC2012
 
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lvis-v0.5": LVIS_V05,
     "voc2007": VOC2007,
     "voc2012": VOC2012,
+    "sbd": SBD,
     "crowdpose": CROWDPOSE,
     "grit": GRIT,
     "mhp": MHP,

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import scipy.io
+
+from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.readers.sbd import is_sbd, read_sbd
+from maskrcnn.errors import DataError
+from tests.data.readers.voc_files import write_sbd
+
+
+@pytest.mark.parametrize("inside", [".", "dataset", "benchmark_RELEASE/dataset"])
+def test_each_number_is_an_object_of_its_class(tmp_path, inside):
+    write_sbd(tmp_path / inside, "train", {"2008_2": [(12, (0, 0, 10, 5)), (8, (20, 10, 10, 10))], "2008_1": []})
+    assert recognise(tmp_path) == "sbd"
+    data = read_data(tmp_path)
+    assert [record.path.name for record in data.records] == ["2008_1.jpg", "2008_2.jpg"]
+    objects = data.records[1].instances
+    assert objects.boxes.tolist() == [[0, 0, 10, 5], [20, 10, 30, 20]]
+    assert [data.classes.names[label] for label in objects.labels] == ["dog", "cat"]
+    assert data.without_mask == 0
+    assert not is_sbd(tmp_path, "val")
+
+
+def test_a_missing_list_or_file_is_named(tmp_path):
+    write_sbd(tmp_path, "val", {"a": [(1, (0, 0, 5, 5))]})
+    with pytest.raises(DataError, match=r"has no train.txt of SBD. The layout is dataset/"):
+        read_sbd(tmp_path, "train")
+    (tmp_path / "inst" / "a.mat").unlink()
+    with pytest.raises(DataError, match=r"a.mat: the masks of this picture are not there"):
+        read_sbd(tmp_path, "val")
+
+
+def test_broken_files_are_named(tmp_path):
+    write_sbd(tmp_path, "val", {"a": [(21, (0, 0, 5, 5))]})
+    assert "a.mat: object 1: its class is 21, but must be 1 to 20" in read_sbd(tmp_path).skipped[0]
+    (tmp_path / "inst" / "a.mat").write_bytes(b"nothing of MATLAB's")
+    with pytest.raises(DataError, match=r"a.mat: cannot be read as MATLAB's"):
+        read_sbd(tmp_path)
+    scipy.io.savemat(tmp_path / "inst" / "a.mat", {"GTcls": {"Segmentation": np.zeros((3, 3))}})
+    with pytest.raises(DataError, match=r"a.mat: has no GTinst with Segmentation and Categories"):
+        read_sbd(tmp_path)
