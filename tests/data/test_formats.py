@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise
+from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise, split_meant
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 
@@ -43,6 +43,14 @@ def test_an_unknown_folder_is_an_error_that_names_every_format(tmp_path):
     with pytest.raises(DataError, match="no data set with a split `val` was recognised") as caught:
         recognise(tmp_path, "val")
     assert all(form.title in str(caught.value) and form.layout in str(caught.value) for form in FORMATS.values())
+
+
+def test_a_folder_with_one_split_is_meant_for_any(shapes, tmp_path):
+    shutil.copytree(shapes / "images", tmp_path / "images")
+    shutil.copy(shapes / "train.json", tmp_path)
+    assert split_meant(tmp_path, "val") == "train"
+    assert split_meant(tmp_path / "train.json", "val") == split_meant(shapes, "val") == "val"
+    assert split_meant(shapes, "test") == "test"
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):

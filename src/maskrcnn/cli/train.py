@@ -235,11 +235,15 @@ def _count_pictures(words: str, pictures: int) -> Iterator[Callable[[int], None]
 
 def _judged_on(folder: Path, arguments: DataArguments, data: TrainingData) -> list[str]:
     """The words of a command that name the data the run was judged by."""
+    from ..data.formats import split_meant
     from ..train.coco import HELD_OUT_NAME
 
     if data.held_out:
         return data_words(folder / HELD_OUT_NAME, data.judged.images)
-    return data_words(arguments.val or arguments.data, arguments.images, arguments.form)
+    path = arguments.val or arguments.data
+    split = split_meant(path, "val", form=arguments.form)
+    words = data_words(path, arguments.images, arguments.form)
+    return words if split == "val" else [*words, "--split", split]
 
 
 def _next_commands(

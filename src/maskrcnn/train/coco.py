@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from ..config import RunSettings
-from ..data.formats import has_split, read_data
+from ..data.formats import has_split, read_data, split_meant
 from ..data.loading import evaluation_batches, training_batches
 from ..data.records import CocoData, require_objects
 from ..data.split import hold_out, subset_contents
@@ -57,7 +57,7 @@ def read_training_data(
         data: File or folder of any format of `data.formats`.
         settings: `data.held_out` and `train.seed` are used.
         images: Folder of the pictures, if it is not beside the file.
-        val: Validation data in the same form; None: the folder's own, or a part held out.
+        val: Validation data in the same form, or a folder of them alone; None: the folder's own, or a part held out.
         skip_invalid: Leave out objects that cannot be used.
         form: Name of the format of both parts; None: recognised.
 
@@ -68,7 +68,8 @@ def read_training_data(
     require_objects(learnt)
     if val is None and not has_split(data, "val", form=form):
         return TrainingData(*hold_out(learnt, settings.data.held_out, seed=settings.train.seed), held_out=True)
-    judged = read_data(val or data, "val", form=form, images=images, skip_invalid=skip_invalid)
+    split = "val" if val is None else split_meant(val, "val", form=form)
+    judged = read_data(val or data, split, form=form, images=images, skip_invalid=skip_invalid)
     if judged.classes != learnt.classes:
         raise DataError(
             f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "
