@@ -197,7 +197,7 @@ def comparison_report(
 ) -> dict[str, Any]:
     """The comparisons for a JSON file: the rule, and of each kind its numbers and those `per_class`."""
     return {
-        "protocol": f"paired bootstrap over pictures, {resamples} resamples, seed {seed}; interval of 95 % of them; "
+        "protocol": f"COCO's AP, paired bootstrap over pictures, {resamples} resamples, seed {seed}; interval of 95 % of them; "
         "differences are second less first",
         **{
             kind: {
@@ -227,7 +227,7 @@ def comparison_tables(
     }
     parts: list[RenderableType] = [
         Text(f"{second} against {first}", style="bold"),
-        Text(f"Interval: 95 % of {resamples} draws of the pictures with replacement, the same for both runs"),
+        Text(f"COCO's AP; 95 % of {resamples} draws of the pictures with replacement, the same for both runs"),
         table("", rows),
     ]
     for kind, comparison in comparisons.items():
@@ -238,7 +238,7 @@ def comparison_tables(
 
 
 def _table(title: str, rows: Mapping[str, Difference], *, first: str, second: str) -> Table:
-    numbers = (Text(first), Text(second), "difference", "95 % interval", "better in")
+    numbers = (Text(first), Text(second), "difference", "95 % interval", Text(f"{second} better in"))
     table = Table(title, *[Column(name, justify="right") for name in numbers])
     for name, found in rows.items():
         interval = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
