@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskrcnn.config import RPNSettings
-from maskrcnn.model.rpn import RPN, rpn_loss, rpn_predictions, rpn_targets
+from maskrcnn.model.rpn import RPN, _choose_at_once, rpn_loss, rpn_predictions, rpn_targets
 from maskrcnn.ops.precision import at_least_float32
 
 ANCHORS = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40.0, 0.0, 50.0, 10.0]])
@@ -115,6 +115,23 @@ def test_the_best_of_each_level_are_candidates_and_the_best_of_all_are_kept():
 
 def clipped(boxes: torch.Tensor) -> list:
     return boxes.clamp(max=100).tolist()
+
+
+@pytest.mark.parametrize("settings", [{}, {"score_threshold": 0.5}, {"rank_by": "logit"}, {"smallest_side": 20.0}])
+def test_a_gpu_s_proposals_are_those_of_a_cpu(settings):
+    random = torch.Generator().manual_seed(0)
+    counts, sizes = (200, 50), [(100, 120), (90, 100)]
+    corners = [torch.rand(2, count, 2, generator=random) * 100 - 10 for count in counts]
+    sides = [torch.rand(2, count, 2, generator=random) * 50 for count in counts]
+    boxes = [torch.cat([corner, corner + side], dim=2) for corner, side in zip(corners, sides)]
+    logits = [torch.randn(2, count, generator=random).sort(descending=True).values for count in counts]
+    found = _choose_at_once(boxes, logits, sizes, RPNSettings(**settings), 60)
+    for i, size in enumerate(sizes):  # without deltas a box is its anchor; each picture has its own here
+        expected = predict([level[i : i + 1] for level in logits], [level[i] for level in boxes], sizes=[size],
+                           candidates=500, proposals=60, **settings)  # fmt: skip
+        assert 20 < len(expected[0][0]) <= 60
+        torch.testing.assert_close(found[0][i], expected[0][0], atol=1e-4, rtol=0)
+        torch.testing.assert_close(found[1][i], expected[1][0])
 
 
 def test_repetitions_are_suppressed_within_a_level_only():
