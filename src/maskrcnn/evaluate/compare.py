@@ -197,8 +197,8 @@ def comparison_report(
 ) -> dict[str, Any]:
     """The comparisons for a JSON file: the rule, and of each kind its numbers and those `per_class`."""
     return {
-        "protocol": f"COCO's AP, paired bootstrap over pictures, {resamples} resamples, seed {seed}; interval of 95 % of them; "
-        "differences are second less first",
+        "protocol": f"COCO's AP, paired bootstrap over pictures, {resamples} resamples, seed {seed}; "
+        "interval of 95 % of them; differences are second less first",
         **{
             kind: {
                 **{name: asdict(found) for name, found in comparison.numbers.items()},

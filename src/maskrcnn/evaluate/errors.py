@@ -167,8 +167,8 @@ def _losses(ap: float, gains: np.ndarray, shares: np.ndarray, counts: np.ndarray
 def errors_report(analysed: AnalysedErrors) -> dict[str, Any]:
     """What was found for a JSON file; per class in the same terms."""
     return {
-        "protocol": f"TIDE at IoU {analysed.iou:g}, matched and AP as in COCO; errors put right in the order {', '.join(FAULTS)}, so that their "
-        "shares add up to 1 - ap",
+        "protocol": f"TIDE at IoU {analysed.iou:g}, matched and AP as in COCO; errors put right in the order "
+        f"{', '.join(FAULTS)}, so that their shares add up to 1 - ap",
         "score_threshold": analysed.score,
         "all": None if analysed.whole is None else asdict(analysed.whole),
         "per_class": {name: asdict(losses) for name, losses in analysed.per_class.items()},
