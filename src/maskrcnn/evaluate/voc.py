@@ -170,8 +170,12 @@ def sds_verdicts(pictures: Sequence[int], overlaps: Sequence[np.ndarray], thresh
     free: dict[int, np.ndarray] = {}
     right = np.zeros(len(pictures), dtype=bool)
     for place, (picture, ious) in enumerate(zip(pictures, overlaps, strict=True)):
-        left = np.where(free.setdefault(picture, np.ones(len(ious), dtype=bool)), ious, -1.0)
-        if len(left) and left.max() > threshold:
+        if not len(ious) or ious.max() <= threshold:
+            continue
+        if picture not in free:
+            free[picture] = np.ones(len(ious), dtype=bool)
+        left = np.where(free[picture], ious, -1.0)
+        if left.max() > threshold:
             right[place] = True
             free[picture][left.argmax()] = False
     return right
