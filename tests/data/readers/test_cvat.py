@@ -95,7 +95,7 @@ def test_labels_are_those_of_a_task_a_project_or_a_job(tmp_path, holder):
 
 
 def test_subsets_of_a_project_are_splits(tmp_path):
-    write(tmp_path, (' subset="Train"', BOX.format("")), (' subset="Validation"', BOX.format("")), (' subset="other"',))
+    write(tmp_path, (' subset="Train"', BOX.format("")), (' subset="VALID"', BOX.format("")), (' subset="other"',))
     for path in (tmp_path, tmp_path / "annotations.xml"):
         assert (has_split(path, "train"), has_split(path, "val"), has_split(path, "test")) == (True, True, False)
         assert [record.path.name for record in read_data(path, "val").records] == ["1.png"]

@@ -91,6 +91,19 @@ def test_the_options_of_a_project_are_the_classes_in_its_order(tmp_path):
     assert data.records[0].instances.labels.tolist() == [1]
 
 
+def test_of_several_attributes_that_fit_the_one_with_options_is_taken(tmp_path):
+    attributes = {"region": {"name": {"type": "text"}, "type": {"type": "dropdown", "options": {"bird": "Bird"}}}}
+    data = read_data(write(tmp_path, region(name="Anna", type="bird"), _via_attributes=attributes))
+    assert data.classes.names == ("bird",)
+
+
+def test_options_that_are_numbers_have_their_descriptions_names(tmp_path):
+    attributes = {"region": {"kind": {"type": "dropdown", "options": {"1": "owl", "2": "", "3": "cat"}}}}
+    data = read_data(write(tmp_path, region(kind="3"), region(kind="2"), _via_attributes=attributes))
+    assert data.classes.names == ("owl", "2", "cat")
+    assert data.records[0].instances.labels.tolist() == [2, 1]
+
+
 def test_the_classes_are_those_of_all_splits(tmp_path):
     write(tmp_path / "train", region(kind="owl"))
     write(tmp_path / "val", region(kind="cat"))

@@ -12,6 +12,7 @@ The classes are the labels of the task in its order. An export of a project tell
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from .gathering import Gathering, find_picture, first_bytes
 from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 NO_OBJECTS = ("tag", "attribute")
+SUBSET = re.compile(rb'<image [^>]*subset="([^"]*)"')
 REMEDY = 'Export the task again as "CVAT for images 1.1".'
 
 
@@ -59,11 +61,12 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
     if file is None:
         raise DataError(f"{path}: holds no annotations.xml of CVAT for the split `{split}`. Give the XML file.")
     pictures, labels = _load(file)
-    chosen = [image for image in pictures if _subset(image) == split] if _subsets(file) else pictures
+    if _subsets(file):
+        pictures = [image for image in pictures if _split(image.get("subset", "")) == split]
     keypoints = _keypoints_of(labels)
     described = {name: {"keypoints": parts} for name, parts in keypoints.items()}
     found = Gathering(_names(file, labels), file, images or file.parent, described)
-    for image in sorted(chosen, key=lambda image: image.get("name", "")):
+    for image in sorted(pictures, key=lambda image: image.get("name", "")):
         name = image.get("name", "")
         picture = find_picture(name, [images] if images else _folders(file, image.get("subset", "")))
         size = _size(image) or picture_size(picture)
@@ -100,17 +103,12 @@ def _file(path: Path, split: str) -> Path | None:
 
 def _subsets(file: Path) -> set[str]:
     """The splits that a file's pictures name; no XML is parsed, as the file may be large."""
-    content = file.read_bytes()
-    return {split for split in SPLITS if any(_mentions(content, name) for name in SPLITS[split])}
+    named = {_split(found.decode("utf-8", "replace")) for found in SUBSET.findall(file.read_bytes())}
+    return named & set(SPLITS)
 
 
-def _mentions(content: bytes, name: str) -> bool:
-    return any(b'subset="%s"' % word.encode() in content for word in (name, name.title()))
-
-
-def _subset(image: Element) -> str:
-    given = image.get("subset", "").lower()
-    return next((split for split, names in SPLITS.items() if given in names), given)
+def _split(subset: str) -> str:
+    return next((split for split, names in SPLITS.items() if subset.lower() in names), "")
 
 
 def _load(file: Path) -> tuple[list[Element], list[Element]]:

@@ -200,7 +200,7 @@ def _mask(text: object, points: list[list[float]], size: tuple[int, int]) -> dic
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as picture:
             bitmap = np.array(picture)
-    except (binascii.Error, *UNREADABLE) as error:
+    except (binascii.Error, *UNREADABLE, Image.DecompressionBombError) as error:
         raise ValueError(f"`mask` is no PNG in base64 ({error})") from None
     (x1, y1), (x2, y2) = ([int(value) for value in point] for point in points)
     if bitmap.ndim != 2 or bitmap.shape != (y2 - y1 + 1, x2 - x1 + 1):

@@ -3,10 +3,11 @@
 A project (`_via_img_metadata`), the annotations exported as JSON, and those exported as CSV are read. Rectangles,
 polygons, circles, ellipses and closed polylines are objects, points in continuous pixels, angles in radians, clockwise.
 The class is the value of one attribute of the regions: of the only one there is, or else of the one called `class`,
-`label`, `name`, `type`, `category` or `object`; without any attribute all regions are of one class, `object`. A region
-with the attribute `iscrowd` set to 1 or true is a crowd.
+`label`, `name`, `type`, `category` or `object`, of those with options first; without any attribute all regions are of
+one class, `object`. A region with the attribute `iscrowd` set to 1 or true is a crowd.
 
-The classes are the options of that attribute in the project's order, or else its values in all splits, sorted.
+The classes are the options of that attribute in the project's order, by their ids, or by their descriptions where the
+ids are numbers; without options they are the values in all splits, sorted.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class _File(NamedTuple):
 
     Args:
         regions: Of each picture, by its file name.
-        options: Of each attribute of regions, as far as the file lists them.
+        options: Names of the values of each attribute of regions, as far as the file lists them.
         folder: Where the project has its pictures.
     """
 
     regions: dict[str, list[dict[str, Any]]]
-    options: dict[str, list[str]]
+    options: dict[str, dict[str, str]]
     folder: str = ""
 
 
@@ -79,7 +80,7 @@ def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
         for number, region in enumerate(regions):
             try:
                 fields = _shape(region.get("shape_attributes"))
-                label = _class_of(region, attribute)
+                label = _class_of(region, attribute, content)
             except ValueError as error:
                 found.skipped.append(f"{file}: {name}: region {number}: {error}")
                 continue
@@ -139,10 +140,21 @@ def _load(file: Path) -> _File:
         if record["filename"] in regions:
             raise DataError(f"{file}: the picture {record['filename']} has two records. Join or remove one of them.")
         regions[record["filename"]] = [region if isinstance(region, dict) else {} for region in listed]
-    described = content.get("_via_attributes", {}).get("region", {})
-    options = {name: list(each["options"]) for name, each in described.items() if isinstance(each.get("options"), dict)}
-    settings = content.get("_via_settings", {}).get("core", {})
-    return _File(regions, options, str(settings.get("default_filepath", "")))
+    described = _entry(_entry(content, "_via_attributes"), "region")
+    options = {name: _options(_entry(described[name], "options")) for name in described}
+    settings = _entry(_entry(content, "_via_settings"), "core")
+    listed_options = {name: values for name, values in options.items() if values}
+    return _File(regions, listed_options, str(settings.get("default_filepath", "")))
+
+
+def _entry(record: object, name: str) -> dict[str, Any]:
+    """A record inside a record; an empty one if there is none."""
+    found = record.get(name) if isinstance(record, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _options(listed: dict[str, Any]) -> dict[str, str]:
+    return {value: str(words) if value.isdecimal() and words else value for value, words in listed.items()}
 
 
 def _load_csv(file: Path) -> _File:
@@ -165,11 +177,6 @@ def _load_csv(file: Path) -> _File:
     return _File(regions, {})
 
 
-def _attributes(region: dict[str, Any]) -> dict[str, Any]:
-    found = region.get("region_attributes")
-    return found if isinstance(found, dict) else {}
-
-
 def _all_regions(files: list[_File]) -> Iterator[dict[str, Any]]:
     return (region for file in files for regions in file.regions.values() for region in regions)
 
@@ -177,11 +184,12 @@ def _all_regions(files: list[_File]) -> Iterator[dict[str, Any]]:
 def _class_attribute(file: Path, files: list[_File]) -> str | None:
     """Name of the attribute that tells the class."""
     known = {name for found in files for name in found.options}
-    names = (known | {name for region in _all_regions(files) for name in _attributes(region)}) - {CROWD}
+    names = (known | {name for region in _all_regions(files) for name in _entry(region, "region_attributes")}) - {CROWD}
     if len(names) < 2:
         return next(iter(names), None)
     words = {name.lower(): name for name in sorted(names)}
-    chosen = next((words[word] for word in CLASS_WORDS if word in words), None)
+    fitting = [words[word] for word in CLASS_WORDS if word in words]
+    chosen = next((name for name in fitting if name in known), next(iter(fitting), None))
     if chosen is None:
         raise DataError(
             f"{file}: the regions have the attributes {', '.join(sorted(names))}, and none of them is called "
@@ -193,8 +201,10 @@ def _class_attribute(file: Path, files: list[_File]) -> str | None:
 def _names(file: Path, attribute: str | None, files: list[_File]) -> list[str]:
     if attribute is None:
         return [ONLY_CLASS]
-    listed = [option for found in files for option in found.options.get(attribute, [])]
-    used = {name for region in _all_regions(files) if (name := _value(region, attribute))}
+    listed = [name for found in files for name in found.options.get(attribute, {}).values()]
+    used = {
+        name for found in files for region in _all_regions([found]) if (name := _class_name(region, attribute, found))
+    }
     if not listed and not used:
         raise DataError(f"{file}: no region has a value of `{attribute}`, so there is no class. Fill it in.")
     return list(dict.fromkeys([*listed, *sorted(used)]))
@@ -202,23 +212,28 @@ def _names(file: Path, attribute: str | None, files: list[_File]) -> list[str]:
 
 def _value(region: dict[str, Any], attribute: str) -> str:
     """The value of an attribute; that of a checkbox lists what is ticked."""
-    value = _attributes(region).get(attribute)
+    value = _entry(region, "region_attributes").get(attribute)
     if isinstance(value, dict):
         ticked = [str(name) for name, on in value.items() if on]
         return ticked[0] if len(ticked) == 1 else ""
     return "" if value is None else str(value).strip()
 
 
-def _class_of(region: dict[str, Any], attribute: str | None) -> str:
-    name = ONLY_CLASS if attribute is None else _value(region, attribute)
+def _class_name(region: dict[str, Any], attribute: str, file: _File) -> str:
+    value = _value(region, attribute)
+    return file.options.get(attribute, {}).get(value, value)
+
+
+def _class_of(region: dict[str, Any], attribute: str | None, file: _File) -> str:
+    name = ONLY_CLASS if attribute is None else _class_name(region, attribute, file)
     if not name:
-        given = _attributes(region).get(attribute or "")
+        given = _entry(region, "region_attributes").get(attribute or "")
         raise ValueError(f"`{attribute}`, which tells the class, is {given!r}, but must have one value")
     return name
 
 
 def _is_crowd(region: dict[str, Any]) -> bool:
-    return str(_attributes(region).get(CROWD, "")).strip().lower() in ("1", "true")
+    return str(_entry(region, "region_attributes").get(CROWD, "")).strip().lower() in ("1", "true")
 
 
 def _shape(shape: object) -> dict[str, Any]:

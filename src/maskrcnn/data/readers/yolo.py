@@ -151,7 +151,7 @@ def _category(known: dict[str, Any], keypoints: _Keypoints | None) -> dict[str, 
     """Entries of the categories on their keypoints: names from `kpt_names`, mirror pairs from `flip_idx`."""
     if keypoints is None:
         return {}
-    mirrored = known.get("flip_idx") or []
+    mirrored = known["flip_idx"] if isinstance(known.get("flip_idx"), list) else []
     if keypoints.points == len(COCO_PERSON) and (not mirrored or tuple(mirrored) == COCO_PERSON.mirrored):
         return {"keypoints": list(COCO_PERSON.names)}
     listed = known.get("kpt_names")
