@@ -134,6 +134,21 @@ def test_another_run_is_read_from_its_results_or_from_the_report_that_names_them
         assert read_other(other_file(tmp_path, {"bbox": {}, "results_file": named}), truth) == records
 
 
+def test_results_of_other_formats_are_read_by_who_knows_them(tmp_path):
+    _, truth, records, _ = two_runs()
+    (tmp_path / "folder").mkdir()
+    asked: list[str] = []
+
+    def read(path):
+        asked.append(path.name)
+        return records
+
+    for content in ({"frames": []}, "one line", [1, 2], {"results_file": "folder"}):
+        assert read_other(other_file(tmp_path, content), truth, read) == records
+    assert read_other(tmp_path / "folder", truth, read) == records
+    assert asked == ["other.json", "other.json", "other.json", "folder", "folder"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

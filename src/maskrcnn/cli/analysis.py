@@ -91,6 +91,7 @@ def show_comparison(
     records: Sequence[dict[str, Any]],
     other: Path,
     *,
+    read: Callable[[Path], Sequence[dict[str, Any]]] | None = None,
     max_detections: int = 100,
     console: Console | None = None,
 ) -> dict[str, Any]:
@@ -99,7 +100,8 @@ def show_comparison(
     Args:
         truth: The annotated objects.
         records: COCO results of this run.
-        other: Results file of the other run, or its report.
+        other: Results of the other run, or its report.
+        read: Reads results of other formats than COCO's; None: there are none.
         max_detections: Most detections that count per picture and class.
         console: Where tables are shown; None: standard output.
 
@@ -120,7 +122,7 @@ def show_comparison(
     from ..predict.evaluation import kinds_in
 
     with waiting("reading the other run"):
-        checked, others = checked_results(records, truth), read_other(other, truth)
+        checked, others = checked_results(records, truth), read_other(other, truth, read)
         kinds = kinds_in(truth, [*checked, *others])
     with PictureBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
         found = {

@@ -63,36 +63,52 @@ class Comparison:
     per_class: dict[str, Difference]
 
 
-def read_other(path: Path, truth: Annotations) -> Sequence[dict]:
+Read = Callable[[Path], Sequence[dict]]
+
+
+def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Sequence[dict]:
     """The predictions of another run on the same pictures.
 
     Args:
-        path: Its results file, or its report if that names one as `results_file`.
+        path: Its results, or its report if that names them as `results_file`.
         truth: What both are scored on.
+        read: Reads results of other formats than COCO's, such as a benchmark's own; None: there are none.
 
     Raises:
         DataError: The file cannot be used, the report names no results, or these are of other pictures or classes.
     """
+    results = _results_of(path, others=read is not None)
+    return checked_results(results if read is None else read(results), truth)
+
+
+def _results_of(path: Path, *, others: bool) -> Path:
+    """The results that a report names, or the path itself if it is not a report.
+
+    Args:
+        path: A report or results.
+        others: Results may be JSON objects or no JSON at all.
+    """
     try:
-        with path.open(encoding="utf-8") as file:
-            is_list = file.read(1000).lstrip().startswith("[")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}). Give a results file or a report.") from error
-    if is_list:
-        return checked_results(path, truth)
-    report = read_json(path)
-    named = report.get("results_file") if isinstance(report, dict) else None
+        if path.is_dir() and others:
+            return path
+        with path.open("rb") as file:
+            is_object = file.read(1000).lstrip().startswith(b"{")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Give a results file or a report.") from error
+    named = read_json(path).get("results_file") if is_object else None
+    if not is_object or (others and named is None):
+        return path
     if not isinstance(named, str):
         raise DataError(
             f"{path}: is a report without `results_file`, but runs are compared by their predictions. Evaluate that "
             "run again with --results FILE, which saves them, and compare with that file."
         )
     results = path.parent / named
-    if not results.is_file():
+    if not results.exists():
         raise DataError(
             f"{path}: its `results_file` {results} is not there. Put it there, or compare with the results themselves."
         )
-    return checked_results(results, truth)
+    return results
 
 
 def compare_results(
