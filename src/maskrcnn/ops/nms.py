@@ -26,12 +26,14 @@ def suppress_groups(boxes: Tensor, valid: Tensor, threshold: float) -> Tensor:
     """
     if boxes.shape[1] == 0:
         return valid
-    suppresses = _overlaps(boxes, threshold).triu_(diagonal=1)
+    # A product of matrices counts, for every box, the better ones that stay and overlap it: half precision is enough.
+    dtype = torch.float16 if boxes.is_cuda else torch.float32
+    suppresses = _overlaps(boxes, threshold).triu_(diagonal=1).to(dtype)
     kept = valid
     while True:
         before = kept
         for _ in range(ROUNDS):
-            kept = valid & ~(suppresses & kept[:, :, None]).any(dim=1)
+            kept = valid & (torch.bmm(kept[:, None].to(dtype), suppresses)[:, 0] == 0)
         if torch.equal(before, kept):
             return kept
 
