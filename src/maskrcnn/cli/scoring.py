@@ -197,12 +197,13 @@ def _predict(
 
 
 def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
-    from ..evaluate.results import read_results
+    from ..evaluate.results import checked_results, read_results
 
     of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
     if benchmark.read is not None and not of_coco:
         return benchmark.read(results, opened)
-    return read_results(results)
+    # Checked here so that messages name the file.
+    return read_results(results) if opened.truth is None else checked_results(results, opened.truth)
 
 
 def _score(
