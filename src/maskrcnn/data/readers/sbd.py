@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -61,7 +62,11 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
                     f"{matrix}: object {region.value}: its class is {known}, but must be 1 to {len(CLASSES)}"
                 )
                 continue
-            described = {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
+            described: dict[str, Any] = {
+                "bbox": list(region.box),
+                "area": region.area,
+                "segmentation": region.run_lengths(),
+            }
             found.add_object(image_id, CLASSES[categories[place] - 1], **described)
     return found.contents()
 
