@@ -145,10 +145,10 @@ def recognise(path: Path, split: str = "train") -> str:
     if others:
         there = " and ".join(f"`{other}` ({FORMATS[found].title})" for other, found in others.items())
         raise DataError(f"{path}: has no split `{split}`, but {there}. Give one of these with --split, or its file.")
-    known = "; ".join(f"{form.title} ({form.layout})" for form in FORMATS.values())
+    known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
-        f"{path}: no data set with a split `{split}` was recognised. Known are: {known}. Name the files so, name the "
-        "format with --format, or give the annotation file itself."
+        f"{path}: no data set with a split `{split}` was recognised. Name the files as one of the formats has them, name "
+        f"the format with --format, or give the annotation file itself. The formats are{known}"
     )
 
 

@@ -141,10 +141,9 @@ def _load(file: Path) -> _File:
             raise DataError(f"{file}: the picture {record['filename']} has two records. Join or remove one of them.")
         regions[record["filename"]] = [region if isinstance(region, dict) else {} for region in listed]
     described = _entry(_entry(content, "_via_attributes"), "region")
-    options = {name: _options(_entry(described[name], "options")) for name in described}
+    options = {name: values for name in described if (values := _options(_entry(described[name], "options")))}
     settings = _entry(_entry(content, "_via_settings"), "core")
-    listed_options = {name: values for name, values in options.items() if values}
-    return _File(regions, listed_options, str(settings.get("default_filepath", "")))
+    return _File(regions, options, str(settings.get("default_filepath", "")))
 
 
 def _entry(record: object, name: str) -> dict[str, Any]:
@@ -202,9 +201,7 @@ def _names(file: Path, attribute: str | None, files: list[_File]) -> list[str]:
     if attribute is None:
         return [ONLY_CLASS]
     listed = [name for found in files for name in found.options.get(attribute, {}).values()]
-    used = {
-        name for found in files for region in _all_regions([found]) if (name := _class_name(region, attribute, found))
-    }
+    used = {_class_name(region, attribute, found) for found in files for region in _all_regions([found])} - {""}
     if not listed and not used:
         raise DataError(f"{file}: no region has a value of `{attribute}`, so there is no class. Fill it in.")
     return list(dict.fromkeys([*listed, *sorted(used)]))
