@@ -147,8 +147,8 @@ def recognise(path: Path, split: str = "train") -> str:
         raise DataError(f"{path}: has no split `{split}`, but {there}. Give one of these with --split, or its file.")
     known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
-        f"{path}: no data set with a split `{split}` was recognised. Name the files as one of the formats has them, name "
-        f"the format with --format, or give the annotation file itself. The formats are{known}"
+        f"{path}: no data set with a split `{split}` was recognised. Name the files as one of the formats has them, "
+        f"name the format with --format, or give the annotation file itself. The formats are{known}"
     )
 
 
