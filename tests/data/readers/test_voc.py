@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from maskrcnn.data.formats import read_data, recognise
@@ -14,6 +16,7 @@ from maskrcnn.data.readers.voc import (
     read_voc_pictures,
 )
 from maskrcnn.errors import DataError
+from tests.data.readers.exports import SHARED
 from tests.data.readers.voc_files import write_picture, write_segments, write_set, write_xml
 
 DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
@@ -68,6 +71,53 @@ def test_a_region_of_another_class_is_no_mask(tmp_path):
     ]
     assert has_segments(tmp_path, "000002")
     assert not has_segments(tmp_path, "000001")
+
+
+def test_label_maps_of_other_classes_are_used_by_the_places_of_their_objects(tmp_path):
+    lay_out(tmp_path)
+    write_xml(tmp_path / "Annotations" / "000002.xml", ("owl", DOG[1], False), CAT)
+    write_segments(tmp_path, "000002", (3, DOG[1]), (99, CAT[1]))
+    assert read_data(tmp_path, "train").without_mask == 0
+
+
+def test_label_maps_in_the_palettes_colours_are_understood(tmp_path):
+    lay_out(tmp_path)
+    write_segments(tmp_path, "000002", (12, DOG[1]), (8, CAT[1]))
+    before = read_segments(tmp_path, "000002")
+    colours = {0: (0, 0, 0), 255: (224, 224, 192), 1: (128, 0, 0), 2: (0, 128, 0), 8: (64, 0, 0), 12: (64, 0, 128)}
+    for folder in ("SegmentationObject", "SegmentationClass"):
+        file = tmp_path / folder / "000002.png"
+        places = np.array(Image.open(file))
+        pixels = np.array([colours.get(place, (0, 0, 0)) for place in range(256)], dtype=np.uint8)[places]
+        Image.fromarray(pixels).save(file)
+    after = read_segments(tmp_path, "000002")
+    assert [(one.value, one.name) for one in after] == [(1, "dog"), (2, "cat")]
+    assert all((a.region.runs == b.region.runs).all() for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json"])
+def test_real_boxes_there_and_back_are_equal(tmp_path, name):
+    file = SHARED / name
+    if not file.is_file():
+        pytest.skip(f"needs shared/data/{name}")
+    before = read_data(file)
+    for record in before.records:
+        objects = record.instances
+        things = [
+            (before.classes.names[label], (x1 + 1, y1 + 1, x2, y2), crowd)
+            for (x1, y1, x2, y2), label, crowd in zip(
+                objects.boxes.tolist(), objects.labels.tolist(), objects.crowd.tolist(), strict=True
+            )
+        ]
+        write_xml(tmp_path / "val" / f"{record.path.stem}.xml", *things, size=False)
+    after = {record.path.name: record for record in read_data(tmp_path, "val", images=before.images).records}
+    names = read_data(tmp_path, "val", images=before.images).classes.names
+    for record in before.records:
+        found = after[record.path.name].instances
+        assert torch.allclose(found.boxes, record.instances.boxes, atol=1e-4)
+        assert found.crowd.equal(record.instances.crowd)
+        labels = [before.classes.names[label] for label in record.instances.labels]
+        assert [names[label] for label in found.labels] == labels
 
 
 @pytest.mark.parametrize("inside", ["train", "train/annotations", "."])

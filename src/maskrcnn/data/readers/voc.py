@@ -4,7 +4,8 @@ Coordinates are whole pixels counted from 1, and the last one belongs to the box
 from the picture's edge. Objects that are `difficult` need not be found: they become crowds.
 
 `SegmentationObject/` holds for some pictures which object each pixel belongs to (its place in the XML file, from 1),
-`SegmentationClass/` which class; 255 is the border between objects, and belongs to none.
+`SegmentationClass/` which class; 255 is the border between objects, and belongs to none. Files with the colours of
+VOC's palette instead of its places, as CVAT writes them, are understood.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
+
+import numpy as np
+from PIL import Image
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
@@ -46,6 +50,7 @@ CLASSES = (
     "tvmonitor",
 )
 """Of the challenges from 2007 to 2012, in the order of the values in `SegmentationClass/`, from 1."""
+OBJECTS, LABELS = "SegmentationObject", "SegmentationClass"
 BORDER = 255
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -55,12 +60,12 @@ class Segment(NamedTuple):
 
     Args:
         value: Its place in the XML file, from 1.
-        name: Of its class.
+        name: Of its class; None: not known.
         region: Its pixels.
     """
 
     value: int
-    name: str
+    name: str | None
     region: Region
 
 
@@ -119,7 +124,7 @@ def list_voc_set(root: Path, kind: str, split: str) -> list[str] | None:
 
 def has_segments(root: Path, stem: str) -> bool:
     """Whether a picture has label maps of objects and classes."""
-    return all((root / folder / f"{stem}.png").is_file() for folder in ("SegmentationObject", "SegmentationClass"))
+    return all((root / folder / f"{stem}.png").is_file() for folder in (OBJECTS, LABELS))
 
 
 def read_segments(root: Path, stem: str) -> list[Segment]:
@@ -128,27 +133,49 @@ def read_segments(root: Path, stem: str) -> list[Segment]:
     Raises:
         DataError: A label map is missing, or the two do not fit together.
     """
-    objects, classes = (
-        read_label_map(root / folder / f"{stem}.png") for folder in ("SegmentationObject", "SegmentationClass")
-    )
+    objects, classes = (_read_places(root / folder / f"{stem}.png") for folder in (OBJECTS, LABELS))
     if objects.shape != classes.shape:
         raise DataError(
-            f"{root / 'SegmentationObject' / stem}.png: is of size {list(objects.shape)} (height, width), but the one "
-            f"in SegmentationClass of {list(classes.shape)}. Copy both again."
+            f"{root / OBJECTS / stem}.png: is of size {list(objects.shape)} (height, width), but the one in {LABELS} "
+            f"of {list(classes.shape)}. Copy both again."
         )
     found = []
-    for region in find_regions(objects):
-        if region.value in (0, BORDER):
-            continue
+    for region in _regions(objects):
         column, row = divmod(int(region.runs[0, 0]), region.size[0])
         number = int(classes[row, column])
         if not 1 <= number <= len(CLASSES):
             raise DataError(
-                f"{root / 'SegmentationClass' / stem}.png: object {region.value} has the class {number}, but classes "
-                f"are 1 to {len(CLASSES)}. Copy the file again."
+                f"{root / LABELS / stem}.png: object {region.value} has the class {number}, but classes are 1 to "
+                f"{len(CLASSES)}. Copy the file again."
             )
         found.append(Segment(region.value, CLASSES[number - 1], region))
     return found
+
+
+def _segments(root: Path, stem: str, *, official: bool) -> dict[int, Segment]:
+    """The objects of a picture's label maps by their places, none if it has no maps; classes of VOC only are known."""
+    if official:
+        return {one.value: one for one in read_segments(root, stem)} if has_segments(root, stem) else {}
+    file = root / OBJECTS / f"{stem}.png"
+    regions = _regions(_read_places(file)) if file.is_file() else []
+    return {region.value: Segment(region.value, None, region) for region in regions}
+
+
+def _regions(objects: np.ndarray) -> list[Region]:
+    return [region for region in find_regions(objects) if region.value not in (0, BORDER)]
+
+
+def _read_places(file: Path) -> np.ndarray:
+    """[H, W] places in VOC's palette, whose colours hold their bits: red 0, 3, 6, green 1, 4, 7 and blue 2, 5."""
+    values = read_label_map(file)
+    with Image.open(file) as picture:
+        if picture.mode not in ("RGB", "RGBA"):
+            return values
+    places = np.zeros_like(values)
+    for bit in range(3):
+        for channel in range(3):
+            places |= (values >> (8 * channel + 7 - bit) & 1) << (3 * bit + channel)
+    return places & BORDER
 
 
 def _files(path: Path, split: str) -> list[Path]:
@@ -184,9 +211,7 @@ def _gather(
         tree = _parse(file)
         picture = _picture(file, tree, found.images)
         image_id = found.add_picture(picture, _size(file, tree) or picture_size(picture), named_by=str(file))
-        root = file.parent.parent
-        shown = masks and has_segments(root, file.stem)
-        segments = {one.value: one for one in read_segments(root, file.stem)} if shown else {}
+        segments = _segments(file.parent.parent, file.stem, official=names == CLASSES) if masks else {}
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
             try:
@@ -212,7 +237,7 @@ def _fields(element: Element, name: str, segment: Segment | None) -> dict[str, A
         "bbox": [left - 1, top - 1, right - left + 1, bottom - top + 1],
         "difficult": element.findtext("difficult", "0").strip() == "1",
     }
-    if segment is not None and segment.name == name:
+    if segment is not None and segment.name in (None, name):
         fields |= {"segmentation": segment.region.run_lengths(), "area": segment.region.area}
     return fields
 

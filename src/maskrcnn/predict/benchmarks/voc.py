@@ -111,7 +111,7 @@ def _masks(root: Path, truth: Annotations, names: dict[int, str]) -> Annotations
     objects = [
         {
             "image_id": image_id,
-            "category_id": category_ids[segment.name],
+            "category_id": category_ids[str(segment.name)],
             "bbox": list(segment.region.box),
             "area": segment.region.area,
             "segmentation": segment.region.run_lengths(),
