@@ -27,13 +27,14 @@ DETECTIONS = 1500
 """Pictures of Kumar have up to more than a thousand nuclei."""
 
 
-def open_cells(folder: Path, split: str, *, title: str, layout: str) -> Opened:
+def open_cells(folder: Path, split: str, *, title: str, layout: str, first: str) -> Opened:
     """Find the pictures and label maps of a split.
 
     Args:
         folder: With the folders of the splits; one without is taken for the split that is asked for.
         split: Of `SPLITS`.
         title, layout: Of the benchmark, for messages.
+        first: The section whose numbers papers quote.
 
     Raises:
         DataError: No label maps are there, a picture has none, or one cannot be read.
@@ -50,7 +51,7 @@ def open_cells(folder: Path, split: str, *, title: str, layout: str) -> Opened:
     names = {number: picture.picture.stem for number, picture in enumerate(pictures, start=1)}
 
     def score(records: Records, say: Say) -> list[Section]:
-        return cell_sections(truth, records, say=say)
+        return sorted(cell_sections(truth, records, say=say), key=lambda section: section.name != first)
 
     return Opened(
         source=str(folder),
@@ -67,7 +68,7 @@ KUMAR = Benchmark(
     "Kumar nuclei",
     KUMAR_LAYOUT,
     SPLITS,
-    partial(open_cells, title="Kumar", layout=KUMAR_LAYOUT),
+    partial(open_cells, title="Kumar", layout=KUMAR_LAYOUT, first="instances"),
     DETECTIONS,
     read_label_map_results,
 )
@@ -75,7 +76,7 @@ CELL17 = Benchmark(
     "Cell17 nuclei",
     CELL17_LAYOUT,
     SPLITS,
-    partial(open_cells, title="Cell17", layout=CELL17_LAYOUT),
+    partial(open_cells, title="Cell17", layout=CELL17_LAYOUT, first="objects"),
     DETECTIONS,
     read_label_map_results,
 )
