@@ -163,13 +163,14 @@ def _choose_at_once(
         most: Proposals per picture.
     """
     limits = boxes[0].new_tensor([(width, height, width, height) for height, width in sizes])[:, None]
-    inside, kept = [], []
+    inside, there = [], []
     for level_boxes, level_logits in zip(boxes, logits, strict=True):
         clipped = torch.minimum(level_boxes.clamp(min=0), limits)
         valid = _large_enough(clipped.flatten(0, 1), settings.smallest_side).view(level_logits.shape)
         valid &= level_logits.sigmoid() >= settings.score_threshold
         inside.append(clipped)
-        kept.append(suppress_groups(clipped, valid, settings.nms_threshold))
+        there.append(valid)
+    kept = suppress_groups(inside, there, settings.nms_threshold)
     all_boxes, all_logits, all_kept = torch.cat(inside, dim=1), torch.cat(logits, dim=1), torch.cat(kept, dim=1)
     ranks = all_logits if settings.rank_by == "logit" else all_logits.sigmoid()
     best, order = ranks.masked_fill(~all_kept, -torch.inf).sort(dim=1, descending=True, stable=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 ROUNDS = 8
 """Rounds between two looks at whether anything still changes, since a look waits for the device."""
 
 
-def suppress_groups(boxes: Tensor, valid: Tensor, threshold: float) -> Tensor:
+def suppress_groups(boxes: list[Tensor], valid: list[Tensor], threshold: float) -> list[Tensor]:
     """Which boxes greedy non-maximum suppression keeps, as `torchvision.ops.nms` does for one group.
 
     A box stays if no better one that stays overlaps it above the threshold. Starting with all boxes and applying this
@@ -17,25 +18,34 @@ def suppress_groups(boxes: Tensor, valid: Tensor, threshold: float) -> Tensor:
     on; when a round changes nothing, the greedy answer is reached.
 
     Args:
-        boxes: [G, N, 4] x1, y1, x2, y2; each group with its best box first.
-        valid: [G, N] boxes that are there at all.
+        boxes: Each [G, N_i, 4] x1, y1, x2, y2; every group has its best box first.
+        valid: Each [G, N_i], boxes that are there at all.
         threshold: Intersection over union above which the lesser box goes.
 
     Returns:
-        [G, N] bool.
+        Each [G, N_i] bool.
     """
-    if boxes.shape[1] == 0:
-        return valid
     # A product of matrices counts, for every box, the better ones that stay and overlap it: half precision is enough.
-    dtype = torch.float16 if boxes.is_cuda else torch.float32
-    suppresses = _overlaps(boxes, threshold).triu_(diagonal=1).to(dtype)
-    kept = valid
+    dtype = torch.float16 if boxes[0].is_cuda else torch.float32
+    longest = max(there.shape[1] for there in valid)
+    suppresses = torch.cat(
+        [_padded(_overlaps(group, threshold).triu_(diagonal=1).to(dtype), longest, sides=2) for group in boxes]
+    )
+    present = torch.cat([_padded(there, longest, sides=1) for there in valid])
+    kept = present
     while True:
         before = kept
         for _ in range(ROUNDS):
-            kept = valid & (torch.bmm(kept[:, None].to(dtype), suppresses)[:, 0] == 0)
+            kept = present & (torch.bmm(kept[:, None].to(dtype), suppresses)[:, 0] == 0)
         if torch.equal(before, kept):
-            return kept
+            break
+    parts = kept.split([len(there) for there in valid])
+    return [part[:, : there.shape[1]] for part, there in zip(parts, valid, strict=True)]
+
+
+def _padded(values: Tensor, length: int, *, sides: int) -> Tensor:
+    """The last dimensions, one or two, filled up to a length with 0."""
+    return F.pad(values, (0, length - values.shape[-1]) * sides)
 
 
 def _overlaps(boxes: Tensor, threshold: float) -> Tensor:
