@@ -40,6 +40,16 @@ def test_nothing_found_or_annotated_can_be_shown():
     assert len(report["worst_pictures"]) == 2
 
 
+def test_masks_are_not_judged_by_boxes():
+    mask = {"segmentation": [[0, 0, 20, 0, 20, 10, 0, 10]]}
+    records = [record | mask for record in RECORDS]
+    report = show_errors(truth_of(*OBJECTS, pictures=2), records, None, console=a_console())
+    assert set(report["errors"]) == {"bbox"}
+    drawn = truth_of(*OBJECTS, pictures=2)
+    drawn.objects[0] |= mask
+    assert set(show_errors(drawn, records, None, console=a_console())["errors"]) == {"bbox", "segm"}
+
+
 def test_pictures_cannot_be_drawn_without_a_folder_or_without_pictures():
     with pytest.raises(SettingError, match="--pictures 3: there is no folder"):
         show_errors(truth_of(), [], None, pictures=3)

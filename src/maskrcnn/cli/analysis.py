@@ -14,6 +14,7 @@ from .progress import PictureBar, waiting
 if TYPE_CHECKING:
     from ..data.records import CocoData
     from ..evaluate.annotations import Annotations
+    from ..evaluate.results import Kind
 
 LISTED = 10
 """Worst pictures that are named where none are drawn."""
@@ -60,7 +61,7 @@ def show_errors(
     console = console or Console()
     with waiting("checking the predictions"):
         checked = checked_results(records, truth)
-        kinds = kinds_in(truth, checked)
+        kinds = _with_truth(truth, kinds_in(truth, checked))
     report: dict[str, Any] = {"errors": {}}
     for kind in kinds:
         with PictureBar("looking for errors", len(truth.sizes)) as bar:
@@ -123,7 +124,7 @@ def show_comparison(
 
     with waiting("reading the other run"):
         checked, others = checked_results(records, truth), read_other(other, truth, read)
-        kinds = kinds_in(truth, [*checked, *others])
+        kinds = _with_truth(truth, kinds_in(truth, [*checked, *others]))
     with PictureBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
         found = {
             kind: compare_results(truth, others, checked, kind, max_detections=max_detections, on_progress=bar.advance)
@@ -131,3 +132,9 @@ def show_comparison(
         }
     (console or Console()).print(comparison_tables(found, other.name, "this run"))
     return {"compare": {"other": str(other), **comparison_report(found)}}
+
+
+def _with_truth(truth: Annotations, kinds: Sequence[Kind]) -> list[Kind]:
+    """Without masks where only boxes are annotated: a mask judged by a box tells nothing about its errors."""
+    drawn = not truth.objects or any(found.get("segmentation") for found in truth.objects)
+    return [kind for kind in kinds if kind != "segm" or drawn] or ["bbox"]
