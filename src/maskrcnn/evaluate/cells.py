@@ -16,6 +16,7 @@ import numpy as np
 from .annotations import Annotations, load_annotations
 from .cell_instances import instance_numbers
 from .cell_objects import ObjectSums, object_numbers, object_sums, pooled_sums
+from .coco import unique_names
 from .hausdorff import edge_distance, foreground_distance
 from .label_maps import best_first, paint_label_map
 from .label_overlaps import label_overlaps
@@ -104,13 +105,11 @@ def cell_sections(
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
     whole = _pictures(truth, records, score_threshold, say)
-    per_class: dict[str, list[CellNumbers]] = {}
-    if len(truth.categories) > 1:
-        for category, name in truth.categories.items():
-            per_class[f"{name} ({category})" if name in per_class else name] = _pictures(
-                truth, records, score_threshold, say, category
-            )
-    rows = {name: _by_section(pictures) for name, pictures in per_class.items()}
+    classes = unique_names(truth.categories) if len(truth.categories) > 1 else {}
+    rows = {
+        name: _by_section(_pictures(truth, records, score_threshold, say, category))
+        for category, name in classes.items()
+    }
     used = f"predictions with a score of at least {score_threshold:g}, painted without overlap"
     return [
         Section(
