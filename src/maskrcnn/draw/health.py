@@ -8,6 +8,7 @@ import matplotlib.ticker as ticks
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -22,7 +23,7 @@ MARGIN = 0.35
 LEAST_MARGIN = 12
 INK = (255, 60, 60)
 
-Place = Literal["best", "lower left", "upper left"]
+Place = Literal["best", "lower left", "upper left", "lower right"]
 BySplit = Mapping[str, np.ndarray]
 
 
@@ -46,7 +47,7 @@ def draw_classes(counts: BySplit, names: Sequence[str]) -> bytes:
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(ticks.StrMethodFormatter("{x:,.0f}"))
         more = f", the {len(order)} most frequent of {len(names)}" if len(names) > len(order) else ""
-        _finish(axes, f"objects per class{more}", "objects")
+        _finish(axes, f"objects per class{more}", "objects", place="lower right")
 
     return _figure(draw, max(2.6, 0.9 + 0.2 * len(order)))
 
@@ -206,7 +207,11 @@ def _finish(axes: Axes, title: str, below: str, *, place: Place = "best") -> Non
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc=place, fontsize=8, frameon=False)
+        above = {"bbox_to_anchor": (1.0, 1.0), "ncols": 3} if place == "lower right" else {}
+        legend = axes.legend(loc=place, fontsize=8, frameon=False, **above)
+        for handle in legend.legend_handles:
+            if isinstance(handle, PathCollection):  # dots of a scatter are as large as their first
+                handle.set_sizes([36])
 
 
 def _figure(draw: Callable[[Axes], None], height: float = 2.9) -> bytes:

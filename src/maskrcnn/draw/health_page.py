@@ -74,7 +74,7 @@ def write_page(
         foot: Last line of the page.
     """
     parts = [
-        f"<h1>{escape(Path(source).name)}</h1>",
+        f"<h1>{escape(Path(source).resolve().name)}</h1>",
         f'<p class="path">{escape(source)}</p>',
         _verdict([one.finding for one in shown]),
         "<h2>In numbers</h2>",
@@ -89,7 +89,7 @@ def write_page(
     ]
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(Path(source).name)}: health of the data</title><style>{STYLE}</style>"
+        f"<title>{escape(Path(source).resolve().name)}: health of the data</title><style>{STYLE}</style>"
     )
     page = f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
     path.parent.mkdir(parents=True, exist_ok=True)

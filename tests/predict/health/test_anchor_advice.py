@@ -60,8 +60,9 @@ def test_shapes_of_detectron_are_replaced_by_as_many_sizes():
     assert "model.anchors.shapes=null" in anchor_words(better, settings)
 
 
-def test_no_objects_change_nothing():
+def test_few_objects_or_none_change_nothing():
     settings = AnchorSettings()
+    assert better_anchors(objects_of(spread(8, 60, count=99)), settings, FPN) == settings
     assert better_anchors(objects_of(np.zeros((0, 2))), settings, FPN) == settings
     assert fit(objects_of(np.zeros((0, 2))), settings, FPN).near == 1
 
@@ -88,14 +89,14 @@ def test_words_name_what_changes_only():
 
 
 def test_objects_without_an_anchor_are_told_with_what_fits_better(tmp_path):
-    boxes = [[100 + 7 * n, 100, 8 + n % 5, 8] for n in range(20)]
-    seen = made_seen(tmp_path, boxes, sizes=[(800, 800)] * 20)
+    boxes = [[100 + 3 * n, 100, 8 + n % 5, 8] for n in range(120)]
+    seen = made_seen(tmp_path, boxes, sizes=[(800, 800)] * 120)
     now = fit(seen.objects, AnchorSettings(), FPN)
     best = fit(seen.objects, better_anchors(seen.objects, AnchorSettings(), FPN), FPN)
     found = named(find_in_anchors(seen, now, best), "anchors")
     assert found.severity == "warning"
-    assert found.what.startswith("train: 20 of 20 (100 %) objects have no anchor with an IoU of 0.5 or more")
-    assert "instead of 0% of the objects have one of 0.5" in found.advice
+    assert found.what.startswith("train: 0% of 120 objects have an anchor with an IoU of 0.5 or more, 0% one")
+    assert f"With the anchors below, {best.near:.0%} have one of 0.5" in found.advice
     assert found.settings[0].startswith("model.anchors.sizes=")
     assert "best IoU 0." in found.examples[0].words
 

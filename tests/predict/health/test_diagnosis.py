@@ -82,7 +82,8 @@ def test_anchors_are_advised_for_the_advised_input(tmp_path):
     made = MadeSet(tmp_path, 0)
     for number in range(24):
         made.add_picture(noise(number, (256, 256) if number % 2 else (64, 64)))
-        made.add_object(number + 1, [8, 8, 10 + number % 5, 12], label=1 + number % 2)
+        for place in range(5):
+            made.add_object(number + 1, [8 * place, 8, 10 + number % 5, 12], label=1 + number % 2)
     made.write()
     found, _ = diagnosed(tmp_path)
     assert found.input_advised.magnify == 1.5

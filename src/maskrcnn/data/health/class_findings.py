@@ -161,7 +161,11 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
             "crowds",
             f"{table.split.name}: {share(len(crowds), len(table))} objects are crowds (`iscrowd` 1).",
             "Crowds are not learnt from, and what is found inside them is neither right nor wrong."
-            + (" These are many: annotate single objects where they can be told apart." if many else ""),
+            + (
+                " These are many: check that each is a group, or a region to ignore, and no single object."
+                if many
+                else ""
+            ),
             len(crowds),
             some([table.example(int(i)) for i in crowds]),
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...config import AnchorSettings
-from ...structures.findings import Finding, share, some
+from ...structures.findings import Finding, counted, some
 from .anchors import Objects, best_overlaps
 from .inputs import Seen
 
@@ -14,6 +14,8 @@ FAR = 0.3
 NEAR = 0.5
 CLOSE = 0.7
 """IoU with an anchor from which the usual settings call it positive."""
+FEWEST = 100
+"""Objects to choose anchors by; fewer tell too little."""
 SAMPLED = 3000
 """Objects that a search looks at."""
 FINEST = tuple(4.0 * 2 ** (step / 3) for step in range(19))
@@ -67,7 +69,7 @@ def better_anchors(objects: Objects, settings: AnchorSettings, strides: dict[int
     Sizes grow by one factor from the finest level to the coarsest; ratios are the settings' own, or the centres of as
     many groups of the objects' ratios (k-means of their logarithms). All are tried, on `SAMPLED` objects at most.
     """
-    if not len(objects):
+    if len(objects) < FEWEST:
         return settings
     sample = objects.sample(SAMPLED)
     now = fit(sample, settings, strides)
@@ -138,8 +140,8 @@ def find_in_anchors(seen: Seen, now: Fit, best: Fit, *, at: str = "") -> Iterato
     missed = np.flatnonzero(now.overlaps < NEAR)
     words = anchor_words(best.settings, now.settings)
     what = (
-        f"{seen.table.split.name}: {share(len(missed), len(now.overlaps))} objects have no anchor with an IoU of "
-        f"{NEAR} or more{at}, {share(int((now.overlaps < CLOSE).sum()), len(now.overlaps))} none of {CLOSE}."
+        f"{seen.table.split.name}: {now.near:.0%} of {counted(len(now.overlaps), 'object')} have an anchor with an IoU "
+        f"of {NEAR} or more{at}, {now.close:.0%} one of {CLOSE}."
     )
     worst = missed[np.argsort(now.overlaps[missed], kind="stable")]
     examples = [seen.table.example(int(seen.places[i]), f"best IoU {now.overlaps[i]:.2f}") for i in worst]
@@ -148,10 +150,9 @@ def find_in_anchors(seen: Seen, now: Fit, best: Fit, *, at: str = "") -> Iterato
             "warning" if best.near > now.near + GAIN else "note",
             "anchors",
             what,
-            f"With the anchors below, {best.near:.0%} instead of {now.near:.0%} of the objects have one of {NEAR}, and "
-            f"{best.close:.0%} instead of {now.close:.0%} one of {CLOSE}. There are as many as before, so that weights "
-            "of COCO can still be loaded; the proposal network learns anew what each one means, which takes some "
-            "pictures.",
+            f"With the anchors below, {best.near:.0%} have one of {NEAR} and {best.close:.0%} one of {CLOSE}. "
+            "There are as many as before, so that weights of COCO can still be loaded; the proposal network learns anew "
+            "what each one means, which takes some pictures.",
             len(missed),
             some(examples),
             words,
