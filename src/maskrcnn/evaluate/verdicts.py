@@ -139,7 +139,7 @@ def _judge(
         (own >= background) & (own < iou),
         other >= iou,
         own >= iou,
-        np.maximum(own, other) <= background,
+        other <= background,
     ]
     faults = np.select(
         conditions, [IGNORED, RIGHT, LOCALISATION, CLASSIFICATION, DUPLICATE, BACKGROUND], CLASS_AND_PLACE
