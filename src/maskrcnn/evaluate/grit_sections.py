@@ -33,8 +33,9 @@ def grit_sections(
         say: Called with what is being scored.
 
     Returns:
-        Of each answered task its accuracy, with a row for each concept group, and its measures of confidence; and the
-        overall number. Fractions of 1; None where there are fewer than two samples.
+        Of each answered task its accuracy, with a row for each concept group there is, and its measures of confidence,
+        with a row for each partition there is; and the overall number. Fractions of 1; None where there are fewer than
+        two samples.
     """
     scores = {}
     for task, found in answers.items():
@@ -50,11 +51,12 @@ def _task_sections(task: str, numbers: Numbers, scores: Sequence[float], note: s
     accuracy: dict[str, float | None] = {"mean": numbers.get(f"acc.any.agg.{end}")}
     accuracy |= {partition: numbers.get(f"acc.any.{partition}.{end}") for partition in PARTITIONS}
     accuracy["all_samples"] = float(np.mean(scores)) if scores else None
-    groups = {group: {"mean": numbers.get(f"acc.{group}.agg.{end}")} for group in GROUPS}
+    groups = {group: {"mean": numbers[name]} for group in GROUPS if (name := f"acc.{group}.agg.{end}") in numbers}
     measures = {measure: numbers.get(f"{measure}.any.agg.{end}") for measure in MEASURES}
     rows = {
         partition: {measure: numbers.get(f"{measure}.any.{partition}.{end}") for measure in MEASURES}
         for partition in PARTITIONS
+        if accuracy[partition] is not None
     }
     return [
         Section(task, task, PROTOCOL.format(note).rstrip(), accuracy, groups),

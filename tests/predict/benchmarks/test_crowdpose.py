@@ -51,6 +51,14 @@ def test_the_folder_is_a_data_set_to_train_on_though_it_has_no_areas(tmp_path: P
     assert data.records[0].instances.keypoints is not None
 
 
+def test_predictions_without_keypoints_are_refused(tmp_path: Path):
+    opened = open_benchmark("crowdpose", lay_out(tmp_path))
+    record = {"image_id": 7, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}
+    assert opened.score is not None
+    with pytest.raises(DataError, match=r"none of the 1 predictions has `keypoints`.*neither the head nor the neck"):
+        opened.score([record], say_nothing)
+
+
 def test_a_missing_split_names_the_file_and_the_layout(tmp_path: Path):
     with pytest.raises(DataError, match=r"crowdpose_val.json: .* CrowdPose's val is not there.*images/\*.jpg"):
         open_benchmark("crowdpose", lay_out(tmp_path), "val")

@@ -54,6 +54,12 @@ def test_people_without_parts_are_scored_as_whole_people_only(tmp_path: Path):
     assert numbers(opened, [])["parts"] == {"AP_p_0_5": 0, "AP_p_vol": 0, "PCP_0_5": 0}
 
 
+def test_boxes_alone_are_refused(tmp_path: Path):
+    opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
+    with pytest.raises(DataError, match=r"none of the 1 predictions has `segmentation` or `parts`"):
+        numbers(opened, [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}])
+
+
 def test_a_mask_may_be_left_to_the_parts(tmp_path: Path):
     opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
     record = {**found(1, ANNA), "segmentation": None, "bbox": [2, 2, 6, 14]}

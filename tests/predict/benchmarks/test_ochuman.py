@@ -91,6 +91,13 @@ def test_only_what_the_results_have_is_scored(tmp_path: Path):
     assert [section.numbers["AP"] for section in opened.score([], say_nothing)] == [0, 0]
 
 
+def test_boxes_alone_are_refused(tmp_path: Path):
+    opened = open_benchmark("ochuman", lay_out(tmp_path, [person()]))
+    assert opened.score is not None
+    with pytest.raises(DataError, match=r"none of the 1 predictions has `segmentation` or `keypoints`"):
+        opened.score([{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}], say_nothing)
+
+
 @pytest.mark.parametrize(("split", "names"), [("val", 3), ("val-moderate", 2), ("val-hard", 1), ("test", 0)])
 def test_splits_by_overlap(tmp_path: Path, split: str, names: int):
     folder = lay_out(tmp_path, [person()], [person(max_iou=0.8)], [person(max_iou=0.5)])

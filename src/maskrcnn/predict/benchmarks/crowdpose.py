@@ -15,8 +15,10 @@ from ...evaluate.annotations import load_annotations
 from ...evaluate.crowdpose import crowdpose_sections, crowdpose_truth
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
+from .wanted import require_any
 
 SPLITS = ("test", "val", "trainval", "train")
+REMEDY = "Use weights that find CrowdPose's 14 keypoints: COCO's have neither the head nor the neck."
 LAYOUT = "images/*.jpg, json/crowdpose_{train,val,trainval,test}.json"
 
 
@@ -37,6 +39,7 @@ def open_crowdpose(folder: Path, split: str) -> Opened:
     crowd_index = {image["id"]: _crowd_index(file, image) for image in coco["images"]}
 
     def score(records: Records, say: Say) -> list[Section]:
+        require_any(records, ["keypoints"], REMEDY)
         return crowdpose_sections(truth, crowd_index, records, say=say)
 
     contents = Contents(file, folder / "images", coco)

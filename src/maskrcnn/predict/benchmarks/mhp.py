@@ -22,6 +22,7 @@ from ...evaluate.results import checked_results
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .mhp_results import part_map, read_results, whole_person, write_results
+from .wanted import require_any
 
 PERSONS = "COCO mask AP and AR of whole people, each the union of its parts; no number of MHP, which scores parts"
 TOLD = 100
@@ -67,6 +68,7 @@ def score_mhp(truth: Annotations, results: Sequence[dict], folder: Path, say: Sa
         DataError: A record cannot be used, or only some have parts.
     """
     records = checked_results(results, truth)
+    require_any(records, ["segmentation", "parts"], "Use weights that find masks.")
     without = next((number for number, record in enumerate(records) if record.get("parts") is None), None)
     sections = []
     if without is None:
