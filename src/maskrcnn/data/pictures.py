@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ..errors import DataError
 
+PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+"""How the names of picture files end, in small letters."""
+
 LIMITS = (255, 4095, 65535)
 """Largest values of 8, 12 and 16 bit pictures."""
 

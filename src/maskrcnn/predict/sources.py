@@ -10,11 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..data.pictures import read_picture
+from ..data.pictures import PICTURES, read_picture
 from ..errors import DataError
-
-SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-"""Of the files that are taken from folders and patterns; a file named by itself may have any."""
 
 
 def find_pictures(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> list[Path]:
@@ -22,7 +19,8 @@ def find_pictures(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> l
 
     Args:
         inputs: Files, folders (with all folders below them) or patterns such as `photos/*.jpg` and `photos/**/a*.png`.
-            Hidden files in folders are not meant.
+            Hidden files in folders are not meant, nor those of other endings than `PICTURES`; a file named by itself
+            may have any.
         leave_out: Folders whose pictures are not meant either, such as the one that earlier results were drawn into.
 
     Raises:
@@ -35,7 +33,7 @@ def find_pictures(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> l
         paths = {resolved: path for resolved, path in paths.items() if ours.isdisjoint(resolved.parents)}
         if not paths:
             raise DataError(
-                f"{words}: no pictures were found there (files that end in {', '.join(SUFFIXES)}). Check the path, or "
+                f"{words}: no pictures were found there (files that end in {', '.join(PICTURES)}). Check the path, or "
                 "name the files themselves if they end otherwise."
             )
         found |= {resolved: path for resolved, path in paths.items() if resolved not in found}
@@ -67,7 +65,7 @@ def _named_by(words: str) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in PICTURES and path.is_file()
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:

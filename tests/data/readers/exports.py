@@ -16,7 +16,9 @@ import yaml
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from maskrcnn.data.records import CocoData
+from maskrcnn.data.formats import read_data
+from maskrcnn.data.readers.coco import to_data
+from maskrcnn.data.records import CocoData, Contents
 from maskrcnn.ops.polygons import outline_bitmap
 from maskrcnn.structures.masks import tight_crop
 
@@ -279,3 +281,10 @@ def assert_equal(before: CocoData, after: CocoData, *, closeness: float = 0.0, k
             assert np.array_equal(first.bitmap, second.bitmap)
         if keypoints and one.keypoints is not None:
             assert torch.allclose(one.keypoints, two.keypoints, rtol=0, atol=closeness)
+
+
+def assert_comes_back(write, coco, images: Path, folder: Path, *, closeness: float = 0.0, **options):
+    """Written by one of the functions above and read again, a data set has the same objects."""
+    write(coco, images, folder, **options)
+    before = to_data(Contents(folder, images, coco), again=lambda: coco)
+    assert_equal(before, read_data(folder), closeness=closeness)

@@ -3,11 +3,9 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.formats import has_split, read_data, recognise
-from maskrcnn.data.readers.coco import to_data
 from maskrcnn.data.readers.cvat import is_cvat, is_part_of_cvat, read_cvat
-from maskrcnn.data.records import Contents
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED, assert_equal, drawn_set, real_set, write_cvat
+from tests.data.readers.exports import SHARED, assert_comes_back, drawn_set, real_set, write_cvat
 
 BOX = '<box label="cat" occluded="0" xtl="10" ytl="5" xbr="20" ybr="15"{}/>'
 POLYGON = '<polygon label="dog" occluded="1" points="10,5;20,5;20,15"{}/>'
@@ -190,9 +188,7 @@ def test_there_and_back_is_equal(tmp_path):
     coco["annotations"][0]["segmentation"].append([30, 30, 35, 30, 35, 36])
     del coco["annotations"][1]["segmentation"]
     coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
-    write_cvat(coco, tmp_path / "photos", tmp_path / "set")
-    before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
-    assert_equal(before, read_data(tmp_path / "set"))
+    assert_comes_back(write_cvat, coco, tmp_path / "photos", tmp_path / "set")
 
 
 @pytest.mark.parametrize("name", ["coco_small/instances_val.json", "coco_person/person_keypoints_val.json"])
@@ -200,6 +196,4 @@ def test_real_data_there_and_back_are_equal_to_the_pixel(tmp_path, name):
     coco = real_set(name)
     if coco is None:
         pytest.skip(f"needs shared/data/{name}")
-    images = (SHARED / name).parent / "images"
-    write_cvat(coco, images, tmp_path)
-    assert_equal(to_data(Contents(SHARED / name, images, coco), again=lambda: coco), read_data(tmp_path))
+    assert_comes_back(write_cvat, coco, (SHARED / name).parent / "images", tmp_path)

@@ -7,11 +7,9 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.formats import has_split, read_data, recognise
-from maskrcnn.data.readers.coco import to_data
 from maskrcnn.data.readers.labelme import is_labelme, read_labelme
-from maskrcnn.data.records import Contents
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED, assert_equal, drawn_set, real_set, write_labelme
+from tests.data.readers.exports import SHARED, assert_comes_back, drawn_set, real_set, write_labelme
 
 SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
 
@@ -185,9 +183,7 @@ def test_there_and_back_is_equal(tmp_path):
     coco["annotations"][0]["segmentation"].append([30, 30, 35, 30, 35, 36])
     del coco["annotations"][1]["segmentation"]
     coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
-    write_labelme(coco, tmp_path / "photos", tmp_path / "set")
-    before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
-    assert_equal(before, read_data(tmp_path / "set"))
+    assert_comes_back(write_labelme, coco, tmp_path / "photos", tmp_path / "set")
 
 
 @pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json"])
@@ -195,6 +191,4 @@ def test_real_data_there_and_back_are_equal_to_the_pixel(tmp_path, name):
     coco = real_set(name)
     if coco is None:
         pytest.skip(f"needs shared/data/{name}")
-    images = (SHARED / name).parent / "images"
-    write_labelme(coco, images, tmp_path)
-    assert_equal(to_data(Contents(SHARED / name, images, coco), again=lambda: coco), read_data(tmp_path))
+    assert_comes_back(write_labelme, coco, (SHARED / name).parent / "images", tmp_path)

@@ -5,13 +5,11 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.formats import has_split, read_data, recognise
-from maskrcnn.data.readers.coco import to_data
 from maskrcnn.data.readers.via import is_via, read_via
-from maskrcnn.data.records import Contents
 from maskrcnn.errors import DataError
 from tests.data.readers.exports import (
     SHARED,
-    assert_equal,
+    assert_comes_back,
     drawn_set,
     is_drawn_at_once,
     real_set,
@@ -236,9 +234,7 @@ def test_there_and_back_is_equal(tmp_path, form):
     coco = drawn_set(tmp_path / "photos")
     del coco["annotations"][1]["segmentation"]
     coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
-    write_via(coco, tmp_path / "photos", tmp_path / "set", form=form)
-    before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
-    assert_equal(before, read_data(tmp_path / "set"))
+    assert_comes_back(write_via, coco, tmp_path / "photos", tmp_path / "set", form=form)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +246,4 @@ def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, name, for
     if coco is None:
         pytest.skip(f"needs shared/data/{name}")
     coco = without(traced(coco), lambda found: not is_drawn_at_once(found))
-    images = (SHARED / name).parent / "images"
-    write_via(coco, images, tmp_path, form=form)
-    assert_equal(to_data(Contents(SHARED / name, images, coco), again=lambda: coco), read_data(tmp_path))
+    assert_comes_back(write_via, coco, (SHARED / name).parent / "images", tmp_path, form=form)

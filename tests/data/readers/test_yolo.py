@@ -12,7 +12,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.structures.skeletons import COCO_PERSON
 from tests.data.readers.exports import (
     SHARED,
-    assert_equal,
+    assert_comes_back,
     drawn_set,
     is_drawn_at_once,
     real_set,
@@ -218,21 +218,17 @@ def test_there_and_back_is_equal(tmp_path, kind):
             x1, y1, x2, y2 = box.tolist()
             found["bbox"] = [x1, y1, x2 - x1, y2 - y1]
             del found["segmentation"]
-        before = to_data(Contents(tmp_path, tmp_path / "photos", coco), again=lambda: coco)
-    write_yolo(coco, tmp_path / "photos", tmp_path / "set", kind=kind)
-    assert_equal(before, read_data(tmp_path / "set"), closeness=1e-5)
+    assert_comes_back(write_yolo, coco, tmp_path / "photos", tmp_path / "set", kind=kind, closeness=1e-5)
 
 
 @pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json", "icdar2015/val.json"])
 def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, name):
-    """Run lengths go as the outline of their largest part (`test_exports.py` says how near that is); crowds cannot go."""
+    """Run lengths go as the outline of their largest part (how near: `test_exports.py`); crowds cannot go."""
     coco = real_set(name)
     if coco is None:
         pytest.skip(f"needs shared/data/{name}")
     coco = without(traced(coco), lambda found: found["iscrowd"] or not is_drawn_at_once(found))
-    images = (SHARED / name).parent / "images"
-    write_yolo(coco, images, tmp_path)
-    assert_equal(to_data(Contents(SHARED / name, images, coco), again=lambda: coco), read_data(tmp_path))
+    assert_comes_back(write_yolo, coco, (SHARED / name).parent / "images", tmp_path)
 
 
 def test_real_keypoints_and_boxes_there_and_back_are_equal(tmp_path):
@@ -242,8 +238,5 @@ def test_real_keypoints_and_boxes_there_and_back_are_equal(tmp_path):
     coco = json.loads(file.read_text())
     for found in coco["annotations"]:
         del found["segmentation"]
-    write_yolo(coco, file.parent / "images", tmp_path, kind="keypoints")
-    before = to_data(Contents(file, file.parent / "images", coco), again=lambda: coco)
-    after = read_data(tmp_path)
-    assert_equal(before, after, closeness=1e-4)
-    assert after.classes.skeleton == before.classes.skeleton
+    assert_comes_back(write_yolo, coco, file.parent / "images", tmp_path, kind="keypoints", closeness=1e-4)
+    assert read_data(tmp_path).classes.skeleton == COCO_PERSON

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ..pictures import PICTURES
 from ..records import Contents
-
-PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-"""How the names of picture files end, in small letters."""
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognised."""

@@ -22,10 +22,10 @@ import yaml
 
 from ...errors import DataError
 from ...structures.skeletons import COCO_PERSON
-from ..pictures import picture_size
+from ..pictures import PICTURES, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
-from .gathering import PICTURES, Gathering, list_pictures, read_text
+from .gathering import Gathering, list_pictures, read_text
 
 SUFFIXES = (".yaml", ".yml")
 OVER = 0.01
