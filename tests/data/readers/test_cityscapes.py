@@ -1,14 +1,13 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from maskrcnn.data.formats import read_data, recognise
 from maskrcnn.data.readers.cityscapes import find_cityscapes, has_cityscapes, read_cityscapes, read_instance_ids
 from maskrcnn.errors import DataError
 from maskrcnn.structures.masks import full_bitmap
+from tests.data.readers.city import write_city
 
 VALUES = np.array(
     [
@@ -21,21 +20,9 @@ VALUES = np.array(
 FIRST = "aachen_000000_000019"
 
 
-def write(folder: Path, names: dict[str, np.ndarray], split: str = "val", *, pictures: bool = True) -> Path:
-    for name, values in names.items():
-        city = name.split("_")[0]
-        for part in ("gtFine", "leftImg8bit"):
-            (folder / part / split / city).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(values).save(folder / "gtFine" / split / city / f"{name}_gtFine_instanceIds.png")
-        if pictures:
-            picture = Image.new("RGB", values.shape[1::-1])
-            picture.save(folder / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png")
-    return folder
-
-
 @pytest.fixture
 def city(tmp_path):
-    return write(tmp_path, {"bonn_000000_000019": np.full((3, 6), 23, dtype=np.uint16), FIRST: VALUES})
+    return write_city(tmp_path, {"bonn_000000_000019": np.full((3, 6), 23, dtype=np.uint16), FIRST: VALUES})
 
 
 def test_the_eight_kinds_of_things_are_objects_and_groups_are_crowds(city):
@@ -52,7 +39,7 @@ def test_the_eight_kinds_of_things_are_objects_and_groups_are_crowds(city):
     assert objects.crowd.tolist() == [True, True, False, False]
     assert objects.boxes.tolist() == [[1, 1, 3, 2], [3, 2, 4, 3], [2, 0, 4, 2], [1, 2, 3, 3]]
     for number, value in enumerate((24, 33, 26000, 26001)):
-        np.testing.assert_array_equal(full_bitmap(objects.masks, number), VALUES == value)
+        np.testing.assert_array_equal(full_bitmap(objects.masks, number), value == VALUES)
     assert len(data.records[1].instances) == 0
 
 
@@ -76,14 +63,14 @@ def test_the_format_is_recognised_by_its_folders(city):
 
 
 def test_of_test_the_pictures_are_read_without_label_maps(tmp_path):
-    write(tmp_path, {FIRST: np.zeros((3, 6), dtype=np.uint16)}, "test")
+    write_city(tmp_path, {FIRST: VALUES}, "test", labels=False)
     (record,) = read_data(tmp_path, "test").records
     assert (record.size, len(record.instances)) == ((3, 6), 0)
     assert find_cityscapes(tmp_path, "test")[0].ids is None
 
 
 def test_label_maps_alone_are_found_but_pictures_are_needed_to_read_them(tmp_path):
-    write(tmp_path, {FIRST: VALUES}, pictures=False)
+    write_city(tmp_path, {FIRST: VALUES}, pictures=False)
     assert [picture.name for picture in find_cityscapes(tmp_path, "val")] == [FIRST]
     with pytest.raises(DataError, match=rf"1 of its 1 pictures are not there: .*{FIRST}_leftImg8bit.png"):
         read_data(tmp_path, "val")
@@ -110,7 +97,7 @@ def test_a_picture_without_a_label_map_is_named(city):
     ],
 )
 def test_another_picture_in_place_of_a_label_map_is_an_error(tmp_path, values, words):
-    write(tmp_path, {FIRST: values})
+    write_city(tmp_path, {FIRST: values})
     with pytest.raises(DataError, match=rf"{FIRST}_gtFine_instanceIds.png.*{words}"):
         read_cityscapes(tmp_path, "val")
 

@@ -14,6 +14,7 @@ from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from maskrcnn.structures.panoptic import encode_ids
 from maskrcnn.structures.regions import find_regions
+from tests.data.readers.city import write_city
 from tests.evaluate.vectors import label_map, load_vector, number, vector_files
 
 FIRST, SECOND = "aachen_000000_000019", "bonn_000001_000019"
@@ -25,18 +26,6 @@ def street(*values: int) -> np.ndarray:
     for place, value in enumerate(values):
         picture[5:25, 20 * place : 20 * place + 20] = value
     return picture
-
-
-def write(folder: Path, maps: dict[str, np.ndarray], split: str = "val", *, pictures: bool = False) -> Path:
-    for name, values in maps.items():
-        city = name.split("_")[0]
-        for part in ("gtFine", "leftImg8bit"):
-            (folder / part / split / city).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(values).save(folder / "gtFine" / split / city / f"{name}_gtFine_instanceIds.png")
-        if pictures:
-            file = folder / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png"
-            Image.new("RGB", values.shape[::-1]).save(file)
-    return folder
 
 
 def perfect(maps: dict[str, np.ndarray], **more: object) -> list[dict]:
@@ -60,7 +49,7 @@ def maps():
 
 @pytest.fixture
 def opened(tmp_path, maps):
-    return CITYSCAPES.open(write(tmp_path / "data", maps, pictures=True), "val")
+    return CITYSCAPES.open(write_city(tmp_path / "data", maps), "val")
 
 
 def test_annotated_objects_score_1(opened, maps):
@@ -110,7 +99,7 @@ def test_what_is_submitted_is_read_again_with_the_same_scores(tmp_path, opened, 
 
 @pytest.mark.parametrize("benchmark", [CITYSCAPES, CITYSCAPES_PANOPTIC])
 def test_of_test_only_results_can_be_written(tmp_path, maps, benchmark):
-    opened = benchmark.open(write(tmp_path / "data", {FIRST: street()}, "test", pictures=True), "test")
+    opened = benchmark.open(write_city(tmp_path / "data", {FIRST: street()}, "test"), "test")
     assert (opened.score, opened.truth) == (None, None)
     assert len(opened.pictures().records) == 1
     opened.submit(perfect({FIRST: maps[FIRST]}), tmp_path / "sent")
@@ -132,7 +121,7 @@ def test_a_missing_folder_names_the_layout(tmp_path):
 
 
 def test_segments_of_things_and_stuff_have_all_numbers(tmp_path, maps):
-    opened = CITYSCAPES_PANOPTIC.open(write(tmp_path / "data", maps, pictures=True), "val")
+    opened = CITYSCAPES_PANOPTIC.open(write_city(tmp_path / "data", maps), "val")
     classes = opened.pictures().classes
     assert (len(classes), len(classes.stuff), classes.stuff_ids[:2]) == (8, 11, (7, 8))
     road = [
@@ -154,7 +143,8 @@ def test_segments_of_things_and_stuff_have_all_numbers(tmp_path, maps):
 def test_the_official_numbers_are_reached_from_the_official_files(tmp_path, path):
     vector = load_vector(path)
     pictures = {picture["name"]: picture for picture in vector["input"]["images"]}
-    write(tmp_path / "data", {name: label_map(picture["gt"]).astype(np.uint16) for name, picture in pictures.items()})
+    maps = {name: label_map(picture["gt"]).astype(np.uint16) for name, picture in pictures.items()}
+    write_city(tmp_path / "data", maps, pictures=False)
     if "classes" in vector["expected"]:
         check_instances(tmp_path, pictures, vector["expected"])
     else:
