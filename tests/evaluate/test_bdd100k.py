@@ -88,10 +88,11 @@ def test_ignored_objects_need_not_be_found_and_crowds_only_on_one_route():
 
 def test_on_bitmasks_a_crowd_takes_several_detections_by_ordinary_iou():
     crowd = {"segmentation": mask_of(0, width=40), "iscrowd": 1, "attributes": {"crowd": True}}
-    halves = [found(0, 0.9, width=24), found(24, 0.8, width=16)]
-    _, bitmask = routes(data_set(crowd), *halves)
-    assert bitmask.numbers["AP50"] == pytest.approx(1)  # IoU 0.6 and 0.4: the second is wrong, after all was found
-    _, bitmask = routes(data_set(crowd), found(0, 0.8, width=24), found(24, 0.9, width=16))
+    car = {"segmentation": mask_of(60), "iscrowd": 0, "attributes": {}}
+    _, bitmask = routes(data_set(crowd, car), found(0, 0.9), found(20, 0.8), found(60, 0.7))  # both halves: IoU 0.5
+    assert bitmask.numbers["AP50"] == pytest.approx(1)
+    assert bitmask.numbers["AR100"] == pytest.approx((3 / 2 + 9 / 2) / 10)  # as the official code counts it
+    _, bitmask = routes(data_set(crowd), found(0, 0.8, width=24), found(24, 0.9, width=16))  # IoU 0.6 and 0.4
     assert bitmask.numbers["AP50"] == pytest.approx(0.5)
 
 
