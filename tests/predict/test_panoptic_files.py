@@ -101,9 +101,9 @@ def test_predicted_segments_are_records_whose_score_is_1(tmp_path):
 
 def test_what_is_written_is_read_again_with_the_same_scores(tmp_path, truth):
     records = read_panoptic_results(predictions(tmp_path), NAMES)
-    for by_name in (False, True):
-        write_panoptic_results(tmp_path / "out" / "sent", records, truth.sizes, NAMES, by_name=by_name)
-        sent = json.loads((tmp_path / "out" / "sent.json").read_text())["annotations"]
+    for by_name, name in ((False, "sent.v1"), (True, "sent.v1.json")):
+        write_panoptic_results(tmp_path / "out" / name, records, truth.sizes, NAMES, by_name=by_name)
+        sent = json.loads((tmp_path / "out" / "sent.v1.json").read_text())["annotations"]
         assert [one["image_id"] for one in sent] == (["a", "b"] if by_name else [2, 4])
         assert sent[0]["file_name"] == "a.png"
         again = read_panoptic_results(tmp_path / "out", NAMES)

@@ -113,7 +113,7 @@ def _section(
     }
     return Section(
         "panoptic_confident" if score_threshold else "panoptic",
-        f"segments, scores from {score_threshold:g}" if score_threshold else "segments",
+        f"segments from {score_threshold:g}" if score_threshold else "segments",
         PROTOCOL + (f"; predictions with a score of at least {score_threshold:g}" if score_threshold else ""),
         panoptic_numbers(classes, tallies, things_only=things_only),
         per_class,

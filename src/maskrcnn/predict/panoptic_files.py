@@ -110,7 +110,7 @@ def write_panoptic_results(
         names: Of the pictures, and of their PNG files.
         by_name: The official `image_id` is the picture's name.
     """
-    folder = path.with_suffix("")
+    folder = path.with_suffix("") if path.suffix == ".json" else path
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[int, list[dict]] = {image_id: [] for image_id in sizes}
     for record in records:
@@ -122,7 +122,7 @@ def write_panoptic_results(
         Image.fromarray(encode_ids(torch.from_numpy(painted))).save(folder / file_name)
         shown = names[image_id] if by_name else image_id
         annotations.append({"image_id": shown, "file_name": file_name, "segments_info": segments})
-    with replacing(folder.with_suffix(".json")) as temporary:
+    with replacing(folder.with_name(f"{folder.name}.json")) as temporary:
         temporary.write_text(json.dumps({"annotations": annotations}, separators=(",", ":")), encoding="utf-8")
 
 
