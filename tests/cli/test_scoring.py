@@ -125,3 +125,20 @@ def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
     only = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "best.json", "--errors")
     assert only.code == 0
     assert not list(coco.parent.glob("errors*"))
+
+
+def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
+    records = [{**one, "score": 0.4} for one in perfect(coco)]
+    (coco.parent / "r.json").write_text(json.dumps(records))
+    file = coco / "annotations" / "instances_val2017.json"
+    found = {}
+    for threshold in (0.3, 0.5):
+        words = ("--results", "r.json", "--score-threshold", threshold, "--json", "s.json", "--submission", "s.csv")
+        assert run_cli("evaluate", "--benchmark", "nuclei", "--data", file, *words).code == 0
+        rows = (coco.parent / "s.csv").read_text().splitlines()
+        report = json.loads((coco.parent / "s.json").read_text())
+        found[threshold] = (report["accuracy"]["accuracy50"] > 0, len(rows) > 3, report["score_threshold"])
+    assert found == {0.3: (True, True, 0.3), 0.5: (False, False, 0.5)}
+    done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
+    assert done.code == 1
+    assert "coco ranks predictions by their scores" in done.err

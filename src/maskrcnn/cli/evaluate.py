@@ -71,7 +71,12 @@ def evaluate(
     ] = None,
     score_threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Of instance accuracy; none: as the weights note, or 0.5."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="From which predictions count where they are not ranked, as in instance accuracy; none: as the "
+            "weights note, or 0.5.",
+        ),
     ] = None,
     choose_score_threshold: Annotated[
         bool, typer.Option("--choose-score-threshold", help="Find the one with the best accuracy on these pictures.")
@@ -141,7 +146,7 @@ def evaluate(
         return open_data(data, own, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
     if benchmark is not None:
-        scored = score_benchmark(benchmark, data, split, model, results, keep)
+        scored = score_benchmark(benchmark, data, split, model, results, keep, score_threshold=score_threshold)
     elif model is not None:
         scored = score_data(read, model, rule, keep)
     else:
@@ -165,7 +170,7 @@ def _check(options: dict[str, bool]) -> None:
         )
     if options["--score-threshold"] and options["--choose-score-threshold"]:
         raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
-    others = ("--images", "--format", "--where", "--skip-invalid", "--text", "--score-threshold")
+    others = ("--images", "--format", "--where", "--skip-invalid", "--text", "--choose-score-threshold")
     refused = [name for name in others if options[name]] if options["--benchmark"] else []
     if refused:
         raise SettingError(f"{refused[0]}: a benchmark has its own files and rules. Leave it out, or --benchmark.")

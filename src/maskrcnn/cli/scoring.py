@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..config import ViewSettings
+from ..errors import SettingError
 from .models import PrecisionName, open_predictor
 from .progress import PictureBar, waiting
 from .proposals import join_file
@@ -145,7 +146,14 @@ def score_saved(
 
 
 def score_benchmark(
-    name: str, folder: Path, split: str | None, model: Model | None, results: Path | None, keep: Keep
+    name: str,
+    folder: Path,
+    split: str | None,
+    model: Model | None,
+    results: Path | None,
+    keep: Keep,
+    *,
+    score_threshold: float | None = None,
 ) -> Scored:
     """Score by a benchmark's own rules what a model predicts for its pictures, or what a file holds.
 
@@ -154,26 +162,37 @@ def score_benchmark(
         model: None: `results` holds the predictions.
         results: A COCO results file, or what the benchmark's server takes.
         keep: Called with what a model predicted before it is scored.
+        score_threshold: From which predictions count where the benchmark does not rank them; None: as the weights
+            note, or the usual one.
 
     Raises:
-        SettingError: There is no such benchmark or split.
+        SettingError: There is no such benchmark or split, or it only ranks.
         DataError: Its files, or the results, cannot be used.
     """
     from ..predict.benchmarks.table import find_benchmark, open_benchmark
+    from ..predict.thresholds import Threshold, find_threshold
 
     benchmark = find_benchmark(name)
     with waiting("reading the annotations"):
         opened = open_benchmark(name, folder, split)
     told: dict[str, Any] = {}
     records: Sequence[dict[str, Any]] = []
+    threshold = None if score_threshold is None else Threshold(score_threshold, "given")
+    if threshold and opened.at is None:
+        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
     if model is not None:
-        records, _ = _predict(model.open(benchmark.detections), opened.pictures(), model, segments=benchmark.segments)
+        predictor = model.open(benchmark.detections)
+        threshold = threshold or find_threshold(None, predictor.notes)
+        records, _ = _predict(predictor, opened.pictures(), model, segments=benchmark.segments)
         keep(records)
         told = model.told()
     elif results is not None:
         with waiting("reading the results"):
             records = _read(benchmark, opened, results)
         told = {"results_file": str(results)}
+    if threshold and opened.at is not None:
+        opened = opened.at(threshold.score)
+        told |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
     report, tables = _score(name, split or benchmark.splits[0], opened, records)
     return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
 

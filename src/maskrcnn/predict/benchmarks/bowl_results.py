@@ -119,21 +119,29 @@ def read_bowl_results(path: Path, opened: Opened) -> Records:
     return records
 
 
-def write_bowl_results(records: Records, path: Path, truth: Annotations, names: dict[int, str]) -> None:
-    """Write the table. No pixel may belong to two nuclei: masks from a score of 0.5 on are painted, the best first.
+def write_bowl_results(
+    records: Records,
+    path: Path,
+    truth: Annotations,
+    names: dict[int, str],
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> None:
+    """Write the table. No pixel may belong to two nuclei: masks are painted, the best first.
 
     Args:
         records: COCO results with masks.
         path: The CSV file.
         truth: Sizes of the pictures; one without a nucleus gets an empty row.
         names: Of the pictures by id.
+        score_threshold: Records with at least this score are written.
     """
     found = defaultdict(list)
     for record in records:
         found[record["image_id"]].append(record)
     lines = ["ImageId,EncodedPixels"]
     for image_id, size in truth.sizes.items():
-        kept = best_first(found[image_id], score_threshold=SCORE_THRESHOLD)
+        kept = best_first(found[image_id], score_threshold=score_threshold)
         painted = paint_label_map([record["segmentation"] for record in kept], size)
         runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
         lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]

@@ -13,7 +13,7 @@ from ...data.readers.coco import to_data
 from ...data.readers.mask_pictures import find_label_maps, gather_label_maps, has_label_maps, is_parted
 from ...errors import DataError
 from ...evaluate.annotations import load_annotations
-from ...evaluate.cells import cell_sections
+from ...evaluate.cells import SCORE_THRESHOLD, cell_sections
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .label_map_results import read_label_map_results, write_label_map_results
@@ -50,18 +50,23 @@ def open_cells(folder: Path, split: str, *, title: str, layout: str, first: str)
     truth = replace(load_annotations(contents.coco), source=folder.name)
     names = {number: picture.picture.stem for number, picture in enumerate(pictures, start=1)}
 
-    def score(records: Records, say: Say) -> list[Section]:
-        return sorted(cell_sections(truth, records, say=say), key=lambda section: section.name != first)
+    def score(records: Records, say: Say, threshold: float) -> list[Section]:
+        sections = cell_sections(truth, records, score_threshold=threshold, say=say)
+        return sorted(sections, key=lambda section: section.name != first)
 
-    return Opened(
-        source=str(folder),
-        pictures=lambda: to_data(contents, again=lambda: contents.coco),
-        score=score,
-        submit=lambda records, path: write_label_map_results(records, path, truth, names),
-        truth=truth,
-        counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},
-        image_names=names,
-    )
+    def opened(threshold: float) -> Opened:
+        return Opened(
+            source=str(folder),
+            pictures=lambda: to_data(contents, again=lambda: contents.coco),
+            score=partial(score, threshold=threshold),
+            submit=partial(write_label_map_results, truth=truth, names=names, score_threshold=threshold),
+            truth=truth,
+            counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},
+            image_names=names,
+            at=opened,
+        )
+
+    return opened(SCORE_THRESHOLD)
 
 
 KUMAR = Benchmark(

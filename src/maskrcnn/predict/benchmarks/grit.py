@@ -29,7 +29,6 @@ from .grit_answers import (
 from .grit_samples import LAYOUT, Questions, read_questions
 
 SPLITS = ("ablation", "test", "val")
-NOTE = f"Answers are the objects of the query's class with a score from {SCORE_THRESHOLD}"
 
 
 def open_grit(folder: Path, split: str) -> Opened:
@@ -39,14 +38,19 @@ def open_grit(folder: Path, split: str) -> Opened:
         DataError: Its samples are not there or broken.
     """
     questions = read_questions(folder, split)
+    return _opened(folder, split, questions, SCORE_THRESHOLD)
+
+
+def _opened(folder: Path, split: str, questions: Questions, threshold: float) -> Opened:
     source = folder / "samples" / split
 
     def score(records: Records, say: Say) -> list[Section]:
         samples = {task: [each.sample for each in asked] for task, asked in questions.tasks.items()}
-        return grit_sections(samples, answer_questions(questions, records), note=NOTE, say=say)
+        note = f"Answers are the objects of the query's class with a score from {threshold:g}"
+        return grit_sections(samples, answer_questions(questions, records, threshold), note=note, say=say)
 
     def submit(records: Records, path: Path) -> None:
-        write_answers(path, split, answer_questions(questions, records), _parameters(folder))
+        write_answers(path, split, answer_questions(questions, records, threshold), _parameters(folder))
 
     asked = [each for found in questions.tasks.values() for each in found]
     return Opened(
@@ -59,6 +63,7 @@ def open_grit(folder: Path, split: str) -> Opened:
             "objects": sum(len(each.sample.objects or ()) for each in asked),
             "samples": len(asked),
         },
+        at=partial(_opened, folder, split, questions),
     )
 
 

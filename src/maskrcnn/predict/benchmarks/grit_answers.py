@@ -33,10 +33,11 @@ Answers = dict[str, dict[str, GritAnswer]]
 """By task and example."""
 
 
-def answer_questions(questions: Questions, records: Records) -> Answers:
+def answer_questions(questions: Questions, records: Records, score_threshold: float = SCORE_THRESHOLD) -> Answers:
     """The answers that records give to all samples.
 
-    A task is answered if a record has what it asks for, a box or a mask; without any record, all tasks are.
+    A task is answered if a record has what it asks for, a box or a mask; without any record, all tasks are. Objects
+    with at least the threshold's score are answers.
 
     Raises:
         DataError: A record is of an unknown picture or class, or what it has cannot be used.
@@ -47,7 +48,7 @@ def answer_questions(questions: Questions, records: Records) -> Answers:
         _check(questions, record, number)
         if "example_id" in record:
             by_example[record["task"], record["example_id"]].append(record)
-        elif record["score"] >= SCORE_THRESHOLD:
+        elif record["score"] >= score_threshold:
             by_class[record["image_id"], record["category_id"]].append(record)
     answers: Answers = {}
     for task, asked in questions.tasks.items():

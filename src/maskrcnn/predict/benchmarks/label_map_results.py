@@ -57,21 +57,29 @@ def read_label_map_results(path: Path, opened: Opened) -> Records:
     return records
 
 
-def write_label_map_results(records: Records, path: Path, truth: Annotations, names: dict[int, str]) -> None:
+def write_label_map_results(
+    records: Records,
+    path: Path,
+    truth: Annotations,
+    names: dict[int, str],
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> None:
     """Write a .mat file of `inst_map` for each picture, from which HoVer-Net's `compute_stats.py` makes its scores.
 
     Args:
-        records: Those with a score of at least 0.5 are painted, the best first.
+        records: COCO results with masks.
         path: The folder.
         truth: Sizes of the pictures.
         names: Of the pictures by id, without endings.
+        score_threshold: Records with at least this score are painted, the best first.
     """
     found = defaultdict(list)
     for record in records:
         found[record["image_id"]].append(record)
     path.mkdir(parents=True, exist_ok=True)
     for image_id, size in truth.sizes.items():
-        kept = best_first(found[image_id], score_threshold=SCORE_THRESHOLD)
+        kept = best_first(found[image_id], score_threshold=score_threshold)
         content = io.BytesIO()
         scipy.io.savemat(content, {MATLAB: paint_label_map([record["segmentation"] for record in kept], size)})
         with replacing(path / f"{names[image_id]}.mat") as temporary:

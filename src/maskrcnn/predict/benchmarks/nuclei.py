@@ -14,6 +14,7 @@ from ...data.readers.mask_folders import find_mask_folders, gather_mask_folders
 from ...data.records import CocoData, Contents
 from ...errors import DataError
 from ...evaluate.annotations import Annotations, load_annotations
+from ...evaluate.cells import SCORE_THRESHOLD
 from ...evaluate.nuclei import DETECTIONS, nuclei_sections
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
@@ -66,18 +67,25 @@ def _open_coco(path: Path, split: str) -> Opened:
     return _opened(file, truth, names, pictures)
 
 
-def _opened(source: Path, truth: Annotations, names: dict[int, str], pictures: Callable[[], CocoData]) -> Opened:
+def _opened(
+    source: Path,
+    truth: Annotations,
+    names: dict[int, str],
+    pictures: Callable[[], CocoData],
+    threshold: float = SCORE_THRESHOLD,
+) -> Opened:
     def score(records: Records, say: Say) -> list[Section]:
-        return nuclei_sections(truth, records, say=say)
+        return nuclei_sections(truth, records, score_threshold=threshold, say=say)
 
     return Opened(
         source=str(source),
         pictures=pictures,
         score=score,
-        submit=lambda records, path: write_bowl_results(records, path, truth, names),
+        submit=partial(write_bowl_results, truth=truth, names=names, score_threshold=threshold),
         truth=truth,
         counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},
         image_names=names,
+        at=partial(_opened, source, truth, names, pictures),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from ...data.readers.coco import to_data
 from ...data.readers.ctw1500 import LAYOUT as CTW1500_LAYOUT
@@ -15,14 +16,20 @@ from ...data.readers.icdar import find_icdar, read_icdar_words
 from ...data.readers.words import Word, WordsFile, gather_words
 from ...evaluate.annotations import Annotations, load_annotations
 from ...evaluate.sections import Say, Section
-from ...evaluate.text_report import text_sections
+from ...evaluate.text_report import SCORE_THRESHOLD, text_sections
 from .benchmark import Benchmark, Opened, Records
 from .text_results import read_ctw1500_results, read_icdar_results, write_ctw1500_results, write_icdar_results
 
 SPLITS = ("test", "train")
 DETECTIONS = 100
 
-Write = Callable[[Records, Path, Annotations, dict[int, str]], None]
+
+class Write(Protocol):
+    """Writes what the official evaluation takes."""
+
+    def __call__(
+        self, records: Records, path: Path, truth: Annotations, names: dict[int, str], *, score_threshold: float
+    ) -> None: ...
 
 
 def open_text(
@@ -54,22 +61,30 @@ def open_text(
     names = {number: file.picture.stem for number, file in enumerate(files, start=1)}
     unknown = {number for number, file in enumerate(files, start=1) if not file.picture.is_file()}
 
-    def score(records: Records, say: Say) -> list[Section]:
-        return text_sections(_with_sizes(truth, records, unknown), records, rules=rules, say=say)
+    def score(records: Records, say: Say, threshold: float) -> list[Section]:
+        sized = _with_sizes(truth, records, unknown)
+        return text_sections(sized, records, score_threshold=threshold, rules=rules, say=say)
 
-    return Opened(
-        source=str(folder),
-        pictures=lambda: to_data(contents, again=lambda: contents.coco, skip_invalid=True),
-        score=score,
-        submit=lambda records, path: write(records, path, _with_sizes(truth, records, unknown), names),
-        truth=truth,
-        counts={
-            "pictures": len(truth.sizes),
-            "objects": sum(not word["iscrowd"] for word in truth.objects),
-            "ignored": sum(word["iscrowd"] for word in truth.objects),
-        },
-        image_names=names,
-    )
+    def submit(records: Records, path: Path, threshold: float) -> None:
+        write(records, path, _with_sizes(truth, records, unknown), names, score_threshold=threshold)
+
+    def opened(threshold: float) -> Opened:
+        return Opened(
+            source=str(folder),
+            pictures=lambda: to_data(contents, again=lambda: contents.coco, skip_invalid=True),
+            score=partial(score, threshold=threshold),
+            submit=partial(submit, threshold=threshold),
+            truth=truth,
+            counts={
+                "pictures": len(truth.sizes),
+                "objects": sum(not word["iscrowd"] for word in truth.objects),
+                "ignored": sum(word["iscrowd"] for word in truth.objects),
+            },
+            image_names=names,
+            at=opened,
+        )
+
+    return opened(SCORE_THRESHOLD)
 
 
 def _with_sizes(truth: Annotations, records: Records, unknown: set[int]) -> Annotations:

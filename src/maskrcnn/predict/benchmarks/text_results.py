@@ -30,18 +30,26 @@ CTW1500_LAYOUT = "a text file of lines `picture score x1 y1 x2 y2 ...`"
 PREFIX = "res_"
 
 
-def write_icdar_results(records: Records, path: Path, truth: Annotations, names: dict[int, str]) -> None:
-    """Write the zip file, with the words that have a score of at least 0.5.
+def write_icdar_results(
+    records: Records,
+    path: Path,
+    truth: Annotations,
+    names: dict[int, str],
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> None:
+    """Write the zip file.
 
     Args:
         records: COCO results; masks become rectangles at any angle.
         path: The zip file.
         truth: Sizes of the pictures.
         names: Of the pictures by id.
+        score_threshold: Words with at least this score are written.
     """
     lines: dict[int, list[str]] = {image_id: [] for image_id in names}
     for record in records:
-        if record["score"] >= SCORE_THRESHOLD:
+        if record["score"] >= score_threshold:
             for corners in _corners(record, truth.sizes[record["image_id"]]):
                 lines[record["image_id"]].append(",".join(map(str, corners.ravel().tolist())))
     members = ((f"{PREFIX}{names[key]}.txt", "".join(f"{line}\n" for line in lines[key]).encode()) for key in names)
@@ -77,18 +85,26 @@ def read_icdar_results(path: Path, opened: Opened) -> Records:
     return records
 
 
-def write_ctw1500_results(records: Records, path: Path, truth: Annotations, names: dict[int, str]) -> None:
-    """Write the text file, with the lines of text that have a score of at least 0.5.
+def write_ctw1500_results(
+    records: Records,
+    path: Path,
+    truth: Annotations,
+    names: dict[int, str],
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> None:
+    """Write the text file.
 
     Args:
         records: COCO results; masks become their outlines.
         path: The text file.
         truth: Sizes of the pictures.
         names: Of the pictures by id.
+        score_threshold: Lines of text with at least this score are written.
     """
     found = defaultdict(list)
     for record in records:
-        if record["score"] >= SCORE_THRESHOLD:
+        if record["score"] >= score_threshold:
             for outline in found_polygons(record, truth.sizes[record["image_id"]], outline_of):
                 found[record["image_id"]].append((record["score"], outline))
     lines = [
