@@ -65,7 +65,8 @@ def doctor(
     settings = change_settings(settings_of_preset(preset), overrides or [], config)
     read = read_splits(data, val=val, names=split or (), form=form, images=images)
     found = diagnose(str(data), read, settings.model, announce=_announce)
-    command = _command(found, data, val, images, preset, config, overrides or [])
+    options = {"--val": val, "--format": form, "--images": images, "--preset": preset, "--config": config}
+    command = _command(found, data, options, overrides or [])
     write_diagnosis(report, found, command=command)
     if as_json:
         as_json.parent.mkdir(parents=True, exist_ok=True)
@@ -76,20 +77,12 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _command(
-    found: Diagnosis,
-    data: Path,
-    val: Path | None,
-    images: Path | None,
-    preset: str | None,
-    config: Path | None,
-    overrides: list[str],
-) -> str | None:
+def _command(found: Diagnosis, data: Path, options: dict[str, Path | str | None], overrides: list[str]) -> str | None:
     """How to train with what is advised; None if nothing is."""
     if not found.words:
         return None
     words = ["maskrcnn", "train", "--data", str(data)]
-    for option, value in (("--val", val), ("--images", images), ("--preset", preset), ("--config", config)):
+    for option, value in options.items():
         words += [] if value is None else [option, str(value)]
     words += ["--skip-invalid"] if any(one.name == "invalid-objects" for one in found.findings) else []
     changed = {one.partition("=")[0] for one in found.words}

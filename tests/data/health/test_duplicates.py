@@ -4,6 +4,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
+from maskrcnn.data.health import duplicates
 from maskrcnn.data.health.duplicates import close_hashes, correlation, near_pairs, same_files
 from maskrcnn.data.health.pictures import look_at_pictures
 from tests.data.health.made import noise
@@ -60,6 +61,11 @@ def test_many_hashes_take_no_longer_than_a_moment():
     start = time.monotonic()
     close_hashes(hashes, 4)
     assert time.monotonic() - start < 10
+
+
+def test_a_film_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(duplicates, "MOST_PAIRS", 100)
+    assert len(close_hashes([7] * 1000, 4)) == 100
 
 
 def test_correlation_is_that_of_numpy_and_0_without_contrast():

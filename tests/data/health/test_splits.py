@@ -66,6 +66,23 @@ def test_pictures_that_are_not_there_are_told_and_the_others_kept(tmp_path):
     assert split.ids == (1, 2, 4)
 
 
+def test_a_first_picture_that_is_not_there_does_not_hide_the_others(tmp_path):
+    made = MadeSet(tmp_path, 4)
+    (tmp_path / "images" / "train_1.png").unlink()
+    made.write()
+    read = read_splits(tmp_path)
+    assert named(read.findings, "missing-pictures").count == 1
+    assert len(read.splits[0].data.records) == 3
+
+
+def test_pictures_that_are_all_missing_are_one_error(tmp_path):
+    MadeSet(tmp_path, 2).write()
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    read = read_splits(tmp_path)
+    assert "the folder of its pictures was not found" in named(read.findings, "unreadable-split").what
+
+
 def test_a_broken_picture_whose_record_has_no_size_is_told(tmp_path):
     made = MadeSet(tmp_path, 3)
     del made.images[1]["width"]

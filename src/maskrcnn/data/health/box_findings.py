@@ -50,7 +50,6 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
     reach = _reach(table.annotated, table.sizes)
     out = np.flatnonzero(reach > OUTSIDE)  # NaN is none
     if len(out):
-        worst = out[np.argsort(-reach[out], kind="stable")]
         yield Finding(
             by_share(len(out), len(table)),
             "boxes-outside",
@@ -59,7 +58,7 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
             "They are cut at the border. If there are many, the sizes or the order of the numbers are wrong: COCO's "
             "boxes are x, y, width, height, in pixels.",
             len(out),
-            some([table.example(int(i), f"{reach[i]:.1f} px outside") for i in worst]),
+            table.worst(out, reach, "{:.1f} px outside"),
         )
 
 
@@ -74,7 +73,7 @@ def _at_border(table: ObjectTable) -> Iterator[Finding]:
             "Usual for close-ups. Of tiles cut from larger pictures: let the tiles overlap by the size of an object, "
             "and keep an object in a tile only if most of it is there.",
             len(cut),
-            some([table.example(int(i)) for i in cut]),
+            table.examples(cut),
         )
 
 
@@ -137,7 +136,7 @@ def _whole(table: ObjectTable) -> Iterator[Finding]:
             f"{table.split.name}: {share(len(whole), len(table))} boxes fill more than {WHOLE:.0%} of their picture.",
             "Look at them: a picture of one thing, or a box that was never drawn.",
             len(whole),
-            some([table.example(int(i)) for i in whole]),
+            table.examples(whole),
         )
 
 

@@ -167,7 +167,7 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
                 else ""
             ),
             len(crowds),
-            some([table.example(int(i)) for i in crowds]),
+            table.examples(crowds),
         )
 
 

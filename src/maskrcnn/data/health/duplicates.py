@@ -18,6 +18,9 @@ LEAST_CONTRAST = 3.0
 BITS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
 """Of each byte."""
 
+MOST_PAIRS = 200_000
+"""Of pictures that look alike, after which no more are looked for: that is a film, not a mistake."""
+
 Pair = tuple[int, int]
 
 
@@ -54,7 +57,7 @@ def close_hashes(hashes: Sequence[int], most: int) -> set[Pair]:
     """Pairs of 64-bit numbers that differ in at most `most` bits.
 
     Of `most + 1` parts of the bits at least one must be equal in both, so that only numbers that share a part are
-    compared: a hundred thousand take seconds.
+    compared: a hundred thousand take seconds. After `MOST_PAIRS` it stops.
     """
     edges = np.linspace(0, 64, most + 2).round().astype(int).tolist()
     values = np.array(hashes, dtype=np.uint64)
@@ -63,7 +66,10 @@ def close_hashes(hashes: Sequence[int], most: int) -> set[Pair]:
         parts: dict[int, list[int]] = defaultdict(list)
         for place, value in enumerate(hashes):
             parts[value >> low & (1 << high - low) - 1].append(place)
-        pairs.update(_close_within(parts.values(), values, most))
+        for pair in _close_within(parts.values(), values, most):
+            pairs.add(pair)
+            if len(pairs) >= MOST_PAIRS:
+                return pairs
     return pairs
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...structures.findings import Finding, by_share, counted, share, some
+from ...structures.findings import Finding, by_share, counted, share
 from .objects import ObjectTable
 
 SLACK = 0.1
@@ -27,7 +27,6 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
     far = np.where(given, np.concatenate([low, high], axis=2).max(axis=2), -np.inf).max(axis=1)
     out = np.flatnonzero(far > np.maximum(2.0, SLACK * table.sides.max(axis=1)))
     if len(out):
-        worst = out[np.argsort(-far[out], kind="stable")]
         yield Finding(
             by_share(len(out), len(table), MANY),
             "keypoints-outside",
@@ -36,7 +35,7 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
             "A keypoint outside its box cannot be learnt. Check whether box and keypoints are of the same object, and "
             "whether keypoints that are not annotated are 0, 0, 0.",
             len(out),
-            some([table.example(int(i), f"{far[i]:.0f} px outside") for i in worst]),
+            table.worst(out, far, "{:.0f} px outside"),
         )
 
 
@@ -71,7 +70,7 @@ def _without(table: ObjectTable) -> Iterator[Finding]:
         if every
         else "Small and hidden objects often have none; their boxes and masks are learnt, their keypoints not.",
         len(without),
-        some([table.example(int(i)) for i in without]),
+        table.examples(without),
     )
 
 

@@ -17,12 +17,14 @@ def find_leaks(facts: Sequence[tuple[str, PictureFacts]]) -> list[Finding]:
     """
     splits, pictures = [name for name, _ in facts], [one for _, one in facts]
     same = [(group[0], other) for group in same_files(pictures) for other in group[1:]]
-    across = [
-        (a, b) for group in same_files(pictures) for a in group for b in group if a < b and splits[a] != splits[b]
-    ]
     near = near_pairs(pictures)
     return [
-        *_across(facts, across, "leaked-pictures", "are the same file, byte for byte"),
+        *_across(
+            facts,
+            [pair for pair in same if splits[pair[0]] != splits[pair[1]]],
+            "leaked-pictures",
+            "are the same file, byte for byte",
+        ),
         *_across(
             facts,
             [pair for pair in near if splits[pair[0]] != splits[pair[1]]],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...structures.findings import Finding, by_share, share, some
+from ...structures.findings import Finding, by_share, share
 from .objects import ObjectTable
 
 SLACK = (2.0, 0.1)
@@ -48,7 +48,7 @@ def _empty(table: ObjectTable) -> Iterator[Finding]:
             "outside.",
             "Training leaves them out, scoring counts them as missed. Redraw or delete them.",
             len(empty),
-            some([table.example(int(i)) for i in empty]),
+            table.examples(empty),
         )
 
 
@@ -67,7 +67,7 @@ def _only_boxes(table: ObjectTable) -> Iterator[Finding]:
         "Right for things that are rectangles. If they were made of boxes, masks teach nothing that boxes do not: "
         "train boxes alone with `model.mask_head=null`.",
         len(full),
-        some([table.example(int(i)) for i in full]),
+        table.examples(full),
     )
 
 
@@ -80,7 +80,6 @@ def _disagreeing(table: ObjectTable) -> Iterator[Finding]:
     wrong = np.flatnonzero((apart > np.maximum(SLACK[0], SLACK[1] * sides)).any(axis=1) & (table.areas > 0))
     if len(wrong):
         far = apart.max(axis=1)
-        worst = wrong[np.argsort(-far[wrong], kind="stable")]
         yield Finding(
             by_share(len(wrong), len(table)),
             "boxes-unlike-masks",
@@ -89,7 +88,7 @@ def _disagreeing(table: ObjectTable) -> Iterator[Finding]:
             "Box and mask are learnt and scored apart, so each is right or wrong by itself. Redraw them, or leave "
             "`bbox` out of the file, so that boxes are taken from the masks.",
             len(wrong),
-            some([table.example(int(i), f"{far[i]:.0f} px apart") for i in worst]),
+            table.worst(wrong, far, "{:.0f} px apart"),
         )
 
 
@@ -103,5 +102,5 @@ def _crossing(table: ObjectTable) -> Iterator[Finding]:
             "Programs differ in what is inside such an outline. A few small loops do no harm; if whole objects look "
             "wrong, redraw them, or sort their points.",
             len(crossing),
-            some([table.example(int(i)) for i in crossing[np.argsort(-table.areas[crossing], kind="stable")]]),
+            table.worst(crossing, table.areas),
         )

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from ...ops.outlines import Polygons
-from ...structures.findings import Example
+from ...structures.findings import MOST_EXAMPLES, Example
 from ...structures.instances import Instances
 from ...structures.masks import tight_crop
 from ...structures.object_masks import ObjectMasks
@@ -68,6 +68,21 @@ class ObjectTable:
         x1, y1, x2, y2 = (float(side) for side in self.boxes[i])
         words = f"{record.path.name}, annotation {self.split.ids[i]} ({name}){f': {more}' if more else ''}"
         return Example(words, record.path, (x1, y1, x2, y2))
+
+    def examples(self, places: np.ndarray) -> tuple[Example, ...]:
+        """The first few of some objects."""
+        return tuple(self.example(int(i)) for i in places[:MOST_EXAMPLES])
+
+    def worst(self, places: np.ndarray, values: np.ndarray, words: str = "") -> tuple[Example, ...]:
+        """A few of some objects, those with the largest values first.
+
+        Args:
+            places: [M] of the objects.
+            values: [N] of all objects of the table.
+            words: To say a value with, such as `{:.1f} px`.
+        """
+        order = places[np.argsort(-values[places], kind="stable")][:MOST_EXAMPLES]
+        return tuple(self.example(int(i), words.format(values[i])) for i in order)
 
 
 class _Measured(NamedTuple):

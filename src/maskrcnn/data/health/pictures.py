@@ -62,10 +62,13 @@ def look_at_pictures(
         on_progress: Called with 1 for each picture that is done.
     """
     facts = []
-    with ThreadPoolExecutor(default_workers() + 1 if workers is None else workers) as pool:
+    pool = ThreadPoolExecutor(default_workers() + 1 if workers is None else workers)
+    try:
         for one in pool.map(look_at_picture, paths):
             facts.append(one)
             on_progress(1)
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for all others
     return facts
 
 

@@ -98,7 +98,7 @@ def read_split(
     Raises:
         DataError: The file itself cannot be used.
     """
-    contents = read_contents(path, name, form=form, images=images)
+    contents = _read(path, name, form, images)
     lost, gone = _lost_pictures(contents)
     usable = without_pictures(contents, gone) if gone else contents
     data = to_data(usable, again=partial(_coco, usable), skip_invalid=True)
@@ -118,6 +118,29 @@ def without_pictures(contents: Contents, gone: set[int]) -> Contents:
         if not _hashable(one.get("image_id")) or one.get("image_id") not in ids or one.get("image_id") in known
     ]
     return contents._replace(coco={**contents.coco, "images": kept, "annotations": annotations})
+
+
+def _read(path: Path, name: str, form: str | None, images: Path | None) -> Contents:
+    """The contents of a split, also if the picture is missing by which its reader looks for the folder of all."""
+    try:
+        return read_contents(path, name, form=form, images=images)
+    except DataError:
+        for folder in _picture_folders(path, name) if images is None else ():
+            try:
+                found = read_contents(path, name, form=form, images=folder)
+            except DataError:
+                continue
+            if any((folder / str(image.get("file_name"))).is_file() for image in found.coco["images"]):
+                return found
+        raise
+
+
+def _picture_folders(path: Path, name: str) -> list[Path]:
+    """Where the pictures of a split may be."""
+    root = path if path.is_dir() else path.parent
+    roots = [root, root.parent] if root.name == "annotations" else [root]
+    places = [place for own in roots for place in (*own.glob(f"images/{name}*"), *own.glob(f"{name}*"), own / "images")]
+    return [place for place in (*places, *roots) if place.is_dir()]
 
 
 def _coco(contents: Contents) -> dict[str, Any]:

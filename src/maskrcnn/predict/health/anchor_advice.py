@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...config import AnchorSettings
-from ...structures.findings import Finding, counted, some
+from ...structures.findings import MOST_EXAMPLES, Finding, counted
 from .anchors import Objects, best_overlaps
 from .inputs import Seen
 
@@ -143,18 +143,18 @@ def find_in_anchors(seen: Seen, now: Fit, best: Fit, *, at: str = "") -> Iterato
         f"{seen.table.split.name}: {now.near:.0%} of {counted(len(now.overlaps), 'object')} have an anchor with an IoU "
         f"of {NEAR} or more{at}, {now.close:.0%} one of {CLOSE}."
     )
-    worst = missed[np.argsort(now.overlaps[missed], kind="stable")]
-    examples = [seen.table.example(int(seen.places[i]), f"best IoU {now.overlaps[i]:.2f}") for i in worst]
+    worst = missed[np.argsort(now.overlaps[missed], kind="stable")][:MOST_EXAMPLES]
+    examples = tuple(seen.table.example(int(seen.places[i]), f"best IoU {now.overlaps[i]:.2f}") for i in worst)
     if words:
         yield Finding(
             "warning" if best.near > now.near + GAIN else "note",
             "anchors",
             what,
             f"With the anchors below, {best.near:.0%} have one of {NEAR} and {best.close:.0%} one of {CLOSE}. "
-            "There are as many as before, so that weights of COCO can still be loaded; the proposal network learns anew "
-            "what each one means, which takes some pictures.",
+            "There are as many as before, so that weights of COCO can still be loaded; the proposal network learns "
+            "anew what each one means, which takes some pictures.",
             len(missed),
-            some(examples),
+            examples,
             words,
         )
     elif len(missed) > 0.02 * max(1, len(now.overlaps)):
@@ -164,7 +164,7 @@ def find_in_anchors(seen: Seen, now: Fit, best: Fit, *, at: str = "") -> Iterato
             what,
             "Other sizes and ratios, as many as there are, fit hardly better; the second stage corrects much of it.",
             len(missed),
-            some(examples),
+            examples,
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ...config import InputSettings
 from ...data.health.objects import ObjectTable
 from ...data.inputs import resized_size
-from ...structures.findings import Finding, share, some
+from ...structures.findings import MOST_EXAMPLES, Finding, share
 from .anchors import Objects
 
 TINY = 16
@@ -110,7 +110,7 @@ def _tiny(seen: Seen) -> Iterator[Finding]:
     areas = seen.objects.sides.prod(axis=1)
     tiny = np.flatnonzero(areas < TINY)
     if len(tiny):
-        worst = tiny[np.argsort(areas[tiny], kind="stable")]
+        worst = tiny[np.argsort(areas[tiny], kind="stable")][:MOST_EXAMPLES]
         yield Finding(
             "warning" if len(tiny) > 0.01 * len(areas) else "note",
             "tiny-objects",
@@ -119,7 +119,7 @@ def _tiny(seen: Seen) -> Iterator[Finding]:
             "They are smaller than one pixel of the finest map. Look whether they are objects at all: specks left by "
             "an export are often among them.",
             len(tiny),
-            some([seen.table.example(int(seen.places[i]), f"{areas[i]:.1f} px²") for i in worst]),
+            tuple(seen.table.example(int(seen.places[i]), f"{areas[i]:.1f} px²") for i in worst),
         )
 
 
