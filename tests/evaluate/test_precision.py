@@ -39,7 +39,7 @@ def random_run(seed, pictures):
     for image in range(1, pictures + 1):
         for _ in range(random.integers(0, 5)):
             box, category = [*random.integers(0, 60, 2).tolist(), 20, 20], int(random.integers(1, 3))
-            objects.append((image, category, box, int(random.random() < 0.2)))
+            objects.append((image, category, box, int(random.random() < 0.35)))
             for _ in range(random.integers(0, 3)):
                 moved = [box[0] + int(random.integers(0, 4)), box[1] + int(random.integers(0, 4)), 20, 20]
                 records.append(found(image, int(random.integers(1, 3)), moved, float(random.random())))
@@ -47,12 +47,12 @@ def random_run(seed, pictures):
 
 
 def test_weights_are_copies_of_pictures():
-    objects, records = random_run(1, pictures=8)
-    truth = truth_of(*objects, pictures=8)
-    weights = np.random.default_rng(2).integers(0, 4, (8, 5)).astype(np.int32)
+    objects, records = random_run(1, pictures=20)
+    truth = truth_of(*objects, pictures=20)
+    weights = np.random.default_rng(2).integers(0, 4, (20, 5)).astype(np.int32)
     weighted = dict(class_precisions(truth, match_results(truth, records, "bbox"), weights))
     for column in range(5):
-        copies = [image for image in range(1, 9) for _ in range(weights[image - 1, column])]
+        copies = [image for image in range(1, 21) for _ in range(weights[image - 1, column])]
         copied = truth_of(
             *[(new, *one[1:]) for new, image in enumerate(copies, 1) for one in objects if one[0] == image],
             pictures=len(copies),

@@ -52,8 +52,9 @@ def written(tmp_path, kind, content, truth, results):
     return paths
 
 
-def colours_in(path):
+def colours_in(path, side="both"):
     picture = torch.from_numpy(np.array(Image.open(path)))
+    picture = picture[:, : picture.shape[1] // 2] if side == "left" else picture
     return {name for name, colour in COLOURS.items() if (picture == torch.tensor(colour)).all(dim=-1).sum() > 300}
 
 
@@ -65,6 +66,15 @@ def test_the_worst_pictures_and_an_index_are_drawn(tmp_path, kind):
     assert {"missed", "classification"} <= colours_in(paths[0])
     assert {"right", "classification"} <= colours_in(paths[1])
     assert "missed" not in colours_in(paths[1])
+
+
+def test_an_object_that_is_found_is_right_whatever_else_is_meant_for_it(tmp_path):
+    content, truth, results = dataset(tmp_path)
+    beside = {"image_id": 2, "category_id": 1, "score": 0.95, "bbox": [17, 10, 20, 20]}
+    paths = written(tmp_path, "bbox", content, truth, [*results, beside])
+    assert "localisation" in colours_in(paths[0])
+    assert "right" in colours_in(paths[0], "left")
+    assert "localisation" not in colours_in(paths[0], "left")
 
 
 def test_results_without_boxes_have_one_around_their_keypoints(tmp_path):
