@@ -49,6 +49,8 @@ def test_a_person_in_cocos_terms():
     points = np.reshape(found["keypoints"], (17, 3)).tolist()
     assert points[0] == [17, 34, 2]  # the nose is the file's keypoint 17, visible
     assert points[2] == [15, 30, 1]  # the right eye is its 15, hidden by others
+    assert points[3] == [14, 28, 2]  # the left ear is its 14, hidden by the person itself
+    assert points[1] == [16, 32, 0]  # the left eye is its 16, not annotated
     assert coco["categories"][0]["keypoints"] == list(COCO_PERSON.names)
     mask = coco_mask.decode(found["segmentation"])
     assert mask.shape == (40, 50)
