@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,13 +14,22 @@ from ..errors import SettingError
 from .data_sets import DataFormat, open_data
 from .models import AUTO, BatchSize, Device, Precision, Source
 from .proposals import ProposalFile
-from .scoring import SAVED_DETECTIONS, Model, Rule, Scored, say, score_benchmark, score_data, score_saved
+from .scoring import (
+    SAVED_DETECTIONS,
+    Model,
+    Rule,
+    Scored,
+    say,
+    score_benchmark,
+    score_data,
+    score_saved,
+    score_saved_segments,
+)
 from .settings import Overrides
 from .views import Flip, Scales, chosen_views
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
-    from ..evaluate.annotations import Annotations
+    from ..data.records import CocoData, Contents
 
 ORIGINS = {
     "given": "was given",
@@ -129,7 +137,8 @@ def evaluate(
         "--score-threshold": score_threshold is not None,
         "--choose-score-threshold": choose_score_threshold,
     }
-    from ..predict.evaluation import truth_of
+    from ..data.readers.coco_panoptic import is_panoptic
+    from ..predict.evaluation import truth_in, truth_of
 
     _check(given)
     for path in (json, submission, results if weights else None):
@@ -151,8 +160,12 @@ def evaluate(
         scored = score_data(read, model, rule, keep)
     else:
         assert results is not None
-        truth = truth_of(read()) if where or skip_invalid else _read_truth(data, own, form)
-        scored = score_saved(truth, results, read, rule, max_detections=max_detections)
+        contents = _read_contents(data, own, form)
+        if is_panoptic(contents.coco):
+            scored = score_saved_segments(contents, results, read)
+        else:
+            truth = truth_of(read()) if where or skip_invalid else truth_in(contents)
+            scored = score_saved(truth, results, read, rule, max_detections=max_detections)
     told = {"where": where or []} | ({"results_file": str(results.absolute())} if results else {})
     told |= _analyse(scored, compare, errors=errors, pictures=pictures or 0, folder=output)
     _finish(scored, told, json, submission)
@@ -178,15 +191,13 @@ def _check(options: dict[str, bool]) -> None:
         raise SettingError("--submission: only the server of a benchmark takes one. Name it with --benchmark.")
 
 
-def _read_truth(data: Path, split: str, form: str | None) -> Annotations:
-    """The annotated objects alone: to score saved predictions, no picture is needed."""
+def _read_contents(data: Path, split: str, form: str | None) -> Contents:
+    """The annotations alone: to score saved predictions, no picture is needed."""
     from ..data.formats import read_contents, recognise
-    from ..evaluate.annotations import load_annotations
 
     name = form or recognise(data, split)
     # COCO's files say how large the pictures are, wherever these may be.
-    contents = read_contents(data, split, form=name, images=data if name == "coco" else None)
-    return replace(load_annotations(contents.coco), source=contents.source.name)
+    return read_contents(data, split, form=name, images=data if name == "coco" else None)
 
 
 def _keep(path: Path | None) -> Callable[[Sequence[dict[str, Any]]], None]:

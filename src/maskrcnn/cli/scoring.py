@@ -17,11 +17,15 @@ from .progress import PictureBar, waiting
 from .proposals import join_file
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
+    from ..data.records import CocoData, Contents
     from ..evaluate.annotations import Annotations
     from ..predict.benchmarks.benchmark import Benchmark, Opened
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
+    from ..structures.classes import Classes
+    from ..structures.instances import Instances
+
+    Describe = Callable[[Instances, int, Classes], list[dict]]
 
 SAVED_DETECTIONS = 100
 """Detections per picture and class that count of saved results, as COCO has it."""
@@ -98,17 +102,21 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
         model, rule: As the options have them.
         keep: Called with the predictions before they are scored.
     """
-    from ..evaluate.report import report_tables
+    from ..evaluate.report import join_sections, report_tables
+    from ..evaluate.segment_results import keep_segments
+    from ..evaluate.tables import section_tables
     from ..predict.evaluation import kinds_found, score_records, truth_of
+    from ..predict.panoptic_evaluation import has_segments, score_segments
     from ..predict.thresholds import find_threshold
 
     data = read()
     predictor = model.open()
     threshold = find_threshold(rule.score_threshold, predictor.notes)
     truth = truth_of(data)
-    records, match = _predict(predictor, data, model)
+    segments: list[dict[str, Any]] = []
+    records, match = _predict(predictor, data, model, keep_segments(segments))
     keep(records)
-    with waiting("scoring"):
+    with waiting("scoring") as step:
         report = score_records(
             truth,
             records,
@@ -118,8 +126,9 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
             choose_score_threshold=rule.choose_score_threshold,
             text=rule.text,
         )
-    report |= model.told()
-    return Scored(report, report_tables(report), records, truth, lambda: data)
+        of_segments = score_segments(data, segments, step) if segments and has_segments(data) else []
+    tables = Group(report_tables(report), *section_tables(of_segments))
+    return Scored(join_sections(report, of_segments) | model.told(), tables, records, truth, lambda: data)
 
 
 def score_saved(
@@ -143,6 +152,27 @@ def score_saved(
         )
     report["results_file"] = str(results)
     return Scored(report, report_tables(report), records, truth, read)
+
+
+def score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:
+    """Score segments that were saved, as COCO's panoptic results or as COCO's results with a mask each."""
+    from ..evaluate.report import library_versions, sections_report, title_of
+    from ..evaluate.tables import section_tables
+    from ..predict.panoptic_evaluation import score_saved_segments
+
+    with waiting("scoring") as step:
+        sections, records = score_saved_segments(contents.source, contents.coco, results, step)
+    annotated = contents.coco.get("annotations", [])
+    report = {
+        **sections_report(sections),
+        "annotations": contents.source.name,
+        "pictures": len(annotated),
+        "objects": sum(len(one["segments_info"]) for one in annotated),
+        "predictions": len(records),
+        "versions": library_versions(),
+    }
+    tables = Group(Text(title_of(report), style="bold"), *section_tables(sections))
+    return Scored(report, tables, records, None, read)
 
 
 def score_benchmark(
@@ -169,6 +199,8 @@ def score_benchmark(
         SettingError: There is no such benchmark or split, or it only ranks.
         DataError: Its files, or the results, cannot be used.
     """
+    from ..evaluate.results import to_results
+    from ..evaluate.segment_results import to_segment_results
     from ..predict.benchmarks.table import find_benchmark, open_benchmark
     from ..predict.thresholds import Threshold, find_threshold
 
@@ -183,7 +215,9 @@ def score_benchmark(
     if model is not None:
         predictor = model.open(benchmark.detections)
         threshold = threshold or find_threshold(None, predictor.notes)
-        records, _ = _predict(predictor, opened.pictures(), model, segments=benchmark.segments)
+        records, _ = _predict(
+            predictor, opened.pictures(), model, to_segment_results if benchmark.segments else to_results
+        )
         keep(records)
         told = model.told()
     elif results is not None:
@@ -198,7 +232,7 @@ def score_benchmark(
 
 
 def _predict(
-    predictor: Predictor, data: CocoData, model: Model, *, segments: bool = False
+    predictor: Predictor, data: CocoData, model: Model, describe: Describe
 ) -> tuple[list[dict[str, Any]], ClassMatch]:
     """Predictions under a progress bar, after notes on what the classes of both have in common."""
     from ..predict.class_match import match_classes
@@ -211,7 +245,7 @@ def _predict(
         say(f"Note: {note}.")
     with PictureBar("predicting", len(data.records)) as bar:
         return predict_records(
-            predictor, data, match, segments=segments, batch=model.batch, on_progress=bar.advance
+            predictor, data, match, describe=describe, batch=model.batch, on_progress=bar.advance
         ), match
 
 

@@ -74,6 +74,12 @@ def sections_report(sections: Sequence[Section]) -> dict[str, Any]:
     return {**report, "rules": {section.name: section.protocol for section in sections}}
 
 
+def join_sections(report: Mapping[str, Any], sections: Sequence[Section]) -> dict[str, Any]:
+    """A report with more sections."""
+    more = sections_report(sections)
+    return {**report, **more, "rules": {**report["rules"], **more["rules"]}}
+
+
 def library_versions() -> dict[str, str]:
     """Versions of this library and of those that numbers depend on."""
     return {"maskrcnn": __version__, **{name: metadata.version(name) for name in LIBRARIES}}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..data.loading import evaluation_batches
-from ..data.records import CocoData
+from ..data.records import CocoData, Contents
 from ..data.split import subset_contents
 from ..evaluate.accuracy import best_score_threshold
 from ..evaluate.annotations import Annotations, load_annotations
@@ -15,8 +15,9 @@ from ..evaluate.coco import kinds_of
 from ..evaluate.collect import collect_results
 from ..evaluate.report import evaluation_report
 from ..evaluate.results import FIELDS, Kind, checked_results, to_results
-from ..evaluate.segment_results import to_segment_results
 from ..evaluate.text_report import text_report
+from ..structures.classes import Classes
+from ..structures.instances import Instances
 from .class_match import ClassMatch, match_classes
 from .predictor import Predictor
 from .thresholds import Threshold, find_threshold
@@ -90,12 +91,17 @@ def truth_of(data: CocoData) -> Annotations:
     return replace(load_annotations(subset_contents(data)), source=data.source.name)
 
 
+def truth_in(contents: Contents) -> Annotations:
+    """The annotated objects of a data set of any format, of which no picture was looked for."""
+    return replace(load_annotations(contents.coco), source=contents.source.name)
+
+
 def predict_records(
     predictor: Predictor,
     data: CocoData,
     match: ClassMatch,
     *,
-    segments: bool = False,
+    describe: Callable[[Instances, int, Classes], list[dict]] = to_results,
     batch: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -104,7 +110,7 @@ def predict_records(
 
     Args:
         predictor, data, match, batch, workers, on_progress: As for `evaluate_predictor`.
-        segments: Every pixel's segment instead of objects, where the model finds them.
+        describe: As for `collect_results`.
     """
     return collect_results(
         lambda pictures: [match.translate(found) for found in predictor.predict_batch(pictures)],
@@ -112,7 +118,7 @@ def predict_records(
             data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch, workers=workers
         ),
         data.classes,
-        describe=to_segment_results if segments else to_results,
+        describe=describe,
         on_progress=on_progress,
     )
 
