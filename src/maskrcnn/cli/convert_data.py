@@ -70,7 +70,7 @@ def convert_data(
 def summary_table(done: dict[str, CocoData]) -> Table:
     """Pictures and objects of each split."""
     table = Table("split", box=None, padding=(0, 2, 0, 0))
-    for title in ("pictures", "of them empty", "objects", "of them crowds", "without outline", "left out"):
+    for title in ("pictures", "empty", "objects", "crowds", "boxes only", "left out"):
         table.add_column(title, justify="right")
     for name, data in done.items():
         counts = [len(record.instances) for record in data.records]

@@ -47,6 +47,11 @@ def test_a_window_becomes_run_lengths_and_what_lies_outside_is_cut_off():
             bitmap_run_lengths(bitmap, x, y, (4, 5))
 
 
+def test_a_size_that_no_picture_has_is_refused():
+    with pytest.raises(ValueError, match=f"said to have 5 x {10**30} pixels"):
+        bitmap_run_lengths(np.ones((1, 1)), 0, 0, (10**30, 5))
+
+
 def test_outlines_stay_outlines_and_are_joined_with_run_lengths():
     square = rectangle_outline(0, 0, 2, 2)
     assert join_parts([square, square], (4, 5)) == [square, square]

@@ -86,6 +86,10 @@ def test_a_path_that_is_not_there_is_taken_from_the_files_folder(tmp_path, path,
     assert len(objects(lay_out(tmp_path / "set", BOX, path=path, train=place))) == 1
 
 
+def test_the_last_folder_images_of_a_path_is_the_one_beside_labels(tmp_path):
+    assert len(objects(lay_out(tmp_path / "images" / "set", BOX))) == 1
+
+
 def test_the_folder_of_the_pictures_can_be_given(tmp_path):
     lay_out(tmp_path, BOX, train="gone")
     assert len(objects(tmp_path, images=tmp_path / "images" / "train")) == 1

@@ -12,6 +12,8 @@ from ...structures.masks import encode_crop, tight_crop
 GAP = 0.05
 """How far, in pixels, the sides of the polygon that stands for an ellipse may lie inside it."""
 FEWEST, MOST = 12, 720
+LONGEST = 2**24
+"""Pixels along a side: more than any picture has, and few enough for run lengths of 64 bits."""
 
 
 def rectangle_outline(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) -> list[float]:
@@ -50,8 +52,10 @@ def bitmap_run_lengths(bitmap: np.ndarray, x: int, y: int, size: tuple[int, int]
         size: (height, width) of the picture.
 
     Raises:
-        ValueError: No pixel of the object is in the picture.
+        ValueError: No pixel of the object is in the picture, or no picture is of this size.
     """
+    if max(size) > LONGEST:
+        raise ValueError(f"its picture is said to have {size[1]} x {size[0]} pixels, but no picture is so large")
     top, left = max(0, -y), max(0, -x)
     inside = bitmap[top : size[0] - y, left : size[1] - x] != 0 if y < size[0] and x < size[1] else bitmap[:0]
     crop = tight_crop(x + left, y + top, inside)
