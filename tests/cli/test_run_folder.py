@@ -41,7 +41,8 @@ def test_a_folder_gives_its_name(tmp_path):
 def test_the_data_of_a_run_are_found_again(tmp_path):
     plain = DataArguments(Path("/a/train.json"), None, Path("/b c/val.json"), True)
     on_proposals = DataArguments(Path("/a"), None, None, False, Path("/p.jsonl"), Path("/v.jsonl"), alternating=True)
-    for arguments in (plain, on_proposals):
+    of_a_format = DataArguments(Path("/a"), Path("/i"), None, False, form="yolo")
+    for arguments in (plain, on_proposals, of_a_format):
         arguments.save(tmp_path / "run")
         assert load_data_arguments(tmp_path / "run") == arguments
 

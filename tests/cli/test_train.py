@@ -194,7 +194,7 @@ def test_objects_without_an_outline_are_counted(train, data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "Give --data, a COCO file or a folder"),
+        ((), "Give --data, a data set's file or folder"),
         (("--resume",), "Give --data"),
         (("--resume", "--output", "nothing"), "nothing: holds no training run to resume"),
         (("--data", "nowhere"), "nowhere: there is no such file or folder"),

@@ -6,6 +6,7 @@ import pytest
 from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise, split_meant
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
+from tests.rules.source import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,11 @@ def test_a_folder_with_one_split_is_meant_for_any(shapes, tmp_path):
     assert split_meant(tmp_path, "val") == "train"
     assert split_meant(tmp_path / "train.json", "val") == split_meant(shapes, "val") == "val"
     assert split_meant(shapes, "test") == "test"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_is_in_the_documentation(form):
+    assert f"`{form}`" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):

@@ -93,7 +93,7 @@ def train(
     from ..ops.devices import choose_device
 
     if data is None and not (resume and output):
-        raise SettingError("Give --data, a COCO file or a folder; or --resume and the run's folder as --output.")
+        raise SettingError("Give --data, a data set's file or folder; or --resume and the run's folder as --output.")
     if (alternating and proposals) or (val_proposals and not proposals):
         raise SettingError("--alternating makes its own proposals, and --val-proposals goes with --proposals.")
     folder = output or default_folder(data or Path())
