@@ -91,7 +91,7 @@ def test_the_index_has_a_row_for_each_page_and_may_be_empty():
     entries = [
         Entry(torch.full((3, 200, 300), 40 * n, dtype=torch.uint8), f"{n}. " + "x" * 200, "missed 3") for n in (1, 2)
     ]
-    index = draw_error_index(entries, title="worst", width=150)
+    index = draw_error_index(entries, title="worst", page_width=150)
     assert index.shape[2] == 2 * 150 + 12
     for n in (1, 2):
         assert pixels(index, (40 * n,) * 3).sum() == pytest.approx(150 * 100, rel=0.02)

@@ -14,7 +14,10 @@ from .progress import PictureBar, waiting
 if TYPE_CHECKING:
     from ..data.records import CocoData
     from ..evaluate.annotations import Annotations
+    from ..evaluate.errors import AnalysedErrors
     from ..evaluate.results import Kind
+    from ..evaluate.verdicts import Verdicts
+    from ..evaluate.worst import PictureErrors
 
 LISTED = 10
 """Worst pictures that are named where none are drawn."""
@@ -49,11 +52,9 @@ def show_errors(
         SettingError: Pictures are to be drawn, but there is no folder, or nothing to read them.
         DataError: A record or a picture cannot be used.
     """
-    from ..evaluate.errors import analyse_errors, errors_report, errors_tables
+    from ..evaluate.errors import errors_report, errors_tables
     from ..evaluate.results import checked_results
-    from ..evaluate.verdicts import judge_results
     from ..evaluate.worst import worst_pictures, worst_report, worst_table
-    from ..predict.error_pictures import write_error_pictures
     from ..predict.evaluation import kinds_in
 
     if pictures and (folder is None or read is None):
@@ -64,9 +65,7 @@ def show_errors(
         kinds = _with_truth(truth, kinds_in(truth, checked))
     report: dict[str, Any] = {"errors": {}}
     for kind in kinds:
-        with PictureBar("looking for errors", len(truth.sizes)) as bar:
-            verdicts = judge_results(truth, checked, kind, max_detections=max_detections, on_progress=bar.advance)
-        analysed = analyse_errors(truth, verdicts)
+        verdicts, analysed = _judge(truth, checked, kind, max_detections)
         report["errors"][kind] = errors_report(analysed)
         console.print(errors_tables(analysed, kind))
     worst = worst_pictures(truth, verdicts, analysed.score, max(pictures, LISTED))
@@ -75,16 +74,41 @@ def show_errors(
     if pictures and read is not None and folder is not None:
         data = read()
         names = {record.image_id: record.path.name for record in data.records}
-        with PictureBar("drawing", len(worst[:pictures])) as bar:
-            drawn = write_error_pictures(
-                folder, data, truth, checked, worst[:pictures], kind, analysed.score, on_progress=bar.advance
-            )
+        drawn = _draw(folder, data, truth, checked, worst[:pictures], kind, analysed.score)
         for one, path in zip(listed, drawn, strict=False):
             one["drawing"] = str(path)
     console.print(worst_table(listed, analysed.score, names))
-    if pictures and folder is not None:
+    if names:
         console.print(f"Drawn into {folder}", highlight=False, markup=False, soft_wrap=True)
     return {**report, "worst_pictures": listed}
+
+
+def _judge(
+    truth: Annotations, records: Sequence[dict[str, Any]], kind: Kind, max_detections: int
+) -> tuple[Verdicts, AnalysedErrors]:
+    """The errors of one kind, found under a progress bar."""
+    from ..evaluate.errors import analyse_errors
+    from ..evaluate.verdicts import judge_results
+
+    with PictureBar("looking for errors", len(truth.sizes)) as bar:
+        verdicts = judge_results(truth, records, kind, max_detections=max_detections, on_progress=bar.advance)
+    return verdicts, analyse_errors(truth, verdicts)
+
+
+def _draw(
+    folder: Path,
+    data: CocoData,
+    truth: Annotations,
+    records: Sequence[dict[str, Any]],
+    worst: Sequence[PictureErrors],
+    kind: Kind,
+    score: float,
+) -> list[Path]:
+    """`write_error_pictures` under a progress bar."""
+    from ..predict.error_pictures import write_error_pictures
+
+    with PictureBar("drawing", len(worst)) as bar:
+        return write_error_pictures(folder, data, truth, records, worst, kind, score, on_progress=bar.advance)
 
 
 def show_comparison(

@@ -119,30 +119,30 @@ class Entry(NamedTuple):
     words: str
 
 
-def draw_error_index(entries: Sequence[Entry], *, title: str, width: int = 480) -> Tensor:
+def draw_error_index(entries: Sequence[Entry], *, title: str, page_width: int = 480) -> Tensor:
     """Lay drawn pages out below each other, small, each with its words to the right.
 
     Args:
         entries: The worst first; may be empty.
         title: Over all of them.
-        width: Of a page, in pixels.
+        page_width: In pixels.
 
     Returns:
         [3, h, w] uint8 RGB.
     """
-    rows = []
+    rows, room = [], page_width - 2 * GAP
     for entry in entries:
-        small = scale_picture(F.to_pil_image(entry.page), width / entry.page.shape[-1])
-        lines = [_shortened(entry.title, width - 2 * GAP, FONT + 2), *_wrapped(entry.words, width - 2 * GAP, FONT)]
+        small = scale_picture(F.to_pil_image(entry.page), page_width / entry.page.shape[-1])
+        lines = [_shortened(entry.title, room, FONT + 2), *_wrapped(entry.words, room, FONT)]
         rows.append((small, lines, max(small.height, LINE * len(lines))))
-    sheet = Image.new("RGB", (2 * width + GAP, 3 * GAP + LINE + sum(row[2] + GAP for row in rows)), PAPER)
+    sheet = Image.new("RGB", (2 * page_width + GAP, 3 * GAP + LINE + sum(row[2] + GAP for row in rows)), PAPER)
     drawing = ImageDraw.Draw(sheet)
     _write(drawing, (GAP, GAP), title, FONT + 4)
     top = 2 * GAP + LINE
     for small, lines, height in rows:
         sheet.paste(small, (GAP, top))
         for number, line in enumerate(lines):
-            _write(drawing, (width + 2 * GAP, top + number * LINE), line, FONT + 2 if number == 0 else FONT)
+            _write(drawing, (page_width + 2 * GAP, top + number * LINE), line, FONT + 2 if number == 0 else FONT)
         top += height + GAP
     return F.pil_to_tensor(sheet)
 
