@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
+from .benchmarks import score_benchmark
 from .data_sets import DataFormat, open_data
 from .models import AUTO, BatchSize, Device, Precision, Source
 from .proposals import ProposalFile
@@ -20,10 +21,8 @@ from .scoring import (
     Rule,
     Scored,
     say,
-    score_benchmark,
     score_data,
     score_saved,
-    score_saved_segments,
 )
 from .settings import Overrides
 from .views import Flip, Scales, chosen_views
@@ -137,9 +136,6 @@ def evaluate(
         "--score-threshold": score_threshold is not None,
         "--choose-score-threshold": choose_score_threshold,
     }
-    from ..data.readers.coco_panoptic import is_panoptic
-    from ..predict.evaluation import truth_in, truth_of
-
     _check(given)
     for path in (json, submission, results if weights else None):
         require_place(path)
@@ -160,12 +156,8 @@ def evaluate(
         scored = score_data(read, model, rule, keep)
     else:
         assert results is not None
-        contents = _read_contents(data, own, form)
-        if is_panoptic(contents.coco):
-            scored = score_saved_segments(contents, results, read)
-        else:
-            truth = truth_of(read()) if where or skip_invalid else truth_in(contents)
-            scored = score_saved(truth, results, read, rule, max_detections=max_detections)
+        contents, restricted = _read_contents(data, own, form), bool(where) or skip_invalid
+        scored = score_saved(contents, results, read, rule, restricted=restricted, max_detections=max_detections)
     told = {"where": where or []} | ({"results_file": str(results.absolute())} if results else {})
     told |= _analyse(scored, compare, errors=errors, pictures=pictures or 0, folder=output)
     _finish(scored, told, json, submission)

@@ -11,7 +11,6 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..config import ViewSettings
-from ..errors import SettingError
 from .models import PrecisionName, open_predictor
 from .progress import PictureBar, waiting
 from .proposals import join_file
@@ -19,7 +18,7 @@ from .proposals import join_file
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
     from ..evaluate.annotations import Annotations
-    from ..predict.benchmarks.benchmark import Benchmark, Opened
+    from ..predict.benchmarks.benchmark import Opened
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
     from ..structures.classes import Classes
@@ -114,7 +113,7 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
     threshold = find_threshold(rule.score_threshold, predictor.notes)
     truth = truth_of(data)
     segments: list[dict[str, Any]] = []
-    records, match = _predict(predictor, data, model, keep_segments(segments))
+    records, match = predict(predictor, data, model, keep_segments(segments))
     keep(records)
     with waiting("scoring") as step:
         report = score_records(
@@ -132,14 +131,33 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
 
 
 def score_saved(
-    truth: Annotations, results: Path, read: Callable[[], CocoData], rule: Rule, *, max_detections: int | None
+    contents: Contents,
+    results: Path,
+    read: Callable[[], CocoData],
+    rule: Rule,
+    *,
+    restricted: bool,
+    max_detections: int | None,
 ) -> Scored:
-    """Score predictions that were saved, without a model and without reading pictures."""
+    """Score predictions that were saved, without a model.
+
+    Args:
+        contents: The annotations.
+        results: The predictions.
+        read: Reads the pictures.
+        rule: As the options have it.
+        restricted: Only what `read` gives counts; else no picture is read.
+        max_detections: Per picture and class; None: as COCO has it.
+    """
+    from ..data.readers.coco_panoptic import is_panoptic
     from ..evaluate.report import report_tables
     from ..evaluate.results import checked_results
-    from ..predict.evaluation import score_records
+    from ..predict.evaluation import score_records, truth_in, truth_of
     from ..predict.thresholds import find_threshold
 
+    if is_panoptic(contents.coco):
+        return _score_saved_segments(contents, results, read)
+    truth = truth_of(read()) if restricted else truth_in(contents)
     with waiting("scoring"):
         records = checked_results(results, truth)
         report = score_records(
@@ -150,11 +168,10 @@ def score_saved(
             choose_score_threshold=rule.choose_score_threshold,
             text=rule.text,
         )
-    report["results_file"] = str(results)
     return Scored(report, report_tables(report), records, truth, read)
 
 
-def score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:
+def _score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:
     """Score segments that were saved, as COCO's panoptic results or as COCO's results with a mask each."""
     from ..evaluate.report import library_versions, sections_report, title_of
     from ..evaluate.tables import section_tables
@@ -175,63 +192,7 @@ def score_saved_segments(contents: Contents, results: Path, read: Callable[[], C
     return Scored(report, tables, records, None, read)
 
 
-def score_benchmark(
-    name: str,
-    folder: Path,
-    split: str | None,
-    model: Model | None,
-    results: Path | None,
-    keep: Keep,
-    *,
-    score_threshold: float | None = None,
-) -> Scored:
-    """Score by a benchmark's own rules what a model predicts for its pictures, or what a file holds.
-
-    Args:
-        name, folder, split: As for `open_benchmark`.
-        model: None: `results` holds the predictions.
-        results: A COCO results file, or what the benchmark's server takes.
-        keep: Called with what a model predicted before it is scored.
-        score_threshold: From which predictions count where the benchmark does not rank them; None: as the weights
-            note, or the usual one.
-
-    Raises:
-        SettingError: There is no such benchmark or split, or it only ranks.
-        DataError: Its files, or the results, cannot be used.
-    """
-    from ..evaluate.results import to_results
-    from ..evaluate.segment_results import to_segment_results
-    from ..predict.benchmarks.table import find_benchmark, open_benchmark
-    from ..predict.thresholds import Threshold, find_threshold
-
-    benchmark = find_benchmark(name)
-    with waiting("reading the annotations"):
-        opened = open_benchmark(name, folder, split)
-    told: dict[str, Any] = {}
-    records: Sequence[dict[str, Any]] = []
-    threshold = None if score_threshold is None else Threshold(score_threshold, "given")
-    if threshold and opened.at is None:
-        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
-    if model is not None:
-        predictor = model.open(benchmark.detections)
-        threshold = threshold or find_threshold(None, predictor.notes)
-        records, _ = _predict(
-            predictor, opened.pictures(), model, to_segment_results if benchmark.segments else to_results
-        )
-        keep(records)
-        told = model.told()
-    elif results is not None:
-        with waiting("reading the results"):
-            records = _read(benchmark, opened, results)
-        told = {"results_file": str(results)}
-    if threshold and opened.at is not None:
-        opened = opened.at(threshold.score)
-        told |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
-    report, tables = _score(name, split or benchmark.splits[0], opened, records)
-    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
-
-
-def _predict(
+def predict(
     predictor: Predictor, data: CocoData, model: Model, describe: Describe
 ) -> tuple[list[dict[str, Any]], ClassMatch]:
     """Predictions under a progress bar, after notes on what the classes of both have in common."""
@@ -247,34 +208,6 @@ def _predict(
         return predict_records(
             predictor, data, match, describe=describe, batch=model.batch, on_progress=bar.advance
         ), match
-
-
-def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
-    from ..evaluate.results import checked_results, read_results
-
-    of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
-    if benchmark.read is not None and not of_coco:
-        return benchmark.read(results, opened)
-    # Checked here so that messages name the file.
-    return read_results(results) if opened.truth is None else checked_results(results, opened.truth)
-
-
-def _score(
-    name: str, split: str, opened: Opened, records: Sequence[dict[str, Any]]
-) -> tuple[dict[str, Any], RenderableType]:
-    from ..evaluate.report import library_versions, sections_report, title_of
-    from ..evaluate.tables import section_tables
-
-    report: dict[str, Any] = {"benchmark": name, "split": split, "annotations": opened.source}
-    report |= {"pictures": 0, "objects": 0, **opened.counts, "predictions": len(records)}
-    report["versions"] = library_versions()
-    head = Text(f"{name} {split}, {title_of(report)}", style="bold")
-    if opened.score is None:
-        note = Text("Its ground truth is not public: --submission writes what its server takes.")
-        return report, Group(head, note)
-    with waiting("scoring") as step:
-        sections = opened.score(records, step)
-    return {**report, **sections_report(sections)}, Group(head, *section_tables(sections))
 
 
 def say(text: str) -> None:

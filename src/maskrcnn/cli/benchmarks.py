@@ -1,0 +1,101 @@
+"""`maskrcnn evaluate --benchmark`: a benchmark's files, predictions for them, and scores by its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..errors import SettingError
+from .progress import waiting
+from .scoring import Keep, Model, Scored, predict
+
+if TYPE_CHECKING:
+    from ..predict.benchmarks.benchmark import Benchmark, Opened
+
+
+def score_benchmark(
+    name: str,
+    folder: Path,
+    split: str | None,
+    model: Model | None,
+    results: Path | None,
+    keep: Keep,
+    *,
+    score_threshold: float | None = None,
+) -> Scored:
+    """Score by a benchmark's own rules what a model predicts for its pictures, or what a file holds.
+
+    Args:
+        name, folder, split: As for `open_benchmark`.
+        model: None: `results` holds the predictions.
+        results: A COCO results file, or what the benchmark's server takes.
+        keep: Called with what a model predicted before it is scored.
+        score_threshold: From which predictions count where the benchmark does not rank them; None: as the weights
+            note, or the usual one.
+
+    Raises:
+        SettingError: There is no such benchmark or split, or it only ranks.
+        DataError: Its files, or the results, cannot be used.
+    """
+    from ..evaluate.results import to_results
+    from ..evaluate.segment_results import to_segment_results
+    from ..predict.benchmarks.table import find_benchmark, open_benchmark
+    from ..predict.thresholds import Threshold, find_threshold
+
+    benchmark = find_benchmark(name)
+    with waiting("reading the annotations"):
+        opened = open_benchmark(name, folder, split)
+    told: dict[str, Any] = {}
+    records: Sequence[dict[str, Any]] = []
+    threshold = None if score_threshold is None else Threshold(score_threshold, "given")
+    if threshold and opened.at is None:
+        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
+    if model is not None:
+        predictor = model.open(benchmark.detections)
+        threshold = threshold or find_threshold(None, predictor.notes)
+        records, _ = predict(
+            predictor, opened.pictures(), model, to_segment_results if benchmark.segments else to_results
+        )
+        keep(records)
+        told = model.told()
+    elif results is not None:
+        with waiting("reading the results"):
+            records = _read(benchmark, opened, results)
+        told = {"results_file": str(results)}
+    if threshold and opened.at is not None:
+        opened = opened.at(threshold.score)
+        told |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
+    report, tables = _score(name, split or benchmark.splits[0], opened, records)
+    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
+
+
+def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
+    from ..evaluate.results import checked_results, read_results
+
+    of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
+    if benchmark.read is not None and not of_coco:
+        return benchmark.read(results, opened)
+    # Checked here so that messages name the file.
+    return read_results(results) if opened.truth is None else checked_results(results, opened.truth)
+
+
+def _score(
+    name: str, split: str, opened: Opened, records: Sequence[dict[str, Any]]
+) -> tuple[dict[str, Any], RenderableType]:
+    from ..evaluate.report import library_versions, sections_report, title_of
+    from ..evaluate.tables import section_tables
+
+    report: dict[str, Any] = {"benchmark": name, "split": split, "annotations": opened.source}
+    report |= {"pictures": 0, "objects": 0, **opened.counts, "predictions": len(records)}
+    report["versions"] = library_versions()
+    head = Text(f"{name} {split}, {title_of(report)}", style="bold")
+    if opened.score is None:
+        note = Text("Its ground truth is not public: --submission writes what its server takes.")
+        return report, Group(head, note)
+    with waiting("scoring") as step:
+        sections = opened.score(records, step)
+    return {**report, **sections_report(sections)}, Group(head, *section_tables(sections))

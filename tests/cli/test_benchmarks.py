@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from tests.cli.coco_folder import perfect
+
+
+def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, tiny_weights):
+    words = ("evaluate", "--benchmark", "coco", "--data", coco)
+    done = run_cli(*words, "--weights", tiny_weights, "--results", "r.json", "--json", "one.json")
+    assert done.code == 0
+    assert "masks" in done.out
+    again = run_cli(*words, "--results", "r.json", "--json", "two.json")
+    assert again.code == 0
+    one, two = (json.loads((coco.parent / name).read_text()) for name in ("one.json", "two.json"))
+    assert one["bbox"] == two["bbox"]
+    assert one["segm"] == two["segm"]
+    assert (one["benchmark"], one["split"], one["pictures"]) == ("coco", "val", 2)
+    assert one["predictions"] == len(json.loads((coco.parent / "r.json").read_text())) > 0
+    assert "100 detections" in one["rules"]["segm"]
+    assert "faster-coco-eval" in one["versions"]
+
+
+def test_no_predictions_score_nothing(coco, run_cli):
+    (coco.parent / "r.json").write_text("[]")
+    done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--json", "s.json")
+    assert done.code == 0
+    assert json.loads((coco.parent / "s.json").read_text())["segm"]["AP"] == 0
+
+
+def test_predictions_are_kept_before_they_are_scored(coco, run_cli, tiny_weights, monkeypatch):
+    monkeypatch.setattr("maskrcnn.cli.benchmarks._score", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--weights", tiny_weights, "--results", "r.json")
+    assert json.loads((coco.parent / "r.json").read_text())
+
+
+def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco, run_cli, tiny_weights):
+    (coco / "annotations" / "instances_val2017.json").rename(coco / "annotations" / "image_info_test-dev2017.json")
+    content = json.loads((coco / "annotations" / "image_info_test-dev2017.json").read_text())
+    (coco / "annotations" / "image_info_test-dev2017.json").write_text(json.dumps({**content, "annotations": []}))
+    (coco / "val2017").rename(coco / "test2017")
+    words = ("--benchmark", "coco", "--data", coco, "--split", "test-dev", "--weights", tiny_weights)
+    done = run_cli("evaluate", *words, "--submission", "sent", "--json", "s.json")
+    assert done.code == 0
+    assert "not public" in done.out
+    assert "segm" not in json.loads((coco.parent / "s.json").read_text())
+    assert list(coco.parent.glob("sent*"))
+
+
+def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
+    records = [{**one, "score": 0.4} for one in perfect(coco)]
+    (coco.parent / "r.json").write_text(json.dumps(records))
+    file = coco / "annotations" / "instances_val2017.json"
+    found = {}
+    for threshold in (0.3, 0.5):
+        words = ("--results", "r.json", "--score-threshold", threshold, "--json", "s.json", "--submission", "s.csv")
+        assert run_cli("evaluate", "--benchmark", "nuclei", "--data", file, *words).code == 0
+        rows = (coco.parent / "s.csv").read_text().splitlines()
+        report = json.loads((coco.parent / "s.json").read_text())
+        found[threshold] = (report["accuracy"]["accuracy50"] > 0, len(rows) > 3, report["score_threshold"])
+    assert found == {0.3: (True, True, 0.3), 0.5: (False, False, 0.5)}
+    done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
+    assert done.code == 1
+    assert "coco ranks predictions by their scores" in done.err
