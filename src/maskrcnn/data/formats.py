@@ -74,7 +74,7 @@ def _is_coco(path: Path, split: str) -> bool:
 
 # COCO takes every JSON file that no other format knows; pictures of masks may lie beside its files.
 FORMATS: dict[str, Format] = {
-    "yolo": Format("YOLO", "data.yaml, images/train/ and labels/train/", is_yolo, read_yolo, is_yolo),
+    "yolo": Format("YOLO", "data.yaml or classes.txt, images/train/ and labels/train/", is_yolo, read_yolo, is_yolo),
     "labelme": Format(
         "LabelMe", "one JSON file beside each picture, or train/ and val/ of them", is_labelme, read_labelme
     ),

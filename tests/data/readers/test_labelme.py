@@ -98,6 +98,13 @@ def test_splits_are_folders_and_a_folder_without_them_is_train(tmp_path):
     assert len(read_data(tmp_path / "flat" / "a.json", "val").records) == 1
 
 
+def test_a_file_of_another_kind_among_them_is_named(tmp_path):
+    write(tmp_path, shape())
+    (tmp_path / "A.json").write_text('{"images": []}')
+    with pytest.raises(DataError, match="A.json: has no list `shapes` or no `imagePath`, .* Take it out"):
+        read_data(tmp_path)
+
+
 def test_other_json_files_are_not_taken_for_labelmes(tmp_path):
     (tmp_path / "a.json").write_text('{"images": [], "annotations": []}')
     assert not is_labelme(tmp_path, "train")

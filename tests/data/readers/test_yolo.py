@@ -105,6 +105,23 @@ def test_classes_are_a_list_numbers_with_names_or_a_count(tmp_path):
         assert found == [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
 
 
+def test_a_list_of_classes_stands_in_for_the_yaml_file(tmp_path):
+    """As Label Studio exports it, and labelImg with the list among the labels; with and without folders of splits."""
+    for folder, place, split in (
+        ("one", "classes.txt", "train"),
+        ("two", "labels/classes.txt", "val"),
+        ("flat", "classes.txt", "."),
+    ):
+        (lay_out(tmp_path / folder, BOX, OUTLINE, split=split) / "data.yaml").unlink()
+        assert not is_yolo(tmp_path / folder, "train")
+        (tmp_path / folder / place).write_text("cat\ndog\n\n")
+        name = "train" if split == "." else split
+        assert (recognise(tmp_path / folder, name), has_split(tmp_path / folder, "test")) == ("yolo", False)
+        data = read_data(tmp_path / folder, name)
+        assert data.classes.names == ("cat", "dog")
+        assert [len(record.instances) for record in data.records] == [1, 1]
+
+
 def test_keypoints_follow_the_box(tmp_path):
     lay_out(tmp_path, f"{BOX} 0.1 0.2 2 0 0 0 0.3 0.5 1\n", kpt_shape=[3, 3], flip_idx=[0, 2, 1])
     contents = read_yolo(tmp_path, "train").coco
@@ -128,7 +145,7 @@ def test_seventeen_keypoints_that_mirror_as_cocos_are_cocos(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("2 0.5 0.5 0.1 0.1", "class 2 is none of the 2 of data.yaml, which are 0 to 1"),
+        ("2 0.5 0.5 0.1 0.1", "class 2 is none of the 2 classes, which are 0 to 1"),
         ("-1 0.5 0.5 0.1 0.1", "class -1 is none"),
         ("0.5 0.5 0.5 0.1 0.1", "class 0.5 is none"),
         ("nan 0.5 0.5 0.1 0.1", "class nan is none"),

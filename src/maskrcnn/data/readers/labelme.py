@@ -31,6 +31,8 @@ from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle
 LABELS = "labels.txt"
 NO_CLASS = ("__ignore__", "_background_")
 KIND = "a JSON file of LabelMe"
+TRIED = 5
+"""How many files of a folder are looked into before it is taken for another format's."""
 INSIDE = ("", "annotations", "labels", "json", "images")
 """Folders in which those of the splits may lie, or which hold the files of a set without splits."""
 
@@ -46,7 +48,7 @@ def is_labelme(path: Path, split: str) -> bool:
     """Whether a path is a JSON file of LabelMe, or a folder with some for a split."""
     if path.is_file():
         return _is_file(path)
-    return any(_is_file(file) for file in _files(path, split)[:1])
+    return bool(_files(path, split))
 
 
 def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents:
@@ -98,7 +100,7 @@ def _files(folder: Path, split: str) -> list[Path]:
         places += [folder / inside for inside in INSIDE]
     for place in places:
         found = sorted(place.glob("*.json"))
-        if found and _is_file(found[0]):
+        if any(map(_is_file, found[:TRIED])):
             return found
     return []
 

@@ -9,6 +9,7 @@ several of them. `images/train/a.jpg` has its objects in `labels/train/a.txt`, o
 
 All are shares of the picture's width and height, in continuous pixels: x = 0 is the left edge, 1 the right one.
 Keypoints are COCO's numbers, as Ultralytics' own conversion writes them: half a pixel is added where COCO's are read.
+Without `data.yaml`, a `classes.txt` beside `images/` and `labels/` names the classes, as Label Studio writes it.
 Category ids are the classes counted from 1. Coordinates may reach 1 % over the picture, as Ultralytics lets them.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -26,28 +27,20 @@ from ..pictures import PICTURES, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
 from .gathering import Gathering, list_pictures, read_text
+from .yolo_labels import KeypointShape, label_lines, label_object
 
 SUFFIXES = (".yaml", ".yml")
-OVER = 0.01
-"""How far coordinates may reach over the picture, in shares of it (`verify_image_label`)."""
-DECIMALS = 6
-"""Of a pixel: what remains of numbers that were divided by the picture's size."""
-
-
-class _Keypoints(NamedTuple):
-    """Keypoints per object, and numbers per keypoint: 2, or 3 with visibility."""
-
-    points: int
-    numbers: int
+CLASSES = ("classes.txt", "labels/classes.txt")
+"""Where Label Studio and labelImg name the classes, one per line, instead of `data.yaml`."""
 
 
 def is_yolo(path: Path, split: str) -> bool:
-    """Whether a path is a `data.yaml`, or a folder with one, that names a split."""
-    file = _yaml_file(path)
+    """Whether a path is a `data.yaml`, or a folder with one or with a `classes.txt`, that names a split."""
+    file = _description(path)
     if file is None:
         return False
     try:
-        known = _read_yaml(file)
+        known = _read(file)
     except DataError:
         return path.is_file()  # a damaged file is said to be so when it is read
     return _is_description(known) and _places(known, split) is not None
@@ -66,10 +59,10 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
     Raises:
         DataError: Naming the file, the line, the value, the rule and the remedy.
     """
-    file = _yaml_file(path)
+    file = _description(path)
     if file is None:
         raise DataError(f"{path}: holds no data.yaml. Give the YAML file that names the classes and the pictures.")
-    known = _read_yaml(file)
+    known = _read(file)
     names, keypoints = _names(file, known), _keypoint_shape(file, known)
     root = _root(file, known)
     pictures = list_pictures(images) if images else _split_pictures(file, known, root, split)
@@ -83,9 +76,9 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
     for picture, label in zip(pictures, labels, strict=True):
         size = picture_size(picture)
         image_id = found.add_picture(picture, size)
-        for number, line in _lines(label):
+        for number, line in label_lines(label):
             try:
-                name, fields = _object(line, names, size, keypoints)
+                name, fields = label_object(line, names, size, keypoints)
             except ValueError as error:
                 found.skipped.append(f"{label}: line {number}: {error}")
                 continue
@@ -93,12 +86,27 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
     return found.contents()
 
 
-def _yaml_file(path: Path) -> Path | None:
+def _description(path: Path) -> Path | None:
+    """The file that names the classes."""
     if path.is_file():
         return path if path.suffix.lower() in SUFFIXES else None
     named = [path / "data.yaml", path / "dataset.yaml", path / f"{path.resolve().name}.yaml"]
     others = sorted(found for suffix in SUFFIXES for found in path.glob(f"*{suffix}"))
-    return next((file for file in (*named, *others) if file.is_file()), None)
+    plain = [path / name for name in CLASSES if (path / "labels").is_dir()]
+    return next((file for file in (*named, *others, *plain) if file.is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a description says."""
+    return _read_yaml(file) if file.suffix.lower() in SUFFIXES else _read_classes(file)
+
+
+def _read_classes(file: Path) -> dict[str, Any]:
+    """A list of classes, and the folders of the pictures as they lie, in the words of `data.yaml`."""
+    root = file.parent.parent if file.parent.name == "labels" else file.parent
+    names = [line.strip() for line in read_text(file, "a list of classes").splitlines() if line.strip()]
+    split = {name: f"images/{name}" for words in SPLITS.values() for name in words if (root / "images" / name).is_dir()}
+    return {"path": str(root.resolve()), "names": names, **(split or {"train": "images"})}
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -135,7 +143,7 @@ def _names(file: Path, known: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _keypoint_shape(file: Path, known: dict[str, Any]) -> _Keypoints | None:
+def _keypoint_shape(file: Path, known: dict[str, Any]) -> KeypointShape | None:
     shape = known.get("kpt_shape")
     if shape is None:
         return None
@@ -144,10 +152,10 @@ def _keypoint_shape(file: Path, known: dict[str, Any]) -> _Keypoints | None:
     if shape is None or shape[1] not in (2, 3):
         rule = "it must be [keypoints, numbers of each], and these are 2 or 3"
         raise DataError(f"{file}: `kpt_shape` is {known['kpt_shape']!r}, but {rule}. Correct it.")
-    return _Keypoints(*shape)
+    return KeypointShape(*shape)
 
 
-def _category(known: dict[str, Any], keypoints: _Keypoints | None) -> dict[str, Any]:
+def _category(known: dict[str, Any], keypoints: KeypointShape | None) -> dict[str, Any]:
     """Entries of the categories on their keypoints: names from `kpt_names`, mirror pairs from `flip_idx`."""
     if keypoints is None:
         return {}
@@ -216,80 +224,3 @@ def _label_file(picture: Path) -> Path:
     if places:
         parts[places[-1]] = "labels"
     return Path(*parts).with_suffix(".txt")
-
-
-def _lines(label: Path) -> Iterator[tuple[int, str]]:
-    if label.is_file():
-        for number, line in enumerate(read_text(label, "YOLO labels").splitlines(), start=1):
-            if line.strip():
-                yield number, line
-
-
-def _object(
-    line: str, names: list[str], size: tuple[int, int], keypoints: _Keypoints | None
-) -> tuple[str, dict[str, Any]]:
-    """The class and the COCO entries of one line; a ValueError says what is wrong with it."""
-    words = line.split()
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        wrong = next(word for word in words if not _is_float(word))
-        raise ValueError(
-            f"{wrong!r} is not a number; a line is `class x y width height` or `class x1 y1 ...`"
-        ) from None
-    label, numbers = values[0], values[1:]
-    if not label.is_integer() or not 0 <= label < len(names):
-        raise ValueError(f"class {words[0]} is none of the {len(names)} of data.yaml, which are 0 to {len(names) - 1}")
-    name = names[int(label)]
-    if keypoints is not None:
-        return name, _box_and_keypoints(numbers, size, keypoints)
-    if len(numbers) == 4:
-        return name, {"bbox": _box(numbers, size)}
-    if len(numbers) < 6 or len(numbers) % 2:
-        rule = "a box has 4, an outline x and y of at least 3 points"
-        raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
-    return name, {"segmentation": [_points(numbers, size)]}
-
-
-def _is_float(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _require_shares(numbers: list[float]) -> None:
-    for value in numbers:
-        if not -OVER <= value <= 1 + OVER:
-            raise ValueError(f"{value:g} lies outside 0..1; coordinates are shares of the picture's width and height")
-
-
-def _points(numbers: list[float], size: tuple[int, int]) -> list[float]:
-    _require_shares(numbers)
-    return [round(value * size[1 - place % 2], DECIMALS) for place, value in enumerate(numbers)]
-
-
-def _box(numbers: list[float], size: tuple[int, int]) -> list[float]:
-    _require_shares(numbers)
-    (height, width), (x, y, w, h) = size, numbers
-    return [round(value, DECIMALS) for value in ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)]
-
-
-def _box_and_keypoints(numbers: list[float], size: tuple[int, int], keypoints: _Keypoints) -> dict[str, Any]:
-    wanted = 4 + keypoints.points * keypoints.numbers
-    if len(numbers) != wanted:
-        rule = f"a box and {keypoints.points} keypoints of {keypoints.numbers} (`kpt_shape`) have {wanted}"
-        raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
-    found: list[float] = []
-    for start in range(4, wanted, keypoints.numbers):
-        x, y, *rest = numbers[start : start + keypoints.numbers]
-        seen = rest[0] if rest else float(x >= 0 and y >= 0) * 2
-        if seen not in (0, 1, 2):
-            raise ValueError(f"visibility {seen:g} is not 0, 1 or 2")
-        found += [*(_points([x, y], size) if seen else (0, 0)), int(seen)]
-    return {
-        "bbox": _box(numbers[:4], size),
-        "keypoints": found,
-        "num_keypoints": sum(seen > 0 for seen in found[2::3]),
-    }
