@@ -29,6 +29,15 @@ def kumar(root, names=("breast_1", "liver_2"), folder="test_same", pictures=True
     return root
 
 
+def cell17(folder):
+    """Pictures of the challenge of 2017 beside their numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("image01", "image02"):
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(folder / f"{name}.png")
+        values = "\n".join(map(str, cells().ravel()))
+        (folder / f"{name}_mask.txt").write_text(f"{SIZE[1]} {SIZE[0]}\n{values}\n")
+
+
 def perfect(opened):
     return [{**found, "score": 0.9} for found in opened.truth.objects]
 
@@ -60,10 +69,7 @@ def test_scoring_needs_no_pictures(tmp_path):
 
 
 def test_the_challenge_of_2017_lies_side_by_side(tmp_path):
-    for name in ("image01", "image02"):
-        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / f"{name}.png")
-        values = "\n".join(map(str, cells().ravel()))
-        (tmp_path / f"{name}_mask.txt").write_text(f"{SIZE[1]} {SIZE[0]}\n{values}\n")
+    cell17(tmp_path)
     opened = open_benchmark("cell17", tmp_path)
     assert [record.path.name for record in opened.pictures().records] == ["image01.png", "image02.png"]
     found = numbers(opened, perfect(opened))

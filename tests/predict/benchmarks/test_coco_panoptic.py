@@ -29,19 +29,19 @@ def write(folder: Path, *, pictures: bool = True) -> Path:
     """COCO with one picture whose pixels are annotated."""
     segments = folder / "annotations" / "panoptic_val2017"
     segments.mkdir(parents=True)
-    Image.fromarray(encode_ids(torch.from_numpy(IDS))).save(segments / "000000000139.png")
+    Image.fromarray(encode_ids(torch.from_numpy(IDS))).save(segments / "000000000724.png")
     (folder / "annotations" / "panoptic_val2017.json").write_text(
         json.dumps(
             {
-                "images": [{"id": 139, "file_name": "000000000139.jpg", "height": 20, "width": 30}],
-                "annotations": [{"image_id": 139, "file_name": "000000000139.png", "segments_info": SEGMENTS}],
+                "images": [{"id": 724, "file_name": "000000000724.jpg", "height": 20, "width": 30}],
+                "annotations": [{"image_id": 724, "file_name": "000000000724.png", "segments_info": SEGMENTS}],
                 "categories": CATEGORIES,
             }
         )
     )
     if pictures:
-        (folder / "val2017").mkdir()
-        Image.new("RGB", (30, 20)).save(folder / "val2017" / "000000000139.jpg")
+        (folder / "val2017").mkdir(exist_ok=True)
+        Image.new("RGB", (30, 20)).save(folder / "val2017" / "000000000724.jpg")
     return folder
 
 
@@ -72,7 +72,7 @@ def test_what_is_submitted_is_read_again_with_the_same_scores(tmp_path):
     records = COCO_PANOPTIC.read(tmp_path / "annotations" / "panoptic_val2017.json", opened)[1:]
     opened.submit(records, tmp_path / "panoptic_val2017_mine_results")
     file = tmp_path / "panoptic_val2017_mine_results.json"
-    assert json.loads(file.read_text())["annotations"][0]["file_name"] == "000000000139.png"
+    assert json.loads(file.read_text())["annotations"][0]["file_name"] == "000000000724.png"
     assert score(opened, COCO_PANOPTIC.read(file, opened)) == score(opened, records)
 
 
@@ -94,7 +94,7 @@ def test_unknown_classes_and_masks_of_another_size_are_errors(tmp_path):
     opened = COCO_PANOPTIC.open(write(tmp_path), "val")
     mask = {"size": [20, 30], "counts": [600]}
     with pytest.raises(DataError, match="category_id 2 is not one of"):
-        score(opened, [{"image_id": 139, "category_id": 2, "score": 1.0, "segmentation": mask}])
+        score(opened, [{"image_id": 724, "category_id": 2, "score": 1.0, "segmentation": mask}])
     wrong = {"size": [9, 9], "counts": [81]}
     with pytest.raises(DataError, match=r"its mask is of size \[9, 9\]"):
-        score(opened, [{"image_id": 139, "category_id": 1, "score": 1.0, "segmentation": wrong}])
+        score(opened, [{"image_id": 724, "category_id": 1, "score": 1.0, "segmentation": wrong}])
