@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from maskrcnn.cli.benchmarks import NAMES
+from maskrcnn.predict.benchmarks.table import BENCHMARKS
 from tests.cli.coco_folder import perfect
 
 
@@ -63,3 +65,7 @@ def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
     done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
     assert done.code == 1
     assert "coco ranks predictions by their scores" in done.err
+
+
+def test_the_help_names_all_benchmarks():
+    assert ", ".join(f"`{name}`" for name in BENCHMARKS) + "." == NAMES

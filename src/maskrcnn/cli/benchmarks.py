@@ -16,6 +16,13 @@ from .scoring import Keep, Model, Scored, predict
 if TYPE_CHECKING:
     from ..predict.benchmarks.benchmark import Benchmark, Opened
 
+NAMES = (
+    "`coco`, `coco-keypoints`, `coco-boundary`, `coco-o`, `bdd100k`, `isaid`, `coco-panoptic`, "
+    "`cityscapes`, `cityscapes-panoptic`, `lvis`, `lvis-v0.5`, `voc2007`, `voc2012`, `sbd`, `crowdpose`, "
+    "`grit`, `mhp`, `ochuman`, `cell17`, `kumar`, `nuclei`, `icdar2015`, `ctw1500`."
+)
+"""For the help, which comes without loading the benchmarks."""
+
 
 def score_benchmark(
     name: str,

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
-from .benchmarks import score_benchmark
+from .benchmarks import NAMES, score_benchmark
 from .data_sets import DataFormat, open_data
-from .models import AUTO, BatchSize, Device, Precision, Source
+from .models import AUTO, BatchSize, Device, OptionalSource, Precision
 from .proposals import ProposalFile
 from .scoring import (
     SAVED_DETECTIONS,
@@ -42,14 +42,13 @@ def evaluate(
     data: Annotated[
         Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a data set's folder.")
     ],
-    weights: Source | None = None,
+    weights: OptionalSource = None,
     overrides: Overrides = None,
     benchmark: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Score by the rules of a benchmark, --data being its files as unpacked: "
-            "`coco`, `lvis`, `cityscapes`, ...; a wrong name lists them.",
+            help="Score by the rules of a benchmark, --data being its files as unpacked: " + NAMES,
         ),
     ] = None,
     results: Annotated[

@@ -37,15 +37,14 @@ CHANGEABLE = (
 
 SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=.")
 
-Source = Annotated[
-    str,
-    typer.Option(
-        "--weights",
-        metavar="FILE_OR_NAME",
-        help="Weights file of this library, detectron2, mmdetection, torchvision, Detectron or maskrcnn-benchmark, or "
-        "a name of `maskrcnn models`, such as `nuclei` or `detectron2/R50-FPN-3x`.",
-    ),
-]
+_WEIGHTS = typer.Option(
+    "--weights",
+    metavar="FILE_OR_NAME",
+    help="Weights file of this library, detectron2, mmdetection, torchvision, Detectron or maskrcnn-benchmark, or "
+    "a name of `maskrcnn models`, such as `nuclei` or `detectron2/R50-FPN-3x`.",
+)
+Source = Annotated[str, _WEIGHTS]
+OptionalSource = Annotated[str | None, _WEIGHTS]
 Device = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; CUDA where it is there.")
 ]
