@@ -56,6 +56,18 @@ def test_close_hashes_are_those_that_comparing_all_finds():
     assert close_hashes(hashes, 4) == slow
 
 
+def test_hashes_that_differ_everywhere_are_close():
+    assert close_hashes([0, sum(1 << bit for bit in (5, 20, 40, 60))], 4) == {(0, 1)}
+
+
+def test_the_same_hash_alone_is_not_enough(tmp_path):
+    ramp = np.tile(np.linspace(0, 1, 96), (64, 1))[..., None].repeat(3, axis=2)
+    steep, even = (np.round(255 * values).astype(np.uint8) for values in (0.1 * ramp + 0.9 * ramp**12, ramp))
+    facts = facts_of(tmp_path, [(steep, "png"), (even, "png")])
+    assert facts[0].hash == facts[1].hash
+    assert near_pairs(facts) == []
+
+
 def test_many_hashes_take_no_longer_than_a_moment():
     hashes = np.random.default_rng(0).integers(0, 2**63, 20000).tolist()
     start = time.monotonic()

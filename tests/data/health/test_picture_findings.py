@@ -35,6 +35,13 @@ def test_a_picture_of_another_size_than_its_record_is_an_error(tmp_path):
     assert found.examples[0].words == "train_1.png: file 96 x 64, record 100 x 64"
 
 
+def test_swapped_sides_without_an_exif_orientation_are_not_blamed_on_it(tmp_path):
+    made = MadeSet(tmp_path, 2)
+    made.images[0].update(width=64, height=96)
+    made.annotations = []
+    assert "EXIF" not in named(findings_of(made), "wrong-sizes").what
+
+
 def test_an_exif_orientation_that_the_annotations_ignore_is_named(tmp_path):
     made = MadeSet(tmp_path, 2)
     exif = Image.Exif()

@@ -22,6 +22,11 @@ def test_a_file_is_one_split_and_data_to_judge_by_another(tmp_path):
     assert [(split.name, len(split.data.records)) for split in read.splits] == [("train", 3), ("val", 2)]
 
 
+def test_the_same_file_to_learn_from_and_to_judge_by_is_two_splits(tmp_path):
+    path = MadeSet(tmp_path, 3).write()
+    assert [split.name for split in read_splits(path, val=path).splits] == ["train", "val"]
+
+
 def test_only_the_named_splits_are_read(tmp_path):
     for seed, name in enumerate(SPLITS):
         MadeSet(tmp_path, 2, split=name, seed=seed).write()

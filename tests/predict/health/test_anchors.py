@@ -30,6 +30,7 @@ def slow_overlaps(objects: Objects, settings: AnchorSettings, strides: dict[int,
     [
         ({}, FPN),
         ({"stride": "nominal", "rounded": False, "offset": 0.5}, FPN),
+        ({"sizes": (900, 800, 700, 600, 60)}, FPN),  # only those of the coarsest level, whose stride is not 64, fit
         ({"sizes": ((16, 32, 64),), "ratios": (0.3, 1.7)}, {4: 16.0}),
         ({"sizes": ((40,),), "stride": "nominal"}, {5: 32.0}),
         ({"shapes": (((10, 30), (50, 20)),)}, {4: 16.0}),

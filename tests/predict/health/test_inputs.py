@@ -17,6 +17,11 @@ def test_objects_are_brought_to_the_padded_input(tmp_path):
     assert seen.lengths[0] == pytest.approx(100, rel=1e-3)
 
 
+def test_sides_of_long_pictures_are_rounded_each_for_itself(tmp_path):
+    seen = made_seen(tmp_path, [[64, 2, 32, 6]], sizes=[(10, 640)])  # becomes 20 x 1333
+    np.testing.assert_allclose(seen.objects.boxes[0], np.array([64, 2, 96, 8]) * [1333 / 640, 2, 1333 / 640, 2])
+
+
 def test_crowds_are_left_out(tmp_path):
     made = MadeSet(tmp_path, 3)
     made.annotations[1]["iscrowd"] = 1
@@ -57,6 +62,12 @@ def test_with_one_factor_for_all_pictures_the_factor_grows(tmp_path):
     settings = InputSettings(magnify=1)
     seen = made_seen(tmp_path, [[10, 10, 9, 9]] * 10, settings, sizes=[COCO] * 10)
     assert better_input(seen, settings) == ("model.input.magnify=2", "model.input.longer=1333")
+
+
+def test_a_factor_that_is_large_enough_is_kept(tmp_path):
+    settings = InputSettings(magnify=1.3)
+    seen = made_seen(tmp_path, [[10, 10, 50, 50]] * 10, settings, sizes=[COCO] * 10)
+    assert better_input(seen, settings) == ()
 
 
 def test_objects_of_one_magnification_in_pictures_of_many_sizes_are_magnified_alike(tmp_path):

@@ -83,7 +83,7 @@ def read_splits(
                 Finding("error", "unreadable-split", f"{name}: it cannot be read. {error}", "Do what the message says.")
             )
             continue
-        if any(_same_pictures(split, other) for other in found):
+        if val is None and any(_same_pictures(split, other) for other in found):
             continue  # a format without splits gives the same for every name
         found.append(split)
         findings += problems
