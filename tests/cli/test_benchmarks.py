@@ -46,8 +46,26 @@ def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco,
     done = run_cli("evaluate", *words, "--submission", "sent", "--json", "s.json")
     assert done.code == 0
     assert "not public" in done.out
-    assert "segm" not in json.loads((coco.parent / "s.json").read_text())
+    assert "2 pictures, " in done.out
+    assert not {"segm", "objects"} & json.loads((coco.parent / "s.json").read_text()).keys()
     assert list(coco.parent.glob("sent*"))
+    assert run_cli("evaluate", *words[:-2], "--results", coco.parent / "sent", "--submission", "sent").code == 0
+    done = run_cli("evaluate", *words)
+    assert done.code == 1
+    assert "coco test-dev: the ground truth is not public, so nothing can be scored. Give --submission" in done.err
+
+
+def test_what_no_server_takes_is_refused_before_the_pictures_are_predicted(coco, run_cli):
+    words = ("evaluate", "--benchmark", "coco-boundary", "--data", coco, "--weights", "no_such.safetensors")
+    done = run_cli(*words, "--submission", "sent")
+    assert done.code == 1
+    assert "--submission sent: coco-boundary val has no server. Leave it out." in done.err
+
+
+def test_a_file_is_not_submitted_where_a_folder_is(coco, run_cli):
+    done = run_cli("evaluate", "--benchmark", "nuclei", "--data", coco, "--results", "r.json", "--submission", coco)
+    assert done.code == 1
+    assert "this is a folder, but a file is to be written there" in done.err
 
 
 def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):

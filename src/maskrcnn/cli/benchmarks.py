@@ -32,6 +32,7 @@ def score_benchmark(
     results: Path | None,
     keep: Keep,
     *,
+    submission: Path | None = None,
     score_threshold: float | None = None,
 ) -> Scored:
     """Score by a benchmark's own rules what a model predicts for its pictures, or what a file holds.
@@ -41,11 +42,12 @@ def score_benchmark(
         model: None: `results` holds the predictions.
         results: A COCO results file, or what the benchmark's server takes.
         keep: Called with what a model predicted before it is scored.
+        submission: Where the caller will write what was found; None: nowhere.
         score_threshold: From which predictions count where the benchmark does not rank them; None: as the weights
             note, or the usual one.
 
     Raises:
-        SettingError: There is no such benchmark or split, or it only ranks.
+        SettingError: There is no such benchmark or split, it only ranks, or nothing would be scored or written.
         DataError: Its files, or the results, cannot be used.
     """
     from ..evaluate.results import to_results
@@ -61,6 +63,7 @@ def score_benchmark(
     threshold = None if score_threshold is None else Threshold(score_threshold, "given")
     if threshold and opened.at is None:
         raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
+    _check_submission(opened, f"{name} {split or benchmark.splits[0]}", submission, kept=bool(model and results))
     if model is not None:
         predictor = model.open(benchmark.detections)
         threshold = threshold or find_threshold(None, predictor.notes)
@@ -80,6 +83,17 @@ def score_benchmark(
     return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
 
 
+def _check_submission(opened: Opened, name: str, submission: Path | None, *, kept: bool) -> None:
+    """Say before the long work, not after it, that what is wanted cannot be written, or that nothing is wanted."""
+    if submission is not None and opened.submit is None:
+        raise SettingError(f"--submission {submission}: {name} has no server. Leave it out.")
+    if opened.score is None and submission is None and not kept:
+        raise SettingError(
+            f"{name}: the ground truth is not public, so nothing can be scored. Give --submission PATH, to write what "
+            "its server takes, or --results FILE with --weights, to keep the predictions."
+        )
+
+
 def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
     from ..evaluate.results import checked_results, read_results
 
@@ -97,7 +111,9 @@ def _score(
     from ..evaluate.tables import section_tables
 
     report: dict[str, Any] = {"benchmark": name, "split": split, "annotations": opened.source}
-    report |= {"pictures": 0, "objects": 0, **opened.counts, "predictions": len(records)}
+    unknown = {"objects"} if opened.score is None else set()
+    counts = {"pictures": 0, "objects": 0, **opened.counts, "predictions": len(records)}
+    report |= {counted: number for counted, number in counts.items() if counted not in unknown}
     report["versions"] = library_versions()
     head = Text(f"{name} {split}, {title_of(report)}", style="bold")
     if opened.score is None:

@@ -135,9 +135,12 @@ def evaluate(
         "--score-threshold": score_threshold is not None,
         "--choose-score-threshold": choose_score_threshold,
     }
+    from ..predict.benchmarks.table import find_benchmark
+
     _check(given)
-    for path in (json, submission, results if weights else None):
+    for path in (json, results if weights else None):
         require_place(path)
+    require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
     model = None
     if weights is not None:
         views = chosen_views(flip, scales)
@@ -150,7 +153,9 @@ def evaluate(
         return open_data(data, own, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
     if benchmark is not None:
-        scored = score_benchmark(benchmark, data, split, model, results, keep, score_threshold=score_threshold)
+        scored = score_benchmark(
+            benchmark, data, split, model, results, keep, submission=submission, score_threshold=score_threshold
+        )
     elif model is not None:
         scored = score_data(read, model, rule, keep)
     else:
@@ -168,7 +173,7 @@ def _check(options: dict[str, bool]) -> None:
     Args:
         options: Which were given, by their names.
     """
-    if not options["--weights"] and not options["--results"] and not options["--submission"]:
+    if not options["--weights"] and not options["--results"]:
         raise SettingError(
             "evaluate needs --weights, to predict, or --results, to score what was predicted before. Give one."
         )
@@ -227,8 +232,9 @@ def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission:
     """Show the scores, and write what is to be written."""
     from ..evaluate.report import write_report
 
-    if submission is not None:
-        _submit(scored, submission)
+    if submission is not None and scored.opened is not None and scored.opened.submit is not None:
+        scored.opened.submit(scored.records, submission)
+        say(f"Written for the official evaluation: {submission}")
     if json is not None:
         write_report(json, {**scored.report, **told})
     Console().print(scored.tables)
@@ -236,19 +242,12 @@ def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission:
         Console().print(f"The score threshold {ORIGINS[scored.report['accuracy_score_threshold_from']]}.")
 
 
-def _submit(scored: Scored, path: Path) -> None:
-    opened = scored.opened
-    if opened is None or opened.submit is None:
-        raise SettingError(f"--submission {path}: this benchmark has no server. Leave it out.")
-    opened.submit(scored.records, path)
-    say(f"For the benchmark's server: {path}")
-
-
-def require_place(path: Path | None) -> None:
-    """Say that a file cannot be written before the long work, not after it."""
+def require_place(path: Path | None, *, folder: bool = False) -> None:
+    """Say that a file, or a folder's files, cannot be written before the long work, not after it."""
     if path is None:
         return
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        wrong = "this is a folder" if path.is_dir() else f"{folder} cannot be written to"
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    taken = path.is_dir() and not folder
+    if taken or not above.is_dir() or not os.access(above, os.W_OK):
+        wrong = "this is a folder" if taken else f"{above} cannot be written to"
         raise SettingError(f"{path}: {wrong}, but a file is to be written there. Give another path.")

@@ -116,8 +116,8 @@ def report_tables(report: Mapping[str, Any]) -> Group:
 
 def title_of(report: Mapping[str, Any]) -> str:
     """What was scored, and how much of it."""
-    counts = f"{report['pictures']} pictures, {report['objects']} objects, {report['predictions']} predictions"
-    return f"{report['annotations']}: {counts}"
+    counts = [f"{report[what]} {what}" for what in ("pictures", "objects", "predictions") if what in report]
+    return f"{report['annotations']}: {', '.join(counts)}"
 
 
 def _numbers(written: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:

@@ -53,6 +53,7 @@ class Benchmark:
         read: Reads predictions in the benchmark's own format (path, opened split); None: COCO results files only.
         segments: Scores want every pixel's segment (panoptic), not objects.
         own_json: Its own results are JSON files, too, which `read` tells from COCO's.
+        folder: `Opened.submit` writes the files of a folder, which may be there.
     """
 
     title: str
@@ -63,3 +64,4 @@ class Benchmark:
     read: Callable[[Path, Opened], Records] | None = None
     segments: bool = False
     own_json: bool = False
+    folder: bool = False

@@ -76,6 +76,7 @@ KUMAR = Benchmark(
     partial(open_cells, title="Kumar", layout=KUMAR_LAYOUT, first="instances"),
     DETECTIONS,
     read_label_map_results,
+    folder=True,
 )
 CELL17 = Benchmark(
     "Cell17 nuclei",
@@ -84,4 +85,5 @@ CELL17 = Benchmark(
     partial(open_cells, title="Cell17", layout=CELL17_LAYOUT, first="objects"),
     DETECTIONS,
     read_label_map_results,
+    folder=True,
 )

@@ -122,8 +122,15 @@ def _score_segments(truth: PanopticTruth, records: Records, say: Say) -> list[Se
 
 
 CITYSCAPES = Benchmark(
-    "Cityscapes instances, AP and PQ of things", LAYOUT, SPLITS, open_cityscapes, 100, read_instances
+    "Cityscapes instances, AP and PQ of things", LAYOUT, SPLITS, open_cityscapes, 100, read_instances, folder=True
 )
 CITYSCAPES_PANOPTIC = Benchmark(
-    "Cityscapes panoptic segments", LAYOUT, SPLITS, open_segments, read=read_segments, segments=True, own_json=True
+    "Cityscapes panoptic segments",
+    LAYOUT,
+    SPLITS,
+    open_segments,
+    read=read_segments,
+    segments=True,
+    own_json=True,
+    folder=True,
 )

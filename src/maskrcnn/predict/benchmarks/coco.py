@@ -105,6 +105,7 @@ COCO = Benchmark(
     SPLITS,
     partial(open_coco, name="instances", kinds=("bbox", "segm"), lists=DETECTIONS),
     read=read_lists,
+    folder=True,
 )
 KEYPOINTS = Benchmark(
     "COCO keypoints",
@@ -117,6 +118,7 @@ KEYPOINTS = Benchmark(
         lists={"keypoints": "person_keypoints_{}_maskrcnn_results"},
     ),
     read=read_lists,
+    folder=True,
 )
 BOUNDARY = Benchmark(
     "COCO masks by their boundaries (Cheng et al. 2021)",

@@ -70,5 +70,12 @@ def read_segments(path: Path, opened: Opened) -> Records:
 
 
 COCO_PANOPTIC = Benchmark(
-    "COCO panoptic segments", LAYOUT, SPLITS, open_coco_panoptic, read=read_segments, segments=True, own_json=True
+    "COCO panoptic segments",
+    LAYOUT,
+    SPLITS,
+    open_coco_panoptic,
+    read=read_segments,
+    segments=True,
+    own_json=True,
+    folder=True,
 )

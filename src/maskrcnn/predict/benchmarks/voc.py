@@ -128,6 +128,7 @@ VOC2007 = Benchmark(
     ("test", "val", "train", "trainval"),
     partial(open_voc, year="2007"),
     read=read_voc_files,
+    folder=True,
 )
 VOC2012 = Benchmark(
     "Pascal VOC 2012",
@@ -135,4 +136,5 @@ VOC2012 = Benchmark(
     ("val", "train", "trainval", "test"),
     partial(open_voc, year="2012"),
     read=read_voc_files,
+    folder=True,
 )
