@@ -65,6 +65,12 @@ def test_pictures_can_be_left_alone_and_the_command_that_is_said_finds_them(run_
     assert_equal(read_data(yolo), read_data(words[3], images=Path(words[5])))
 
 
+def test_splits_of_another_format_in_the_same_folder_are_not_meant(run_cli, yolo):
+    (yolo / "test.json").write_text('{"images": [], "categories": [{"id": 1, "name": "cow"}]}')
+    assert run_cli("convert-data", "set", "coco").code == 0
+    assert sorted(os.listdir("coco")) == ["images", "train.json", "val.json"]
+
+
 def test_pictures_can_be_linked_and_one_split_chosen(run_cli, yolo):
     assert run_cli("convert-data", "set", "coco", "--pictures", "link", "--split", "val").code == 0
     assert os.listdir("coco/images") == ["val"]

@@ -83,6 +83,18 @@ def test_what_is_read_is_never_written_over(tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_links_to_what_is_read_can_be_written_over_but_not_what_it_links_to(tmp_path):
+    data = lay_out(tmp_path / "old", {"segmentation": OUTLINE})
+    file, folder = tmp_path / "new.json", tmp_path / "new"
+    write_coco(data, file, folder, pictures="link")
+    linked = read_data(file)
+    write_coco(data, file, folder, pictures="copy")
+    assert not (folder / "a.png").is_symlink()
+    write_coco(data, file, folder, pictures="link")
+    with pytest.raises(SettingError, match="belongs to the data set that is converted"):
+        write_coco(linked, tmp_path / "third.json", data.records[0].path.parent)
+
+
 def test_a_copy_that_fails_leaves_the_old_file_and_no_part(tmp_path, monkeypatch):
     data = lay_out(tmp_path / "old", {"segmentation": OUTLINE})
     (tmp_path / "new").mkdir()

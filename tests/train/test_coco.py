@@ -53,6 +53,13 @@ def test_without_validation_data_a_part_is_held_out(folder):
     assert (len(data.learnt.records), len(data.judged.records), data.held_out) == (7, 3, True)
 
 
+def test_validation_data_in_another_format_in_the_same_folder_are_not_meant(folder, tmp_path):
+    contents = json.loads((folder / "train.json").read_text())
+    (tmp_path / "train.json").write_text(json.dumps(contents))
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [a]\n")
+    assert read(tmp_path, images=folder / "images").held_out
+
+
 def test_other_classes_in_the_validation_data_are_named(folder, tmp_path):
     contents = json.loads((folder / "val.json").read_text())
     contents["categories"][0]["name"] = "disc"

@@ -48,7 +48,7 @@ def convert_data(
     from ..data.conversion import write_coco
     from ..data.records import common_folder
 
-    splits = _splits(data, form, split)
+    form, splits = _find_splits(data, form, split)
     for name in splits:
         _require_free(output, name, force=force)
     done: dict[str, CocoData] = {}
@@ -87,20 +87,17 @@ def _classes_line(done: dict[str, CocoData]) -> str:
     return f"classes: {len(classes)} ({', '.join(classes.names[:MOST_NAMES])}{more}){points}"
 
 
-def _splits(data: Path, form: str | None, wanted: list[str] | None) -> list[str]:
-    """The splits to write: those that are wanted, or all that are found; a file that is one split is named after it."""
-    from ..data.formats import has_split, recognise
+def _find_splits(data: Path, form: str | None, wanted: list[str] | None) -> tuple[str, list[str]]:
+    """The format, and the splits to write: those that are wanted, or all of that format; a file has its own name's."""
+    from ..data.formats import has_split, recognise, require_format
     from ..data.readers.coco_folders import SPLITS, split_of
 
-    if wanted:
-        return list(dict.fromkeys(wanted))
-    found = [name for name in SPLITS if has_split(data, name, form=form)]
-    if found:
-        return found
-    name = split_of(data) if data.is_file() else "train"
-    if form is None:
-        recognise(data, name)
-    return [name]
+    first = next((name for name in wanted or SPLITS if has_split(data, name, form=form)), None)
+    if first is None:
+        first = wanted[0] if wanted else split_of(data) if data.is_file() else "train"
+    own = recognise(data, first) if form is None else require_format(form)
+    found = wanted or [name for name in SPLITS if has_split(data, name, form=own)]
+    return own, list(dict.fromkeys(found)) or [first]
 
 
 def _require_free(output: Path, split: str, *, force: bool) -> None:

@@ -115,13 +115,19 @@ def _shortest_box(record: Record, i: int) -> list[float]:
 
 
 def _refuse_own_files(data: CocoData, contents: dict[str, Any], file: Path, folder: Path, pictures: Pictures) -> None:
-    new = {file.resolve()}
+    new = {_entry(file)}
     if pictures != "none":
-        new |= {(folder / image["file_name"]).resolve() for image in contents["images"]}
-    old = {data.source.resolve(), *(record.path.resolve() for record in data.records)}
+        new |= {_entry(folder / image["file_name"]) for image in contents["images"]}
+    used = [data.source, *(record.path for record in data.records)]
+    old = {place for path in used for place in (_entry(path), path.resolve())}
     both = sorted(new & old)
     if both:
         raise SettingError(f"{both[0]}: belongs to the data set that is converted. Give another folder to write to.")
+
+
+def _entry(path: Path) -> Path:
+    """The place itself, also if a link is there."""
+    return path.parent.resolve() / path.name
 
 
 def _bring(source: Path, target: Path, pictures: Pictures) -> None:

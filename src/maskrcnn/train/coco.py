@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from ..config import RunSettings
-from ..data.formats import has_split, read_data, split_meant
+from ..data.formats import has_split, read_data, recognise, split_meant
 from ..data.loading import evaluation_batches, training_batches
 from ..data.records import CocoData, require_objects
 from ..data.split import hold_out, subset_contents
@@ -64,12 +64,13 @@ def read_training_data(
     Raises:
         DataError: A file cannot be used, has no objects, or has other classes than the other.
     """
-    learnt = read_data(data, "train", form=form, images=images, skip_invalid=skip_invalid)
+    own = form or recognise(data, "train")
+    learnt = read_data(data, "train", form=own, images=images, skip_invalid=skip_invalid)
     require_objects(learnt)
-    if val is None and not has_split(data, "val", form=form):
+    if val is None and not has_split(data, "val", form=own):
         return TrainingData(*hold_out(learnt, settings.data.held_out, seed=settings.train.seed), held_out=True)
     split = "val" if val is None else split_meant(val, "val", form=form)
-    judged = read_data(val or data, split, form=form, images=images, skip_invalid=skip_invalid)
+    judged = read_data(val or data, split, form=form if val else own, images=images, skip_invalid=skip_invalid)
     if judged.classes != learnt.classes:
         raise DataError(
             f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "
