@@ -87,7 +87,7 @@ def test_links_to_what_is_read_can_be_written_over_but_not_what_it_links_to(tmp_
     data = lay_out(tmp_path / "old", {"segmentation": OUTLINE})
     file, folder = tmp_path / "new.json", tmp_path / "new"
     write_coco(data, file, folder, pictures="link")
-    linked = read_data(file)
+    linked = read_data(file, images=folder)
     write_coco(data, file, folder, pictures="copy")
     assert not (folder / "a.png").is_symlink()
     write_coco(data, file, folder, pictures="link")
