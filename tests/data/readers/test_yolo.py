@@ -242,7 +242,7 @@ def test_there_and_back_is_equal(tmp_path, kind):
     assert_comes_back(write_yolo, coco, tmp_path / "photos", tmp_path / "set", kind=kind, closeness=1e-5)
 
 
-@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json", "icdar2015/val.json"])
+@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json"])
 def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, name):
     """Run lengths go as the outline of their largest part (how near: `test_exports.py`); crowds cannot go."""
     coco = real_set(name)
