@@ -9,6 +9,7 @@ import torch
 from maskrcnn.config import ModelSettings
 from maskrcnn.evaluate.coco_o import DOMAINS
 from maskrcnn.model.build import build_model
+from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
 from maskrcnn.weights.files import save_weights
@@ -30,6 +31,7 @@ from tests.predict.benchmarks import (
     test_text,
     test_voc,
 )
+from tests.predict.benchmarks.test_mhp import found as found_with_parts
 
 THINGS = ("person", "cat", "dog", "pedestrian", "cup", "car", "ship")
 """One at least of each benchmark with several classes."""
@@ -108,6 +110,9 @@ def _write_people(root: Path) -> None:
     test_crowdpose.lay_out(root / "CrowdPose")
     test_ochuman.lay_out(root / "OCHuman", [test_ochuman.person()], [test_ochuman.person(max_iou=0.9)])
     test_mhp.lay_out(root / "LV-MHP-v2", {"1": [test_mhp.ANNA, test_mhp.BERT], "2": [test_mhp.BERT]})
+    submit = open_benchmark("mhp", root / "LV-MHP-v2").submit
+    assert submit is not None
+    submit([found_with_parts(1, test_mhp.ANNA)], root / "mhp_results.zip")
     asked = [test_grit_samples.sample("l1", "Cat", "coco/1.jpg"), test_grit_samples.sample("l2", "dog", "nyu/2.jpg")]
     test_grit_samples.lay_out(root / "GRIT", "ablation", localization=asked, segmentation=asked)
     test_grit.with_truth(root / "GRIT")

@@ -15,7 +15,11 @@ from maskrcnn.weights.writing import write_foreign
 from tests.rules.commands import Block, blocks_of
 from tests.rules.source import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BENCHMARKS = ROOT / "docs" / "benchmarks"  # run by test_benchmark_pages.py
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if BENCHMARKS not in page.parents),
+]
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""The pages on benchmarks: each benchmark is in the table, and each command runs on a small official folder.
+
+A command of `maskrcnn` runs in this process, which saves the seconds of its start; other lines run in a shell.
+"""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from maskrcnn.predict.benchmarks.table import BENCHMARKS
+from tests.rules.commands import blocks_of
+from tests.rules.layouts import write_layouts
+from tests.rules.source import ROOT
+
+FOLDER = ROOT / "docs" / "benchmarks"
+PAGES = sorted(FOLDER.glob("*.md"))
+ROW = re.compile(r"^\| \[`([\w.-]+)`\]\((\w+\.md)", re.MULTILINE)
+NAMED = re.compile(r"--benchmark ([a-z][\w.-]*\w)")
+
+
+@pytest.fixture(scope="session")
+def official_files(tmp_path_factory):
+    root = tmp_path_factory.mktemp("benchmarks")
+    write_layouts(root)
+    return root
+
+
+@pytest.fixture
+def reader(official_files, tmp_path, monkeypatch):
+    """The folder of somebody who has all benchmarks, and weights for them."""
+    for path in official_files.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_of_the_pages_on_benchmarks_run(page, reader, run_cli):
+    for block in blocks_of(page.read_text(encoding="utf-8")):
+        assert not block.reason, "every benchmark has its small folder"
+        for line in block.commands.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["maskrcnn"]:
+                done = run_cli(*words[1:])
+                assert done.code == 0, f"{line}\n{done.out}\n{done.err}"
+                assert " 0 predictions" not in done.out.replace("\n", " "), f"{line}: finds nothing, so tries nothing"
+            else:
+                subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=reader, check=True)
+
+
+def test_every_benchmark_is_in_the_table_and_on_its_page():
+    rows = ROW.findall((FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert sorted(name for name, _ in rows) == sorted(BENCHMARKS)
+    for name, page in rows:
+        run = "".join(block.commands for block in blocks_of((FOLDER / page).read_text(encoding="utf-8")))
+        assert name in NAMED.findall(run), f"{page} has no command for {name}"
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name
+)
+def test_benchmarks_named_in_documents_exist(page):
+    assert set(NAMED.findall(page.read_text(encoding="utf-8"))) <= BENCHMARKS.keys()
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_table_knows_splits_and_submissions(name):
+    (row,) = [
+        line for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines() if f"| [`{name}`]" in line
+    ]
+    _, _, _, _, splits, *_ = (cell.strip() for cell in row.split("|"))
+    if not splits.startswith(("as ", "val, test, each")):
+        assert tuple(splits.split(", ")) == BENCHMARKS[name].splits
