@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from .scoring import Keep, Model, Scored, predict
 
 if TYPE_CHECKING:
     from ..predict.benchmarks.benchmark import Benchmark, Opened
+    from ..predict.predictor import Predictor
 
 NAMES = (
     "`coco`, `coco-keypoints`, `coco-boundary`, `coco-o`, `bdd100k`, `isaid`, `coco-panoptic`, "
@@ -50,26 +52,23 @@ def score_benchmark(
         SettingError: There is no such benchmark or split, it only ranks, or nothing would be scored or written.
         DataError: Its files, or the results, cannot be used.
     """
-    from ..evaluate.results import to_results
-    from ..evaluate.segment_results import to_segment_results
     from ..predict.benchmarks.table import find_benchmark, open_benchmark
     from ..predict.thresholds import Threshold, find_threshold
 
     benchmark = find_benchmark(name)
     with waiting("reading the annotations"):
         opened = open_benchmark(name, folder, split)
-    told: dict[str, Any] = {}
-    records: Sequence[dict[str, Any]] = []
     threshold = None if score_threshold is None else Threshold(score_threshold, "given")
     if threshold and opened.at is None:
         raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
-    _check_submission(opened, f"{name} {split or benchmark.splits[0]}", submission, kept=bool(model and results))
+    split = split or benchmark.splits[0]
+    _check_submission(opened, f"{name} {split}", submission, kept=bool(model and results))
+    told: dict[str, Any] = {}
+    records: Sequence[dict[str, Any]] = []
     if model is not None:
-        predictor = model.open(benchmark.detections)
+        predictor = model.open(benchmark.most_detections)
         threshold = threshold or find_threshold(None, predictor.notes)
-        records, _ = predict(
-            predictor, opened.pictures(), model, to_segment_results if benchmark.segments else to_results
-        )
+        records = _predict(predictor, opened, model, segments=benchmark.segments)
         keep(records)
         told = model.told()
     elif results is not None:
@@ -79,8 +78,17 @@ def score_benchmark(
     if threshold and opened.at is not None:
         opened = opened.at(threshold.score)
         told |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
-    report, tables = _score(name, split or benchmark.splits[0], opened, records)
-    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, opened)
+    report, tables = _score(name, split, opened, records)
+    read, most = partial(_read, benchmark, opened), benchmark.most_detections
+    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, read, most, opened)
+
+
+def _predict(predictor: Predictor, opened: Opened, model: Model, *, segments: bool) -> list[dict[str, Any]]:
+    from ..evaluate.results import to_results
+    from ..evaluate.segment_results import to_segment_results
+
+    records, _ = predict(predictor, opened.pictures(), model, to_segment_results if segments else to_results)
+    return records
 
 
 def _check_submission(opened: Opened, name: str, submission: Path | None, *, kept: bool) -> None:

@@ -16,7 +16,6 @@ from .data_sets import DataFormat, open_data
 from .models import AUTO, BatchSize, Device, OptionalSource, Precision
 from .proposals import ProposalFile
 from .scoring import (
-    SAVED_DETECTIONS,
     Model,
     Rule,
     Scored,
@@ -163,8 +162,9 @@ def evaluate(
         contents, restricted = _read_contents(data, own, form), bool(where) or skip_invalid
         scored = score_saved(contents, results, read, rule, restricted=restricted, max_detections=max_detections)
     told = {"where": where or []} | ({"results_file": str(results.absolute())} if results else {})
-    told |= _analyse(scored, compare, errors=errors, pictures=pictures or 0, folder=output)
     _finish(scored, told, json, submission)
+    found = _analyse(scored, compare, errors=errors, pictures=pictures or 0, folder=output)
+    _write(json, {**scored.report, **told, **found})
 
 
 def _check(options: dict[str, bool]) -> None:
@@ -218,28 +218,30 @@ def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: in
         raise SettingError(
             "--errors, --pictures, --compare: this benchmark's ground truth is not made of COCO's objects."
         )
-    most = scored.report.get("max_detections", SAVED_DETECTIONS)
+    truth, records, most = scored.truth, scored.records, scored.max_detections
     if errors or pictures:
-        told |= show_errors(
-            scored.truth, scored.records, scored.pictures, pictures=pictures, folder=folder, max_detections=most
-        )
+        told |= show_errors(truth, records, scored.pictures, pictures=pictures, folder=folder, max_detections=most)
     if compare is not None:
-        told |= show_comparison(scored.truth, scored.records, compare, max_detections=most)
+        told |= show_comparison(truth, records, compare, read=scored.read, max_detections=most)
     return told
 
 
 def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission: Path | None) -> None:
-    """Show the scores, and write what is to be written."""
-    from ..evaluate.report import write_report
-
+    """Write what is to be written, and show the scores."""
     if submission is not None and scored.opened is not None and scored.opened.submit is not None:
         scored.opened.submit(scored.records, submission)
         say(f"Written for the official evaluation: {submission}")
-    if json is not None:
-        write_report(json, {**scored.report, **told})
+    _write(json, {**scored.report, **told})
     Console().print(scored.tables)
     if "accuracy_score_threshold_from" in scored.report:
         Console().print(f"The score threshold {ORIGINS[scored.report['accuracy_score_threshold_from']]}.")
+
+
+def _write(json: Path | None, report: dict[str, Any]) -> None:
+    from ..evaluate.report import write_report
+
+    if json is not None:
+        write_report(json, report)
 
 
 def require_place(path: Path | None, *, folder: bool = False) -> None:

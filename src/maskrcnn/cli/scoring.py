@@ -74,6 +74,8 @@ class Scored(NamedTuple):
         records: What was predicted, as COCO results.
         truth: The annotated objects; None: they are not such as COCO has.
         pictures: Reads the pictures.
+        read: Reads other predictions for them; None: COCO results only.
+        max_detections: Per picture and class, that count.
         opened: The benchmark's files; None without a benchmark.
     """
 
@@ -82,6 +84,8 @@ class Scored(NamedTuple):
     records: Sequence[dict[str, Any]]
     truth: Annotations | None
     pictures: Callable[[], CocoData]
+    read: Callable[[Path], Sequence[dict[str, Any]]] | None = None
+    max_detections: int = SAVED_DETECTIONS
     opened: Opened | None = None
 
 
@@ -127,7 +131,9 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
         )
         of_segments = score_segments(data, segments, step) if segments and has_segments(data) else []
     tables = Group(report_tables(report), *section_tables(of_segments))
-    return Scored(join_sections(report, of_segments) | model.told(), tables, records, truth, lambda: data)
+    report = join_sections(report, of_segments) | model.told()
+    most = predictor.settings.box_head.detections
+    return Scored(report, tables, records, truth, lambda: data, max_detections=most)
 
 
 def score_saved(
@@ -158,17 +164,18 @@ def score_saved(
     if is_panoptic(contents.coco):
         return _score_saved_segments(contents, results, read)
     truth = truth_of(read()) if restricted else truth_in(contents)
+    most = max_detections or SAVED_DETECTIONS
     with waiting("scoring"):
         records = checked_results(results, truth)
         report = score_records(
             truth,
             records,
-            max_detections=max_detections or SAVED_DETECTIONS,
+            max_detections=most,
             threshold=find_threshold(rule.score_threshold, {}),
             choose_score_threshold=rule.choose_score_threshold,
             text=rule.text,
         )
-    return Scored(report, report_tables(report), records, truth, read)
+    return Scored(report, report_tables(report), records, truth, read, max_detections=most)
 
 
 def _score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:

@@ -50,10 +50,10 @@ def find_mask_folders(path: Path, split: str, images: Path | None = None) -> lis
 
 
 def gather_mask_folders(
-    pictures: Sequence[MaskedPicture], source: Path, images: Path, name: str = "object"
+    pictures: Sequence[MaskedPicture], source: Path, images: Path, class_name: str = "object"
 ) -> Contents:
-    """The objects of mask files in COCO's terms, of the class `name`; see `read_mask_folders`."""
-    found = Gathering([name], source, images)
+    """The objects of mask files in COCO's terms, of the class `class_name`; see `read_mask_folders`."""
+    found = Gathering([class_name], source, images)
     for picture, masks in pictures:
         size = picture_size(picture) if picture.is_file() or not masks else _size(read_mask(masks[0]))
         image_id = found.add_picture(picture, size)
@@ -64,7 +64,7 @@ def gather_mask_folders(
             if fields is None:
                 found.skipped.append(f"{file}: the mask has no pixel, but an object needs at least one")
             else:
-                found.add_object(image_id, name, **fields)
+                found.add_object(image_id, class_name, **fields)
     return found.contents()
 
 

@@ -115,7 +115,7 @@ def gather_label_maps(
     source: Path,
     images: Path,
     *,
-    name: str = "object",
+    class_name: str = "object",
     classes: dict[int, str | None] | None = None,
 ) -> Contents:
     """The objects of label maps in COCO's terms.
@@ -124,10 +124,10 @@ def gather_label_maps(
         pictures: With a label map each; where a picture is there, its size is compared.
         source: For messages.
         images: Folder that the pictures' file names start from.
-        name: The class of all objects, if values are objects.
+        class_name: The class of all objects, if values are objects.
         classes: The class of each value, None for those that do not count; None: values are objects.
     """
-    known = [name] if classes is None else [each for each in dict.fromkeys(classes.values()) if each is not None]
+    known = [class_name] if classes is None else [each for each in dict.fromkeys(classes.values()) if each is not None]
     found = Gathering(known, source, images)
     for picture, (file,) in pictures:
         values = read_label_map(file)
@@ -135,7 +135,7 @@ def gather_label_maps(
             require_size(file, values, picture, picture_size(picture))
         image_id = found.add_picture(picture, (values.shape[0], values.shape[1]), str(file))
         for value, fields in map_objects(values) if classes is None else map_parts(values):
-            own = name if classes is None else _class_of(value, classes, file)
+            own = class_name if classes is None else _class_of(value, classes, file)
             if own is not None:
                 found.add_object(image_id, own, **fields)
     return found.contents()

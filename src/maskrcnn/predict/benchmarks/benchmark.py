@@ -49,7 +49,7 @@ class Benchmark:
         layout: Its files under `--data`, as they lie after unpacking, for help and messages.
         splits: The first is the usual one.
         open: Finds a split's files (folder, split).
-        detections: Most detections per picture that a model should give.
+        most_detections: Most detections per picture that a model should give.
         read: Reads predictions in the benchmark's own format (path, opened split); None: COCO results files only.
         segments: Scores want every pixel's segment (panoptic), not objects.
         own_json: Its own results are JSON files, too, which `read` tells from COCO's.
@@ -60,7 +60,7 @@ class Benchmark:
     layout: str
     splits: tuple[str, ...]
     open: Callable[[Path, str], Opened]
-    detections: int = 100
+    most_detections: int = 100
     read: Callable[[Path, Opened], Records] | None = None
     segments: bool = False
     own_json: bool = False

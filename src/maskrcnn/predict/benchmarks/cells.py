@@ -46,7 +46,7 @@ def open_cells(folder: Path, split: str, *, title: str, layout: str, first: str)
             f"{layout}."
         )
     pictures = find_label_maps(folder, own)
-    contents = gather_label_maps(pictures, folder, folder, name="nucleus")
+    contents = gather_label_maps(pictures, folder, folder, class_name="nucleus")
     truth = replace(load_annotations(contents.coco), source=folder.name)
     names = {number: picture.picture.stem for number, picture in enumerate(pictures, start=1)}
 
