@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from maskrcnn.config import ModelSettings
+from maskrcnn.data.readers.bdd100k import SIZE
 from maskrcnn.evaluate.coco_o import DOMAINS
 from maskrcnn.model.build import build_model
 from maskrcnn.predict.benchmarks.table import open_benchmark
@@ -102,6 +104,10 @@ def _write_streets(root: Path) -> None:
     for split in ("val", "test"):
         write_city(root / "cityscapes", maps, split, pictures=True)
     test_bdd100k.lay_out(root / "bdd100k", "rles")
+    pictures = root / "bdd100k" / "images" / "10k" / "test"
+    pictures.mkdir()
+    for name in ("c3", "d4"):
+        Image.new("RGB", SIZE[::-1]).save(pictures / f"{name}.jpg")
 
 
 def _write_people(root: Path) -> None:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from maskrcnn.predict.benchmarks.table import BENCHMARKS
+from maskrcnn.predict.benchmarks.table import BENCHMARKS, open_benchmark
 from tests.rules.commands import blocks_of
 from tests.rules.layouts import write_layouts
 from tests.rules.source import ROOT
@@ -66,11 +66,30 @@ def test_benchmarks_named_in_documents_exist(page):
     assert set(NAMED.findall(page.read_text(encoding="utf-8"))) <= BENCHMARKS.keys()
 
 
+def table_row(name):
+    """Cells of a benchmark's row."""
+    lines = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in lines if line.startswith(f"| [`{name}`]")]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_the_table_knows_splits_and_submissions(name):
-    (row,) = [
-        line for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines() if f"| [`{name}`]" in line
+def test_the_table_has_each_benchmarks_splits(name):
+    splits = table_row(name)[3]
+    if splits == "as `coco`":
+        splits = table_row("coco")[3]
+    if splits == "val, test, each also -moderate, -hard":
+        splits = "val, test, val-moderate, test-moderate, val-hard, test-hard"
+    assert tuple(splits.split(", ")) == BENCHMARKS[name].splits
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_table_says_what_is_submitted(name, official_files):
+    page = FOLDER / ROW.search(f"| {table_row(name)[0]}").group(2)
+    commands = [
+        shlex.split(line) for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("maskrcnn")
     ]
-    _, _, _, _, splits, *_ = (cell.strip() for cell in row.split("|"))
-    if not splits.startswith(("as ", "val, test, each")):
-        assert tuple(splits.split(", ")) == BENCHMARKS[name].splits
+    words = next(words for words in commands if name in words)
+    split = words[words.index("--split") + 1] if "--split" in words else None
+    opened = open_benchmark(name, official_files / words[words.index("--data") + 1], split)
+    assert bool(table_row(name)[5]) == (opened.submit is not None)
