@@ -50,7 +50,7 @@ def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path
     boxes, masks = opened.score(perfect(), say_nothing)
     assert (boxes.numbers["AP"], masks.numbers["AR1000"]) == (pytest.approx(1), 1)
     opened.submit(perfect(), tmp_path / "sent.json")
-    assert opened.score(read_results(tmp_path / "sent.json"), say_nothing)[1].numbers == masks.numbers
+    assert opened.score(read_results(tmp_path / "sent.json"), say_nothing)[0].numbers == masks.numbers
     assert find_benchmark("isaid").most_detections == 1000
 
 

@@ -19,6 +19,7 @@ from ...evaluate.sections import Say, Section
 from ...structures.skeletons import COCO_PERSON
 from .benchmark import Benchmark, Opened, Records
 from .coco_results import read_lists, write_lists
+from .wanted import kinds_given
 
 FILES = {
     "val": ("{name}_val2017.json", "val2017", "val2017"),
@@ -62,7 +63,7 @@ def open_coco(folder: Path, split: str, *, name: str, kinds: Sequence[Measure], 
     known = load_annotations(file) if truth is None else truth
 
     def score(records: Records, say: Say) -> list[Section]:
-        return coco_sections(known, records, kinds=kinds, say=say)
+        return coco_sections(known, records, kinds=kinds_given(records, kinds), say=say)
 
     def submit(records: Records, path: Path) -> None:
         names = {kind: list_name.format(on_server) for kind, list_name in lists.items()}

@@ -9,10 +9,12 @@ from ...data.readers.coco import parse_coco, to_data
 from ...data.records import CocoData, Contents
 from ...errors import DataError
 from ...evaluate.annotations import load_annotations
+from ...evaluate.coco import KINDS
 from ...evaluate.isaid import DETECTIONS, isaid_sections
 from ...evaluate.results import write_results
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
+from .wanted import kinds_given
 
 SPLITS = ("val", "train", "test")
 FILES = ("instancesonly_filtered_{split}.json", "instance_only_filtered_{split}.json")
@@ -61,7 +63,7 @@ def open_isaid(folder: Path, split: str) -> Opened:
     truth = load_annotations(file)
 
     def score(records: Records, say: Say) -> list[Section]:
-        return isaid_sections(truth, records, say=say)
+        return isaid_sections(truth, records, kinds=kinds_given(records, KINDS), say=say)
 
     return Opened(
         source=str(file),

@@ -9,10 +9,12 @@ from ...data.readers.coco import parse_coco, to_data
 from ...data.readers.lvis import read_lvis
 from ...data.records import CocoData
 from ...errors import DataError
+from ...evaluate.coco import KINDS
 from ...evaluate.lvis import DETECTIONS, load_lvis, lvis_sections
 from ...evaluate.results import write_results
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
+from .wanted import kinds_given
 
 FILES = {
     "val": "lvis_{version}_val.json",
@@ -51,7 +53,7 @@ def open_lvis(folder: Path, split: str, *, version: str) -> Opened:
     truth = load_lvis(file)
 
     def score(records: Records, say: Say) -> list[Section]:
-        return lvis_sections(truth, records, say=say)
+        return lvis_sections(truth, records, kinds=kinds_given(records, KINDS), say=say)
 
     annotations = truth.annotations
     return Opened(

@@ -12,10 +12,10 @@ from ...data.records import Contents
 from ...errors import DataError
 from ...evaluate.annotations import load_annotations
 from ...evaluate.coco import coco_sections
-from ...evaluate.results import FIELDS, Kind
+from ...evaluate.results import Kind
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
-from .wanted import require_any
+from .wanted import kinds_given
 
 OVERLAPS = {"": (0.0, 1.0), "-moderate": (0.5, 0.75), "-hard": (0.75, 1.0)}
 """From and below which IoU with another person, by the end of the split's name."""
@@ -39,9 +39,7 @@ def open_ochuman(folder: Path, split: str) -> Opened:
     truth = replace(load_annotations(contents.coco), source=contents.source.name)
 
     def score(records: Records, say: Say) -> list[Section]:
-        require_any(records, [FIELDS[kind] for kind in KINDS], "Use weights that find masks or keypoints.")
-        given = [kind for kind in KINDS if any(record.get(FIELDS[kind]) is not None for record in records)]
-        return coco_sections(truth, records, kinds=given or KINDS, say=say)
+        return coco_sections(truth, records, kinds=kinds_given(records, KINDS), say=say)
 
     return Opened(
         source=str(contents.source),

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from ...errors import DataError
+from ...evaluate.coco_input import Measure, field_of
 from .benchmark import Records
+
+Wanted = TypeVar("Wanted", bound=Measure)
+REMEDY = "Use weights that find it."
+
+
+def kinds_given(records: Records, kinds: Sequence[Wanted]) -> Sequence[Wanted]:
+    """Of what a benchmark scores, what the predictions have; all of it where there is no prediction at all.
+
+    Raises:
+        DataError: They have nothing of it.
+    """
+    require_any(records, list(dict.fromkeys(field_of(kind) for kind in kinds)), REMEDY)
+    given = [kind for kind in kinds if any(record.get(field_of(kind)) is not None for record in records)]
+    return given or kinds
 
 
 def require_any(records: Records, fields: Sequence[str], remedy: str) -> None:
