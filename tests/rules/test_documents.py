@@ -10,11 +10,35 @@ from tests.rules.source import ROOT
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTING = re.compile(r"`((?:model|data|train|augment)\.[\w.]+=[^`\s]+)`")
 PRESET = re.compile(r"--preset (\w+/[\w-]+)")
+LINK = re.compile(r"\]\((?!https?:)([^()\s#]*)#?([^()\s]*)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def words(document: str, pattern: re.Pattern) -> list[str]:
     """What a pattern finds, without the quotes that a shell needs."""
     return [found.replace("'", "") for found in pattern.findall(document)]
+
+
+def anchors(document: str) -> set[str]:
+    """What links call the headings of a page."""
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in HEADING.findall(document)}
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *sorted((ROOT / "benchmarks").glob("*.md"))], ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for file, anchor in LINK.findall(path.read_text(encoding="utf-8")):
+        target = path.parent / file if file else path
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), f"{file}#{anchor}"
+
+
+def test_headings_are_called_as_on_the_web():
+    assert anchors("# VGG Image `Annotator`\ntext\n## A, b-c\n") == {"vgg-image-annotator", "a-b-c"}
+    assert LINK.findall("[a](b.md#c) [d](#e) ![f](g/h.png) [w](https://x.org/#y)") == [
+        ("b.md", "c"),
+        ("", "e"),
+        ("g/h.png", ""),
+    ]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
