@@ -37,6 +37,15 @@ def test_each_rule_is_named():
     assert {("boxes:ruleofboxes.",), ("cells:ruleofcells.",)} <= set(map(tuple, rows(BOXES, CELLS)))
 
 
+def test_rows_are_called_what_they_are():
+    domains = Section(
+        "bbox", "boxes", "rule", {"AP": 0.5}, {"sketch": {"AP": 1.0}, "tattoo": {"AP": 0.0}}, row="domain"
+    )
+    assert ["Bydomain"] in rows(domains)
+    assert any(row[0].strip("┃").startswith("domain┃AP") for row in rows(domains))
+    assert ["Byclass"] in rows(BOXES)
+
+
 def test_a_single_class_has_no_rows():
     one = Section("bbox", "boxes", "rule", {"AP": 0.5}, {"nucleus": {"AP": 0.5}})
     assert not any("nucleus" in row[0] for row in rows(one))

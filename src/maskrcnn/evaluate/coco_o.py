@@ -46,7 +46,7 @@ def coco_o_sections(
         f"COCO AP of boxes at IoU 0.50:0.05:0.95, at most 100 detections per picture and class, in each domain; mean "
         f"of the {len(rows)} domains; effective robustness = AP - {SLOPE} AP on COCO val2017 (COCO-O)"
     )
-    return [Section("bbox", "boxes", protocol, numbers, rows)]
+    return [Section("bbox", "boxes", protocol, numbers, rows, row="domain")]
 
 
 def box_average_precision(truth: Annotations, records: Sequence[dict]) -> float | None:

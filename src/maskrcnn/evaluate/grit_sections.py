@@ -59,6 +59,8 @@ def _task_sections(task: str, numbers: Numbers, scores: Sequence[float], note: s
         if accuracy[partition] is not None
     }
     return [
-        Section(task, task, PROTOCOL.format(note).rstrip(), accuracy, groups),
-        Section(f"{task}_measures", f"{task}, measures of confidence", MEASURES_PROTOCOL, measures, rows),
+        Section(task, task, PROTOCOL.format(note).rstrip(), accuracy, groups, row="concept group"),
+        Section(
+            f"{task}_measures", f"{task}, measures of confidence", MEASURES_PROTOCOL, measures, rows, row="partition"
+        ),
     ]

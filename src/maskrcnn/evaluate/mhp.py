@@ -121,7 +121,7 @@ def mhp_section(pictures: Iterable[PartPicture]) -> Section:
         "PCP_0_5": scores.parts[0.5],
     }
     rows = {f"above {t}": {"AP_p": scores.precision[t], "PCP": scores.parts[t]} for t in THRESHOLDS}
-    return Section("parts", "people with parts", PROTOCOL, numbers, rows)
+    return Section("parts", "people with parts", PROTOCOL, numbers, rows, row="mean part IoU")
 
 
 def _person(label_map: np.ndarray) -> _Person:

@@ -25,6 +25,7 @@ class Section:
         numbers: By name, the one papers quote first: fractions of 1; None (of COCO: -1) where there is nothing to find.
         per_class: Numbers by class name; the rows of a table, all with the same names.
         lengths: Names of the numbers that are pixels instead of fractions.
+        row: What a row of `per_class` is, if it is no class.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Section:
     numbers: Numbers
     per_class: Mapping[str, Numbers] = field(default_factory=dict)
     lengths: frozenset[str] = frozenset()
+    row: str = "class"

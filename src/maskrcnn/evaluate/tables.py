@@ -23,7 +23,7 @@ def section_tables(sections: Sequence[Section]) -> list[RenderableType]:
     for group in _side_by_side(sections):
         parts += [_numbers_table(group)]
         if 1 < max(len(section.per_class) for section in group) <= MOST_CLASSES:
-            parts += [Text("By class"), _classes_table(group)]
+            parts += [Text(f"By {group[0].row}"), _classes_table(group)]
         parts += [Text(f"{section.title}: {section.protocol}.", style="dim") for section in group]
     return parts
 
@@ -61,7 +61,7 @@ def _classes_table(group: Sequence[Section]) -> Table:
     heads = [
         Column(f"{section.title} {name}" if len(group) > 1 else name, justify="right") for section, name in columns
     ]
-    table = Table(Column("class", no_wrap=True), *heads)
+    table = Table(Column(group[0].row, no_wrap=True), *heads)
     for label in dict.fromkeys(label for section in group for label in section.per_class):
         rows = [section.per_class.get(label, {}) for section, _ in columns]
         numbers = [written(section, name, row.get(name)) for (section, name), row in zip(columns, rows, strict=True)]
