@@ -208,7 +208,7 @@ def predict(
 
     if model.proposals:
         data = join_file(model.proposals, data, most=predictor.settings.rpn.proposals)
-    match = match_classes(predictor.classes, data.classes, source=data.source.name)
+    match = match_classes(predictor.classes, data.classes, source=str(data.source))
     for note in match.notes:
         say(f"Note: {note}.")
     with PictureBar("predicting", len(data.records)) as bar:

@@ -65,7 +65,7 @@ def evaluate_predictor(
     Raises:
         DataError: A picture cannot be read, or the classes have nothing to do with each other.
     """
-    known = match or match_classes(predictor.classes, data.classes, source=data.source.name)
+    known = match or match_classes(predictor.classes, data.classes, source=str(data.source))
     threshold = find_threshold(score_threshold, predictor.notes)
     truth = truth_of(data)
     records = predict_records(predictor, data, known, batch=batch, workers=workers, on_progress=on_progress)
