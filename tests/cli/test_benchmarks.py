@@ -78,6 +78,7 @@ def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
         assert run_cli("evaluate", "--benchmark", "nuclei", "--data", file, *words).code == 0
         rows = (coco.parent / "s.csv").read_text().splitlines()
         report = json.loads((coco.parent / "s.json").read_text())
+        assert report["objects"] == len(records), "no section takes the name of a count"
         found[threshold] = (report["accuracy"]["accuracy50"] > 0, len(rows) > 3, report["score_threshold"])
     assert found == {0.3: (True, True, 0.3), 0.5: (False, False, 0.5)}
     done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)

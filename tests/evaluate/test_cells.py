@@ -78,9 +78,9 @@ def scored(annotations, records, **more):
 def test_the_cells_themselves_score_one():
     cells = [cell(1, 2, 2, 6), cell(1, 20, 2, 8), cell(2, 5, 5, 5)]
     sections = scored(truth(*cells), [{**one, "score": 0.9} for one in cells])
-    assert list(sections) == ["instances", "objects", "objects_pooled", "foreground"]
+    assert list(sections) == ["instances", "glas", "glas_pooled", "foreground"]
     assert all(value == pytest.approx(1, abs=1e-5) for value in sections["instances"].numbers.values())
-    for name in ("objects", "objects_pooled"):
+    for name in ("glas", "glas_pooled"):
         assert sections[name].numbers == {"f1_object": 1, "dice_object": 1, "hausdorff_object": 0}
         assert sections[name].lengths == {"hausdorff_object"}
     assert sections["foreground"].numbers == {"hausdorff_foreground": 0, "hausdorff_edges": 0}
@@ -94,14 +94,14 @@ def test_predictions_are_painted_by_score_from_the_threshold_on():
     assert sections["instances"].numbers["dq"] == pytest.approx(2 / 3)
     assert sections["instances"].numbers["dice_pixel"] == 2 * 100 / (100 + 144)
     assert scored(annotations, records, score_threshold=0.7)["instances"].numbers["dice_pixel"] == 1
-    assert "score of at least 0.7" in scored(annotations, records, score_threshold=0.7)["objects"].protocol
+    assert "score of at least 0.7" in scored(annotations, records, score_threshold=0.7)["glas"].protocol
 
 
 def test_means_are_over_pictures_and_pooled_numbers_over_objects():
     cells = [cell(1, 0, 0, 10), cell(2, 0, 0, 2)]
     sections = scored(truth(*cells), [{**cells[0], "score": 1}, cell(2, 1, 0, 2, score=1)])
-    assert sections["objects"].numbers["dice_object"] == pytest.approx((1 + 0.5) / 2)
-    assert sections["objects_pooled"].numbers["dice_object"] == pytest.approx((100 + 4 * 0.5) / 104)
+    assert sections["glas"].numbers["dice_object"] == pytest.approx((1 + 0.5) / 2)
+    assert sections["glas_pooled"].numbers["dice_object"] == pytest.approx((100 + 4 * 0.5) / 104)
 
 
 def test_pictures_without_a_number_are_left_out_of_its_mean_and_counted_in_the_protocol():
@@ -113,18 +113,18 @@ def test_pictures_without_a_number_are_left_out_of_its_mean_and_counted_in_the_p
     left_out = "pictures without the number, left out of its mean: 1 of dice_pixel, 2 of aji, 1 of dq"
     assert left_out in sections["instances"].protocol
     assert "1 of hausdorff_foreground, 2 of hausdorff_edges" in sections["foreground"].protocol
-    assert "left out" not in sections["objects"].protocol
+    assert "left out" not in sections["glas"].protocol
 
 
 def test_crowds_are_no_cells():
     sections = scored(truth(cell(1, 0, 0, 10, iscrowd=1), pictures=1), [])
-    assert sections["objects"].numbers["f1_object"] == 1
+    assert sections["glas"].numbers["f1_object"] == 1
 
 
 def test_nothing_is_undefined_except_objects():
     sections = scored(truth(), [])
     assert set(sections["instances"].numbers.values()) == {None}
-    assert sections["objects_pooled"].numbers["f1_object"] == 1
+    assert sections["glas_pooled"].numbers["f1_object"] == 1
     empty = scored(truth(pictures=0), [])
     assert all(value is None for section in empty.values() for value in section.numbers.values())
 

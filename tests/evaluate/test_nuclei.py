@@ -66,7 +66,7 @@ def test_all_rules_of_nuclei_are_sections():
     said = []
     sections = nuclei_sections(annotations, [bar(1, 0, 10, score=0.8)], say=said.append)
     assert [section.name for section in sections] == [
-        *("accuracy", "bowl", "segm", "instances", "objects", "objects_pooled", "foreground")
+        *("accuracy", "bowl", "segm", "instances", "glas", "glas_pooled", "foreground")
     ]
     assert "at most 500 detections" in sections[2].protocol
     assert sections[2].numbers["AP"] == pytest.approx(1)

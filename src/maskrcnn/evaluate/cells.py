@@ -29,14 +29,14 @@ OBJECTS = ("f1_object", "dice_object", "hausdorff_object")
 FOREGROUND = ("hausdorff_foreground", "hausdorff_edges")
 TITLES = {
     "instances": "pixels and instances",
-    "objects": "objects, mean over pictures",
-    "objects_pooled": "objects, pooled",
+    "glas": "objects, mean over pictures",
+    "glas_pooled": "objects, pooled",
     "foreground": "foreground",
 }
 PROTOCOLS = {
     "instances": "HoVer-Net's evaluator (pairs of dq, sq and pq: IoU above 0.5), mean over pictures",
-    "objects": "gland challenge (GlaS): each object and its partner, weighted by area; mean over pictures",
-    "objects_pooled": "gland challenge (GlaS), counts and areas of all pictures together",
+    "glas": "gland challenge (GlaS): each object and its partner, weighted by area; mean over pictures",
+    "glas_pooled": "gland challenge (GlaS), counts and areas of all pictures together",
     "foreground": "Hausdorff distance of all cells' pixels, and of their edges as MONAI has it; mean over pictures",
 }
 
@@ -99,7 +99,7 @@ def cell_sections(
         say: Called with what is being scored.
 
     Returns:
-        Sections `instances`, `objects`, `objects_pooled` and `foreground`. A mean leaves out the pictures for which the
+        Sections `instances`, `glas`, `glas_pooled` and `foreground`. A mean leaves out the pictures for which the
         number is undefined, or infinite because only one side has a cell; its protocol says how many.
     """
     truth = load_annotations(annotations)
@@ -148,8 +148,8 @@ def _by_section(pictures: Sequence[CellNumbers]) -> dict[str, Numbers]:
     pooled = object_numbers(pooled_sums([picture.sums for picture in pictures]))
     return {
         "instances": _means(pictures, INSTANCES),
-        "objects": _means(pictures, OBJECTS),
-        "objects_pooled": pooled if pictures else dict.fromkeys(OBJECTS),
+        "glas": _means(pictures, OBJECTS),
+        "glas_pooled": pooled if pictures else dict.fromkeys(OBJECTS),
         "foreground": _means(pictures, FOREGROUND),
     }
 
@@ -166,7 +166,7 @@ def _is_known(value: float | None) -> bool:
 
 
 def _left_out(section: str, pictures: Sequence[CellNumbers]) -> str:
-    names = {"instances": INSTANCES, "objects": OBJECTS, "foreground": FOREGROUND}.get(section, ())
+    names = {"instances": INSTANCES, "glas": OBJECTS, "foreground": FOREGROUND}.get(section, ())
     counts = {name: sum(not _is_known(picture.numbers[name]) for picture in pictures) for name in names}
     missing = [f"{count} of {name}" for name, count in counts.items() if count]
     return f"; pictures without the number, left out of its mean: {', '.join(missing)}" if missing else ""

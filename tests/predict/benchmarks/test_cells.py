@@ -58,7 +58,7 @@ def test_cells_of_both_tests_are_found_and_score_one(tmp_path):
     found = numbers(opened, perfect(opened))
     assert found["instances"]["dice_pixel"] == found["instances"]["aji"] == 1
     assert found["instances"]["pq"] == pytest.approx(1, abs=1e-6)
-    assert found["objects"] == {"f1_object": 1, "dice_object": 1, "hausdorff_object": 0}
+    assert found["glas"] == {"f1_object": 1, "dice_object": 1, "hausdorff_object": 0}
 
 
 def test_scoring_needs_no_pictures(tmp_path):
@@ -73,8 +73,8 @@ def test_the_challenge_of_2017_lies_side_by_side(tmp_path):
     opened = open_benchmark("cell17", tmp_path)
     assert [record.path.name for record in opened.pictures().records] == ["image01.png", "image02.png"]
     found = numbers(opened, perfect(opened))
-    assert found["objects_pooled"]["dice_object"] == 1
-    assert list(found) == ["objects", "instances", "objects_pooled", "foreground"]  # what its papers quote first
+    assert found["glas_pooled"]["dice_object"] == 1
+    assert list(found) == ["glas", "instances", "glas_pooled", "foreground"]  # what its papers quote first
 
 
 def test_results_are_read_back_as_they_were_written(tmp_path):
@@ -94,7 +94,7 @@ def test_maps_of_other_programs_are_scored(tmp_path):
     np.save(tmp_path / "results" / "breast_1.npy", cells(shift=2))
     Image.fromarray(cells().astype(np.uint16)).save(tmp_path / "results" / "liver_2_mask.png")
     found = numbers(opened, find_benchmark("kumar").read(tmp_path / "results", opened))
-    assert found["objects"]["hausdorff_object"] == pytest.approx(2 * 80 / 224 / 2)
+    assert found["glas"]["hausdorff_object"] == pytest.approx(2 * 80 / 224 / 2)
 
 
 def test_missing_and_wrong_files_are_named(tmp_path):

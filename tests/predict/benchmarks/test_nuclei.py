@@ -44,7 +44,7 @@ def test_the_official_folders_score_one(tmp_path):
     found = numbers(opened, perfect(opened))
     assert (found["accuracy"]["accuracy"], found["bowl"]["score"]) == (1, 1)
     assert found["segm"]["AP"] == pytest.approx(1)
-    assert found["instances"]["dice_pixel"] == found["objects"]["f1_object"] == 1
+    assert found["instances"]["dice_pixel"] == found["glas"]["f1_object"] == 1
 
 
 def test_a_table_is_written_and_scores_the_same(tmp_path):
@@ -53,7 +53,7 @@ def test_a_table_is_written_and_scores_the_same(tmp_path):
     opened.submit(records, tmp_path / "out.csv")
     back = find_benchmark("nuclei").read(tmp_path / "out.csv", opened)
     assert numbers(opened, back)["bowl"] == numbers(opened, records)["bowl"] == {"score": 0.5}
-    assert numbers(opened, back)["objects_pooled"] == numbers(opened, records)["objects_pooled"]
+    assert numbers(opened, back)["glas_pooled"] == numbers(opened, records)["glas_pooled"]
 
 
 def test_the_test_of_stage_one_comes_with_a_table(tmp_path):

@@ -82,7 +82,7 @@ CELL17 = Benchmark(
     "Cell17 nuclei",
     CELL17_LAYOUT,
     SPLITS,
-    partial(open_cells, title="Cell17", layout=CELL17_LAYOUT, first="objects"),
+    partial(open_cells, title="Cell17", layout=CELL17_LAYOUT, first="glas"),
     DETECTIONS,
     read_label_map_results,
     folder=True,
