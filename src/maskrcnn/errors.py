@@ -19,3 +19,7 @@ class WeightsError(MaskRCNNError):
 
 class TrainingError(MaskRCNNError):
     """Training cannot go on, for example because a loss is not finite."""
+
+
+class MeasurementError(MaskRCNNError):
+    """Time or memory cannot be measured, for example because a process ran out of memory."""

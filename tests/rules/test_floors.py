@@ -11,6 +11,7 @@ FLOORS = (
     {"structures"},
     {"model", "data", "weights", "evaluate", "draw"},
     {"predict", "export", "train"},
+    {"measure"},
     {"cli", "serve"},
 )
 FLOOR = {part: height for height, floor in enumerate(FLOORS) for part in floor}

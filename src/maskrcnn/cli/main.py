@@ -13,6 +13,7 @@ from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
 from .ablate import ablate
+from .benchmark import benchmark
 from .catalogue import models
 from .convert import convert
 from .convert_data import convert_data
@@ -33,7 +34,20 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, predict, evaluate, propose, doctor, convert_data, demo, ablate, convert, settings, models):
+for verb in (
+    train,
+    predict,
+    evaluate,
+    propose,
+    doctor,
+    convert_data,
+    demo,
+    benchmark,
+    ablate,
+    convert,
+    settings,
+    models,
+):
     app.command()(verb)
 
 

@@ -1,0 +1,151 @@
+"""Who does the work: torchvision and this library, each in its settings, as functions that do it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from faster_coco_eval.core import mask as coco_mask
+from torch import Tensor
+
+from ..config import RunSettings
+from ..data.inputs import make_batch, prepare_picture
+from ..model.build import build_model
+from ..ops.allocator import keep_freed_memory
+from ..ops.precision import Precision, autocast, bfloat16_is_fast
+from ..predict.predictor import Predictor
+from ..structures.instances import Instances
+from ..structures.masks import to_rle
+from ..train.optimiser import build_optimiser, set_learning_rate
+from .peers import CLASSES, build_peer, our_weights
+from .scenes import OBJECTS, make_objects, make_picture, whole_masks
+from .works import Work
+
+State = Mapping[str, Tensor]
+Run = Callable[[], int]
+"""Does the work once and returns the number of objects that it found, or learnt from."""
+
+PEER, TUNED_PEER = "torchvision", "torchvision, tuned allocator"
+PEERS = (PEER, TUNED_PEER)
+DEFAULT = "default"
+SETTINGS: dict[str, Precision] = {"float32": "float32", DEFAULT: "auto"}
+PRODUCTS = "matrix products"
+"""Square matrix products in the precision of our default, as a measure of what the machine can do."""
+SIDE, REPEATS = 2048, 5
+PRODUCT_FLOPS = 2 * SIDE**3 * REPEATS
+"""Floating point operations of one run of them."""
+
+
+def make_run(work: Work, name: str, state: State) -> Run:
+    """What does a work once.
+
+    Args:
+        work: The work.
+        name: One of `PEERS`, of `SETTINGS`, or `PRODUCTS`.
+        state: Of `make_weights`.
+    """
+    if name == PRODUCTS:
+        return _products()
+    if name in SETTINGS:
+        make = our_step if work.task == "training" else our_prediction
+        return make(work, state, SETTINGS[name])
+    if name == TUNED_PEER:
+        keep_freed_memory()
+    return peer_step(work, state) if work.task == "training" else peer_prediction(work, state)
+
+
+def _products() -> Run:
+    dtype = torch.bfloat16 if bfloat16_is_fast(torch.device("cpu")) else torch.float32
+    first, second = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
+
+    def run() -> int:
+        for _ in range(REPEATS):
+            first @ second
+        return 0
+
+    return run
+
+
+def peer_prediction(work: Work, state: State) -> Run:
+    """The prediction of torchvision, with masks in the form that the work asks for."""
+    model = build_peer(work, state)
+    picture = make_picture(work.size)
+
+    def run() -> int:
+        with torch.no_grad():
+            found = model([picture / 255] * work.pictures)
+        if work.task == "keypoints":
+            return sum(len(one["keypoints"]) for one in found)
+        masks = [one["masks"][:, 0] > 0.5 for one in found]
+        return sum(len(encode_whole(one) if work.task == "run lengths" else one) for one in masks)
+
+    return run
+
+
+def encode_whole(masks: Tensor) -> list[dict]:
+    """COCO run lengths of [N, H, W] truth values."""
+    columns = masks.transpose(1, 2).contiguous().view(torch.uint8).cpu().numpy()
+    return coco_mask.encode(columns.transpose(2, 1, 0))
+
+
+def our_prediction(work: Work, state: State, precision: Precision) -> Run:
+    """This library's, with masks in the form that the work asks for."""
+    predictor = Predictor(our_weights(work, state), device="cpu", precision=precision)
+    pictures = [make_picture(work.size)] * work.pictures
+
+    def run() -> int:
+        found = predictor.predict_all(pictures, batch=work.pictures)
+        return sum(count_delivered(work, one) for one in found)
+
+    return run
+
+
+def count_delivered(work: Work, found: Instances) -> int:
+    """Make the masks of one picture [N, H, W] truth values or COCO run lengths; gives the number of objects."""
+    if work.task == "pixels" and found.masks is not None:
+        return len(whole_masks(found))
+    if work.task == "run lengths" and found.masks is not None:
+        return len(to_rle(found.masks))
+    return len(found)
+
+
+def peer_step(work: Work, state: State) -> Run:
+    """The training step of torchvision."""
+    model = build_peer(work, state).train()
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-5, momentum=0.9)
+    objects, picture = make_objects(work.size, CLASSES), make_picture(work.size)
+    target = {"boxes": objects.boxes, "labels": objects.labels + 1, "masks": whole_masks(objects).to(torch.uint8)}
+
+    def run() -> int:
+        losses = model([picture / 255] * work.pictures, [dict(target) for _ in range(work.pictures)])
+        sum(losses.values()).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return OBJECTS * work.pictures
+
+    return run
+
+
+def our_step(work: Work, state: State, precision: Precision) -> Run:
+    """This library's, as `train.loop` makes it."""
+    keep_freed_memory()
+    weights = our_weights(work, state)
+    model = build_model(weights.settings, CLASSES).train()
+    model.load_state_dict(weights.state)
+    settings = RunSettings(model=weights.settings)
+    optimiser = build_optimiser(model, settings.train)
+    set_learning_rate(optimiser, 0, steps=100_000, settings=settings)
+    inputs, sizes = weights.settings.input, [work.size] * work.pictures
+    objects, picture = make_objects(work.size, CLASSES), make_picture(work.size)
+
+    def run() -> int:
+        images = [prepare_picture(picture, inputs) for _ in sizes]
+        batch = make_batch(images, sizes, pad_to=inputs.pad_to, targets=[objects] * work.pictures)
+        with autocast(precision, torch.device("cpu")):
+            losses = model(batch)
+        torch.stack([value.float() for value in losses.values()]).sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return OBJECTS * work.pictures
+
+    return run

@@ -1,0 +1,81 @@
+"""What is timed: pieces of work that every contender does in full."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import SettingError
+
+Task = Literal["pixels", "run lengths", "keypoints", "training"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of work.
+
+    Args:
+        title: For people.
+        model: A name of `peers.BUILDERS`.
+        size: (height, width) of the pictures, which is also that of the network's input.
+        pictures: How many go through the network together.
+        task: pixels, run lengths: predicted masks become [N, height, width] truth values, or COCO run lengths.
+            keypoints: there are keypoints and no masks. training: a step, forward, backward and SGD.
+        most: Detections per picture at most; None: as the models have it, which is 100.
+    """
+
+    title: str
+    model: str
+    size: tuple[int, int]
+    pictures: int
+    task: Task
+    most: int | None = None
+
+
+LARGE, SMALL = (800, 1216), (256, 256)
+WORKS: dict[str, Work] = {
+    "prediction": Work("prediction, 1 picture, masks as pixels", "R50-FPN", LARGE, 1, "pixels"),
+    "prediction-rle": Work("prediction, 1 picture, masks as run lengths", "R50-FPN", LARGE, 1, "run lengths"),
+    "prediction-batch4": Work("prediction, 4 pictures", "R50-FPN", LARGE, 4, "pixels"),
+    "prediction-small": Work("prediction, 1 small picture", "R50-FPN", SMALL, 1, "pixels"),
+    "prediction-r101": Work("prediction, ResNet-101", "R101-FPN", LARGE, 1, "pixels"),
+    "prediction-v2": Work("prediction, v2 heads", "R50-FPN-v2", LARGE, 1, "pixels"),
+    "prediction-keypoints": Work("prediction, keypoints of people", "Keypoint-R50-FPN", LARGE, 1, "keypoints"),
+    "training": Work("training step, 2 pictures", "R50-FPN", LARGE, 2, "training"),
+    "training-small": Work("training step, 2 small pictures", "R50-FPN", SMALL, 2, "training"),
+}
+QUICK = ("prediction", "training-small")
+USUAL = ("prediction", "prediction-rle", "prediction-small", "training")
+
+
+def find_work(name: str) -> Work:
+    """The work of a name.
+
+    Raises:
+        SettingError: There is none of that name.
+    """
+    if name not in WORKS:
+        near = difflib.get_close_matches(name, WORKS, n=2, cutoff=0.4)
+        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise SettingError(f"{name}: there is no work of that name.{guess} There are {', '.join(WORKS)}.")
+    return WORKS[name]
+
+
+def choose_works(names: Sequence[str], *, quick: bool, everything: bool) -> dict[str, Work]:
+    """The works that words of the command line mean.
+
+    Args:
+        names: Single works, instead of a selection.
+        quick: The shortest selection that has prediction and training.
+        everything: All works.
+
+    Raises:
+        SettingError: More than one of the three was given, or a work is unknown.
+    """
+    given = [word for word, wanted in (("--work", bool(names)), ("--quick", quick), ("--all", everything)) if wanted]
+    if len(given) > 1:
+        raise SettingError(f"{' and '.join(given)} were given, and each of them says what is timed. Give one of them.")
+    chosen = names or (QUICK if quick else WORKS if everything else USUAL)
+    return {name: find_work(name) for name in chosen}
