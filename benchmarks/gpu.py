@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import against_torchvision as beside
 import numpy as np
 import torch
 import torchvision
@@ -27,17 +26,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from maskrcnn.config import RunSettings
 from maskrcnn.data.inputs import make_batch, prepare_picture
+from maskrcnn.measure.peers import CLASSES, build_peer, make_weights, our_weights
+from maskrcnn.measure.scenes import make_objects, make_picture, whole_masks
+from maskrcnn.measure.works import Work
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.ops.precision import autocast
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.train.optimiser import build_optimiser, set_learning_rate
 from maskrcnn.weights.files import Weights
 
 DEVICE = torch.device("cuda")
 SIZE = (800, 1344)
+WORK = Work("both", "R50-FPN", SIZE, 1, "pixels")
 PEER = "torchvision"
 Run = Callable[[], object]
 
@@ -70,7 +74,7 @@ def timed(run: Run) -> float:
 
 def make_batches(picture: Tensor, weights: Weights, count: int, *, targets: bool) -> Batch:
     inputs = weights.settings.input
-    objects = [beside.make_objects() for _ in range(count)] if targets else None
+    objects = [make_objects(SIZE, CLASSES) for _ in range(count)] if targets else None
     images = [prepare_picture(picture, inputs)] * count
     return make_batch(images, [SIZE] * count, pad_to=inputs.pad_to, targets=objects).to(DEVICE)
 
@@ -113,8 +117,8 @@ def steps(peer: nn.Module, weights: Weights, picture: Tensor, count: int, compil
     batch = make_batches(picture, weights, count, targets=True)
     images = [(picture / 255).to(DEVICE)] * count
     targets = [
-        {"boxes": one.boxes.to(DEVICE), "labels": one.labels.to(DEVICE) + 1, "masks": whole_masks(one)}
-        for one in (beside.make_objects() for _ in range(count))
+        {"boxes": one.boxes.to(DEVICE), "labels": one.labels.to(DEVICE) + 1, "masks": target_masks(one)}
+        for one in (make_objects(SIZE, CLASSES) for _ in range(count))
     ]
     parameters = [parameter for parameter in peer.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(parameters, lr=1e-5, momentum=0.9)
@@ -136,17 +140,13 @@ def steps(peer: nn.Module, weights: Weights, picture: Tensor, count: int, compil
         yield "training step", "maskrcnn bfloat16, compiled", our_step(weights, batch, "bfloat16", compiled=True)
 
 
-def whole_masks(objects: object) -> Tensor:
+def target_masks(objects: Instances) -> Tensor:
     """[N, H, W] uint8, as torchvision wants them."""
-    masks = torch.zeros(len(objects), *SIZE, dtype=torch.uint8)
-    for i in range(len(objects)):
-        x, y, bitmap = objects.masks.crop(i)
-        masks[i, y : y + len(bitmap), x : x + bitmap.shape[1]] = torch.from_numpy(bitmap.astype(np.uint8))
-    return masks.to(DEVICE)
+    return whole_masks(objects).to(DEVICE, torch.uint8)
 
 
 def our_step(weights: Weights, batch: Batch, precision: str, *, compiled: bool) -> Run:
-    model: MaskRCNN = build_model(weights.settings, beside.CLASSES).train()
+    model: MaskRCNN = build_model(weights.settings, CLASSES).train()
     model.load_state_dict(weights.state)
     model.to(DEVICE, memory_format=torch.channels_last)
     settings = RunSettings(model=weights.settings)
@@ -227,10 +227,8 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="also with torch.compile of body and neck")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
-    beside.HEIGHT, beside.WIDTH = SIZE
-    picture = beside.make_picture()
-    peer = beside.make_peer(picture)
-    weights = beside.our_weights(peer)
+    picture, state = make_picture(SIZE), make_weights(WORK.model)
+    peer, weights = build_peer(WORK, state), our_weights(WORK, state)
     peer.to(DEVICE)
     rate, rows, kernels = bf16_rate(), [], {}
     for count in arguments.batches:

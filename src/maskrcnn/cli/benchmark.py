@@ -45,12 +45,15 @@ def benchmark(
 
     works = choose_works(work or [], quick=quick, everything=everything)
     require_place(json)
+    from ..measure.processes import prepare_processes
+
+    prepare_processes()
     import torch
 
     from ..evaluate.report import write_report
     from ..measure.benchmark import count_runs, run_benchmark
     from ..measure.contenders import DEFAULT, SETTINGS
-    from ..measure.report import describe_machine, remarks, table_of
+    from ..measure.report import describe_machine, remarks, tables_of
 
     settings = [DEFAULT] if quick else list(SETTINGS)
     rounds = rounds or (QUICK_ROUNDS if quick else USUAL_ROUNDS)
@@ -65,6 +68,6 @@ def benchmark(
         rows = run_benchmark(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
     if json is not None:
         write_report(json, {"rows": rows, "machine": machine})
-    Console().print(table_of(rows))
+    Console().print(tables_of(rows))
     for remark in remarks(rows, machine):
         say(remark)

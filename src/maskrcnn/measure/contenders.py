@@ -49,6 +49,8 @@ def make_run(work: Work, name: str, state: State) -> Run:
     if name in SETTINGS:
         make = our_step if work.task == "training" else our_prediction
         return make(work, state, SETTINGS[name])
+    if name not in PEERS:
+        raise ValueError(f"no contender is called {name!r}")
     if name == TUNED_PEER:
         keep_freed_memory()
     return peer_step(work, state) if work.task == "training" else peer_prediction(work, state)

@@ -72,8 +72,7 @@ class Contest:
 
     def ask(self, name: str, wish: Wish) -> Any:
         """Seconds of one more run, MiB of memory so far, or operations of one run."""
-        self._processes[name][1].send(wish)
-        return self._answer(name)
+        return self._answer(name, wish)
 
     def end(self) -> None:
         """End all processes."""
@@ -82,11 +81,13 @@ class Contest:
             process.terminate()
             process.join()
 
-    def _answer(self, name: str) -> Any:
+    def _answer(self, name: str, wish: Wish | None = None) -> Any:
         process, pipe = self._processes[name]
         try:
+            if wish is not None:
+                pipe.send(wish)
             answer = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             process.join()
             raise MeasurementError(
                 f"{self._title}: the process of {name} has ended (exit code {process.exitcode}); -9 means that the "
@@ -153,6 +154,15 @@ def measure(
         }
 
 
+def prepare_processes() -> None:
+    """Let the processes' imports begin now, beside the caller's own, not only when the first process starts."""
+    if sys.platform != "win32":
+        from multiprocessing import forkserver
+
+        _context()
+        forkserver.ensure_running()
+
+
 def _context() -> Any:
     """Processes that start with everything imported, once for all of them, where the system can do that."""
     if sys.platform == "win32":
@@ -177,7 +187,7 @@ def _serve(work: Work, name: str, weights: Path, threads: int, pipe: Connection)
         pipe.send(run())
         while True:
             pipe.send(_fulfil(pipe.recv(), run))
-    except EOFError:
+    except (EOFError, ConnectionError):  # the parent is gone
         return
     except Exception as error:
         pipe.send(MeasurementError(f"{work.title}: {name} cannot do this: {type(error).__name__}: {error}"))

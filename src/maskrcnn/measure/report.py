@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 
 from .. import __version__
@@ -109,24 +111,25 @@ def busy_cores() -> float | None:
     return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
 
-def table_of(rows: Sequence[Row]) -> Table:
-    """The rows for the terminal."""
-    table = Table(*COLUMNS[:1])
-    for column in COLUMNS[1:]:
-        table.add_column(column, justify="left" if column in ("setting", "peer") else "right")
-    for row, before in zip(rows, [{}, *rows], strict=False):
-        same = row["work"] == before.get("work")
-        first = "" if same else WORKS[row["work"]].title
-        setting = "" if same and row["setting"] == before.get("setting") else row["setting"]
-        table.add_row(first, setting, *_cells(row))
-    return table
+def tables_of(rows: Sequence[Row]) -> Group:
+    """The rows for the terminal, a table for each work."""
+    tables = []
+    for work in dict.fromkeys(row["work"] for row in rows):
+        table = Table(box=SIMPLE_HEAD, title=f"{work}: {WORKS[work].title}", title_justify="left")
+        for column in COLUMNS[1:]:
+            table.add_column(column, justify="left" if column in ("setting", "peer") else "right")
+        for row in rows:
+            if row["work"] == work:
+                table.add_row(row["setting"], *_cells(row))
+        tables.append(table)
+    return Group(*tables)
 
 
 def _cells(row: Row) -> list[str]:
     memory = [row["mebibytes"], row.get("peer_mebibytes")]
     return [
         f"{row['seconds']:.2f}",
-        row["peer"],
+        row["peer"].replace(" allocator", ""),
         f"{row['peer_seconds']:.2f}",
         f"{row['ratio']:.2f}",
         *("" if mebibytes is None else f"{mebibytes:.0f}" for mebibytes in memory),

@@ -44,7 +44,7 @@ WORKS: dict[str, Work] = {
     "prediction-v2": Work("prediction, v2 heads", "R50-FPN-v2", LARGE, 1, "pixels"),
     "prediction-keypoints": Work("prediction, keypoints of people", "Keypoint-R50-FPN", LARGE, 1, "keypoints"),
     "training": Work("training step, 2 pictures", "R50-FPN", LARGE, 2, "training"),
-    "training-small": Work("training step, 2 small pictures", "R50-FPN", SMALL, 2, "training"),
+    "training-small": Work("training step, 1 small picture", "R50-FPN", SMALL, 1, "training"),
 }
 QUICK = ("prediction", "training-small")
 USUAL = ("prediction", "prediction-rle", "prediction-small", "training")
