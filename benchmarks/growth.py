@@ -66,6 +66,8 @@ def explain(series: Series, unit: str) -> str:
     their_memory, _ = slope(values, [one[PEER].mebibytes or 0 for one in series.values()])
     rate = float(np.median([PRODUCT_FLOPS / one[PRODUCTS].median for one in series.values()]))
     arithmetic = operations / rate
+    if seconds <= 0:
+        return f"Time does not grow beyond the noise of these runs; memory by {memory:.2f} MiB with each {unit}."
     return (
         f"Each further {unit} costs {1000 * seconds:.2f} ms (torchvision {1000 * theirs:.2f} ms) and {memory:.2f} MiB "
         f"(torchvision {their_memory:.2f} MiB), beyond {start:.2f} s and {kept:.0f} MiB that are always there. It is "
@@ -110,7 +112,7 @@ def main() -> None:
     ]
     questions: list[tuple[str, str, dict[float, Work]]] = [
         (
-            "Size of the picture, squares of 400 to 2400 px",
+            "Size of the picture, which is a square",
             "megapixel",
             {s * s / 1e6: make_work(f"{s}x{s}", size=(s, s)) for s in arguments.sides},
         ),

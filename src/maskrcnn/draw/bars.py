@@ -38,7 +38,7 @@ def draw_bars(works: Mapping[str, Mapping[str, float]], picture: Path, *, label:
     axes.set_xlabel(label)
     axes.spines[["top", "right"]].set_visible(False)
     if contenders:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=len(contenders), frameon=False, fontsize=9)
+        figure.legend(loc="outside upper center", ncols=len(contenders), frameon=False, fontsize=9)
     picture = Path(picture)
     picture.parent.mkdir(parents=True, exist_ok=True)
     with replacing(picture) as temporary:
