@@ -5,6 +5,7 @@ import pytest
 from maskrcnn.cli.benchmarks import NAMES
 from maskrcnn.predict.benchmarks.table import BENCHMARKS
 from tests.cli.coco_folder import perfect
+from tests.data.readers.test_mhp import ANNA, lay_out
 
 
 def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, tiny_weights):
@@ -60,6 +61,13 @@ def test_what_no_server_takes_is_refused_before_the_pictures_are_predicted(coco,
     done = run_cli(*words, "--submission", "sent")
     assert done.code == 1
     assert "--submission sent: coco-boundary val has no server. Leave it out." in done.err
+
+
+def test_whole_people_are_no_submission_to_mhp_however_they_are_predicted(tmp_path, run_cli):
+    words = ("--benchmark", "mhp", "--data", lay_out(tmp_path, {"1": [ANNA]}), "--weights", "no_such.safetensors")
+    done = run_cli("evaluate", *words, "--submission", tmp_path / "people.zip")
+    assert done.code == 1
+    assert "--submission: a model's records have no `parts`, but MHP's server scores nothing else" in done.err
 
 
 def test_a_file_is_not_submitted_where_a_folder_is(coco, run_cli):

@@ -62,7 +62,7 @@ def score_benchmark(
     if threshold and opened.at is None:
         raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
     split = split or benchmark.splits[0]
-    _check_submission(opened, f"{name} {split}", submission, kept=bool(model and results))
+    _check_submission(opened, f"{name} {split}", submission, predicts=model is not None, kept=bool(model and results))
     told: dict[str, Any] = {}
     records: Sequence[dict[str, Any]] = []
     if model is not None:
@@ -91,10 +91,12 @@ def _predict(predictor: Predictor, opened: Opened, model: Model, *, segments: bo
     return records
 
 
-def _check_submission(opened: Opened, name: str, submission: Path | None, *, kept: bool) -> None:
+def _check_submission(opened: Opened, name: str, submission: Path | None, *, predicts: bool, kept: bool) -> None:
     """Say before the long work, not after it, that what is wanted cannot be written, or that nothing is wanted."""
     if submission is not None and opened.submit is None:
         raise SettingError(f"--submission {submission}: {name} has no server. Leave it out.")
+    if submission is not None and predicts and opened.require_submittable is not None:
+        opened.require_submittable()
     if opened.score is None and submission is None and not kept:
         raise SettingError(
             f"{name}: the ground truth is not public, so nothing can be scored. Give --submission PATH, to write what "
