@@ -1,10 +1,13 @@
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from maskrcnn.cli.benchmarks import NAMES
 from maskrcnn.predict.benchmarks.table import BENCHMARKS
 from tests.cli.coco_folder import perfect
+from tests.data.readers.city import write_city
 from tests.data.readers.test_mhp import ANNA, lay_out
 
 
@@ -92,6 +95,15 @@ def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
     done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
     assert done.code == 1
     assert "coco ranks predictions by their scores" in done.err
+
+
+def test_what_is_wrong_with_results_of_a_servers_format_is_said_of_their_file(tmp_path, run_cli):
+    write_city(tmp_path / "data", {"aachen_000000_000019": np.full((20, 20), 7, dtype=np.uint16)})
+    (tmp_path / "street").mkdir()
+    Image.fromarray(np.ones((20, 20), dtype=np.uint8)).save(tmp_path / "street" / "m.png")
+    (tmp_path / "street" / "aachen_000000_000019.txt").write_text("m.png 26 1.5")
+    words = ("--benchmark", "cityscapes", "--data", tmp_path / "data", "--results", tmp_path / "street")
+    assert "Error: street: record 0: score 1.5 must be a number from 0 to 1" in run_cli("evaluate", *words).err
 
 
 def test_the_help_names_all_benchmarks():

@@ -108,10 +108,9 @@ def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[
     from ..evaluate.results import checked_results, read_results
 
     of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
-    if benchmark.read is not None and not of_coco:
-        return benchmark.read(results, opened)
+    records = benchmark.read(results, opened) if benchmark.read is not None and not of_coco else read_results(results)
     # Checked here so that messages name the file.
-    return read_results(results) if opened.truth is None else checked_results(results, opened.truth)
+    return records if opened.truth is None else checked_results(records, opened.truth, source=results.name)
 
 
 def _score(

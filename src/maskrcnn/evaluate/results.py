@@ -89,19 +89,21 @@ def read_results(path: Path) -> list[dict]:
     return records
 
 
-def checked_results(results: Sequence[dict] | Path | str, annotations: Annotations) -> Sequence[dict]:
+def checked_results(
+    results: Sequence[dict] | Path | str, annotations: Annotations, *, source: str = "results"
+) -> Sequence[dict]:
     """Predictions that can be scored against annotations.
 
     Args:
         results: COCO records, or the file that holds them.
         annotations: The ground truth.
+        source: Of records, for messages; files are called by their names.
 
     Raises:
         DataError: The first record that is none, or has an unknown picture or category, a score that is not a number
             from 0 to 1, a box that is not finite or has a negative side, or a mask of another size or one that does
             not fill its picture.
     """
-    source = "results"
     if isinstance(results, str | Path):
         source, results = Path(results).name, read_results(Path(results))
     for start in range(0, len(results), BLOCK):

@@ -29,8 +29,8 @@ from .benchmark import Opened, Records
 LIST = "results.txt"
 LAYOUT = f"{LIST}, global_seg/NAME.png and global_tag/NAME.png, in a folder or a zip file"
 PARTS_ONLY = (
-    "but MHP's server scores nothing else. A Mask R-CNN finds whole people: add their parts with another model, or score "
-    "the people alone."
+    "but MHP's server scores nothing else. A Mask R-CNN finds whole people: add their parts with another model, or "
+    "score the people alone."
 )
 
 
