@@ -66,6 +66,11 @@ def test_what_no_server_takes_is_refused_before_the_pictures_are_predicted(coco,
     assert "--submission sent: coco-boundary val has no server. Leave it out." in done.err
 
 
+def test_a_benchmark_alone_says_how_many_saved_detections_count(coco, run_cli):
+    words = ("--benchmark", "coco", "--data", coco, "--results", "r.json", "--max-detections", 5)
+    assert "--max-detections: only what a model predicts now" in run_cli("evaluate", *words).err
+
+
 def test_whole_people_are_no_submission_to_mhp_however_they_are_predicted(tmp_path, run_cli):
     words = ("--benchmark", "mhp", "--data", lay_out(tmp_path, {"1": [ANNA]}), "--weights", "no_such.safetensors")
     done = run_cli("evaluate", *words, "--submission", tmp_path / "people.zip")

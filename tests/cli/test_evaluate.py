@@ -134,6 +134,18 @@ def test_wrong_words_give_one_message(folder, evaluate, words, message):
     assert message in done.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["--flip"], ["--scales", "64,96"], ["--proposals", "p.json"], ["settings", "model.rpn.proposals=5"]],
+    ids=lambda words: words[0],
+)
+def test_what_changes_only_predictions_is_refused_for_saved_ones(folder, run_cli, words):
+    given = words[words[0] == "settings" :]
+    done = run_cli("evaluate", "--data", folder, "--results", "r.json", *given)
+    assert done.code == 1
+    assert f"{words[0]}: only what a model predicts now can change by this. Give --weights" in done.err
+
+
 def test_classes_that_have_nothing_in_common_are_named(folder, evaluate, tiny_weights):
     done = evaluate("--json", "s.json", weights=renamed(folder, tiny_weights, ["a", "b", "c", "d", "e"]))
     assert done.code == 1

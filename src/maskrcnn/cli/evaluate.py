@@ -133,6 +133,11 @@ def evaluate(
         "--text": text,
         "--score-threshold": score_threshold is not None,
         "--choose-score-threshold": choose_score_threshold,
+        "--flip": flip,
+        "--scales": scales is not None,
+        "--proposals": proposals is not None,
+        "--max-detections": max_detections is not None,
+        "settings": bool(overrides),
     }
     from ..predict.benchmarks.table import find_benchmark
 
@@ -179,6 +184,12 @@ def _check(options: dict[str, bool]) -> None:
         )
     if options["--score-threshold"] and options["--choose-score-threshold"]:
         raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
+    of_models = ("--flip", "--scales", "--proposals", "settings", *(["--max-detections"] * options["--benchmark"]))
+    idle = [name for name in of_models if options[name]] if not options["--weights"] else []
+    if idle:
+        raise SettingError(
+            f"{idle[0]}: only what a model predicts now can change by this. Give --weights, or leave it out."
+        )
     others = ("--images", "--format", "--where", "--skip-invalid", "--text", "--choose-score-threshold")
     refused = [name for name in others if options[name]] if options["--benchmark"] else []
     if refused:
