@@ -80,7 +80,8 @@ def score_benchmark(
         told |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
     report, tables = _score(name, split, opened, records)
     read, most = partial(_read, benchmark, opened), benchmark.most_detections
-    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, read, most, opened)
+    names = opened.image_names
+    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, read, most, opened, names)
 
 
 def _predict(predictor: Predictor, opened: Opened, model: Model, *, segments: bool) -> list[dict[str, Any]]:

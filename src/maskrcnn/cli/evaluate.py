@@ -133,18 +133,10 @@ def evaluate(
         "--text": text,
         "--score-threshold": score_threshold is not None,
         "--choose-score-threshold": choose_score_threshold,
-        "--flip": flip,
-        "--scales": scales is not None,
-        "--proposals": proposals is not None,
-        "--max-detections": max_detections is not None,
-        "settings": bool(overrides),
     }
-    from ..predict.benchmarks.table import find_benchmark
-
-    _check(given)
-    for path in (json, results if weights else None):
-        require_place(path)
-    require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
+    of_models = {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides}
+    _check(given, of_models | {"--max-detections": max_detections if benchmark else None})
+    _require_places(json, results if weights else None, submission, benchmark)
     model = None
     if weights is not None:
         views = chosen_views(flip, scales)
@@ -172,11 +164,12 @@ def evaluate(
     _write(json, {**scored.report, **told, **found})
 
 
-def _check(options: dict[str, bool]) -> None:
+def _check(options: dict[str, bool], of_models: dict[str, Any]) -> None:
     """Refuse options that say nothing together.
 
     Args:
         options: Which were given, by their names.
+        of_models: What says nothing where no model predicts, by its option.
     """
     if not options["--weights"] and not options["--results"]:
         raise SettingError(
@@ -184,9 +177,8 @@ def _check(options: dict[str, bool]) -> None:
         )
     if options["--score-threshold"] and options["--choose-score-threshold"]:
         raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
-    of_models = ("--flip", "--scales", "--proposals", "settings", *(["--max-detections"] * options["--benchmark"]))
-    idle = [name for name in of_models if options[name]] if not options["--weights"] else []
-    if idle:
+    idle = [name for name, value in of_models.items() if value]
+    if idle and not options["--weights"]:
         raise SettingError(
             f"{idle[0]}: only what a model predicts now can change by this. Give --weights, or leave it out."
         )
@@ -231,7 +223,15 @@ def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: in
         )
     truth, records, most = scored.truth, scored.records, scored.max_detections
     if errors or pictures:
-        told |= show_errors(truth, records, scored.pictures, pictures=pictures, folder=folder, max_detections=most)
+        told |= show_errors(
+            truth,
+            records,
+            scored.pictures,
+            names=scored.names,
+            pictures=pictures,
+            folder=folder,
+            max_detections=most,
+        )
     if compare is not None:
         told |= show_comparison(truth, records, compare, read=scored.read, max_detections=most)
     return told
@@ -253,6 +253,14 @@ def _write(json: Path | None, report: dict[str, Any]) -> None:
 
     if json is not None:
         write_report(json, report)
+
+
+def _require_places(json: Path | None, results: Path | None, submission: Path | None, benchmark: str | None) -> None:
+    from ..predict.benchmarks.table import find_benchmark
+
+    require_place(json)
+    require_place(results)
+    require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
 
 
 def require_place(path: Path | None, *, folder: bool = False) -> None:
