@@ -32,6 +32,7 @@ from .yolo_labels import KeypointShape, label_lines, label_object
 SUFFIXES = (".yaml", ".yml")
 CLASSES = ("classes.txt", "labels/classes.txt")
 """Where Label Studio and labelImg name the classes, one per line, instead of `data.yaml`."""
+LABELS = ("labels/*.txt", "labels/*/*.txt", "*/labels/*.txt")
 
 
 def is_yolo(path: Path, split: str) -> bool:
@@ -44,6 +45,24 @@ def is_yolo(path: Path, split: str) -> bool:
     except DataError:
         return path.is_file()  # a damaged file is said to be so when it is read
     return _is_description(known) and _places(known, split) is not None
+
+
+def require_description(path: Path) -> None:
+    """Check that a folder with pictures and labels as YOLO's has a file that names the classes and the splits.
+
+    Raises:
+        DataError: It has none, or one that cannot be used.
+    """
+    if not path.is_dir() or not any(True for form in LABELS for _ in path.glob(form)):
+        return
+    file = _description(path)
+    example = "`train: images/train`, `val: images/val` and `names: [cat, dog]`"
+    if file is None:
+        raise DataError(
+            f"{path}: its pictures and labels lie as YOLO's do, but there is no data.yaml. Add one with {example}, or "
+            "a classes.txt with a class per line."
+        )
+    _names(file, _read(file))
 
 
 def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
@@ -64,6 +83,7 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
         raise DataError(f"{path}: holds no data.yaml. Give the YAML file that names the classes and the pictures.")
     known = _read(file)
     names, keypoints = _names(file, known), _keypoint_shape(file, known)
+    _require_mirrored(file, known, keypoints)
     root = _root(file, known)
     pictures = list_pictures(images) if images else _split_pictures(file, known, root, split)
     found = Gathering(names, file, root, dict.fromkeys(names, _category(known, keypoints)))
@@ -155,6 +175,16 @@ def _keypoint_shape(file: Path, known: dict[str, Any]) -> KeypointShape | None:
     return KeypointShape(*shape)
 
 
+def _require_mirrored(file: Path, known: dict[str, Any], keypoints: KeypointShape | None) -> None:
+    """Check that `flip_idx`, if there is one, has each keypoint once."""
+    mirrored = known.get("flip_idx")
+    if keypoints is None or not mirrored:
+        return
+    if not isinstance(mirrored, list) or sorted(map(str, mirrored)) != sorted(map(str, range(keypoints.points))):
+        rule = f"it must have each of the {keypoints.points} keypoints, 0 to {keypoints.points - 1}, once"
+        raise DataError(f"{file}: `flip_idx` is {mirrored!r:.80}, but {rule}. Correct it.")
+
+
 def _category(known: dict[str, Any], keypoints: KeypointShape | None) -> dict[str, Any]:
     """Entries of the categories on their keypoints: names from `kpt_names`, mirror pairs from `flip_idx`."""
     if keypoints is None:
@@ -192,7 +222,12 @@ def _split_pictures(file: Path, known: dict[str, Any], root: Path, split: str) -
     found: list[Path] = []
     for place in places:
         # Exports for notebooks have `../train/images` for a folder beside the file.
-        tried = [root / place, file.resolve().parent / place, root / place.removeprefix("../")]
+        forms = dict.fromkeys((place, place.replace("\\", "/")))
+        tried = [
+            path
+            for form in forms
+            for path in (root / form, file.resolve().parent / form, root / form.removeprefix("../"))
+        ]
         there = next((path for path in tried if path.exists()), None)
         if there is None:
             raise DataError(
