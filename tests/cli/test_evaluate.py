@@ -123,6 +123,7 @@ def test_weights_without_a_mask_head_are_scored_by_boxes(folder, run_cli, tiny_s
     [
         (["--where", "grey=true"], "no image record has the field 'grey'"),
         (["--json", "images"], "images: this is a folder, but a file is to be written there"),
+        (["--compare", "other.json"], "--compare other.json: there is no such file. Give the other run's results"),
         (["--results", "val.json/r.json"], "val.json cannot be written to"),
         (["--score-threshold", 0.3, "--choose-score-threshold"], "were both given. Give one of them."),
         (["model.backbone.name=resnet34"], "this cannot be changed when a model predicts"),

@@ -137,6 +137,7 @@ def evaluate(
     of_models = {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides}
     _check(given, of_models | {"--max-detections": max_detections if benchmark else None})
     _require_places(json, results if weights else None, submission, benchmark)
+    _require_there(compare)
     model = None
     if weights is not None:
         views = chosen_views(flip, scales)
@@ -261,6 +262,12 @@ def _require_places(json: Path | None, results: Path | None, submission: Path | 
     require_place(json)
     require_place(results)
     require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
+
+
+def _require_there(compare: Path | None) -> None:
+    """Say that the other run's file is missing before the long work, not after it."""
+    if compare is not None and not compare.exists():
+        raise SettingError(f"--compare {compare}: there is no such file. Give the other run's results file or report.")
 
 
 def require_place(path: Path | None, *, folder: bool = False) -> None:

@@ -69,9 +69,10 @@ def split_of(annotations: Path) -> str:
 
 
 def _patterns(split: str) -> list[str]:
-    plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in SPLITS[split]]
-    coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in SPLITS[split]]
-    others = [form.format(name) for name in SPLITS[split] for form in ("{}/_annotations.coco.json", CROWDPOSE)]
+    names = SPLITS.get(split, (split,))
+    plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in names]
+    coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in names]
+    others = [form.format(name) for name in names for form in ("{}/_annotations.coco.json", CROWDPOSE)]
     return [*plain, *coco, *others]
 
 
