@@ -99,7 +99,7 @@ def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
     assert found == {0.3: (True, True, 0.3), 0.5: (False, False, 0.5)}
     done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
     assert done.code == 1
-    assert "coco ranks predictions by their scores" in done.err
+    assert "coco val ranks predictions by their scores" in done.err
 
 
 def test_what_is_wrong_with_results_of_a_servers_format_is_said_of_their_file(tmp_path, run_cli):
@@ -113,3 +113,15 @@ def test_what_is_wrong_with_results_of_a_servers_format_is_said_of_their_file(tm
 
 def test_the_help_names_all_benchmarks():
     assert ", ".join(f"`{name}`" for name in BENCHMARKS) + "." == NAMES
+
+
+def test_a_benchmark_s_own_numbers_are_compared(coco, run_cli):
+    records = perfect(coco)
+    (coco.parent / "best.json").write_text(json.dumps(records))
+    (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
+    words = ("--benchmark", "coco-boundary", "--data", coco, "--results", "worse.json", "--json", "s.json")
+    done = run_cli("evaluate", *words, "--compare", "best.json")
+    assert done.code == 0
+    report = json.loads((coco.parent / "s.json").read_text())
+    assert report["compare_numbers"]["boundary"]["AP"] == 1 > report["boundary"]["AP"]
+    assert f"-{100 - 100 * report['boundary']['AP']:.1f}" in done.out

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
-from .benchmarks import NAMES, score_benchmark
+from .benchmarks import NAMES, Wanted, compare_benchmark, score_benchmark
 from .data_sets import DataFormat, open_data
 from .models import AUTO, BatchSize, Device, OptionalSource, Precision
 from .proposals import ProposalFile
@@ -150,9 +150,8 @@ def evaluate(
         return open_data(data, own, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
     if benchmark is not None:
-        scored = score_benchmark(
-            benchmark, data, split, model, results, keep, submission=submission, score_threshold=score_threshold
-        )
+        wanted = Wanted(submission, score_threshold, errors or pictures is not None)
+        scored = score_benchmark(benchmark, data, split, model, results, keep, wanted)
     elif model is not None:
         scored = score_data(read, model, rule, keep)
     else:
@@ -218,11 +217,11 @@ def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: in
     told: dict[str, Any] = {}
     if not errors and not pictures and compare is None:
         return told
-    if scored.truth is None:
-        raise SettingError(
-            "--errors, --pictures, --compare: this benchmark's ground truth is not made of COCO's objects."
-        )
     truth, records, most = scored.truth, scored.records, scored.max_detections
+    if compare is not None:
+        told |= compare_benchmark(scored, compare, Console())
+    if truth is None:
+        return told
     if errors or pictures:
         told |= show_errors(
             truth,

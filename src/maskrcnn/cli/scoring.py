@@ -19,6 +19,7 @@ from .proposals import join_file
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
     from ..evaluate.annotations import Annotations
+    from ..evaluate.sections import Section
     from ..predict.benchmarks.benchmark import Opened
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
@@ -79,6 +80,7 @@ class Scored(NamedTuple):
         max_detections: Per picture and class, that count.
         opened: The benchmark's files; None without a benchmark.
         names: Of the pictures by their ids, as far as they are known.
+        sections: The benchmark's own numbers.
     """
 
     report: dict[str, Any]
@@ -90,6 +92,7 @@ class Scored(NamedTuple):
     max_detections: int = SAVED_DETECTIONS
     opened: Opened | None = None
     names: Mapping[int, str] = MappingProxyType({})
+    sections: Sequence[Section] = ()
 
 
 class Rule(NamedTuple):
