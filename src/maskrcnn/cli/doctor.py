@@ -17,7 +17,7 @@ from rich.text import Text
 from .data_sets import DataFormat
 from .evaluate import require_place
 from .overrides import change_settings, settings_of_preset
-from .progress import PictureBar
+from .progress import PictureBar, waiting
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ def doctor(
     for path in (report, as_json):
         require_place(path)
     settings = change_settings(settings_of_preset(preset), overrides or [], config)
-    read = read_splits(data, val=val, names=split or (), form=form, images=images)
+    with waiting(f"reading {data}"):
+        read = read_splits(data, val=val, names=split or (), form=form, images=images)
     found = diagnose(str(data), read, settings.model, announce=_announce)
     options = {"--val": val, "--format": form, "--images": images, "--preset": preset, "--config": config}
     command = _command(found, data, options, overrides or [])
-    write_diagnosis(report, found, command=command)
+    with waiting("drawing the figures"):
+        write_diagnosis(report, found, command=command)
     if as_json:
         as_json.parent.mkdir(parents=True, exist_ok=True)
         with replacing(as_json) as path:
