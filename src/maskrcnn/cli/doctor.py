@@ -106,7 +106,9 @@ def _print(found: Diagnosis, command: str | None, report: Path) -> None:
     verdict = ", ".join(f"{count} {each}{'' if count == 1 else 's'}" for each, count in found.counts.items())
     console.print(Text(f"{verdict}.", style="bold"))
     if command:
-        console.print("Train with what is advised:", Text(f"  {command}", style="cyan"), sep="\n", soft_wrap=True)
+        stops = any(one.severity == "error" and one.name != "invalid-objects" for one in found.findings)
+        when = "When the errors are corrected, train with what is advised:" if stops else "Train with what is advised:"
+        console.print(when, Text(f"  {command}", style="cyan"), sep="\n", soft_wrap=True)
     console.print(f"With pictures and figures: {report}", highlight=False, soft_wrap=True)
 
 

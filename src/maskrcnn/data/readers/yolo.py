@@ -15,7 +15,7 @@ Category ids are the classes counted from 1. Coordinates may reach 1 % over the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
         split: "train", "val" or "test".
         images: Folder of the pictures of this split; None: as `data.yaml` says.
 
+    A label file with objects beside no picture is listed in `skipped`.
+
     Raises:
         DataError: Naming the file, the line, the value, the rule and the remedy.
     """
@@ -103,6 +105,7 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
                 found.skipped.append(f"{label}: line {number}: {error}")
                 continue
             found.add_object(image_id, name, **fields)
+    found.skipped += _orphans(pictures)
     return found.contents()
 
 
@@ -259,3 +262,16 @@ def _label_file(picture: Path) -> Path:
     if places:
         parts[places[-1]] = "labels"
     return Path(*parts).with_suffix(".txt")
+
+
+def _orphans(pictures: Iterable[Path]) -> Iterator[str]:
+    """A message for each label file with objects whose picture is not there, in the folders of some pictures."""
+    folders = {picture.parent: _label_file(picture).parent for picture in pictures}
+    names = {Path(name).name for name in CLASSES}
+    for images, labels in folders.items():
+        if not images.is_dir():
+            continue
+        there = {file.stem for file in images.iterdir() if file.suffix.lower() in PICTURES}
+        for label in sorted(labels.glob("*.txt")):
+            if label.stem not in there and label.name not in names and any(True for _ in label_lines(label)):
+                yield f"{label}: has objects, but its picture {images / label.stem}.* is not there"
