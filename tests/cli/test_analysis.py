@@ -23,12 +23,14 @@ def a_console():
 
 def test_errors_are_shown_and_reported():
     console = a_console()
-    report = show_errors(truth_of(*OBJECTS, pictures=2), RECORDS, None, console=console)
+    report = show_errors(truth_of(*OBJECTS, pictures=2), RECORDS, None, names={2: "two.png"}, console=console)
     text = console.export_text()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["errors"]["bbox"]["all"]["counts"]["classification"] == 1
     # The best F1 is that of the first detection alone, so that the second is not looked at.
-    assert report["worst_pictures"] == [{"image_id": 2, "errors": 2, "what": "missed 2 (class 1, class 2)"}]
+    worst = {"image_id": 2, "picture": "two.png", "errors": 2, "what": "missed 2 (class 1, class 2)"}
+    assert report["worst_pictures"] == [worst]
+    assert "two.png" in text
     assert "Errors of boxes: AP50 25" in text
     assert "missed 2 (class 1, class 2)" in text
 
@@ -74,7 +76,7 @@ def test_the_worst_pictures_are_drawn_and_listed_with_their_files(tmp_path):
         console=console,
     )
     assert report["worst_pictures"] == [
-        {"image_id": 2, "errors": 1, "what": "missed 1", "drawing": str(folder / "001-p2.png")}
+        {"image_id": 2, "errors": 1, "what": "missed 1", "drawing": str(folder / "001-p2.png"), "picture": "p2.png"}
     ]
     assert sorted(path.name for path in folder.iterdir()) == ["001-p2.png", "index.png"]
     text = console.export_text()

@@ -1,10 +1,14 @@
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from maskrcnn.cli.benchmarks import NAMES
 from maskrcnn.predict.benchmarks.table import BENCHMARKS
 from tests.cli.coco_folder import perfect
+from tests.data.readers.city import write_city
+from tests.data.readers.test_mhp import ANNA, lay_out
 
 
 def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, tiny_weights):
@@ -62,6 +66,18 @@ def test_what_no_server_takes_is_refused_before_the_pictures_are_predicted(coco,
     assert "--submission sent: coco-boundary val has no server. Leave it out." in done.err
 
 
+def test_a_benchmark_alone_says_how_many_saved_detections_count(coco, run_cli):
+    words = ("--benchmark", "coco", "--data", coco, "--results", "r.json", "--max-detections", 5)
+    assert "--max-detections: only what a model predicts now" in run_cli("evaluate", *words).err
+
+
+def test_whole_people_are_no_submission_to_mhp_however_they_are_predicted(tmp_path, run_cli):
+    words = ("--benchmark", "mhp", "--data", lay_out(tmp_path, {"1": [ANNA]}), "--weights", "no_such.safetensors")
+    done = run_cli("evaluate", *words, "--submission", tmp_path / "people.zip")
+    assert done.code == 1
+    assert "--submission: a model's records have no `parts`, but MHP's server scores nothing else" in done.err
+
+
 def test_a_file_is_not_submitted_where_a_folder_is(coco, run_cli):
     done = run_cli("evaluate", "--benchmark", "nuclei", "--data", coco, "--results", "r.json", "--submission", coco)
     assert done.code == 1
@@ -83,8 +99,29 @@ def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
     assert found == {0.3: (True, True, 0.3), 0.5: (False, False, 0.5)}
     done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
     assert done.code == 1
-    assert "coco ranks predictions by their scores" in done.err
+    assert "coco val ranks predictions by their scores" in done.err
+
+
+def test_what_is_wrong_with_results_of_a_servers_format_is_said_of_their_file(tmp_path, run_cli):
+    write_city(tmp_path / "data", {"aachen_000000_000019": np.full((20, 20), 7, dtype=np.uint16)})
+    (tmp_path / "street").mkdir()
+    Image.fromarray(np.ones((20, 20), dtype=np.uint8)).save(tmp_path / "street" / "m.png")
+    (tmp_path / "street" / "aachen_000000_000019.txt").write_text("m.png 26 1.5")
+    words = ("--benchmark", "cityscapes", "--data", tmp_path / "data", "--results", tmp_path / "street")
+    assert "Error: street: record 0: score 1.5 must be a number from 0 to 1" in run_cli("evaluate", *words).err
 
 
 def test_the_help_names_all_benchmarks():
     assert ", ".join(f"`{name}`" for name in BENCHMARKS) + "." == NAMES
+
+
+def test_a_benchmark_s_own_numbers_are_compared(coco, run_cli):
+    records = perfect(coco)
+    (coco.parent / "best.json").write_text(json.dumps(records))
+    (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
+    words = ("--benchmark", "coco-boundary", "--data", coco, "--results", "worse.json", "--json", "s.json")
+    done = run_cli("evaluate", *words, "--compare", "best.json")
+    assert done.code == 0
+    report = json.loads((coco.parent / "s.json").read_text())
+    assert report["compare_numbers"]["boundary"]["AP"] == 1 > report["boundary"]["AP"]
+    assert f"-{100 - 100 * report['boundary']['AP']:.1f}" in done.out

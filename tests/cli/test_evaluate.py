@@ -123,6 +123,7 @@ def test_weights_without_a_mask_head_are_scored_by_boxes(folder, run_cli, tiny_s
     [
         (["--where", "grey=true"], "no image record has the field 'grey'"),
         (["--json", "images"], "images: this is a folder, but a file is to be written there"),
+        (["--compare", "other.json"], "--compare other.json: there is no such file. Give the other run's results"),
         (["--results", "val.json/r.json"], "val.json cannot be written to"),
         (["--score-threshold", 0.3, "--choose-score-threshold"], "were both given. Give one of them."),
         (["model.backbone.name=resnet34"], "this cannot be changed when a model predicts"),
@@ -132,6 +133,18 @@ def test_wrong_words_give_one_message(folder, evaluate, words, message):
     done = evaluate(*words)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert message in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--flip"], ["--scales", "64,96"], ["--proposals", "p.json"], ["settings", "model.rpn.proposals=5"]],
+    ids=lambda words: words[0],
+)
+def test_what_changes_only_predictions_is_refused_for_saved_ones(folder, run_cli, words):
+    given = words[words[0] == "settings" :]
+    done = run_cli("evaluate", "--data", folder, "--results", "r.json", *given)
+    assert done.code == 1
+    assert f"{words[0]}: only what a model predicts now can change by this. Give --weights" in done.err
 
 
 def test_classes_that_have_nothing_in_common_are_named(folder, evaluate, tiny_weights):

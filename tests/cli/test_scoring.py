@@ -56,6 +56,13 @@ def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
     report = json.loads((coco.parent / "s.json").read_text())
     assert report["errors"]["segm"]
     assert report["worst_pictures"]
+    file = coco / "annotations" / "instances_val2017.json"
+    assert report["worst_pictures"][0]["picture"] in {
+        one["file_name"] for one in json.loads(file.read_text())["images"]
+    }
+    done = run_cli("evaluate", "--data", file, "--results", "worse.json", "--errors", "--json", "t.json")
+    again = json.loads((coco.parent / "t.json").read_text())
+    assert again["worst_pictures"][0]["picture"] == report["worst_pictures"][0]["picture"]
     assert report["compare"]["other"] == "best.json"
     assert "missed" in done.out
     assert list((coco.parent / "drawn").glob("*.png"))

@@ -40,6 +40,11 @@ def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes):
         recognise(shapes, "test")
 
 
+def test_a_split_by_another_word_is_an_error_that_names_those_that_are_there(shapes):
+    with pytest.raises(DataError, match=r"has no split `validation`, but `train` \(COCO\) and `val` \(COCO\)"):
+        recognise(shapes, "validation")
+
+
 def test_an_unknown_folder_is_an_error_that_names_every_format(tmp_path):
     with pytest.raises(DataError, match="no data set with a split `val` was recognised") as caught:
         recognise(tmp_path, "val")

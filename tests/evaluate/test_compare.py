@@ -166,3 +166,13 @@ def test_what_cannot_be_compared_is_told_with_the_remedy(tmp_path, content, mess
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(DataError, match="gone.json: cannot be read"):
         read_other(tmp_path / "gone.json", load_annotations({"images": [], "categories": [], "annotations": []}))
+
+
+def test_an_interval_stays_in_one_line_of_a_narrow_terminal_beside_a_long_name():
+    _, truth, run, _ = two_runs()
+    result = {"bbox": compare_results(truth, run, run, "bbox", resamples=2)}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(comparison_tables(result, "a_long_name_of_results.json", "this run"))
+    text = console.export_text()
+    assert "+0.0 to +0.0" in text
+    assert "…" not in text

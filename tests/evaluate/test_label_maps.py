@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from maskrcnn.evaluate.label_maps import best_first, paint_label_map
+from maskrcnn.evaluate.label_maps import best_first, paint_label_map, paint_pictures
 from maskrcnn.structures.masks import Crop, encode_crop
 
 SIZE = (4, 6)
@@ -39,3 +39,14 @@ def test_masks_are_painted_by_falling_score_from_the_threshold_on():
         for place, (score, mask) in enumerate([(0.6, {}), (0.5, {}), (0.49, {}), (0.9, None), (0.6, {}), (0.8, {})])
     ]
     assert [record["place"] for record in best_first(records, score_threshold=0.5)] == [5, 0, 4, 1]
+
+
+def test_pictures_are_painted_in_the_order_of_their_sizes_with_the_best_records_first():
+    def record(image_id, score, left):
+        return {"image_id": image_id, "score": score, "segmentation": square(left, 0, 2)}
+
+    records = [record(2, 0.6, 0), record(2, 0.9, 1), record(2, 0.4, 4)]
+    painted = dict(paint_pictures(records, {3: SIZE, 2: SIZE}, score_threshold=0.5))
+    assert list(painted) == [3, 2]
+    assert not painted[3].any()
+    assert painted[2][0].tolist() == [2, 1, 1, 0, 0, 0]

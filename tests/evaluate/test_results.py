@@ -115,6 +115,15 @@ def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(ch
         checked_results(path, TRUTH)
 
 
+def test_many_categories_are_counted_in_a_message_and_not_cut_off():
+    categories = [{"id": number, "name": str(number)} for number in range(1, 81)]
+    many = load_annotations(
+        {"images": [{"id": 5, "height": 10, "width": 20}], "annotations": [], "categories": categories}
+    )
+    with pytest.raises(DataError, match="category_id 99 is not one of the 80 categories. Make"):
+        checked_results([RECORD | {"category_id": 99}], many)
+
+
 def test_records_without_the_necessary_fields_are_refused():
     with pytest.raises(DataError, match="results: record 0: .* lacks image_id, category_id or score"):
         checked_results([{"image_id": 5}], TRUTH)

@@ -3,7 +3,7 @@ from io import StringIO
 from rich.console import Console, Group
 
 from maskrcnn.evaluate.sections import Section
-from maskrcnn.evaluate.tables import section_tables, written
+from maskrcnn.evaluate.tables import difference_tables, section_tables, written
 
 BOXES = Section("bbox", "boxes", "rule of boxes", {"AP": 0.5, "AR": None}, {"cat": {"AP": 0.25}, "dog": {"AP": -1.0}})
 MASKS = Section("segm", "masks", "rule of masks", {"AP": -1.0}, {"cat": {"AP": 1.0}, "owl": {"AP": 0.0}})
@@ -53,3 +53,13 @@ def test_a_single_class_has_no_rows():
 
 def test_nothing_to_find_is_a_dash_and_nothing_found_is_zero():
     assert [written(BOXES, "AP", value) for value in (None, -1.0, 0.0)] == ["-", "-", "0.0"]
+
+
+def test_two_runs_stand_side_by_side_where_both_have_the_rule():
+    better = Section("bbox", "boxes", "rule of boxes", {"AP": 0.75, "AR": 0.5})
+    console = Console(file=StringIO(), width=100)
+    console.print(Group(*difference_tables([BOXES, MASKS], [better], ("old", "new"))))
+    shown = [line.replace(" ", "").strip("│").split("│") for line in console.file.getvalue().splitlines()]
+    assert ["AP", "50.0", "75.0", "+25.0"] in shown
+    assert ["AR", "-", "50.0", "-"] in shown
+    assert "masks" not in console.file.getvalue()

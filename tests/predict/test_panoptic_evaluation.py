@@ -11,6 +11,7 @@ from maskrcnn.data.readers.coco import parse_coco, read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.evaluate.results import write_results
+from maskrcnn.evaluate.segment_results import to_segment_results
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.predict.evaluation import predict_records
 from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_saved_segments, score_segments
@@ -79,7 +80,7 @@ def test_segments_that_a_model_finds_are_scored(file, tiny_settings):
     data = read_coco(file, file.parent)
     predictor = Knowing(tiny_settings)
     match = match_classes(predictor.classes, data.classes, source="val.json")
-    records = predict_records(predictor, data, match, segments=True, workers=0)
+    records = predict_records(predictor, data, match, describe=to_segment_results, workers=0)
     assert [record["category_id"] for record in records] == [1, 3, 1, 3]
     (section,) = score_segments(data, records)
     assert set(section.numbers.values()) == {1}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from maskrcnn.data.proposals import read_proposals
@@ -54,7 +56,7 @@ def test_a_model_with_its_proposals_in_a_file_finds_what_it_finds_without(data, 
 
 
 def test_pictures_without_objects_get_proposals_and_no_score(data, predictor, tmp_path):
-    empty = CocoData(data.source, [], data.classes, dict)
+    empty = replace(data, records=[])
     assert "recall" not in propose_for(predictor, empty, tmp_path / "p.json", workers=0)
     assert (tmp_path / "p.json").read_text() == "[]\n"
 

@@ -3,6 +3,7 @@
 A command of `maskrcnn` runs in this process, which saves the seconds of its start; other lines run in a shell.
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -39,16 +40,21 @@ def reader(official_files, tmp_path, monkeypatch):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_of_the_pages_on_benchmarks_run(page, reader, run_cli):
-    for block in blocks_of(page.read_text(encoding="utf-8")):
+    text = page.read_text(encoding="utf-8")
+    for block in blocks_of(text):
         assert not block.reason, "every benchmark has its small folder"
         for line in block.commands.splitlines():
             words = shlex.split(line, comments=True)
-            if words[:1] == ["maskrcnn"]:
-                done = run_cli(*words[1:])
-                assert done.code == 0, f"{line}\n{done.out}\n{done.err}"
-                assert " 0 predictions" not in done.out.replace("\n", " "), f"{line}: finds nothing, so tries nothing"
-            else:
+            if words[:1] != ["maskrcnn"]:
                 subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=reader, check=True)
+                continue
+            report = words[words.index("--json") + 1] if "--json" in words else "report.json"
+            done = run_cli(*words[1:], "--json", report)
+            assert done.code == 0, f"{line}\n{done.out}\n{done.err}"
+            found = json.loads((reader / report).read_text(encoding="utf-8"))
+            assert found["predictions"], f"{line}: finds nothing, so tries nothing"
+            unnamed = [section for section in found.get("rules", ()) if f"`{section}`" not in text]
+            assert not unnamed or page.stem == "README", f"the page does not say what {unnamed} are"
 
 
 def test_every_benchmark_is_in_the_table_and_on_its_page():

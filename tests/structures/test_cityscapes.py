@@ -9,7 +9,7 @@ def test_labels_have_their_official_ids():
         *("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
     ]
     assert (LABELS[7], LABELS[23], len(STUFF)) == ("road", "sky", 11)
-    assert IGNORED == (*range(7), 9, 10, 14, 15, 16, 18, 29, 30)
+    assert (*range(7), 9, 10, 14, 15, 16, 18, 29, 30) == IGNORED
 
 
 def test_a_value_below_1000_is_the_label_itself():

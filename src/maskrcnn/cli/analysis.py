@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -28,6 +29,7 @@ def show_errors(
     records: Sequence[dict[str, Any]],
     read: Callable[[], CocoData] | None,
     *,
+    names: Mapping[int, str] = MappingProxyType({}),
     pictures: int = 0,
     folder: Path | None = None,
     max_detections: int = 100,
@@ -39,14 +41,15 @@ def show_errors(
         truth: The annotated objects.
         records: COCO results of their pictures.
         read: Reads the pictures; only called where some are drawn.
+        names: Of the pictures by their ids; others go by their ids, unless they are drawn.
         pictures: How many of the worst are drawn.
         folder: Where the drawings are written.
         max_detections: Most detections that count per picture and class.
         console: Where tables are shown; None: standard output.
 
     Returns:
-        For the JSON report: `errors` by kind, and `worst_pictures` with `image_id`, number of `errors`, `what` in words
-        and the file of the `drawing`, if there is one.
+        For the JSON report: `errors` by kind, and `worst_pictures` with `image_id`, its `picture`, number of `errors`,
+        `what` in words and the file of the `drawing`, as far as these are known.
 
     Raises:
         SettingError: Pictures are to be drawn, but there is no folder, or nothing to read them.
@@ -70,15 +73,16 @@ def show_errors(
         console.print(errors_tables(analysed, kind))
     worst = worst_pictures(truth, verdicts, analysed.score, max(pictures, LISTED))
     listed = worst_report(truth, checked, worst)
-    names: dict[int, str] = {}
     if pictures and read is not None and folder is not None:
         data = read()
         names = {record.image_id: record.path.name for record in data.records}
         drawn = _draw(folder, data, truth, checked, worst[:pictures], kind, analysed.score)
         for one, path in zip(listed, drawn, strict=False):
             one["drawing"] = str(path)
-    console.print(worst_table(listed, analysed.score, names))
-    if names:
+    for one in (one for one in listed if one["image_id"] in names):
+        one["picture"] = names[one["image_id"]]
+    console.print(worst_table(listed, analysed.score))
+    if any("drawing" in one for one in listed):
         console.print(f"Drawn into {folder}", highlight=False, markup=False, soft_wrap=True)
     return {**report, "worst_pictures": listed}
 

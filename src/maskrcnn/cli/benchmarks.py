@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..errors import SettingError
@@ -15,6 +15,7 @@ from .progress import waiting
 from .scoring import Keep, Model, Scored, predict
 
 if TYPE_CHECKING:
+    from ..evaluate.sections import Section
     from ..predict.benchmarks.benchmark import Benchmark, Opened
     from ..predict.predictor import Predictor
 
@@ -26,6 +27,21 @@ NAMES = (
 """For the help, which comes without loading the benchmarks."""
 
 
+class Wanted(NamedTuple):
+    """What is done with a benchmark's predictions.
+
+    Args:
+        submission: Where the caller will write them for the server; None: nowhere.
+        score_threshold: From which they count where the benchmark does not rank them; None: as the weights note, or the
+            usual one.
+        errors: Whether errors will be analysed, for which the objects have to be COCO's.
+    """
+
+    submission: Path | None
+    score_threshold: float | None
+    errors: bool
+
+
 def score_benchmark(
     name: str,
     folder: Path,
@@ -33,9 +49,7 @@ def score_benchmark(
     model: Model | None,
     results: Path | None,
     keep: Keep,
-    *,
-    submission: Path | None = None,
-    score_threshold: float | None = None,
+    wanted: Wanted,
 ) -> Scored:
     """Score by a benchmark's own rules what a model predicts for its pictures, or what a file holds.
 
@@ -44,9 +58,7 @@ def score_benchmark(
         model: None: `results` holds the predictions.
         results: A COCO results file, or what the benchmark's server takes.
         keep: Called with what a model predicted before it is scored.
-        submission: Where the caller will write what was found; None: nowhere.
-        score_threshold: From which predictions count where the benchmark does not rank them; None: as the weights
-            note, or the usual one.
+        wanted: What is done with the predictions.
 
     Raises:
         SettingError: There is no such benchmark or split, it only ranks, or nothing would be scored or written.
@@ -58,11 +70,9 @@ def score_benchmark(
     benchmark = find_benchmark(name)
     with waiting("reading the annotations"):
         opened = open_benchmark(name, folder, split)
-    threshold = None if score_threshold is None else Threshold(score_threshold, "given")
-    if threshold and opened.at is None:
-        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
     split = split or benchmark.splits[0]
-    _check_submission(opened, f"{name} {split}", submission, kept=bool(model and results))
+    _check(opened, f"{name} {split}", wanted, predicts=model is not None, kept=bool(model and results))
+    threshold = None if wanted.score_threshold is None else Threshold(wanted.score_threshold, "given")
     told: dict[str, Any] = {}
     records: Sequence[dict[str, Any]] = []
     if model is not None:
@@ -78,9 +88,43 @@ def score_benchmark(
     if threshold and opened.at is not None:
         opened = opened.at(threshold.score)
         told |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
-    report, tables = _score(name, split, opened, records)
-    read, most = partial(_read, benchmark, opened), benchmark.most_detections
-    return Scored({**report, **told}, tables, records, opened.truth, opened.pictures, read, most, opened)
+    report, tables, sections = _score(name, split, opened, records)
+    return Scored(
+        {**report, **told},
+        tables,
+        records,
+        opened.truth,
+        opened.pictures,
+        read=partial(_read, benchmark, opened),
+        max_detections=benchmark.most_detections,
+        opened=opened,
+        names=opened.image_names,
+        sections=sections,
+    )
+
+
+def compare_benchmark(scored: Scored, other: Path, console: Console) -> dict[str, Any]:
+    """Show a benchmark's own numbers of this run beside those of another.
+
+    Args:
+        scored: This run.
+        other: Results of the other run, in any form that `--results` takes.
+        console: Where tables are shown.
+
+    Returns:
+        For the JSON report: `compare_numbers` with those of the other run.
+    """
+    from ..evaluate.compare import results_of
+    from ..evaluate.report import sections_report
+    from ..evaluate.tables import difference_tables
+
+    opened, read = scored.opened, scored.read
+    if opened is None or opened.score is None or read is None:
+        return {}
+    with waiting("scoring the other run") as step:
+        sections = opened.score(read(results_of(other, others=True)), step)
+    console.print(Group(*difference_tables(sections, scored.sections, (other.name, "this run"))))
+    return {"compare_numbers": {"other": str(other), **sections_report(sections)}}
 
 
 def _predict(predictor: Predictor, opened: Opened, model: Model, *, segments: bool) -> list[dict[str, Any]]:
@@ -91,10 +135,19 @@ def _predict(predictor: Predictor, opened: Opened, model: Model, *, segments: bo
     return records
 
 
-def _check_submission(opened: Opened, name: str, submission: Path | None, *, kept: bool) -> None:
-    """Say before the long work, not after it, that what is wanted cannot be written, or that nothing is wanted."""
+def _check(opened: Opened, name: str, wanted: Wanted, *, predicts: bool, kept: bool) -> None:
+    """Say before the long work, not after it, that what is wanted cannot be, or that nothing is wanted."""
+    submission = wanted.submission
+    if wanted.score_threshold is not None and opened.at is None:
+        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
+    if wanted.errors and opened.truth is None:
+        raise SettingError(
+            f"--errors, --pictures: the ground truth of {name} is not made of COCO's objects, or not public."
+        )
     if submission is not None and opened.submit is None:
         raise SettingError(f"--submission {submission}: {name} has no server. Leave it out.")
+    if submission is not None and predicts and opened.require_submittable is not None:
+        opened.require_submittable()
     if opened.score is None and submission is None and not kept:
         raise SettingError(
             f"{name}: the ground truth is not public, so nothing can be scored. Give --submission PATH, to write what "
@@ -106,15 +159,14 @@ def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[
     from ..evaluate.results import checked_results, read_results
 
     of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
-    if benchmark.read is not None and not of_coco:
-        return benchmark.read(results, opened)
+    records = benchmark.read(results, opened) if benchmark.read is not None and not of_coco else read_results(results)
     # Checked here so that messages name the file.
-    return read_results(results) if opened.truth is None else checked_results(results, opened.truth)
+    return records if opened.truth is None else checked_results(records, opened.truth, source=results.name)
 
 
 def _score(
     name: str, split: str, opened: Opened, records: Sequence[dict[str, Any]]
-) -> tuple[dict[str, Any], RenderableType]:
+) -> tuple[dict[str, Any], RenderableType, list[Section]]:
     from ..evaluate.report import library_versions, sections_report, title_of
     from ..evaluate.tables import section_tables
 
@@ -126,7 +178,7 @@ def _score(
     head = Text(f"{name} {split}, {title_of(report)}", style="bold")
     if opened.score is None:
         note = Text("Its ground truth is not public: --submission writes what its server takes.")
-        return report, Group(head, note)
+        return report, Group(head, note), []
     with waiting("scoring") as step:
         sections = opened.score(records, step)
-    return {**report, **sections_report(sections)}, Group(head, *section_tables(sections))
+    return {**report, **sections_report(sections)}, Group(head, *section_tables(sections)), sections

@@ -17,7 +17,7 @@ from rich.text import Text
 from .data_sets import DataFormat
 from .evaluate import require_place
 from .overrides import change_settings, settings_of_preset
-from .progress import PictureBar
+from .progress import PictureBar, waiting
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ def doctor(
     for path in (report, as_json):
         require_place(path)
     settings = change_settings(settings_of_preset(preset), overrides or [], config)
-    read = read_splits(data, val=val, names=split or (), form=form, images=images)
+    with waiting(f"reading {data}"):
+        read = read_splits(data, val=val, names=split or (), form=form, images=images)
     found = diagnose(str(data), read, settings.model, announce=_announce)
     options = {"--val": val, "--format": form, "--images": images, "--preset": preset, "--config": config}
     command = _command(found, data, options, overrides or [])
-    write_diagnosis(report, found, command=command)
+    with waiting("drawing the figures"):
+        write_diagnosis(report, found, command=command)
     if as_json:
         as_json.parent.mkdir(parents=True, exist_ok=True)
         with replacing(as_json) as path:
@@ -104,7 +106,9 @@ def _print(found: Diagnosis, command: str | None, report: Path) -> None:
     verdict = ", ".join(f"{count} {each}{'' if count == 1 else 's'}" for each, count in found.counts.items())
     console.print(Text(f"{verdict}.", style="bold"))
     if command:
-        console.print("Train with what is advised:", Text(f"  {command}", style="cyan"), sep="\n", soft_wrap=True)
+        stops = any(one.severity == "error" and one.name != "invalid-objects" for one in found.findings)
+        when = "When the errors are corrected, train with what is advised:" if stops else "Train with what is advised:"
+        console.print(when, Text(f"  {command}", style="cyan"), sep="\n", soft_wrap=True)
     console.print(f"With pictures and figures: {report}", highlight=False, soft_wrap=True)
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
-from .benchmarks import NAMES, score_benchmark
+from .benchmarks import NAMES, Wanted, compare_benchmark, score_benchmark
 from .data_sets import DataFormat, open_data
 from .models import AUTO, BatchSize, Device, OptionalSource, Precision
 from .proposals import ProposalFile
@@ -134,12 +134,10 @@ def evaluate(
         "--score-threshold": score_threshold is not None,
         "--choose-score-threshold": choose_score_threshold,
     }
-    from ..predict.benchmarks.table import find_benchmark
-
-    _check(given)
-    for path in (json, results if weights else None):
-        require_place(path)
-    require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
+    of_models = {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides}
+    _check(given, of_models | {"--max-detections": max_detections if benchmark else None})
+    _require_places(json, results if weights else None, submission, benchmark)
+    _require_there(compare)
     model = None
     if weights is not None:
         views = chosen_views(flip, scales)
@@ -152,9 +150,8 @@ def evaluate(
         return open_data(data, own, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
     if benchmark is not None:
-        scored = score_benchmark(
-            benchmark, data, split, model, results, keep, submission=submission, score_threshold=score_threshold
-        )
+        wanted = Wanted(submission, score_threshold, errors or pictures is not None)
+        scored = score_benchmark(benchmark, data, split, model, results, keep, wanted)
     elif model is not None:
         scored = score_data(read, model, rule, keep)
     else:
@@ -167,11 +164,12 @@ def evaluate(
     _write(json, {**scored.report, **told, **found})
 
 
-def _check(options: dict[str, bool]) -> None:
+def _check(options: dict[str, bool], of_models: dict[str, Any]) -> None:
     """Refuse options that say nothing together.
 
     Args:
         options: Which were given, by their names.
+        of_models: What says nothing where no model predicts, by its option.
     """
     if not options["--weights"] and not options["--results"]:
         raise SettingError(
@@ -179,6 +177,11 @@ def _check(options: dict[str, bool]) -> None:
         )
     if options["--score-threshold"] and options["--choose-score-threshold"]:
         raise SettingError("--score-threshold and --choose-score-threshold were both given. Give one of them.")
+    idle = [name for name, value in of_models.items() if value]
+    if idle and not options["--weights"]:
+        raise SettingError(
+            f"{idle[0]}: only what a model predicts now can change by this. Give --weights, or leave it out."
+        )
     others = ("--images", "--format", "--where", "--skip-invalid", "--text", "--choose-score-threshold")
     refused = [name for name in others if options[name]] if options["--benchmark"] else []
     if refused:
@@ -214,13 +217,21 @@ def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: in
     told: dict[str, Any] = {}
     if not errors and not pictures and compare is None:
         return told
-    if scored.truth is None:
-        raise SettingError(
-            "--errors, --pictures, --compare: this benchmark's ground truth is not made of COCO's objects."
-        )
     truth, records, most = scored.truth, scored.records, scored.max_detections
+    if compare is not None:
+        told |= compare_benchmark(scored, compare, Console())
+    if truth is None:
+        return told
     if errors or pictures:
-        told |= show_errors(truth, records, scored.pictures, pictures=pictures, folder=folder, max_detections=most)
+        told |= show_errors(
+            truth,
+            records,
+            scored.pictures,
+            names=scored.names,
+            pictures=pictures,
+            folder=folder,
+            max_detections=most,
+        )
     if compare is not None:
         told |= show_comparison(truth, records, compare, read=scored.read, max_detections=most)
     return told
@@ -242,6 +253,20 @@ def _write(json: Path | None, report: dict[str, Any]) -> None:
 
     if json is not None:
         write_report(json, report)
+
+
+def _require_places(json: Path | None, results: Path | None, submission: Path | None, benchmark: str | None) -> None:
+    from ..predict.benchmarks.table import find_benchmark
+
+    require_place(json)
+    require_place(results)
+    require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
+
+
+def _require_there(compare: Path | None) -> None:
+    """Say that the other run's file is missing before the long work, not after it."""
+    if compare is not None and not compare.exists():
+        raise SettingError(f"--compare {compare}: there is no such file. Give the other run's results file or report.")
 
 
 def require_place(path: Path | None, *, folder: bool = False) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console, Group, RenderableType
@@ -18,6 +19,7 @@ from .proposals import join_file
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
     from ..evaluate.annotations import Annotations
+    from ..evaluate.sections import Section
     from ..predict.benchmarks.benchmark import Opened
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
@@ -77,6 +79,8 @@ class Scored(NamedTuple):
         read: Reads other predictions for them; None: COCO results only.
         max_detections: Per picture and class, that count.
         opened: The benchmark's files; None without a benchmark.
+        names: Of the pictures by their ids, as far as they are known.
+        sections: The benchmark's own numbers.
     """
 
     report: dict[str, Any]
@@ -87,6 +91,8 @@ class Scored(NamedTuple):
     read: Callable[[Path], Sequence[dict[str, Any]]] | None = None
     max_detections: int = SAVED_DETECTIONS
     opened: Opened | None = None
+    names: Mapping[int, str] = MappingProxyType({})
+    sections: Sequence[Section] = ()
 
 
 class Rule(NamedTuple):
@@ -128,12 +134,14 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
             threshold=threshold,
             choose_score_threshold=rule.choose_score_threshold,
             text=rule.text,
+            say=step,
         )
         of_segments = score_segments(data, segments, step) if segments and has_segments(data) else []
     tables = Group(report_tables(report), *section_tables(of_segments))
     report = join_sections(report, of_segments) | model.told()
     most = predictor.settings.box_head.detections
-    return Scored(report, tables, records, truth, lambda: data, max_detections=most)
+    names = {record.image_id: record.path.name for record in data.records}
+    return Scored(report, tables, records, truth, lambda: data, max_detections=most, names=names)
 
 
 def score_saved(
@@ -165,7 +173,7 @@ def score_saved(
         return _score_saved_segments(contents, results, read)
     truth = truth_of(read()) if restricted else truth_in(contents)
     most = max_detections or SAVED_DETECTIONS
-    with waiting("scoring"):
+    with waiting("scoring") as step:
         records = checked_results(results, truth)
         report = score_records(
             truth,
@@ -174,8 +182,10 @@ def score_saved(
             threshold=find_threshold(rule.score_threshold, {}),
             choose_score_threshold=rule.choose_score_threshold,
             text=rule.text,
+            say=step,
         )
-    return Scored(report, report_tables(report), records, truth, read, max_detections=most)
+    names = {image["id"]: Path(str(image.get("file_name"))).name for image in contents.coco["images"]}
+    return Scored(report, report_tables(report), records, truth, read, max_detections=most, names=names)
 
 
 def _score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:

@@ -36,7 +36,7 @@ from .readers.sbd import is_sbd, read_sbd
 from .readers.scalabel import is_scalabel, read_scalabel
 from .readers.via import is_via, read_via
 from .readers.voc import is_voc, read_voc
-from .readers.yolo import is_yolo, read_yolo
+from .readers.yolo import is_yolo, read_yolo, require_description
 from .records import CocoData, Contents
 
 
@@ -145,6 +145,7 @@ def recognise(path: Path, split: str = "train") -> str:
     if others:
         there = " and ".join(f"`{other}` ({FORMATS[found].title})" for other, found in others.items())
         raise DataError(f"{path}: has no split `{split}`, but {there}. Give one of these with --split, or its file.")
+    require_description(path)
     known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
         f"{path}: no data set with a split `{split}` was recognised. Name the files as one of the formats has them, "

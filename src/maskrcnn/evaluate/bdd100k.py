@@ -69,7 +69,7 @@ def overlapping_pictures(records: Sequence[dict], truth: Annotations) -> set[int
 
 
 def separate_objects(records: Sequence[dict], truth: Annotations) -> list[dict]:
-    """Predictions painted picture by picture, the best last, so that masks do not overlap; hidden ones are left out.
+    """Predictions painted picture by picture, the best first, so that masks do not overlap; hidden ones are left out.
 
     Args:
         records: Checked COCO records; those without a mask are left out.

@@ -18,7 +18,7 @@ from .cell_instances import instance_numbers
 from .cell_objects import ObjectSums, object_numbers, object_sums, pooled_sums
 from .coco import unique_names
 from .hausdorff import edge_distance, foreground_distance
-from .label_maps import best_first, paint_label_map
+from .label_maps import paint_label_map, paint_pictures
 from .label_overlaps import label_overlaps
 from .results import checked_results
 from .sections import Numbers, Say, Section, say_nothing
@@ -128,19 +128,15 @@ def _pictures(
     truth: Annotations, records: Sequence[dict], score_threshold: float, say: Say, category: int | None = None
 ) -> list[CellNumbers]:
     """The numbers of each picture, of one category or of all."""
-    cells, found = defaultdict(list), defaultdict(list)
+    cells = defaultdict(list)
     for one, mask in zip(truth.objects, truth.masks, strict=True):
         if not one.get("iscrowd") and category in (None, one["category_id"]):
             cells[one["image_id"]].append(mask)
-    for record in records:
-        if category in (None, record["category_id"]):
-            found[record["image_id"]].append(record)
-    numbers = []
-    for place, (key, size) in enumerate(truth.sizes.items(), start=1):
-        say(f"picture {place} of {len(truth.sizes)}")
-        kept = best_first(found[key], score_threshold=score_threshold)
-        painted = paint_label_map([record["segmentation"] for record in kept], size)
-        numbers.append(cell_numbers(paint_label_map(cells[key], size), painted))
+    found = [record for record in records if category in (None, record["category_id"])]
+    numbers: list[CellNumbers] = []
+    for key, painted in paint_pictures(found, truth.sizes, score_threshold=score_threshold):
+        say(f"picture {len(numbers) + 1} of {len(truth.sizes)}")
+        numbers.append(cell_numbers(paint_label_map(cells[key], truth.sizes[key]), painted))
     return numbers
 
 

@@ -77,11 +77,11 @@ def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Sequ
     Raises:
         DataError: The file cannot be used, the report names no results, or these are of other pictures or classes.
     """
-    results = _results_of(path, others=read is not None)
+    results = results_of(path, others=read is not None)
     return checked_results(results if read is None else read(results), truth)
 
 
-def _results_of(path: Path, *, others: bool) -> Path:
+def results_of(path: Path, *, others: bool) -> Path:
     """The results that a report names, or the path itself if it is not a report.
 
     Args:
@@ -255,7 +255,8 @@ def comparison_tables(
 
 def _table(title: str, rows: Mapping[str, Difference], *, first: str, second: str) -> Table:
     numbers = (Text(first), Text(second), "difference", "95 % interval", Text(f"{second} better in"))
-    table = Table(title, *[Column(name, justify="right") for name in numbers])
+    columns = [Column(name, justify="right", overflow="fold", no_wrap=name == "95 % interval") for name in numbers]
+    table = Table(title, *columns)
     for name, found in rows.items():
         interval = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
         values = f"{100 * found.first:.1f}", f"{100 * found.second:.1f}", f"{100 * found.difference:+.1f}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,24 @@ def best_first(records: Sequence[dict], *, score_threshold: float) -> list[dict]
         record for record in records if record.get("segmentation") is not None and record["score"] >= score_threshold
     ]
     return sorted(kept, key=lambda record: -record["score"])
+
+
+def paint_pictures(
+    records: Sequence[dict], sizes: Mapping[int, Size], *, score_threshold: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The predictions of each picture painted without overlap, the best first.
+
+    Args:
+        records: COCO results; those without a mask are left out.
+        sizes: (height, width) of the pictures by their ids.
+        score_threshold: Records with at least this score are painted.
+
+    Returns:
+        Image id and label map of each picture, in the order of `sizes`.
+    """
+    found = defaultdict(list)
+    for record in records:
+        found[record["image_id"]].append(record)
+    for image_id, size in sizes.items():
+        kept = best_first(found[image_id], score_threshold=score_threshold)
+        yield image_id, paint_label_map([record["segmentation"] for record in kept], size)

@@ -16,7 +16,7 @@ from .accuracy import instance_accuracy
 from .annotations import Annotations, load_annotations
 from .coco import KINDS, TITLES, coco_sections
 from .results import Kind, checked_results
-from .sections import Section
+from .sections import Say, Section, say_nothing
 from .tables import section_tables
 from .text_report import text_table
 
@@ -30,6 +30,7 @@ def evaluation_report(
     max_detections: int,
     score_threshold: float,
     kinds: Sequence[Kind] = KINDS,
+    say: Say = say_nothing,
 ) -> dict[str, Any]:
     """Score predictions in every way the library knows.
 
@@ -39,6 +40,7 @@ def evaluation_report(
         max_detections: Most detections per picture and class that count for average precision.
         score_threshold: Predictions with at least this score count for accuracy.
         kinds: What is scored: "bbox", "segm", "keypoints"; accuracy is of masks, and left out without "segm".
+        say: Called with what is being scored.
 
     Returns:
         What the JSON file holds: `bbox` and `segm` with the twelve numbers as fractions (-1: nothing to find) and AP,
@@ -47,9 +49,10 @@ def evaluation_report(
     """
     truth = load_annotations(annotations)
     records = checked_results(results, truth)
-    sections = coco_sections(truth, records, max_detections=max_detections, kinds=kinds)
+    sections = coco_sections(truth, records, max_detections=max_detections, kinds=kinds, say=say)
     report = sections_report(sections)
     if "segm" in kinds:
+        say("instance accuracy")
         accuracy = instance_accuracy(truth, records, score_threshold=score_threshold)
         report["accuracy"] = {f"{iou:g}": fraction for iou, fraction in accuracy.items()}
         report["accuracy_score_threshold"] = score_threshold

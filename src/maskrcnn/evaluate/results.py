@@ -21,6 +21,8 @@ Kind = Literal["bbox", "segm", "keypoints"]
 FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
 BLOCK = 1000
 """Records that are checked together."""
+SHOWN = 100
+"""Characters of a list of categories that fit into a message."""
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
@@ -85,23 +87,28 @@ def read_results(path: Path) -> list[dict]:
     """
     records = read_json(Path(path))
     if not isinstance(records, list):
-        raise DataError(f"{path}: holds a {type(records).__name__}, but a COCO results file is a list of records.")
+        raise DataError(
+            f"{path}: holds a {type(records).__name__}, but a COCO results file is a list of records. Give the file of "
+            "the predictions."
+        )
     return records
 
 
-def checked_results(results: Sequence[dict] | Path | str, annotations: Annotations) -> Sequence[dict]:
+def checked_results(
+    results: Sequence[dict] | Path | str, annotations: Annotations, *, source: str = "results"
+) -> Sequence[dict]:
     """Predictions that can be scored against annotations.
 
     Args:
         results: COCO records, or the file that holds them.
         annotations: The ground truth.
+        source: Of records, for messages; files are called by their names.
 
     Raises:
         DataError: The first record that is none, or has an unknown picture or category, a score that is not a number
             from 0 to 1, a box that is not finite or has a negative side, or a mask of another size or one that does
             not fill its picture.
     """
-    source = "results"
     if isinstance(results, str | Path):
         source, results = Path(results).name, read_results(Path(results))
     for start in range(0, len(results), BLOCK):
@@ -127,7 +134,9 @@ def _problem(record: Any, annotations: Annotations) -> str | None:
     if not _listed(record["image_id"], annotations.sizes):
         return f"image_id {record['image_id']!r} is not among the {len(annotations.sizes)} pictures"
     if not _listed(record["category_id"], annotations.categories):
-        return f"category_id {record['category_id']!r} is not one of {sorted(annotations.categories)!r:.300}"
+        known = f"{sorted(annotations.categories)!r}"
+        known = known if len(known) <= SHOWN else f"the {len(annotations.categories)} categories"
+        return f"category_id {record['category_id']!r} is not one of {known}"
     if not _finite(record["score"]) or not 0 <= record["score"] <= 1:
         return f"score {record['score']!r} must be a number from 0 to 1"
     if all(record.get(field) is None for field in FIELDS.values()):

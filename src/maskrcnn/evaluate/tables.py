@@ -28,11 +28,35 @@ def section_tables(sections: Sequence[Section]) -> list[RenderableType]:
     return parts
 
 
-def written(section: Section, name: str, value: float | None) -> str:
-    """A number of a section as people read it."""
-    if value is None or value == -1:
+def difference_tables(first: Sequence[Section], second: Sequence[Section], names: tuple[str, str]) -> list[Table]:
+    """The numbers of two runs side by side, for each rule that both were scored by.
+
+    Args:
+        first, second: Sections of the runs.
+        names: What the runs are called.
+    """
+    others = {section.name: section for section in second}
+    tables = []
+    for section in first:
+        if section.name in others:
+            table = Table(section.title, *[Column(head, justify="right") for head in (*names, "difference")])
+            for name, value in section.numbers.items():
+                other = others[section.name].numbers.get(name)
+                row = [written(section, name, value), written(section, name, other)]
+                if value is None or other is None or -1 in (value, other):
+                    table.add_row(name, *row, "-")
+                else:
+                    table.add_row(name, *row, written(section, name, other - value, sign=True))
+            tables.append(table)
+    return tables
+
+
+def written(section: Section, name: str, value: float | None, *, sign: bool = False) -> str:
+    """A number of a section as people read it; a difference always with its sign."""
+    if value is None or (value == -1 and not sign):
         return "-"
-    return f"{value:.2f} px" if name in section.lengths else f"{100 * value:.1f}"
+    plus = "+" if sign else ""
+    return f"{value:{plus}.2f} px" if name in section.lengths else f"{100 * value:{plus}.1f}"
 
 
 def _side_by_side(sections: Sequence[Section]) -> Iterator[list[Section]]:

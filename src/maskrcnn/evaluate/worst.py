@@ -112,17 +112,16 @@ def worst_report(truth: Annotations, results: Sequence[dict], worst: Sequence[Pi
     ]
 
 
-def worst_table(report: Sequence[dict[str, Any]], score: float, names: dict[int, str]) -> Table:
+def worst_table(report: Sequence[dict[str, Any]], score: float) -> Table:
     """What `worst_report` returns, for the terminal.
 
     Args:
-        report: The pictures.
+        report: The pictures; those that have a `picture` go by this name, others by their id.
         score: From which score on detections were looked at.
-        names: Of the pictures, by id; others go by their id.
     """
     title = f"Pictures with the most errors, detections from a score of {score:.2f}"
     table = Table("picture", Column("errors", justify="right"), "what", title=title, title_justify="left")
     for one in report:
-        name = names.get(one["image_id"], f"picture {one['image_id']}")
+        name = one.get("picture", f"picture {one['image_id']}")
         table.add_row(Text(name), str(one["errors"]), Text(one["what"]))
     return table

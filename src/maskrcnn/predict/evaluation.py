@@ -15,6 +15,7 @@ from ..evaluate.coco import kinds_of
 from ..evaluate.collect import collect_results
 from ..evaluate.report import evaluation_report
 from ..evaluate.results import FIELDS, Kind, checked_results, to_results
+from ..evaluate.sections import Say, say_nothing
 from ..evaluate.text_report import text_report
 from ..structures.classes import Classes
 from ..structures.instances import Instances
@@ -132,6 +133,7 @@ def score_records(
     threshold: Threshold,
     choose_score_threshold: bool = False,
     text: bool = False,
+    say: Say = say_nothing,
 ) -> dict[str, Any]:
     """Score predictions, fresh or saved, in every way the library knows.
 
@@ -142,6 +144,7 @@ def score_records(
         max_detections: As many per picture and class count.
         threshold: Of accuracy and text.
         choose_score_threshold, text: As for `evaluate_predictor`.
+        say: Called with what is being scored.
 
     Returns:
         The `report` of an `Evaluation`.
@@ -149,13 +152,15 @@ def score_records(
     checked = checked_results(records, truth)
     kinds = kinds_in(truth, checked) if kinds is None else kinds
     if choose_score_threshold and "segm" in kinds:
+        say("score threshold")
         threshold = Threshold(best_score_threshold(truth, checked), "chosen")
     report = evaluation_report(
-        truth, checked, max_detections=max_detections, score_threshold=threshold.score, kinds=kinds
+        truth, checked, max_detections=max_detections, score_threshold=threshold.score, kinds=kinds, say=say
     )
     if "segm" in kinds:
         report["accuracy_score_threshold_from"] = threshold.origin
     if text:
+        say("words")
         report["text"] = text_report(truth, checked, score_threshold=threshold.score)
     return report
 

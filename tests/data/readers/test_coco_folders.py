@@ -89,3 +89,9 @@ def test_missing_pictures_say_where_was_looked(tmp_path: Path):
 def test_a_missing_folder_is_named(tmp_path: Path):
     with pytest.raises(DataError, match="gone: there is no such file or folder"):
         find_coco(tmp_path / "gone")
+
+
+def test_the_folder_is_found_where_the_first_picture_is_missing(tmp_path: Path):
+    lay_out(tmp_path, "images/1.jpg")
+    (tmp_path / "train.json").write_text(json.dumps({"images": [{"file_name": f"{i}.jpg"} for i in range(50)]}))
+    assert find_coco(tmp_path).images == tmp_path / "images"

@@ -190,3 +190,9 @@ def test_files_are_recognised_by_their_first_bytes(tmp_path):
         (tmp_path / "other.json").write_text(text)
         assert not is_scalabel(tmp_path / "other.json", "val")
     assert not is_scalabel(tmp_path, "train")
+
+
+def test_the_folder_is_found_where_the_first_picture_is_missing(tmp_path):
+    folder = lay_out(tmp_path)
+    (folder / "images" / "a.jpg").unlink()
+    assert read_scalabel(folder, "val").images == folder / "images"

@@ -202,3 +202,10 @@ def test_label_maps_that_contradict_each_other_are_errors(tmp_path):
         DataError, match=r"is of size \[40, 60\] \(height, width\), but the one in SegmentationClass of"
     ):
         read_segments(tmp_path, "000002")
+
+
+def test_names_of_a_list_may_hold_spaces_and_a_number_after_them(tmp_path):
+    lay_out(tmp_path)
+    write_xml(tmp_path / "Annotations" / "my dog 1.xml", DOG)
+    write_set(tmp_path, "Main", "train", ["my dog 1", "000002 -1", "000001  1"])
+    assert list_voc_set(tmp_path, "Main", "train") == ["000001", "000002", "my dog 1"]

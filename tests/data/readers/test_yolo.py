@@ -261,3 +261,49 @@ def test_real_keypoints_and_boxes_there_and_back_are_equal(tmp_path):
         del found["segmentation"]
     assert_comes_back(write_yolo, coco, file.parent / "images", tmp_path, kind="keypoints", closeness=1e-4)
     assert read_data(tmp_path).classes.skeleton == COCO_PERSON
+
+
+def test_a_folder_of_labels_without_a_description_says_what_it_lacks(tmp_path):
+    lay_out(tmp_path, BOX, names=None)
+    with pytest.raises(DataError, match=r"data.yaml: `names` must list the classes"):
+        recognise(tmp_path)
+    (tmp_path / "data.yaml").write_text("names:\n\t0: cat\n")
+    with pytest.raises(DataError, match=r"data.yaml: the file is not valid YAML .*line 2"):
+        recognise(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(DataError, match=r"lie as YOLO's do, but there is no data.yaml. Add one with `train:"):
+        recognise(tmp_path)
+
+
+def test_windows_separators_in_the_description_are_understood(tmp_path):
+    assert len(objects(lay_out(tmp_path, BOX, train="images\\train"))) == 1
+
+
+@pytest.mark.parametrize("mirrored", [[1, 0], [1, 0, 3], [0, 0, 2], "1 0 2"])
+def test_mirrored_keypoints_must_be_each_of_them_once(tmp_path, mirrored):
+    lay_out(tmp_path, kpt_shape=[3, 3], flip_idx=mirrored)
+    with pytest.raises(DataError, match=r"data.yaml: `flip_idx` is .* each of the 3 keypoints, 0 to 2, once"):
+        objects(tmp_path)
+
+
+def test_labels_whose_picture_is_not_there_are_left_out_by_name(tmp_path):
+    folder = lay_out(tmp_path, BOX, "", BOX)
+    (folder / "labels" / "train" / "photo.txt").write_text(BOX)
+    (folder / "labels" / "train" / "empty.txt").write_text("\n")
+    (folder / "labels" / "train" / "classes.txt").write_text("cat\ndog\n")
+    (skipped,) = read_yolo(folder, "train").skipped
+    assert skipped.startswith(f"{folder}/labels/train/photo.txt: has objects, but its picture ")
+    with pytest.raises(
+        DataError, match=r"photo\.txt: has objects, but its picture \S*images/train/photo\.\* is not there"
+    ):
+        read_data(folder, "train")
+    assert len(read_data(folder, "train", skip_invalid=True).records) == 3
+
+
+def test_labels_of_another_split_in_the_same_folder_belong_to_their_pictures(tmp_path):
+    folder = lay_out(tmp_path, BOX, BOX)
+    (folder / "train.txt").write_text("./images/train/0.png\n")
+    described = yaml.safe_load((folder / "data.yaml").read_text()) | {"train": "train.txt"}
+    (folder / "data.yaml").write_text(yaml.safe_dump(described))
+    found = read_yolo(folder, "train")
+    assert (len(found.coco["images"]), found.skipped) == (1, ())

@@ -31,3 +31,9 @@ def test_other_files_are_named(tmp_path: Path):
         find_in_archive(tmp_path / "b.zip", ["list.txt"], "a list")
     with pytest.raises(DataError, match=r"a.zip: holds no list.txt or 1.txt, but results"):
         find_in_archive(tmp_path / "a.zip", ["list.txt", "1.txt"], "a list")
+
+
+def test_results_in_two_folders_are_refused(tmp_path: Path):
+    write_archive(tmp_path / "a.zip", [("1.txt", b"one"), ("old/1.txt", b"two"), ("notes/x.txt", b"three")])
+    with pytest.raises(DataError, match=r"a.zip: there are results in .*a.zip/ and in .*a.zip/old/. Take one of them"):
+        find_in_archive(tmp_path / "a.zip", ["1.txt"], "a list")

@@ -129,3 +129,12 @@ def test_a_missing_file_is_named_with_the_split_and_the_layout(name, split, file
         open_benchmark(name, tmp_path, split)
     with pytest.raises(SettingError, match="--split train: coco has val, minival, test-dev, test-challenge"):
         open_benchmark("coco", tmp_path, "train")
+
+
+def test_an_annotation_file_of_ones_own_is_scored_by_the_same_rules(tmp_path):
+    file = lay_out(tmp_path) / "annotations" / "instances_val2017.json"
+    opened = open_benchmark("coco-boundary", file)
+    sections = opened.score(perfect("segm"), say_nothing)
+    assert {section.name: section.numbers["AP"] for section in sections} == {"segm": 1, "boundary": 1}
+    assert len(opened.pictures().records) == opened.counts["pictures"]
+    assert opened.submit is None

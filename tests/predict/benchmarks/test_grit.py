@@ -63,6 +63,9 @@ def test_what_is_submitted_scores_the_same(tmp_path: Path):
     records = [{**record, "score": 0.5 + record["image_id"] / 10} for record in perfect()[3:]]
     with pytest.raises(DataError, match=r'params.json: .* parameters in millions.*"params_in_millions": 44'):
         opened.submit(records, tmp_path / "val.zip")
+    assert opened.require_submittable is not None
+    with pytest.raises(DataError, match=r"params.json: GRIT's leaderboard asks"):  # before anything is predicted
+        opened.require_submittable()
     (tmp_path / "params.json").write_text('{"params_in_millions": 44}')
     opened.submit(records, tmp_path / "val.zip")
     again = list(benchmark.read(tmp_path / "val.zip", opened))

@@ -15,6 +15,8 @@ CROWDPOSE = "json/crowdpose_{}.json"
 
 IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+LOOKED_FOR = 20
+"""Pictures of a file that are looked for to find their folder: the first of them may be the one that is missing."""
 
 
 class CocoFiles(NamedTuple):
@@ -67,36 +69,44 @@ def split_of(annotations: Path) -> str:
 
 
 def _patterns(split: str) -> list[str]:
-    plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in SPLITS[split]]
-    coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in SPLITS[split]]
-    others = [form.format(name) for name in SPLITS[split] for form in ("{}/_annotations.coco.json", CROWDPOSE)]
+    names = SPLITS.get(split, (split,))
+    plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in names]
+    coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in names]
+    others = [form.format(name) for name in names for form in ("{}/_annotations.coco.json", CROWDPOSE)]
     return [*plain, *coco, *others]
 
 
 def _picture_folder(annotations: Path, split: str) -> Path:
-    """The folder in which the file's first picture lies."""
-    name = _first_file_name(annotations)
+    """The folder in which the first of the file's pictures lies that is there."""
+    names = _file_names(annotations)
     beside = annotations.parent
     roots = [beside, *([beside.parent] if beside.name in ("annotations", "json") else [])]
     year = next(iter(re.findall(r"(?:19|20)\d\d", annotations.stem)), "")
     splits = [form for word in SPLITS.get(split, ()) for form in (f"{word}{year}", word)]
     inside = [folder for word in splits for folder in (f"images/{word}", word)] + ["images", "."]
     folders = list(dict.fromkeys(root / folder for folder in inside for root in roots))
-    for folder in folders:
-        if name is None or (folder / name).is_file():
-            return folder
+    if not names:
+        return folders[0]
+    for name in names:
+        for folder in folders:
+            if (folder / name).is_file():
+                return folder
     raise DataError(
-        f"{annotations}: the folder of its pictures was not found; looked for {name} in "
+        f"{annotations}: the folder of its pictures was not found; looked for {names[0]} in "
         f"{', '.join(str(folder) for folder in folders)}. Give the folder with --images."
     )
 
 
-def _first_file_name(annotations: Path) -> str | None:
-    """Found without parsing what may be hundreds of megabytes; None if the file names no picture."""
+def _file_names(annotations: Path) -> list[str]:
+    """The first ones, found without parsing what may be hundreds of megabytes; none if the file names no picture."""
     with annotations.open("rb") as file:
         if not annotations.stat().st_size:
-            return None
+            return []
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
             images = IMAGES.search(contents)  # of panoptic files, annotations have file names too
-            found = FILE_NAME.search(contents, images.end() if images else 0)
-            return None if found is None else json.loads(found[1])
+            names: list[str] = []
+            place = images.end() if images else 0
+            while len(names) < LOOKED_FOR and (found := FILE_NAME.search(contents, place)):
+                names.append(json.loads(found[1]))
+                place = found.end()
+            return names

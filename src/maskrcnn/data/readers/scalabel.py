@@ -71,13 +71,12 @@ def read_scalabel(path: Path, split: str, images: Path | None = None) -> Content
         raise DataError(f"{path}: holds no file of Scalabel for the split `{split}`. Give the JSON file.")
     frames, config = load_frames(file)
     taxonomy = _taxonomy(file, frames, config)
-    name = frames[0]["name"] if frames else ""
     inside = [images] if images else _places(file, split_of(file))
     return frames_contents(
         file,
         frames,
         taxonomy,
-        next((place for place in inside if (place / name).is_file()), inside[0]),
+        next((place for frame in frames for place in inside if (place / frame["name"]).is_file()), inside[0]),
         size=_size(file, "config", (config or {}).get("imageSize")),
     )
 

@@ -10,6 +10,7 @@ VOC's palette instead of its places, as CVAT writes them, are understood.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,11 +116,16 @@ def read_voc_pictures(root: Path, stems: Sequence[str]) -> Contents:
 
 
 def list_voc_set(root: Path, kind: str, split: str) -> list[str] | None:
-    """Names of the pictures in `ImageSets/<kind>/<split>.txt`, sorted; None: there is no such file."""
+    """Names of the pictures in `ImageSets/<kind>/<split>.txt`, sorted; None: there is no such file.
+
+    A name may hold spaces. In the lists of one class, a number follows each name: whether the picture has the class.
+    """
     file = root / "ImageSets" / kind / f"{split}.txt"
     if not file.is_file():
         return None
-    return sorted({line.split()[0] for line in read_text(file, "a list of pictures").splitlines() if line.strip()})
+    lines = {line.strip() for line in read_text(file, "a list of pictures").splitlines() if line.strip()}
+    whole = {line for line in lines if (root / "Annotations" / f"{line}.xml").is_file()}
+    return sorted(whole | {re.sub(r"\s+-?[01]$", "", line) for line in lines - whole})
 
 
 def has_segments(root: Path, stem: str) -> bool:

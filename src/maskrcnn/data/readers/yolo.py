@@ -15,7 +15,7 @@ Category ids are the classes counted from 1. Coordinates may reach 1 % over the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from .yolo_labels import KeypointShape, label_lines, label_object
 SUFFIXES = (".yaml", ".yml")
 CLASSES = ("classes.txt", "labels/classes.txt")
 """Where Label Studio and labelImg name the classes, one per line, instead of `data.yaml`."""
+LABELS = ("labels/*.txt", "labels/*/*.txt", "*/labels/*.txt")
 
 
 def is_yolo(path: Path, split: str) -> bool:
@@ -46,6 +47,24 @@ def is_yolo(path: Path, split: str) -> bool:
     return _is_description(known) and _places(known, split) is not None
 
 
+def require_description(path: Path) -> None:
+    """Check that a folder with pictures and labels as YOLO's has a file that names the classes and the splits.
+
+    Raises:
+        DataError: It has none, or one that cannot be used.
+    """
+    if not path.is_dir() or not any(True for form in LABELS for _ in path.glob(form)):
+        return
+    file = _description(path)
+    example = "`train: images/train`, `val: images/val` and `names: [cat, dog]`"
+    if file is None:
+        raise DataError(
+            f"{path}: its pictures and labels lie as YOLO's do, but there is no data.yaml. Add one with {example}, or "
+            "a classes.txt with a class per line."
+        )
+    _names(file, _read(file))
+
+
 def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
     """Read a split of a data set in YOLO's format.
 
@@ -56,6 +75,8 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
         split: "train", "val" or "test".
         images: Folder of the pictures of this split; None: as `data.yaml` says.
 
+    A label file with objects beside no picture is listed in `skipped`.
+
     Raises:
         DataError: Naming the file, the line, the value, the rule and the remedy.
     """
@@ -64,6 +85,7 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
         raise DataError(f"{path}: holds no data.yaml. Give the YAML file that names the classes and the pictures.")
     known = _read(file)
     names, keypoints = _names(file, known), _keypoint_shape(file, known)
+    _require_mirrored(file, known, keypoints)
     root = _root(file, known)
     pictures = list_pictures(images) if images else _split_pictures(file, known, root, split)
     found = Gathering(names, file, root, dict.fromkeys(names, _category(known, keypoints)))
@@ -83,6 +105,7 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
                 found.skipped.append(f"{label}: line {number}: {error}")
                 continue
             found.add_object(image_id, name, **fields)
+    found.skipped += _orphans(pictures)
     return found.contents()
 
 
@@ -155,6 +178,16 @@ def _keypoint_shape(file: Path, known: dict[str, Any]) -> KeypointShape | None:
     return KeypointShape(*shape)
 
 
+def _require_mirrored(file: Path, known: dict[str, Any], keypoints: KeypointShape | None) -> None:
+    """Check that `flip_idx`, if there is one, has each keypoint once."""
+    mirrored = known.get("flip_idx")
+    if keypoints is None or not mirrored:
+        return
+    if not isinstance(mirrored, list) or sorted(map(str, mirrored)) != sorted(map(str, range(keypoints.points))):
+        rule = f"it must have each of the {keypoints.points} keypoints, 0 to {keypoints.points - 1}, once"
+        raise DataError(f"{file}: `flip_idx` is {mirrored!r:.80}, but {rule}. Correct it.")
+
+
 def _category(known: dict[str, Any], keypoints: KeypointShape | None) -> dict[str, Any]:
     """Entries of the categories on their keypoints: names from `kpt_names`, mirror pairs from `flip_idx`."""
     if keypoints is None:
@@ -192,7 +225,12 @@ def _split_pictures(file: Path, known: dict[str, Any], root: Path, split: str) -
     found: list[Path] = []
     for place in places:
         # Exports for notebooks have `../train/images` for a folder beside the file.
-        tried = [root / place, file.resolve().parent / place, root / place.removeprefix("../")]
+        forms = dict.fromkeys((place, place.replace("\\", "/")))
+        tried = [
+            path
+            for form in forms
+            for path in (root / form, file.resolve().parent / form, root / form.removeprefix("../"))
+        ]
         there = next((path for path in tried if path.exists()), None)
         if there is None:
             raise DataError(
@@ -224,3 +262,16 @@ def _label_file(picture: Path) -> Path:
     if places:
         parts[places[-1]] = "labels"
     return Path(*parts).with_suffix(".txt")
+
+
+def _orphans(pictures: Iterable[Path]) -> Iterator[str]:
+    """A message for each label file with objects whose picture is not there, in the folders of some pictures."""
+    folders = {picture.parent: _label_file(picture).parent for picture in pictures}
+    names = {Path(name).name for name in CLASSES}
+    for images, labels in folders.items():
+        if not images.is_dir():
+            continue
+        there = {file.stem for file in images.iterdir() if file.suffix.lower() in PICTURES}
+        for label in sorted(labels.glob("*.txt")):
+            if label.stem not in there and label.name not in names and any(True for _ in label_lines(label)):
+                yield f"{label}: has objects, but its picture {images / label.stem}.* is not there"

@@ -25,18 +25,21 @@ def find_in_archive(path: Path, names: Sequence[str], layout: str) -> Place:
         layout: All files it should hold, for the message.
 
     Raises:
-        DataError: It is neither a zip file nor a folder, or none of the files is in it.
+        DataError: It is neither a zip file nor a folder, none of the files is in it, or some are in several folders.
     """
     if not path.is_dir() and not zipfile.is_zipfile(path):
         there = "is neither a zip file nor a folder" if path.exists() else "there is no such file or folder"
         raise DataError(f"{path}: {there}, but results of this benchmark are {layout}. Give these.")
     root = path if path.is_dir() else zipfile.Path(path)
-    for place in (root, *(inside for inside in root.iterdir() if inside.is_dir())):
-        if any((place / name).is_file() for name in names):
-            return place
-    raise DataError(
-        f"{path}: holds no {' or '.join(names[:NAMED])}, but results of this benchmark are {layout}. Add it."
-    )
+    places = [root, *(inside for inside in root.iterdir() if inside.is_dir())]
+    holding = [place for place in places if any((place / name).is_file() for name in names)]
+    if not holding:
+        raise DataError(
+            f"{path}: holds no {' or '.join(names[:NAMED])}, but results of this benchmark are {layout}. Add it."
+        )
+    if len(holding) > 1:
+        raise DataError(f"{path}: there are results in {holding[0]} and in {holding[1]}. Take one of them out.")
+    return holding[0]
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:

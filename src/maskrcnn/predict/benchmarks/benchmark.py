@@ -27,6 +27,7 @@ class Opened:
         truth: The ground truth as COCO has it, for the analysis of errors and for comparisons; None: it is not such.
         counts: Of the ground truth, such as {"pictures": 500, "objects": 2036}.
         image_names: Names of the pictures by id, where results of the benchmark's own format name them.
+        require_submittable: Raises what keeps a model's predictions from being submitted, before they are made.
         at: The same split scored, and submitted, with predictions from another score on; None: scores only rank.
     """
 
@@ -37,6 +38,7 @@ class Opened:
     truth: Annotations | None = None
     counts: dict[str, int] = field(default_factory=dict)
     image_names: dict[int, str] = field(default_factory=dict)
+    require_submittable: Callable[[], object] | None = None
     at: Callable[[float], Opened] | None = None
 
 

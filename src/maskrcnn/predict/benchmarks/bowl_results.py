@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ import numpy as np
 from ...errors import DataError
 from ...evaluate.annotations import Annotations
 from ...evaluate.cells import SCORE_THRESHOLD
-from ...evaluate.label_maps import best_first, paint_label_map
+from ...evaluate.label_maps import paint_pictures
 from ...evaluate.segmentations import Size
 from ...ops.atomic import replacing
 from ...structures.masks import encode_counts
@@ -136,13 +135,8 @@ def write_bowl_results(
         names: Of the pictures by id.
         score_threshold: Records with at least this score are written.
     """
-    found = defaultdict(list)
-    for record in records:
-        found[record["image_id"]].append(record)
     lines = ["ImageId,EncodedPixels"]
-    for image_id, size in truth.sizes.items():
-        kept = best_first(found[image_id], score_threshold=score_threshold)
-        painted = paint_label_map([record["segmentation"] for record in kept], size)
+    for image_id, painted in paint_pictures(records, truth.sizes, score_threshold=score_threshold):
         runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
         lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]
     path.parent.mkdir(parents=True, exist_ok=True)

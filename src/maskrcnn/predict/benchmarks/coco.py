@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.readers.coco import parse_coco, read_coco, to_data
+from ...data.readers.coco_folders import find_coco
 from ...data.records import CocoData, Contents
 from ...errors import DataError
 from ...evaluate.annotations import Annotations, load_annotations
@@ -38,10 +39,10 @@ PERSON = {"id": 1, "name": "person", "supercategory": "person", **COCO_PERSON.de
 
 
 def open_coco(folder: Path, split: str, *, name: str, kinds: Sequence[Measure], lists: dict[Kind, str]) -> Opened:
-    """Find a split of COCO.
+    """Find a split of COCO, or any file in its format, which is scored in the same way.
 
     Args:
-        folder: With `annotations/` and the pictures' folders.
+        folder: With `annotations/` and the pictures' folders; or an annotation file.
         split: Of `SPLITS`; of the tests only the pictures are known.
         name: "instances" or "person_keypoints".
         kinds: What is scored.
@@ -50,6 +51,8 @@ def open_coco(folder: Path, split: str, *, name: str, kinds: Sequence[Measure], 
     Raises:
         DataError: The annotation file is not there, or cannot be used.
     """
+    if folder.is_file():
+        return _open_file(folder, kinds)
     file_name, pictures, on_server = FILES[split]
     file = folder / "annotations" / file_name.format(name=name)
     if not file.is_file():
@@ -76,6 +79,21 @@ def open_coco(folder: Path, split: str, *, name: str, kinds: Sequence[Measure], 
         submit=submit if lists else None,
         truth=None if hidden else known,
         counts=_counts(known, hidden),
+    )
+
+
+def _open_file(file: Path, kinds: Sequence[Measure]) -> Opened:
+    truth = load_annotations(file)
+
+    def score(records: Records, say: Say) -> list[Section]:
+        return coco_sections(truth, records, kinds=kinds_given(records, kinds), say=say)
+
+    return Opened(
+        source=str(file),
+        pictures=lambda: read_coco(*find_coco(file)),
+        score=score,
+        truth=truth,
+        counts=_counts(truth, hidden=False),
     )
 
 

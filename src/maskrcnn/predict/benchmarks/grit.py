@@ -58,6 +58,7 @@ def _opened(folder: Path, split: str, questions: Questions, threshold: float) ->
         pictures=partial(_pictures, source, folder / "images", questions),
         score=score if questions.public else None,
         submit=submit,
+        require_submittable=partial(_parameters, folder),
         counts={
             "pictures": len(questions.images),
             "objects": sum(len(each.sample.objects or ()) for each in asked),

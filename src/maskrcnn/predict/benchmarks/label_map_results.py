@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ...data.readers.mask_pictures import list_maps
 from ...errors import DataError
 from ...evaluate.annotations import Annotations
 from ...evaluate.cells import SCORE_THRESHOLD
-from ...evaluate.label_maps import best_first, paint_label_map
+from ...evaluate.label_maps import paint_pictures
 from ...ops.atomic import replacing
 from .benchmark import Opened, Records
 
@@ -74,13 +73,9 @@ def write_label_map_results(
         names: Of the pictures by id, without endings.
         score_threshold: Records with at least this score are painted, the best first.
     """
-    found = defaultdict(list)
-    for record in records:
-        found[record["image_id"]].append(record)
     path.mkdir(parents=True, exist_ok=True)
-    for image_id, size in truth.sizes.items():
-        kept = best_first(found[image_id], score_threshold=score_threshold)
+    for image_id, painted in paint_pictures(records, truth.sizes, score_threshold=score_threshold):
         content = io.BytesIO()
-        scipy.io.savemat(content, {MATLAB: paint_label_map([record["segmentation"] for record in kept], size)})
+        scipy.io.savemat(content, {MATLAB: painted})
         with replacing(path / f"{names[image_id]}.mat") as temporary:
             temporary.write_bytes(content.getvalue())

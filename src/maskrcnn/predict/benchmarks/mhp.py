@@ -21,7 +21,7 @@ from ...evaluate.mhp import PartPicture, mhp_section
 from ...evaluate.results import checked_results
 from ...evaluate.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
-from .mhp_results import part_map, read_results, whole_person, write_results
+from .mhp_results import PARTS_ONLY, part_map, read_results, whole_person, write_results
 from .wanted import require_any
 
 PERSONS = "COCO mask AP and AR of whole people, each the union of its parts; no number of MHP, which scores parts"
@@ -52,7 +52,12 @@ def open_mhp(folder: Path, split: str) -> Opened:
         truth=None if hidden else truth,
         counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},
         image_names=names,
+        require_submittable=_refuse_whole_people,
     )
+
+
+def _refuse_whole_people() -> None:
+    raise DataError(f"--submission: a model's records have no `parts`, {PARTS_ONLY}")
 
 
 def score_mhp(truth: Annotations, results: Sequence[dict], folder: Path, say: Say) -> list[Section]:

@@ -28,6 +28,10 @@ from .benchmark import Opened, Records
 
 LIST = "results.txt"
 LAYOUT = f"{LIST}, global_seg/NAME.png and global_tag/NAME.png, in a folder or a zip file"
+PARTS_ONLY = (
+    "but MHP's server scores nothing else. A Mask R-CNN finds whole people: add their parts with another model, or "
+    "score the people alone."
+)
 
 
 def part_map(record: Mapping[str, Any], size: Size) -> np.ndarray:
@@ -86,10 +90,7 @@ def write_results(path: Path, records: Records, sizes: Mapping[int, Size], names
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for number, record in enumerate(records):
         if record.get("parts") is None:
-            raise DataError(
-                f"results: record {number} has no `parts`, but MHP's server scores nothing else. A Mask R-CNN finds "
-                "whole people: add their parts with another model, or score the people alone."
-            )
+            raise DataError(f"results: record {number} has no `parts`, {PARTS_ONLY}")
         found[record["image_id"]].append({**record, "segmentation": whole_person(record, sizes[record["image_id"]])})
     write_archive(path, _members({key: best_first(found[key], score_threshold=-np.inf) for key in names}, sizes, names))
 
