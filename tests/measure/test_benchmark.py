@@ -1,5 +1,6 @@
 from maskrcnn.measure import benchmark
 from maskrcnn.measure.benchmark import contenders_for, count_runs, run_benchmark
+from maskrcnn.measure.contenders import make_run
 from maskrcnn.measure.processes import Measured
 from maskrcnn.measure.works import WORKS
 
@@ -25,8 +26,9 @@ def test_works_become_rows_and_share_the_weights_of_a_model(monkeypatch):
     made, said = [], []
     seconds = {"torchvision": 4.0, "torchvision, tuned allocator": 2.0, "float32": 1.0}
 
-    def answer(title, work, names, weights, *, rounds, threads, on_run):
+    def answer(title, work, names, weights, *, rounds, threads, make, on_run):
         assert weights.exists()
+        assert make is make_run
         assert (rounds, threads) == (3, 2)
         on_run()
         return {name: Measured((seconds[name],) * rounds, 100, 8) for name in names}

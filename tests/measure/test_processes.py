@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from maskrcnn.errors import MeasurementError
-from maskrcnn.measure.contenders import PEER, PRODUCTS
+from maskrcnn.measure.contenders import PEER, PRODUCTS, make_run
 from maskrcnn.measure.processes import Measured, count_operations, measure, open_contest, peak_memory, prepare_processes
 from tests.measure.small import PREDICTION
 
@@ -24,6 +24,7 @@ def test_contenders_alternate_in_processes_of_their_own(peer_file):
         peer_file,
         rounds=2,
         threads=1,
+        make=make_run,
         on_run=lambda: runs.append(1),
     )
     assert len(runs) == 2 * (1 + 2)
@@ -40,7 +41,7 @@ def test_contenders_alternate_in_processes_of_their_own(peer_file):
 
 def test_a_contender_that_fails_says_why(peer_file):
     with (
-        open_contest("small", PREDICTION, peer_file, 1) as contest,
+        open_contest("small", PREDICTION, peer_file, 1, make_run) as contest,
         pytest.raises(MeasurementError, match="small: no such contender cannot do this"),
     ):
         contest.start("no such contender")
@@ -48,7 +49,7 @@ def test_a_contender_that_fails_says_why(peer_file):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_a_process_that_is_killed_says_what_to_do(peer_file):
-    with open_contest("prediction", PREDICTION, peer_file, 1) as contest:
+    with open_contest("prediction", PREDICTION, peer_file, 1, make_run) as contest:
         contest.start(PRODUCTS)
         process, _ = contest._processes[PRODUCTS]
         os.kill(process.pid, signal.SIGKILL)

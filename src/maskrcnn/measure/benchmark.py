@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from .contenders import DEFAULT, PEERS, PRODUCTS
+from .contenders import DEFAULT, PEERS, PRODUCTS, make_run
 from .peers import make_weights
-from .processes import Measured, measure
+from .processes import Maker, Measured, measure
 from .report import Row, rows_of
 from .works import Work
 
@@ -66,6 +66,7 @@ def measure_all(
     threads: int,
     say: Callable[[str], None],
     on_run: Callable[[], None],
+    make: Maker = make_run,
 ) -> dict[str, dict[str, Measured]]:
     """Measurements by work and contender; see `measure`."""
     results = {}
@@ -75,7 +76,9 @@ def measure_all(
             if not weights.exists():
                 torch.save(make_weights(work.model), weights)
             say(f"{name}: {work.title} ...")
-            results[name] = measure(name, work, contenders, weights, rounds=rounds, threads=threads, on_run=on_run)
+            results[name] = measure(
+                name, work, contenders, weights, rounds=rounds, threads=threads, make=make, on_run=on_run
+            )
             found = ", ".join(f"{who} {one.median:.2f} s" for who, one in results[name].items() if who != PRODUCTS)
             say(f"  {found}")
     return results

@@ -20,6 +20,8 @@ from ..errors import MeasurementError
 from .works import Work
 
 Wish = Literal["run", "memory", "operations"]
+Maker = Callable[[Work, str, dict[str, Any]], Callable[[], int]]
+"""What makes a contender ready: work, its name and tensors of torchvision's names to a function that does it once."""
 MIB = 2**20
 
 
@@ -53,17 +55,18 @@ class Contest:
         work: What they do.
         weights: File of `make_weights` for its model.
         threads: Of each; only one of them works at a time.
+        make: Such as `make_run`; a function of a module, since it is called in the processes.
     """
 
-    def __init__(self, title: str, work: Work, weights: Path, threads: int) -> None:
-        self._title, self._work, self._weights, self._threads = title, work, weights, threads
+    def __init__(self, title: str, work: Work, weights: Path, threads: int, make: Maker) -> None:
+        self._title, self._work, self._weights, self._threads, self._make = title, work, weights, threads, make
         self._processes: dict[str, tuple[BaseProcess, Connection]] = {}
         self._context = _context()
 
     def start(self, name: str) -> int:
         """Start a contender and let it do the work once, untimed; gives the number of objects it found."""
         ours, theirs = self._context.Pipe()
-        arguments = (self._work, name, self._weights, self._threads, theirs)
+        arguments = (self._work, name, self._weights, self._threads, self._make, theirs)
         process = self._context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
@@ -100,9 +103,9 @@ class Contest:
 
 
 @contextmanager
-def open_contest(title: str, work: Work, weights: Path, threads: int) -> Iterator[Contest]:
+def open_contest(title: str, work: Work, weights: Path, threads: int, make: Maker) -> Iterator[Contest]:
     """A contest whose processes end with the block."""
-    contest = Contest(title, work, weights, threads)
+    contest = Contest(title, work, weights, threads, make)
     try:
         yield contest
     finally:
@@ -117,6 +120,7 @@ def measure(
     *,
     rounds: int,
     threads: int,
+    make: Maker,
     on_run: Callable[[], None],
 ) -> dict[str, Measured]:
     """Time contenders, one run each per round.
@@ -124,16 +128,17 @@ def measure(
     Args:
         title: Of the work, for messages.
         work: What they do.
-        names: The contenders (see `make_run`), and whether the operations of their runs are counted as well.
+        names: The contenders that `make` knows, and whether the operations of their runs are counted as well.
         weights: File of `make_weights` for the work's model.
         rounds: Timed runs of each, after an untimed one.
         threads: Of each contender.
+        make: Such as `make_run`.
         on_run: Called after each run.
 
     Raises:
         MeasurementError: A process died.
     """
-    with open_contest(title, work, weights, threads) as contest:
+    with open_contest(title, work, weights, threads, make) as contest:
         objects: dict[str, int] = {}
         seconds: dict[str, list[float]] = {name: [] for name in names}
         for name in names:
@@ -172,18 +177,16 @@ def _context() -> Any:
     return context
 
 
-def _serve(work: Work, name: str, weights: Path, threads: int, pipe: Connection) -> None:
+def _serve(work: Work, name: str, weights: Path, threads: int, make: Maker, pipe: Connection) -> None:
     """A contender's process: fulfils one wish after the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     try:
         import cv2
         import torch
 
-        from .contenders import make_run
-
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        run = make_run(work, name, torch.load(weights, weights_only=True, mmap=True))
+        run = make(work, name, torch.load(weights, weights_only=True, mmap=True))
         pipe.send(run())
         while True:
             pipe.send(_fulfil(pipe.recv(), run))

@@ -1,0 +1,132 @@
+"""torchvision's Mask R-CNN in inference engines, beside torchvision itself and this library: same weights, same work.
+
+The model is exported to ONNX with the pasting of masks left out, as it is a loop that no engine does well; the function
+of torchvision pastes them afterwards, within the measured time. Writes a table to `engines.md` beside this file.
+
+    pip install onnx onnxruntime openvino
+    python benchmarks/engines.py [--rounds 5] [--engines onnxruntime openvino]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from maskrcnn.measure.benchmark import measure_all
+from maskrcnn.measure.contenders import PEERS, SETTINGS, Run, State, make_run
+from maskrcnn.measure.peers import build_peer
+from maskrcnn.measure.report import describe_machine
+from maskrcnn.measure.scenes import make_picture
+from maskrcnn.measure.works import WORKS, Work
+
+Engine = Callable[[Tensor], list[Tensor]]
+"""A picture to boxes, labels, scores and small masks."""
+NAMES = {
+    "onnxruntime": {"ONNX Runtime": "float32"},
+    "openvino": {"OpenVINO, float32": "f32", "OpenVINO, its default": ""},
+}
+
+
+def make_engine_run(work: Work, name: str, state: State) -> Run:
+    """As `make_run`, for the engines as well."""
+    if name in {*PEERS, *SETTINGS}:
+        return make_run(work, name, state)
+    picture = make_picture(work.size)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        export(build_peer(work, state), picture, file)
+        run_engine = onnx_runtime(file) if name in NAMES["onnxruntime"] else openvino(file, NAMES["openvino"][name])
+
+    def run() -> int:
+        boxes, _, _, masks = run_engine(picture / 255)
+        return len(paste_masks_in_image(masks, boxes, work.size)[:, 0] > 0.5)
+
+    return run
+
+
+def export(peer: nn.Module, picture: Tensor, file: Path) -> None:
+    """Write boxes, labels, scores and small masks of one picture as an ONNX graph."""
+    peer.transform.postprocess = lambda result, sizes, original: result
+    torch.onnx.export(
+        peer,
+        ([picture / 255],),
+        str(file),
+        input_names=["picture"],
+        output_names=["boxes", "labels", "scores", "masks"],
+        opset_version=17,
+        dynamo=False,
+    )
+
+
+def onnx_runtime(file: Path) -> Engine:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return lambda picture: [torch.from_numpy(one) for one in session.run(None, {"picture": picture.numpy()})]
+
+
+def openvino(file: Path, precision: str) -> Engine:
+    """With one precision, or the engine's own choice if it is empty."""
+    import openvino as engine
+
+    settings = {"INFERENCE_NUM_THREADS": str(torch.get_num_threads()), "PERFORMANCE_HINT": "LATENCY"}
+    if precision:
+        settings["INFERENCE_PRECISION_HINT"] = precision
+    compiled = engine.Core().compile_model(engine.Core().read_model(str(file)), "CPU", settings)
+
+    def run(picture: Tensor) -> list[Tensor]:
+        found = compiled([picture.numpy()])
+        return [torch.from_numpy(found[output].copy()) for output in compiled.outputs]
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--engines", nargs="+", choices=list(NAMES), default=list(NAMES))
+    parser.add_argument("--work", default="prediction")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    arguments = parser.parse_args()
+    machine = describe_machine(threads=arguments.threads, rounds=arguments.rounds)
+    engines = [name for engine in arguments.engines for name in NAMES[engine]]
+    found = measure_all(
+        {arguments.work: WORKS[arguments.work]},
+        dict.fromkeys([*PEERS, *engines, *SETTINGS], False),
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+        make=make_engine_run,
+        say=lambda words: print(words, flush=True),
+        on_run=lambda: None,
+    )[arguments.work]
+    versions = ", ".join(f"{engine} {metadata.version(engine)}" for engine in arguments.engines)
+    lines = [
+        "# Beside inference engines",
+        "",
+        f"{WORKS[arguments.work].title}; {machine['processor']}, {machine['threads']} threads, torch "
+        f"{machine['torch']}, {versions}, {machine['date']}; medians of {machine['rounds']} alternating runs; "
+        f"{machine['busy_cores_before']} of {machine['cores']} cores were busy before. Our default is "
+        f"{machine['default_precision']}.",
+        "",
+        "| contender | seconds | MiB | objects | float32, of its time | default, of its time |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, one in found.items():
+        ratios = " | ".join(f"{found[setting].median / one.median:.2f}" for setting in SETTINGS)
+        lines.append(f"| {name} | {one.median:.2f} | {one.mebibytes or 0:.0f} | {one.objects} | {ratios} |")
+    arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
