@@ -11,7 +11,8 @@ HALF = (SIZE[0] // 2, SIZE[1] // 2)
 
 def test_proposals_are_those_of_the_model_in_the_callers_pixels_best_first():
     model, batch = small_model().eval(), replace(small_batch(), picture_sizes=[SIZE, HALF])
-    boxes, scores = model.propose(model.features(batch.images), batch)
+    with torch.no_grad():
+        boxes, scores = model.propose(model.features(batch.images), batch)
     whole, half = find_proposals(model, batch)
     assert torch.equal(whole.boxes, boxes[0])
     assert torch.allclose(half.boxes * 2, boxes[1])

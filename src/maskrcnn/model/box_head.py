@@ -18,6 +18,7 @@ from ..ops.boxes import clip_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.precision import at_least_float32
+from .convolution import convolve
 from .norms import make_convolution
 
 
@@ -51,7 +52,7 @@ class BoxHead(nn.Module):
         if self.convolutions:
             features = pooled.permute(0, 3, 1, 2)
             for convolution in self.convolutions:
-                features = F.relu(convolution(features), inplace=True)
+                features = convolve(convolution, features, rectify=True)
             pooled = features.permute(0, 2, 3, 1)
         hidden = pooled.flatten(1) if self.hidden else pooled.mean(dim=(1, 2))
         for layer in self.hidden:

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import FPNSettings
+from .convolution import convolve
 from .norms import make_convolution
 
 
@@ -35,10 +36,11 @@ class FPN(nn.Module):
         pyramid: dict[int, Tensor] = {}
         above: Tensor | None = None
         for level, lateral, output in reversed(list(zip(levels, self.lateral, self.output, strict=True))):
-            merged = lateral(features[level])
+            finer = features[level]
             if above is not None:
-                merged = merged + F.interpolate(above, size=merged.shape[-2:], mode="nearest")
-            pyramid[level] = output(merged)
+                above = F.interpolate(above, size=finer.shape[-2:], mode="nearest")
+            merged = convolve(lateral, finer, onto=above)
+            pyramid[level] = convolve(output, merged)
             above = merged
         pyramid = {level: pyramid[level] for level in levels}
         pyramid[levels[-1] + 1] = pyramid[levels[-1]][..., ::2, ::2]

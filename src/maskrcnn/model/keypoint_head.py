@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..config import KeypointHeadSettings
 from ..ops.heatmaps import cells_of_points, find_peaks
 from ..ops.precision import at_least_float32
+from .convolution import convolve
 from .counts import round_up_count
 
 
@@ -39,7 +40,7 @@ class KeypointHead(nn.Module):
         """[N, S, S, C] pooled features to [N, Kp, m, m] logits."""
         features = round_up_count(pooled).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
-            features = F.relu(convolution(features), inplace=True)
+            features = convolve(convolution, features, rectify=True)
         coarse = at_least_float32(self.upsample(features))[: len(pooled)]
         size = (2 * coarse.shape[2], 2 * coarse.shape[3])
         return F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)

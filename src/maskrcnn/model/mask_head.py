@@ -17,6 +17,7 @@ from ..ops.masks import resample_bitmap
 from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops, Masks
+from .convolution import convolve
 from .counts import round_up_count
 from .norms import make_convolution, takes_statistics
 
@@ -59,11 +60,11 @@ class MaskHead(nn.Module):
             return self._forward_linear(pooled.flatten(1))
         features = (pooled if takes_statistics(self) else round_up_count(pooled)).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
-            features = F.relu(convolution(features), inplace=True)
+            features = convolve(convolution, features, rectify=True)
         for upsample in self.upsamples:
             weight, bias = upsample.get_parameter("weight"), upsample.get_parameter("bias")
             features = F.relu(double_resolution(features, weight, bias), inplace=True)
-        return at_least_float32(self.logits(features))[: len(pooled)]
+        return at_least_float32(convolve(self.logits, features))[: len(pooled)]
 
     def _forward_linear(self, features: Tensor) -> Tensor:
         for layer in self.hidden:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import BackboneSettings
+from .convolution import convolve
 from .counts import round_up_count
 from .norms import Norm, NormedConvolution, takes_statistics
 
@@ -94,8 +95,8 @@ class BasicBlock(nn.Module):
         self.shortcut = stage.shortcut(inputs, stage.width, stride)
 
     def forward(self, features: Tensor) -> Tensor:
-        residual = self.step2(F.relu(self.step1(features), inplace=True))
-        return F.relu(residual + self.shortcut(features), inplace=True)
+        residual = convolve(self.step1, features, rectify=True)
+        return convolve(self.step2, residual, rectify=True, onto=self.shortcut(features))
 
 
 class Bottleneck(nn.Module):
@@ -115,11 +116,11 @@ class Bottleneck(nn.Module):
         self.shortcut = stage.shortcut(inputs, outputs, stride)
 
     def forward(self, features: Tensor) -> Tensor:
-        residual = F.relu(self.step1(features), inplace=True)
-        residual = F.relu(self.step2(residual), inplace=True)
+        residual = convolve(self.step1, features, rectify=True)
+        residual = convolve(self.step2, residual, rectify=True)
         if self.average > 1:
             residual, features = F.avg_pool2d(residual, self.average), F.avg_pool2d(features, self.average)
-        return F.relu(self.step3(residual) + self.shortcut(features), inplace=True)
+        return convolve(self.step3, residual, rectify=True, onto=convolve(self.shortcut, features))
 
 
 class AveragingStem(nn.Module):
@@ -133,8 +134,8 @@ class AveragingStem(nn.Module):
         self.step3 = NormedConvolution(half, outputs, kernel=3, norm=norm, epsilon=epsilon)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = F.relu(self.step1(images), inplace=True)
-        return self.step3(F.relu(self.step2(features), inplace=True))
+        features = convolve(self.step1, images, rectify=True)
+        return self.step3(convolve(self.step2, features, rectify=True))
 
 
 class ResNet(nn.Module):
@@ -158,7 +159,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """[B, D, H, W] normalised images to {level: [B, C, H / 2**level, W / 2**level]}, levels 2 to 5 or 4."""
-        features = F.relu(self.stem(images), inplace=True)
+        features = convolve(self.stem, images, rectify=True)
         if self.averaging:
             features = F.avg_pool2d(features, 2)
         else:

@@ -16,6 +16,7 @@ from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
 from ..ops.precision import at_least_float32
+from .convolution import convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
@@ -42,9 +43,9 @@ class RPN(nn.Module):
         for map in features.values():
             hidden = map
             for convolution in self.convolutions:
-                hidden = F.relu(convolution(hidden), inplace=True)
-            logits.append(at_least_float32(self.logits(hidden).permute(0, 2, 3, 1).flatten(1)))
-            deltas.append(at_least_float32(self.deltas(hidden).permute(0, 2, 3, 1).reshape(len(map), -1, 4)))
+                hidden = convolve(convolution, hidden, rectify=True)
+            logits.append(at_least_float32(convolve(self.logits, hidden).permute(0, 2, 3, 1).flatten(1)))
+            deltas.append(at_least_float32(convolve(self.deltas, hidden).permute(0, 2, 3, 1).reshape(len(map), -1, 4)))
         return logits, deltas
 
 
