@@ -18,7 +18,7 @@ from ..ops.boxes import clip_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.precision import at_least_float32
-from .convolution import convolve
+from .fusion import connect, convolve
 from .norms import make_convolution
 
 
@@ -56,7 +56,7 @@ class BoxHead(nn.Module):
             pooled = features.permute(0, 2, 3, 1)
         hidden = pooled.flatten(1) if self.hidden else pooled.mean(dim=(1, 2))
         for layer in self.hidden:
-            hidden = F.relu(layer(hidden))
+            hidden = connect(hidden, layer.get_parameter("weight"), layer.get_parameter("bias"), rectify=True)
         hidden = hidden.to(self.logits.weight.dtype)
         logits, deltas = at_least_float32(self.logits(hidden)), at_least_float32(self.deltas(hidden))
         return logits, deltas.unflatten(1, (-1, 4))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ..config import KeypointHeadSettings
 from ..ops.heatmaps import cells_of_points, find_peaks
 from ..ops.precision import at_least_float32
-from .convolution import convolve
 from .counts import round_up_count
+from .fusion import convolve
 
 
 class KeypointHead(nn.Module):

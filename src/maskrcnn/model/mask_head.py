@@ -17,8 +17,8 @@ from ..ops.masks import resample_bitmap
 from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops, Masks
-from .convolution import convolve
 from .counts import round_up_count
+from .fusion import connect, convolve
 from .norms import make_convolution, takes_statistics
 
 
@@ -63,12 +63,12 @@ class MaskHead(nn.Module):
             features = convolve(convolution, features, rectify=True)
         for upsample in self.upsamples:
             weight, bias = upsample.get_parameter("weight"), upsample.get_parameter("bias")
-            features = F.relu(double_resolution(features, weight, bias), inplace=True)
+            features = double_resolution(features, weight, bias, rectify=True)
         return at_least_float32(convolve(self.logits, features))[: len(pooled)]
 
     def _forward_linear(self, features: Tensor) -> Tensor:
         for layer in self.hidden:
-            features = F.relu(layer(features), inplace=True)
+            features = connect(features, layer.get_parameter("weight"), layer.get_parameter("bias"), rectify=True)
         return at_least_float32(self.logits(features)).unflatten(1, (-1, self.size, self.size))
 
 
@@ -80,7 +80,7 @@ def _initialise(layer: nn.Module) -> None:
     nn.init.zeros_(layer.get_parameter("bias"))
 
 
-def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None, *, rectify: bool = False) -> Tensor:
     """A 2x2 transposed convolution of stride 2 as one matrix product: its output pixels have one input pixel each.
 
     Several times faster on a CPU than the convolution, whose backward pass has no fast bfloat16 kernel there.
@@ -89,12 +89,14 @@ def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None) -> 
         features: [N, C, H, W].
         weight: [C, D, 2, 2], as of `nn.ConvTranspose2d`.
         bias: [D] or None.
+        rectify: Negative outputs become 0.
 
     Returns:
         [N, D, 2H, 2W], channels_last.
     """
     rows = weight.permute(2, 3, 1, 0).flatten(0, 2)
-    quads = F.linear(features.permute(0, 2, 3, 1), rows, None if bias is None else bias.repeat(4))
+    bias = None if bias is None else bias.repeat(4)
+    quads = connect(features.permute(0, 2, 3, 1), rows, bias, rectify=rectify)
     quads = quads.unflatten(3, (2, 2, weight.shape[1])).transpose(2, 3)
     return quads.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import BackboneSettings
-from .convolution import convolve
 from .counts import round_up_count
+from .fusion import convolve
 from .norms import Norm, NormedConvolution, takes_statistics
 
 
@@ -120,6 +120,7 @@ class Bottleneck(nn.Module):
         residual = convolve(self.step2, residual, rectify=True)
         if self.average > 1:
             residual, features = F.avg_pool2d(residual, self.average), F.avg_pool2d(features, self.average)
+        # The features may be overwritten: they are the block's alone, unless the shortcut makes new ones of them.
         return convolve(self.step3, residual, rectify=True, onto=convolve(self.shortcut, features))
 
 

@@ -16,7 +16,7 @@ from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
 from ..ops.precision import at_least_float32
-from .convolution import convolve
+from .fusion import convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
