@@ -215,8 +215,7 @@ def test_masks_agree(run: Run):
         return
     for i in range(len(run.model.mask_heads)):
         key = "mask.logits" if len(run.model.mask_heads) == 1 else f"mask.logits.stage{i}"
-        logits, labels = run.outputs[f"mask{i}"][: len(expected[key])], run.objects.labels[: len(expected[key])]
-        assert_close(logits[torch.arange(len(logits)), labels], expected[key], key)
+        assert_close(run.outputs[f"mask{i}"][: len(expected[key]), 0], expected[key], key)
     if "mask.probs_check" in expected:
         checked = run.objects.masks.probabilities[: len(expected["mask.probs_check"])]
         means = expected["mask.probs_check"] / checked[0].numel()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from maskrcnn.config import MaskHeadSettings
-from maskrcnn.model.mask_head import MaskHead, double_resolution, mask_loss, mask_predictions
+from maskrcnn.model.mask_head import MaskHead, double_resolution, join_quads, mask_loss, mask_predictions
 
 CLASSES = 3
 SIGMOID, SOFTMAX = MaskHeadSettings(), MaskHeadSettings(competition="softmax")
@@ -18,13 +18,18 @@ def head(**settings: object) -> MaskHead:
     return MaskHead(4, CLASSES, MaskHeadSettings.model_validate(small), pooled=3)
 
 
+def double(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """[N, C, H, W] to [N, D, 2H, 2W], as a transposed convolution has them."""
+    return join_quads(double_resolution(features.permute(0, 2, 3, 1), weight, bias)).permute(0, 3, 1, 2)
+
+
 @pytest.mark.parametrize("count", [3, 0])
 def test_doubling_equals_the_transposed_convolution_and_its_gradients(count):
     upsample = nn.ConvTranspose2d(5, 7, 2, stride=2).double()
     features = torch.randn(count, 5, 4, 3, dtype=torch.float64, requires_grad=True)
     wanted = torch.randn(count, 7, 8, 6, dtype=torch.float64)
     inputs = (features, upsample.weight, upsample.bias)
-    found, expected = double_resolution(*inputs), upsample(features)
+    found, expected = double(*inputs), upsample(features)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     gradients = [torch.autograd.grad((output * wanted).sum(), inputs) for output in (found, expected)]
     for ours, theirs in zip(*gradients):
@@ -34,12 +39,7 @@ def test_doubling_equals_the_transposed_convolution_and_its_gradients(count):
 def test_doubling_without_a_bias():
     upsample = nn.ConvTranspose2d(5, 7, 2, stride=2, bias=False)
     features = torch.randn(2, 5, 4, 3)
-    torch.testing.assert_close(double_resolution(features, upsample.weight, None), upsample(features))
-
-
-def test_doubled_features_are_channels_last():
-    found = double_resolution(torch.randn(2, 5, 4, 3), torch.randn(5, 7, 2, 2), None)
-    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(double(features, upsample.weight, None), upsample(features))
 
 
 KINDS = [
@@ -109,6 +109,22 @@ def test_a_head_of_56_pixels_doubles_twice_with_a_relu_between():
     for upsample in module.upsamples:
         features = upsample(features).relu()
     torch.testing.assert_close(module(pooled), module.logits(features), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [settings for settings, _ in KINDS], ids=str)
+@pytest.mark.parametrize("count", [4, 0])
+def test_the_maps_of_the_labels_are_those_among_all(settings, count):
+    module, choice = head(**settings).double().eval(), MaskHeadSettings.model_validate(settings)
+    pooled = torch.randn(count, 3, 3, 4, dtype=torch.float64)
+    labels, targets = torch.tensor([2, 0, 1, 2])[:count], torch.rand(count, module.size, module.size).double()
+    of_all, chosen = module(pooled), module(pooled, labels)
+    assert chosen.shape[1] == (1 if module.separate and choice.kind == "convolutions" else of_all.shape[1])
+    masks = [mask_predictions(logits, labels, choice) for logits in (of_all, chosen)]
+    torch.testing.assert_close(masks[1], masks[0], rtol=0, atol=1e-12)
+    parameters = list(module.parameters())
+    losses = [mask_loss(logits, labels, targets, choice)["masks"] for logits in (of_all, chosen)]
+    for found, wanted in zip(*(torch.autograd.grad(loss, parameters) for loss in reversed(losses)), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
 
 
 def test_a_batch_norm_measures_the_boxes_and_nothing_that_is_added_to_them():

@@ -6,6 +6,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 from maskrcnn.errors import SettingError
 from maskrcnn.model.norms import (
     FrozenBatchNorm,
+    GroupNorm,
     NormedConvolution,
     affine_map,
     fold_norm,
@@ -19,7 +20,7 @@ KINDS = {
     "frozen_batch": FrozenBatchNorm,
     "batch": nn.BatchNorm2d,
     "sync_batch": nn.SyncBatchNorm,
-    "group": nn.GroupNorm,
+    "group": GroupNorm,
 }
 
 
@@ -98,6 +99,15 @@ def test_a_convolution_without_norm_has_a_bias_instead(norm):
     names = {name for name, _ in module.named_parameters()}
     assert names == ({"weight", "bias"} if norm == "none" else {"convolution.weight", "norm.weight", "norm.bias"})
     assert module(torch.randn(2, 4, 7, 6)).shape == (2, 32, 4, 3)
+
+
+def test_a_group_norm_in_single_precision_keeps_its_digits_where_channels_are_last():
+    norm = make_norm(64, "group", 1e-5)
+    features = torch.randn(1, 64, 60, 50, generator=torch.Generator().manual_seed(0)) + 3
+    features = features.to(memory_format=torch.channels_last)
+    found, wanted = norm(features), norm.double()(features.double())
+    torch.testing.assert_close(found.double(), wanted, rtol=0, atol=3e-6)
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_groups_need_channels_to_share():

@@ -213,6 +213,16 @@ def test_weights_of_another_model_are_named_and_leave_the_model_unchanged():
     assert torch.equal(model.weight, before)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_diverged_are_refused_and_leave_the_model_unchanged(value):
+    model = nn.Linear(2, 1)
+    before = model.weight.clone()
+    state = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([value])}
+    with pytest.raises(WeightsError, match="last: tensor bias holds 1 numbers that are NaN or infinite, as after a"):
+        apply_weights(model, state, source="last")
+    assert torch.equal(model.weight, before)
+
+
 def test_of_many_faults_the_first_are_named():
     with pytest.raises(WeightsError, match=r"of another model: weight is missing; .* and 7 more"):
         apply_weights(nn.Linear(2, 1), {str(i): torch.ones(1) for i in range(9)}, source="w")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..config import KeypointHeadSettings
 from ..ops.heatmaps import cells_of_points, find_peaks
 from ..ops.precision import at_least_float32
-from .counts import round_up_count
+from .blocks import compute_in_blocks
 from .fusion import convolve
 
 
@@ -38,12 +38,16 @@ class KeypointHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """[N, S, S, C] pooled features to [N, Kp, m, m] logits."""
-        features = round_up_count(pooled).permute(0, 3, 1, 2)
-        for convolution in self.convolutions:
-            features = convolve(convolution, features, rectify=True)
-        coarse = at_least_float32(self.upsample(features))[: len(pooled)]
+        coarse = compute_in_blocks(self._forward_coarse, pooled)
         size = (2 * coarse.shape[2], 2 * coarse.shape[3])
         return F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
+
+    def _forward_coarse(self, pooled: Tensor) -> Tensor:
+        """[N, S, S, C] to [N, Kp, 2S, 2S] logits."""
+        features = pooled.permute(0, 3, 1, 2)
+        for convolution in self.convolutions:
+            features = convolve(convolution, features, rectify=True)
+        return at_least_float32(self.upsample(features))
 
 
 def keypoint_targets(keypoints: Tensor, boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:

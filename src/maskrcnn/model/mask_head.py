@@ -17,7 +17,7 @@ from ..ops.masks import resample_bitmap
 from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
 from ..structures.masks import MaskCrops, Masks
-from .counts import round_up_count
+from .blocks import compute_in_blocks
 from .fusion import connect, convolve
 from .norms import make_convolution, takes_statistics
 
@@ -39,6 +39,7 @@ class MaskHead(nn.Module):
     def __init__(self, inputs: int, classes: int, settings: MaskHeadSettings, *, pooled: int) -> None:
         super().__init__()
         self.size = pooled * 2**settings.doublings
+        self.separate = settings.competition == "sigmoid" and not settings.class_agnostic
         maps = (1 if settings.class_agnostic else classes) + (settings.competition == "softmax")
         self.convolutions, self.upsamples, self.hidden = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         if settings.kind == "linear":
@@ -54,17 +55,35 @@ class MaskHead(nn.Module):
         for layer in [*self.hidden, *self.upsamples, self.logits]:
             _initialise(layer)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """[N, S, S, C] pooled features to [N, M, m, m] logits."""
+    def forward(self, pooled: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[N, S, S, C] pooled features to [N, M, m, m] logits.
+
+        With `labels` [N] and a map per class for itself, of each box only its class's map: [N, 1, m, m]. That is all
+        a sigmoid needs, and of 80 maps a small part of the work and memory.
+        """
         if isinstance(self.logits, nn.Linear):
             return self._forward_linear(pooled.flatten(1))
-        features = (pooled if takes_statistics(self) else round_up_count(pooled)).permute(0, 3, 1, 2)
+        rows = (pooled,) if labels is None or not self.separate else (pooled, labels)
+        return self._forward_maps(*rows) if takes_statistics(self) else compute_in_blocks(self._forward_maps, *rows)
+
+    def _forward_maps(self, pooled: Tensor, labels: Tensor | None = None) -> Tensor:
+        features = pooled.permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             features = convolve(convolution, features, rectify=True)
-        for upsample in self.upsamples:
+        quads = features.permute(0, 2, 3, 1)
+        for i, upsample in enumerate(self.upsamples):
             weight, bias = upsample.get_parameter("weight"), upsample.get_parameter("bias")
-            features = double_resolution(features, weight, bias, rectify=True)
-        return at_least_float32(convolve(self.logits, features))[: len(pooled)]
+            quads = double_resolution(join_quads(quads) if i else quads, weight, bias, rectify=True)
+        logits = join_quads(self._read_maps(quads, labels))
+        return at_least_float32(logits.permute(0, 3, 1, 2))
+
+    def _read_maps(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        """[N, ..., C] features to [N, ..., M] logits, or with labels to [N, ..., 1]."""
+        weight, bias = self.logits.get_parameter("weight").flatten(1), self.logits.get_parameter("bias")
+        if labels is None:
+            return connect(features, weight, bias)
+        chosen = torch.bmm(features.flatten(1, -2), weight[labels, :, None]) + bias[labels, None, None]
+        return chosen.view(*features.shape[:-1], 1)
 
     def _forward_linear(self, features: Tensor) -> Tensor:
         for layer in self.hidden:
@@ -86,19 +105,23 @@ def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None, *, 
     Several times faster on a CPU than the convolution, whose backward pass has no fast bfloat16 kernel there.
 
     Args:
-        features: [N, C, H, W].
+        features: [N, H, W, C].
         weight: [C, D, 2, 2], as of `nn.ConvTranspose2d`.
         bias: [D] or None.
         rectify: Negative outputs become 0.
 
     Returns:
-        [N, D, 2H, 2W], channels_last.
+        [N, H, W, 2, 2, D]: the four pixels of each, which `join_quads` puts in place. What follows pixel by pixel can
+        come before that, when there is less to move.
     """
     rows = weight.permute(2, 3, 1, 0).flatten(0, 2)
-    bias = None if bias is None else bias.repeat(4)
-    quads = connect(features.permute(0, 2, 3, 1), rows, bias, rectify=rectify)
-    quads = quads.unflatten(3, (2, 2, weight.shape[1])).transpose(2, 3)
-    return quads.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+    quads = connect(features, rows, None if bias is None else bias.repeat(4), rectify=rectify)
+    return quads.unflatten(3, (2, 2, weight.shape[1]))
+
+
+def join_quads(quads: Tensor) -> Tensor:
+    """[N, H, W, 2, 2, D] to the map [N, 2H, 2W, D]."""
+    return quads.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 def mask_targets(masks: Masks | None, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
@@ -183,7 +206,7 @@ def mask_predictions(logits: Tensor, labels: Tensor, settings: MaskHeadSettings)
 
 
 def _maps_of(maps: Tensor, labels: Tensor, settings: MaskHeadSettings) -> Tensor:
-    """[N, m, m]: of [N, M, m, m] maps those of the labels' classes."""
-    if settings.class_agnostic:
+    """[N, m, m]: of [N, M, m, m] maps those of the labels' classes, or the only ones."""
+    if settings.class_agnostic or maps.shape[1] == 1:
         return maps[:, 0]
     return maps[torch.arange(len(labels), device=labels.device), labels]

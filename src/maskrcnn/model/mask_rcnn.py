@@ -155,7 +155,7 @@ class MaskRCNN(nn.Module):
             return [None] * len(found)
         pooled = self.pool(table, [boxes for boxes, _, _ in found], settings.pool_size)
         labels = torch.cat([labels for _, _, labels in found])
-        votes = [mask_predictions(head(pooled), labels, settings) for head in self.mask_heads]
+        votes = [mask_predictions(head(pooled, labels), labels, settings) for head in self.mask_heads]
         return list(torch.stack(votes).mean(dim=0).split([len(boxes) for boxes, _, _ in found]))
 
     def predict_keypoints(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
@@ -217,7 +217,7 @@ class MaskRCNN(nn.Module):
                 mask_targets(target.masks, chosen.matches, group, cast(MaskHead, head).size, settings)
                 for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
             ]
-            losses.append(weight * mask_loss(head(pooled), labels, torch.cat(wanted), settings)["masks"])
+            losses.append(weight * mask_loss(head(pooled, labels), labels, torch.cat(wanted), settings)["masks"])
         return {"masks": torch.stack(losses).sum()}
 
     def _keypoint_loss(self, table: PyramidTable, stage: StageOutput, targets: list[Instances]) -> dict[str, Tensor]:

@@ -37,6 +37,19 @@ class FrozenBatchNorm(nn.Module):
         return torch.addcmul(shift[:, None, None], features, scale[:, None, None])
 
 
+class GroupNorm(nn.GroupNorm):
+    """torch's, which is exact only for maps whose channels come first.
+
+    For channels_last its float32 kernel on the CPU takes the variance as the difference of two large sums, and loses
+    two digits: detected boxes then differ by 0.002 px.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.device.type != "cpu" or features.dtype != torch.float32:
+            return super().forward(features)
+        return super().forward(features.contiguous()).contiguous(memory_format=torch.channels_last)
+
+
 BatchNorm = FrozenBatchNorm | nn.BatchNorm2d | nn.SyncBatchNorm
 
 
@@ -99,7 +112,7 @@ def make_norm(channels: int, norm: Norm, epsilon: float) -> nn.Module:
                 f"norm=group: splits the channels into {GROUPS} groups, but a convolution has {channels} channels. "
                 f"Make it a multiple of {GROUPS}, or choose another norm."
             )
-        return nn.GroupNorm(GROUPS, channels, eps=epsilon)
+        return GroupNorm(GROUPS, channels, eps=epsilon)
     if norm == "batch":
         return nn.BatchNorm2d(channels, eps=epsilon)
     if norm == "sync_batch":

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import BackboneSettings
-from .counts import round_up_count
+from .blocks import compute_in_blocks
 from .fusion import convolve
 from .norms import Norm, NormedConvolution, takes_statistics
 
@@ -185,10 +185,13 @@ class Stage5Head(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """[N, S, S, C] pooled features of level 4 to [N, S / 2, S / 2, outputs]."""
-        features = (pooled if takes_statistics(self) else round_up_count(pooled)).permute(0, 3, 1, 2)
+        return self._forward_boxes(pooled) if takes_statistics(self) else compute_in_blocks(self._forward_boxes, pooled)
+
+    def _forward_boxes(self, pooled: Tensor) -> Tensor:
+        features = pooled.permute(0, 3, 1, 2)
         for block in self.children():
             features = block(features)
-        return features.permute(0, 2, 3, 1)[: len(pooled)]
+        return features.permute(0, 2, 3, 1)
 
 
 def outputs_of(settings: BackboneSettings, number: int) -> int:

@@ -16,7 +16,7 @@ from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
 from ..ops.precision import at_least_float32
-from .fusion import convolve
+from .fusion import connect, convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
@@ -39,13 +39,18 @@ class RPN(nn.Module):
 
     def forward(self, features: dict[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Per level [B, H * W * A] logits and [B, H * W * A, 4] deltas, ordered as the anchors."""
+        # Both 1x1 convolutions as one product, which reads the hidden maps once.
+        layers = (self.logits, self.deltas)
+        weight = torch.cat([layer.weight.flatten(1) for layer in layers])
+        bias = torch.cat([layer.get_parameter("bias") for layer in layers])
+        anchors = self.logits.out_channels
         logits, deltas = [], []
-        for map in features.values():
-            hidden = map
+        for hidden in features.values():
             for convolution in self.convolutions:
                 hidden = convolve(convolution, hidden, rectify=True)
-            logits.append(at_least_float32(convolve(self.logits, hidden).permute(0, 2, 3, 1).flatten(1)))
-            deltas.append(at_least_float32(convolve(self.deltas, hidden).permute(0, 2, 3, 1).reshape(len(map), -1, 4)))
+            outputs = at_least_float32(connect(hidden.permute(0, 2, 3, 1), weight, bias))
+            logits.append(outputs[..., :anchors].flatten(1))
+            deltas.append(outputs[..., anchors:].reshape(len(hidden), -1, 4))
         return logits, deltas
 
 

@@ -157,9 +157,15 @@ def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
         source: Where they come from, for messages.
 
     Raises:
-        WeightsError: They do not fit; the model is then unchanged.
+        WeightsError: They do not fit, or are not all finite; the model is then unchanged.
     """
     check_weights(model, state, source=source)
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"{source}: tensor {name} holds {(~tensor.isfinite()).sum()} numbers that are NaN or infinite, as "
+                "after a training that diverged; such a model finds nothing. Take weights from before that."
+            )
     model.load_state_dict(state)
 
 
