@@ -14,8 +14,8 @@ from torch import Tensor
 
 ROUND = 32
 """Numbers of boxes in training and on a GPU are multiples of it."""
-BLOCK, STEP = 50, 5
-"""Boxes that a CPU predicts together, whose maps then stay in its cache, and what the rest of them is a multiple of."""
+BINS, STEPS = 50 * 14**2, 10
+"""Bins of the boxes that a CPU predicts together, whose maps then stay in its cache, and sizes of the rest of them."""
 
 
 def compute_in_blocks(compute: Callable[..., Tensor], *rows: Tensor) -> Tensor:
@@ -23,13 +23,14 @@ def compute_in_blocks(compute: Callable[..., Tensor], *rows: Tensor) -> Tensor:
 
     Args:
         compute: Makes [N, ...] of tensors [N, ...], each row for itself.
-        rows: The tensors, all of one length.
+        rows: Pooled features [N, S, S, C], and what else there is of each box.
     """
-    count = len(rows[0])
-    if rows[0].device.type != "cpu" or torch.is_grad_enabled():
-        return compute(*(round_up_count(one, ROUND) for one in rows))[:count]
-    blocks = zip(*(one.split(BLOCK) for one in rows), strict=True)
-    done = [compute(*(round_up_count(one, STEP) for one in block))[: len(block[0])] for block in blocks]
+    pooled = rows[0]
+    if pooled.device.type != "cpu" or torch.is_grad_enabled():
+        return compute(*(round_up_count(one, ROUND) for one in rows))[: len(pooled)]
+    step = max(1, BINS // (STEPS * pooled.shape[1] * pooled.shape[2]))
+    blocks = zip(*(one.split(STEPS * step) for one in rows), strict=True)
+    done = [compute(*(round_up_count(one, step) for one in block))[: len(block[0])] for block in blocks]
     return done[0] if len(done) == 1 else torch.cat(done)
 
 

@@ -18,8 +18,9 @@ from ..ops.boxes import clip_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.precision import at_least_float32
+from .blocks import compute_in_blocks
 from .fusion import connect, convolve
-from .norms import make_convolution
+from .norms import make_convolution, takes_statistics
 
 
 class BoxHead(nn.Module):
@@ -50,16 +51,19 @@ class BoxHead(nn.Module):
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """[N, S, S, C] pooled features to [N, K + 1] logits and [N, K', 4] deltas."""
         if self.convolutions:
-            features = pooled.permute(0, 3, 1, 2)
-            for convolution in self.convolutions:
-                features = convolve(convolution, features, rectify=True)
-            pooled = features.permute(0, 2, 3, 1)
+            pooled = self._convolve(pooled) if takes_statistics(self) else compute_in_blocks(self._convolve, pooled)
         hidden = pooled.flatten(1) if self.hidden else pooled.mean(dim=(1, 2))
         for layer in self.hidden:
             hidden = connect(hidden, layer.get_parameter("weight"), layer.get_parameter("bias"), rectify=True)
         hidden = hidden.to(self.logits.weight.dtype)
         logits, deltas = at_least_float32(self.logits(hidden)), at_least_float32(self.deltas(hidden))
         return logits, deltas.unflatten(1, (-1, 4))
+
+    def _convolve(self, pooled: Tensor) -> Tensor:
+        features = pooled.permute(0, 3, 1, 2)
+        for convolution in self.convolutions:
+            features = convolve(convolution, features, rectify=True)
+        return features.permute(0, 2, 3, 1)
 
 
 @dataclass
