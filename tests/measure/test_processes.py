@@ -3,6 +3,7 @@ import signal
 import sys
 
 import pytest
+import torch
 
 from maskrcnn.errors import MeasurementError
 from maskrcnn.measure.contenders import PEER, PRODUCTS, make_run
@@ -58,9 +59,27 @@ def test_a_process_that_is_killed_says_what_to_do(peer_file):
 
 
 def test_operations_are_those_of_products():
-    import torch
-
     assert count_operations(lambda: len(torch.ones(2, 3) @ torch.ones(3, 5))) == 2 * 2 * 3 * 5
+
+
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="torch was built without oneDNN")
+def test_operations_of_onednn_count_as_torchs_own():
+    maps, weight, sums = torch.ones(2, 4, 5, 7), torch.ones(6, 2, 3, 3), torch.zeros(2, 6, 5, 7)
+    rows, matrix = torch.ones(3, 5, 4), torch.ones(8, 4)
+    place = [1, 1], [1, 1], [1, 1], 2  # padding, stride, dilation, groups
+
+    def fused():
+        torch.ops.mkldnn._convolution_pointwise(maps, weight, None, *place, "relu", [], "")
+        torch.ops.mkldnn._convolution_pointwise_.binary(sums, maps, weight, None, *place, "add", 1.0, "relu", [], "")
+        return len(torch.ops.mkldnn._linear_pointwise(rows, matrix, None, "none", [], ""))
+
+    def plain():
+        torch.conv2d(maps, weight, None, padding=1, groups=2)
+        torch.conv2d(maps, weight, None, padding=1, groups=2).add_(sums).relu_()
+        return len(rows @ matrix.T)
+
+    with torch.no_grad():
+        assert count_operations(fused) == count_operations(plain) > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="as Linux tells it")

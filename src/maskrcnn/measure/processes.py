@@ -3,6 +3,7 @@ so that all of them see the same moods of the machine."""
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import statistics
@@ -224,6 +225,29 @@ def count_operations(run: Callable[[], int]) -> int:
     """Floating point operations of convolutions and matrix products in one run: 2 for a product and its addition."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_operations_of_onednn()) as counter:
         run()
     return counter.get_total_flops()
+
+
+def _operations_of_onednn() -> dict[Any, Callable[..., int]]:
+    """Formulas, of the shapes of arguments, for operators of torch that its counter does not know."""
+    import torch
+    from torch.utils.flop_counter import conv_flop_count
+
+    def convolve(inputs: list[int], weight: list[int], *_: Any, out_shape: list[int]) -> int:
+        return conv_flop_count(inputs, weight, out_shape)
+
+    def add_convolved(onto: list[int], inputs: list[int], weight: list[int], *_: Any, out_shape: list[int]) -> int:
+        return conv_flop_count(inputs, weight, out_shape)
+
+    def connect(rows: list[int], weight: list[int], *_: Any, out_shape: list[int]) -> int:
+        return 2 * math.prod(rows) * weight[0]
+
+    formulas: dict[str, Callable[..., int]] = {
+        "_convolution_pointwise": convolve,
+        "_convolution_pointwise_": add_convolved,
+        "_linear_pointwise": connect,
+    }
+    there = torch.ops.mkldnn
+    return {getattr(there, name): formula for name, formula in formulas.items() if hasattr(there, name)}
