@@ -1,5 +1,7 @@
 """torchvision's Mask R-CNN in inference engines, beside torchvision itself and this library: same weights, same work.
 
+Each is in a process of its own, and their runs alternate.
+
 The model is exported to ONNX with the pasting of masks left out, as it is a loop that no engine does well; the function
 of torchvision pastes them afterwards, within the measured time. Writes a table to `engines.md` beside this file.
 
@@ -20,8 +22,9 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from maskrcnn.measure.benchmark import measure_all
-from maskrcnn.measure.contenders import PEERS, SETTINGS, Run, State, make_run
+from maskrcnn.measure.contenders import DEFAULT, PEERS, PRODUCT_FLOPS, PRODUCTS, SETTINGS, Run, State, make_run
 from maskrcnn.measure.peers import build_peer
+from maskrcnn.measure.processes import Measured
 from maskrcnn.measure.report import describe_machine
 from maskrcnn.measure.scenes import make_picture
 from maskrcnn.measure.works import WORKS, Work
@@ -36,7 +39,7 @@ NAMES = {
 
 def make_engine_run(work: Work, name: str, state: State) -> Run:
     """As `make_run`, for the engines as well."""
-    if name in {*PEERS, *SETTINGS}:
+    if name in {*PEERS, *SETTINGS, PRODUCTS}:
         return make_run(work, name, state)
     picture = make_picture(work.size)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,6 +93,22 @@ def openvino(file: Path, precision: str) -> Engine:
     return run
 
 
+def table(found: dict[str, Measured]) -> list[str]:
+    """A row for each contender, and our time in each setting as a share of its; products have as many operations."""
+    lines = [
+        "| contender | seconds | MiB | objects | " + " | ".join(f"our {name}, of its time" for name in SETTINGS) + " |",
+        "|---|---:|---:|---:|" + "---:|" * len(SETTINGS),
+    ]
+    for name, one in found.items():
+        seconds, memory, objects = one.median, f"{one.mebibytes or 0:.0f}", str(one.objects)
+        if name == PRODUCTS:
+            seconds, memory, objects = seconds * found[DEFAULT].operations / PRODUCT_FLOPS, "", ""
+        ratios = " | ".join(f"{found[setting].median / seconds:.2f}" for setting in SETTINGS)
+        shown = f"maskrcnn, {name}" if name in SETTINGS else name
+        lines.append(f"| {shown} | {seconds:.2f} | {memory} | {objects} | {ratios} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -102,7 +121,7 @@ def main() -> None:
     engines = [name for engine in arguments.engines for name in NAMES[engine]]
     found = measure_all(
         {arguments.work: WORKS[arguments.work]},
-        dict.fromkeys([*PEERS, *engines, *SETTINGS], False),
+        dict.fromkeys([*PEERS, *engines, PRODUCTS, *SETTINGS], False) | {DEFAULT: True},
         rounds=arguments.rounds,
         threads=arguments.threads,
         make=make_engine_run,
@@ -118,12 +137,8 @@ def main() -> None:
         f"{machine['busy_cores_before']} of {machine['cores']} cores were busy before. Our default is "
         f"{machine['default_precision']}.",
         "",
-        "| contender | seconds | MiB | objects | float32, of its time | default, of its time |",
-        "|---|---:|---:|---:|---:|---:|",
+        *table(found),
     ]
-    for name, one in found.items():
-        ratios = " | ".join(f"{found[setting].median / one.median:.2f}" for setting in SETTINGS)
-        lines.append(f"| {name} | {one.median:.2f} | {one.mebibytes or 0:.0f} | {one.objects} | {ratios} |")
     arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

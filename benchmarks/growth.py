@@ -34,8 +34,9 @@ def make_work(title: str, *, size: tuple[int, int] = BASE.size, pictures: int = 
 def table(series: Series, unit: str) -> list[str]:
     """Rows of one growing quantity."""
     lines = [
-        f"| {unit} | ours, s | GFLOP | share of the matrix rate | ours, MiB | torchvision, s | MiB | ratio |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        f"| {unit} | ours, s | GFLOP | share of the matrix rate | ours, MiB | torchvision, s | MiB | ratio "
+        "| objects, ours and torchvision's |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for value, one in series.items():
         ours, theirs = one[DEFAULT], one[PEER]
@@ -43,7 +44,7 @@ def table(series: Series, unit: str) -> list[str]:
         lines.append(
             f"| {value:g} | {ours.median:.2f} | {ours.operations / 1e9:.0f} "
             f"| {ours.operations / ours.median / rate:.2f} | {ours.mebibytes or 0:.0f} | {theirs.median:.2f} "
-            f"| {theirs.mebibytes or 0:.0f} | {ours.median / theirs.median:.2f} |"
+            f"| {theirs.mebibytes or 0:.0f} | {ours.median / theirs.median:.2f} | {ours.objects}, {theirs.objects} |"
         )
     return lines
 
@@ -68,12 +69,12 @@ def explain(series: Series, unit: str) -> str:
     arithmetic = operations / rate
     if seconds <= 0:
         return f"Time does not grow beyond the noise of these runs; memory by {memory:.2f} MiB with each {unit}."
+    share = "all" if arithmetic > seconds else f"{100 * arithmetic / seconds:.0f} %"
     return (
         f"Each further {unit} costs {1000 * seconds:.2f} ms (torchvision {1000 * theirs:.2f} ms) and {memory:.2f} MiB "
         f"(torchvision {their_memory:.2f} MiB), beyond {start:.2f} s and {kept:.0f} MiB that are always there. It is "
         f"{operations / 1e9:.2f} GFLOP more, which matrix products of {rate / 1e9:.0f} GFLOP/s do in "
-        f"{1000 * arithmetic:.2f} ms: {100 * arithmetic / seconds:.0f} % of the slope is arithmetic; the rest moves "
-        "memory."
+        f"{1000 * arithmetic:.2f} ms: {share} of the slope is arithmetic; what is beyond it moves memory."
     )
 
 
