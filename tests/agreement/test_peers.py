@@ -324,7 +324,7 @@ def drawn_objectness(run: Run, target: Instances) -> Spread | None:
     logits = torch.cat(run.outputs["rpn"][0], dim=1)[0]
     anchors = torch.cat(run.model.anchors(run.outputs["features"], tuple(run.batch.images.shape[-2:]), torch.float64))
     everything = settings.model_copy(update={"samples": len(anchors), "positive_fraction": 1.0})
-    objects, background, _ = rpn_targets(anchors, target.boxes, everything)
+    objects, background, _ = rpn_targets(anchors, [target.boxes], everything)
     drawn = settings.samples - len(objects)
     if drawn >= len(background):
         return None

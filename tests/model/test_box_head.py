@@ -12,6 +12,7 @@ from maskrcnn.model.box_head import (
     match_all,
     select_targets,
 )
+from maskrcnn.structures.instances import Instances
 
 CLASSES = 2
 SIZE = (100, 100)
@@ -20,9 +21,17 @@ BOXES = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 70.0, 70.0]])
 LABELS = torch.tensor([1, 0])
 
 
+def objects(boxes=BOXES, labels=LABELS) -> Instances:
+    return Instances(size=SIZE, boxes=boxes, labels=labels)
+
+
 def targets(proposals, boxes=BOXES, labels=LABELS, **settings):
+    return targets_of_all([proposals], [objects(boxes, labels)], **settings)
+
+
+def targets_of_all(proposals, annotated, **settings):
     torch.manual_seed(0)
-    return box_targets(proposals, boxes, labels, classes=CLASSES, settings=BoxHeadSettings(**settings))
+    return box_targets(proposals, annotated, classes=CLASSES, settings=BoxHeadSettings(**settings))
 
 
 def test_proposals_take_the_label_of_the_object_they_overlap_and_objects_are_proposals_too():
@@ -58,21 +67,23 @@ def test_losses_by_hand():
     deltas = torch.full((3, CLASSES, 4), 77.0)  # of other classes, which nothing asks for
     deltas[1, 1] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     deltas[2, 0] = torch.tensor([0.0, 0.1, 0.0, 0.0])
-    losses = box_loss(logits, deltas, [found], BoxHeadSettings())
+    losses = box_loss(logits, deltas, found, BoxHeadSettings())
     torch.testing.assert_close(losses["classes"], torch.tensor((math.log(2) + 2 * math.log(3)) / 3))
     torch.testing.assert_close(losses["boxes"], torch.tensor((1 - 1 / 18 + 0.5 * 0.1**2 * 9) / 3))
 
 
 def test_losses_of_two_pictures_are_those_of_all_their_proposals():
-    pictures = [targets(BOXES), targets(BOXES + 3, NO_BOXES, NO_LABELS)]
-    count = sum(len(picture.labels) for picture in pictures)
+    parts = ([BOXES], [objects()]), ([BOXES + 3], [objects(NO_BOXES, NO_LABELS)])
+    pictures = [targets_of_all(*part) for part in parts]
+    both = targets_of_all(*([*first, *second] for first, second in zip(*parts)))
+    count = len(both.labels)
     torch.manual_seed(1)
     logits, deltas = torch.randn(count, CLASSES + 1), torch.randn(count, CLASSES, 4)
     first = len(pictures[0].labels)
-    together = box_loss(logits, deltas, pictures, BoxHeadSettings())
+    together = box_loss(logits, deltas, both, BoxHeadSettings())
     alone = [
-        box_loss(logits[:first], deltas[:first], pictures[:1], BoxHeadSettings()),
-        box_loss(logits[first:], deltas[first:], pictures[1:], BoxHeadSettings()),
+        box_loss(logits[:first], deltas[:first], pictures[0], BoxHeadSettings()),
+        box_loss(logits[first:], deltas[first:], pictures[1], BoxHeadSettings()),
     ]
     for name, loss in together.items():
         expected = (alone[0][name] * first + alone[1][name] * (count - first)) / count
@@ -84,7 +95,7 @@ def test_losses_without_objects_or_proposals_are_finite_and_reach_every_paramete
     settings = BoxHeadSettings(channels=8, convolutions=1, convolution_channels=8)
     head = BoxHead(3, CLASSES, settings, pooled=2)
     found = targets(proposals, NO_BOXES, NO_LABELS)
-    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), [found], settings)
+    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), found, settings)
     sum(losses.values()).backward()
     assert losses["boxes"] == 0
     assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
@@ -134,27 +145,53 @@ def test_class_agnostic_boxes_are_shared_by_all_classes():
 
 def test_class_agnostic_losses_by_hand():
     found = targets(BOXES[:1] + 1, positive_fraction=1.0)
-    losses = box_loss(torch.zeros(3, CLASSES + 1), torch.zeros(3, 1, 4), [found], BoxHeadSettings(smooth_l1_beta=0))
+    losses = box_loss(torch.zeros(3, CLASSES + 1), torch.zeros(3, 1, 4), found, BoxHeadSettings(smooth_l1_beta=0))
     torch.testing.assert_close(losses["boxes"], torch.tensor((1.0 + 1.0) / 3))  # 10 * 1 px / 10 px, for x and y
 
 
 def test_the_number_that_losses_are_divided_by_may_be_enlarged():
     found, settings = targets(BOXES), BoxHeadSettings()
     logits, deltas = torch.randn(len(found.labels), CLASSES + 1), torch.randn(len(found.labels), CLASSES, 4)
-    plain = box_loss(logits, deltas, [found], settings)
-    half = box_loss(logits, deltas, [found], settings, epsilon=len(found.labels))
+    plain = box_loss(logits, deltas, found, settings)
+    half = box_loss(logits, deltas, found, settings, epsilon=len(found.labels))
     torch.testing.assert_close({name: loss / 2 for name, loss in plain.items()}, half)
 
 
 def test_a_choice_of_targets_keeps_labels_matches_and_deltas_together():
     proposals = torch.tensor([[0.0, 0.0, 10.0, 5.0], [80.0, 0.0, 90.0, 10.0], [55.0, 50.0, 75.0, 70.0]])
-    everything = match_all(proposals, BOXES, LABELS, classes=CLASSES, settings=BoxHeadSettings())
-    assert everything.labels.tolist() == [1, CLASSES, 0]
-    chosen = select_targets(everything, torch.tensor([2, 1]), classes=CLASSES)
-    assert chosen.proposals.tolist() == proposals[[2, 1]].tolist()
-    assert chosen.labels.tolist() == [0, CLASSES]
-    assert chosen.matches.tolist() == [1]
-    assert chosen.deltas.tolist() == everything.deltas[[1]].tolist()
+    pictures, annotated = [proposals[[1, 0]], proposals], [objects(), objects()]
+    everything = match_all(pictures, annotated, annotated=False, classes=CLASSES, settings=BoxHeadSettings())
+    assert everything.labels.tolist() == [CLASSES, 1, 1, CLASSES, 0]
+    chosen = select_targets(everything, [torch.tensor([1]), torch.tensor([2, 1])], classes=CLASSES)
+    assert chosen.proposals.tolist() == proposals[[0, 2, 1]].tolist()
+    assert (chosen.counts, chosen.positive_counts) == ([1, 2], [1, 1])
+    assert chosen.labels.tolist() == [1, 0, CLASSES]
+    assert chosen.positives.tolist() == [0, 1]
+    assert chosen.matches.tolist() == [0, 1]
+    assert chosen.deltas.tolist() == everything.deltas[[0, 2]].tolist()
+
+
+def test_targets_of_several_pictures_are_those_of_each():
+    proposals = [BOXES + 1, NO_BOXES, torch.cat([BOXES[[1, 0]], BOXES + 30]), NO_BOXES]
+    annotated = [objects(), objects(), objects(BOXES[1:] + 2, LABELS[1:]), objects(NO_BOXES, NO_LABELS)]
+    found = targets_of_all(proposals, annotated, positive_fraction=1.0)
+    alone = [targets_of_all([own], [one], positive_fraction=1.0) for own, one in zip(proposals, annotated)]
+    for name in ("proposals", "labels", "matches", "deltas", "annotated"):
+        assert getattr(found, name).tolist() == torch.cat([getattr(one, name) for one in alone]).tolist(), name
+    assert found.counts == [len(one.labels) for one in alone] == [4, 2, 5, 0]
+    assert found.positive_counts == [len(one.matches) for one in alone] == [4, 2, 2, 0]
+    assert [len(own) for own in found.matches_of_pictures()] == found.positive_counts
+    assert (found.labels[found.positives] < CLASSES).all()
+    assert found.annotated.tolist() == [False] * 2 + [True] * 4 + [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_all_may_count_with_or_without_the_annotated_boxes(annotated):
+    pictures = [BOXES + 1, NO_BOXES]
+    found = match_all(pictures, [objects()] * 2, annotated=annotated, classes=CLASSES, settings=BoxHeadSettings())
+    assert found.counts == ([4, 2] if annotated else [2, 0])
+    assert found.labels.tolist() == ([1, 0] * 3 if annotated else [1, 0])
+    assert found.annotated.tolist() == ([False] * 2 + [True] * 4 if annotated else [False] * 2)
 
 
 def predict(scores: list[list[float]], proposals: torch.Tensor, deltas=None, **settings):

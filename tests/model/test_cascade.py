@@ -91,7 +91,7 @@ def test_losses_of_the_stages_are_weighted_and_matched_anew():
         classes=CLASSES,
         settings=settings(positive_fraction=1.0),
     )
-    assert [output.targets[0].labels.tolist() for output in outputs] == [[0, 0], [CLASSES, 0]]
+    assert [output.targets.labels.tolist() for output in outputs] == [[0, 0], [CLASSES, 0]]
     uniform = torch.log(torch.tensor(3.0))
     rest = torch.log(torch.tensor([1.0, 1.0, torch.e]).sum())
     torch.testing.assert_close(losses["classes"], uniform + 0.5 * ((rest - 1) + rest) / 2)
@@ -108,7 +108,7 @@ def test_a_stage_may_choose_anew_among_refined_and_annotated_boxes():
         _, outputs = cascade_loss(
             heads, pool, proposals, [target([0.0, 0.0, 10.0, 10.5])], [(10, 20)], classes=CLASSES, settings=chosen
         )
-        boxes[resample] = outputs[1].targets[0].proposals.tolist()
+        boxes[resample] = outputs[1].targets.proposals.tolist()
     # Refinement keeps boxes inside the picture; an annotated box that is added again reaches out as before.
     assert boxes == {False: [[0, 0, 10, 6], [0, 0, 10, 10]], True: [[0, 0, 10, 6], [0, 0, 10, 10.5]]}
 
@@ -132,7 +132,7 @@ def test_hard_examples_are_the_proposals_with_the_largest_losses():
         [Judge()], pool, proposals, [target([0.0, 0.0, 10.0, 10.0])], [SIZE], classes=CLASSES, settings=chosen
     )
     # The missed object, twice (it is a proposal itself), and the false one; not the background that is right.
-    found = outputs[0].targets[0]
+    found = outputs[0].targets
     assert sorted(found.proposals[:, 0].tolist()) == [0, 0, 70]
     assert sorted(found.labels.tolist()) == [0, 0, CLASSES]
     assert len(found.matches) == 2

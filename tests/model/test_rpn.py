@@ -37,14 +37,22 @@ def test_outputs_of_a_bfloat16_network_are_float32():
 
 def test_anchors_are_chosen_with_their_deltas():
     boxes = torch.tensor([[1.0, 0.0, 11.0, 10.0]])  # overlaps the first anchor by 9 / 11
-    positives, negatives, deltas = rpn_targets(ANCHORS, boxes, RPNSettings())
-    assert (positives.tolist(), negatives.tolist()) == ([0], [1, 2])
+    positives, negatives, deltas = rpn_targets(ANCHORS, [boxes, NONE, OBJECT + 20], RPNSettings())
+    # Three anchors in each of the pictures; the last object is moved down too, where it overlaps none.
+    assert (positives.tolist(), negatives.tolist()) == ([0], [1, 2, 3, 4, 5, 6, 7, 8])
     torch.testing.assert_close(deltas, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
+
+
+def test_objects_of_several_pictures_are_matched_with_their_own_anchors():
+    boxes = [ANCHORS[:2], ANCHORS[2:], ANCHORS[[1, 2, 0]] + 1]
+    positives, negatives, deltas = rpn_targets(ANCHORS, boxes, RPNSettings(positive_iou=0.6))
+    assert (positives.tolist(), negatives.tolist()) == ([0, 1, 5, 6, 7, 8], [2, 3, 4])
+    torch.testing.assert_close(deltas, torch.tensor([0.0] * 3 + [0.1] * 3)[:, None] * torch.tensor([1.0, 1, 0, 0]))
 
 
 def test_an_object_without_a_good_anchor_gets_its_best_one():
     boxes = torch.tensor([[40.0, 0.0, 50.0, 2.0]])  # overlaps the last anchor by a fifth
-    positives, negatives, _ = rpn_targets(ANCHORS, boxes, RPNSettings())
+    positives, negatives, _ = rpn_targets(ANCHORS, [boxes], RPNSettings())
     assert (positives.tolist(), negatives.tolist()) == ([2], [0, 1])
 
 

@@ -6,18 +6,20 @@ Shapes: N proposals of all pictures, S bins per side, C channels, K classes, K' 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import batched_nms, nms
 
 from ..config import BoxHeadSettings
-from ..ops.boxes import clip_boxes, sides_above
+from ..ops.boxes import clip_boxes, pad_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
-from ..ops.matching import match_boxes, sample_matches
+from ..ops.matching import IGNORED, match_boxes, sample_matches
 from ..ops.precision import at_least_float32
+from ..structures.instances import Instances
 from .blocks import compute_in_blocks
 from .fusion import connect, convolve
 from .norms import make_convolution, takes_statistics
@@ -68,86 +70,143 @@ class BoxHead(nn.Module):
 
 @dataclass
 class BoxTargets:
-    """What the proposals that count in the losses of one picture stand for.
+    """What the proposals that count in the losses of a batch stand for; all tensors join the pictures.
 
     Args:
         proposals: [S, 4], the annotated boxes among them.
+        counts: Proposals of each picture.
         labels: [S] int64, K for background.
-        matches: [P] annotated object of each of the P proposals that are not background.
-        deltas: [P, 4] wanted deltas of those.
+        positives: [P] positions, among the S, of those that are not background, ascending.
+        positive_counts: Positives of each picture.
+        matches: [P] annotated object, of its picture, of each positive.
+        deltas: [P, 4] wanted deltas of the positives.
         annotated: [S] bool, the annotated boxes that were added.
     """
 
     proposals: Tensor
+    counts: list[int]
     labels: Tensor
+    positives: Tensor
+    positive_counts: list[int]
     matches: Tensor
     deltas: Tensor
     annotated: Tensor
 
+    def matches_of_pictures(self) -> list[Tensor]:
+        """[P_i] of each picture."""
+        return list(self.matches.split(self.positive_counts))
+
 
 def box_targets(
-    proposals: Tensor, boxes: Tensor, labels: Tensor, *, classes: int, settings: BoxHeadSettings
+    proposals: list[Tensor], objects: list[Instances], *, classes: int, settings: BoxHeadSettings
 ) -> BoxTargets:
-    """Choose the proposals of one picture that count in the losses; annotated boxes are proposals too.
+    """Choose the proposals that count in the losses; annotated boxes are proposals too.
 
     Args:
-        proposals: [N, 4].
-        boxes, labels: [M, 4] and [M] of the annotated objects.
+        proposals: Per picture [N, 4].
+        objects: Per picture, annotated.
         classes: K.
+        settings: Of the head.
     """
-    count = len(proposals)
-    proposals = torch.cat([proposals, boxes.to(proposals)])
-    matches = _match(proposals, boxes, settings)
-    chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
-    targets = _make_targets(proposals[chosen], matches[chosen], boxes, labels, classes, settings)
-    targets.annotated = chosen >= count
-    return targets
+    padded, own = _pad_proposals(proposals, objects, annotated=True)
+    matches = _match(padded, objects, settings)
+    positives, negatives = sample_matches(
+        matches, samples=settings.samples, positive_fraction=settings.positive_fraction
+    )
+    chosen = torch.cat([positives, negatives]).sort().values
+    return _make_targets(padded, matches, chosen, positives, objects, own=own, classes=classes, settings=settings)
 
 
 def match_all(
-    proposals: Tensor, boxes: Tensor, labels: Tensor, *, classes: int, settings: BoxHeadSettings
+    proposals: list[Tensor], objects: list[Instances], *, annotated: bool, classes: int, settings: BoxHeadSettings
 ) -> BoxTargets:
-    """Like `box_targets`, but all proposals count and no others: later stages of a cascade, choice by loss."""
-    return _make_targets(proposals, _match(proposals, boxes, settings), boxes, labels, classes, settings)
+    """Like `box_targets`, but all proposals count: later stages of a cascade, choice by loss.
+
+    Args:
+        proposals, objects, classes, settings: As there.
+        annotated: Whether the annotated boxes are added.
+    """
+    padded, own = _pad_proposals(proposals, objects, annotated=annotated)
+    matches = _match(padded, objects, settings)
+    chosen, positives = (torch.nonzero(those.flatten()).flatten() for those in (matches != IGNORED, matches >= 0))
+    return _make_targets(padded, matches, chosen, positives, objects, own=own, classes=classes, settings=settings)
 
 
-def select_targets(targets: BoxTargets, chosen: Tensor, *, classes: int) -> BoxTargets:
-    """Those proposals of `targets` alone whose positions [C] are in `chosen`."""
-    row = torch.cumsum(targets.labels < classes, dim=0) - 1
-    positives = row[chosen[targets.labels[chosen] < classes]]
+def select_targets(targets: BoxTargets, chosen: list[Tensor], *, classes: int) -> BoxTargets:
+    """Those proposals of `targets` alone whose positions, among those of each picture [C_i], are in `chosen`."""
+    counts, starts = [len(own) for own in chosen], accumulate(targets.counts, initial=0)
+    places = torch.cat([own + start for own, start in zip(chosen, starts, strict=False)])
+    labels = targets.labels[places]
+    positives = torch.nonzero(labels < classes).flatten()
+    rows = torch.searchsorted(targets.positives, places[positives])
     return BoxTargets(
-        targets.proposals[chosen],
-        targets.labels[chosen],
-        targets.matches[positives],
-        targets.deltas[positives],
-        targets.annotated[chosen],
+        proposals=targets.proposals[places],
+        counts=counts,
+        labels=labels,
+        positives=positives,
+        positive_counts=[int((own < classes).sum()) for own in labels.split(counts)],
+        matches=targets.matches[rows],
+        deltas=targets.deltas[rows],
+        annotated=targets.annotated[places],
     )
 
 
-def _match(proposals: Tensor, boxes: Tensor, settings: BoxHeadSettings) -> Tensor:
-    return match_boxes(
-        proposals, boxes.to(proposals), positive_iou=settings.positive_iou, negative_iou=settings.positive_iou
-    )
+def _pad_proposals(proposals: list[Tensor], objects: list[Instances], *, annotated: bool) -> tuple[Tensor, int]:
+    """[B, N, 4] proposals, NaN where a picture has fewer, then the annotated boxes if wanted, and where these begin."""
+    padded = pad_boxes(proposals)
+    if not annotated:
+        return padded, padded.shape[1]
+    return torch.cat([padded, pad_boxes([one.boxes for one in objects]).to(padded)], dim=1), padded.shape[1]
+
+
+def _match(padded: Tensor, objects: list[Instances], settings: BoxHeadSettings) -> Tensor:
+    boxes = [one.boxes for one in objects]
+    return match_boxes(padded, boxes, positive_iou=settings.positive_iou, negative_iou=settings.positive_iou)
 
 
 def _make_targets(
-    proposals: Tensor, matches: Tensor, boxes: Tensor, labels: Tensor, classes: int, settings: BoxHeadSettings
+    padded: Tensor,
+    matches: Tensor,
+    chosen: Tensor,
+    positives: Tensor,
+    objects: list[Instances],
+    *,
+    own: int,
+    classes: int,
+    settings: BoxHeadSettings,
 ) -> BoxTargets:
-    positive = matches >= 0
-    all_labels = torch.full_like(matches, classes)
-    all_labels[positive] = labels[matches[positive]]
-    wanted = encode_boxes(boxes[matches[positive]].to(proposals), proposals[positive], settings.delta_weights)
-    return BoxTargets(proposals, all_labels, matches[positive], wanted, torch.zeros_like(positive))
+    """What those proposals stand for that are at ascending positions, of all and of the positive ones, in `matches`."""
+    width, places = padded.shape[1], torch.searchsorted(chosen, positives)
+    pictures, matched = positives // width, matches.flatten()[positives]
+    labels = torch.full_like(chosen, classes)
+    labels[places] = pad_sequence([one.labels for one in objects], batch_first=True)[pictures, matched]
+    proposals = padded.flatten(0, 1)[chosen]
+    boxes = pad_boxes([one.boxes for one in objects]).to(padded)[pictures, matched]
+    starts = torch.arange(len(objects) + 1, device=chosen.device) * width
+    counts, positive_counts = (
+        torch.stack([torch.searchsorted(those, starts) for those in (chosen, positives)]).diff().tolist()
+    )
+    return BoxTargets(
+        proposals=proposals,
+        counts=counts,
+        labels=labels,
+        positives=places,
+        positive_counts=positive_counts,
+        matches=matched,
+        deltas=encode_boxes(boxes, proposals[places], settings.delta_weights),
+        annotated=chosen % width >= own,
+    )
 
 
 def box_loss(
-    logits: Tensor, deltas: Tensor, targets: list[BoxTargets], settings: BoxHeadSettings, *, epsilon: float = 0.0
+    logits: Tensor, deltas: Tensor, targets: BoxTargets, settings: BoxHeadSettings, *, epsilon: float = 0.0
 ) -> dict[str, Tensor]:
     """Cross-entropy over the classes, and smooth L1 of the true class's deltas, both over the number of proposals.
 
     Args:
         logits, deltas: [N, K + 1] and [N, K', 4].
-        targets: Per picture.
+        targets: Of the N proposals.
+        settings: Of the head.
         epsilon: Added to the number of proposals.
     """
     classes, distances = box_losses(logits, deltas, targets, settings)
@@ -155,16 +214,14 @@ def box_loss(
     return {"classes": classes.sum() / count, "boxes": distances.sum() / count}
 
 
-def box_losses(
-    logits: Tensor, deltas: Tensor, targets: list[BoxTargets], settings: BoxHeadSettings
-) -> tuple[Tensor, Tensor]:
+def box_losses(logits: Tensor, deltas: Tensor, targets: BoxTargets, settings: BoxHeadSettings) -> tuple[Tensor, Tensor]:
     """[N] cross-entropy of each proposal, and [P] smooth L1, summed over dx, dy, dw, dh, of each positive one."""
-    labels = torch.cat([target.labels for target in targets])
-    wanted = torch.cat([target.deltas for target in targets])
-    positive = torch.nonzero(labels < logits.shape[1] - 1).flatten()
-    column = labels[positive] if deltas.shape[1] > 1 else torch.zeros_like(positive)
-    distances = F.smooth_l1_loss(deltas[positive, column], wanted, beta=settings.smooth_l1_beta, reduction="none")
-    return F.cross_entropy(logits, labels, reduction="none"), distances.sum(dim=1)
+    positives = targets.positives
+    column = targets.labels[positives] if deltas.shape[1] > 1 else torch.zeros_like(positives)
+    distances = F.smooth_l1_loss(
+        deltas[positives, column], targets.deltas, beta=settings.smooth_l1_beta, reduction="none"
+    )
+    return F.cross_entropy(logits, targets.labels, reduction="none"), distances.sum(dim=1)
 
 
 def box_predictions(

@@ -31,10 +31,10 @@ Size = tuple[int, int]
 
 @dataclass
 class StageOutput:
-    """What one stage saw in training: its pooled features [N, S, S, C] and, per picture, what they stand for."""
+    """What one stage saw in training: its pooled features [N, S, S, C] and what they stand for."""
 
     pooled: Tensor
-    targets: list[BoxTargets]
+    targets: BoxTargets
 
 
 def stage_settings(settings: ModelSettings) -> list[tuple[BoxHeadSettings, float]]:
@@ -80,15 +80,12 @@ def cascade_loss(
     resample = settings.cascade is not None and settings.cascade.resample
     for number, (head, (stage, weight)) in enumerate(zip(heads, stage_settings(settings), strict=True)):
         if number > 0 and not resample:
-            chosen = _match_again(boxes, targets, classes, stage)
+            chosen = match_all(boxes, targets, annotated=False, classes=classes, settings=stage)
         elif number == 0 and stage.hard_examples:
             chosen = _hardest(head, pool, boxes, targets, classes, stage)
         else:
-            chosen = [
-                box_targets(found, target.boxes, target.labels, classes=classes, settings=stage)
-                for found, target in zip(boxes, targets, strict=True)
-            ]
-        boxes = [target.proposals for target in chosen]
+            chosen = box_targets(boxes, targets, classes=classes, settings=stage)
+        boxes = list(chosen.proposals.split(chosen.counts))
         pooled = pool(boxes)
         logits, deltas = head(pooled)
         for name, loss in box_loss(logits, deltas, chosen, stage, epsilon=settings.loss_epsilon).items():
@@ -97,8 +94,8 @@ def cascade_loss(
         if number + 1 < len(heads):
             refined = refine(boxes, logits.detach(), deltas.detach(), sizes, stage, settings)
             boxes = [
-                found[(found[:, 2:] > found[:, :2]).all(dim=1) & ~(target.annotated & resample)]
-                for found, target in zip(refined, chosen, strict=True)
+                found[(found[:, 2:] > found[:, :2]).all(dim=1) & ~(annotated & resample)]
+                for found, annotated in zip(refined, chosen.annotated.split(chosen.counts), strict=True)
             ]
     return losses, outputs
 
@@ -161,15 +158,6 @@ def refine(
     return [clip_boxes(found, size) for found, size in zip(groups, sizes, strict=True)]
 
 
-def _match_again(
-    boxes: list[Tensor], targets: list[Instances], classes: int, stage: BoxHeadSettings
-) -> list[BoxTargets]:
-    return [
-        match_all(found, target.boxes, target.labels, classes=classes, settings=stage)
-        for found, target in zip(boxes, targets, strict=True)
-    ]
-
-
 @torch.no_grad()
 def _hardest(
     head: nn.Module,
@@ -178,21 +166,14 @@ def _hardest(
     targets: list[Instances],
     classes: int,
     stage: BoxHeadSettings,
-) -> list[BoxTargets]:
+) -> BoxTargets:
     """The proposals of each picture with the largest losses (Shrivastava et al. 2016, OHEM).
 
     Annotated boxes are proposals too. All are passed through the head once, without gradients, to find them.
     """
-    with_annotated = [torch.cat([found, target.boxes.to(found)]) for found, target in zip(boxes, targets, strict=True)]
-    everything = _match_again(with_annotated, targets, classes, stage)
-    for target, found in zip(everything, boxes, strict=True):
-        target.annotated[len(found) :] = True
-    logits, deltas = head(pool([target.proposals for target in everything]))
+    everything = match_all(boxes, targets, annotated=True, classes=classes, settings=stage)
+    logits, deltas = head(pool(list(everything.proposals.split(everything.counts))))
     losses, distances = box_losses(logits, deltas, everything, stage)
-    labels = torch.cat([target.labels for target in everything])
-    losses[labels < classes] += distances
-    chosen = []
-    for target, values in zip(everything, losses.split([len(target.labels) for target in everything]), strict=True):
-        hardest = values.topk(min(stage.samples, len(values))).indices
-        chosen.append(select_targets(target, hardest, classes=classes))
-    return chosen
+    losses[everything.positives] += distances
+    hardest = [own.topk(min(stage.samples, len(own))).indices for own in losses.split(everything.counts)]
+    return select_targets(everything, hardest, classes=classes)

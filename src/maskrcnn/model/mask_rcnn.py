@@ -214,8 +214,8 @@ class MaskRCNN(nn.Module):
         for head, stage, weight in zip(self.mask_heads, stages, weights, strict=False):
             pooled, boxes, labels = self._positives(table, stage, settings.pool_size)
             wanted = [
-                mask_targets(target.masks, chosen.matches, group, cast(MaskHead, head).size, settings)
-                for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
+                mask_targets(target.masks, matches, group, cast(MaskHead, head).size, settings)
+                for target, matches, group in zip(targets, stage.targets.matches_of_pictures(), boxes, strict=True)
             ]
             losses.append(weight * mask_loss(head(pooled, labels), labels, torch.cat(wanted), settings)["masks"])
         return {"masks": torch.stack(losses).sum()}
@@ -226,8 +226,8 @@ class MaskRCNN(nn.Module):
             return {}
         pooled, boxes, _ = self._positives(table, stage, settings.pool_size)
         wanted = [
-            keypoint_targets(_keypoints_of(target)[chosen.matches], group, 4 * settings.pool_size)
-            for target, chosen, group in zip(targets, stage.targets, boxes, strict=True)
+            keypoint_targets(_keypoints_of(target)[matches], group, 4 * settings.pool_size)
+            for target, matches, group in zip(targets, stage.targets.matches_of_pictures(), boxes, strict=True)
         ]
         positions, valid = (torch.cat(parts) for parts in zip(*wanted, strict=True))
         return keypoint_loss(head(pooled), positions, valid, settings)
@@ -237,11 +237,13 @@ class MaskRCNN(nn.Module):
 
         What a shared head has computed for the boxes is used again.
         """
-        positive = [target.labels < self.classes for target in stage.targets]
-        boxes = [target.proposals[chosen] for target, chosen in zip(stage.targets, positive, strict=True)]
-        labels = torch.cat([target.labels for target in stage.targets])[torch.cat(positive)]
+        found = stage.targets
+        boxes, labels = (
+            list(found.proposals[found.positives].split(found.positive_counts)),
+            found.labels[found.positives],
+        )
         if self.shared_head is not None and size == self.settings.box_head.pool_size:
-            return stage.pooled[torch.cat(positive)], boxes, labels
+            return stage.pooled[found.positives], boxes, labels
         return self.pool(table, boxes, size), boxes, labels
 
     def _semantic_loss(self, features: dict[int, Tensor], batch: Batch) -> dict[str, Tensor]:

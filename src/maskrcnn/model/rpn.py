@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from ..config import RPNSettings
-from ..ops.boxes import clip_boxes, sides_above
+from ..ops.boxes import clip_boxes, pad_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
@@ -54,15 +54,16 @@ class RPN(nn.Module):
         return logits, deltas
 
 
-def rpn_targets(anchors: Tensor, boxes: Tensor, settings: RPNSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Choose the anchors of one picture that count in the loss.
+def rpn_targets(anchors: Tensor, boxes: list[Tensor], settings: RPNSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose the anchors that count in the loss.
 
     Args:
         anchors: [N, 4].
-        boxes: [M, 4] annotated boxes.
+        boxes: Per picture [M, 4] annotated boxes.
 
     Returns:
-        [P] positions of the anchors chosen as objects, [Q] of those chosen as background, [P, 4] deltas of the first.
+        [P] positions, among the B * N anchors of all pictures, of those chosen as objects, [Q] of those chosen as
+        background, [P, 4] deltas of the first.
     """
     matches = match_boxes(
         anchors,
@@ -71,10 +72,12 @@ def rpn_targets(anchors: Tensor, boxes: Tensor, settings: RPNSettings) -> tuple[
         negative_iou=settings.negative_iou,
         rescue_iou=settings.rescue_iou,
     )
-    chosen = sample_matches(matches, samples=settings.samples, positive_fraction=settings.positive_fraction)
-    is_object = matches[chosen] >= 0
-    positives, negatives = chosen[is_object], chosen[~is_object]
-    return positives, negatives, encode_boxes(boxes[matches[positives]], anchors[positives], DELTA_WEIGHTS)
+    positives, negatives = sample_matches(
+        matches, samples=settings.samples, positive_fraction=settings.positive_fraction
+    )
+    pictures, places = positives // len(anchors), positives % len(anchors)
+    wanted = pad_boxes(boxes).to(anchors)[pictures, matches[pictures, places]]
+    return positives, negatives, encode_boxes(wanted, anchors[places], DELTA_WEIGHTS)
 
 
 def rpn_loss(
@@ -93,21 +96,13 @@ def rpn_loss(
         boxes: Per picture [M, 4] annotated boxes.
         epsilon: Added to the number.
     """
-    all_logits, all_deltas, all_anchors = torch.cat(logits, dim=1), torch.cat(deltas, dim=1), torch.cat(anchors)
-    objects, background, chosen_deltas, wanted_deltas = [], [], [], []
-    for picture_logits, picture_deltas, picture_boxes in zip(all_logits, all_deltas, boxes, strict=True):
-        positives, negatives, wanted = rpn_targets(all_anchors, picture_boxes.to(all_anchors), settings)
-        objects.append(picture_logits[positives])
-        background.append(picture_logits[negatives])
-        chosen_deltas.append(picture_deltas[positives])
-        wanted_deltas.append(wanted)
-    chosen_logits = torch.cat(objects + background)
+    positives, negatives, wanted = rpn_targets(torch.cat(anchors), boxes, settings)
+    chosen_logits = torch.cat(logits, dim=1).flatten()[torch.cat([positives, negatives])]
+    chosen_deltas = torch.cat(deltas, dim=1).flatten(0, 1)[positives]
     # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
     labels = torch.zeros_like(chosen_logits, dtype=torch.float32)
-    labels[: sum(map(len, objects))] = 1
-    distance = F.smooth_l1_loss(
-        torch.cat(chosen_deltas), torch.cat(wanted_deltas), beta=settings.smooth_l1_beta, reduction="sum"
-    )
+    labels[: len(positives)] = 1
+    distance = F.smooth_l1_loss(chosen_deltas, wanted, beta=settings.smooth_l1_beta, reduction="sum")
     objectness = F.binary_cross_entropy_with_logits(chosen_logits, labels, reduction="sum")
     count = epsilon + (settings.samples * len(boxes) if settings.normaliser == "samples" else max(1, len(labels)))
     return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}

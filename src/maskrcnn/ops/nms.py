@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .boxes import box_overlaps
+
 ROUNDS = 8
 """Rounds between two looks at whether anything still changes, since a look waits for the device."""
 
@@ -29,7 +31,10 @@ def suppress_groups(boxes: list[Tensor], valid: list[Tensor], threshold: float) 
     dtype = torch.float16 if boxes[0].is_cuda else torch.float32
     longest = max(there.shape[1] for there in valid)
     suppresses = torch.cat(
-        [_padded(_overlaps(group, threshold).triu_(diagonal=1).to(dtype), longest, sides=2) for group in boxes]
+        [
+            _padded((box_overlaps(group, group) > threshold).triu_(diagonal=1).to(dtype), longest, sides=2)
+            for group in boxes
+        ]
     )
     present = torch.cat([_padded(there, longest, sides=1) for there in valid])
     kept = present
@@ -46,13 +51,3 @@ def suppress_groups(boxes: list[Tensor], valid: list[Tensor], threshold: float) 
 def _padded(values: Tensor, length: int, *, sides: int) -> Tensor:
     """The last dimensions, one or two, filled up to a length with 0."""
     return F.pad(values, (0, length - values.shape[-1]) * sides)
-
-
-def _overlaps(boxes: Tensor, threshold: float) -> Tensor:
-    """[G, N, N] whether two boxes overlap above a threshold."""
-    x1, y1, x2, y2 = boxes.unbind(dim=2)
-    areas = (x2 - x1) * (y2 - y1)
-    widths = (torch.minimum(x2[:, :, None], x2[:, None]) - torch.maximum(x1[:, :, None], x1[:, None])).clamp_(min=0)
-    heights = (torch.minimum(y2[:, :, None], y2[:, None]) - torch.maximum(y1[:, :, None], y1[:, None])).clamp_(min=0)
-    shared = widths.mul_(heights)
-    return shared / (areas[:, :, None] + areas[:, None] - shared) > threshold
