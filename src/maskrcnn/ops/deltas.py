@@ -1,10 +1,11 @@
 """Boxes as offsets from a reference box (Girshick et al. 2014, R-CNN, appendix C)."""
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from .devices import carry
 
 # exp() of a larger value would enlarge a 16 px box beyond 1000 px.
 LARGEST_LOG_SCALE = math.log(1000 / 16)
@@ -24,7 +25,7 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
     size, reference_size = boxes[:, 2:] - boxes[:, :2], references[:, 2:] - references[:, :2]
     centre, reference_centre = boxes[:, :2] + size / 2, references[:, :2] + reference_size / 2
     deltas = torch.cat([(centre - reference_centre) / reference_size, torch.log(size / reference_size)], dim=1)
-    return deltas * _as_tensor(weights, deltas.dtype, deltas.device)
+    return deltas * carry(torch.tensor(weights, dtype=deltas.dtype), deltas.device)
 
 
 def decode_boxes(
@@ -37,15 +38,9 @@ def decode_boxes(
 
     No side grows by more than 1000 / 16; with `clamp_both_sides`, none shrinks by more either.
     """
-    deltas = deltas / _as_tensor(weights, deltas.dtype, deltas.device)
+    deltas = deltas / carry(torch.tensor(weights, dtype=deltas.dtype), deltas.device)
     reference_size = references[:, 2:] - references[:, :2]
     centre = deltas[:, :2] * reference_size + references[:, :2] + reference_size / 2
     smallest = -LARGEST_LOG_SCALE if clamp_both_sides else None
     half = torch.exp(deltas[:, 2:].clamp(smallest, LARGEST_LOG_SCALE)) * reference_size / 2
     return torch.cat([centre - half, centre + half], dim=1)
-
-
-@lru_cache(maxsize=64)
-def _as_tensor(weights: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The weights where they are needed, carried there once: a GPU is waited for while it takes them."""
-    return torch.tensor(weights, dtype=dtype, device=device)

@@ -1,6 +1,7 @@
-"""Where to compute."""
+"""Where to compute, and the way there."""
 
 import torch
+from torch import Tensor
 
 from ..errors import SettingError
 
@@ -22,3 +23,11 @@ def choose_device(wanted: str | torch.device | None) -> torch.device:
             f"Here there {'are cpu and cuda' if torch.cuda.is_available() else 'is only cpu'}."
         ) from error
     return device
+
+
+def carry(values: Tensor, device: torch.device | str) -> Tensor:
+    """The same values on a device; a CUDA device need not first finish what it was told before.
+
+    What goes to the CPU is there when this returns.
+    """
+    return values.to(device, non_blocking=torch.device(device).type == "cuda")

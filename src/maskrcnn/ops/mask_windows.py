@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from .devices import carry
+
 
 def resample_windows(
     pixels: Tensor,
@@ -36,7 +38,7 @@ def resample_windows(
     """
     if not len(windows) or not len(boxes):
         return boxes.new_zeros(len(boxes), size, size)
-    origins = windows[:, :2].repeat(1, 2).to(boxes) - 1
+    origins = carry(windows[:, :2].repeat(1, 2).to(boxes.dtype) - 1, boxes.device)
     bitmaps = _framed_bitmaps(pixels.to(boxes.dtype), windows, extent)
     shifted = boxes - origins[matches]
     return roi_align(
@@ -54,24 +56,24 @@ def _framed_bitmaps(pixels: Tensor, windows: Tensor, extent: tuple[int, int]) ->
     tallest, widest = int(sides[:, 1].max()) + 2, int(sides[:, 0].max()) + 2
     counts = sides.prod(dim=1)
     starts = counts.cumsum(0) - counts
-    counts, starts, widths = (numbers.to(pixels.device) for numbers in (counts, starts, sides[:, 0]))
+    at_start, at_end = windows[:, :2] == 0, windows[:, 2:] == torch.tensor(extent).flip(0)
+    known = carry(torch.stack([counts, starts, *sides.T, *at_start.T, *at_end.T]), pixels.device)
+    counts, starts, widths, heights, left, top, right, bottom = known
     owners = torch.repeat_interleave(counts, output_size=len(pixels))
     places = torch.arange(len(pixels), device=pixels.device) - starts[owners]
     rows, columns = places // widths[owners], places % widths[owners]
     framed = pixels.new_zeros(len(windows), tallest, widest)
     framed[owners, rows + 1, columns + 1] = pixels
-    height, width = extent
-    _extend_edges(framed, 2, windows[:, 0] == 0, sides[:, 0], windows[:, 2] == width)
-    _extend_edges(framed, 1, windows[:, 1] == 0, sides[:, 1], windows[:, 3] == height)
+    _extend_edges(framed, 2, left, widths, right)
+    _extend_edges(framed, 1, top, heights, bottom)
     return framed
 
 
 def _extend_edges(framed: Tensor, axis: int, at_start: Tensor, lengths: Tensor, at_end: Tensor) -> None:
     """Repeat the first and the last line of windows, along an axis, where they end with the picture."""
-    shape = (-1, 1, 1)
-    at_start, at_end, lengths = (values.to(framed.device).view(shape) for values in (at_start, at_end, lengths))
+    at_start, lengths, at_end = (values.view(-1, 1, 1) for values in (at_start, lengths, at_end))
     first = framed.narrow(axis, 1, 1)
-    framed.narrow(axis, 0, 1).copy_(torch.where(at_start, first, framed.narrow(axis, 0, 1)))
+    framed.narrow(axis, 0, 1).copy_(torch.where(at_start > 0, first, framed.narrow(axis, 0, 1)))
     place = lengths.expand_as(first)
     last = framed.gather(axis, place)
-    framed.scatter_(axis, place + 1, torch.where(at_end, last, 0.0))
+    framed.scatter_(axis, place + 1, torch.where(at_end > 0, last, 0.0))

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .devices import carry
 from .precision import at_least_float32
 
 LARGEST_SAMPLING = 2**25
@@ -47,17 +48,12 @@ class PyramidTable:
 def make_table(features: dict[int, Tensor]) -> PyramidTable:
     """Lay feature maps {level: [B, C, H, W]} of consecutive levels out as one table."""
     maps = list(features.values())
+    rows = torch.cat([map.permute(0, 2, 3, 1).flatten(0, 2) for map in maps])
     counts = [map.shape[0] * map.shape[2] * map.shape[3] for map in maps]
-    rows = [map.permute(0, 2, 3, 1).reshape(count, map.shape[1]) for map, count in zip(maps, counts, strict=True)]
-    device = maps[0].device
-    return PyramidTable(
-        rows=torch.cat(rows),
-        starts=torch.tensor([0, *accumulate(counts[:-1])], device=device),
-        heights=torch.tensor([map.shape[2] for map in maps], device=device),
-        widths=torch.tensor([map.shape[3] for map in maps], device=device),
-        scales=torch.tensor([2.0**-level for level in features], device=device),
-        finest=min(features),
-    )
+    sizes = [[0, *accumulate(counts[:-1])], [map.shape[2] for map in maps], [map.shape[3] for map in maps]]
+    starts, heights, widths = carry(torch.tensor(sizes), rows.device)
+    scales = carry(torch.tensor([2.0**-level for level in features]), rows.device)
+    return PyramidTable(rows, starts, heights, widths, scales, finest=min(features))
 
 
 @dataclass(frozen=True)

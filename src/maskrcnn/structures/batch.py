@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..ops.devices import carry
 from .instances import Instances
 
 
@@ -42,7 +43,7 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on `device`."""
         targets = None if self.targets is None else [target.to(device) for target in self.targets]
-        proposals = None if self.proposals is None else [boxes.to(device) for boxes in self.proposals]
-        semantic = None if self.semantic is None else self.semantic.to(device, non_blocking=True)
-        images = self.images.to(device, non_blocking=True)
+        proposals = None if self.proposals is None else [carry(boxes, device) for boxes in self.proposals]
+        semantic = None if self.semantic is None else carry(self.semantic, device)
+        images = carry(self.images, device)
         return replace(self, images=images, targets=targets, proposals=proposals, semantic=semantic)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..ops.devices import carry
 from .masks import Masks
 from .panoptic import Panoptic
 
@@ -47,7 +48,9 @@ class Instances:
 
     def to(self, device: torch.device | str) -> Instances:
         """The same objects with their tensors on `device`."""
-        return self._with_each(lambda values: values.to(device))
+        return self._with_each(
+            lambda values: carry(values, device) if isinstance(values, Tensor) else values.to(device)
+        )
 
     def _with_each(self, change: Callable[[Any], Any]) -> Instances:
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}

@@ -17,6 +17,7 @@ import torch
 from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
+from ..ops.devices import carry
 from ..ops.outlines import Polygons
 
 
@@ -139,7 +140,7 @@ class MaskCrops:
         return MaskCrops(pixels, self.windows[index], self.size, outlines)
 
     def to(self, device: torch.device | str) -> MaskCrops:
-        return replace(self, pixels=self.pixels.to(device))
+        return replace(self, pixels=carry(self.pixels, device))
 
     def outlines_of(self, i: int) -> Polygons:
         """Outlines of object i; empty where not known."""
