@@ -132,7 +132,7 @@ def affine_map(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     if mean is None or variance is None:
         raise ValueError(f"{norm} stores no mean and variance")
     scale = norm.weight * (variance + norm.eps).rsqrt()
-    return scale, norm.bias - mean * scale
+    return scale, torch.addcmul(norm.bias, mean, scale, value=-1)
 
 
 def fold_norm(kernel: Tensor, norm: BatchNorm, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torchvision.ops import batched_nms
 from ..config import RPNSettings
 from ..ops.boxes import clip_boxes, pad_boxes, sides_above
 from ..ops.deltas import decode_boxes, encode_boxes
+from ..ops.devices import carry
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
 from ..ops.precision import at_least_float32
@@ -132,22 +133,25 @@ def rpn_predictions(
     Returns:
         Per picture [P, 4] proposals, best first, and their [P] scores, or logits if they are ranked by these.
     """
-    boxes, best_logits, levels = [], [], []
-    for level, (level_logits, level_deltas, level_anchors) in enumerate(zip(logits, deltas, anchors, strict=True)):
+    best_logits, best_deltas, references = [], [], []
+    for level_logits, level_deltas, level_anchors in zip(logits, deltas, anchors, strict=True):
         best, order = level_logits.topk(min(candidates, level_logits.shape[1]), dim=1)
-        best_deltas = level_deltas.gather(1, order[..., None].expand(-1, -1, 4)).flatten(0, 1)
-        decoded = decode_boxes(
-            best_deltas, level_anchors[order.flatten()], DELTA_WEIGHTS, clamp_both_sides=clamp_both_sides
-        )
-        boxes.append(decoded.view(*order.shape, 4))
         best_logits.append(best)
-        levels.append(torch.full_like(order, level))
-    if boxes[0].device.type == "cuda":
-        return _choose_at_once(boxes, best_logits, sizes, settings, proposals)
-    all_boxes, all_logits, all_levels = torch.cat(boxes, dim=1), torch.cat(best_logits, dim=1), torch.cat(levels, dim=1)
+        best_deltas.append(level_deltas.gather(1, order[..., None].expand(-1, -1, 4)))
+        references.append(level_anchors[order])
+    boxes = decode_boxes(
+        torch.cat(best_deltas, dim=1).flatten(0, 1),
+        torch.cat(references, dim=1).flatten(0, 1),
+        DELTA_WEIGHTS,
+        clamp_both_sides=clamp_both_sides,
+    ).view(len(sizes), -1, 4)
+    counts = [level.shape[1] for level in best_logits]
+    if boxes.device.type == "cuda":
+        return _choose_at_once(list(boxes.split(counts, dim=1)), best_logits, sizes, settings, proposals)
+    levels = torch.cat([torch.full((count,), level, device=boxes.device) for level, count in enumerate(counts)])
     chosen = [
-        _choose_proposals(*parts, settings, proposals)
-        for parts in zip(all_boxes, all_logits, all_levels, sizes, strict=True)
+        _choose_proposals(*parts, levels, size, settings, proposals)
+        for *parts, size in zip(boxes, torch.cat(best_logits, dim=1), sizes, strict=True)
     ]
     return [boxes for boxes, _ in chosen], [ranks for _, ranks in chosen]
 
@@ -163,7 +167,8 @@ def _choose_at_once(
         settings: Of suppression.
         most: Proposals per picture.
     """
-    limits = boxes[0].new_tensor([(width, height, width, height) for height, width in sizes])[:, None]
+    extents = torch.tensor([(width, height, width, height) for height, width in sizes], dtype=boxes[0].dtype)
+    limits = carry(extents, boxes[0].device)[:, None]
     inside, there = [], []
     for level_boxes, level_logits in zip(boxes, logits, strict=True):
         clipped = torch.minimum(level_boxes.clamp(min=0), limits)

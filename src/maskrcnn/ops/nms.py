@@ -38,12 +38,13 @@ def suppress_groups(boxes: list[Tensor], valid: list[Tensor], threshold: float) 
     )
     present = torch.cat([_padded(there, longest, sides=1) for there in valid])
     kept = present
-    while True:
-        before = kept
-        for _ in range(ROUNDS):
-            kept = present & (torch.bmm(kept[:, None].to(dtype), suppresses)[:, 0] == 0)
-        if torch.equal(before, kept):
-            break
+    with torch.autocast(present.device.type, enabled=False):  # it would convert the matrices in every round
+        while True:
+            before = kept
+            for _ in range(ROUNDS):
+                kept = present & (torch.bmm(kept[:, None].to(dtype), suppresses)[:, 0] == 0)
+            if torch.equal(before, kept):
+                break
     parts = kept.split([len(there) for there in valid])
     return [part[:, : there.shape[1]] for part, there in zip(parts, valid, strict=True)]
 
