@@ -28,7 +28,8 @@ def test_all_at_once_equals_one_by_one(half_pixel, size):
     pairs = [(i, box) for i in range(len(WINDOWS)) for box in BOXES]
     matches = torch.tensor([i for i, _ in pairs])
     boxes = torch.tensor([box for _, box in pairs], dtype=torch.float64)
-    found = resample_windows(pixels, torch.tensor(WINDOWS), EXTENT, matches, boxes, size, half_pixel=half_pixel)
+    extents = torch.tensor([EXTENT] * len(WINDOWS))
+    found = resample_windows(pixels, torch.tensor(WINDOWS), extents, matches, boxes, size, half_pixel=half_pixel)
     each = bitmaps()
     for one, i, box in zip(found, matches.tolist(), boxes, strict=True):
         origin = (WINDOWS[i][0], WINDOWS[i][1])
@@ -36,12 +37,17 @@ def test_all_at_once_equals_one_by_one(half_pixel, size):
         assert torch.allclose(one, expected, atol=1e-12, rtol=0)
 
 
+def test_windows_may_lie_in_pictures_of_different_sizes():
+    windows, boxes = torch.tensor([[0, 0, 4, 4]] * 2), torch.tensor([[0.0, 0.0, 4.0, 4.0]] * 2)
+    pixels, extents = torch.ones(32, dtype=torch.uint8), torch.tensor([[4, 4], [4, 9]])
+    found = resample_windows(pixels, windows, extents, torch.arange(2), boxes, 4)
+    # Beyond the first window the picture ends, and its last pixels go on; beyond the second there is background.
+    assert found[0, 0].tolist() == [1.0] * 4
+    assert found[1, 0].tolist() == [1.0] * 3 + [0.5]
+
+
 def test_without_objects_or_boxes_there_are_no_targets():
-    none = torch.zeros(0, dtype=torch.int64)
-    assert resample_windows(torch.zeros(0).byte(), none.view(0, 4), EXTENT, none, torch.zeros(0, 4), 7).shape == (
-        0,
-        7,
-        7,
-    )
-    windows = torch.tensor([[0, 0, 1, 1]])
-    assert resample_windows(torch.ones(1).byte(), windows, EXTENT, none, torch.zeros(0, 4), 7).shape == (0, 7, 7)
+    none, no_boxes, pixels = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), torch.ones(1, dtype=torch.uint8)
+    assert resample_windows(pixels[:0], none.view(0, 4), none.view(0, 2), none, no_boxes, 7).shape == (0, 7, 7)
+    window, extent = torch.tensor([[0, 0, 1, 1]]), torch.tensor([EXTENT])
+    assert resample_windows(pixels, window, extent, none, no_boxes, 7).shape == (0, 7, 7)

@@ -5,7 +5,7 @@ Shapes: N boxes, S bins per side, C channels, K classes, M maps per box, m pixel
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,9 @@ from ..structures.masks import MaskCrops, Masks
 from .blocks import compute_in_blocks
 from .fusion import connect, convolve
 from .norms import make_convolution, takes_statistics
+
+LARGEST_BITMAPS = 2**27
+"""Most pixels of bitmaps that a GPU holds at once, all as large as their picture, unless one picture has more."""
 
 
 class MaskHead(nn.Module):
@@ -124,39 +127,73 @@ def join_quads(quads: Tensor) -> Tensor:
     return quads.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def mask_targets(masks: Masks | None, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
+def mask_targets(
+    masks: list[Masks | None], matches: list[Tensor], boxes: list[Tensor], size: int, settings: MaskHeadSettings
+) -> Tensor:
     """The part of each annotated mask that its proposal sees.
 
     With `polygons`, objects whose outlines are not known (annotated as run lengths) get their bitmap, cut at one half.
 
     Args:
-        masks: Annotated masks, as `MaskCrops`.
-        matches: [P] object of each proposal.
-        boxes: [P, 4] proposals.
+        masks: Annotated masks of each picture, as `MaskCrops`.
+        matches: Per picture [P_i] object of each proposal.
+        boxes: Per picture [P_i, 4] proposals.
         size: Pixels per side of the target, m.
         settings: Its `targets` is used.
 
     Returns:
-        [P, m, m] in 0..1.
+        [P, m, m] in 0..1, of all pictures.
 
     Raises:
         ValueError: The masks are of another kind, or there are none.
     """
-    if not isinstance(masks, MaskCrops):
-        raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(masks).__name__}")
+    crops = []
+    for one in masks:
+        if not isinstance(one, MaskCrops):
+            raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(one).__name__}")
+        crops.append(one)
+    drawn = settings.targets == "polygons" and any(one.outlines for one in crops)
     # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
-    with torch.autocast(boxes.device.type, enabled=False):
-        if boxes.device.type != "cpu" and not (settings.targets == "polygons" and masks.outlines):
-            return _targets_at_once(masks, matches, boxes, size, settings)
-        targets = [_target(masks, i, box, size, settings) for i, box in zip(matches.tolist(), boxes, strict=True)]
-    return torch.stack(targets) if targets else boxes.new_zeros(0, size, size)
+    with torch.autocast(boxes[0].device.type, enabled=False):
+        if boxes[0].device.type != "cpu" and not drawn:
+            return _targets_at_once(crops, matches, boxes, size, settings)
+        targets = [
+            _target(one, i, box, size, settings)
+            for one, numbers, group in zip(crops, matches, boxes, strict=True)
+            for i, box in zip(numbers.tolist(), group, strict=True)
+        ]
+    return torch.stack(targets) if targets else boxes[0].new_zeros(0, size, size)
 
 
-def _targets_at_once(masks: MaskCrops, matches: Tensor, boxes: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
-    """[P, m, m] of all proposals of a picture, where a GPU would spend its time with starting small kernels."""
+def _targets_at_once(
+    masks: list[MaskCrops], matches: list[Tensor], boxes: list[Tensor], size: int, settings: MaskHeadSettings
+) -> Tensor:
+    """[P, m, m] of all proposals, where a GPU would spend its time with starting small kernels."""
     soft = settings.targets == "soft"
-    resampled = resample_windows(masks.pixels, masks.windows, masks.size, matches, boxes, size, half_pixel=not soft)
-    return resampled if soft else (resampled >= 0.5).to(boxes)
+    largest = max(len(one) * one.size[0] * one.size[1] for one in masks)
+    most = max(1, LARGEST_BITMAPS // max(1, largest))
+    groups = [slice(first, first + most) for first in range(0, len(masks), most)]
+    resampled = torch.cat(
+        [_resample_all(masks[group], matches[group], boxes[group], size, half_pixel=not soft) for group in groups]
+    )
+    return resampled if soft else (resampled >= 0.5).to(resampled)
+
+
+def _resample_all(
+    masks: list[MaskCrops], matches: list[Tensor], boxes: list[Tensor], size: int, *, half_pixel: bool
+) -> Tensor:
+    """`resample_windows` for the objects of several pictures."""
+    counts = [len(one) for one in masks]
+    starts = accumulate(counts, initial=0)
+    return resample_windows(
+        torch.cat([one.pixels for one in masks]),
+        torch.cat([one.windows for one in masks]),
+        torch.tensor([one.size for one in masks]).repeat_interleave(torch.tensor(counts), dim=0),
+        torch.cat([numbers + start for numbers, start in zip(matches, starts, strict=False)]),
+        torch.cat(boxes),
+        size,
+        half_pixel=half_pixel,
+    )
 
 
 def _target(masks: MaskCrops, i: int, box: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:

@@ -213,11 +213,9 @@ class MaskRCNN(nn.Module):
         weights = [weight for _, weight in stage_settings(self.settings)]
         for head, stage, weight in zip(self.mask_heads, stages, weights, strict=False):
             pooled, boxes, labels = self._positives(table, stage, settings.pool_size)
-            wanted = [
-                mask_targets(target.masks, matches, group, cast(MaskHead, head).size, settings)
-                for target, matches, group in zip(targets, stage.targets.matches_of_pictures(), boxes, strict=True)
-            ]
-            losses.append(weight * mask_loss(head(pooled, labels), labels, torch.cat(wanted), settings)["masks"])
+            matches, size = stage.targets.matches_of_pictures(), cast(MaskHead, head).size
+            wanted = mask_targets([target.masks for target in targets], matches, boxes, size, settings)
+            losses.append(weight * mask_loss(head(pooled, labels), labels, wanted, settings)["masks"])
         return {"masks": torch.stack(losses).sum()}
 
     def _keypoint_loss(self, table: PyramidTable, stage: StageOutput, targets: list[Instances]) -> dict[str, Tensor]:

@@ -150,8 +150,8 @@ def rpn_predictions(
         return _choose_at_once(list(boxes.split(counts, dim=1)), best_logits, sizes, settings, proposals)
     levels = torch.cat([torch.full((count,), level, device=boxes.device) for level, count in enumerate(counts)])
     chosen = [
-        _choose_proposals(*parts, levels, size, settings, proposals)
-        for *parts, size in zip(boxes, torch.cat(best_logits, dim=1), sizes, strict=True)
+        _choose_proposals(own, own_logits, levels, size, settings, proposals)
+        for own, own_logits, size in zip(boxes, torch.cat(best_logits, dim=1), sizes, strict=True)
     ]
     return [boxes for boxes, _ in chosen], [ranks for _, ranks in chosen]
 

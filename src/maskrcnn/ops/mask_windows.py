@@ -15,7 +15,7 @@ from .devices import carry
 def resample_windows(
     pixels: Tensor,
     windows: Tensor,
-    extent: tuple[int, int],
+    extents: Tensor,
     matches: Tensor,
     boxes: Tensor,
     size: int,
@@ -27,7 +27,7 @@ def resample_windows(
     Args:
         pixels: [sum of h * w] uint8, the windows one after the other, each row by row.
         windows: [G, 4] int64 x1, y1, x2, y2 of each object's window, on the host.
-        extent: (height, width) of the picture, which boxes do not leave.
+        extents: [G, 2] int64 (height, width) of each object's picture, which boxes do not leave, on the host.
         matches: [P] object of each box.
         boxes: [P, 4].
         size: Bins per side, S.
@@ -39,7 +39,7 @@ def resample_windows(
     if not len(windows) or not len(boxes):
         return boxes.new_zeros(len(boxes), size, size)
     origins = carry(windows[:, :2].repeat(1, 2).to(boxes.dtype) - 1, boxes.device)
-    bitmaps = _framed_bitmaps(pixels.to(boxes.dtype), windows, extent)
+    bitmaps = _framed_bitmaps(pixels.to(boxes.dtype), windows, extents)
     shifted = boxes - origins[matches]
     return roi_align(
         bitmaps[:, None],
@@ -50,13 +50,13 @@ def resample_windows(
     )[:, 0]
 
 
-def _framed_bitmaps(pixels: Tensor, windows: Tensor, extent: tuple[int, int]) -> Tensor:
+def _framed_bitmaps(pixels: Tensor, windows: Tensor, extents: Tensor) -> Tensor:
     """[G, H, W] bitmaps in a frame of one pixel: 0, or the pixel beside it where the window ends with the picture."""
     sides = windows[:, 2:] - windows[:, :2]
     tallest, widest = int(sides[:, 1].max()) + 2, int(sides[:, 0].max()) + 2
     counts = sides.prod(dim=1)
     starts = counts.cumsum(0) - counts
-    at_start, at_end = windows[:, :2] == 0, windows[:, 2:] == torch.tensor(extent).flip(0)
+    at_start, at_end = windows[:, :2] == 0, windows[:, 2:] == extents.flip(1)
     known = carry(torch.stack([counts, starts, *sides.T, *at_start.T, *at_end.T]), pixels.device)
     counts, starts, widths, heights, left, top, right, bottom = known
     owners = torch.repeat_interleave(counts, output_size=len(pixels))
