@@ -3,7 +3,9 @@ from typer.testing import CliRunner
 
 from maskrcnn.cli.main import app
 from maskrcnn.cli.models import is_setting, open_predictor
+from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import SettingError
+from maskrcnn.model import openvino
 
 
 def opened(source, *overrides: str, detections: int | None = None):
@@ -45,3 +47,13 @@ def test_a_word_is_a_setting_if_it_looks_like_one_and_is_no_file(tmp_path, monke
 def test_the_help_of_weights_names_the_libraries_and_where_names_are_listed():
     words = " ".join(CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "400"}).output.split())
     assert all(name in words for name in ("detectron2, mmdetection, torchvision", "maskrcnn models", "nuclei"))
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "propose"])
+def test_every_verb_that_predicts_takes_the_engine(verb, tmp_path, monkeypatch, run_cli, tiny_weights):
+    monkeypatch.setattr(openvino, "find_spec", lambda name: None)
+    write_shapes(tmp_path, train=1, val=1, size=64, seed=0)
+    pictures = [tmp_path / "images"] if verb == "predict" else ["--data", tmp_path]
+    done = run_cli(verb, *pictures, "--weights", tiny_weights, "--engine", "openvino")
+    assert done.code == 1
+    assert "engine openvino: OpenVINO is not installed" in done.err

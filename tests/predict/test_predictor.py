@@ -184,3 +184,13 @@ def test_weights_of_another_class_count_are_named(tiny_settings):
 def test_a_device_that_is_not_there_is_named(tiny_weights):
     with pytest.raises(SettingError, match="device gpu"):
         Predictor(tiny_weights, device="gpu")
+
+
+def test_openvino_finds_what_torch_finds(tiny_weights, predictor, pictures):
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install maskrcnn[openvino]")
+    other = Predictor(tiny_weights, precision="float32", engine="openvino")
+    assert other.device.type == "cpu"
+    for picture in pictures:
+        wanted, found = predictor.predict(picture), other.predict(picture)
+        assert_same(found[:20], wanted[:20], tolerance=1e-4)
+        assert to_rle(found[:20].masks) == to_rle(wanted[:20].masks)

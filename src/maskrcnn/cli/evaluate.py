@@ -13,7 +13,7 @@ from rich.console import Console
 from ..errors import SettingError
 from .benchmarks import NAMES, Wanted, compare_benchmark, score_benchmark
 from .data_sets import DataFormat, open_data
-from .models import AUTO, BatchSize, Device, OptionalSource, Precision
+from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
 from .proposals import ProposalFile
 from .scoring import (
     Model,
@@ -114,6 +114,7 @@ def evaluate(
     batch: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
+    engine: Engine = TORCH,
 ) -> None:
     """Score a model, or predictions that were saved, on annotated pictures.
 
@@ -141,7 +142,7 @@ def evaluate(
     model = None
     if weights is not None:
         views = chosen_views(flip, scales)
-        model = Model(weights, overrides or [], device, precision, max_detections, views, batch, proposals)
+        model = Model(weights, overrides or [], device, precision, engine, max_detections, views, batch, proposals)
     keep = _keep(results if weights else None)
     rule = Rule(score_threshold, choose_score_threshold, text)
     own = split or "val"

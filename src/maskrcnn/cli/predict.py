@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from ..errors import DataError
-from .models import AUTO, BatchSize, Device, Precision, Source, is_setting, open_predictor
+from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, is_setting, open_predictor
 from .progress import PictureBar
 from .views import Flip, Scales, chosen_views
 
@@ -39,6 +39,7 @@ def predict(
     batch: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
+    engine: Engine = TORCH,
 ) -> None:
     """Find the objects in pictures.
 
@@ -56,7 +57,7 @@ def predict(
     if not paths:
         raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
     views = chosen_views(flip, scales)
-    predictor = open_predictor(weights, overrides, device=device, precision=precision, views=views)
+    predictor = open_predictor(weights, overrides, device=device, precision=precision, engine=engine, views=views)
     shown_from = find_threshold(score_threshold, predictor.notes).score if pictures else None
     with PictureBar("predicting", len(paths)) as bar:
         outcome = predict_files(

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from .data_sets import DataFormat, open_data
 from .evaluate import require_place
-from .models import AUTO, BatchSize, Device, Precision, Source, open_predictor
+from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, open_predictor
 from .progress import PictureBar
 from .settings import Overrides
 
@@ -37,6 +37,7 @@ def propose(
     batch: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
+    engine: Engine = TORCH,
 ) -> None:
     """Write a model's region proposals, and score them by average recall (AR@100, AR@300, AR@1000).
 
@@ -52,7 +53,7 @@ def propose(
     for path in (json, output):
         require_place(path)
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
-    predictor = open_predictor(weights, overrides or [], device=device, precision=precision)
+    predictor = open_predictor(weights, overrides or [], device=device, precision=precision, engine=engine)
     with PictureBar("proposing", len(chosen.records)) as bar:
         report = propose_for(predictor, chosen, output, batch=batch, on_progress=bar.advance)
     if json:

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..config import ViewSettings
-from .models import PrecisionName, open_predictor
+from .models import EngineName, PrecisionName, open_predictor
 from .progress import PictureBar, waiting
 from .proposals import join_file
 
@@ -41,6 +41,7 @@ class Model:
     settings: Sequence[str]
     device: str | None
     precision: PrecisionName
+    engine: EngineName
     detections: int | None
     views: ViewSettings | None
     batch: int
@@ -53,6 +54,7 @@ class Model:
             self.settings,
             device=self.device,
             precision=self.precision,
+            engine=self.engine,
             detections=self.detections or detections,
             views=self.views,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ..data.views import join_scales, scaled_inputs
 from ..errors import DataError, SettingError
 from ..model.build import build_model
 from ..model.folding import prepare_for_prediction
+from ..model.openvino import use_openvino
 from ..ops.allocator import keep_freed_memory
 from ..ops.devices import choose_device
 from ..ops.precision import Precision, uses_bfloat16
@@ -27,6 +29,7 @@ from ..weights.reading import read_weights
 from .views import predict_views, views_of
 
 Picture = str | Path | np.ndarray | Tensor
+Engine = Literal["torch", "openvino"]
 
 
 class Predictor:
@@ -39,15 +42,17 @@ class Predictor:
 
     Args:
         weights: A file, a name, or weights already read; see `read_weights`.
-        device: Where to compute; none: the first of CUDA and CPU that is there.
+        device: Where to compute; none: the first of CUDA and CPU that is there; with openvino the CPU.
         precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
         settings: Of the model, instead of those in the weights; only what does not change the network's layers.
+        engine: What computes body and neck; openvino needs `pip install "maskrcnn[openvino]"`, and a CPU.
         views: Test-time augmentation, for instance `ViewSettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
             and keypoints are found in all views together. Takes as much longer as there are views.
 
     Raises:
         WeightsError: The weights cannot be read.
-        SettingError: There is no such device; or the views are not for these weights.
+        SettingError: There is no such device; the views are not for these weights; or the engine is not installed, or
+            not for this model or device.
     """
 
     def __init__(
@@ -57,10 +62,11 @@ class Predictor:
         device: str | torch.device | None = None,
         precision: Precision = "auto",
         settings: ModelSettings | None = None,
+        engine: Engine = "torch",
         views: ViewSettings | None = None,
     ) -> None:
         read = weights if isinstance(weights, Weights) else read_weights(weights)
-        self.device = choose_device(device)
+        self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = torch.bfloat16 if uses_bfloat16(precision, self.device) else torch.float32
@@ -77,6 +83,8 @@ class Predictor:
         model = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
         apply_weights(model, read.state, source=read.source)
         self.model = prepare_for_prediction(model.to(self.device), self.dtype)
+        if engine == "openvino":
+            use_openvino(self.model)
 
     def predict(self, picture: Picture) -> Instances:
         """Objects of one picture, best first.

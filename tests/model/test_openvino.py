@@ -1,0 +1,136 @@
+import runpy
+import sys
+
+import pytest
+import torch
+
+from maskrcnn.errors import SettingError
+from maskrcnn.model import openvino as engine
+from maskrcnn.model.folding import prepare_for_prediction
+from maskrcnn.model.openvino import CompiledPart, use_openvino
+from tests.model.small import fill_norms, small_model, small_settings
+
+
+def pair(dtype=torch.float32, **parts):
+    """The same small model, computed by torch and by OpenVINO."""
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install maskrcnn[openvino]")
+    models = []
+    for _ in range(2):
+        model = small_model(small_settings(**parts))
+        fill_norms(model.body)
+        models.append(prepare_for_prediction(model, dtype))
+    use_openvino(models[1])
+    return models
+
+
+def pictures(*shape, dtype=torch.float32):
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    return images.to(dtype).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def compare(model, other, images, tolerance):
+    wanted, found = model.features(images), other.features(images)
+    assert list(found) == list(wanted)
+    for level, map in wanted.items():
+        assert found[level].dtype == map.dtype
+        assert found[level].is_contiguous(memory_format=torch.channels_last)
+        limit = tolerance * float(map.float().abs().max())
+        torch.testing.assert_close(found[level], map, atol=limit, rtol=0)
+
+
+FROZEN = {"norm": "frozen_batch", "frozen_stages": 0}
+NARROW = {"name": "resnet18", "width": 32} | FROZEN
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"backbone": NARROW},
+        {"backbone": {"name": "resnet18", "width": 32, "norm": "group", "frozen_stages": 0}},
+        {"backbone": {"name": "mobilenet_v3_large"} | FROZEN, "anchors": {"sizes": ((8, 16),) * 3}},
+    ],
+    ids=["resnet18", "group norm", "mobilenet"],
+)
+def test_maps_are_those_of_torch_at_every_size_and_batch(parts):
+    model, other = pair(**parts)
+    # Sides that no level divides, and that are larger or smaller than those of the example the graph is made from.
+    for shape in ((1, 3, 64, 96), (2, 3, 70, 50), (3, 3, 33, 129)):
+        compare(model, other, pictures(*shape), 1e-4)
+
+
+def test_in_bfloat16_maps_differ_by_rounding_only():
+    model, other = pair(torch.bfloat16, backbone=NARROW)
+    compare(model, other, pictures(1, 3, 64, 96, dtype=torch.bfloat16), 0.05)
+
+
+def test_the_shared_stage_of_c4_models_treats_any_number_of_boxes():
+    model, other = pair(neck="c4", backbone=NARROW, anchors={"sizes": ((8, 16, 32),)})
+    compare(model, other, pictures(1, 3, 64, 96), 1e-4)
+    for count in (0, 1, engine.BOXES, 2 * engine.BOXES + 3):
+        pooled = pictures(count, 128, 14, 14).permute(0, 2, 3, 1)
+        with torch.no_grad():
+            torch.testing.assert_close(other.shared_head(pooled), model.shared_head(pooled), atol=1e-3, rtol=1e-3)
+
+
+def test_results_of_two_pictures_stay_apart():
+    _, other = pair(backbone=NARROW)
+    with torch.no_grad():
+        first = other.features(pictures(1, 3, 64, 96))
+        kept = {level: map.clone() for level, map in first.items()}
+        other.features(pictures(1, 3, 64, 96) + 1)
+    assert all(torch.equal(first[level], kept[level]) for level in kept)
+
+
+def test_only_the_last_shapes_stay_compiled(monkeypatch):
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install maskrcnn[openvino]")
+    monkeypatch.setattr(engine, "SHAPES_KEPT", 2)
+    part = CompiledPart(torch.nn.Linear(3, 2))
+    for width in (1, 2, 1, 3):
+        part.compute(torch.zeros(1, width, 3), chunk=1)
+    assert list(part.requests) == [(1, 1, 3), (1, 3, 3)]
+
+
+def test_as_many_threads_compute_as_torch_has():
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install maskrcnn[openvino]")
+    threads = torch.get_num_threads()
+    try:
+        for wanted in (1, 2):
+            torch.set_num_threads(wanted)
+            request = CompiledPart(torch.nn.Linear(3, 2))._request((1, 1, 3))
+            assert request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == wanted
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_openvino_is_not_imported_unless_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)  # importing it fails now
+    monkeypatch.delitem(sys.modules, engine.__name__)  # so that the module runs once more
+    runpy.run_module(engine.__name__)
+
+
+def test_nobody_is_told_that_openvino_is_used(monkeypatch):
+    convert = pytest.importorskip("openvino.tools.ovc.convert_impl", reason="OpenVINO is an extra")
+    sent = []
+    monkeypatch.setattr(convert, "init_ovc_telemetry", lambda *words, **more: sent.append(words))
+    CompiledPart(torch.nn.Linear(3, 2)).compute(torch.zeros(1, 1, 3), chunk=1)
+    assert not sent
+
+
+def test_without_openvino_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r'pip install "maskrcnn\[openvino\]"'):
+        use_openvino(small_model())
+
+
+def test_a_body_from_timm_is_refused():
+    pytest.importorskip("timm", reason="timm is an extra: pip install maskrcnn[timm]")
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install maskrcnn[openvino]")
+    model = small_model(small_settings(backbone={"name": "timm/resnet10t", "norm": "batch"}))
+    with pytest.raises(SettingError, match=r"engine openvino: the body of this model is from timm.*engine torch"):
+        use_openvino(model)
+
+
+def test_a_model_elsewhere_is_refused():
+    with pytest.raises(SettingError, match="engine openvino: computes on the CPU, not on meta"):
+        use_openvino(small_model().to("meta"))
