@@ -22,7 +22,17 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from maskrcnn.measure.benchmark import measure_all
-from maskrcnn.measure.contenders import DEFAULT, PEERS, PRODUCT_FLOPS, PRODUCTS, SETTINGS, Run, State, make_run
+from maskrcnn.measure.contenders import (
+    DEFAULT,
+    PEERS,
+    PRODUCT_FLOPS,
+    PRODUCTS,
+    SETTINGS,
+    Run,
+    State,
+    is_installed,
+    make_run,
+)
 from maskrcnn.measure.peers import build_peer
 from maskrcnn.measure.processes import Measured
 from maskrcnn.measure.report import describe_machine
@@ -95,15 +105,16 @@ def openvino(file: Path, precision: str) -> Engine:
 
 def table(found: dict[str, Measured]) -> list[str]:
     """A row for each contender, and our time in each setting as a share of its; products have as many operations."""
+    settings = [name for name in SETTINGS if name in found]
     lines = [
-        "| contender | seconds | MiB | objects | " + " | ".join(f"our {name}, of its time" for name in SETTINGS) + " |",
-        "|---|---:|---:|---:|" + "---:|" * len(SETTINGS),
+        "| contender | seconds | MiB | objects | " + " | ".join(f"our {name}, of its time" for name in settings) + " |",
+        "|---|---:|---:|---:|" + "---:|" * len(settings),
     ]
     for name, one in found.items():
         seconds, memory, objects = one.median, f"{one.mebibytes or 0:.0f}", str(one.objects)
         if name == PRODUCTS:
             seconds, memory, objects = seconds * found[DEFAULT].operations / PRODUCT_FLOPS, "", ""
-        ratios = " | ".join(f"{found[setting].median / seconds:.2f}" for setting in SETTINGS)
+        ratios = " | ".join(f"{found[setting].median / seconds:.2f}" for setting in settings)
         shown = f"maskrcnn, {name}" if name in SETTINGS else name
         lines.append(f"| {shown} | {seconds:.2f} | {memory} | {objects} | {ratios} |")
     return lines
@@ -119,9 +130,10 @@ def main() -> None:
     arguments = parser.parse_args()
     machine = describe_machine(threads=arguments.threads, rounds=arguments.rounds)
     engines = [name for engine in arguments.engines for name in NAMES[engine]]
+    settings = [name for name in SETTINGS if is_installed(name)]
     found = measure_all(
         {arguments.work: WORKS[arguments.work]},
-        dict.fromkeys([*PEERS, *engines, PRODUCTS, *SETTINGS], False) | {DEFAULT: True},
+        dict.fromkeys([*PEERS, *engines, PRODUCTS, *settings], False) | {DEFAULT: True},
         rounds=arguments.rounds,
         threads=arguments.threads,
         make=make_engine_run,

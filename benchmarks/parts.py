@@ -184,7 +184,7 @@ def shapes_of(predictor: Predictor) -> set[tuple[int, ...]]:
 
 def section(work: Work, rounds: int) -> list[str]:
     weights = our_weights(work, make_weights(work.model))
-    predictor, stopwatch = Predictor(weights, device="cpu", precision=SETTINGS["default"]), Stopwatch()
+    predictor, stopwatch = Predictor(weights, device="cpu", precision=SETTINGS["default"].precision), Stopwatch()
     run = watched(predictor, work, stopwatch)
     run()
     parts = time_parts(run, stopwatch, rounds)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from maskrcnn.measure import works
+from maskrcnn.measure import contenders, works
 from tests.measure.small import PREDICTION
 
 NEEDED = {"work", "setting", "seconds", "peer", "peer_seconds", "ratio"}
@@ -10,6 +10,7 @@ NEEDED = {"work", "setting", "seconds", "peer", "peer_seconds", "ratio"}
 
 def test_the_file_has_the_rows_of_the_table(run_cli, tmp_path, monkeypatch):
     monkeypatch.setitem(works.WORKS, "prediction", PREDICTION)
+    monkeypatch.setattr(contenders, "find_spec", lambda name: None)
     path = tmp_path / "new" / "speed.json"
     done = run_cli("benchmark", "--work", "prediction", "--rounds", 1, "--threads", 1, "--json", path)
     assert done.code == 0, done.err
@@ -23,6 +24,8 @@ def test_the_file_has_the_rows_of_the_table(run_cli, tmp_path, monkeypatch):
         assert row.keys() >= NEEDED
         assert f"{row['ratio']:.2f}" in done.out
     assert "prediction: small" in done.err
+    assert "openvino is left out, because it is not installed" in done.err
+    assert report["machine"]["openvino"] is None
 
 
 PEERS = ("torchvision", "torchvision, tuned allocator")

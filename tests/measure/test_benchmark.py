@@ -22,6 +22,26 @@ def test_each_contender_runs_once_untimed():
     assert count_runs(works, ["float32"], rounds=4) == 2 * 3 * (1 + 4)
 
 
+def test_openvino_predicts_and_does_not_train(monkeypatch):
+    measured = {}
+
+    def answer(title, work, names, weights, **how):
+        measured[title] = list(names)
+        return {name: Measured((1.0,), 100, 8) for name in names}
+
+    monkeypatch.setattr(benchmark, "measure", answer)
+    monkeypatch.setattr(benchmark, "make_weights", lambda model: {})
+    works = {name: WORKS[name] for name in ("prediction", "training")}
+    settings = ["float32", "openvino"]
+    rows = run_benchmark(works, settings, rounds=1, threads=1, say=lambda words: None, on_run=lambda: None)
+    assert measured == {
+        "prediction": ["torchvision", "torchvision, tuned allocator", "float32", "openvino"],
+        "training": ["torchvision", "torchvision, tuned allocator", "float32"],
+    }
+    assert {row["setting"] for row in rows if row["work"] == "prediction"} == {"float32", "openvino"}
+    assert count_runs(works, settings, rounds=4) == (4 + 3) * (1 + 4)
+
+
 def test_works_become_rows_and_share_the_weights_of_a_model(monkeypatch):
     made, said = [], []
     seconds = {"torchvision": 4.0, "torchvision, tuned allocator": 2.0, "float32": 1.0}

@@ -2,7 +2,17 @@ import pytest
 import torch
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.measure.contenders import PEERS, PRODUCTS, SETTINGS, encode_whole, make_run
+from maskrcnn.measure import contenders
+from maskrcnn.measure.contenders import (
+    OPENVINO,
+    PEERS,
+    PRODUCTS,
+    SETTINGS,
+    can_do,
+    encode_whole,
+    is_installed,
+    make_run,
+)
 from maskrcnn.measure.scenes import OBJECTS
 from tests.measure.small import PREDICTION, RUN_LENGTHS, TRAINING
 
@@ -17,6 +27,19 @@ def test_everybody_does_the_same_work(name, work, objects, peer_state):
     assert name in {*PEERS, *SETTINGS}
     run = make_run(work, name, peer_state)
     assert [run(), run()] == [objects, objects]
+
+
+def test_openvino_does_the_same_work(peer_state):
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install maskrcnn[openvino]")
+    run = make_run(PREDICTION, OPENVINO, peer_state)
+    assert [run(), run()] == [10, 10]
+
+
+def test_openvino_is_for_predictions_where_it_is_installed(monkeypatch):
+    assert [can_do(OPENVINO, work) for work in (PREDICTION, TRAINING)] == [True, False]
+    assert can_do("default", TRAINING)
+    monkeypatch.setattr(contenders, "find_spec", lambda name: None)
+    assert [is_installed(name) for name in SETTINGS] == [True, True, False]
 
 
 def test_matrix_products_find_nothing(peer_state, monkeypatch):

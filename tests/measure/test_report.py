@@ -35,6 +35,12 @@ def test_a_row_is_a_setting_beside_a_peer():
     assert (products["peer"], products["peer_seconds"]) == (PRODUCTS, pytest.approx(0.6))
 
 
+def test_openvino_has_as_many_operations_as_the_default():
+    rows = rows_of("prediction", MEASURED | {"openvino": Measured((0.5,), 900, 100)})
+    (row,) = [row for row in rows if (row["setting"], row["peer"]) == ("openvino", PRODUCTS)]
+    assert (row["operations"], row["peer_seconds"]) == (3 * PRODUCT_FLOPS, pytest.approx(0.6))
+
+
 def test_settings_that_were_not_measured_have_no_rows():
     assert rows_of("prediction", {"torchvision": MEASURED["torchvision"]}) == []
 

@@ -33,8 +33,9 @@ def benchmark(
     """Time prediction and training on this machine, beside torchvision's Mask R-CNN: same weights, same work.
 
     The ratio is our time divided by the peer's: 0.25 means four times as fast. torchvision runs as it comes, and with
-    the C library told to keep its memory, as this library does for itself. Our settings are `float32` and `default`,
-    which is bfloat16 where the processor has it. `matrix products` are what the machine could do at best.
+    the C library told to keep its memory, as this library does for itself. Our settings are `float32`, `default`,
+    which is bfloat16 where the processor has it, and in predictions the same with `--engine openvino`, if OpenVINO is
+    installed. `matrix products` are what the machine could do at best.
 
     Nothing is downloaded: the weights are random, but find as much as they may. Runs alternate between processes, and
     each number is a median; close other programs before. Predictions need about 8 GB of memory, `training` 12 GB.
@@ -52,10 +53,11 @@ def benchmark(
 
     from ..evaluate.report import write_report
     from ..measure.benchmark import count_runs, run_benchmark
-    from ..measure.contenders import DEFAULT, SETTINGS
+    from ..measure.contenders import DEFAULT, SETTINGS, can_do, is_installed
     from ..measure.report import describe_machine, remarks, tables_of
 
-    settings = [DEFAULT] if quick else list(SETTINGS)
+    wanted = [DEFAULT] if quick else [name for name in SETTINGS if any(can_do(name, one) for one in works.values())]
+    settings = [name for name in wanted if is_installed(name)]
     rounds = rounds or (QUICK_ROUNDS if quick else USUAL_ROUNDS)
     threads = threads or torch.get_num_threads()
     machine = describe_machine(threads=threads, rounds=rounds)
@@ -64,6 +66,8 @@ def benchmark(
     def say(words: str) -> None:
         console.print(words, highlight=False, markup=False, soft_wrap=True)
 
+    for name in [name for name in wanted if name not in settings]:
+        say(f'{name} is left out, because it is not installed: `pip install "maskrcnn[{name}]"`.')
     with PictureBar("measuring", count_runs(works, settings, rounds), console) as bar:
         rows = run_benchmark(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
     if json is not None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..ops.atomic import replacing
 
-COLOURS = ("#9aa5b1", "#c3cad2", "#7fb2e5", "#1f6fb4")
+COLOURS = ("#9aa5b1", "#c3cad2", "#7fb2e5", "#1f6fb4", "#12436d")
 THICKNESS = 0.8
 """Of the bars of one work together; works are 1 apart."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .contenders import DEFAULT, PEERS, PRODUCTS, make_run
+from .contenders import DEFAULT, PEERS, PRODUCTS, can_do, make_run
 from .peers import make_weights
 from .processes import Maker, Measured, measure
 from .report import Row, rows_of
@@ -55,7 +55,8 @@ def contenders_for(settings: Sequence[str]) -> dict[str, bool]:
 
 def count_runs(works: Mapping[str, Work], settings: Sequence[str], rounds: int) -> int:
     """All runs of a benchmark."""
-    return len(works) * len(contenders_for(settings)) * (rounds + 1)
+    contenders = contenders_for(settings)
+    return sum(can_do(name, work) for work in works.values() for name in contenders) * (rounds + 1)
 
 
 def measure_all(
@@ -68,7 +69,7 @@ def measure_all(
     on_run: Callable[[], None],
     make: Maker = make_run,
 ) -> dict[str, dict[str, Measured]]:
-    """Measurements by work and contender; see `measure`."""
+    """Measurements by work and contender, where that is for such a work; see `measure`."""
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, work in works.items():
@@ -76,9 +77,8 @@ def measure_all(
             if not weights.exists():
                 torch.save(make_weights(work.model), weights)
             say(f"{name}: {work.title} ...")
-            results[name] = measure(
-                name, work, contenders, weights, rounds=rounds, threads=threads, make=make, on_run=on_run
-            )
+            able = {who: counted for who, counted in contenders.items() if can_do(who, work)}
+            results[name] = measure(name, work, able, weights, rounds=rounds, threads=threads, make=make, on_run=on_run)
             found = ", ".join(f"{who} {one.median:.2f} s" for who, one in results[name].items() if who != PRODUCTS)
             say(f"  {found}")
     return results

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import NamedTuple
 
 import torch
 from faster_coco_eval.core import mask as coco_mask
@@ -13,7 +15,7 @@ from ..data.inputs import make_batch, prepare_picture
 from ..model.build import build_model
 from ..ops.allocator import keep_freed_memory
 from ..ops.precision import Precision, autocast, bfloat16_is_fast
-from ..predict.predictor import Predictor
+from ..predict.predictor import Engine, Predictor
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
 from ..train.optimiser import build_optimiser, set_learning_rate
@@ -21,14 +23,22 @@ from .peers import CLASSES, build_peer, our_weights
 from .scenes import OBJECTS, make_objects, make_picture, whole_masks
 from .works import Work
 
+
+class Setting(NamedTuple):
+    """How this library is asked to do the work."""
+
+    precision: Precision
+    engine: Engine = "torch"
+
+
 State = Mapping[str, Tensor]
 Run = Callable[[], int]
 """Does the work once and returns the number of objects that it found, or learnt from."""
 
 PEER, TUNED_PEER = "torchvision", "torchvision, tuned allocator"
 PEERS = (PEER, TUNED_PEER)
-DEFAULT = "default"
-SETTINGS: dict[str, Precision] = {"float32": "float32", DEFAULT: "auto"}
+DEFAULT, OPENVINO = "default", "openvino"
+SETTINGS = {"float32": Setting("float32"), DEFAULT: Setting("auto"), OPENVINO: Setting("auto", "openvino")}
 PRODUCTS = "matrix products"
 """Square matrix products in the precision of our default, as a measure of what the machine can do."""
 SIDE, REPEATS = 2048, 5
@@ -36,19 +46,31 @@ PRODUCT_FLOPS = 2 * SIDE**3 * REPEATS
 """Floating point operations of one run of them."""
 
 
+def is_installed(name: str) -> bool:
+    """Whether a contender has what it needs; OpenVINO is an extra."""
+    return name != OPENVINO or find_spec("openvino") is not None
+
+
+def can_do(name: str, work: Work) -> bool:
+    """Whether a contender is for a work; OpenVINO does not train."""
+    return name != OPENVINO or work.task != "training"
+
+
 def make_run(work: Work, name: str, state: State) -> Run:
     """What does a work once.
 
     Args:
         work: The work.
-        name: One of `PEERS`, of `SETTINGS`, or `PRODUCTS`.
+        name: One of `PEERS`, of `SETTINGS`, or `PRODUCTS`, which is installed and for this work.
         state: Of `make_weights`.
     """
     if name == PRODUCTS:
         return _products()
     if name in SETTINGS:
-        make = our_step if work.task == "training" else our_prediction
-        return make(work, state, SETTINGS[name])
+        setting = SETTINGS[name]
+        if work.task == "training":
+            return our_step(work, state, setting.precision)
+        return our_prediction(work, state, setting)
     if name not in PEERS:
         raise ValueError(f"no contender is called {name!r}")
     if name == TUNED_PEER:
@@ -90,9 +112,10 @@ def encode_whole(masks: Tensor) -> list[dict]:
     return coco_mask.encode(columns.transpose(2, 1, 0))
 
 
-def our_prediction(work: Work, state: State, precision: Precision) -> Run:
+def our_prediction(work: Work, state: State, setting: Setting) -> Run:
     """This library's, with masks in the form that the work asks for."""
-    predictor = Predictor(our_weights(work, state), device="cpu", precision=precision)
+    weights = our_weights(work, state)
+    predictor = Predictor(weights, device="cpu", precision=setting.precision, engine=setting.engine)
     pictures = [make_picture(work.size)] * work.pictures
 
     def run() -> int:
