@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from maskrcnn.model.rpn import RPN
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
@@ -40,6 +41,22 @@ def test_objects_move_every_part_of_the_model():
     sum(losses_of(model, TWO, NOTHING).values()).backward()
     still = [name for name, one in model.named_parameters() if name.endswith("weight") and not one.grad.any()]
     assert still == []
+
+
+@pytest.mark.parametrize("targets", [(TWO, NOTHING), (NOTHING,)], ids=["objects", "none"])
+def test_patches_around_the_chosen_anchors_teach_the_same_as_whole_maps(targets, monkeypatch):
+    settings = small_settings()
+    settings.rpn.samples = 16
+    learnt = []
+    for pay in (True, False):
+        monkeypatch.setattr(RPN, "patches_pay", lambda self, features, samples, pay=pay: pay)
+        model = small_model(settings).double()
+        torch.manual_seed(3)
+        losses = model(small_batch(*targets, dtype=torch.float64))
+        sum(losses.values()).backward()
+        learnt.append([*losses.values(), *(parameter.grad for parameter in model.parameters())])
+    for found, wanted in zip(*learnt, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
 
 
 def test_each_loss_moves_its_own_head():

@@ -6,6 +6,7 @@ import torch
 from maskrcnn.config import RPNSettings
 from maskrcnn.model.rpn import RPN, _choose_at_once, rpn_loss, rpn_predictions, rpn_targets
 from maskrcnn.ops.precision import at_least_float32
+from maskrcnn.ops.roi_align import make_table
 
 ANCHORS = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40.0, 0.0, 50.0, 10.0]])
 OBJECT = ANCHORS[:1]
@@ -14,6 +15,13 @@ NONE = torch.zeros(0, 4)
 
 def softplus(value: float) -> float:
     return math.log1p(math.exp(value))
+
+
+def losses_of(logits, deltas, boxes, settings, **options):
+    """Of outputs [B, N] and [B, N, 4] for the anchors of each picture."""
+    positives, negatives, wanted = rpn_targets(ANCHORS, boxes, settings)
+    chosen = torch.cat([positives, negatives])
+    return rpn_loss(logits.flatten()[chosen], deltas.flatten(0, 1)[chosen], wanted, len(boxes), settings, **options)
 
 
 def test_outputs_are_ordered_as_the_anchors():
@@ -27,6 +35,34 @@ def test_outputs_are_ordered_as_the_anchors():
     place = (row * 6 + column) * 2 + ratio
     torch.testing.assert_close(logits[0][1, place], rpn.logits(hidden)[1, ratio, row, column])
     torch.testing.assert_close(deltas[0][1, place], rpn.deltas(hidden)[1, 4 * ratio : 4 * ratio + 4, row, column])
+
+
+@pytest.mark.parametrize("convolutions", [1, 2])
+@pytest.mark.parametrize("count", [70, 1, 0])
+def test_single_anchors_have_the_outputs_and_gradients_of_whole_maps(convolutions, count):
+    torch.manual_seed(0)
+    rpn = RPN(4, 2, RPNSettings(convolutions=convolutions)).double()
+    for parameter in rpn.parameters():
+        torch.nn.init.normal_(parameter)  # biases too: what a convolution sees beyond the map is 0, not its bias
+    features = {2: torch.randn(3, 4, 5, 6).double(), 3: torch.randn(3, 4, 2, 3).double()}
+    inputs = [map.requires_grad_() for map in features.values()] + list(rpn.parameters())
+    positions = torch.randperm(3 * 72)[:count]
+    logits, deltas = rpn(features)
+    wanted = torch.cat(logits, dim=1).flatten()[positions], torch.cat(deltas, dim=1).flatten(0, 1)[positions]
+    found = rpn.of_anchors(make_table(features), positions)
+    weights = torch.randn(count, 5).double()
+    gradients = [
+        torch.autograd.grad((logits * weights[:, 0]).sum() + (deltas * weights[:, 1:]).sum(), inputs)
+        for logits, deltas in (found, wanted)
+    ]
+    for ours, whole in [*zip(found, wanted), *zip(*gradients)]:
+        torch.testing.assert_close(ours, whole, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("convolutions", "samples", "pay"), [(1, 10, True), (1, 11, False), (2, 4, False)])
+def test_patches_pay_where_they_hold_less_than_two_thirds_of_the_maps(convolutions, samples, pay):
+    maps = {2: torch.zeros(3, 4, 10, 12), 3: torch.zeros(3, 4, 5, 5)}  # 145 pixels in each picture
+    assert RPN(4, 2, RPNSettings(convolutions=convolutions)).patches_pay(maps, samples) == pay
 
 
 def test_outputs_of_a_bfloat16_network_are_float32():
@@ -61,14 +97,7 @@ def test_losses_by_hand():
     deltas = torch.zeros(1, 3, 4)
     deltas[0, 0] = torch.tensor([0.1, -1.0, 0.0, 0.0])
     deltas[0, 1] = 99.0  # of background, which has no box
-    # Three anchors in two levels.
-    losses = rpn_loss(
-        [logits[:, :2], logits[:, 2:]],
-        [deltas[:, :2], deltas[:, 2:]],
-        [ANCHORS[:2], ANCHORS[2:]],
-        [OBJECT],
-        RPNSettings(),
-    )
+    losses = losses_of(logits, deltas, [OBJECT], RPNSettings())
     objectness = (softplus(-2) + softplus(-1) + softplus(0.5)) / 3
     # 0.1 lies in the parabola below 1/9, 1.0 on the line above it.
     boxes = (0.5 * 0.1**2 * 9 + 1 - 1 / 18) / 3
@@ -78,7 +107,7 @@ def test_losses_by_hand():
 
 def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
     logits, deltas = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), torch.ones(2, 3, 4)
-    losses = rpn_loss([logits], [deltas], [ANCHORS], [OBJECT, NONE], RPNSettings())
+    losses = losses_of(logits, deltas, [OBJECT, NONE], RPNSettings())
     objectness = (softplus(0) + sum(map(softplus, (1, 2, 3, 4, 5)))) / 6
     torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(objectness))
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 * (1 - 1 / 18) / 6))
@@ -91,7 +120,7 @@ def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
 )
 def test_pictures_whose_objects_have_no_anchor_have_finite_losses_that_reach_the_outputs(boxes, settings):
     logits, deltas = torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3, 4, requires_grad=True)
-    losses = rpn_loss([logits], [deltas], [ANCHORS], [boxes, boxes], settings)
+    losses = losses_of(logits, deltas, [boxes, boxes], settings)
     sum(losses.values()).backward()
     assert losses["rpn_boxes"] == 0
     assert losses["rpn_objectness"].isfinite()
@@ -171,10 +200,10 @@ def test_there_may_be_no_proposals():
 def test_losses_may_be_plain_distances_over_the_number_of_samples_asked_for():
     logits, deltas = torch.zeros(2, 3), torch.ones(2, 3, 4)
     settings = RPNSettings(smooth_l1_beta=0, normaliser="samples", samples=10)
-    losses = rpn_loss([logits], [deltas], [ANCHORS], [OBJECT, NONE], settings)
+    losses = losses_of(logits, deltas, [OBJECT, NONE], settings)
     torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(6 * math.log(2) / 20))
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 20))
-    losses = rpn_loss([logits], [deltas], [ANCHORS], [OBJECT, NONE], settings, epsilon=20)
+    losses = losses_of(logits, deltas, [OBJECT, NONE], settings, epsilon=20)
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 40))
 
 

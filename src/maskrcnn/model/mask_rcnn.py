@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..config import ModelSettings
 from ..ops.boxes import scale_boxes, scale_points
-from ..ops.roi_align import PyramidTable
+from ..ops.roi_align import PyramidTable, make_table
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.soft_masks import SoftMasks
@@ -21,7 +21,7 @@ from .keypoint_head import KeypointHead, keypoint_loss, keypoint_predictions, ke
 from .mask_head import MaskHead, mask_loss, mask_predictions, mask_targets
 from .panoptic import merge_panoptic
 from .roi_pooling import RoIPooling
-from .rpn import RPN, rpn_loss, rpn_predictions
+from .rpn import RPN, rpn_loss, rpn_predictions, rpn_targets
 from .semantic_head import SemanticHead, semantic_labels, semantic_loss, semantic_targets
 
 Detections = tuple[Tensor, Tensor, Tensor]
@@ -79,11 +79,11 @@ class MaskRCNN(nn.Module):
         if targets is None:
             raise ValueError("a batch without targets has no loss; use predict()")
         features = self.features(batch.images)
-        losses, proposals = self._propose_training(features, batch, targets)
+        table = make_table(features)
+        losses, proposals = self._propose_training(features, table, batch, targets)
         losses = losses if "rpn" in parts else {}
         if "heads" not in parts:
             return losses
-        table = self.pooling.table(features)
         size = self.settings.box_head.pool_size
         box_losses, stages = cascade_loss(
             list(self.box_heads),
@@ -179,13 +179,15 @@ class MaskRCNN(nn.Module):
         return pooled if self.shared_head is None else self.shared_head(pooled)
 
     def _propose_training(
-        self, features: dict[int, Tensor], batch: Batch, targets: list[Instances]
+        self, features: dict[int, Tensor], table: PyramidTable, batch: Batch, targets: list[Instances]
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """Losses, and per picture [N, 4] proposals for the heads."""
         if batch.proposals is not None:
             return {}, batch.proposals
         settings = self.settings.rpn
-        logits, deltas = self.rpn(features)
+        patches = self.rpn.patches_pay(features, settings.samples)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not patches):
+            logits, deltas = self.rpn(features)
         anchors = self._anchors(features, batch)
         proposals, _ = rpn_predictions(
             logits,
@@ -198,7 +200,13 @@ class MaskRCNN(nn.Module):
             clamp_both_sides=self.settings.clamp_both_sides,
         )
         boxes = [target.boxes for target in targets]
-        return rpn_loss(logits, deltas, anchors, boxes, settings, epsilon=self.settings.loss_epsilon), proposals
+        positives, negatives, wanted = rpn_targets(torch.cat(anchors), boxes, settings)
+        chosen = torch.cat([positives, negatives])
+        if patches:
+            read = self.rpn.of_anchors(table, chosen)
+        else:
+            read = torch.cat(logits, dim=1).flatten()[chosen], torch.cat(deltas, dim=1).flatten(0, 1)[chosen]
+        return rpn_loss(*read, wanted, len(targets), settings, epsilon=self.settings.loss_epsilon), proposals
 
     def _anchors(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:
         dtype = torch.float64 if batch.images.dtype == torch.float64 else torch.float32

@@ -16,7 +16,10 @@ from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.devices import carry
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
+from ..ops.patches import neighbours
 from ..ops.precision import at_least_float32
+from ..ops.roi_align import PyramidTable
+from .blocks import compute_in_blocks
 from .fusion import connect, convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
@@ -40,19 +43,58 @@ class RPN(nn.Module):
 
     def forward(self, features: dict[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Per level [B, H * W * A] logits and [B, H * W * A, 4] deltas, ordered as the anchors."""
-        # Both 1x1 convolutions as one product, which reads the hidden maps once.
-        layers = (self.logits, self.deltas)
-        weight = torch.cat([layer.weight.flatten(1) for layer in layers])
-        bias = torch.cat([layer.get_parameter("bias") for layer in layers])
-        anchors = self.logits.out_channels
         logits, deltas = [], []
         for hidden in features.values():
             for convolution in self.convolutions:
                 hidden = convolve(convolution, hidden, rectify=True)
-            outputs = at_least_float32(connect(hidden.permute(0, 2, 3, 1), weight, bias))
-            logits.append(outputs[..., :anchors].flatten(1))
-            deltas.append(outputs[..., anchors:].reshape(len(hidden), -1, 4))
+            own_logits, own_deltas = self._read(hidden.permute(0, 2, 3, 1))
+            logits.append(own_logits.flatten(1))
+            deltas.append(own_deltas.reshape(len(hidden), -1, 4))
         return logits, deltas
+
+    def patches_pay(self, features: dict[int, Tensor], samples: int) -> bool:
+        """Whether `of_anchors` for so many anchors of each picture is less work than gradients of the whole maps.
+
+        Those take two thirds of the work of training on the maps; the patches have to be trained on as a whole.
+        """
+        seen = samples * (2 * len(self.convolutions) + 1) ** 2
+        return 3 * seen < 2 * sum(map.shape[-2] * map.shape[-1] for map in features.values())
+
+    def of_anchors(self, table: PyramidTable, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """[P] logits and [P, 4] deltas of single anchors, as `forward` has them, from what is seen around each.
+
+        Few anchors count in a loss: their gradients flow back through small patches instead of whole maps.
+
+        Args:
+            table: Of the maps that `forward` would get.
+            positions: [P] among the anchors of all pictures, one picture after the other.
+        """
+        pixels = positions.div(self.logits.out_channels, rounding_mode="floor")
+        rows, inside = neighbours(table, pixels, reach=len(self.convolutions))
+        patches = F.embedding(rows, table.rows)
+        logits, deltas = compute_in_blocks(self._read_patches, patches, inside).split((1, 4), dim=2)
+        chosen = torch.arange(len(positions), device=positions.device), positions % self.logits.out_channels
+        return logits.squeeze(2)[chosen], deltas[chosen]
+
+    def _read_patches(self, patches: Tensor, inside: Tensor) -> Tensor:
+        """[P, S, S, C] features around pixels, and where they are on the map, to [P, A, 1 + 4] logits and deltas."""
+        hidden, inside = patches.permute(0, 3, 1, 2), inside[:, None]
+        for convolution in self.convolutions:
+            hidden = hidden * inside.to(hidden)  # as if zeros were around the map
+            weight, bias = convolution.get_parameter("weight"), convolution.get_parameter("bias")
+            hidden = F.relu(F.conv2d(hidden, weight, bias))
+            inside = inside[..., 1:-1, 1:-1]
+        logits, deltas = self._read(hidden[..., 0, 0])
+        return torch.cat([logits[..., None], deltas], dim=2)
+
+    def _read(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """[..., C] hidden features to [..., A] logits and [..., A, 4] deltas: one product, which reads them once."""
+        layers = (self.logits, self.deltas)
+        weight = torch.cat([layer.weight.flatten(1) for layer in layers])
+        bias = torch.cat([layer.get_parameter("bias") for layer in layers])
+        outputs = at_least_float32(connect(hidden, weight, bias))
+        anchors = self.logits.out_channels
+        return outputs[..., :anchors], outputs[..., anchors:].unflatten(-1, (anchors, 4))
 
 
 def rpn_targets(anchors: Tensor, boxes: list[Tensor], settings: RPNSettings) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,30 +124,22 @@ def rpn_targets(anchors: Tensor, boxes: list[Tensor], settings: RPNSettings) -> 
 
 
 def rpn_loss(
-    logits: list[Tensor],
-    deltas: list[Tensor],
-    anchors: list[Tensor],
-    boxes: list[Tensor],
-    settings: RPNSettings,
-    *,
-    epsilon: float = 0.0,
+    logits: Tensor, deltas: Tensor, wanted: Tensor, pictures: int, settings: RPNSettings, *, epsilon: float = 0.0
 ) -> dict[str, Tensor]:
     """Cross-entropy of the chosen anchors, and smooth L1 of the objects' deltas, over the number of chosen ones.
 
     Args:
-        logits, deltas, anchors: Per level, as `RPN` and `Anchors` give them.
-        boxes: Per picture [M, 4] annotated boxes.
+        logits, deltas: [P + Q] and [P + Q, 4] of the chosen anchors, the P objects first.
+        wanted: [P, 4] deltas.
+        pictures: That the anchors were chosen from.
         epsilon: Added to the number.
     """
-    positives, negatives, wanted = rpn_targets(torch.cat(anchors), boxes, settings)
-    chosen_logits = torch.cat(logits, dim=1).flatten()[torch.cat([positives, negatives])]
-    chosen_deltas = torch.cat(deltas, dim=1).flatten(0, 1)[positives]
     # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
-    labels = torch.zeros_like(chosen_logits, dtype=torch.float32)
-    labels[: len(positives)] = 1
-    distance = F.smooth_l1_loss(chosen_deltas, wanted, beta=settings.smooth_l1_beta, reduction="sum")
-    objectness = F.binary_cross_entropy_with_logits(chosen_logits, labels, reduction="sum")
-    count = epsilon + (settings.samples * len(boxes) if settings.normaliser == "samples" else max(1, len(labels)))
+    labels = torch.zeros_like(logits, dtype=torch.float32)
+    labels[: len(wanted)] = 1
+    distance = F.smooth_l1_loss(deltas[: len(wanted)], wanted, beta=settings.smooth_l1_beta, reduction="sum")
+    objectness = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    count = epsilon + (settings.samples * pictures if settings.normaliser == "samples" else max(1, len(labels)))
     return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}
 
 
