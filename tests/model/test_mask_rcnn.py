@@ -59,6 +59,13 @@ def test_patches_around_the_chosen_anchors_teach_the_same_as_whole_maps(targets,
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
 
 
+def test_patches_teach_the_layers_of_the_rpn_also_under_autocast(monkeypatch):
+    monkeypatch.setattr(RPN, "patches_pay", lambda self, features, samples: True)
+    model = small_model()
+    sum(losses_of(model, TWO, precision=torch.bfloat16).values()).backward()
+    assert all(parameter.grad.any() for parameter in model.rpn.parameters())
+
+
 def test_each_loss_moves_its_own_head():
     heads = {"rpn_objectness": "rpn.logits", "rpn_boxes": "rpn.deltas", "classes": "box_heads.0.logits"}
     heads |= {"boxes": "box_heads.0.deltas", "masks": "mask_heads.0.logits"}

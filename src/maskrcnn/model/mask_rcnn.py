@@ -188,6 +188,7 @@ class MaskRCNN(nn.Module):
         patches = self.rpn.patches_pay(features, settings.samples)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not patches):
             logits, deltas = self.rpn(features)
+        torch.clear_autocast_cache()  # of weights cast without gradients, which the patches would get
         anchors = self._anchors(features, batch)
         proposals, _ = rpn_predictions(
             logits,
