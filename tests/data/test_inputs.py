@@ -177,6 +177,28 @@ def test_the_input_is_that_of_torchvision_in_float64():
     assert (batch.images - expected.tensors).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("size", [(480, 640), (333, 500), (900, 1400)])
+def test_the_input_in_float32_is_that_in_float64_up_to_rounding(size: tuple[int, int]):
+    picture = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    exact = prepare_picture(picture, InputSettings(), dtype=torch.float64)
+    assert (prepare_picture(picture, InputSettings()) - exact).abs().max() < 2e-6
+
+
+def test_the_memory_of_a_picture_changes_nothing():
+    picture = torch.randint(0, 256, (3, 30, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    settings = InputSettings(shorter=50)
+    side_by_side = prepare_picture(picture.permute(1, 2, 0).contiguous().permute(2, 0, 1), settings)
+    assert torch.equal(side_by_side, prepare_picture(picture, settings))
+    assert torch.equal(
+        prepare_picture(picture[:, 3:-4, 5:], settings), prepare_picture(picture[:, 3:-4, 5:].clone(), settings)
+    )
+
+
+def test_the_channels_of_a_prepared_pixel_lie_side_by_side():
+    prepared = prepare_picture(torch.zeros(3, 30, 40, dtype=torch.uint8), InputSettings(shorter=50))
+    assert prepared.permute(1, 2, 0).is_contiguous()
+
+
 def test_a_given_size_wins_over_the_rule():
     assert prepare_picture(torch.zeros(3, 9, 9, dtype=torch.uint8), InputSettings(), size=(4, 6)).shape == (3, 4, 6)
 

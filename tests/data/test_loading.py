@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -85,6 +86,18 @@ def test_a_stream_entered_late_goes_on_bit_for_bit(records: list[Record]):
 
 def test_workers_change_nothing(records: list[Record]):
     assert_equal(take(6, records, start=2, workers=0), take(6, records, start=2, workers=2))
+
+
+@pytest.mark.timeout(120)
+def test_workers_start_where_opencv_had_threads(records: list[Record]):
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        cv2.GaussianBlur(np.zeros((900, 900, 3), np.float32), (0, 0), 3)
+        assert_equal(take(2, records, workers=2), take(2, records, workers=0))
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_threads_change_nothing(records: list[Record]):

@@ -25,10 +25,10 @@ def first_channel(path: Path) -> list:
     return picture[0].tolist()
 
 
-def test_a_colour_picture_is_rgb_bytes_channels_first(tmp_path: Path):
+def test_a_colour_picture_is_rgb_bytes_whose_channels_lie_side_by_side(tmp_path: Path):
     picture = read_picture(saved(tmp_path, Image.fromarray(RGB)))
     assert picture.dtype == torch.uint8
-    assert picture.is_contiguous()
+    assert picture.permute(1, 2, 0).is_contiguous()
     assert (picture.numpy() == RGB.transpose(2, 0, 1)).all()
 
 

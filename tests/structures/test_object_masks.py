@@ -69,6 +69,18 @@ def test_parts_of_one_object_are_united():
     assert ObjectMasks.of([SQUARE + away], (5, 6)).crop(0).bitmap.sum() == 7
 
 
+def test_parts_may_overlap_and_lie_outside_of_the_picture():
+    parts = [
+        np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
+        for x, y, w, h in ((1.0, 2.0, 5.0, 4.0), (4.0, 0.0, 3.0, 9.0), (40.0, 2.0, 3.0, 3.0), (9.0, 7.0, 1.0, 2.0))
+    ]
+    masks = ObjectMasks.of([tuple(parts), tuple(parts[2:3] * 2)], (12, 20))
+    expected = coco_bitmap([part.ravel().tolist() for part in parts], (12, 20))
+    assert (full_bitmap(masks, 0) == expected).all()
+    assert masks.crop(0)[:2] == (1, 0)
+    assert masks.crop(1).bitmap.shape == (0, 0)
+
+
 def test_pixels_are_those_of_coco_on_real_annotations():
     for size, segmentation in coco_small():
         masks = ObjectMasks.of([source_of(segmentation, size)], size)
@@ -164,11 +176,12 @@ def test_crops_pack_the_same_pixels():
     assert all((full_bitmap(masks.crops(), i) == full_bitmap(masks, i)).all() for i in range(2))
 
 
-@pytest.mark.parametrize("kind", ["outline", "run lengths"])
+@pytest.mark.parametrize("kind", ["outline", "two outlines", "run lengths"])
 def test_a_small_object_in_a_big_picture_needs_no_picture_sized_memory(kind: str):
     size = (6000, 8000)
     outline = (np.array([[4000.0, 3000], [4030, 3000], [4030, 3020], [4000, 3020]]),)
-    source = outline if kind == "outline" else oracle.frPyObjects([outline[0].ravel().tolist()], *size)[0]["counts"]
+    again = {"outline": outline, "two outlines": outline * 2}
+    source = again[kind] if kind in again else oracle.frPyObjects([outline[0].ravel().tolist()], *size)[0]["counts"]
     masks = ObjectMasks.of([source] * 20, size)
     tracemalloc.start()
     assert masks.crops().pixels.sum() == 20 * 600

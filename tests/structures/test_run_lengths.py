@@ -34,6 +34,16 @@ def test_runs_of_length_nought_are_read():
     assert (x, y, window.tolist()) == (0, 0, [[True, True], [True, False]])
 
 
+def test_a_run_that_goes_on_in_the_next_column_fills_the_height():
+    x, y, window = crop_from_counts(np.array([6, 3, 7]), (4, 4))
+    assert (x, y, window.astype(int).tolist()) == (1, 0, [[0, 1], [0, 0], [1, 0], [1, 0]])
+
+
+def test_a_run_down_to_the_edge_stays_apart_from_the_next_column():
+    x, y, window = crop_from_counts(np.array([6, 2, 2, 2, 4]), (4, 4))
+    assert (x, y, window.all(), window.shape) == (1, 2, True, (2, 2))
+
+
 def test_a_mask_without_pixels_has_an_empty_crop():
     assert crop_from_counts(np.array([12]), (3, 4)).bitmap.shape == (0, 0)
 

@@ -102,6 +102,8 @@ def change_colours(picture: Tensor, settings: AugmentSettings) -> Tensor:
 
     Only three channels are colours; others change alike in brightness and contrast, each as a grey picture.
     """
+    if not any((settings.brightness, settings.contrast, settings.saturation, settings.hue, settings.invert)):
+        return picture
     jitter = v2.ColorJitter(settings.brightness, settings.contrast, settings.saturation, settings.hue)
     change = v2.Compose([jitter, v2.RandomInvert(settings.invert)])
     return change(picture) if len(picture) == 3 else change(picture[:, None])[:, 0]

@@ -1,8 +1,11 @@
 """A picture to the network's input, and several inputs to a batch.
 
 With `resize: float`, the size rule, the normalisation and the bilinear resize are those of torchvision's detection
-models (torchvision/models/detection/transform.py, `GeneralizedRCNNTransform`), to the last bit; with `pillow` those of
-detectron2 (`ResizeShortestEdge`), with `opencv` those of mmdetection (mmcv's `imrescale`).
+models (torchvision/models/detection/transform.py, `GeneralizedRCNNTransform`), to the last bit in float64; with
+`pillow` those of detectron2 (`ResizeShortestEdge`), with `opencv` those of mmdetection (mmcv's `imrescale`).
+
+Pictures are tensors [C, h, w] whose memory holds the channels of a pixel side by side, as in files and in the network:
+nothing is rearranged on the way. Other layouts are read as well, with a copy.
 """
 
 import math
@@ -123,16 +126,21 @@ def resize_and_normalise(
 
 def normalise(picture: Tensor, settings: InputSettings, dtype: torch.dtype = torch.float32) -> Tensor:
     """[C, h, w] uint8 to float with the mean and the deviation of the settings taken out."""
-    mean, deviation = (
-        torch.tensor(values, dtype=dtype)[:, None, None] for values in (settings.mean, settings.deviation)
-    )
-    return (picture.to(dtype) / 255 - mean) / deviation
+    mean, deviation = (torch.tensor(values, dtype=dtype) for values in (settings.mean, settings.deviation))
+    table = (torch.arange(256, dtype=dtype)[:, None] / 255 - mean) / deviation
+    return _tensor(cv2.LUT(_array(picture), table.numpy()[None]))
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """[C, h, w] float to [C, *size], bilinear between pixel centres, without smoothing before it is made smaller."""
+    """[C, h, w] float to [C, *size], bilinear between pixel centres, without smoothing before it is made smaller.
+
+    In float64 the result is torch's. In float32 it is OpenCV's, which is much nearer to that than torch's own: torch
+    computes in float32 where a pixel comes from, OpenCV in float64.
+    """
     if _size(image) == size:
         return image
+    if image.dtype == torch.float32:
+        return _tensor(cv2.resize(_array(image), size[::-1], interpolation=cv2.INTER_LINEAR))
     return functional.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
@@ -147,10 +155,19 @@ def resize_bytes(picture: Tensor, size: tuple[int, int], method: str) -> Tensor:
     if _size(picture) == size:
         return picture
     if method == "opencv":
-        resized = cv2.resize(picture.permute(1, 2, 0).numpy(), size[::-1], interpolation=cv2.INTER_LINEAR)
-        return torch.from_numpy(resized.reshape(*size, -1)).permute(2, 0, 1)
+        return _tensor(cv2.resize(_array(picture), size[::-1], interpolation=cv2.INTER_LINEAR))
     planes = [Image.fromarray(plane.numpy()).resize(size[::-1], Image.Resampling.BILINEAR) for plane in picture]
-    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes]))
+    return _tensor(np.stack([np.asarray(plane) for plane in planes], axis=-1))
+
+
+def _array(picture: Tensor) -> np.ndarray:
+    """[C, h, w] to [h, w, C], as OpenCV has it."""
+    return picture.permute(1, 2, 0).numpy()
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """[h, w, C], or [h, w] for one channel, to [C, h, w]."""
+    return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
 
 
 def make_batch(
@@ -175,7 +192,7 @@ def make_batch(
     """
     sizes = [_size(image) for image in images]
     height, width = (math.ceil(max(sides) / pad_to) * pad_to for sides in zip(*sizes, strict=True))
-    padded = images[0].new_zeros((len(images), len(images[0]), height, width)).to(memory_format=torch.channels_last)
+    padded = images[0].new_zeros((len(images), height, width, len(images[0]))).permute(0, 3, 1, 2)
     for place, image in zip(padded, images, strict=True):
         place[:, : image.shape[1], : image.shape[2]] = image
     return Batch(

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+import cv2
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -210,7 +211,9 @@ def _load(pictures: Dataset[Batch | DataError], batches: Iterable[list], workers
         generator=torch.Generator(),  # else it would draw from the global one, which belongs to the training
         worker_init_fn=_leave_signals_to_the_parent,
     )
-    for batch in loader:
+    with _one_thread():  # a process that is forked while OpenCV has threads waits for them without end
+        ready = iter(loader)
+    for batch in ready:
         if isinstance(batch, DataError):
             raise batch
         yield batch
@@ -224,10 +227,15 @@ def _leave_signals_to_the_parent(worker: int) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in a worker: the last bits of a resized picture depend on how many threads share the work."""
-    threads = torch.get_num_threads()
+    """As in a worker: the last bits of a resized picture depend on how many threads share the work.
+
+    OpenCV's do not, but it would start as many threads as there are processors in each worker.
+    """
+    threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])

@@ -48,12 +48,13 @@ def read_picture(path: Path | str, channels: int | None = None) -> Tensor:
         return torch.from_numpy(_read_channels(path, channels))
     try:
         with Image.open(path) as picture:
-            rgb = _rgb(ImageOps.exif_transpose(picture), path)
+            ImageOps.exif_transpose(picture, in_place=True)
+            rgb = _rgb(picture, path)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
     if channels == 1:
         return torch.from_numpy(np.array(rgb.convert("L")))[None]
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
 
 
 def picture_size(path: Path | str) -> tuple[int, int]:

@@ -115,13 +115,27 @@ def _moved(points: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 def _maps_pixels_to_pixels(affine: np.ndarray) -> bool:
     """Whether the transform is made of flips, quarter turns and shifts by whole pixels."""
-    return bool(np.isin(affine[:, :2], (-1, 0, 1)).all() and (affine == np.round(affine)).all())
+    return bool((affine == np.round(affine)).all() and (np.abs(affine[:, :2]) <= 1).all())
 
 
 def _rasterise(polygons: Polygons, size: tuple[int, int]) -> Crop:
     """COCO's own pixels of outlines; its run lengths need memory for the outline's length only."""
     parts = coco_mask.frPyObjects([polygon.ravel().tolist() for polygon in polygons], *size)
-    return crop_from_counts(counts_from_text(coco_mask.merge(parts)["counts"]), size)
+    return _united([crop_from_counts(counts_from_text(part["counts"]), size) for part in parts])
+
+
+def _united(parts: list[Crop]) -> Crop:
+    """The smallest crop with the pixels of all parts."""
+    parts = [part for part in parts if part.bitmap.size]
+    if len(parts) < 2:
+        return parts[0] if parts else Crop(0, 0, np.zeros((0, 0), dtype=bool))
+    left, top = min(part.x for part in parts), min(part.y for part in parts)
+    right = max(x + bitmap.shape[1] for x, _, bitmap in parts)
+    bottom = max(y + bitmap.shape[0] for _, y, bitmap in parts)
+    united = np.zeros((bottom - top, right - left), dtype=bool)
+    for x, y, bitmap in parts:
+        united[y - top : y - top + bitmap.shape[0], x - left : x - left + bitmap.shape[1]] |= bitmap
+    return Crop(left, top, united)
 
 
 def _resample(crop: Crop, affine: np.ndarray, size: tuple[int, int]) -> Crop:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .masks import Crop, tight_crop
+from .masks import Crop
 
 MOST_CHARACTERS = 7
 """Of one run: 35 bits, more than any picture has pixels."""
@@ -111,14 +111,16 @@ def crop_from_counts(counts: np.ndarray, size: tuple[int, int]) -> Crop:
     """
     height = size[0]
     edges = np.cumsum(counts)
-    starts, ends = edges[:-1:2], edges[1::2]
-    filled = ends > starts
-    starts, ends = starts[filled], ends[filled]
-    if not len(starts):
+    starts, lasts = edges[:-1:2], edges[1::2] - 1
+    filled = lasts >= starts
+    if not filled.any():
         return Crop(0, 0, np.zeros((0, 0), dtype=bool))
-    left, right = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
-    changes = np.zeros((right - left) * height + 1, dtype=np.int8)
-    changes[starts - left * height] += 1
-    changes[ends - left * height] -= 1
-    columns = np.cumsum(changes[:-1], dtype=np.int8).view(bool).reshape(right - left, height)
-    return tight_crop(left, 0, columns.T)
+    (columns, rows), (last_columns, last_rows) = (np.divmod(pixels[filled], height) for pixels in (starts, lasts))
+    left, right = int(columns[0]), int(last_columns[-1]) + 1
+    apart = (columns == last_columns).all()  # else a run goes on at the top of the next column
+    top, bottom = (int(rows.min()), int(last_rows.max()) + 1) if apart else (0, height)
+    shape = right - left, bottom - top
+    begins, ends = (columns - left) * shape[1] + rows - top, (last_columns - left) * shape[1] + last_rows - top + 1
+    runs = np.diff(np.stack([begins, ends], axis=1).ravel(), prepend=0, append=shape[0] * shape[1])
+    bitmap = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(shape).T
+    return Crop(left, top, np.ascontiguousarray(bitmap))
