@@ -1,4 +1,6 @@
+import gc
 import runpy
+import signal
 import sys
 
 import pytest
@@ -101,6 +103,24 @@ def test_as_many_threads_compute_as_torch_has():
             assert request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == wanted
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_signals_arrive_after_engines_have_ended_out_of_turn():
+    # With a core for each, the second to end gives back the first one's stack for signals, and this ends the process.
+    arrived = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: arrived.append(number))
+    try:
+        engines = [pair(backbone=NARROW)[1] for _ in range(2)]
+        for i in range(2):
+            engines[i].features(pictures(1, 3, 64, 64))
+        while engines:
+            del engines[0]
+            gc.collect()
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert arrived == [signal.SIGUSR1]
 
 
 def test_openvino_is_not_imported_unless_it_is_asked_for(monkeypatch):

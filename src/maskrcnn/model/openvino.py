@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import OrderedDict
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,7 @@ from .single_level import SingleLevel
 from .timm_body import TimmBody
 
 if TYPE_CHECKING:
-    from openvino import InferRequest, Model
+    from openvino import Core, InferRequest, Model
 
 SHAPES_KEPT = 4
 """Shapes whose compiled graphs a part keeps; for a ResNet-50 each takes some 130 MB, and 0.2 s to compile again."""
@@ -140,7 +141,19 @@ class CompiledPart:
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
-        return openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
+        return _core().compile_model(graph, "CPU", options).create_infer_request()
+
+
+@cache
+def _core() -> Core:
+    """One for the process, and to its end.
+
+    Each gives the thread that makes it another stack for signals, and the former one when it ends. Of several that do
+    not end in turn, the last gives back a stack that is gone: the next signal ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class _Pyramid(nn.Module):
