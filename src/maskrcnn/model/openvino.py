@@ -8,6 +8,7 @@ C4 models share.
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections import OrderedDict
 from functools import cache
@@ -127,7 +128,7 @@ class CompiledPart:
         return self.requests[shape]
 
     def _compile(self, shape: tuple[int, ...]) -> InferRequest:
-        import openvino
+        openvino = _library()
 
         if self.graph is None:
             assert self.part is not None
@@ -144,6 +145,14 @@ class CompiledPart:
         return _core().compile_model(graph, "CPU", options).create_infer_request()
 
 
+def _library() -> Any:
+    """OpenVINO, which would tell Intel that it is imported if it found this module of its own."""
+    sys.modules.setdefault("openvino_telemetry", cast(Any, None))
+    import openvino
+
+    return openvino
+
+
 @cache
 def _core() -> Core:
     """One for the process, and to its end.
@@ -151,9 +160,7 @@ def _core() -> Core:
     Each gives the thread that makes it another stack for signals, and the former one when it ends. Of several that do
     not end in turn, the last gives back a stack that is gone: the next signal ends the process.
     """
-    import openvino
-
-    return openvino.Core()
+    return _library().Core()
 
 
 class _Pyramid(nn.Module):
@@ -194,7 +201,7 @@ def _make_graph(part: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> 
 
     By OpenVINO's frontend itself: `openvino.convert_model` takes a second longer, and sends statistics to Intel.
     """
-    import openvino
+    openvino = _library()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -215,7 +222,7 @@ def _make_graph(part: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> 
 
 def _share(rows: Tensor) -> Any:
     """The memory of a contiguous tensor as a tensor of OpenVINO; numpy has no bfloat16 to hand over."""
-    import openvino
+    openvino = _library()
 
     if rows.dtype == torch.bfloat16:
         return openvino.Tensor(rows.view(torch.int16).numpy(), openvino.Shape(rows.shape), openvino.Type.bf16)
