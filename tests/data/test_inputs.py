@@ -142,7 +142,7 @@ def test_blue_comes_first_where_it_is_asked_for(resize):
 
 
 @pytest.mark.parametrize("resize", ["float", "pillow", "opencv"])
-@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("channels", [1, 2, 5, 300])
 def test_pictures_may_have_any_number_of_channels(resize, channels):
     settings = InputSettings(shorter=6, resize=resize, mean=(0.5,) * channels, deviation=(1,) * channels)
     picture = torch.full((channels, 9, 12), 255, dtype=torch.uint8)

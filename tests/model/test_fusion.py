@@ -60,6 +60,15 @@ def test_a_norm_that_is_not_folded_comes_before_the_addition():
         assert torch.equal(convolve(layer, features, rectify=True, onto=onto), wanted)
 
 
+def test_onednn_that_is_switched_off_is_not_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fusion, "_computes", lambda dtype: asked.append(dtype) or True)
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
+        convolve(nn.Conv2d(4, 6, 1), maps(1, 4, 5, 5))
+        connect(torch.ones(1, 4), torch.ones(2, 4), None)
+    assert not asked
+
+
 def test_training_keeps_its_gradients():
     layer, features = nn.Conv2d(4, 6, 1), maps(1, 4, 5, 5)
     convolve(layer, features, rectify=True, onto=torch.zeros(1, 6, 5, 5)).sum().backward()

@@ -3,6 +3,7 @@ import runpy
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import pytest
@@ -85,6 +86,16 @@ def test_results_of_two_pictures_stay_apart():
         kept = {level: map.clone() for level, map in first.items()}
         other.features(pictures(1, 3, 64, 96) + 1)
     assert all(torch.equal(first[level], kept[level]) for level in kept)
+
+
+def test_threads_that_share_a_model_get_their_own_results():
+    model, other = pair(backbone=NARROW)
+    images = [pictures(1, 3, 64, 96) * scale for scale in (1, 2, 3, 4)]
+    wanted = [model.features(one)[2] for one in images]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: other.features(images[i % 4])[2], range(40)))
+    for i in range(40):
+        torch.testing.assert_close(found[i], wanted[i % 4], rtol=0, atol=1e-4 * float(wanted[i % 4].abs().max()))
 
 
 def test_only_the_last_shapes_stay_compiled(monkeypatch):

@@ -232,3 +232,17 @@ def test_a_table_has_the_pixels_of_a_level_row_by_row(features):
     assert table.finest == 2
     picture, row, column = 1, 3, 4
     assert torch.equal(table.rows[640 + picture * 80 + row * 10 + column], features[3][picture, :, row, column])
+
+
+def test_gradients_of_many_boxes_that_share_pixels_do_not_stop_growing_in_bfloat16():
+    # 400 boxes on one object, each with a gradient of 1: sums in bfloat16 would end near 256.
+    boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0]]).repeat(400, 1)
+    pictures, levels = torch.zeros(400, dtype=torch.int64), torch.full((400,), 2)
+    found = {}
+    for dtype in (torch.float64, torch.bfloat16):
+        map = torch.zeros(1, 8, 16, 16, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
+        pooled = roi_align(make_table({2: map}), boxes, pictures, levels, size=7, samples=2, half_pixel=True)
+        pooled.sum().backward()
+        found[dtype] = map.grad.double()
+    error = (found[torch.bfloat16] - found[torch.float64]).norm() / found[torch.float64].norm()
+    assert error < 4e-3

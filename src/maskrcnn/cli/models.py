@@ -62,7 +62,7 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         help="What computes the body of the network. `openvino`: for CPUs, a little faster where many pictures have "
-        "few sizes; `pip install openvino`.",
+        "few sizes; `pip install maskrcnn[openvino]`.",
     ),
 ]
 

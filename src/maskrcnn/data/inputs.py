@@ -24,6 +24,9 @@ from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.panoptic import UNKNOWN
 
+MOST_CHANNELS = 128
+"""That OpenCV takes at once."""
+
 
 def resized_size(size: tuple[int, int], settings: InputSettings, scale: float = 1.0) -> tuple[int, int]:
     """The size a picture has as the network's input.
@@ -128,7 +131,8 @@ def normalise(picture: Tensor, settings: InputSettings, dtype: torch.dtype = tor
     """[C, h, w] uint8 to float with the mean and the deviation of the settings taken out."""
     mean, deviation = (torch.tensor(values, dtype=dtype) for values in (settings.mean, settings.deviation))
     table = (torch.arange(256, dtype=dtype)[:, None] / 255 - mean) / deviation
-    return _tensor(cv2.LUT(_array(picture), table.numpy()[None]))
+    parts = zip(picture.split(MOST_CHANNELS), table.split(MOST_CHANNELS, dim=1), strict=True)
+    return _joined([_tensor(cv2.LUT(_array(part), own.contiguous().numpy()[None])) for part, own in parts])
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -140,7 +144,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     if _size(image) == size:
         return image
     if image.dtype == torch.float32:
-        return _tensor(cv2.resize(_array(image), size[::-1], interpolation=cv2.INTER_LINEAR))
+        return _resize_by_opencv(image, size)
     return functional.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
@@ -155,9 +159,19 @@ def resize_bytes(picture: Tensor, size: tuple[int, int], method: str) -> Tensor:
     if _size(picture) == size:
         return picture
     if method == "opencv":
-        return _tensor(cv2.resize(_array(picture), size[::-1], interpolation=cv2.INTER_LINEAR))
+        return _resize_by_opencv(picture, size)
     planes = [Image.fromarray(plane.numpy()).resize(size[::-1], Image.Resampling.BILINEAR) for plane in picture]
     return _tensor(np.stack([np.asarray(plane) for plane in planes], axis=-1))
+
+
+def _resize_by_opencv(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    parts = picture.split(MOST_CHANNELS)
+    return _joined([_tensor(cv2.resize(_array(one), size[::-1], interpolation=cv2.INTER_LINEAR)) for one in parts])
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """One tensor of all channels."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _array(picture: Tensor) -> np.ndarray:

@@ -27,7 +27,7 @@ def convolve(layer: nn.Module, features: Tensor, *, rectify: bool = False, onto:
         onto: [N, D, h, w], which may be overwritten.
     """
     own = layer.convolution if isinstance(layer, NormedConvolution) and isinstance(layer.norm, nn.Identity) else layer
-    if isinstance(own, nn.Conv2d) and own.padding_mode == "zeros" and _can_fuse(own.weight, features):
+    if type(own) is nn.Conv2d and own.padding_mode == "zeros" and _can_fuse(own.weight, features):
         arguments = (features, own.weight, own.bias, own.padding, own.stride, own.dilation, own.groups)
         if onto is None:
             return torch.ops.mkldnn._convolution_pointwise(*arguments, NAMES[rectify], [], "")
@@ -53,6 +53,7 @@ def _can_fuse(weight: Tensor, inputs: Tensor) -> bool:
         inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype
         and inputs.numel() > 0
+        and bool(torch.backends.mkldnn.enabled)
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and not torch.jit.is_tracing()

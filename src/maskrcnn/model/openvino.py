@@ -13,6 +13,7 @@ import warnings
 from collections import OrderedDict
 from functools import cache
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -98,6 +99,7 @@ class CompiledPart:
         self.part: nn.Module | None = _replace_group_norms(copy.deepcopy(part).float())
         self.graph: Model | None = None
         self.requests: OrderedDict[tuple[int, ...], InferRequest] = OrderedDict()
+        self.turn = Lock()
 
     def compute(self, rows: Tensor, *, chunk: int) -> list[Tensor]:
         """What the part gives for contiguous rows [N, ...]: one or more [N, ...], each contiguous.
@@ -109,13 +111,14 @@ class CompiledPart:
         count = len(rows)
         whole = count + -count % chunk
         rows = F.pad(rows, (0, 0) * (rows.ndim - 1) + (0, whole - count)).contiguous()
-        request = self._request((chunk, *rows.shape[1:]))
-        outputs = [rows.new_empty(whole, *output.shape[1:]) for output in request.get_compiled_model().outputs]
-        for start in range(0, whole, chunk):
-            request.set_input_tensor(_share(rows[start : start + chunk]))
-            for number, output in enumerate(outputs):
-                request.set_output_tensor(number, _share(output[start : start + chunk]))
-            request.infer()
+        with self.turn:  # a request works for one thread at a time
+            request = self._request((chunk, *rows.shape[1:]))
+            outputs = [rows.new_empty(whole, *output.shape[1:]) for output in request.get_compiled_model().outputs]
+            for start in range(0, whole, chunk):
+                request.set_input_tensor(_share(rows[start : start + chunk]))
+                for number, output in enumerate(outputs):
+                    request.set_output_tensor(number, _share(output[start : start + chunk]))
+                request.infer()
         return [output[:count] for output in outputs]
 
     def _request(self, shape: tuple[int, ...]) -> InferRequest:

@@ -96,6 +96,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         residual = convolve(self.step1, features, rectify=True)
+        # The features may be overwritten: they are the block's alone, unless the shortcut makes new ones of them.
         return convolve(self.step2, residual, rectify=True, onto=self.shortcut(features))
 
 

@@ -49,6 +49,9 @@ def make_table(features: dict[int, Tensor]) -> PyramidTable:
     """Lay feature maps {level: [B, C, H, W]} of consecutive levels out as one table."""
     maps = list(features.values())
     rows = torch.cat([map.permute(0, 2, 3, 1).flatten(0, 2) for map in maps])
+    if rows.requires_grad and rows.device.type == "cpu":
+        # Gradients of many boxes meet in a row, and are summed there in its dtype: sums in bfloat16 stop growing.
+        rows = at_least_float32(rows)
     counts = [map.shape[0] * map.shape[2] * map.shape[3] for map in maps]
     sizes = [[0, *accumulate(counts[:-1])], [map.shape[2] for map in maps], [map.shape[3] for map in maps]]
     starts, heights, widths = carry(torch.tensor(sizes), rows.device)
