@@ -33,6 +33,7 @@ SHAPES_KEPT = 4
 """Shapes whose compiled graphs a part keeps; for a ResNet-50 each takes some 130 MB, and 0.2 s to compile again."""
 BOXES = 25
 """Boxes that the shared stage of C4 models treats together."""
+_CORE_TURN = Lock()
 TRACED_SIDE = 64
 """Most pixels per side of the example from which a graph is made; it is then given the shape that is wanted."""
 
@@ -156,13 +157,18 @@ def _library() -> Any:
     return openvino
 
 
-@cache
 def _core() -> Core:
     """One for the process, and to its end.
 
-    Each gives the thread that makes it another stack for signals, and the former one when it ends. Of several that do
-    not end in turn, the last gives back a stack that is gone: the next signal ends the process.
+    Each gives the thread that first compiles with it another stack for signals, and the former one when it ends. Of
+    several that do not end in turn, the last gives back a stack that is gone: the next signal ends the process.
     """
+    with _CORE_TURN:
+        return _make_core()
+
+
+@cache
+def _make_core() -> Core:
     return _library().Core()
 
 
