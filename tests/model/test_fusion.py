@@ -60,6 +60,7 @@ def test_a_norm_that_is_not_folded_comes_before_the_addition():
         assert torch.equal(convolve(layer, features, rectify=True, onto=onto), wanted)
 
 
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
 def test_onednn_that_is_switched_off_is_not_asked(monkeypatch):
     asked = []
     monkeypatch.setattr(fusion, "_computes", lambda dtype: asked.append(dtype) or True)
