@@ -188,7 +188,9 @@ class MaskRCNN(nn.Module):
         patches = self.rpn.patches_pay(features, settings.samples)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not patches):
             logits, deltas = self.rpn(features)
-        torch.clear_autocast_cache()  # of weights cast without gradients, which the patches would get
+        # torch 2.9 keeps weights that autocast has cast without gradients, and would hand them to the patches
+        # (https://github.com/pytorch/pytorch/issues/112583).
+        torch.clear_autocast_cache()
         anchors = self._anchors(features, batch)
         proposals, _ = rpn_predictions(
             logits,
