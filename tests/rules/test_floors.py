@@ -9,10 +9,12 @@ FLOORS = (
     {"errors"},
     {"config", "ops"},
     {"structures"},
-    {"model", "data", "weights", "evaluate", "draw"},
-    {"predict", "export", "train"},
-    {"measure"},
-    {"cli", "serve"},
+    {"model", "data", "weights", "evaluation", "draw"},
+    {"analysis", "engines"},
+    {"predict"},
+    {"training"},
+    {"benchmarks", "doctor", "profiling"},
+    {"cli"},
 )
 FLOOR = {part: height for height, floor in enumerate(FLOORS) for part in floor}
 
@@ -50,7 +52,7 @@ def test_imports_go_down_the_floors_only(path):
     [
         ("data/shapes.py", "from ..model.build import build_model", ["model"]),
         ("ops/nms.py", "from maskrcnn.structures import boxes", ["structures"]),
-        ("train/loop.py", "import maskrcnn.predict.predictor", ["predict"]),
+        ("predict/files.py", "import maskrcnn.training.loop", ["training"]),
         ("model/fpn.py", "def forward():\n    from .. import cli", ["cli"]),
         ("model/fpn.py", "from .resnet import ResNet\nfrom ..ops import boxes\nimport torch", []),
         ("data/readers/coco.py", "from ..records import Record\nfrom ...errors import DataError", []),

@@ -1,21 +1,10 @@
 import ast
 import importlib
-import re
 
 import pytest
 
 import maskrcnn
-from tests.rules.source import PACKAGE, functions, trees
-
-AVOIDED = re.compile(r"(bbox(es)?|preds?|reg|kps|priors?|inds?|idxs?|indices_list|gt_\w+)$")
-
-
-def names_given(tree: ast.Module) -> set[str]:
-    """Names a module gives to variables, arguments, functions and classes."""
-    stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    return stored | arguments | classes | {function.name for function in functions(tree)}
+from tests.rules.source import PACKAGE, trees
 
 
 @pytest.mark.parametrize("name", maskrcnn.__all__)
@@ -31,11 +20,6 @@ def test_an_unknown_public_name_is_an_attribute_error():
 @pytest.mark.parametrize("path", trees())
 def test_every_module_can_be_imported(path):
     importlib.import_module(".".join(["maskrcnn", *path.removesuffix(".py").split("/")]).removesuffix(".__init__"))
-
-
-@pytest.mark.parametrize("path", trees())
-def test_names_are_those_of_the_house(path):
-    assert [name for name in names_given(trees()[path]) if AVOIDED.match(name)] == []
 
 
 def test_there_is_no_folder_or_file_for_everything_else():
