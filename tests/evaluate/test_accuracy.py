@@ -127,7 +127,7 @@ def test_accuracy_equals_an_assignment_by_picture_and_class(seed):
                 [one for one in group if (one["image_id"], one["category_id"]) == key]
                 for group in (truth["annotations"], [one for one in results if one["score"] >= 0.3])
             ]
-            counts += assigned(*both, iou)
+            counts += assigned(both[0], both[1], iou)
         assert found == pytest.approx(counts[0] / counts.sum())
     assert IOUS[0] == 0.5
     assert IOUS[-1] == 0.9

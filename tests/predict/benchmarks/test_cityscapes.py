@@ -37,7 +37,7 @@ def perfect(maps: dict[str, np.ndarray], **more: object) -> list[dict]:
     ]
 
 
-def scores(opened: Opened, records: list[dict]) -> dict[str, dict]:
+def scores(opened: Opened, records: list[dict]) -> dict:
     assert opened.score is not None
     return {section.name: section for section in opened.score(records, say_nothing)}
 
