@@ -51,7 +51,7 @@ def benchmark(
     prepare_processes()
     import torch
 
-    from ..evaluate.report import write_report
+    from ..evaluation.report import write_report
     from ..measure.benchmark import count_runs, run_benchmark
     from ..measure.contenders import DEFAULT, SETTINGS, can_do, is_installed
     from ..measure.report import describe_machine, remarks, tables_of
