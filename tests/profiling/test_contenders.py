@@ -4,8 +4,8 @@ import pytest
 import torch
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.measure import contenders
-from maskrcnn.measure.contenders import (
+from maskrcnn.profiling import contenders
+from maskrcnn.profiling.contenders import (
     OPENVINO,
     PEERS,
     PRODUCTS,
@@ -15,8 +15,8 @@ from maskrcnn.measure.contenders import (
     is_installed,
     make_run,
 )
-from maskrcnn.measure.scenes import OBJECTS
-from tests.measure.small import PREDICTION, RUN_LENGTHS, TRAINING
+from maskrcnn.profiling.scenes import OBJECTS
+from tests.builders.works import PREDICTION, RUN_LENGTHS, TRAINING
 
 
 @pytest.mark.parametrize("name", ["torchvision", "float32"])
@@ -46,7 +46,7 @@ def test_openvino_is_for_predictions_where_it_is_installed(monkeypatch):
 
 
 def test_matrix_products_find_nothing(peer_state, monkeypatch):
-    monkeypatch.setattr("maskrcnn.measure.contenders.SIDE", 8)
+    monkeypatch.setattr("maskrcnn.profiling.contenders.SIDE", 8)
     assert make_run(PREDICTION, PRODUCTS, peer_state)() == 0
 
 

@@ -15,7 +15,7 @@ from .report import Row, rows_of
 from .works import Work
 
 
-def run_benchmark(
+def profile_works(
     works: Mapping[str, Work],
     settings: Sequence[str],
     *,
@@ -54,7 +54,7 @@ def contenders_for(settings: Sequence[str]) -> dict[str, bool]:
 
 
 def count_runs(works: Mapping[str, Work], settings: Sequence[str], rounds: int) -> int:
-    """All runs of a benchmark."""
+    """All runs of `profile_works`."""
     contenders = contenders_for(settings)
     return sum(can_do(name, work) for work in works.values() for name in contenders) * (rounds + 1)
 

@@ -3,7 +3,7 @@
 Our default beside torchvision as it comes, each measurement in a process of its own; masks become run lengths.
 Writes a table, and the slope with what explains it, to `growth.md` beside this file.
 
-    python benchmarks/growth.py [--rounds 2] [--sides 400 800 1200 1600 2000 2400] [--objects 10 100 300 1000]
+    python profiling/growth.py [--rounds 2] [--sides 400 800 1200 1600 2000 2400] [--objects 10 100 300 1000]
         [--pictures 1 2 4 8]
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from maskrcnn.measure.benchmark import measure_all
-from maskrcnn.measure.contenders import DEFAULT, PEER, PRODUCT_FLOPS, PRODUCTS
-from maskrcnn.measure.processes import Measured
-from maskrcnn.measure.report import describe_machine
-from maskrcnn.measure.works import WORKS, Work
+from maskrcnn.profiling.contenders import DEFAULT, PEER, PRODUCT_FLOPS, PRODUCTS
+from maskrcnn.profiling.processes import Measured
+from maskrcnn.profiling.report import describe_machine
+from maskrcnn.profiling.run import measure_all
+from maskrcnn.profiling.works import WORKS, Work
 
 BASE = WORKS["prediction-rle"]
 CONTENDERS = {PEER: False, DEFAULT: True, PRODUCTS: False}

@@ -1,6 +1,6 @@
 """Works that take a moment, and weights for them."""
 
-from maskrcnn.measure.works import Work
+from maskrcnn.profiling.works import Work
 
 SIZE = (64, 96)
 PREDICTION = Work("small", "R18-FPN", SIZE, 1, "pixels", 10)

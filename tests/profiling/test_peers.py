@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from maskrcnn.measure.peers import CLASSES, build_peer, our_weights
-from maskrcnn.measure.scenes import make_picture
 from maskrcnn.model.build import build_model
 from maskrcnn.predict.predictor import Predictor
-from tests.measure.small import PREDICTION, TRAINING
+from maskrcnn.profiling.peers import CLASSES, build_peer, our_weights
+from maskrcnn.profiling.scenes import make_picture
+from tests.builders.works import PREDICTION, TRAINING
 
 
 def test_random_weights_keep_every_stage_busy(peer_state):

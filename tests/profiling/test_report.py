@@ -3,9 +3,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from maskrcnn.measure.contenders import PRODUCT_FLOPS, PRODUCTS
-from maskrcnn.measure.processes import Measured
-from maskrcnn.measure.report import describe_machine, markdown_of, processor_name, remarks, rows_of, tables_of
+from maskrcnn.profiling.contenders import PRODUCT_FLOPS, PRODUCTS
+from maskrcnn.profiling.processes import Measured
+from maskrcnn.profiling.report import describe_machine, markdown_of, processor_name, remarks, rows_of, tables_of
 
 MEASURED = {
     "torchvision": Measured((2.0, 4.0, 3.0), 1500.4, 100),

@@ -6,7 +6,7 @@ The model is exported to ONNX with the pasting of masks left out, as it is a loo
 of torchvision pastes them afterwards, within the measured time. Writes a table to `engines.md` beside this file.
 
     pip install onnx onnxruntime openvino
-    python benchmarks/engines.py [--rounds 5] [--engines onnxruntime openvino]
+    python profiling/engines.py [--rounds 5] [--engines onnxruntime openvino]
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from maskrcnn.measure.benchmark import measure_all
-from maskrcnn.measure.contenders import (
+from maskrcnn.profiling.contenders import (
     DEFAULT,
     PEERS,
     PRODUCT_FLOPS,
@@ -33,11 +32,12 @@ from maskrcnn.measure.contenders import (
     is_installed,
     make_run,
 )
-from maskrcnn.measure.peers import build_peer
-from maskrcnn.measure.processes import Measured
-from maskrcnn.measure.report import describe_machine
-from maskrcnn.measure.scenes import make_picture
-from maskrcnn.measure.works import WORKS, Work
+from maskrcnn.profiling.peers import build_peer
+from maskrcnn.profiling.processes import Measured
+from maskrcnn.profiling.report import describe_machine
+from maskrcnn.profiling.run import measure_all
+from maskrcnn.profiling.scenes import make_picture
+from maskrcnn.profiling.works import WORKS, Work
 
 Engine = Callable[[Tensor], list[Tensor]]
 """A picture to boxes, labels, scores and small masks."""

@@ -3,7 +3,7 @@
 For a small picture and a large one, in the default precision, with masks as pixels. Counts changes of layout too: those
 that torch makes between its operators, and those that oneDNN makes inside them. Writes `parts.md` beside this file.
 
-    python benchmarks/parts.py [--rounds 10] [--threads N] [--works prediction-small prediction]
+    python profiling/parts.py [--rounds 10] [--threads N] [--works prediction-small prediction]
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from maskrcnn.measure.contenders import SETTINGS
-from maskrcnn.measure.peers import make_weights, our_weights
-from maskrcnn.measure.report import describe_machine
-from maskrcnn.measure.scenes import make_picture, whole_masks
-from maskrcnn.measure.works import WORKS, Work
 from maskrcnn.predict.predictor import Predictor
+from maskrcnn.profiling.contenders import SETTINGS
+from maskrcnn.profiling.peers import make_weights, our_weights
+from maskrcnn.profiling.report import describe_machine
+from maskrcnn.profiling.scenes import make_picture, whole_masks
+from maskrcnn.profiling.works import WORKS, Work
 
 Run = Callable[[], object]
 SINGLE = [name for name, work in WORKS.items() if work.task == "pixels" and work.pictures == 1]

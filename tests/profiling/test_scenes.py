@@ -1,6 +1,6 @@
 import torch
 
-from maskrcnn.measure.scenes import OBJECTS, make_objects, make_picture, whole_masks
+from maskrcnn.profiling.scenes import OBJECTS, make_objects, make_picture, whole_masks
 
 
 def test_the_same_size_gives_the_same_picture():

@@ -6,7 +6,7 @@ torchvision does it as in its references/detection: Pillow, v2 transforms, a bit
 object, and then the model's own `GeneralizedRCNNTransform`, or instead of that `v2.Resize` on bytes. Each contender
 runs in a process of its own, in turns. Writes a table to `loader.md` beside this file; needs pycocotools.
 
-    python benchmarks/loader.py [--rounds 3] [--pictures 24] [--data train.json --images images]
+    python profiling/loader.py [--rounds 3] [--pictures 24] [--data train.json --images images]
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from maskrcnn.data.loading import read_record, training_batches
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import Record
 from maskrcnn.data.shapes import SHAPES, draw_scene
-from maskrcnn.measure.report import describe_machine
 from maskrcnn.ops.allocator import keep_freed_memory
+from maskrcnn.profiling.report import describe_machine
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
 
@@ -245,7 +245,7 @@ def compare(title: str, data: Path, images: Path, limit: int, rounds: int) -> li
 
 
 def cpu_step() -> float:
-    """Seconds of a training step of two pictures at our default, as `make benchmark` last measured them."""
+    """Seconds of a training step of two pictures at our default, as `make profile` last measured them."""
     rows = json.loads(Path(__file__).with_name("results.json").read_text())["rows"]
     return next(row["seconds"] for row in rows if row["work"] == "training" and row["setting"] == "default")
 
@@ -290,7 +290,7 @@ def main() -> None:
             lines.append(
                 f"Our input differs from torchvision's in float64 by at most {largest_difference(data, images):.0e}."
             )
-    text = "\n".join([*lines, "", "Made by `python benchmarks/loader.py`."]) + "\n"
+    text = "\n".join([*lines, "", "Made by `python profiling/loader.py`."]) + "\n"
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from maskrcnn.measure.peers import make_weights
-from tests.measure.small import PREDICTION
+from maskrcnn.profiling.peers import make_weights
+from tests.builders.works import PREDICTION
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from maskrcnn.config import RunSettings
 from maskrcnn.data.inputs import make_batch, prepare_picture
-from maskrcnn.measure.peers import CLASSES, build_peer, make_weights, our_weights
-from maskrcnn.measure.scenes import make_objects, make_picture, whole_masks
-from maskrcnn.measure.works import Work
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.model.rpn import RPN
 from maskrcnn.ops.precision import autocast
 from maskrcnn.predict.predictor import Predictor
+from maskrcnn.profiling.peers import CLASSES, build_peer, make_weights, our_weights
+from maskrcnn.profiling.scenes import make_objects, make_picture, whole_masks
+from maskrcnn.profiling.works import Work
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.train.optimiser import build_optimiser, set_learning_rate

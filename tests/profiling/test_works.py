@@ -1,8 +1,8 @@
 import pytest
 
 from maskrcnn.errors import SettingError
-from maskrcnn.measure.peers import BUILDERS
-from maskrcnn.measure.works import QUICK, USUAL, WORKS, choose_works, find_work
+from maskrcnn.profiling.peers import BUILDERS
+from maskrcnn.profiling.works import QUICK, USUAL, WORKS, choose_works, find_work
 
 
 def test_selections_have_prediction_and_training():

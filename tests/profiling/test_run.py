@@ -1,8 +1,8 @@
-from maskrcnn.measure import benchmark
-from maskrcnn.measure.benchmark import contenders_for, count_runs, run_benchmark
-from maskrcnn.measure.contenders import make_run
-from maskrcnn.measure.processes import Measured
-from maskrcnn.measure.works import WORKS
+from maskrcnn.profiling import run
+from maskrcnn.profiling.contenders import make_run
+from maskrcnn.profiling.processes import Measured
+from maskrcnn.profiling.run import contenders_for, count_runs, profile_works
+from maskrcnn.profiling.works import WORKS
 
 TITLE = "prediction: prediction, 1 picture, masks as pixels ..."
 
@@ -29,11 +29,11 @@ def test_openvino_predicts_and_does_not_train(monkeypatch):
         measured[title] = list(names)
         return {name: Measured((1.0,), 100, 8) for name in names}
 
-    monkeypatch.setattr(benchmark, "measure", answer)
-    monkeypatch.setattr(benchmark, "make_weights", lambda model: {})
+    monkeypatch.setattr(run, "measure", answer)
+    monkeypatch.setattr(run, "make_weights", lambda model: {})
     works = {name: WORKS[name] for name in ("prediction", "training")}
     settings = ["float32", "openvino"]
-    rows = run_benchmark(works, settings, rounds=1, threads=1, say=lambda words: None, on_run=lambda: None)
+    rows = profile_works(works, settings, rounds=1, threads=1, say=lambda words: None, on_run=lambda: None)
     assert measured == {
         "prediction": ["torchvision", "torchvision, tuned allocator", "float32", "openvino"],
         "training": ["torchvision", "torchvision, tuned allocator", "float32"],
@@ -53,10 +53,10 @@ def test_works_become_rows_and_share_the_weights_of_a_model(monkeypatch):
         on_run()
         return {name: Measured((seconds[name],) * rounds, 100, 8) for name in names}
 
-    monkeypatch.setattr(benchmark, "measure", answer)
-    monkeypatch.setattr(benchmark, "make_weights", lambda model: made.append(model) or {})
+    monkeypatch.setattr(run, "measure", answer)
+    monkeypatch.setattr(run, "make_weights", lambda model: made.append(model) or {})
     works = {name: WORKS[name] for name in ("prediction", "training", "prediction-r101")}
-    rows = run_benchmark(works, ["float32"], rounds=3, threads=2, say=said.append, on_run=lambda: None)
+    rows = profile_works(works, ["float32"], rounds=3, threads=2, say=said.append, on_run=lambda: None)
     assert made == ["R50-FPN", "R101-FPN"]
     assert [(row["work"], row["peer"], row["ratio"]) for row in rows] == [
         (name, peer, ratio)

@@ -174,7 +174,7 @@ def _context() -> Any:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["maskrcnn.measure.contenders"])
+    context.set_forkserver_preload(["maskrcnn.profiling.contenders"])
     return context
 
 

@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from maskrcnn.errors import MeasurementError
-from maskrcnn.measure.contenders import PEER, PRODUCTS, make_run
-from maskrcnn.measure.processes import Measured, count_operations, measure, open_contest, peak_memory, prepare_processes
-from tests.measure.small import PREDICTION
+from maskrcnn.profiling.contenders import PEER, PRODUCTS, make_run
+from maskrcnn.profiling.processes import (
+    Measured,
+    count_operations,
+    measure,
+    open_contest,
+    peak_memory,
+    prepare_processes,
+)
+from tests.builders.works import PREDICTION
 
 
 def test_the_median_is_of_the_timed_runs():

@@ -4,7 +4,7 @@ Both live in one process, and their runs alternate. torchvision gets its picture
 Prints tables of medians, ratios, memory and the slowest kernels, and writes them to `gpu.md` beside this file, anew
 after each piece of work. A contender that cannot run has its error as its row.
 
-    python benchmarks/gpu.py [--batches 1 2 8 16] [--rounds 7]
+    python profiling/gpu.py [--batches 1 2 8 16] [--rounds 7]
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from maskrcnn.measure import contenders, works
-from tests.measure.small import PREDICTION
+from maskrcnn.profiling import contenders, works
+from tests.builders.works import PREDICTION
 
 NEEDED = {"work", "setting", "seconds", "peer", "peer_seconds", "ratio"}
 
@@ -12,7 +12,7 @@ def test_the_file_has_the_rows_of_the_table(run_cli, tmp_path, monkeypatch):
     monkeypatch.setitem(works.WORKS, "prediction", PREDICTION)
     monkeypatch.setattr(contenders, "find_spec", lambda name: None)
     path = tmp_path / "new" / "speed.json"
-    done = run_cli("benchmark", "--work", "prediction", "--rounds", 1, "--threads", 1, "--json", path)
+    done = run_cli("profile", "--work", "prediction", "--rounds", 1, "--threads", 1, "--json", path)
     assert done.code == 0, done.err
     report = json.loads(path.read_text())
     assert report["machine"]["threads"] == 1
@@ -39,12 +39,12 @@ PEERS = ("torchvision", "torchvision, tuned allocator")
     ],
 )
 def test_a_wrong_choice_is_refused_before_anything_is_timed(run_cli, words, message):
-    done = run_cli("benchmark", *words)
+    done = run_cli("profile", *words)
     assert done.code == 1
     assert message in done.err
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(run_cli, tmp_path):
-    done = run_cli("benchmark", "--json", tmp_path)
+    done = run_cli("profile", "--json", tmp_path)
     assert done.code == 1
     assert "this is a folder" in done.err

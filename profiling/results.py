@@ -1,8 +1,8 @@
-"""What `maskrcnn benchmark --all --json benchmarks/results.json` measured, as a page and as a chart.
+"""What `maskrcnn profile --all --json profiling/results.json` measured, as a page and as a chart.
 
-    python benchmarks/results.py [--json benchmarks/results.json]
+    python profiling/results.py [--json profiling/results.json]
 
-writes `RESULTS.md` beside this file and the README's picture; `make benchmark` measures first.
+writes `RESULTS.md` beside this file and the README's picture; `make profile` measures first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.draw.bars import draw_bars
-from maskrcnn.measure.contenders import PEERS
-from maskrcnn.measure.report import markdown_of
-from maskrcnn.measure.works import WORKS
+from maskrcnn.profiling.contenders import PEERS
+from maskrcnn.profiling.report import markdown_of
+from maskrcnn.profiling.works import WORKS
 
 HERE = Path(__file__).parent
 PEER, TUNED_PEER = PEERS

@@ -4,7 +4,7 @@ Every contender reads the same two files and scores them in a process of its own
 process; their runs alternate, so that all of them see the same moods of the machine. Prints a table of medians and
 ratios, and writes it to `scoring.md` beside this file.
 
-    python benchmarks/scoring.py [--pictures 5000] [--rounds 1]
+    python profiling/scoring.py [--pictures 5000] [--rounds 1]
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def write_table(pictures: int, rounds: int, rows: list[str]) -> None:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
-        "Made by `python benchmarks/scoring.py`.",
+        "Made by `python profiling/scoring.py`.",
     ]
     (Path(__file__).with_suffix(".md")).write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

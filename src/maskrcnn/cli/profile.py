@@ -1,4 +1,4 @@
-"""`maskrcnn benchmark`: how fast this machine is with this library, beside torchvision."""
+"""`maskrcnn profile`: how fast this machine is with this library, beside torchvision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .progress import PictureBar
 QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
 
 
-def benchmark(
+def profile(
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Less than a minute: one prediction, one training step on small pictures.")
@@ -40,21 +40,21 @@ def benchmark(
     Nothing is downloaded: the weights are random, but find as much as they may. Runs alternate between processes, and
     each number is a median; close other programs before. Predictions need about 8 GB of memory, `training` 12 GB.
 
-    Quick look: `maskrcnn benchmark --quick`. One work: `maskrcnn benchmark --work training --json training.json`.
+    Quick look: `maskrcnn profile --quick`. One work: `maskrcnn profile --work training --json training.json`.
     """
-    from ..measure.works import choose_works
+    from ..profiling.works import choose_works
 
     works = choose_works(work or [], quick=quick, everything=everything)
     require_place(json)
-    from ..measure.processes import prepare_processes
+    from ..profiling.processes import prepare_processes
 
     prepare_processes()
     import torch
 
     from ..evaluation.report import write_report
-    from ..measure.benchmark import count_runs, run_benchmark
-    from ..measure.contenders import DEFAULT, SETTINGS, can_do, is_installed
-    from ..measure.report import describe_machine, remarks, tables_of
+    from ..profiling.contenders import DEFAULT, SETTINGS, can_do, is_installed
+    from ..profiling.report import describe_machine, remarks, tables_of
+    from ..profiling.run import count_runs, profile_works
 
     wanted = [DEFAULT] if quick else [name for name in SETTINGS if any(can_do(name, one) for one in works.values())]
     settings = [name for name in wanted if is_installed(name)]
@@ -69,7 +69,7 @@ def benchmark(
     for name in [name for name in wanted if name not in settings]:
         say(f'{name} is left out, because it is not installed: `pip install "maskrcnn[{name}]"`.')
     with PictureBar("measuring", count_runs(works, settings, rounds), console) as bar:
-        rows = run_benchmark(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
+        rows = profile_works(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
     if json is not None:
         write_report(json, {"rows": rows, "machine": machine})
     Console().print(tables_of(rows))
