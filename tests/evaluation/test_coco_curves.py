@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from maskrcnn.evaluate import coco_curves as module
+from maskrcnn.evaluation import coco_curves as module
 
 from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.evaluation.boundaries import boundary_of

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from maskrcnn.evaluate import hausdorff
+from maskrcnn.evaluation import hausdorff
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 

@@ -4,7 +4,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from maskrcnn.evaluate import recall
+from maskrcnn.evaluation import recall
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from rich.console import Console

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
@@ -14,6 +13,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ..errors import DataError
+from ..ops.json_files import read_json
 from ..structures.skeletons import Skeleton, shared_skeleton
 from .segmentations import Size, run_lengths
 
@@ -35,6 +35,48 @@ class Annotations:
     categories: dict[int, str]
     objects: list[dict]
     skeleton: Skeleton | None = None
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], *, source: str = "annotations") -> Annotations:
+        """Ground truth from what a COCO file holds, which is not changed.
+
+        Args:
+            content: With `images`, `categories` and `annotations`.
+            source: Name for messages.
+
+        Raises:
+            DataError: A list or a field is missing, or an annotation names an unknown image or category.
+        """
+        try:
+            sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+            categories = {category["id"]: str(category["name"]) for category in content["categories"]}
+            objects = content["annotations"]
+            unknown = next((found for found in objects if not _is_listed(found, sizes, categories)), None)
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{source}: lacks {error}, but a COCO file has images (id, height, width), categories (id, name) "
+                "and annotations (image_id, category_id). Add what is missing."
+            ) from error
+        _require_sizes(sizes, source)
+        if unknown is not None:
+            field = "category_id" if unknown["image_id"] in sizes else "image_id"
+            raise DataError(
+                f"{source}: annotation {unknown.get('id', '?')}: {field} {unknown[field]} is not in the file's list. "
+                "Add it there, or take the annotation out."
+            )
+        return cls(source, sizes, categories, objects, _skeleton(content["categories"], source))
+
+    @classmethod
+    def read(cls, path: Path | str) -> Annotations:
+        """Read the ground truth from a COCO file.
+
+        Raises:
+            DataError: The file cannot be read, or as `parse`.
+        """
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise DataError(f"{path}: holds a {type(content).__name__}, but a COCO annotation file is one JSON object.")
+        return cls.parse(content, source=Path(path).name)
 
     @cached_property
     def complete(self) -> list[dict]:
@@ -90,60 +132,13 @@ class Annotations:
         return f"{self.source}: annotation {found.get('id', '?')} of picture {found['image_id']}"
 
 
-def load_annotations(annotations: Annotations | dict | Path | str) -> Annotations:
-    """Read the ground truth of an evaluation.
-
-    Args:
-        annotations: A COCO file, what it holds, or the result of an earlier call. A given dict is not changed.
-
-    Raises:
-        DataError: It cannot be read, or an annotation names a picture or a category the file does not have.
-    """
-    if isinstance(annotations, Annotations):
-        return annotations
-    if isinstance(annotations, dict):
-        return _from_dict(annotations, "annotations")
-    path = Path(annotations)
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, but a COCO annotation file is one JSON object.")
-    return _from_dict(content, path.name)
-
-
-def read_json(path: Path) -> Any:
-    """Content of a JSON file; DataError if there is none or it is cut off."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    except ValueError as error:
-        raise DataError(f"{path}: is not complete JSON ({error}). Copy or write the file again.") from error
-
-
-def _from_dict(content: dict, source: str) -> Annotations:
-    try:
-        sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
-        categories = {category["id"]: str(category["name"]) for category in content["categories"]}
-        objects = content["annotations"]
-        unknown = next((found for found in objects if not _is_listed(found, sizes, categories)), None)
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"{source}: lacks {error}, but a COCO file has images (id, height, width), categories (id, name) "
-            "and annotations (image_id, category_id). Add what is missing."
-        ) from error
+def _require_sizes(sizes: Mapping[int, Size], source: str) -> None:
     for image_id, size in sizes.items():
         if not all(isinstance(side, Integral) and int(side) > 0 for side in size):
             raise DataError(
                 f"{source}: image {image_id}: height {size[0]!r} and width {size[1]!r} must be whole numbers above 0. "
                 "Correct them."
             )
-    if unknown is not None:
-        field = "category_id" if unknown["image_id"] in sizes else "image_id"
-        raise DataError(
-            f"{source}: annotation {unknown.get('id', '?')}: {field} {unknown[field]} is not in the file's list. "
-            "Add it there, or take the annotation out."
-        )
-    return Annotations(source, sizes, categories, objects, _skeleton(content["categories"], source))
 
 
 def _is_listed(found: dict, sizes: dict[int, Size], categories: dict[int, str]) -> bool:
@@ -160,3 +155,10 @@ def _skeleton(categories: list[dict], source: str) -> Skeleton | None:
         return shared_skeleton(categories)
     except ValueError as error:
         raise DataError(f"{source}: {error}. Correct the file.") from error
+
+
+def load_annotations(annotations: Annotations | dict | Path | str) -> Annotations:
+    """Use `Annotations.parse` or `Annotations.read`."""
+    if isinstance(annotations, Annotations):
+        return annotations
+    return Annotations.parse(annotations) if isinstance(annotations, dict) else Annotations.read(annotations)

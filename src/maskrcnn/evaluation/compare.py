@@ -14,7 +14,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ..errors import DataError
-from .annotations import Annotations, read_json
+from ..ops.json_files import read_json
+from .annotations import Annotations
 from .coco import TITLES, unique_names
 from .matching import match_results
 from .precision import class_precisions

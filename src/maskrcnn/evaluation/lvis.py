@@ -12,7 +12,8 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from ..errors import DataError
-from .annotations import Annotations, load_annotations, read_json
+from ..ops.json_files import read_json
+from .annotations import Annotations, load_annotations
 from .coco import AREAS, KINDS, TITLES, unique_names
 from .results import Kind, checked_results, of_kind
 from .sections import Numbers, Say, Section, say_nothing

@@ -1,35 +1,144 @@
-"""Predictions as the official COCO results list, in memory and on disk."""
+"""Predictions as COCO records, in memory and on disk: parsed once, where they enter."""
 
-import json
-import sys
-from collections.abc import Collection, Hashable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from ..errors import DataError
-from ..ops.atomic import replacing
+from ..ops.json_files import read_json, write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
 from ..structures.skeletons import in_whole_pixels
-from .annotations import Annotations, read_json
-from .keypoints import keypoints_problem
-from .segmentations import run_lengths
-from .sound_results import all_sound
+from .annotations import Annotations
+from .result_rules import all_sound, problem_of
+from .segmentations import run_lengths, to_text
 
 Kind = Literal["bbox", "segm", "keypoints"]
 FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
 BLOCK = 1000
 """Records that are checked together."""
-SHOWN = 100
-"""Characters of a list of categories that fit into a message."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results(Sequence[dict]):
+    """Predictions for the images of a dataset, known to be right: made by `parse` or `read`, and then never changed.
+
+    A sequence of COCO records: `image_id`, `category_id` and `score`, with `bbox` [x, y, width, height], `segmentation`
+    or `keypoints`, or several of them. Masks are RLE with compressed text, {"size": [height, width], "counts": str},
+    whatever they came as. Metrics take this type and check nothing.
+
+    Args:
+        records: The records. A slice of results, or `where`, gives results again.
+        source: Name for messages, usually the file's.
+    """
+
+    records: tuple[dict, ...]
+    source: str = "results"
+
+    @classmethod
+    def parse(cls, records: Iterable[dict], truth: Annotations, *, source: str = "results") -> Results:
+        """Predictions of a model, of a user or of a file, checked against a dataset.
+
+        Args:
+            records: COCO records; results are returned as they are.
+            truth: The images, categories and keypoints that may be named; its objects do not matter.
+            source: Name for messages.
+
+        Raises:
+            DataError: The first record that is none, or has an unknown image or category, a score that is not a number
+                from 0 to 1, a box that is not finite or has a negative side, or a mask of another size or one that does
+                not fill its image.
+        """
+        if isinstance(records, Results):
+            return records
+        given, known = list(records), []
+        for start in range(0, len(given), BLOCK):
+            block = given[start : start + BLOCK]
+            sound = all_sound(block, truth)
+            known += block if sound else [_parsed(one, n, truth, source) for n, one in enumerate(block, start)]
+        return cls(tuple(known), source)
+
+    @classmethod
+    def read(cls, path: Path | str, truth: Annotations) -> Results:
+        """Read a COCO results file.
+
+        Raises:
+            DataError: The file is not a complete JSON list, or as `parse`.
+        """
+        return cls.parse(read_records(path), truth, source=Path(path).name)
+
+    @overload
+    def __getitem__(self, index: int) -> dict: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+
+    def __getitem__(self, index: int | slice) -> dict | Results:
+        return replace(self, records=self.records[index]) if isinstance(index, slice) else self.records[index]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[dict]:
+        return iter(self.records)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Results({len(self)} records of {len(self.by_image)} images, {', '.join(self.kinds)}: {self.source})"
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """What the records have: "bbox", "segm", "keypoints"."""
+        return [kind for kind, field in FIELDS.items() if any(one.get(field) is not None for one in self.records)]
+
+    @cached_property
+    def by_image(self) -> dict[int, list[dict]]:
+        """The records of each image that has any, in their order."""
+        found: dict[int, list[dict]] = {}
+        for record in self.records:
+            found.setdefault(record["image_id"], []).append(record)
+        return found
+
+    def where(self, keep: Callable[[dict], bool]) -> Results:
+        """The results that a condition is true of."""
+        return replace(self, records=tuple(filter(keep, self.records)))
+
+    def with_field(self, kind: Kind) -> Results:
+        """The results that have a box, a mask or keypoints."""
+        field = FIELDS[kind]
+        return self.where(lambda record: record.get(field) is not None)
+
+    def of_kind(self, kind: Kind) -> list[dict]:
+        """The records as one official evaluation wants them: with box, mask or keypoints only, others left out.
+
+        Evaluators that get several take an object's size from its box also for masks.
+        """
+        names = ("image_id", "category_id", "score", FIELDS[kind])
+        return [{name: record[name] for name in names} for record in self.with_field(kind)]
+
+    def write(self, path: Path | str, kind: Kind | None = None) -> None:
+        """Write a COCO results file, whole or not at all; missing folders are made.
+
+        Args:
+            path: The JSON file.
+            kind: "bbox", "segm" or "keypoints" for the file a COCO server takes; None keeps everything in each record.
+        """
+        write_json(Path(path), list(self) if kind is None else self.of_kind(kind))
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
     """Turn the predicted objects of one picture into COCO records.
 
-    A record holds the box and, where there are any, the mask and the keypoints. Evaluators that get several take an
-    object's size from its box also for masks, so `of_kind` makes the separate lists they want.
+    A record holds the box and, where there are any, the mask and the keypoints.
 
     Args:
         instances: Predictions with scores, in the picture's own pixels.
@@ -58,34 +167,13 @@ def to_results(instances: Instances, image_id: int, classes: Classes) -> list[di
     return records
 
 
-def of_kind(results: Sequence[dict], kind: Kind) -> list[dict]:
-    """The records as one official evaluation wants them: box, mask or keypoints only; records without are left out."""
-    names = ("image_id", "category_id", "score", FIELDS[kind])
-    return [{name: record[name] for name in names} for record in results if record.get(FIELDS[kind]) is not None]
-
-
-def write_results(path: Path, results: Sequence[dict], kind: Kind | None = None) -> None:
-    """Write an official results file, whole or not at all.
-
-    Args:
-        path: The JSON file.
-        results: Records of `to_results`.
-        kind: "bbox", "segm" or "keypoints" for the file a COCO server takes; None keeps everything in each record.
-    """
-    records = list(results) if kind is None else of_kind(results, kind)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(records, separators=(",", ":")), encoding="utf-8")
-
-
-def read_results(path: Path) -> list[dict]:
-    """Read an official results file; `checked_results` compares its records with an annotation file.
+def read_records(path: Path | str) -> list[Any]:
+    """The list that a COCO results file holds, not yet compared with a dataset.
 
     Raises:
         DataError: The file is not a complete JSON list.
     """
-    records = read_json(Path(path))
+    records = read_json(path)
     if not isinstance(records, list):
         raise DataError(
             f"{path}: holds a {type(records).__name__}, but a COCO results file is a list of records. Give the file of "
@@ -94,80 +182,37 @@ def read_results(path: Path) -> list[dict]:
     return records
 
 
-def checked_results(
-    results: Sequence[dict] | Path | str, annotations: Annotations, *, source: str = "results"
-) -> Sequence[dict]:
-    """Predictions that can be scored against annotations.
-
-    Args:
-        results: COCO records, or the file that holds them.
-        annotations: The ground truth.
-        source: Of records, for messages; files are called by their names.
-
-    Raises:
-        DataError: The first record that is none, or has an unknown picture or category, a score that is not a number
-            from 0 to 1, a box that is not finite or has a negative side, or a mask of another size or one that does
-            not fill its picture.
-    """
-    if isinstance(results, str | Path):
-        source, results = Path(results).name, read_results(Path(results))
-    for start in range(0, len(results), BLOCK):
-        block = results[start : start + BLOCK]
-        if not all_sound(block, annotations):
-            for number, record in enumerate(block, start):
-                _require_sound(source, number, record, annotations)
-    return results
-
-
-def _require_sound(source: str, number: int, record: Any, annotations: Annotations) -> None:
-    problem = _problem(record, annotations)
+def _parsed(record: Any, number: int, truth: Annotations, source: str) -> dict:
+    problem = problem_of(record, truth)
     if problem:
         raise DataError(
-            f"{source}: record {number}: {problem}. "
-            f"Make the predictions again, for the pictures of {annotations.source}."
+            f"{source}: record {number}: {problem}. Make the predictions again, for the pictures of {truth.source}."
         )
+    mask = record.get("segmentation")
+    if mask is None or (isinstance(mask, dict) and isinstance(mask["counts"], str) and isinstance(mask["size"], list)):
+        return record
+    return {**record, "segmentation": to_text(run_lengths(mask, truth.sizes[record["image_id"]]))}
 
 
-def _problem(record: Any, annotations: Annotations) -> str | None:
-    if not isinstance(record, dict) or not {"image_id", "category_id", "score"} <= record.keys():
-        return f"{record!r:.60} lacks image_id, category_id or score"
-    if not _listed(record["image_id"], annotations.sizes):
-        return f"image_id {record['image_id']!r} is not among the {len(annotations.sizes)} pictures"
-    if not _listed(record["category_id"], annotations.categories):
-        known = f"{sorted(annotations.categories)!r}"
-        known = known if len(known) <= SHOWN else f"the {len(annotations.categories)} categories"
-        return f"category_id {record['category_id']!r} is not one of {known}"
-    if not _finite(record["score"]) or not 0 <= record["score"] <= 1:
-        return f"score {record['score']!r} must be a number from 0 to 1"
-    if all(record.get(field) is None for field in FIELDS.values()):
-        return "it has neither a bbox nor a segmentation nor keypoints"
-    return (
-        _box_problem(record.get("bbox"))
-        or _mask_problem(record, annotations)
-        or keypoints_problem(record.get("keypoints"), annotations)
-    )
+def of_kind(results: Sequence[dict], kind: Kind) -> list[dict]:
+    """Use `Results.of_kind`."""
+    return Results(tuple(results)).of_kind(kind)
 
 
-def _box_problem(box: Any) -> str | None:
-    known = box is None or (isinstance(box, Sequence) and len(box) == 4 and all(map(_finite, box)))
-    if known and (box is None or (box[2] >= 0 and box[3] >= 0)):
-        return None
-    return f"bbox {box!r:.80} must be 4 finite numbers x, y, width, height with no negative side"
+def write_results(path: Path, results: Sequence[dict], kind: Kind | None = None) -> None:
+    """Use `Results.write`."""
+    Results(tuple(results)).write(path, kind)
 
 
-def _mask_problem(record: dict, annotations: Annotations) -> str | None:
-    if record.get("segmentation") is None:
-        return None
-    try:
-        run_lengths(record["segmentation"], annotations.sizes[record["image_id"]])
-    except ValueError as error:
-        return str(error)
-    return None
+def read_results(path: Path) -> list[dict]:
+    """Use `read_records`."""
+    return read_records(path)
 
 
-def _listed(value: Any, known: Collection[int]) -> bool:
-    return isinstance(value, Hashable) and value in known
-
-
-def _finite(number: Any) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
+def checked_results(
+    results: Sequence[dict] | Path | str, annotations: Annotations, *, source: str = "results"
+) -> Results:
+    """Use `Results.parse` or `Results.read`."""
+    if isinstance(results, str | Path):
+        return Results.read(results, annotations)
+    return Results.parse(results, annotations, source=source)

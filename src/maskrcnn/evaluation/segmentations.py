@@ -56,3 +56,9 @@ def _checked_runs(segmentation: dict, size: Size) -> dict:
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"its mask's run lengths cannot be used: {error}") from error
     return coco_mask.frPyObjects({"size": list(size), "counts": runs.tolist()}, *size)
+
+
+def to_text(rle: dict) -> dict:
+    """RLE whose compressed counts are text, as JSON wants them."""
+    counts = rle["counts"]
+    return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}

@@ -3,12 +3,12 @@ import math
 
 import numpy as np
 import pytest
+from maskrcnn.evaluation.result_rules import all_sound
 from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.evaluation.results import checked_results
-from maskrcnn.evaluation.sound_results import all_sound
 
 MASK = {"size": [6, 8], "counts": oracle.encode(np.asfortranarray(np.eye(6, 8, dtype=np.uint8)))["counts"].decode()}
 RECORD = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4], "segmentation": MASK}
