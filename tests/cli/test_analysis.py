@@ -8,8 +8,8 @@ from rich.console import Console
 from maskrcnn.cli.analysis import show_comparison, show_errors
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.evaluate.annotations import load_annotations
-from tests.evaluate.test_matching import found, truth_of
+from maskrcnn.evaluation.annotations import load_annotations
+from tests.evaluation.test_matching import found, truth_of
 
 CAT, DOG = 1, 2
 BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]

@@ -39,7 +39,8 @@ def test_work_that_cannot_be_counted_is_named_if_it_takes_long(monkeypatch, pati
 
 def test_the_line_is_gone_after_an_error_too(monkeypatch):
     monkeypatch.setattr(progress, "PATIENCE", 0)
-    console = Console(file=StringIO(), force_terminal=True)
+    file = StringIO()
+    console = Console(file=file, force_terminal=True, width=80)
 
     def fail():
         with waiting("reading", console):
@@ -48,4 +49,4 @@ def test_the_line_is_gone_after_an_error_too(monkeypatch):
 
     with pytest.raises(ValueError, match="broken"):
         fail()
-    assert console._live_stack == []
+    assert file.getvalue().rindex("\x1b[2K") > file.getvalue().rindex("reading")  # erased after it was drawn last

@@ -9,8 +9,8 @@ from maskrcnn.config import RunSettings
 from maskrcnn.data.loading import evaluation_batches, training_batches
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.evaluate.coco import evaluate_coco
-from maskrcnn.evaluate.collect import collect_results
+from maskrcnn.evaluation.coco import evaluate_coco
+from maskrcnn.evaluation.collect import collect_results
 from maskrcnn.model.build import build_model
 
 SIDE, STEPS = 96, 150

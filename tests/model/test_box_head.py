@@ -95,7 +95,8 @@ def test_losses_without_objects_or_proposals_are_finite_and_reach_every_paramete
     settings = BoxHeadSettings(channels=8, convolutions=1, convolution_channels=8)
     head = BoxHead(3, CLASSES, settings, pooled=2)
     found = targets(proposals, NO_BOXES, NO_LABELS)
-    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), found, settings)
+    logits, deltas = head(torch.randn(len(proposals), 2, 2, 3))
+    losses = box_loss(logits, deltas, found, settings)
     sum(losses.values()).backward()
     assert losses["boxes"] == 0
     assert all(parameter.grad.isfinite().all() for parameter in head.parameters())

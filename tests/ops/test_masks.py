@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -64,7 +63,7 @@ def test_an_object_without_pixels_is_empty(half_pixel):
     assert torch.equal(found, torch.zeros(4, 4))
 
 
-def paste(mask: torch.Tensor, box: list[float]) -> np.ndarray:
+def paste(mask: torch.Tensor, box: list[float]) -> torch.Tensor:
     x1, y1, x2, y2 = paste_window(box, mask.shape[-1])
     window = spread_mask(mask, y2 - y1 + 1, x2 - x1 + 1)
     padded = torch.zeros(HEIGHT + 200, WIDTH + 200, dtype=mask.dtype)

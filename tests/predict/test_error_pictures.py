@@ -6,9 +6,9 @@ from PIL import Image
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.draw.error_pages import COLOURS
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.annotations import load_annotations
-from maskrcnn.evaluate.verdicts import judge_results
-from maskrcnn.evaluate.worst import worst_pictures
+from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.verdicts import judge_results
+from maskrcnn.evaluation.worst import worst_pictures
 from maskrcnn.predict.error_pictures import write_error_pictures
 
 KEYPOINTS = ["left_eye", "right_eye", "nose"]

@@ -10,8 +10,8 @@ from PIL import Image
 from maskrcnn.data.readers.coco import parse_coco, read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.results import write_results
-from maskrcnn.evaluate.segment_results import to_segment_results
+from maskrcnn.evaluation.results import write_results
+from maskrcnn.evaluation.segment_results import to_segment_results
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.predict.evaluation import predict_records
 from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_saved_segments, score_segments

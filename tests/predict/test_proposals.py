@@ -1,12 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from maskrcnn.data.proposals import read_proposals
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import CocoData
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.evaluate.recall import average_recall
+from maskrcnn.evaluation.recall import average_recall
 from maskrcnn.predict.evaluation import evaluate_predictor
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.predict.proposals import propose_for
@@ -50,7 +51,8 @@ def test_a_model_with_its_proposals_in_a_file_finds_what_it_finds_without(data, 
     joined = read_proposals(tmp_path / "p.jsonl", data, most=1000)
     own, filed = (evaluate_predictor(predictor, which, workers=0).results for which in (data, joined))
     assert len(own) == len(filed) > 0
-    for one, other in zip(own[:10], filed[:10], strict=True):  # corners are rounded to hundredths, so far ones may swap
+    for one in own[:10]:  # corners are rounded to hundredths, so neighbours in the order may swap, and far ones go
+        other = min(filed[:20], key=lambda found: np.abs(np.subtract(found["bbox"], one["bbox"])).max())
         assert one["score"] == pytest.approx(other["score"], abs=1e-3)
         assert one["bbox"] == pytest.approx(other["bbox"], abs=0.05)
 

@@ -14,11 +14,11 @@ from .progress import PictureBar, waiting
 
 if TYPE_CHECKING:
     from ..data.records import CocoData
-    from ..evaluate.annotations import Annotations
-    from ..evaluate.errors import AnalysedErrors
-    from ..evaluate.results import Kind
-    from ..evaluate.verdicts import Verdicts
-    from ..evaluate.worst import PictureErrors
+    from ..evaluation.annotations import Annotations
+    from ..evaluation.errors import AnalysedErrors
+    from ..evaluation.results import Kind
+    from ..evaluation.verdicts import Verdicts
+    from ..evaluation.worst import PictureErrors
 
 LISTED = 10
 """Worst pictures that are named where none are drawn."""
@@ -55,9 +55,9 @@ def show_errors(
         SettingError: Pictures are to be drawn, but there is no folder, or nothing to read them.
         DataError: A record or a picture cannot be used.
     """
-    from ..evaluate.errors import errors_report, errors_tables
-    from ..evaluate.results import checked_results
-    from ..evaluate.worst import worst_pictures, worst_report, worst_table
+    from ..evaluation.errors import errors_report, errors_tables
+    from ..evaluation.results import checked_results
+    from ..evaluation.worst import worst_pictures, worst_report, worst_table
     from ..predict.evaluation import kinds_in
 
     if pictures and (folder is None or read is None):
@@ -91,8 +91,8 @@ def _judge(
     truth: Annotations, records: Sequence[dict[str, Any]], kind: Kind, max_detections: int
 ) -> tuple[Verdicts, AnalysedErrors]:
     """The errors of one kind, found under a progress bar."""
-    from ..evaluate.errors import analyse_errors
-    from ..evaluate.verdicts import judge_results
+    from ..evaluation.errors import analyse_errors
+    from ..evaluation.verdicts import judge_results
 
     with PictureBar("looking for errors", len(truth.sizes)) as bar:
         verdicts = judge_results(truth, records, kind, max_detections=max_detections, on_progress=bar.advance)
@@ -140,14 +140,14 @@ def show_comparison(
     Raises:
         DataError: The other run's file cannot be used.
     """
-    from ..evaluate.compare import (
+    from ..evaluation.compare import (
         compare_results,
         comparison_report,
         comparison_steps,
         comparison_tables,
         read_other,
     )
-    from ..evaluate.results import checked_results
+    from ..evaluation.results import checked_results
     from ..predict.evaluation import kinds_in
 
     with waiting("reading the other run"):

@@ -102,7 +102,7 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> dict[st
     import torch
 
     from ..data.shapes import SHAPES, write_shapes
-    from ..evaluate.report import report_tables
+    from ..evaluation.report import report_tables
     from ..model.build import build_model
     from ..train.coco import read_training_data, train_on_coco
 

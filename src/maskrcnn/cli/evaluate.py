@@ -202,7 +202,7 @@ def _read_contents(data: Path, split: str, form: str | None) -> Contents:
 
 def _keep(path: Path | None) -> Callable[[Sequence[dict[str, Any]]], None]:
     """What writes predictions before they are scored."""
-    from ..evaluate.results import write_results
+    from ..evaluation.results import write_results
 
     def keep(records: Sequence[dict[str, Any]]) -> None:
         if path is not None:
@@ -250,7 +250,7 @@ def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission:
 
 
 def _write(json: Path | None, report: dict[str, Any]) -> None:
-    from ..evaluate.report import write_report
+    from ..evaluation.report import write_report
 
     if json is not None:
         write_report(json, report)

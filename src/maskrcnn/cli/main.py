@@ -13,7 +13,6 @@ from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
 from .ablate import ablate
-from .benchmark import benchmark
 from .catalogue import models
 from .convert import convert
 from .convert_data import convert_data
@@ -21,6 +20,7 @@ from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
 from .predict import predict
+from .profile import profile
 from .propose import propose
 from .settings import settings
 from .train import train
@@ -42,7 +42,7 @@ for verb in (
     doctor,
     convert_data,
     demo,
-    benchmark,
+    profile,
     ablate,
     convert,
     settings,

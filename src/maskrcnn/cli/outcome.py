@@ -37,7 +37,7 @@ def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torc
         The scores; see `evaluation_report`.
     """
     from ..draw.curves import draw_curves
-    from ..evaluate.report import write_report
+    from ..evaluation.report import write_report
     from ..predict.evaluation import evaluate_predictor
     from ..predict.predictor import Predictor
     from ..train.log import LOG_NAME
@@ -54,8 +54,8 @@ def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torc
 def write_recall(folder: Path, recall: Mapping[str, float]) -> Table:
     """Write `scores.json` and `curves.png` of a run that learnt proposals only, and give the scores as a table."""
     from ..draw.curves import draw_curves
-    from ..evaluate.recall import recall_table
-    from ..evaluate.report import write_report
+    from ..evaluation.recall import recall_table
+    from ..evaluation.report import write_report
     from ..train.log import LOG_NAME
 
     write_report(folder / REPORT_NAME, {"recall": dict(recall)})
@@ -95,7 +95,7 @@ def predict_command(weights: Path, pictures: Path, output: Path) -> str:
 
 def print_outcome(console: Console, folder: Path, report: dict[str, Any]) -> None:
     """Print the scores of a run, and where its curves and its sheet are."""
-    from ..evaluate.report import report_tables
+    from ..evaluation.report import report_tables
 
     Console().print(report_tables(report))
     console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)

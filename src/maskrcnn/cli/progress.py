@@ -44,7 +44,8 @@ class PictureBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # rich before 14.3 ends one that it never drew with a blank line
+            self._bar.stop()
 
     def advance(self, pictures: int) -> None:
         """So many more pictures are done."""
@@ -77,4 +78,5 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
     finally:
         timer.cancel()
         timer.join()
-        line.stop()
+        if not line.disable:
+            line.stop()

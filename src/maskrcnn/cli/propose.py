@@ -45,8 +45,8 @@ def propose(
     `maskrcnn evaluate --proposals` finds objects among its boxes. More proposals: `model.rpn.proposals=2000`.
     """
     from ..data.proposals import check_proposals_name
-    from ..evaluate.recall import recall_table
-    from ..evaluate.report import write_report
+    from ..evaluation.recall import recall_table
+    from ..evaluation.report import write_report
     from ..predict.proposals import propose_for
 
     check_proposals_name(output)

@@ -18,8 +18,8 @@ from .proposals import join_file
 
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
-    from ..evaluate.annotations import Annotations
-    from ..evaluate.sections import Section
+    from ..evaluation.annotations import Annotations
+    from ..evaluation.sections import Section
     from ..predict.benchmarks.benchmark import Opened
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
@@ -113,9 +113,9 @@ def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Kee
         model, rule: As the options have them.
         keep: Called with the predictions before they are scored.
     """
-    from ..evaluate.report import join_sections, report_tables
-    from ..evaluate.segment_results import keep_segments
-    from ..evaluate.tables import section_tables
+    from ..evaluation.report import join_sections, report_tables
+    from ..evaluation.segment_results import keep_segments
+    from ..evaluation.tables import section_tables
     from ..predict.evaluation import kinds_found, score_records, truth_of
     from ..predict.panoptic_evaluation import has_segments, score_segments
     from ..predict.thresholds import find_threshold
@@ -166,8 +166,8 @@ def score_saved(
         max_detections: Per picture and class; None: as COCO has it.
     """
     from ..data.readers.coco_panoptic import is_panoptic
-    from ..evaluate.report import report_tables
-    from ..evaluate.results import checked_results
+    from ..evaluation.report import report_tables
+    from ..evaluation.results import checked_results
     from ..predict.evaluation import score_records, truth_in, truth_of
     from ..predict.thresholds import find_threshold
 
@@ -192,8 +192,8 @@ def score_saved(
 
 def _score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:
     """Score segments that were saved, as COCO's panoptic results or as COCO's results with a mask each."""
-    from ..evaluate.report import library_versions, sections_report, title_of
-    from ..evaluate.tables import section_tables
+    from ..evaluation.report import library_versions, sections_report, title_of
+    from ..evaluation.tables import section_tables
     from ..predict.panoptic_evaluation import score_saved_segments
 
     with waiting("scoring") as step:

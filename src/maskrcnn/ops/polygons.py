@@ -14,7 +14,8 @@ def outline_bitmap(bitmap: np.ndarray) -> np.ndarray:
     Pixels that touch at a corner only are not of one part.
 
     Returns:
-        [V, 2] float64 in continuous pixels, so that a pixel's own outline is one wide; V = 0 without a pixel.
+        [V, 2] float64 in continuous pixels, so that a pixel's own outline is one wide, from the leftmost corner of the
+        top row; V = 0 without a pixel.
     """
     part = _largest_part(bitmap)
     edges = np.diff(part.astype(np.int8), prepend=0, append=0, axis=1)
@@ -23,7 +24,10 @@ def outline_bitmap(bitmap: np.ndarray) -> np.ndarray:
     if not len(rows):
         return np.zeros((0, 2))
     whole = shapely.union_all(shapely.box(starts, rows, ends, rows + 1))
-    return shapely.get_coordinates(shapely.simplify(whole.exterior, 0))[:-1]
+    points = shapely.get_coordinates(whole.exterior)[:-1]
+    first = np.lexsort((points[:, 0], points[:, 1]))[0]  # a corner, which every version of GEOS would not begin at
+    ring = shapely.linearrings(np.roll(points, -first, axis=0))
+    return shapely.get_coordinates(shapely.simplify(ring, 0))[:-1]
 
 
 def fit_quadrilateral(bitmap: np.ndarray) -> np.ndarray:

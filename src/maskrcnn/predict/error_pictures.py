@@ -14,12 +14,12 @@ from ..data.records import CocoData, Record
 from ..draw.error_pages import Entry, ErrorPage, Judged, draw_error_index, draw_error_page
 from ..draw.pictures import write_picture
 from ..errors import DataError
-from ..evaluate.annotations import Annotations
-from ..evaluate.keypoints import keypoint_sigmas
-from ..evaluate.results import Kind
-from ..evaluate.segmentations import run_lengths
-from ..evaluate.verdicts import CLASSIFICATION, FAULT_TITLES, FAULTS
-from ..evaluate.worst import PictureErrors, describe_errors
+from ..evaluation.annotations import Annotations
+from ..evaluation.keypoints import keypoint_sigmas
+from ..evaluation.results import Kind
+from ..evaluation.segmentations import run_lengths
+from ..evaluation.verdicts import CLASSIFICATION, FAULT_TITLES, FAULTS
+from ..evaluation.worst import PictureErrors, describe_errors
 from ..structures.instances import Instances
 from ..structures.object_masks import ObjectMasks
 from ..structures.skeletons import PIXEL_MIDDLE

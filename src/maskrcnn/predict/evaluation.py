@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from ..data.loading import evaluation_batches
 from ..data.records import CocoData, Contents
 from ..data.split import subset_contents
-from ..evaluate.accuracy import best_score_threshold
-from ..evaluate.annotations import Annotations, load_annotations
-from ..evaluate.coco import kinds_of
-from ..evaluate.collect import collect_results
-from ..evaluate.report import evaluation_report
-from ..evaluate.results import FIELDS, Kind, checked_results, to_results
-from ..evaluate.sections import Say, say_nothing
-from ..evaluate.text_report import text_report
+from ..evaluation.accuracy import best_score_threshold
+from ..evaluation.annotations import Annotations, load_annotations
+from ..evaluation.coco import kinds_of
+from ..evaluation.collect import collect_results
+from ..evaluation.report import evaluation_report
+from ..evaluation.results import FIELDS, Kind, checked_results, to_results
+from ..evaluation.sections import Say, say_nothing
+from ..evaluation.text_report import text_report
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .class_match import ClassMatch, match_classes

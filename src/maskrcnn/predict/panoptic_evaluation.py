@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.records import CocoData
-from ..evaluate.panoptic_quality import PanopticTruth, panoptic_sections
-from ..evaluate.sections import Say, Section, say_nothing
+from ..evaluation.panoptic_quality import PanopticTruth, panoptic_sections
+from ..evaluation.sections import Say, Section, say_nothing
 from .panoptic_files import checked_segments, panoptic_truth, read_panoptic_results
 
 

@@ -16,12 +16,13 @@ from ..data.readers.coco_objects import is_id
 from ..data.readers.coco_panoptic import LARGEST_ID, segment_folder
 from ..data.segments import read_segment_ids
 from ..errors import DataError
-from ..evaluate.annotations import Annotations, read_json
-from ..evaluate.label_maps import best_first, paint_label_map
-from ..evaluate.panoptic_quality import VOID, PanopticTruth, SegmentClass
-from ..evaluate.results import checked_results
-from ..evaluate.segmentations import Size
+from ..evaluation.annotations import Annotations
+from ..evaluation.label_maps import best_first, paint_label_map
+from ..evaluation.panoptic_quality import VOID, PanopticTruth, SegmentClass
+from ..evaluation.results import checked_results
+from ..evaluation.segmentations import Size
 from ..ops.atomic import replacing
+from ..ops.json_files import read_json
 from ..structures.panoptic import encode_ids
 from ..structures.regions import find_regions
 

@@ -11,9 +11,9 @@ from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
 from ..data.records import CocoData, has_objects
 from ..data.split import subset_contents
-from ..evaluate.annotations import load_annotations
-from ..evaluate.collect import collect_proposals
-from ..evaluate.recall import average_recall
+from ..evaluation.annotations import load_annotations
+from ..evaluation.collect import collect_proposals
+from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances

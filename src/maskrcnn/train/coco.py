@@ -14,10 +14,10 @@ from ..data.loading import evaluation_batches, training_batches
 from ..data.records import CocoData, require_objects
 from ..data.split import hold_out, subset_contents
 from ..errors import DataError
-from ..evaluate.annotations import Annotations, load_annotations
-from ..evaluate.coco import evaluate_coco, kinds_of
-from ..evaluate.collect import collect_proposals, collect_results
-from ..evaluate.recall import average_recall
+from ..evaluation.annotations import Annotations, load_annotations
+from ..evaluation.coco import evaluate_coco, kinds_of
+from ..evaluation.collect import collect_proposals, collect_results
+from ..evaluation.recall import average_recall
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.atomic import replacing

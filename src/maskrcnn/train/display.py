@@ -43,7 +43,8 @@ class TrainingDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # rich before 14.3 ends one that it never drew with a blank line
+            self._bar.stop()
 
     def advance(self, step: int) -> None:
         """So many steps are made."""

@@ -9,13 +9,13 @@ from PIL import Image
 
 from maskrcnn.data.readers.cityscapes import list_objects
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from maskrcnn.structures.panoptic import encode_ids
 from maskrcnn.structures.regions import find_regions
 from tests.data.readers.city import write_city
-from tests.evaluate.vectors import label_map, load_vector, number, vector_files
+from tests.evaluation.vectors import label_map, load_vector, number, vector_files
 
 FIRST, SECOND = "aachen_000000_000019", "bonn_000001_000019"
 
@@ -37,7 +37,7 @@ def perfect(maps: dict[str, np.ndarray], **more: object) -> list[dict]:
     ]
 
 
-def scores(opened: Opened, records: list[dict]) -> dict[str, dict]:
+def scores(opened: Opened, records: list[dict]) -> dict:
     assert opened.score is not None
     return {section.name: section for section in opened.score(records, say_nothing)}
 

@@ -5,13 +5,13 @@ import pytest
 
 from maskrcnn.data.readers.ochuman import convert_ochuman
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.annotations import load_annotations
-from maskrcnn.evaluate.coco import evaluate_coco
-from maskrcnn.evaluate.sections import say_nothing
-from maskrcnn.evaluate.segmentations import run_lengths
+from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.coco import evaluate_coco
+from maskrcnn.evaluation.sections import say_nothing
+from maskrcnn.evaluation.segmentations import run_lengths
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from tests.data.readers.test_ochuman import lay_out, native, person
-from tests.evaluate.vectors import load_vector, number, vector_files
+from tests.evaluation.vectors import load_vector, number, vector_files
 
 CONVERTED = ("num_images", "num_annotations")
 

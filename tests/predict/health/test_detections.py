@@ -61,7 +61,8 @@ def overlapping(folder, label=1):
 
 
 def test_neighbours_that_suppression_drops_are_told(tmp_path):
-    found = named(find_in_overlaps(*overlapping(tmp_path), SETTINGS), "overlapping-objects")
+    table, pairs = overlapping(tmp_path)
+    found = named(find_in_overlaps(table, pairs, SETTINGS), "overlapping-objects")
     assert found.severity == "warning"
     assert found.what.startswith("train: 1 of 11 (9.1 %) objects overlap another one of their class by more than 0.5")
     assert found.settings == ("model.box_head.nms_threshold=0.8",)
