@@ -29,7 +29,7 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.train.optimiser import build_optimiser, set_learning_rate
-from maskrcnn.weights.files import Weights
+from maskrcnn.weights.own import Weights
 
 DEVICE = torch.device("cuda")
 SIZE = (800, 1344)

@@ -51,7 +51,7 @@ def tiny_settings() -> ModelSettings:
 def tiny_weights(tmp_path_factory, tiny_settings) -> Path:
     """Weights of a small model that finds many objects of random classes everywhere."""
     from maskrcnn.model.build import build_model
-    from maskrcnn.weights.files import save_weights
+    from maskrcnn.weights.own import save_weights
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"

@@ -27,7 +27,7 @@ from maskrcnn.ops.boxes import scale_boxes, scale_points
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops, full_bitmap
-from maskrcnn.weights.files import apply_weights
+from maskrcnn.weights.own import apply_weights
 from maskrcnn.weights.reading import understand
 
 from .fixtures import Fixture, assert_close, assert_sampled, fixture_names, load_fixture, unpack

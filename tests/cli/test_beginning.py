@@ -7,7 +7,7 @@ from maskrcnn.config import ModelSettings, RunSettings
 from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.files import save_weights
+from maskrcnn.weights.own import save_weights
 from tests.conftest import CLASSES, TINY
 
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 from maskrcnn.cli.convert import summary
 from maskrcnn.config import ModelSettings
-from maskrcnn.weights.categories import name_classes
-from maskrcnn.weights.files import Weights, load_weights
-from tests.weights.peers import detectron2_state
+from maskrcnn.weights.foreign.classes import name_classes
+from maskrcnn.weights.own import Weights, load_weights
+from tests.builders.checkpoints import detectron2_state
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
 from maskrcnn.train.checkpoint import load_checkpoint
 from maskrcnn.train.interrupt import StopRequest
-from maskrcnn.weights.files import load_weights, save_weights
+from maskrcnn.weights.own import load_weights, save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from tests.conftest import CLASSES, TINY
 

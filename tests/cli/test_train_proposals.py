@@ -7,7 +7,7 @@ import pytest
 
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.train.checkpoint import load_checkpoint
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.cli.test_train import SCRATCH
 
 QUICK = (*SCRATCH, "train.steps=1", "model.mask_head=null", "data.batch=1")

@@ -14,7 +14,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
-from maskrcnn.weights.files import save_weights
+from maskrcnn.weights.own import save_weights
 from tests.conftest import TINY
 from tests.data.readers import test_bdd100k, test_mhp, test_ochuman, voc_files
 from tests.data.readers.city import write_city

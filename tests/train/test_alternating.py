@@ -11,7 +11,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.train.alternating import PROPOSALS, STEPS, alternating_settings, is_alternating, train_alternating
 from maskrcnn.train.coco import read_training_data
 from maskrcnn.train.interrupt import StopRequest
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.train.tiny import model_settings
 
 ALL = ("body", "neck", "rpn", "heads")

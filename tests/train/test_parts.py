@@ -8,7 +8,7 @@ from maskrcnn.config import RunSettings
 from maskrcnn.model.build import build_model
 from maskrcnn.train.loop import train
 from maskrcnn.train.parts import fix_parts
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.train.tiny import CLASSES, batches, model_settings
 
 EVERYTHING = {"body", "neck", "rpn", "heads"}

@@ -12,8 +12,8 @@ from maskrcnn.config import ModelSettings
 from maskrcnn.errors import SettingError, WeightsError
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
-from maskrcnn.weights.starting import Start, StartReport, read_start, start_from
-from tests.weights.test_imagenet import caffe2_name, random_state
+from maskrcnn.weights.start import Start, StartReport, read_start, start_from
+from tests.builders.checkpoints import caffe2_name, random_resnet
 
 CELLS = Classes(("cell", "gap"), (1, 2))
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -47,7 +47,7 @@ def saved(state, path):
 
 @pytest.fixture(scope="module")
 def resnet18():
-    return random_state("resnet18")
+    return random_resnet("resnet18")
 
 
 def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
@@ -84,7 +84,7 @@ def test_a_grey_or_deeper_picture_of_equal_channels_looks_as_in_colour(resnet18,
 def caffe_file(tmp_path_factory):
     state = {
         caffe2_name(name, ("gamma", "beta", "running_mean", "running_var")): tensor.numpy()
-        for name, tensor in random_state("resnet50").items()
+        for name, tensor in random_resnet("resnet50").items()
         if not name.endswith("tracked")
     }
     path = tmp_path_factory.mktemp("caffe") / "R-50.pkl"
@@ -96,7 +96,7 @@ def test_caffes_backbone_in_caffes_model_gives_its_features(caffe_file):
     model, report = begin(read_start(caffe_file), settings("resnet50", stride_in_1x1=True, parts={"input": CAFFE}))
     assert report.remarks == ()
     peer = torchvision.models.resnet50(num_classes=2)
-    peer.load_state_dict(random_state("resnet50"))
+    peer.load_state_dict(random_resnet("resnet50"))
     for layer in (peer.layer2, peer.layer3, peer.layer4):
         layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
     image = torch.randn(1, 3, 64, 64)
@@ -109,7 +109,7 @@ def test_caffes_backbone_in_caffes_model_gives_its_features(caffe_file):
 def test_the_other_stride_is_refused_with_the_setting_that_fits(caffe_file, tmp_path):
     with pytest.raises(SettingError, match=r"stride_in_1x1=false: .*R-50.pkl .* first 1x1 .*Set .*stride_in_1x1=true"):
         begin(read_start(caffe_file), settings("resnet50"))
-    start = read_start(saved(random_state("resnet50"), tmp_path / "r50.safetensors"))
+    start = read_start(saved(random_resnet("resnet50"), tmp_path / "r50.safetensors"))
     with pytest.raises(SettingError, match=r"stride_in_1x1=true: .* in their 3x3 convolution.*stride_in_1x1=false"):
         begin(start, settings("resnet50", stride_in_1x1=True))
 

@@ -15,7 +15,7 @@ from .overrides import change_settings
 
 if TYPE_CHECKING:
     from ..model.mask_rcnn import MaskRCNN
-    from ..weights.files import Weights
+    from ..weights.own import Weights
 
 Library = Literal["torchvision", "detectron2"]
 OURS = ".safetensors"
@@ -89,7 +89,7 @@ def _check_words(target: Path, to: Library | None, half: bool, overrides: list[s
 
 def _check_layers(weights: Weights, overrides: list[str]) -> None:
     """Raise a WeightsError if settings ask for other layers than those of the tensors; it names them."""
-    from ..weights.files import check_weights
+    from ..weights.own import check_weights
 
     model = _empty_model(weights, overrides)
     try:
@@ -104,7 +104,7 @@ def _check_layers(weights: Weights, overrides: list[str]) -> None:
 
 def _fits(weights: Weights, words: str) -> bool:
     """Whether one setting leaves the layers as they are; true too if it goes only with others."""
-    from ..weights.files import check_weights
+    from ..weights.own import check_weights
 
     try:
         check_weights(_empty_model(weights, [words]), weights.state, source=weights.source)
@@ -128,8 +128,8 @@ def _empty_model(weights: Weights, overrides: list[str]) -> MaskRCNN:
 def _write(weights: Weights, target: Path, to: Library | None, half: bool) -> None:
     import torch
 
-    from ..weights.files import save_weights
-    from ..weights.writing import write_foreign
+    from ..weights.own import save_weights
+    from ..weights.convert import write_foreign
 
     if to is not None:
         write_foreign(target, weights, to)

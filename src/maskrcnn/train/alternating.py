@@ -34,7 +34,7 @@ from ..model.proposals import find_proposals
 from ..ops.atomic import replacing
 from ..ops.precision import autocast
 from ..structures.classes import Classes
-from ..weights.files import apply_weights, load_weights, save_weights
+from ..weights.own import apply_weights, load_weights, save_weights
 from .checkpoint import CHECKPOINT_NAME, load_checkpoint
 from .coco import HELD_OUT_NAME, TrainingData, train_on_coco
 from .loop import TrainingResult

@@ -19,7 +19,7 @@ from ..errors import SettingError
 from ..ops.atomic import remove_partial_files
 from ..structures.batch import Batch
 from ..structures.classes import Classes
-from ..weights.files import apply_weights, save_weights
+from ..weights.own import apply_weights, save_weights
 from .average import WeightAverage
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, RunProgress, load_checkpoint, save_checkpoint
 from .display import TrainingDisplay

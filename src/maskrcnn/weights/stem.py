@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..config import InputSettings
-from .imagenet import Pixels
+from .foreign.backbones import Pixels
 
 # ImageNet's deviations of red, green and blue as values of 0..255, by which normalised and raw pixels differ.
 DEVIATION = (58.395, 57.12, 57.375)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from ..config import ModelSettings
 from ..errors import SettingError, WeightsError
 from ..structures.classes import Classes
-from .files import apply_weights, read_safetensors
-from .imagenet import NORMALISED_RGB, Pixels, read_backbone
-from .kinds import find_kind
+from .files import read_tensors
+from .foreign.backbones import NORMALISED_RGB, Pixels, read_backbone
+from .own import KEY, apply_weights
 from .parts import STAGES, calm, has_statistics, names_by_part, parts_of_classes
 from .published import PUBLISHED, download, find_published
-from .reading import read_foreign_file, read_weights, understand
+from .reading import read_weights, understand
 from .stem import find_stem, fit_stem, pixels_of
 
 COUNTER = "num_batches_tracked"
@@ -88,15 +88,14 @@ def read_start(source: str | Path) -> Start:
     if not path.is_file():
         weights = read_weights(source)
         return Start(str(source), weights.state, weights.settings, weights.classes)
-    foreign = find_kind(path) != "safetensors"
-    state, meta = read_foreign_file(path) if foreign else (read_safetensors(path)[0], {})
+    state, meta = read_tensors(path)
     try:
         plain = read_backbone(state, str(path))
         if plain is not None:
             return Start(
                 str(path), plain.state, backbone=plain.name, pixels=plain.pixels, stride_in_1x1=plain.stride_in_1x1
             )
-        weights = understand(state, str(path), meta) if foreign else read_weights(path)
+        weights = read_weights(path) if KEY in meta else understand(state, str(path), meta)
     except WeightsError as error:
         if any(CLASSIFIER.match(name) for name in state):
             return Start(str(path), state, foreign=str(error))

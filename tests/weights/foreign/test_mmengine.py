@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.weights.mmengine import find_unknown, look_up, parse_assignments, read_config
+from maskrcnn.weights.foreign.mmengine import find_unknown, look_up, parse_assignments, read_config
 
 
 def test_plain_values_dicts_and_earlier_names_are_read():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ..config import BackboneSettings
+from ...config import BackboneSettings
 
 HIDDEN = re.compile(r"box_heads\.\d+\.hidden\.0\.weight")
 MASK_HIDDEN = re.compile(r"mask_heads\.\d+\.hidden\.0\.weight")

@@ -1,8 +1,9 @@
-"""Small checkpoints under the names of detectron2 and mmdetection, of bodies half as wide as a ResNet-50."""
+"""Small checkpoints under the names of other libraries; detectors have bodies half as wide as a ResNet-50."""
 
 from __future__ import annotations
 
 import torch
+import torchvision
 from torch import Tensor
 
 WIDTH = 32
@@ -98,6 +99,32 @@ def fill(shapes: Shapes, seed: int) -> dict[str, Tensor]:
         name: torch.tensor(7) if name.endswith("num_batches_tracked") else torch.rand(shape)
         for name, shape in shapes.items()
     }
+
+
+def random_resnet(name: str) -> dict[str, Tensor]:
+    """One of torchvision's classifiers, with norms that have learnt something."""
+    torch.manual_seed(0)
+    state = getattr(torchvision.models, name)(num_classes=2).state_dict()
+    for key, tensor in state.items():
+        if key.endswith("running_mean"):
+            tensor.normal_(0, 0.1)
+        elif tensor.ndim == 1:
+            tensor.uniform_(0.5, 1.5)
+    return state
+
+
+def caffe2_name(name: str, statistics: tuple[str, str, str, str]) -> str:
+    """What Detectron and detectron2's MSRA files call a tensor of torchvision's ResNets."""
+    leaves = dict(zip(("weight", "bias", "running_mean", "running_var"), statistics))
+    parts = name.split(".")
+    if parts[0] in ("conv1", "bn1"):
+        return "conv1_w" if parts[0] == "conv1" else f"res_conv1_bn_{leaves[parts[1]]}"
+    if parts[0] == "fc":
+        return f"fc1000_{parts[1][0]}"
+    branch = "1" if parts[2] == "downsample" else "2" + "abc"[int(parts[2][-1]) - 1]
+    norm = parts[2].startswith("bn") or parts[3] == "1"
+    leaf = f"bn_{leaves[parts[-1]]}" if norm else "w"
+    return f"res{int(parts[0][-1]) + 1}_{parts[1]}_branch{branch}_{leaf}"
 
 
 def _add_plain(shapes: Shapes, name: str, shape: tuple[int, ...]) -> None:

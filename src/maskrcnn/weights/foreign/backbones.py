@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from ..errors import WeightsError
-from .detectron2 import TABLE as DETECTRON2
-from .files import single_precision
-from .renames import Rename, check_all_placed, translate
+from ...errors import WeightsError
+from . import detectron, detectron2
+from .names import Table, check_all_placed, normed, translate
 from .structure import BODIES
-from .torchvision import BODY
+from .torchvision import block_table, resnet_table
 
-# Batch norms of Detectron's files are only a scale and a shift: mean 0, and a variance that with epsilon makes 1.
 EPSILON = 1e-5
-_STEPS = {"1": "shortcut", "2a": "step1", "2b": "step2", "2c": "step3"}
-_LEAVES = {
-    "s": "weight",
-    "gamma": "weight",
-    "b": "bias",
-    "beta": "bias",
-    "rm": "running_mean",
-    "running_mean": "running_mean",
-    "riv": "running_var",
-    "running_var": "running_var",
-}
-_LEAF = rf"(?P<leaf>{'|'.join(_LEAVES)})$"
-CAFFE2: list[Rename] = [
-    (r"conv1_w$", "body.stem.convolution.weight"),
-    (rf"(?:res_)?conv1_[bg]n_{_LEAF}", lambda m: f"body.stem.norm.{_LEAVES[m['leaf']]}"),
-    (r"res(\d)_(\d+)_branch(1|2[abc])_w$", lambda m: f"{_caffe2_layer(m)}.convolution.weight"),
-    (rf"res(\d)_(\d+)_branch(1|2[abc])_[bg]n_{_LEAF}", lambda m: f"{_caffe2_layer(m)}.norm.{_LEAVES[m['leaf']]}"),
+CLIP: Table = [
+    *normed("", "body.stem.step{step}.", convolution="conv{step}.", norm="bn{step}."),
+    *block_table("layer{stage+1}.{block}.", "body.stages.{stage}.{block}."),
 ]
-"""Names of Detectron, and of the files that detectron2 starts from."""
-
-CLIP: list[Rename] = [
-    (r"conv(\d)\.(?=\w+$)", r"body.stem.step\1.convolution."),
-    (r"bn(\d)\.(?=\w+$)", r"body.stem.step\1.norm."),
-    *BODY,
-]
-MOBILENET: list[Rename] = [(r"features\.(?=\d)", "body.features.")]
-# What tells classes apart, the texts of CLIP, counters, a bias of some 1e-9, and what an optimiser left behind.
+MOBILENET: Table = [("features.{i}.*", "body.features.{i}.*")]
 UNUSED = re.compile(
     r"(fc|classifier|stem\.fc|linear|attnpool)\..*|(fc1000|pred|fc)_[wb]|conv1_b|stem\.conv1\.bias"
     r"|.*num_batches_tracked|.*_momentum|lr"
 )
+"""What tells classes apart, the texts of CLIP, counters, a bias of some 1e-9, and what an optimizer left behind."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +84,7 @@ def read_backbone(state: Mapping[str, Tensor], source: str) -> Backbone | None:
     if "features.0.0.weight" in state and "features.16.0.weight" in state:
         return Backbone(_renamed(state, MOBILENET, source), "mobilenet_v3_large", stride_in_1x1=None)
     if "stem.conv1.weight" in state:
-        prefixed = {name if UNUSED.fullmatch(name) else f"backbone.{name}": one for name, one in state.items()}
-        ours = _renamed(prefixed, DETECTRON2, source)
+        ours = _renamed(state, detectron2.BACKBONE, source, spell="backbone.{}".format)
         return Backbone(ours, find_name(ours, source))
     if "conv1_w" in state and not any("bbox_pred" in name for name in state):
         return _read_caffe2(state, source)
@@ -144,7 +119,7 @@ def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
 
 
 def _read_torchvision(state: Mapping[str, Tensor], source: str) -> Backbone:
-    ours = _renamed(state, BODY, source)
+    ours = _renamed(state, resnet_table(), source)
     # Caffe's networks in these names, as OpenMMLab publishes them, have norms without a mean; so do random ones.
     mean, scale = (ours.get(f"body.stem.norm.{leaf}") for leaf in ("running_mean", "weight"))
     if mean is not None and scale is not None and not mean.any() and (scale != 1).any():
@@ -153,12 +128,11 @@ def _read_torchvision(state: Mapping[str, Tensor], source: str) -> Backbone:
 
 
 def _read_caffe2(state: Mapping[str, Tensor], source: str) -> Backbone:
-    ours = _renamed(state, CAFFE2, source)
+    ours = _renamed(state, detectron.BACKBONE, source, spell=detectron.with_dots)
     grouped = any(name.startswith("conv1_gn_") for name in state)
-    for weight in [name for name in ours if name.endswith(".norm.weight") and not grouped]:
-        layer = weight.removesuffix("weight")
-        ours.setdefault(f"{layer}running_mean", torch.zeros_like(ours[weight]))
-        ours.setdefault(f"{layer}running_var", torch.full_like(ours[weight], 1 - EPSILON))
+    if not grouped:
+        # Batch norms are only a scale and a shift: mean 0, and a variance that with epsilon makes 1.
+        ours = detectron.with_statistics(ours, variance=1 - EPSILON)
     name = find_name(ours, source)
     # Models of Facebook's own stride in their 3x3; those of 32 groups of 8 were trained on normalised pixels.
     microsofts = not grouped and name in ("resnet50", "resnet101", "resnet152")
@@ -188,30 +162,29 @@ def _image_tower(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 def _number_stem(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """OpenMMLab's names of CLIP's network as OpenAI's: a stem in one row, shortcuts whose pooling is counted."""
     rows = sorted({int(name.split(".")[1]) for name in state if name.startswith("stem.")})
-    kernels = [row for row in rows if state[f"stem.{row}.weight"].ndim == 4]
-    places = {row: f"conv{i}" for i, row in enumerate(kernels, start=1)}
-    places |= {row: f"bn{i}" for i, row in enumerate((row for row in rows if row not in kernels), start=1)}
     counted = any(".downsample.2." in name for name in state)
     renamed = {}
     for name, tensor in state.items():
         if name.startswith("stem."):
             _, row, leaf = name.split(".")
-            name = f"{places[int(row)]}.{leaf}"
+            step, is_norm = divmod(rows.index(int(row)), 2)
+            name = f"{'bn' if is_norm else 'conv'}{step + 1}.{leaf}"
         elif counted:
             name = re.sub(r"\.downsample\.([12])\.", lambda m: f".downsample.{int(m[1]) - 1}.", name)
         renamed[name] = tensor
     return renamed
 
 
-def _renamed(state: Mapping[str, Tensor], table: Iterable[Rename], source: str) -> dict[str, Tensor]:
-    origins, left = translate((name for name in state if not UNUSED.fullmatch(name)), table)
-    check_all_placed(left, source, "plain ResNets of torchvision, timm, Caffe, Detectron and CLIP, and MobileNetV3")
-    return {ours: single_precision(state[name]) for ours, name in origins.items()}
+def _renamed(
+    state: Mapping[str, Tensor], table: Table, source: str, spell: Callable[[str], str] = str
+) -> dict[str, Tensor]:
+    """Tensors by our names; `spell` makes of their names those of the table."""
+    names = {spell(name): name for name in state if not UNUSED.fullmatch(name)}
+    origins, left = translate(names, table)
+    readable = "plain ResNets of torchvision, timm, Caffe, Detectron and CLIP, and MobileNetV3"
+    check_all_placed([names[name] for name in left], source, readable)
+    return {ours: state[names[name]] for ours, name in origins.items()}
 
 
 def _count_blocks(state: Mapping[str, Tensor], stage: int) -> int:
     return len({name.split(".")[3] for name in state if name.startswith(f"body.stages.{stage}.")})
-
-
-def _caffe2_layer(match: re.Match[str]) -> str:
-    return f"body.stages.{int(match[1]) - 2}.{match[2]}.{_STEPS[match[3]]}"

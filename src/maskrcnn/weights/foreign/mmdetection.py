@@ -1,8 +1,7 @@
-"""Checkpoints of mmdetection 2.x and 3.x and of MMOCR's Mask R-CNN as a name table."""
+"""Checkpoints of mmdetection 2.x and 3.x and of MMOCR's Mask R-CNN."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,67 +10,64 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ..config import ModelSettings
-from ..errors import WeightsError
-from ..structures.classes import Classes
-from .categories import classes_of
-from .files import Weights
+from ...config import ModelSettings
+from ...errors import WeightsError
+from ...structures.classes import Classes
+from ..own import Weights
+from .classes import classes_of
 from .layout import bins_first, split_counters
 from .mmengine import find_unknown, read_config
-from .renames import Rename, check_all_placed, translate
+from .names import Table, check_all_placed, normed, translate
 from .structure import Tree, anchors_per_place, find_structure, merge, neck_channels
-from .torchvision import BODY
-
-_KIND = {"conv": "convolution", "bn": "norm", "gn": "norm"}
-_NORM = r"(conv|bn|gn)\."
+from .torchvision import block_table, resnet_table
 
 
-def _head(match: re.Match[str]) -> str:
-    """`bbox_head.` or, in a cascade, `bbox_head.1.`, and likewise for masks."""
-    return f"{'box' if match['head'] == 'bbox' else 'mask'}_heads.{match['stage'] or '0.'}"
+def _layers(theirs: str, ours: str) -> Table:
+    """Mmcv's modules of a convolution and a batch or group norm."""
+    return [
+        *normed(theirs, ours, convolution="conv.", norm="bn."),
+        (f"{theirs}gn.", f"{ours}norm."),
+    ]
 
 
-def _convolution(match: re.Match[str]) -> str:
-    return f"{_head(match)}convolutions.{match['number']}.{_KIND[match['kind']]}."
+def _heads(theirs: str, ours: str) -> Table:
+    """Heads of boxes and masks, or those of a stage of a cascade."""
+    box, mask = f"roi_head.bbox_head.{theirs}", f"roi_head.mask_head.{theirs}"
+    return [
+        *_layers(f"{box}shared_convs.{{i}}.", f"box_heads.{ours}convolutions.{{i}}."),
+        (f"{box}shared_fcs.{{i}}.", f"box_heads.{ours}hidden.{{i}}."),
+        (f"{box}fc_cls.", f"box_heads.{ours}logits."),
+        (f"{box}fc_reg.", f"box_heads.{ours}deltas."),
+        *_layers(f"{mask}convs.{{i}}.", f"mask_heads.{ours}convolutions.{{i}}."),
+        (f"{mask}upsample.", f"mask_heads.{ours}upsamples.0."),
+        (f"{mask}conv_logits.", f"mask_heads.{ours}logits."),
+    ]
 
 
-_HEAD = r"roi_head\.(?P<head>bbox|mask)_head\.(?P<stage>\d\.)?"
-# A convolution is renamed as if it had a norm.
-TABLE: list[Rename] = [
-    *((rf"backbone\.{pattern.replace('bn', '(?:bn|gn)')}", ours) for pattern, ours in BODY),
-    (
-        r"roi_head\.shared_head\.layer4\.(\d+)\.(conv|bn|gn)(\d)\.",
-        lambda m: f"shared_head.{m[1]}.step{m[3]}.{_KIND[m[2]]}.",
-    ),
-    (
-        r"roi_head\.shared_head\.layer4\.(\d+)\.downsample\.([01])\.",
-        lambda m: f"shared_head.{m[1]}.shortcut.{('convolution', 'norm')[int(m[2])]}.",
-    ),
-    (rf"neck\.lateral_convs\.(\d)\.{_NORM}", lambda m: f"neck.lateral.{m[1]}.{_KIND[m[2]]}."),
-    (rf"neck\.fpn_convs\.(\d)\.{_NORM}", lambda m: f"neck.output.{m[1]}.{_KIND[m[2]]}."),
-    (r"rpn_head\.rpn_conv\.(?=\w+$)", "rpn.convolutions.0."),
-    (r"rpn_head\.rpn_conv\.(\d)\.conv\.(?=\w+$)", r"rpn.convolutions.\1."),
-    (r"rpn_head\.rpn_cls\.", "rpn.logits."),
-    (r"rpn_head\.rpn_reg\.", "rpn.deltas."),
-    (rf"{_HEAD}(?:shared_)?convs\.(?P<number>\d)\.(?P<kind>conv|bn|gn)\.", _convolution),
-    (rf"{_HEAD}shared_fcs\.(?P<number>\d)\.", lambda m: f"{_head(m)}hidden.{m['number']}."),
-    (rf"{_HEAD}fc_cls\.", lambda m: f"{_head(m)}logits."),
-    (rf"{_HEAD}fc_reg\.", lambda m: f"{_head(m)}deltas."),
-    (rf"{_HEAD}upsample\.", lambda m: f"{_head(m)}upsamples.0."),
-    (rf"{_HEAD}conv_logits\.", lambda m: f"{_head(m)}logits."),
-    (
-        rf"semantic_head\.conv_upsample_layers\.(\d)\.conv\.(\d)\.{_NORM}",
-        lambda m: f"semantic_head.levels.{m[1]}.{m[2]}.{_KIND[m[3]]}.",
-    ),
-    (r"semantic_head\.conv_logits\.", "semantic_head.logits."),
+TABLE: Table = [
+    *resnet_table("backbone."),
+    *resnet_table("backbone.", norm="gn"),
+    *block_table("roi_head.shared_head.layer4.{block}.", "shared_head.{block}."),
+    *block_table("roi_head.shared_head.layer4.{block}.", "shared_head.{block}.", norm="gn"),
+    *_layers("neck.lateral_convs.{i}.", "neck.lateral.{i}."),
+    *_layers("neck.fpn_convs.{i}.", "neck.output.{i}."),
+    ("rpn_head.rpn_conv.", "rpn.convolutions.0."),
+    ("rpn_head.rpn_conv.{i}.conv.", "rpn.convolutions.{i}."),
+    ("rpn_head.rpn_cls.", "rpn.logits."),
+    ("rpn_head.rpn_reg.", "rpn.deltas."),
+    *_heads("", "0."),
+    *_heads("{stage}.", "{stage}."),
+    *_layers("semantic_head.conv_upsample_layers.{level}.conv.{i}.", "semantic_head.levels.{level}.{i}."),
+    ("semantic_head.conv_logits.", "semantic_head.logits."),
 ]
 # MMOCR's oCLIP models: a stem of three convolutions in a row, and shortcuts that begin with a pooling.
-CLIP: list[Rename] = [
-    (r"backbone\.stem\.([036])\.", lambda m: f"body.stem.step{int(m[1]) // 3 + 1}.convolution."),
-    (r"backbone\.stem\.([147])\.", lambda m: f"body.stem.step{int(m[1]) // 3 + 1}.norm."),
-    (
-        r"backbone\.layer(\d)\.(\d+)\.downsample\.([12])\.",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3]) - 1]}.",
+CLIP: Table = [
+    *normed("backbone.stem.", "body.stem.step{i+1}.", convolution="{i*3}.", norm="{i*3+1}."),
+    *normed(
+        "backbone.layer{stage+1}.{block}.downsample.",
+        "body.stages.{stage}.{block}.shortcut.",
+        convolution="1.",
+        norm="2.",
     ),
 ]
 WRAPPER = "wrapped_model."

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.errors import WeightsError
-from maskrcnn.weights import downloads
-from maskrcnn.weights.downloads import Checksum, check_file, fetch, hash_file
-from tests.weights.web import Site, serve
+from maskrcnn.weights import download
+from maskrcnn.weights.download import Checksum, check_file, fetch, hash_file
+from tests.builders.web_server import Site, serve
 
 CONTENT = bytes(range(256)) * 40
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -19,8 +19,8 @@ RIGHT = Checksum("sha256", SHA[:8])
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """No waiting between attempts, small steps, and the machine's proxies switched off."""
-    monkeypatch.setattr(downloads, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(downloads, "CHUNK", 1000)
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(download, "CHUNK", 1000)
     monkeypatch.setenv("no_proxy", "*")
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_gone_is_asked_for_once(tmp_path):
 
 
 def test_where_nobody_answers_one_is_told_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "PAUSES", (60.0,))
+    monkeypatch.setattr(download, "PAUSES", (60.0,))
     with pytest.raises(WeightsError, match=r"http://127.0.0.1:9/peer.pth cannot be fetched \(.*refused"):
         fetch("peer", "http://127.0.0.1:9/peer.pth", tmp_path / "peer.pth", RIGHT)
     assert list(tmp_path.iterdir()) == []
@@ -164,8 +164,8 @@ class FullDisk:
 
 
 def test_a_full_disk_leaves_no_half_file_and_what_came_is_kept(tmp_path, monkeypatch):
-    receive = downloads._receive
-    monkeypatch.setattr(downloads, "_receive", lambda answer, part, bar: receive(answer, FullDisk(part), bar))
+    receive = download._receive
+    monkeypatch.setattr(download, "_receive", lambda answer, part, bar: receive(answer, FullDisk(part), bar))
     path = tmp_path / "peer.pth"
     message = refused(Site(CONTENT), path)
     assert message == f"peer: {path} cannot be written (No space left on device). Free some space and try again."

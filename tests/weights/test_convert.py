@@ -6,13 +6,12 @@ import torch
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
-from maskrcnn.weights.categories import name_classes
-from maskrcnn.weights.detectron2 import read_detectron2
-from maskrcnn.weights.files import Weights, load_weights, save_weights
+from maskrcnn.weights.convert import LIBRARIES, check_form, find_setting, write_foreign
+from maskrcnn.weights.foreign.classes import name_classes
+from maskrcnn.weights.foreign.detectron2 import read_detectron2
+from maskrcnn.weights.own import Weights, load_weights, save_weights
 from maskrcnn.weights.reading import read_weights
-from maskrcnn.weights.writing import LIBRARIES, check_form, find_setting, write_foreign
-
-from .peers import detectron2_state
+from tests.builders.checkpoints import detectron2_state
 
 
 def weights_of(**settings: object) -> Weights:

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from ..config.features import ResNetName
-from ..errors import WeightsError
+from ...config.features import ResNetName
+from ...errors import WeightsError
 
 Tree = dict[str, Any]
 State = Mapping[str, Tensor]

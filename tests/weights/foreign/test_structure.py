@@ -4,7 +4,7 @@ import torch
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.structure import (
+from maskrcnn.weights.foreign.structure import (
     anchors_per_place,
     counts_batches,
     find_backbone,

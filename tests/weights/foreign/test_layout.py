@@ -1,7 +1,7 @@
 import torch
 
 from maskrcnn.config import BackboneSettings
-from maskrcnn.weights.layout import background_last, background_rows, bins_first, channels_first, split_counters
+from maskrcnn.weights.foreign.layout import background_last, background_rows, bins_first, channels_first, split_counters
 
 
 def test_bins_go_before_channels_and_back():

@@ -5,10 +5,9 @@ import torch
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.files import Weights
-from maskrcnn.weights.mmdetection import EPSILON, is_mmdetection, read_mmdetection
-
-from .peers import mmdetection_state
+from maskrcnn.weights.foreign.mmdetection import EPSILON, is_mmdetection, read_mmdetection
+from maskrcnn.weights.own import Weights
+from tests.builders.checkpoints import mmdetection_state
 
 KINDS = {"mask": {}, "cascade": {"cascade": True}, "resnext": {"groups": 32}, "text": {"classes": 1, "anchors": 5}}
 KINDS |= {

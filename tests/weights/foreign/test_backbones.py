@@ -8,25 +8,15 @@ from maskrcnn.config import BackboneSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.mobilenet import MobileNet
 from maskrcnn.model.resnet import ResNet
-from maskrcnn.weights.imagenet import NORMALISED_RGB, Backbone, Pixels, find_name, read_backbone
+from maskrcnn.weights.foreign.backbones import NORMALISED_RGB, Backbone, Pixels, find_name, read_backbone
+from tests.builders.checkpoints import caffe2_name, random_resnet
 
 RAW_BGR = Pixels("bgr", raw=True)
 
 
-def random_state(name: str) -> dict[str, torch.Tensor]:
-    torch.manual_seed(0)
-    state = getattr(torchvision.models, name)(num_classes=2).state_dict()
-    for key, tensor in state.items():
-        if key.endswith("running_mean"):
-            tensor.normal_(0, 0.1)
-        elif tensor.ndim == 1:
-            tensor.uniform_(0.5, 1.5)
-    return state
-
-
 @pytest.fixture(scope="module")
 def resnet50() -> dict[str, torch.Tensor]:
-    return random_state("resnet50")
+    return random_resnet("resnet50")
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +42,6 @@ def loaded(backbone: Backbone, norm: str = "frozen_batch") -> ResNet:
     model = ResNet(BackboneSettings(name=backbone.name, norm=norm), channels=3)
     model.load_state_dict({name.removeprefix("body."): tensor for name, tensor in backbone.state.items()})
     return model
-
-
-def caffe2_name(name: str, statistics: tuple[str, str, str, str]) -> str:
-    """What Detectron and detectron2's MSRA files call a tensor of torchvision's ResNets."""
-    leaves = dict(zip(("weight", "bias", "running_mean", "running_var"), statistics))
-    parts = name.split(".")
-    if parts[0] in ("conv1", "bn1"):
-        return "conv1_w" if parts[0] == "conv1" else f"res_conv1_bn_{leaves[parts[1]]}"
-    if parts[0] == "fc":
-        return f"fc1000_{parts[1][0]}"
-    branch = "1" if parts[2] == "downsample" else "2" + "abc"[int(parts[2][-1]) - 1]
-    norm = parts[2].startswith("bn") or parts[3] == "1"
-    leaf = f"bn_{leaves[parts[-1]]}" if norm else "w"
-    return f"res{int(parts[0][-1]) + 1}_{parts[1]}_branch{branch}_{leaf}"
 
 
 @pytest.mark.parametrize(
@@ -206,11 +182,6 @@ def test_timms_other_resnets_are_refused_by_name():
     )
     with pytest.raises(WeightsError, match=message):
         read_backbone(state, "x.pth")
-
-
-def test_half_precision_becomes_single(resnet50):
-    half = {name: tensor.half() for name, tensor in resnet50.items()}
-    assert {tensor.dtype for tensor in read_backbone(half, "x").state.values()} == {torch.float32}
 
 
 def test_tensors_without_a_place_are_named(resnet50):

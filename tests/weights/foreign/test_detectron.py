@@ -7,17 +7,11 @@ from torch import Tensor
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.detectron import (
-    cell_shapes,
-    is_benchmark,
-    is_detectron,
-    read_benchmark,
-    read_detectron,
-)
-from maskrcnn.weights.files import Weights
+from maskrcnn.weights.foreign.detectron import cell_shapes, is_detectron, read_detectron
+from maskrcnn.weights.foreign.maskrcnn_benchmark import is_maskrcnn_benchmark, read_maskrcnn_benchmark
+from maskrcnn.weights.own import Weights
 from maskrcnn.weights.reading import understand
-
-from .peers import CLASSES, detectron2_state
+from tests.builders.checkpoints import CLASSES, detectron2_state
 
 KINDS = {
     "fpn": {},
@@ -149,7 +143,7 @@ def test_every_blob_of_detectron_finds_its_place_in_our_model(kind):
 
 @pytest.mark.parametrize("kind", ["fpn", "boxes only", "c4", "keypoints"])
 def test_every_tensor_of_maskrcnn_benchmark_finds_its_place_in_our_model(kind):
-    weights = read_benchmark(benchmark_state(kind), f"{kind}.pth")
+    weights = read_maskrcnn_benchmark(benchmark_state(kind), f"{kind}.pth")
     assert {name: tensor.shape for name, tensor in weights.state.items()} == own_shapes(weights)
 
 
@@ -167,7 +161,7 @@ def test_background_goes_last_and_leaves_boxes_and_masks():
     assert torch.equal(state["box_heads.0.logits.bias"], source["roi_heads.box_predictor.cls_score.bias"])
     assert torch.equal(state["box_heads.0.deltas.weight"], source["roi_heads.box_predictor.bbox_pred.weight"])
     assert torch.equal(state["mask_heads.0.logits.bias"], source["roi_heads.mask_head.predictor.bias"])
-    other = read_benchmark(benchmark_state("fpn"), "fpn.pth").state
+    other = read_maskrcnn_benchmark(benchmark_state("fpn"), "fpn.pth").state
     for name in ("box_heads.0.logits.bias", "box_heads.0.deltas.weight", "mask_heads.0.logits.bias"):
         assert torch.equal(other[name], state[name])
 
@@ -202,25 +196,27 @@ def test_the_settings_are_those_of_detectron():
     assert (settings.roi.samples_per_side, settings.roi.half_pixel, settings.roi.level_slack) == (2, False, (1e-6, 0))
     assert read("c4").settings.roi.samples_per_side == 0
     assert not read("gn").settings.backbone.stride_in_1x1
-    assert read_benchmark(benchmark_state("fpn"), "x").settings.input.resize == "pillow"
+    assert read_maskrcnn_benchmark(benchmark_state("fpn"), "x").settings.input.resize == "pillow"
 
 
 def test_what_training_left_behind_is_not_used():
     extra = {"conv1_w_momentum": torch.zeros(1), "lr": torch.zeros(1), "conv1_b": torch.zeros(64)}
     assert read_detectron(blobs("fpn") | extra, "x.pkl").state.keys() == read("fpn").state.keys()
     extra = {"module.rpn.anchor_generator.cell_anchors.0": torch.zeros(3, 4)}
-    assert len(read_benchmark(benchmark_state("fpn") | extra, "x").state) == len(read("fpn").state)
+    assert len(read_maskrcnn_benchmark(benchmark_state("fpn") | extra, "x").state) == len(read("fpn").state)
 
 
 def test_blobs_without_a_place_are_named():
     with pytest.raises(WeightsError, match=r"x.pkl: 1 tensors have no place here: body_conv_fcn1_w. Readable are"):
         read_detectron(blobs("fpn") | {"body_conv_fcn1_w": torch.zeros(1)}, "x.pkl")
     with pytest.raises(WeightsError, match=r"no place here: module.roi_heads.maskiou.fc1.weight. Readable are"):
-        read_benchmark(benchmark_state("fpn") | {"module.roi_heads.maskiou.fc1.weight": torch.zeros(1)}, "x.pth")
+        read_maskrcnn_benchmark(
+            benchmark_state("fpn") | {"module.roi_heads.maskiou.fc1.weight": torch.zeros(1)}, "x.pth"
+        )
 
 
 def test_the_formats_are_recognised_by_the_names():
     assert is_detectron(blobs("c4"))
-    assert is_benchmark(benchmark_state("c4"))
+    assert is_maskrcnn_benchmark(benchmark_state("c4"))
     assert understand(blobs("fpn"), "x").notes["format"] == "Detectron"
     assert understand(benchmark_state("fpn"), "x").notes["format"] == "maskrcnn-benchmark"

@@ -13,9 +13,9 @@ from torch import Tensor
 from ..config import ModelSettings
 from ..errors import WeightsError
 from ..ops.atomic import replacing
-from .files import Weights
-from .to_detectron2 import DETECTRON2_NEEDS, to_detectron2
-from .to_torchvision import TORCHVISION_NEEDS, to_torchvision
+from .foreign.detectron2 import DETECTRON2_NEEDS, to_detectron2
+from .foreign.torchvision import TORCHVISION_NEEDS, to_torchvision
+from .own import Weights
 
 Needs = Mapping[str, tuple[Any, ...]]
 LIBRARIES: dict[str, tuple[Needs, Callable[[Weights], dict[str, Tensor]], tuple[str, ...]]] = {

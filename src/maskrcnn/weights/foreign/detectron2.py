@@ -1,66 +1,63 @@
-"""Checkpoints of detectron2's R-CNNs (FPN, C4, DC5, Cascade, keypoints, Panoptic FPN) as a name table."""
+"""Checkpoints of detectron2's R-CNNs (FPN, C4, DC5, Cascade, keypoints, Panoptic FPN): read and written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
-from ..config import ModelSettings
-from .categories import classes_of
-from .files import Weights
-from .layout import bins_first, split_counters
-from .renames import Rename, check_all_placed, translate
+from ...config import ModelSettings
+from ..own import Weights
+from .classes import classes_of
+from .layout import bins_first, channels_first, split_counters
+from .names import Table, check_all_placed, normed, rename_back, translate
 from .structure import Tree, counts_batches, find_structure, merge, neck_channels
 
 
-def _stage(match: re.Match[str]) -> str:
-    block = f"body.stages.{int(match[1]) - 2}.{match[2]}."
-    step = "shortcut" if match[3] == "shortcut" else f"step{match[3][-1]}"
-    return f"{block}{step}.{match[4] or 'convolution.'}"
+def _block(theirs: str, ours: str) -> Table:
+    return [
+        *normed(f"{theirs}conv{{step}}.", f"{ours}step{{step}}."),
+        *normed(f"{theirs}shortcut.", f"{ours}shortcut."),
+    ]
 
 
-# A convolution is renamed as if it had a norm.
-TABLE: list[Rename] = [
-    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.norm\.", "body.stem.norm."),
-    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.(?=weight$)", "body.stem.convolution."),
-    (r"backbone\.(?:bottom_up\.)?res([2-5])\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)", _stage),
-    (
-        r"roi_heads\.res5\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)",
-        lambda m: (
-            f"shared_head.{m[1]}.{'shortcut' if m[2] == 'shortcut' else 'step' + m[2][-1]}.{m[3] or 'convolution.'}"
-        ),
-    ),
-    (
-        r"backbone\.fpn_(lateral|output)([2-5])\.(norm\.)?(?=\w+$)",
-        lambda m: f"neck.{m[1]}.{int(m[2]) - 2}.{m[3] or 'convolution.'}",
-    ),
-    (r"proposal_generator\.rpn_head\.conv\.(?=\w+$)", "rpn.convolutions.0."),
-    (r"proposal_generator\.rpn_head\.conv\.conv(\d)\.(?=\w+$)", r"rpn.convolutions.\1."),
-    (r"proposal_generator\.rpn_head\.objectness_logits\.", "rpn.logits."),
-    (r"proposal_generator\.rpn_head\.anchor_deltas\.", "rpn.deltas."),
-    (
-        r"roi_heads\.box_head\.(\d\.)?conv(\d)\.(norm\.)?(?=\w+$)",
-        lambda m: f"box_heads.{m[1] or '0.'}convolutions.{int(m[2]) - 1}.{m[3] or 'convolution.'}",
-    ),
-    (r"roi_heads\.box_head\.(\d\.)?fc(\d)\.", lambda m: f"box_heads.{m[1] or '0.'}hidden.{int(m[2]) - 1}."),
-    (r"roi_heads\.box_predictor\.(\d\.)?cls_score\.", lambda m: f"box_heads.{m[1] or '0.'}logits."),
-    (r"roi_heads\.box_predictor\.(\d\.)?bbox_pred\.", lambda m: f"box_heads.{m[1] or '0.'}deltas."),
-    (
-        r"roi_heads\.mask_head\.mask_fcn(\d)\.(norm\.)?(?=\w+$)",
-        lambda m: f"mask_heads.0.convolutions.{int(m[1]) - 1}.{m[2] or 'convolution.'}",
-    ),
-    (r"roi_heads\.mask_head\.deconv\.(?=\w+$)", "mask_heads.0.upsamples.0."),
-    (r"roi_heads\.mask_head\.predictor\.", "mask_heads.0.logits."),
-    (r"roi_heads\.keypoint_head\.conv_fcn(\d)\.", lambda m: f"keypoint_head.convolutions.{int(m[1]) - 1}."),
-    (r"roi_heads\.keypoint_head\.score_lowres\.", "keypoint_head.upsample."),
-    (
-        r"sem_seg_head\.p([2-5])\.(\d)\.(norm\.)?(?=\w+$)",
-        lambda m: f"semantic_head.levels.{int(m[1]) - 2}.{int(m[2]) // 2}.{m[3] or 'convolution.'}",
-    ),
-    (r"sem_seg_head\.predictor\.", "semantic_head.logits."),
+def _box_head(theirs: str, ours: str) -> Table:
+    """The one box head, or the head of a stage of a cascade, whose number stands behind the names of the parts."""
+    return [
+        *normed(f"roi_heads.box_head.{theirs}conv{{i+1}}.", f"box_heads.{ours}convolutions.{{i}}."),
+        (f"roi_heads.box_head.{theirs}fc{{i+1}}.", f"box_heads.{ours}hidden.{{i}}."),
+        (f"roi_heads.box_predictor.{theirs}cls_score.", f"box_heads.{ours}logits."),
+        (f"roi_heads.box_predictor.{theirs}bbox_pred.", f"box_heads.{ours}deltas."),
+    ]
+
+
+BACKBONE: Table = [
+    *normed("backbone.stem.conv1.", "body.stem."),
+    *(pair for i in range(4) for pair in _block(f"backbone.res{i + 2}.{{block}}.", f"body.stages.{i}.{{block}}.")),
 ]
+ONE_HEAD, CASCADE = _box_head("", "0."), _box_head("{stage}.", "{stage}.")
+ONE_CONVOLUTION: Table = [("proposal_generator.rpn_head.conv.", "rpn.convolutions.0.")]
+CONVOLUTIONS: Table = [("proposal_generator.rpn_head.conv.conv{i}.", "rpn.convolutions.{i}.")]
+TABLE: Table = [
+    *BACKBONE,
+    *_block("roi_heads.res5.{block}.", "shared_head.{block}."),
+    *normed("backbone.fpn_lateral{i+2}.", "neck.lateral.{i}."),
+    *normed("backbone.fpn_output{i+2}.", "neck.output.{i}."),
+    ("proposal_generator.rpn_head.objectness_logits.", "rpn.logits."),
+    ("proposal_generator.rpn_head.anchor_deltas.", "rpn.deltas."),
+    *normed("roi_heads.mask_head.mask_fcn{i+1}.", "mask_heads.0.convolutions.{i}."),
+    ("roi_heads.mask_head.deconv.", "mask_heads.0.upsamples.0."),
+    ("roi_heads.mask_head.predictor.", "mask_heads.0.logits."),
+    ("roi_heads.keypoint_head.conv_fcn{i+1}.", "keypoint_head.convolutions.{i}."),
+    ("roi_heads.keypoint_head.score_lowres.", "keypoint_head.upsample."),
+    *normed("sem_seg_head.p{level+2}.{i*2}.", "semantic_head.levels.{level}.{i}."),
+    ("sem_seg_head.predictor.", "semantic_head.logits."),
+]
+BOTTOM_UP = re.compile(r"backbone\.bottom_up\.")
+"""Start of a body's names where a pyramid stands on it."""
+
 # Files of 2019 and 2020 also hold what the library computes from its settings.
 IGNORED = re.compile(r"(proposal_generator|anchor_generator)\..*cell_anchors\.\d|anchor_generator\.cell_anchors\.\d")
 PIXELS = ("pixel_mean", "pixel_std")
@@ -120,9 +117,11 @@ def read_detectron2(state: Mapping[str, Tensor], source: str) -> Weights:
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    origins, left = translate(state, TABLE)
+    names = {BOTTOM_UP.sub("backbone.", name): name for name in state}
+    found, left = translate(names, [*ONE_CONVOLUTION, *CONVOLUTIONS, *ONE_HEAD, *CASCADE, *TABLE])
     kept = [name for name in left if name in PIXELS or IGNORED.fullmatch(name)]
-    check_all_placed([name for name in left if name not in kept], source, READABLE)
+    check_all_placed([names[name] for name in left if name not in kept], source, READABLE)
+    origins = {name: names[origin] for name, origin in found.items()}
     ours = {name: state[origin] for name, origin in origins.items()}
     tree = merge(_find_settings(ours, source), _find_pixels(state))
     settings = ModelSettings.model_validate(tree)
@@ -170,3 +169,57 @@ def _find_pixels(state: Mapping[str, Tensor]) -> Tree:
         mean, deviation = [one / 255 for one in mean], [one / 255 for one in deviation]
     colours = {"colours": "bgr" if reverse else "rgb"} if len(mean) == 3 else {}
     return {"input": {"mean": tuple(mean), "deviation": tuple(deviation), **colours}}
+
+
+DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
+    "input.resize": ("pillow",),
+    "input.stretch": (None,),
+    "input.magnify": (None,),
+    "backbone.name": (
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2"),
+        *("resnext50_32x4d", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d", "resnext152_32x8d"),
+    ),
+    "backbone.norm_epsilon": (1e-5,),
+    "anchors.order": ("sizes_outer",),
+    "anchors.rounded": (False,),
+    "anchors.stride": ("nominal",),
+    "anchors.shapes": (None,),
+    "rpn.rank_by": ("logit",),
+    "rpn.score_threshold": (0.0,),
+    "roi.method": ("align",),
+    "roi.reduce": ("average",),
+    "roi.level_slack": ((1e-8, 0.0),),
+    "box_head.smallest_side": (None,),
+    "box_head.nms_across_classes": (False,),
+    "cascade.average": ("scores",),
+    "cascade.mask_head_per_stage": (False,),
+    "mask_head.kind": ("convolutions",),
+    "mask_head.doublings": (1,),
+    "mask_head.competition": ("sigmoid",),
+    "mask_head.paste": ("sampled",),
+    "keypoint_head.score": ("share",),
+    "semantic_head.things": ("first",),
+    "clamp_both_sides": (False,),
+}
+"""Settings, and their values for which detectron2 has a form."""
+
+
+def to_detectron2(weights: Weights) -> dict[str, Tensor]:
+    """The `model` of a checkpoint for detectron2's model of the same kind, with what `extra` kept of one.
+
+    Args:
+        weights: Of a model that fulfils `DETECTRON2_NEEDS`.
+    """
+    settings = weights.settings
+    table = [
+        *(ONE_CONVOLUTION if settings.rpn.convolutions == 1 else CONVOLUTIONS),
+        *(ONE_HEAD if settings.cascade is None else CASCADE),
+        *TABLE,
+    ]
+    theirs = {}
+    for name, tensor in channels_first(weights.state, neck_channels(weights.state)).items():
+        new = str(rename_back(name, table))
+        if settings.neck == "fpn":
+            new = re.sub(r"^backbone\.(?=stem|res)", "backbone.bottom_up.", new)
+        theirs[new] = tensor.contiguous()
+    return theirs | (weights.extra if weights.notes.get("format") == "detectron2" else {})
