@@ -46,10 +46,10 @@ def test_the_pyramid_fits_its_body(name, channels):
 
 
 VARIANTS = {
-    "c4": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}, "box_head": {"linear_layers": 0}},
-    "c4 with linear layers": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}},
-    "c5": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}},
-    "dilated": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}, "backbone.dilate_stage5": True},
+    "c4": {"neck": {"name": "c4"}, "anchors": {"sizes": [[16, 32]]}, "box_head": {"linear_layers": 0}},
+    "c4 with linear layers": {"neck": {"name": "c4"}, "anchors": {"sizes": [[16, 32]]}},
+    "c5": {"neck": {"name": "c5"}, "anchors": {"sizes": [[16, 32]]}},
+    "dilated": {"neck": {"name": "c5"}, "anchors": {"sizes": [[16, 32]]}, "backbone.dilate_stage5": True},
     "cascade": {"cascade": {"mask_head_per_stage": True}, "box_head.class_agnostic": True},
     "keypoints": {"keypoint_head": {"channels": 8, "convolutions": 1}},
     "panoptic": {"semantic_head": {"classes": 3, "channels": 32}},
@@ -59,7 +59,7 @@ VARIANTS = {
     },
     "newer heads": {
         "rpn": {"convolutions": 2, "candidates": 50, "proposals": 30},
-        "fpn": {"channels": 32, "norm": "batch"},
+        "neck": {"channels": 32, "norm": "batch"},
         "box_head.convolutions": 1,
         "box_head.convolution_channels": 32,
         "box_head.norm": "batch",
@@ -100,7 +100,7 @@ def variant(changes: dict) -> ModelSettings:
 def test_a_head_that_does_not_fit_is_refused():
     with pytest.raises(SettingError, match=r"model\.keypoint_head: the classes have no keypoints"):
         build_model(variant(VARIANTS["keypoints"]), 2)
-    with pytest.raises(SettingError, match=r"model\.semantic_head: needs model\.neck=fpn, not c4"):
+    with pytest.raises(SettingError, match=r"model\.semantic_head: needs model\.neck\.name=fpn, not c4"):
         build_model(variant(VARIANTS["c4"] | VARIANTS["panoptic"]), 2)
     with pytest.raises(SettingError, match=r"model\.neck=c4: needs the stages of a residual network"):
         build_model(variant(VARIANTS["mobilenet"] | VARIANTS["c4"]), 2)

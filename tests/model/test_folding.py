@@ -14,7 +14,7 @@ def settings_of(norm: str, *, heads: str = "none", **parts: object) -> ModelSett
     """A small model whose backbone has one norm and whose neck and heads have another."""
     small = small_settings(norm, **parts)
     tree = small.model_dump()
-    tree["fpn"] |= {"norm": heads, "channels": 32}
+    tree["neck"] |= {"norm": heads, "channels": 32}
     tree["box_head"] |= {"norm": heads, "convolutions": 1, "convolution_channels": 32}
     tree["mask_head"] |= {"norm": heads, "channels": 32}
     return ModelSettings.model_validate(tree)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision.models.detection.backbone_utils import mobilenet_backbone
 
-from maskrcnn.config import BackboneSettings, FPNSettings
+from maskrcnn.config import BackboneSettings, NeckSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.model.fpn import FPN
 from maskrcnn.model.mobilenet import MobileNet
@@ -35,7 +35,7 @@ def peer(trainable: int = 6) -> nn.Module:
 def test_maps_through_the_pyramid_equal_torchvisions():
     other = peer()
     body = ours()
-    pyramid = FPN(body.channels, FPNSettings(), roi_levels=body.roi_levels)
+    pyramid = FPN(body.channels, NeckSettings(), roi_levels=body.roi_levels)
     state = other.state_dict()
     for name, tensor in body.state_dict().items():
         tensor.copy_(state[name.replace("features.", "body.")])

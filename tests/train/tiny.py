@@ -29,7 +29,7 @@ def model_settings() -> ModelSettings:
     return ModelSettings.model_validate(
         {
             "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
-            "fpn": {"channels": 32},
+            "neck": {"channels": 32},
             "anchors": {"sizes": (8, 16, 32, 48, 64)},
             "rpn": {"samples": 32, "candidates_training": 50, "proposals_training": 50},
             "box_head": {"samples": 16, "channels": 32},

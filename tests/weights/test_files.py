@@ -174,7 +174,7 @@ def test_safetensors_of_another_library_are_named_as_such(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 3}, "written in version 3 of the weights format, but this maskrcnn reads up to version 2. Update"),
+        ({"version": 4}, "written in version 4 of the weights format, but this maskrcnn reads up to version 3. Update"),
         ({"settings": {"neck": 1}}, "its settings or classes are not those of this version of maskrcnn"),
         ({"classes": {"names": ["a"]}}, "its settings or classes are not those of this version of maskrcnn"),
         ({"classes": 3}, "its settings or classes are not those of this version of maskrcnn"),

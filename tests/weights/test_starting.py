@@ -26,7 +26,7 @@ STAGES = ("stem", "stage 2 (layer1)", "stage 3 (layer2)", "stage 4 (layer3)", "s
 def settings(*, mask_head=True, **backbone):
     tree = {
         "backbone": {"name": "resnet18", **backbone},
-        "fpn": {"channels": 16},
+        "neck": {"channels": 16},
         "box_head": {"channels": 16},
         "mask_head": {"channels": 8, "convolutions": 1} if mask_head else None,
     }
@@ -179,7 +179,7 @@ def test_batch_norms_do_not_fit_group_norms(backbone, detector, tmp_path):
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_the_remedy(detector):
     wider = settings().model_copy(deep=True)
-    wider.fpn.channels = 32
+    wider.neck.channels = 32
     message = (
         r"cells.safetensors: tensor neck.lateral.0.bias has shape \[16\], but the model's has "
         r"\[32\]. Leave the settings of its FPN as they are in the file"
@@ -232,7 +232,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 @pytest.mark.skipif(not IMAGENET.exists(), reason="needs resnet50_c1_c4_imagenet.safetensors of the shared folder")
 def test_imagenet_weights_without_the_last_stage_give_features_of_order_one():
-    chosen = ModelSettings.model_validate({"fpn": {"channels": 16}, "box_head": {"channels": 16}})
+    chosen = ModelSettings.model_validate({"neck": {"channels": 16}, "box_head": {"channels": 16}})
     model, report = begin(read_start(IMAGENET), chosen)
     assert report.loaded == STAGES[:4]
     assert report.random[0] == "stage 5 (layer4)"

@@ -27,7 +27,7 @@ CAFFE = {
 def settings(backbone="resnet18", *, parts=None, **options):
     tree = {
         "backbone": {"name": backbone, **options},
-        "fpn": {"channels": 16},
+        "neck": {"channels": 16},
         "box_head": {"channels": 16},
         "mask_head": {"channels": 8, "convolutions": 1},
     }
@@ -115,7 +115,11 @@ def test_the_other_stride_is_refused_with_the_setting_that_fits(caffe_file, tmp_
 
 
 def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resnet18, tmp_path):
-    one_map = {"neck": "c4", "anchors": {"sizes": [[32, 64]]}, "box_head": {"pool_size": 14, "linear_layers": 0}}
+    one_map = {
+        "neck": {"name": "c4"},
+        "anchors": {"sizes": [[32, 64]]},
+        "box_head": {"pool_size": 14, "linear_layers": 0},
+    }
     start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
     model, report = begin(start, settings(parts=one_map))
     assert report.loaded[-1] == "stage 5 (layer4)"

@@ -57,7 +57,7 @@ def test_names_of_the_first_generation_come_back_too():
 
 
 def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_background():
-    settings = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "fpn": {"channels": 256}})
+    settings = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "neck": {"channels": 256}})
     model = build_model(settings, 3)
     state = to_torchvision(Weights(model.state_dict(), settings, name_classes(3)))
     backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None)

@@ -108,7 +108,7 @@ def test_the_first_layer_reads_bins_before_channels(state, weights):
 def test_the_settings_are_read_from_the_shapes(weights):
     settings = weights.settings
     assert settings.backbone.name == "resnet18"
-    assert (settings.fpn.channels, settings.box_head.channels) == (256, 1024)
+    assert (settings.neck.channels, settings.box_head.channels) == (256, 1024)
     assert (settings.mask_head.channels, settings.mask_head.convolutions) == (256, 4)
 
 
@@ -134,7 +134,7 @@ def read_meta(name: str) -> Weights:
 def test_the_second_version_has_deeper_heads_with_norms():
     settings = read_meta("maskrcnn_resnet50_fpn_v2").settings
     assert (settings.rpn.convolutions, settings.box_head.convolutions, settings.box_head.linear_layers) == (2, 4, 1)
-    assert [settings.fpn.norm, settings.box_head.norm, settings.mask_head.norm] == ["batch"] * 3
+    assert [settings.neck.norm, settings.box_head.norm, settings.mask_head.norm] == ["batch"] * 3
     assert settings.backbone.norm_epsilon == 1e-5
 
 

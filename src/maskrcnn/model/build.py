@@ -38,7 +38,7 @@ def build_model(settings: ModelSettings, classes: int, *, keypoints: int = 0) ->
     neck = make_neck(settings, body)
     anchors = Anchors(settings.anchors)
     check_levels(settings.anchors, neck.levels)
-    shared = Stage5Head(settings.backbone) if settings.neck == "c4" else None
+    shared = Stage5Head(settings.backbone) if settings.neck.name == "c4" else None
     width, shrink = (shared.outputs, 2) if shared else (neck.channels, 1)
     parts = Parts(
         body=body,
@@ -65,19 +65,19 @@ def make_body(settings: ModelSettings) -> Body:
         return TimmBody(settings.backbone, channels=channels)
     if name == "mobilenet_v3_large":
         return MobileNet(settings.backbone, channels=channels)
-    return ResNet(settings.backbone, channels=channels, stages=3 if settings.neck == "c4" else 4)
+    return ResNet(settings.backbone, channels=channels, stages=3 if settings.neck.name == "c4" else 4)
 
 
 def make_neck(settings: ModelSettings, body: Body) -> FPN | SingleLevel:
     """What the heads see: the pyramid, or one map, whose level names its stride."""
-    if settings.neck == "fpn":
-        return FPN(body.channels, settings.fpn, roi_levels=body.roi_levels)
+    if settings.neck.name == "fpn":
+        return FPN(body.channels, settings.neck, roi_levels=body.roi_levels)
     if settings.backbone.name.startswith("timm/") or settings.backbone.name == "mobilenet_v3_large":
         raise SettingError(
-            f"model.neck={settings.neck}: needs the stages of a residual network, but model.backbone.name="
-            f"{settings.backbone.name}. Set model.neck=fpn, or another backbone."
+            f"model.neck.name={settings.neck.name}: needs the stages of a residual network, but model.backbone.name="
+            f"{settings.backbone.name}. Set model.neck.name=fpn, or another backbone."
         )
-    if settings.neck == "c4":
+    if settings.neck.name == "c4":
         return SingleLevel(body.channels[4], source=4, level=4)
     return SingleLevel(body.channels[5], source=5, level=4 if settings.backbone.dilate_stage5 else 5)
 
@@ -108,8 +108,8 @@ def make_semantic_head(settings: ModelSettings, levels: tuple[int, ...]) -> Sema
     """A semantic head on the levels of a pyramid, if the settings have one."""
     if settings.semantic_head is None:
         return None
-    if settings.neck != "fpn":
-        raise SettingError(f"model.semantic_head: needs model.neck=fpn, not {settings.neck}.")
+    if settings.neck.name != "fpn":
+        raise SettingError(f"model.semantic_head: needs model.neck.name=fpn, not {settings.neck.name}.")
     if not set(SEMANTIC_LEVELS) <= set(levels):
         raise SettingError(
             f"model.semantic_head: needs the levels {SEMANTIC_LEVELS}, but the pyramid on {settings.backbone.name} has "
@@ -117,4 +117,4 @@ def make_semantic_head(settings: ModelSettings, levels: tuple[int, ...]) -> Sema
         )
     if settings.mask_head is None:
         raise SettingError("model.semantic_head: needs model.mask_head; segments are made of its masks too.")
-    return SemanticHead(settings.fpn.channels, settings.semantic_head)
+    return SemanticHead(settings.neck.channels, settings.semantic_head)

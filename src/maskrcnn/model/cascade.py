@@ -88,7 +88,7 @@ def cascade_loss(
         boxes = list(chosen.proposals.split(chosen.counts))
         pooled = pool(boxes)
         logits, deltas = head(pooled)
-        for name, loss in box_loss(logits, deltas, chosen, stage, epsilon=settings.loss_epsilon).items():
+        for name, loss in box_loss(logits, deltas, chosen, stage, epsilon=stage.loss_epsilon).items():
             losses[name] = losses.get(name, 0) + weight * loss
         outputs.append(StageOutput(pooled, chosen))
         if number + 1 < len(heads):
@@ -117,7 +117,7 @@ def cascade_predictions(
     counts = [len(found) for found in boxes]
     scores = _average(votes, settings)
     return [
-        box_predictions(*parts, stages[-1][0], clamp_both_sides=settings.clamp_both_sides)
+        box_predictions(*parts, stages[-1][0], clamp_both_sides=stages[-1][0].clamp_both_sides)
         for parts in zip(scores.split(counts), deltas.split(counts), boxes, sizes, strict=True)
     ]
 
@@ -152,7 +152,7 @@ def refine(
         deltas[torch.arange(len(deltas), device=deltas.device), best],
         torch.cat(boxes),
         stage.delta_weights,
-        clamp_both_sides=settings.clamp_both_sides,
+        clamp_both_sides=stage.clamp_both_sides,
     )
     groups = moved.split([len(found) for found in boxes])
     return [clip_boxes(found, size) for found, size in zip(groups, sizes, strict=True)]

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import FPNSettings
+from ..config import NeckSettings
 from .fusion import convolve
 from .norms import make_convolution
 
@@ -12,7 +12,7 @@ class FPN(nn.Module):
     """Top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
     added to fine detail, and one more level that is every second pixel of the last."""
 
-    def __init__(self, inputs: dict[int, int], settings: FPNSettings, *, roi_levels: tuple[int, ...]) -> None:
+    def __init__(self, inputs: dict[int, int], settings: NeckSettings, *, roi_levels: tuple[int, ...]) -> None:
         """
         Args:
             inputs: Channels of each of the body's levels, the finest first.

@@ -134,7 +134,7 @@ class MaskRCNN(nn.Module):
             settings,
             candidates=settings.candidates,
             proposals=settings.proposals,
-            clamp_both_sides=self.settings.clamp_both_sides,
+            clamp_both_sides=settings.clamp_both_sides,
         )
 
     def detect(self, table: PyramidTable, proposals: list[Tensor], sizes: list[tuple[int, int]]) -> list[Detections]:
@@ -200,7 +200,7 @@ class MaskRCNN(nn.Module):
             settings,
             candidates=settings.candidates_training,
             proposals=settings.proposals_training,
-            clamp_both_sides=self.settings.clamp_both_sides,
+            clamp_both_sides=settings.clamp_both_sides,
         )
         boxes = [target.boxes for target in targets]
         positives, negatives, wanted = rpn_targets(torch.cat(anchors), boxes, settings)
@@ -209,7 +209,7 @@ class MaskRCNN(nn.Module):
             read = self.rpn.of_anchors(table, chosen)
         else:
             read = torch.cat(logits, dim=1).flatten()[chosen], torch.cat(deltas, dim=1).flatten(0, 1)[chosen]
-        return rpn_loss(*read, wanted, len(targets), settings, epsilon=self.settings.loss_epsilon), proposals
+        return rpn_loss(*read, wanted, len(targets), settings, epsilon=settings.loss_epsilon), proposals
 
     def _anchors(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:
         dtype = torch.float64 if batch.images.dtype == torch.float64 else torch.float32

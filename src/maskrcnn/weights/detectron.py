@@ -169,7 +169,7 @@ def _finish(state: dict[str, Tensor], source: str, library: str, changes: Tree) 
     ours, _ = background_last(state)
     ours = bins_first(ours, neck_channels(ours))
     found = find_structure(ours, source)
-    pyramid = found["neck"] == "fpn"
+    pyramid = found["neck"]["name"] == "fpn"
     shapes = [cell_shapes((32 * 2**i,), 4 * 2**i) for i in range(5)] if pyramid else [cell_shapes(SIZES, 16)]
     sizes = SIZES if pyramid else (SIZES,)
     tree = merge(found, COMMON, changes, {} if pyramid else ONE_MAP, {"anchors": {"shapes": shapes, "sizes": sizes}})

@@ -134,8 +134,8 @@ def read_detectron2(state: Mapping[str, Tensor], source: str) -> Weights:
 def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
     """What the tensors tell, and what their published configurations say beside it."""
     found = find_structure(state, source)
-    tree = merge(found, COMMON, {} if found["neck"] == "fpn" else ONE_MAP)
-    if found["neck"] == "c5":
+    tree = merge(found, COMMON, {} if found["neck"]["name"] == "fpn" else ONE_MAP)
+    if found["neck"]["name"] == "c5":
         tree["backbone"]["dilate_stage5"] = True
     if found["keypoint_head"] is not None:
         tree = merge(tree, {"box_head": {"smooth_l1_beta": 0.5}, "rpn": {"proposals_training": 1500}})

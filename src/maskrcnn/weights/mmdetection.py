@@ -78,16 +78,15 @@ WRAPPER = "wrapped_model."
 READABLE = "mmdetection's (2.0 and later) Faster, Mask and Cascade R-CNN and Panoptic FPN with a residual network"
 
 EPSILON = torch.finfo(torch.float32).eps
+LIKE_ITS_BOXES: Tree = {"clamp_both_sides": True, "loss_epsilon": EPSILON}
 COMMON: Tree = {
     "input": {"resize": "opencv"},
     "anchors": {"rounded": False, "stride": "nominal"},
-    "rpn": {"rescue_iou": 0.3, "smooth_l1_beta": 0, "smallest_side": 0, "proposals_training": 1000},
+    "rpn": {"rescue_iou": 0.3, "smooth_l1_beta": 0, "smallest_side": 0, "proposals_training": 1000, **LIKE_ITS_BOXES},
     "roi": {"samples_per_side": 0, "half_pixel": True, "level_slack": (2.5e-7, 0)},
-    "box_head": {"smooth_l1_beta": 0, "smallest_side": None},
+    "box_head": {"smooth_l1_beta": 0, "smallest_side": None, **LIKE_ITS_BOXES},
     "mask_head": {"targets": "thresholded", "paste": "sampled"},
     "semantic_head": {"things": "last", "loss_at": "map", "loss_over": "all"},
-    "clamp_both_sides": True,
-    "loss_epsilon": EPSILON,
 }
 MEAN, DEVIATION = (123.675 / 255, 116.28 / 255, 103.53 / 255), (58.395 / 255, 57.12 / 255, 57.375 / 255)
 # Bodies that come from Detectron see blue first: Microsoft's ResNets, and Facebook's with group norms, raw pixels less
@@ -178,15 +177,15 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         parts.append(RAW)
     elif _is_caffe(state):
         parts.append(CAFFE)
-    if found["neck"] != "fpn":
+    if found["neck"]["name"] != "fpn":
         parts.append(ONE_MAP)
-    if found["neck"] == "c5":
+    if found["neck"]["name"] == "c5":
         parts.append({"backbone": {"dilate_stage5": True}})
     if found["cascade"] is not None:
         parts.append(CASCADE)
     if found["semantic_head"] is not None:
         parts.append(PANOPTIC)
-    if anchors_per_place(state) == 5 and found["neck"] == "fpn":
+    if anchors_per_place(state) == 5 and found["neck"]["name"] == "fpn":
         parts.append(TEXT)
     return merge(*parts)
 

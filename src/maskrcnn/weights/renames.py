@@ -12,16 +12,6 @@ T = TypeVar("T")
 Rename = tuple[str, str | Callable[[re.Match[str]], str]]
 """A regular expression for the start of a name, and what stands there instead."""
 
-VERSION_1: list[Rename] = [
-    (r"fpn\.", "neck."),
-    (r"rpn\.convolution\.", "rpn.convolutions.0."),
-    (r"box_head\.hidden(\d)\.", lambda m: f"box_heads.0.hidden.{int(m[1]) - 1}."),
-    (r"box_head\.", "box_heads.0."),
-    (r"mask_head\.upsample\.", "mask_heads.0.upsamples.0."),
-    (r"mask_head\.", "mask_heads.0."),
-]
-"""From version 1 of our own weights files to version 2."""
-
 
 def rename(name: str, table: Iterable[Rename]) -> str | None:
     """The name with its start replaced by the first rule of the table that fits; None if none does."""

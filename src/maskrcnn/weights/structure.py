@@ -54,7 +54,7 @@ def find_structure(state: State, source: str) -> Tree:
     neck = find_neck(state)
     tree: Tree = {
         "backbone": find_backbone(state, source),
-        "neck": neck,
+        "neck": {"name": neck},
         "rpn": {"convolutions": _count(state, r"rpn\.convolutions\.(\d+)\.")},
         "box_head": _find_box_head(state, neck),
         "mask_head": _find_mask_head(state, neck),
@@ -65,7 +65,7 @@ def find_structure(state: State, source: str) -> Tree:
     if tree["cascade"] is not None:
         tree["cascade"] = {"mask_head_per_stage": "mask_heads.1.logits.weight" in state}
     if neck == "fpn":
-        tree["fpn"] = {"channels": neck_channels(state), "norm": find_norm(state, "neck.lateral.0.")}
+        tree["neck"] |= {"channels": neck_channels(state), "norm": find_norm(state, "neck.lateral.0.")}
     return tree
 
 
@@ -103,7 +103,7 @@ def find_backbone(state: State, source: str) -> Tree:
 
 
 def find_neck(state: State) -> str:
-    """Setting `neck`."""
+    """Setting `neck.name`."""
     if any(name.startswith("neck.") for name in state):
         return "fpn"
     return "c4" if any(name.startswith("shared_head.") for name in state) else "c5"

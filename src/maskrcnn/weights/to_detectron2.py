@@ -52,12 +52,14 @@ DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "anchors.stride": ("nominal",),
     "anchors.shapes": (None,),
     "rpn.rank_by": ("logit",),
+    "rpn.clamp_both_sides": (False,),
     "rpn.score_threshold": (0.0,),
     "roi.method": ("align",),
     "roi.reduce": ("average",),
     "roi.level_slack": ((1e-8, 0.0),),
     "box_head.smallest_side": (None,),
     "box_head.nms_across_classes": (False,),
+    "box_head.clamp_both_sides": (False,),
     "cascade.average": ("scores",),
     "cascade.mask_head_per_stage": (False,),
     "mask_head.kind": ("convolutions",),
@@ -66,7 +68,6 @@ DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "mask_head.paste": ("sampled",),
     "keypoint_head.score": ("share",),
     "semantic_head.things": ("first",),
-    "clamp_both_sides": (False,),
 }
 """Settings, and their values for which detectron2 has a form."""
 
@@ -84,7 +85,7 @@ def to_detectron2(weights: Weights) -> dict[str, Tensor]:
         new = str(rename(name, table)).replace(".convolution.", ".")
         if settings.cascade is None:
             new = rename(new, ONE_HEAD) or new
-        if settings.neck == "fpn":
+        if settings.neck.name == "fpn":
             new = rename(new, BOTTOM_UP) or new
         theirs[new] = tensor.contiguous()
     return theirs | (weights.extra if weights.notes.get("format") == "detectron2" else {})

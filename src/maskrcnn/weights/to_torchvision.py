@@ -82,8 +82,8 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "backbone.dilate_stage5": (False,),
     "backbone.stride_in_1x1": (False,),
     "backbone.norm": ("frozen_batch", "batch", "sync_batch"),
-    "neck": ("fpn",),
-    "fpn.norm": ("none", "batch", "sync_batch"),
+    "neck.name": ("fpn",),
+    "neck.norm": ("none", "batch", "sync_batch"),
     "anchors.order": ("ratios_outer",),
     "anchors.rounded": (True,),
     "anchors.stride": ("measured",),
@@ -91,6 +91,7 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "anchors.shapes": (None,),
     "rpn.rank_by": ("score",),
     "rpn.smallest_side": (1e-3,),
+    "rpn.clamp_both_sides": (False,),
     "roi.method": ("align",),
     "roi.reduce": ("average",),
     "roi.half_pixel": (False,),
@@ -99,6 +100,7 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "box_head.class_agnostic": (False,),
     "box_head.smallest_side": (1e-2,),
     "box_head.nms_across_classes": (False,),
+    "box_head.clamp_both_sides": (False,),
     "cascade": (None,),
     "mask_head.kind": ("convolutions",),
     "mask_head.norm": ("none", "batch", "sync_batch"),
@@ -108,7 +110,6 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "mask_head.paste": ("grown",),
     "keypoint_head.score": ("logit",),
     "semantic_head": (None,),
-    "clamp_both_sides": (False,),
 }
 """Settings, and their values for which torchvision has a form."""
 BOX_HEADS = ((0, 2), (4, 1))
