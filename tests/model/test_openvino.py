@@ -23,7 +23,7 @@ def pair(dtype=torch.float32, **parts):
     models = []
     for _ in range(2):
         model = small_model(small_settings(**parts))
-        fill_norms(model.body)
+        fill_norms(model.backbone)
         models.append(prepare_for_prediction(model, dtype))
     use_openvino(models[1])
     return models
