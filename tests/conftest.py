@@ -14,7 +14,7 @@ from maskrcnn.structures.classes import Classes
 TINY = {
     "input": {"shorter": 96, "longer": 192},
     "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
-    "fpn": {"channels": 32},
+    "neck": {"channels": 32},
     "anchors": {"sizes": (8, 16, 32, 48, 64)},
     "rpn": {"candidates": 100, "proposals": 100},
     "box_head": {"channels": 32},

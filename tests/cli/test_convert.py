@@ -61,7 +61,7 @@ def test_settings_that_a_file_cannot_tell_are_stored(run_cli, zoo, tmp_path):
         (["x.pth"], "weights of this library end in .safetensors"),
         (["x.pth", "--to", "detectron2", "--half"], "--half: is for files of this library"),
         (["x.safetensors", "train.steps=3"], "only settings of the model are stored"),
-        (["x.safetensors", "model.fpn.channels=16"], "these weights are of another model: neck.lateral.0.weight has"),
+        (["x.safetensors", "model.neck.channels=16"], "these weights are of another model: neck.lateral.0.weight has"),
         (["x.pth", "--to", "torchvision"], "torchvision has no form for this model: model.input.resize=pillow"),
         (["x.bin", "--to", "detectron2"], "detectron2 loads files that end in .pkl or .pth"),
     ],
@@ -75,9 +75,9 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(run_cli, zoo, tmp_pa
 
 @pytest.mark.parametrize("others", [[], ["model.rpn.proposals=7", "model.input.shorter=64"]])
 def test_the_setting_that_asks_for_other_layers_is_named(run_cli, zoo, tmp_path, others):
-    words = [*others[:1], "model.fpn.channels=16", *others[1:]]
+    words = [*others[:1], "model.neck.channels=16", *others[1:]]
     error = " ".join(run_cli("convert", zoo, tmp_path / "x.safetensors", *words).err.split())
-    assert "Leave out model.fpn.channels=16: settings of layers cannot change here." in error
+    assert "Leave out model.neck.channels=16: settings of layers cannot change here." in error
     assert "Build the model" not in error
 
 

@@ -49,11 +49,11 @@ def test_what_is_kept_for_writing_back_survives_our_own_file(tmp_path):
 
 
 def test_every_setting_without_a_form_is_named_with_those_that_have_one():
-    weights = weights_of(neck="c4", roi={"half_pixel": True}, cascade={}, clamp_both_sides=True)
+    weights = weights_of(neck={"name": "c4"}, roi={"half_pixel": True}, cascade={}, rpn={"clamp_both_sides": True})
     with pytest.raises(WeightsError) as caught:
         check_form(weights, "torchvision", LIBRARIES["torchvision"][0])
     text = str(caught.value)
-    assert text.startswith("mine: torchvision has no form for this model: model.neck=c4 (there fpn)")
+    assert text.startswith("mine: torchvision has no form for this model: model.neck.name=c4 (there fpn)")
     assert "model.roi.half_pixel=true (there false)" in text
     assert "(there null)" in text
 

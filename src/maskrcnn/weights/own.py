@@ -1,12 +1,13 @@
 """The library's own weights: one safetensors file that also holds the model's settings and the classes.
 
 A safetensors file cannot run code when it is read. Its metadata has one entry, `maskrcnn`, with JSON:
-{"version": 2, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
-Tensors whose names begin with `extra.` are no part of the model. Version 1 had other names for the same tensors.
+{"version": 3, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
+Tensors whose names begin with `extra.` are no part of the model. Names of versions 1 and 2: `weights/earlier.py`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,24 +21,16 @@ from ..config import ModelSettings
 from ..errors import WeightsError
 from ..ops.atomic import replacing
 from ..structures.classes import Classes
+from .earlier import TENSORS, todays_settings
 from .files import find_kind, read_safetensors
-from .foreign.names import Table, rename_known
+from .foreign.names import rename_known
 
-VERSION = 2
+VERSION = 3
 _EXTRA = "extra."
 KEY = "maskrcnn"
 _FAULTS_SHOWN = 4
 # One entry per class and one for the background.
-CLASS_BIAS = "box_heads.0.logits.bias"
-VERSION_1: Table = [
-    ("fpn.*", "neck.*"),
-    ("rpn.convolution.*", "rpn.convolutions.0.*"),
-    ("box_head.hidden{i+1}.*", "box_heads.0.hidden.{i}.*"),
-    ("box_head.*", "box_heads.0.*"),
-    ("mask_head.upsample.*", "mask_heads.0.upsamples.0.*"),
-    ("mask_head.*", "mask_heads.0.*"),
-]
-"""From the names of version 1 to today's."""
+CLASS_BIAS = "box_head.0.logits.bias"
 
 
 class _Version(BaseModel):
@@ -134,8 +127,8 @@ def unpack_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[
     description = _description(path, metadata)
     extra = {name.removeprefix(_EXTRA): one for name, one in tensors.items() if name.startswith(_EXTRA)}
     state = {name: one for name, one in tensors.items() if not name.startswith(_EXTRA)}
-    if description.version == 1:
-        state = rename_known(state, VERSION_1)
+    if description.version < VERSION:
+        state = rename_known(state, TENSORS)
     return Weights(state, description.settings, description.classes, description.notes, str(path), extra)
 
 
@@ -228,14 +221,17 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
             "settings and classes of their model."
         )
     try:
-        version = _Version.model_validate_json(metadata[KEY]).version
+        description = json.loads(metadata[KEY])
+        version = _Version.model_validate(description).version
         if version > VERSION:
             raise WeightsError(
                 f"{path}: written in version {version} of the weights format, "
                 f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
             )
-        return _Description.model_validate_json(metadata[KEY])
-    except ValidationError as error:
+        if version < VERSION and isinstance(description.get("settings"), dict):
+            description["settings"] = todays_settings(description["settings"])
+        return _Description.model_validate(description)
+    except (ValidationError, json.JSONDecodeError) as error:
         raise WeightsError(
             f"{path}: its settings or classes are not those of this version of maskrcnn ({error}). "
             "Update maskrcnn, or write the file again with save_weights."

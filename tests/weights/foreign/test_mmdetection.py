@@ -52,7 +52,8 @@ def test_what_differs_from_our_defaults_is_set():
     assert (settings.rpn.rank_by, settings.rpn.rescue_iou, settings.rpn.normaliser) == ("score", 0.3, "chosen")
     assert (settings.roi.half_pixel, settings.roi.samples_per_side, settings.roi.level_slack) == (True, 0, (2.5e-7, 0))
     assert (settings.mask_head.paste, settings.mask_head.targets) == ("sampled", "thresholded")
-    assert (settings.clamp_both_sides, settings.loss_epsilon) == (True, EPSILON)
+    for part in (settings.rpn, settings.box_head):
+        assert (part.clamp_both_sides, part.loss_epsilon) == (True, EPSILON)
     assert pytest.approx(1.1920929e-07, rel=1e-8) == EPSILON
 
 
@@ -71,10 +72,10 @@ def test_words_have_their_own_anchors_and_class():
 
 
 def test_other_necks_norms_and_bodies_are_recognised():
-    assert (read("c4").settings.neck, read("dc5").settings.backbone.dilate_stage5) == ("c4", True)
+    assert (read("c4").settings.neck.name, read("dc5").settings.backbone.dilate_stage5) == ("c4", True)
     assert (read("c4").settings.input.pad_to, read("c4").settings.rpn.candidates) == (32, 6000)
     gn = read("gn").settings
-    assert [gn.backbone.norm, gn.fpn.norm, gn.box_head.norm, gn.mask_head.norm] == ["group"] * 4
+    assert [gn.backbone.norm, gn.neck.norm, gn.box_head.norm, gn.mask_head.norm] == ["group"] * 4
     assert (gn.input.colours, gn.input.deviation, gn.backbone.stride_in_1x1) == ("bgr", (1 / 255,) * 3, False)
     assert read("oclip").settings.backbone.name == "clip_resnet50"
     assert read("boxes only").settings.mask_head is None

@@ -4,7 +4,7 @@ from maskrcnn.errors import WeightsError
 from maskrcnn.weights.foreign.names import check_all_placed, normed, rename, rename_back, rename_known, translate
 
 TABLE = [("head.{i}.", "heads.{i+1}."), ("head.", "rest."), ("rows.{i*3+1}.", "norms.{i}."), ("deep.*", "below.*")]
-CONVOLUTIONS = [*normed("fpn{i+2}.", "neck.{i}."), ("conv1.", "body.stem.convolution.")]
+CONVOLUTIONS = [*normed("fpn{i+2}.", "neck.{i}."), ("conv1.", "backbone.stem.convolution.")]
 NAMES = {
     "head.2.weight": "heads.3.weight",
     "head.weight": "rest.weight",
@@ -41,7 +41,7 @@ def test_a_convolution_without_a_norm_is_a_plain_one_and_the_body_s_always_have_
     origins, _ = translate(names, CONVOLUTIONS)
     assert list(origins) == [
         *("neck.2.convolution.weight", "neck.2.norm.weight", "neck.1.weight", "neck.1.bias"),
-        "body.stem.convolution.weight",
+        "backbone.stem.convolution.weight",
     ]
     assert [rename_back(name, CONVOLUTIONS) for name in origins] == names
 

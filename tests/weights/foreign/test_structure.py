@@ -21,17 +21,17 @@ from maskrcnn.weights.foreign.structure import (
 CLASSES, KEYPOINTS = 5, 7
 MODELS = {
     "default": {},
-    "narrow": {"backbone": {"width": 32}, "fpn": {"channels": 64}, "box_head": {"channels": 128}},
+    "narrow": {"backbone": {"width": 32}, "neck": {"channels": 64}, "box_head": {"channels": 128}},
     "boxes only": {"mask_head": None, "backbone": {"name": "resnet18"}},
-    "group": {"backbone": {"name": "resnet34", "norm": "group"}, "fpn": {"norm": "group"}},
+    "group": {"backbone": {"name": "resnet34", "norm": "group"}, "neck": {"norm": "group"}},
     "deep heads": {
         "rpn": {"convolutions": 2},
         "box_head": {"convolutions": 4, "linear_layers": 1, "norm": "batch", "convolution_channels": 64},
         "mask_head": {"norm": "batch", "convolutions": 8, "channels": 32, "doublings": 2},
     },
-    "c4": {"neck": "c4", "anchors": {"sizes": [[32, 64]]}, "box_head": {"linear_layers": 0, "pool_size": 14}}
+    "c4": {"neck": {"name": "c4"}, "anchors": {"sizes": [[32, 64]]}, "box_head": {"linear_layers": 0, "pool_size": 14}}
     | {"mask_head": {"convolutions": 0}},
-    "c5": {"neck": "c5", "backbone": {"name": "resnet101"}, "anchors": {"sizes": [[32, 64]]}},
+    "c5": {"neck": {"name": "c5"}, "backbone": {"name": "resnet101"}, "anchors": {"sizes": [[32, 64]]}},
     "agnostic": {"box_head": {"class_agnostic": True}, "mask_head": {"class_agnostic": True}},
     "linear masks": {"mask_head": {"kind": "linear", "convolutions": 2}},
     "cascade": {"cascade": {"mask_head_per_stage": True}, "box_head": {"class_agnostic": True}},
@@ -61,9 +61,7 @@ def test_the_structure_of_every_kind_of_model_is_found_in_its_tensors(model):
     with torch.device("meta"):
         again = build_model(found, CLASSES, keypoints=KEYPOINTS).state_dict()
     assert {name: one.shape for name, one in again.items()} == {name: one.shape for name, one in state.items()}
-    assert (found.backbone, found.neck, found.rpn, found.fpn) == (
-        *(settings.backbone, settings.neck, settings.rpn, settings.fpn),
-    )
+    assert (found.backbone, found.neck, found.rpn) == (*(settings.backbone, settings.neck, settings.rpn),)
     assert (found.box_head, found.mask_head) == (settings.box_head, settings.mask_head)
     assert (found.keypoint_head, found.cascade) == (settings.keypoint_head, settings.cascade)
 
@@ -87,7 +85,7 @@ def test_norms_are_told_by_their_tensors():
 
 def test_a_body_that_is_not_known_is_named():
     state, _ = state_of("default")
-    other = {name: one for name, one in state.items() if not name.startswith("body.stages.2.5.")}
+    other = {name: one for name, one in state.items() if not name.startswith("backbone.stages.2.5.")}
     with pytest.raises(WeightsError, match=r"x: its body has bottleneck blocks \(3, 4, 5, 3 in stages 2 to 5\)"):
         find_backbone(other, "x")
     with pytest.raises(WeightsError, match="x: its backbone is none that is known here"):

@@ -90,10 +90,10 @@ def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apar
     assert len(weights.classes) == CLASSES
     for part in ("weight", "bias"):
         logits = state[f"roi_heads.box_predictor.cls_score.{part}"]
-        assert torch.equal(weights.state[f"box_heads.0.logits.{part}"], logits[[1, 2, 3, 0]])
+        assert torch.equal(weights.state[f"box_head.0.logits.{part}"], logits[[1, 2, 3, 0]])
         for theirs, ours, rows in (
-            ("roi_heads.box_predictor.bbox_pred", "box_heads.0.deltas", 4),
-            ("roi_heads.mask_predictor.mask_fcn_logits", "mask_heads.0.logits", 1),
+            ("roi_heads.box_predictor.bbox_pred", "box_head.0.deltas", 4),
+            ("roi_heads.mask_predictor.mask_fcn_logits", "mask_head.logits", 1),
         ):
             tensor = state[f"{theirs}.{part}"]
             assert torch.equal(weights.state[f"{ours}.{part}"], tensor[rows:])
@@ -103,14 +103,14 @@ def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apar
 def test_the_first_layer_reads_bins_before_channels(state, weights):
     pooled = torch.randn(2, 256, 7, 7)
     expected = pooled.flatten(1) @ state["roi_heads.box_head.fc6.weight"].T
-    found = pooled.permute(0, 2, 3, 1).flatten(1) @ weights.state["box_heads.0.hidden.0.weight"].T
+    found = pooled.permute(0, 2, 3, 1).flatten(1) @ weights.state["box_head.0.hidden.0.weight"].T
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_settings_are_read_from_the_shapes(weights):
     settings = weights.settings
     assert settings.backbone.name == "resnet18"
-    assert (settings.fpn.channels, settings.box_head.channels) == (256, 1024)
+    assert (settings.neck.channels, settings.box_head.channels) == (256, 1024)
     assert (settings.mask_head.channels, settings.mask_head.convolutions) == (256, 4)
 
 
@@ -136,7 +136,7 @@ def read_meta(name: str) -> Weights:
 def test_the_second_version_has_deeper_heads_with_norms():
     settings = read_meta("maskrcnn_resnet50_fpn_v2").settings
     assert (settings.rpn.convolutions, settings.box_head.convolutions, settings.box_head.linear_layers) == (2, 4, 1)
-    assert [settings.fpn.norm, settings.box_head.norm, settings.mask_head.norm] == ["batch"] * 3
+    assert [settings.neck.norm, settings.box_head.norm, settings.mask_head.norm] == ["batch"] * 3
     assert settings.backbone.norm_epsilon == 1e-5
 
 
@@ -209,7 +209,7 @@ def test_names_of_the_first_generation_come_back_too():
 
 
 def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_background():
-    settings = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "fpn": {"channels": 256}})
+    settings = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "neck": {"channels": 256}})
     model = build_model(settings, 3)
     state = to_torchvision(Weights(model.state_dict(), settings, name_classes(3)))
     backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
@@ -217,7 +217,7 @@ def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_
     peer.load_state_dict(state, strict=True)
     assert not peer.roi_heads.box_predictor.bbox_pred.weight[:4].any()
     assert not peer.roi_heads.mask_predictor.mask_fcn_logits.bias[:1].any()
-    assert torch.equal(peer.roi_heads.box_predictor.cls_score.weight[0], model.box_heads[0].logits.weight[3])
+    assert torch.equal(peer.roi_heads.box_predictor.cls_score.weight[0], model.box_head[0].logits.weight[3])
 
 
 def test_another_number_of_layers_in_the_box_head_has_no_form():

@@ -17,10 +17,10 @@ from .torchvision import block_table, resnet_table
 
 EPSILON = 1e-5
 CLIP: Table = [
-    *normed("", "body.stem.step{step}.", convolution="conv{step}.", norm="bn{step}."),
-    *block_table("layer{stage+1}.{block}.", "body.stages.{stage}.{block}."),
+    *normed("", "backbone.stem.step{step}.", convolution="conv{step}.", norm="bn{step}."),
+    *block_table("layer{stage+1}.{block}.", "backbone.stages.{stage}.{block}."),
 ]
-MOBILENET: Table = [("features.{i}.*", "body.features.{i}.*")]
+MOBILENET: Table = [("features.{i}.*", "backbone.features.{i}.*")]
 UNUSED = re.compile(
     r"(fc|classifier|stem\.fc|linear|attnpool)\..*|(fc1000|pred|fc)_[wb]|conv1_b|stem\.conv1\.bias"
     r"|.*num_batches_tracked|.*_momentum|lr"
@@ -98,11 +98,11 @@ def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
         WeightsError: None that is known here.
     """
     blocks = tuple(_count_blocks(state, stage) for stage in range(4))
-    kernel = state.get("body.stages.0.0.step2.convolution.weight")
-    stem = state["body.stem.convolution.weight"]
+    kernel = state.get("backbone.stages.0.0.step2.convolution.weight")
+    stem = state["backbone.stem.convolution.weight"]
     if kernel is None:
         return None
-    kind = "bottleneck" if "body.stages.0.0.step3.convolution.weight" in state else "basic"
+    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
     layer = (kind, len(kernel) // kernel.shape[1], kernel.shape[1] * 64 // len(stem))
     fitting = [
         name
@@ -121,7 +121,7 @@ def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
 def _read_torchvision(state: Mapping[str, Tensor], source: str) -> Backbone:
     ours = _renamed(state, resnet_table(), source)
     # Caffe's networks in these names, as OpenMMLab publishes them, have norms without a mean; so do random ones.
-    mean, scale = (ours.get(f"body.stem.norm.{leaf}") for leaf in ("running_mean", "weight"))
+    mean, scale = (ours.get(f"backbone.stem.norm.{leaf}") for leaf in ("running_mean", "weight"))
     if mean is not None and scale is not None and not mean.any() and (scale != 1).any():
         return Backbone(ours, find_name(ours, source), Pixels("bgr", raw=True), stride_in_1x1=True)
     return Backbone(ours, find_name(ours, source))
@@ -187,4 +187,4 @@ def _renamed(
 
 
 def _count_blocks(state: Mapping[str, Tensor], stage: int) -> int:
-    return len({name.split(".")[3] for name in state if name.startswith(f"body.stages.{stage}.")})
+    return len({name.split(".")[3] for name in state if name.startswith(f"backbone.stages.{stage}.")})

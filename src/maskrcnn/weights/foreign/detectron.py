@@ -30,10 +30,10 @@ _LEAVES = {
     **dict.fromkeys(("bn_riv", "bn_running_var"), "norm.running_var"),
 }
 _LEAF = re.compile(rf"_({'|'.join(_LEAVES)})$")
-_BLOCK, _OURS = "res{stage+2}_{block}_", "body.stages.{stage}.{block}."
+_BLOCK, _OURS = "res{stage+2}_{block}_", "backbone.stages.{stage}.{block}."
 BACKBONE: Table = [
-    ("conv1.*", "body.stem.*"),
-    ("res_conv1.*", "body.stem.*"),
+    ("conv1.*", "backbone.stem.*"),
+    ("res_conv1.*", "backbone.stem.*"),
     (f"{_BLOCK}branch1.*", f"{_OURS}shortcut.*"),
     *((f"{_BLOCK}branch2{letter}.*", f"{_OURS}step{step}.*") for step, letter in enumerate("abc", start=1)),
 ]
@@ -46,13 +46,13 @@ TABLE: Table = [
     *((f"conv_rpn{level}.*", "rpn.convolutions.0.*") for level in ("", "_fpn2")),
     *((f"rpn_cls_logits{level}.*", "rpn.logits.*") for level in ("", "_fpn2")),
     *((f"rpn_bbox_pred{level}.*", "rpn.deltas.*") for level in ("", "_fpn2")),
-    ("fc{i+6}.*", "box_heads.0.hidden.{i}.*"),
-    ("head_conv{i+1}.*", "box_heads.0.convolutions.{i}.*"),
-    ("cls_score.*", "box_heads.0.logits.*"),
-    ("bbox_pred.*", "box_heads.0.deltas.*"),
-    ("_[mask]_fcn{i+1}.*", "mask_heads.0.convolutions.{i}.*"),
-    ("conv5_mask.*", "mask_heads.0.upsamples.0.*"),
-    ("mask_fcn_logits.*", "mask_heads.0.logits.*"),
+    ("fc{i+6}.*", "box_head.0.hidden.{i}.*"),
+    ("head_conv{i+1}.*", "box_head.0.convolutions.{i}.*"),
+    ("cls_score.*", "box_head.0.logits.*"),
+    ("bbox_pred.*", "box_head.0.deltas.*"),
+    ("_[mask]_fcn{i+1}.*", "mask_head.convolutions.{i}.*"),
+    ("conv5_mask.*", "mask_head.upsamples.0.*"),
+    ("mask_fcn_logits.*", "mask_head.logits.*"),
     ("conv_fcn{i+1}.*", "keypoint_head.convolutions.{i}.*"),
     ("kps_score_lowres.*", "keypoint_head.upsample.*"),
 ]
@@ -113,7 +113,7 @@ def finish(state: dict[str, Tensor], source: str, library: str, changes: Tree) -
     ours, _ = background_last(state)
     ours = bins_first(ours, neck_channels(ours))
     found = find_structure(ours, source)
-    pyramid = found["neck"] == "fpn"
+    pyramid = found["neck"]["name"] == "fpn"
     shapes = [cell_shapes((32 * 2**i,), 4 * 2**i) for i in range(5)] if pyramid else [cell_shapes(SIZES, 16)]
     sizes = SIZES if pyramid else (SIZES,)
     tree = merge(found, COMMON, changes, {} if pyramid else ONE_MAP, {"anchors": {"shapes": shapes, "sizes": sizes}})
@@ -140,7 +140,7 @@ def with_statistics(state: dict[str, Tensor], variance: float = 1) -> dict[str, 
     """Frozen norms of Detectron are a scale and a shift: the mean is 0, the variance (with epsilon) 1."""
     complete = dict(state)
     for name, tensor in state.items():
-        if name.startswith(("body.", "shared_head.")) and name.endswith(".norm.weight"):
+        if name.startswith(("backbone.", "shared_head.")) and name.endswith(".norm.weight"):
             layer = name.removesuffix("weight")
             complete.setdefault(f"{layer}running_mean", torch.zeros_like(tensor))
             complete.setdefault(f"{layer}running_var", torch.full_like(tensor, variance))
@@ -151,4 +151,4 @@ def _shared_if_c4(name: str, origins: Mapping[str, str]) -> str:
     """Stage 5 of a network without pyramid and linear layers is the head of the boxes."""
     if "neck.lateral.0.convolution.weight" in origins or "neck.lateral.0.weight" in origins:
         return name
-    return name if "box_heads.0.hidden.0.weight" in origins else name.replace("body.stages.3.", "shared_head.", 1)
+    return name if "box_head.0.hidden.0.weight" in origins else name.replace("backbone.stages.3.", "shared_head.", 1)

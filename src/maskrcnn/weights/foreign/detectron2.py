@@ -26,16 +26,16 @@ def _block(theirs: str, ours: str) -> Table:
 def _box_head(theirs: str, ours: str) -> Table:
     """The one box head, or the head of a stage of a cascade, whose number stands behind the names of the parts."""
     return [
-        *normed(f"roi_heads.box_head.{theirs}conv{{i+1}}.", f"box_heads.{ours}convolutions.{{i}}."),
-        (f"roi_heads.box_head.{theirs}fc{{i+1}}.", f"box_heads.{ours}hidden.{{i}}."),
-        (f"roi_heads.box_predictor.{theirs}cls_score.", f"box_heads.{ours}logits."),
-        (f"roi_heads.box_predictor.{theirs}bbox_pred.", f"box_heads.{ours}deltas."),
+        *normed(f"roi_heads.box_head.{theirs}conv{{i+1}}.", f"box_head.{ours}convolutions.{{i}}."),
+        (f"roi_heads.box_head.{theirs}fc{{i+1}}.", f"box_head.{ours}hidden.{{i}}."),
+        (f"roi_heads.box_predictor.{theirs}cls_score.", f"box_head.{ours}logits."),
+        (f"roi_heads.box_predictor.{theirs}bbox_pred.", f"box_head.{ours}deltas."),
     ]
 
 
 BACKBONE: Table = [
-    *normed("backbone.stem.conv1.", "body.stem."),
-    *(pair for i in range(4) for pair in _block(f"backbone.res{i + 2}.{{block}}.", f"body.stages.{i}.{{block}}.")),
+    *normed("backbone.stem.conv1.", "backbone.stem."),
+    *(pair for i in range(4) for pair in _block(f"backbone.res{i + 2}.{{block}}.", f"backbone.stages.{i}.{{block}}.")),
 ]
 ONE_HEAD, CASCADE = _box_head("", "0."), _box_head("{stage}.", "{stage}.")
 ONE_CONVOLUTION: Table = [("proposal_generator.rpn_head.conv.", "rpn.convolutions.0.")]
@@ -47,9 +47,9 @@ TABLE: Table = [
     *normed("backbone.fpn_output{i+2}.", "neck.output.{i}."),
     ("proposal_generator.rpn_head.objectness_logits.", "rpn.logits."),
     ("proposal_generator.rpn_head.anchor_deltas.", "rpn.deltas."),
-    *normed("roi_heads.mask_head.mask_fcn{i+1}.", "mask_heads.0.convolutions.{i}."),
-    ("roi_heads.mask_head.deconv.", "mask_heads.0.upsamples.0."),
-    ("roi_heads.mask_head.predictor.", "mask_heads.0.logits."),
+    *normed("roi_heads.mask_head.mask_fcn{i+1}.", "mask_head.convolutions.{i}."),
+    ("roi_heads.mask_head.deconv.", "mask_head.upsamples.0."),
+    ("roi_heads.mask_head.predictor.", "mask_head.logits."),
     ("roi_heads.keypoint_head.conv_fcn{i+1}.", "keypoint_head.convolutions.{i}."),
     ("roi_heads.keypoint_head.score_lowres.", "keypoint_head.upsample."),
     *normed("sem_seg_head.p{level+2}.{i*2}.", "semantic_head.levels.{level}.{i}."),
@@ -133,8 +133,8 @@ def read_detectron2(state: Mapping[str, Tensor], source: str) -> Weights:
 def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
     """What the tensors tell, and what their published configurations say beside it."""
     found = find_structure(state, source)
-    tree = merge(found, COMMON, {} if found["neck"] == "fpn" else ONE_MAP)
-    if found["neck"] == "c5":
+    tree = merge(found, COMMON, {} if found["neck"]["name"] == "fpn" else ONE_MAP)
+    if found["neck"]["name"] == "c5":
         tree["backbone"]["dilate_stage5"] = True
     if found["keypoint_head"] is not None:
         tree = merge(tree, {"box_head": {"smooth_l1_beta": 0.5}, "rpn": {"proposals_training": 1500}})
@@ -142,7 +142,7 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         tree = merge(tree, {"rpn": {"proposals_training": 2000}})
     # Frozen norms count no batches: those that do in the stem were learnt from random weights.
     learnt = counts_batches(state)
-    from_scratch = "body.stem.norm.num_batches_tracked" in state
+    from_scratch = "backbone.stem.norm.num_batches_tracked" in state
     if learnt:
         tree["backbone"] |= {"norm": "batch", "frozen_stages": 0 if from_scratch else 2}
     # The place of the stride has no trace in the tensors: it is Microsoft's, also in the "new baselines" with their two
@@ -186,11 +186,13 @@ DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "anchors.shapes": (None,),
     "rpn.rank_by": ("logit",),
     "rpn.score_threshold": (0.0,),
+    "rpn.clamp_both_sides": (False,),
     "roi.method": ("align",),
     "roi.reduce": ("average",),
     "roi.level_slack": ((1e-8, 0.0),),
     "box_head.smallest_side": (None,),
     "box_head.nms_across_classes": (False,),
+    "box_head.clamp_both_sides": (False,),
     "cascade.average": ("scores",),
     "cascade.mask_head_per_stage": (False,),
     "mask_head.kind": ("convolutions",),
@@ -199,7 +201,6 @@ DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "mask_head.paste": ("sampled",),
     "keypoint_head.score": ("share",),
     "semantic_head.things": ("first",),
-    "clamp_both_sides": (False,),
 }
 """Settings, and their values for which detectron2 has a form."""
 
@@ -219,7 +220,7 @@ def to_detectron2(weights: Weights) -> dict[str, Tensor]:
     theirs = {}
     for name, tensor in channels_first(weights.state, neck_channels(weights.state)).items():
         new = str(rename_back(name, table))
-        if settings.neck == "fpn":
+        if settings.neck.name == "fpn":
             new = re.sub(r"^backbone\.(?=stem|res)", "backbone.bottom_up.", new)
         theirs[new] = tensor.contiguous()
     return theirs | (weights.extra if weights.notes.get("format") == "detectron2" else {})

@@ -21,7 +21,7 @@ def _maybe_normed(theirs: str, ours: str) -> Table:
 
 _BOX, _MASK, _KEYPOINT = (f"roi_heads.{head}.feature_extractor." for head in ("box", "mask", "keypoint"))
 TABLE: Table = [
-    *normed("backbone.body.stem.", "body.stem.", convolution="conv1.", norm="bn1."),
+    *normed("backbone.body.stem.", "backbone.stem.", convolution="conv1.", norm="bn1."),
     *resnet_table("backbone.body."),
     *block_table(f"{_BOX}head.layer4.{{block}}.", "shared_head.{block}."),
     *_maybe_normed("backbone.fpn.fpn_inner{i+1}.", "neck.lateral.{i}."),
@@ -29,18 +29,18 @@ TABLE: Table = [
     ("rpn.head.conv.", "rpn.convolutions.0."),
     ("rpn.head.cls_logits.", "rpn.logits."),
     ("rpn.head.bbox_pred.", "rpn.deltas."),
-    (f"{_BOX}fc{{i+6}}.", "box_heads.0.hidden.{i}."),
-    ("roi_heads.box.predictor.cls_score.", "box_heads.0.logits."),
-    ("roi_heads.box.predictor.bbox_pred.", "box_heads.0.deltas."),
-    *_maybe_normed(f"{_MASK}mask_fcn{{i+1}}.", "mask_heads.0.convolutions.{i}."),
-    ("roi_heads.mask.predictor.conv5_mask.", "mask_heads.0.upsamples.0."),
-    ("roi_heads.mask.predictor.mask_fcn_logits.", "mask_heads.0.logits."),
+    (f"{_BOX}fc{{i+6}}.", "box_head.0.hidden.{i}."),
+    ("roi_heads.box.predictor.cls_score.", "box_head.0.logits."),
+    ("roi_heads.box.predictor.bbox_pred.", "box_head.0.deltas."),
+    *_maybe_normed(f"{_MASK}mask_fcn{{i+1}}.", "mask_head.convolutions.{i}."),
+    ("roi_heads.mask.predictor.conv5_mask.", "mask_head.upsamples.0."),
+    ("roi_heads.mask.predictor.mask_fcn_logits.", "mask_head.logits."),
     (f"{_KEYPOINT}conv_fcn{{i+1}}.", "keypoint_head.convolutions.{i}."),
     ("roi_heads.keypoint.predictor.kps_score_lowres.", "keypoint_head.upsample."),
 ]
 # Convolutions of a box head in a row, each followed by its norm, if any, and a ReLU.
-PLAIN_ROW: Table = [(f"{_BOX}xconvs.{{i*2}}.", "box_heads.0.convolutions.{i}.convolution.")]
-NORMED_ROW = normed(f"{_BOX}xconvs.", "box_heads.0.convolutions.{i}.", convolution="{i*3}.", norm="{i*3+1}.")
+PLAIN_ROW: Table = [(f"{_BOX}xconvs.{{i*2}}.", "box_head.0.convolutions.{i}.convolution.")]
+NORMED_ROW = normed(f"{_BOX}xconvs.", "box_head.0.convolutions.{i}.", convolution="{i*3}.", norm="{i*3+1}.")
 UNUSED = re.compile(r"rpn\.anchor_generator\..*|roi_heads\.mask\.feature_extractor\.head\..*")
 """Anchors that follow from the settings, and the stage that boxes and masks share, which stands there twice."""
 WRAPPER = "module."

@@ -30,17 +30,18 @@ def _layers(theirs: str, ours: str) -> Table:
     ]
 
 
-def _heads(theirs: str, ours: str) -> Table:
+def _heads(stage: str) -> Table:
     """Heads of boxes and masks, or those of a stage of a cascade."""
-    box, mask = f"roi_head.bbox_head.{theirs}", f"roi_head.mask_head.{theirs}"
+    ours = stage or "0."
+    box, mask = f"roi_head.bbox_head.{stage}", f"roi_head.mask_head.{stage}"
     return [
-        *_layers(f"{box}shared_convs.{{i}}.", f"box_heads.{ours}convolutions.{{i}}."),
-        (f"{box}shared_fcs.{{i}}.", f"box_heads.{ours}hidden.{{i}}."),
-        (f"{box}fc_cls.", f"box_heads.{ours}logits."),
-        (f"{box}fc_reg.", f"box_heads.{ours}deltas."),
-        *_layers(f"{mask}convs.{{i}}.", f"mask_heads.{ours}convolutions.{{i}}."),
-        (f"{mask}upsample.", f"mask_heads.{ours}upsamples.0."),
-        (f"{mask}conv_logits.", f"mask_heads.{ours}logits."),
+        *_layers(f"{box}shared_convs.{{i}}.", f"box_head.{ours}convolutions.{{i}}."),
+        (f"{box}shared_fcs.{{i}}.", f"box_head.{ours}hidden.{{i}}."),
+        (f"{box}fc_cls.", f"box_head.{ours}logits."),
+        (f"{box}fc_reg.", f"box_head.{ours}deltas."),
+        *_layers(f"{mask}convs.{{i}}.", f"mask_head.{stage}convolutions.{{i}}."),
+        (f"{mask}upsample.", f"mask_head.{stage}upsamples.0."),
+        (f"{mask}conv_logits.", f"mask_head.{stage}logits."),
     ]
 
 
@@ -55,17 +56,17 @@ TABLE: Table = [
     ("rpn_head.rpn_conv.{i}.conv.", "rpn.convolutions.{i}."),
     ("rpn_head.rpn_cls.", "rpn.logits."),
     ("rpn_head.rpn_reg.", "rpn.deltas."),
-    *_heads("", "0."),
-    *_heads("{stage}.", "{stage}."),
+    *_heads(""),
+    *_heads("{stage}."),
     *_layers("semantic_head.conv_upsample_layers.{level}.conv.{i}.", "semantic_head.levels.{level}.{i}."),
     ("semantic_head.conv_logits.", "semantic_head.logits."),
 ]
 # MMOCR's oCLIP models: a stem of three convolutions in a row, and shortcuts that begin with a pooling.
 CLIP: Table = [
-    *normed("backbone.stem.", "body.stem.step{i+1}.", convolution="{i*3}.", norm="{i*3+1}."),
+    *normed("backbone.stem.", "backbone.stem.step{i+1}.", convolution="{i*3}.", norm="{i*3+1}."),
     *normed(
         "backbone.layer{stage+1}.{block}.downsample.",
-        "body.stages.{stage}.{block}.shortcut.",
+        "backbone.stages.{stage}.{block}.shortcut.",
         convolution="1.",
         norm="2.",
     ),
@@ -74,16 +75,15 @@ WRAPPER = "wrapped_model."
 READABLE = "mmdetection's (2.0 and later) Faster, Mask and Cascade R-CNN and Panoptic FPN with a residual network"
 
 EPSILON = torch.finfo(torch.float32).eps
+LIKE_ITS_BOXES: Tree = {"clamp_both_sides": True, "loss_epsilon": EPSILON}
 COMMON: Tree = {
     "input": {"resize": "opencv"},
     "anchors": {"rounded": False, "stride": "nominal"},
-    "rpn": {"rescue_iou": 0.3, "smooth_l1_beta": 0, "smallest_side": 0, "proposals_training": 1000},
+    "rpn": {"rescue_iou": 0.3, "smooth_l1_beta": 0, "smallest_side": 0, "proposals_training": 1000, **LIKE_ITS_BOXES},
     "roi": {"samples_per_side": 0, "half_pixel": True, "level_slack": (2.5e-7, 0)},
-    "box_head": {"smooth_l1_beta": 0, "smallest_side": None},
+    "box_head": {"smooth_l1_beta": 0, "smallest_side": None, **LIKE_ITS_BOXES},
     "mask_head": {"targets": "thresholded", "paste": "sampled"},
     "semantic_head": {"things": "last", "loss_at": "map", "loss_over": "all"},
-    "clamp_both_sides": True,
-    "loss_epsilon": EPSILON,
 }
 MEAN, DEVIATION = (123.675 / 255, 116.28 / 255, 103.53 / 255), (58.395 / 255, 57.12 / 255, 57.375 / 255)
 # Bodies that come from Detectron see blue first: Microsoft's ResNets, and Facebook's with group norms, raw pixels less
@@ -174,21 +174,21 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         parts.append(RAW)
     elif _is_caffe(state):
         parts.append(CAFFE)
-    if found["neck"] != "fpn":
+    if found["neck"]["name"] != "fpn":
         parts.append(ONE_MAP)
-    if found["neck"] == "c5":
+    if found["neck"]["name"] == "c5":
         parts.append({"backbone": {"dilate_stage5": True}})
     if found["cascade"] is not None:
         parts.append(CASCADE)
     if found["semantic_head"] is not None:
         parts.append(PANOPTIC)
-    if anchors_per_place(state) == 5 and found["neck"] == "fpn":
+    if anchors_per_place(state) == 5 and found["neck"]["name"] == "fpn":
         parts.append(TEXT)
     return merge(*parts)
 
 
 def _is_caffe(state: Mapping[str, Tensor]) -> bool:
-    means = state.get("body.stem.norm.running_mean")
+    means = state.get("backbone.stem.norm.running_mean")
     return means is not None and not means.any()
 
 

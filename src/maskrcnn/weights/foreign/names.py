@@ -11,7 +11,7 @@ from ...errors import WeightsError
 
 T = TypeVar("T")
 Table = Sequence[tuple[str, str]]
-"""Pairs of their layer and ours, such as ("res{stage+2}.{block}.conv1.", "body.stages.{stage}.{block}.step1.").
+"""Pairs of their layer and ours, such as ("res{stage+2}.{block}.conv1.", "backbone.stages.{stage}.{block}.step1.").
 
 `{stage}` stands for a number, `{stage+2}` for one that is 2 more, `{i*3+1}` for three times it and 1 more. Behind a
 layer comes a leaf, such as `weight`; for `*` at the end of both whatever there is. The first pair that fits counts.
@@ -102,6 +102,6 @@ def _rename(name: str, source: _Side, target: _Side) -> str | None:
 
 def _settled(name: str, names: Mapping[str, T]) -> str:
     layer, middle, leaf = name.rpartition(".convolution.")
-    if not middle or layer.startswith(("body.", "shared_head.")) or f"{layer}.norm.weight" in names:
+    if not middle or layer.startswith(("backbone.", "shared_head.")) or f"{layer}.norm.weight" in names:
         return name
     return f"{layer}.{leaf}"

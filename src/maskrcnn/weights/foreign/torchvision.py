@@ -29,11 +29,11 @@ def block_table(theirs: str, ours: str, norm: str = "bn") -> Table:
 def resnet_table(theirs: str = "", norm: str = "bn") -> Table:
     """A plain residual network, by torchvision's names behind a start of their own."""
     return [
-        *normed(theirs, "body.stem.", convolution="conv1.", norm=f"{norm}1."),
+        *normed(theirs, "backbone.stem.", convolution="conv1.", norm=f"{norm}1."),
         *(
             pair
             for i in range(4)
-            for pair in block_table(f"{theirs}layer{i + 1}.{{block}}.", f"body.stages.{i}.{{block}}.", norm)
+            for pair in block_table(f"{theirs}layer{i + 1}.{{block}}.", f"backbone.stages.{i}.{{block}}.", norm)
         ),
     ]
 
@@ -49,30 +49,30 @@ def _fpn(convolution: str) -> Table:
 NEW: Table = [
     *_fpn("0."),
     ("rpn.head.conv.{i}.0.", "rpn.convolutions.{i}."),
-    *normed("roi_heads.mask_head.{i}.", "mask_heads.0.convolutions.{i}.", convolution="0.", norm="1."),
+    *normed("roi_heads.mask_head.{i}.", "mask_head.convolutions.{i}.", convolution="0.", norm="1."),
 ]
 OLD: Table = [
     *_fpn(""),
     ("rpn.head.conv.", "rpn.convolutions.0."),
-    ("roi_heads.mask_head.mask_fcn{i+1}.", "mask_heads.0.convolutions.{i}.convolution."),
+    ("roi_heads.mask_head.mask_fcn{i+1}.", "mask_head.convolutions.{i}.convolution."),
 ]
 TABLE: Table = [
     *resnet_table("backbone.body."),
-    ("backbone.body.{i}.*", "body.features.{i}.*"),  # a MobileNet
+    ("backbone.body.{i}.*", "backbone.features.{i}.*"),  # a MobileNet
     ("rpn.head.cls_logits.", "rpn.logits."),
     ("rpn.head.bbox_pred.", "rpn.deltas."),
-    *normed("roi_heads.box_head.{i}.", "box_heads.0.convolutions.{i}.", convolution="0.", norm="1."),
-    ("roi_heads.box_predictor.cls_score.", "box_heads.0.logits."),
-    ("roi_heads.box_predictor.bbox_pred.", "box_heads.0.deltas."),
-    ("roi_heads.mask_predictor.conv5_mask.", "mask_heads.0.upsamples.0."),
-    ("roi_heads.mask_predictor.mask_fcn_logits.", "mask_heads.0.logits."),
+    *normed("roi_heads.box_head.{i}.", "box_head.0.convolutions.{i}.", convolution="0.", norm="1."),
+    ("roi_heads.box_predictor.cls_score.", "box_head.0.logits."),
+    ("roi_heads.box_predictor.bbox_pred.", "box_head.0.deltas."),
+    ("roi_heads.mask_predictor.conv5_mask.", "mask_head.upsamples.0."),
+    ("roi_heads.mask_predictor.mask_fcn_logits.", "mask_head.logits."),
     ("roi_heads.keypoint_head.{i*2}.", "keypoint_head.convolutions.{i}."),
     ("roi_heads.keypoint_predictor.kps_score_lowres.", "keypoint_head.upsample."),
 ]
 # Behind the convolutions of a box head comes the flattening, then the linear layer.
 BOX_HEADS: dict[tuple[int, int], Table] = {
-    (0, 2): [("roi_heads.box_head.fc{i+6}.", "box_heads.0.hidden.{i}.")],
-    (4, 1): [("roi_heads.box_head.5.", "box_heads.0.hidden.0.")],
+    (0, 2): [("roi_heads.box_head.fc{i+6}.", "box_head.0.hidden.{i}.")],
+    (4, 1): [("roi_heads.box_head.5.", "box_head.0.hidden.0.")],
 }
 """By the numbers of convolutions and linear layers of the box heads that torchvision has."""
 
@@ -155,8 +155,8 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "backbone.dilate_stage5": (False,),
     "backbone.stride_in_1x1": (False,),
     "backbone.norm": ("frozen_batch", "batch", "sync_batch"),
-    "neck": ("fpn",),
-    "fpn.norm": ("none", "batch", "sync_batch"),
+    "neck.name": ("fpn",),
+    "neck.norm": ("none", "batch", "sync_batch"),
     "anchors.order": ("ratios_outer",),
     "anchors.rounded": (True,),
     "anchors.stride": ("measured",),
@@ -164,6 +164,7 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "anchors.shapes": (None,),
     "rpn.rank_by": ("score",),
     "rpn.smallest_side": (1e-3,),
+    "rpn.clamp_both_sides": (False,),
     "roi.method": ("align",),
     "roi.reduce": ("average",),
     "roi.half_pixel": (False,),
@@ -172,6 +173,7 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "box_head.class_agnostic": (False,),
     "box_head.smallest_side": (1e-2,),
     "box_head.nms_across_classes": (False,),
+    "box_head.clamp_both_sides": (False,),
     "cascade": (None,),
     "mask_head.kind": ("convolutions",),
     "mask_head.norm": ("none", "batch", "sync_batch"),
@@ -181,7 +183,6 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "mask_head.paste": ("grown",),
     "keypoint_head.score": ("logit",),
     "semantic_head": (None,),
-    "clamp_both_sides": (False,),
 }
 """Settings, and their values for which torchvision has a form."""
 
