@@ -6,7 +6,7 @@ import torch
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
-from maskrcnn.weights.convert import LIBRARIES, check_form, find_setting, write_foreign
+from maskrcnn.weights.convert import LIBRARIES, check_form, convert_weights, find_setting, write_foreign
 from maskrcnn.weights.foreign.classes import name_classes
 from maskrcnn.weights.foreign.detectron2 import read_detectron2
 from maskrcnn.weights.own import Weights, load_weights, save_weights
@@ -95,9 +95,52 @@ def test_settings_of_a_part_that_is_off_do_not_count():
     assert find_setting(ModelSettings(mask_head=None), "mask_head") == (True, None)
 
 
-def test_another_kind_of_file_is_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"x.safetensors: torchvision loads files that end in .pth or .pt. Give"):
-        write_foreign(tmp_path / "x.safetensors", weights_of(), "torchvision")
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("zoo") / "model_final.pth"
+    torch.save({"model": detectron2_state()}, path)
+    return path
+
+
+def test_converting_there_and_back_is_exact(zoo, tmp_path):
+    ours, back = tmp_path / "ours.safetensors", tmp_path / "back.pth"
+    assert convert_weights(zoo, ours).notes["format"] == "detectron2"
+    convert_weights(str(ours), back, to="detectron2")
+    before, after = (torch.load(path, weights_only=True)["model"] for path in (zoo, back))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_settings_that_a_file_cannot_tell_are_stored_with_the_numbers_asked_for(zoo, tmp_path):
+    settings = read_weights(zoo).settings.model_copy(deep=True)
+    settings.backbone.stride_in_1x1 = not settings.backbone.stride_in_1x1
+    for name, dtype in (("whole", None), ("half", torch.float16)):
+        convert_weights(zoo, tmp_path / f"{name}.safetensors", settings=settings, dtype=dtype)
+    assert load_weights(tmp_path / "half.safetensors").settings == settings
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.55 * sizes[0]
+
+
+def test_the_setting_that_asks_for_other_layers_is_named(zoo, tmp_path):
+    settings = read_weights(zoo).settings.model_copy(deep=True)
+    settings.rpn.proposals, settings.neck.channels = 7, 16
+    with pytest.raises(WeightsError, match=r"model_final\.pth: .*Leave out model\.neck\.channels=16:"):
+        convert_weights(zoo, tmp_path / "x.safetensors", settings=settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_build_their_model():
+    weights = read_detectron2(detectron2_state(), "x")
+    weights.check()
+    assert torch.equal(weights.build_model().rpn.logits.weight, weights.state["rpn.logits.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "to"), [("x.safetensors", "torchvision"), ("x.pth", None), ("x.bin", "detectron2"), ("x", None)]
+)
+def test_another_kind_of_file_is_named_before_anything_is_read(tmp_path, name, to):
+    with pytest.raises(WeightsError, match=rf"{name}: .*{to or 'safetensors'}"):
+        convert_weights("no such weights", tmp_path / name, to=to)
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):

@@ -13,7 +13,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
 from maskrcnn.weights.own import save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
-from maskrcnn.weights.start import Start, read_start, start_from
+from maskrcnn.weights.start import Start, build_from, read_start, start_from
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", ROOT.parent / "shared"))
@@ -259,3 +259,20 @@ def test_a_published_backbone_is_known_by_its_name(backbone, tmp_path, monkeypat
 def test_a_backbone_is_read_by_what_is_in_its_file_whatever_it_is_called(tmp_path, backbone, name):
     torch.save(backbone, tmp_path / name)
     assert read_start(tmp_path / name).backbone == "resnet18"
+
+
+def test_a_detector_is_fine_tuned_for_other_classes_in_one_call(detector):
+    model, report = build_from(detector, ["cat", "dog", "bird"])
+    assert len(model.box_head[0].logits.weight) == 4
+    assert report.random == ("class layers of the box head", "class layer of the mask head")
+    same, report = build_from(str(detector), CELLS)
+    assert report.random == ()
+    assert all(torch.equal(tensor, read_start(detector).state[name]) for name, tensor in same.state_dict().items())
+
+
+def test_around_a_plain_backbone_the_settings_are_the_defaults(backbone, tmp_path):
+    torch.save(backbone, tmp_path / "resnet18.pth")
+    model, report = build_from(tmp_path / "resnet18.pth", ["cell"])
+    assert report.loaded == STAGES
+    assert len(model.box_head[0].logits.weight) == 2
+    assert build_from(read_start(tmp_path / "resnet18.pth"), ["cell"], settings())[1].loaded == STAGES

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -25,7 +26,12 @@ from .earlier import TENSORS, todays_settings
 from .files import find_kind, read_safetensors
 from .foreign.names import rename_known
 
+if TYPE_CHECKING:
+    from ..model.mask_rcnn import MaskRCNN
+
 VERSION = 3
+SUFFIX = ".safetensors"
+REMEDY = "Build the model from the settings stored beside the weights."
 _EXTRA = "extra."
 KEY = "maskrcnn"
 _FAULTS_SHOWN = 4
@@ -63,6 +69,27 @@ class Weights:
     notes: dict[str, str] = field(default_factory=dict)
     source: str = "weights"
     extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def build_model(self) -> MaskRCNN:
+        """The model with these weights, ready to predict.
+
+        Raises:
+            WeightsError: They do not fit the settings, or are not all finite.
+        """
+        model = _build(self.settings, self.classes)
+        apply_weights(model, self.state, source=self.source)
+        return model.eval()
+
+    def check(self, settings: ModelSettings | None = None, *, remedy: str | None = None) -> None:
+        """Raise a WeightsError if the tensors are not those of a model of these settings (None: their own).
+
+        Args:
+            settings: Of the model.
+            remedy: What the message advises; None: the usual.
+        """
+        with torch.device("meta"):
+            model = _build(settings or self.settings, self.classes)
+        check_weights(model, self.state, source=self.source, remedy=remedy or REMEDY)
 
 
 def save_weights(
@@ -158,7 +185,7 @@ def check_weights(
     state: Mapping[str, Tensor],
     *,
     source: str,
-    remedy: str = "Build the model from the settings stored beside the weights.",
+    remedy: str = REMEDY,
 ) -> None:
     """Raise the WeightsError of `apply_weights` if tensors do not fit a model, which may be on the meta device.
 
@@ -185,6 +212,12 @@ def check_weights(
         raise WeightsError(
             f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. {remedy}"
         )
+
+
+def _build(settings: ModelSettings, classes: Classes) -> MaskRCNN:
+    from ..model.build import build_model
+
+    return build_model(settings, len(classes), keypoints=classes.keypoint_count)
 
 
 def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -6,14 +6,18 @@ Readable are all detectors that `read_weights` reads, and the plain backbones th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from ..config import ModelSettings
+from ..config import InputSettings, ModelSettings
 from ..errors import SettingError, WeightsError
+from ..model.build import build_model
+from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from .files import read_tensors
 from .foreign.backbones import NORMALISED_RGB, Pixels, read_backbone
@@ -21,11 +25,13 @@ from .own import KEY, apply_weights
 from .parts import STAGES, calm, has_statistics, names_by_part, parts_of_classes
 from .published import PUBLISHED, download, find_published
 from .reading import read_weights, understand
-from .stem import find_stem, fit_stem, pixels_of
 
 COUNTER = "num_batches_tracked"
 CLASSIFIER = re.compile(r"(head|fc|classifier|norm|head_dist)\.")
 TIMM = "backbone.network."
+# ImageNet's deviations of red, green and blue as values of 0..255, by which normalised and raw pixels differ.
+DEVIATION = (58.395, 57.12, 57.375)
+RAW_BELOW = 0.02
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,34 @@ def read_start(source: str | Path) -> Start:
     return Start(str(source), weights.state, weights.settings, weights.classes)
 
 
-def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, classes: Classes) -> StartReport:
+def build_from(
+    source: str | Path | Start, classes: Classes | Sequence[str], settings: ModelSettings | None = None
+) -> tuple[MaskRCNN, StartReport]:
+    """A model for one's own classes that starts from what a file has, ready to be trained.
+
+    Example:
+        model, report = build_from("torchvision/maskrcnn_resnet50_fpn", ["cat", "dog"])
+        print(report)
+
+    Args:
+        source: A file of any library or a name, see `read_start`, or what that gave.
+        classes: Of the data to learn, or their names alone.
+        settings: Of the model; None: those of the file's detector, or the defaults around a plain backbone.
+
+    Raises:
+        SettingError, WeightsError: As by `read_start` and `start_from`.
+    """
+    start = source if isinstance(source, Start) else read_start(source)
+    own = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
+    if settings is None:
+        settings = start.settings or ModelSettings.model_validate({"backbone": _backbone_of(start)})
+    model = build_model(settings, len(own), keypoints=own.keypoint_count)
+    return model, start_from(model, start, settings=settings, classes=own)
+
+
+def start_from(
+    model: nn.Module, source: str | Path | Start, *, settings: ModelSettings, classes: Classes
+) -> StartReport:
     """Load into a fresh model what a file has.
 
     Layers whose shape follows from the classes stay random unless the file has the same classes in the same order.
@@ -113,7 +146,7 @@ def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, class
 
     Args:
         model: Built from `settings` for `classes`.
-        start: Of `read_start`.
+        source: A file or a name, see `read_start`, or what that gave.
         settings, classes: What the model is built from.
 
     Raises:
@@ -121,7 +154,7 @@ def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, class
         WeightsError: A tensor has another shape, has no place, or is missing although its part is there.
     """
     own = model.state_dict()
-    start = _named_as(own, start, settings)
+    start = _named_as(own, source if isinstance(source, Start) else read_start(source), settings)
     _check_backbone(own, start, settings)
     others = set() if start.classes is None else parts_of_classes(start.classes, classes)
     found = {part: names for part, names in names_by_part(start.state, settings).items() if part not in others}
@@ -143,6 +176,12 @@ def start_from(model: nn.Module, start: Start, *, settings: ModelSettings, class
     unused = [part for part in found if part not in wanted]
     remarks += [f"not used: {', '.join(unused)}"] if unused else []
     return StartReport(loaded, random, tuple(remarks))
+
+
+def _backbone_of(start: Start) -> dict[str, Any]:
+    """Settings of a plain backbone, as far as they are known."""
+    known = {"name": start.backbone, "stride_in_1x1": start.stride_in_1x1}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
@@ -257,3 +296,49 @@ def _remarks_on_classes(start: Start, others: set[str], wanted: Mapping[str, lis
     if not anew or start.classes is None:
         return []
     return [f"the file knows other classes ({len(start.classes)}), so that these are learnt anew: {', '.join(anew)}"]
+
+
+def pixels_of(settings: InputSettings) -> Pixels:
+    """How pixels reach a network with these settings."""
+    return Pixels(settings.colours, raw=max(settings.deviation) < RAW_BELOW)
+
+
+def find_stem(state: Mapping[str, Tensor]) -> str | None:
+    """Name of the first convolution of a model's body, which is the first kernel among its tensors."""
+    return next((name for name, tensor in state.items() if name.startswith("backbone.") and tensor.ndim == 4), None)
+
+
+def fit_stem(kernel: Tensor, channels: int, *, source: Pixels, target: Pixels) -> tuple[Tensor, list[str]]:
+    """Change a first convolution so that it gives for `target`'s pixels what it gave for `source`'s.
+
+    Colours are put in the other order. Raw pixels are some 57 times larger than normalised ones, and the weights
+    follow. For another number of channels each gets the mean over the old ones, times old over new, so that the sums
+    keep their size (as timm does).
+
+    Args:
+        kernel: [C, D, h, w].
+        channels: Channels of the model's pictures, E.
+        source, target: What the weights were trained with, and what the model sees.
+
+    Returns:
+        [C, E, h, w], and what was done in words.
+    """
+    remarks = []
+    colourful = kernel.shape[1] == 3
+    if colourful and source.colours == "bgr":
+        kernel = kernel.flip(1)
+    if source.raw != target.raw:
+        scale = torch.tensor(DEVIATION, dtype=kernel.dtype, device=kernel.device)
+        scale = scale[:, None, None] if colourful else scale.mean()
+        kernel = kernel * scale if source.raw else kernel / scale
+        kinds = ("raw", "normalised") if source.raw else ("normalised", "raw")
+        remarks.append(f"the stem was trained on {kinds[0]} pixels and is scaled for {kinds[1]} ones")
+    if kernel.shape[1] != channels:
+        remarks.append(f"the stem's {kernel.shape[1]} channels are averaged for pictures of {channels}")
+        share = kernel.shape[1] / channels
+        kernel = (kernel.mean(1, keepdim=True) * share).expand(-1, channels, -1, -1).contiguous()
+    elif colourful and source.colours != target.colours:
+        remarks.append(f"the stem's channels are turned from {source.colours} to {target.colours}")
+    if colourful and channels == 3 and target.colours == "bgr":
+        kernel = kernel.flip(1)
+    return kernel, remarks

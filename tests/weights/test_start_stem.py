@@ -3,7 +3,7 @@ import torch
 
 from maskrcnn.config import InputSettings
 from maskrcnn.weights.foreign.backbones import NORMALISED_RGB, Pixels
-from maskrcnn.weights.stem import DEVIATION, find_stem, fit_stem, pixels_of
+from maskrcnn.weights.start import DEVIATION, find_stem, fit_stem, pixels_of
 
 RGB, BGR, RAW_BGR = NORMALISED_RGB, Pixels("bgr", raw=False), Pixels("bgr", raw=True)
 
