@@ -14,7 +14,7 @@ from maskrcnn.structures.classes import Classes
 TINY = {
     "input": {"shorter": 96, "longer": 192},
     "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
-    "fpn": {"channels": 32},
+    "neck": {"channels": 32},
     "anchors": {"sizes": (8, 16, 32, 48, 64)},
     "rpn": {"candidates": 100, "proposals": 100},
     "box_head": {"channels": 32},
@@ -51,7 +51,7 @@ def tiny_settings() -> ModelSettings:
 def tiny_weights(tmp_path_factory, tiny_settings) -> Path:
     """Weights of a small model that finds many objects of random classes everywhere."""
     from maskrcnn.model.build import build_model
-    from maskrcnn.weights.files import save_weights
+    from maskrcnn.weights.own import save_weights
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"

@@ -22,7 +22,7 @@ _HOMES = {
     "read_data": "data.formats",
     "read_picture": "data.pictures",
     "read_weights": "weights.reading",
-    "save_weights": "weights.files",
+    "save_weights": "weights.own",
     "to_rle": "structures.masks",
 }
 

@@ -27,7 +27,7 @@ from maskrcnn.ops.boxes import scale_boxes, scale_points
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops, full_bitmap
-from maskrcnn.weights.files import apply_weights
+from maskrcnn.weights.own import apply_weights
 from maskrcnn.weights.reading import understand
 
 from .fixtures import Fixture, assert_close, assert_sampled, fixture_names, load_fixture, unpack
@@ -72,8 +72,8 @@ class Record:
 
     def predict(self, batch: Batch) -> Instances:
         """Objects of the one picture of a batch."""
-        parts = {"body": self.model.body, "features": self.model.neck, "rpn": self.model.rpn}
-        parts |= {f"box{i}": head for i, head in enumerate(self.model.box_heads)}
+        parts = {"body": self.model.backbone, "features": self.model.neck, "rpn": self.model.rpn}
+        parts |= {f"box{i}": head for i, head in enumerate(self.model.box_head)}
         parts |= {f"mask{i}": head for i, head in enumerate(self.model.mask_heads)}
         parts |= {"keypoints": self.model.keypoint_head, "semantic": self.model.semantic_head}
         hooks = [
@@ -185,9 +185,9 @@ def test_pooled_features_agree(run: Run):
     assert_sampled(run.outputs["pool"].permute(0, 3, 1, 2).contiguous(), run.expected, "box.pooled")
 
 
-def test_box_heads_agree(run: Run):
-    alone = len(run.model.box_heads) == 1
-    for i in range(len(run.model.box_heads)):
+def test_box_head_agree(run: Run):
+    alone = len(run.model.box_head) == 1
+    for i in range(len(run.model.box_head)):
         suffix = "" if alone else f".stage{i}"
         logits, deltas = run.outputs[f"box{i}"]
         wanted = run.expected[f"box.logits{suffix}"]

@@ -22,7 +22,7 @@ from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import full_bitmap
-from maskrcnn.weights.files import apply_weights
+from maskrcnn.weights.own import apply_weights
 from maskrcnn.weights.reading import understand
 
 from .fixtures import assert_close

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from maskrcnn.structures.classes import Classes
-from maskrcnn.weights.files import load_weights, save_weights
+from maskrcnn.weights.own import load_weights, save_weights
 
 
 class Attack:

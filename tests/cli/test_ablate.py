@@ -32,7 +32,7 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
     learnt = [entry["seconds"] for entry in steps if entry["kind"] == "step"]
     assert json.loads((output / "RoIAlign" / "scores.json").read_text())["seconds"] == learnt[-1]
     assert (pool["roi"]["method"], align["roi"]["method"]) == ("pool", "align")
-    assert pool["neck"] == align["neck"] == "c5"
+    assert pool["neck"]["name"] == align["neck"]["name"] == "c5"
     assert len(pool["anchors"]["sizes"]) == 1
     table = (output / "table.md").read_text()
     assert "| RoIPool |" in table

@@ -7,7 +7,7 @@ from maskrcnn.config import ModelSettings, RunSettings
 from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.files import save_weights
+from maskrcnn.weights.own import save_weights
 from tests.conftest import CLASSES, TINY
 
 
@@ -57,12 +57,12 @@ def test_a_wrong_setting_is_said_before_weights_are_read():
 
 
 def test_the_seed_gives_the_random_weights():
-    words = ["model.backbone.name=resnet18", "model.fpn.channels=8", "model.box_head.channels=8"]
+    words = ["model.backbone.name=resnet18", "model.neck.channels=8", "model.box_head.channels=8"]
     states = [
         build_start(choose_beginning("none", [*words, f"train.seed={seed}"], None), CLASSES)[0].state_dict()
         for seed in (1, 1, 2)
     ]
-    name = "body.stem.convolution.weight"
+    name = "backbone.stem.convolution.weight"
     assert torch.equal(states[0][name], states[1][name])
     assert not torch.equal(states[0][name], states[2][name])
 
@@ -71,7 +71,7 @@ def test_a_preset_gives_the_model_and_the_user_wins(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("model: {rpn: {proposals: 200}, box_head: {detections: 50}}\n")
     settings = choose_beginning("none", ["model.box_head.detections=60"], file, "detectron2/mask_rcnn_R_50_C4").settings
-    assert (settings.model.neck, settings.model.rpn.candidates) == ("c4", 6000)
+    assert (settings.model.neck.name, settings.model.rpn.candidates) == ("c4", 6000)
     assert (settings.model.rpn.proposals, settings.model.box_head.detections) == (200, 60)
     assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
 

@@ -6,7 +6,7 @@ from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.structures.classes import Classes
-from maskrcnn.weights.files import load_weights, save_weights
+from maskrcnn.weights.own import load_weights, save_weights
 
 
 @pytest.fixture

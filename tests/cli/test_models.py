@@ -25,7 +25,7 @@ def test_words_win_over_the_number_of_detections_asked_for(tiny_weights):
 
 
 @pytest.mark.parametrize(
-    "words", ["model.fpn.channels=64", "model.mask_head=null", "model.box_head.pool_size=9", "train.steps=3"]
+    "words", ["model.neck.channels=64", "model.mask_head=null", "model.box_head.pool_size=9", "train.steps=3"]
 )
 def test_what_the_weights_were_learnt_with_cannot_be_changed(tiny_weights, words):
     with pytest.raises(SettingError, match=f"{words}: this cannot be changed when a model predicts.*Can be changed:"):

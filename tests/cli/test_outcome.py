@@ -19,7 +19,7 @@ from maskrcnn.config import ModelSettings
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.files import save_weights
+from maskrcnn.weights.own import save_weights
 from tests.conftest import CLASSES, TINY
 
 

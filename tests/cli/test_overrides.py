@@ -71,7 +71,7 @@ def test_a_wrong_key_names_its_neighbour_and_what_is_there():
 
 
 def test_a_key_without_its_section_names_the_sections_that_have_it():
-    assert "did you mean model.fpn.channels or model.box_head.channels or model.mask_head" in refused("channels=8")
+    assert "did you mean model.neck.channels or model.box_head.channels or model.mask_head" in refused("channels=8")
 
 
 def test_a_key_like_none_other_lists_the_sections():

@@ -41,7 +41,7 @@ def test_the_printed_file_gives_the_same_settings_again(tmp_path):
 def test_a_preset_is_shown_with_what_differs_from_it():
     words = ("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4", "model.rpn.proposals=7")
     model = yaml.safe_load(printed(*words))["model"]
-    assert (model["neck"], model["rpn"]["candidates"], model["rpn"]["proposals"]) == ("c4", 6000, 7)
+    assert (model["neck"]["name"], model["rpn"]["candidates"], model["rpn"]["proposals"]) == ("c4", 6000, 7)
     assert model["mask_head"]["convolutions"] == 0
 
 

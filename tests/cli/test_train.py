@@ -11,7 +11,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
 from maskrcnn.train.checkpoint import load_checkpoint
 from maskrcnn.train.interrupt import StopRequest
-from maskrcnn.weights.files import load_weights, save_weights
+from maskrcnn.weights.own import load_weights, save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from tests.conftest import CLASSES, TINY
 
@@ -19,7 +19,7 @@ SMALL = (
     "model.input.magnify=1",
     "model.backbone.name=resnet18",
     "model.backbone.width=32",
-    "model.fpn.channels=32",
+    "model.neck.channels=32",
     "model.anchors.sizes=8,16,32,48,64",
     "model.rpn.candidates_training=50",
     "model.box_head.channels=32",
@@ -113,7 +113,7 @@ def test_a_detector_brings_its_settings_and_those_of_the_user_win(train, data, w
     done = train("--data", data, "--output", "run", *words)
     assert done.code == 0, done.err
     settings = load_weights(tmp_path / "run" / "best.safetensors").settings
-    assert settings.fpn.channels == TINY["fpn"]["channels"]
+    assert settings.neck.channels == TINY["neck"]["channels"]
     assert (settings.input.shorter, settings.input.longer) == (64, 192)
     assert "tiny.safetensors: from the file: stem" in done.err
 

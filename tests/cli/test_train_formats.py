@@ -1,4 +1,4 @@
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.cli.test_train import SCRATCH, commands
 from tests.data.readers.exports import drawn_set, write_labelme, write_yolo
 

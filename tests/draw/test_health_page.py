@@ -27,12 +27,14 @@ def test_a_page_names_the_data_and_their_numbers(tmp_path):
 
 def test_findings_have_their_words_settings_and_examples(tmp_path):
     examples = (Example("<a>.png: wrong"), Example("b.png"))
-    finding = Finding("error", "wrong-sizes", "train: 1.\nval: 2.", "Use `x=<y>`.", 2, examples, ("model.neck=c4",))
+    finding = Finding(
+        "error", "wrong-sizes", "train: 1.\nval: 2.", "Use `x=<y>`.", 2, examples, ("model.neck.name=c4",)
+    )
     page = page_of(tmp_path, shown=[Shown(finding, [None, b"jpeg"])], command="maskrcnn train --data 'a b'")
     assert '<article class="e" id="wrong-sizes">' in page
     assert "train: 1.<br>val: 2." in page
     assert "Use <code>x=&lt;y&gt;</code>." in page
-    assert "<code>model.neck=c4</code>" in page
+    assert "<code>model.neck.name=c4</code>" in page
     assert "<li>&lt;a&gt;.png: wrong</li>" in page
     assert 'src="data:image/jpeg;base64,anBlZw=="><figcaption>b.png' in page
     assert "1 error</span>" in page

@@ -19,7 +19,7 @@ SETTINGS = RunSettings.model_validate(
         "model": {
             "input": {"shorter": SIDE, "longer": SIDE},
             "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
-            "fpn": {"channels": 64},
+            "neck": {"channels": 64},
             "anchors": {"sizes": (16, 24, 32, 48, 64)},
             "rpn": {"candidates_training": 200, "proposals_training": 100, "candidates": 200, "proposals": 100},
             "roi": {"half_pixel": True},

@@ -17,7 +17,7 @@ SIZE = (64, 96)
 def small_settings(norm: str = "group", **parts: object) -> ModelSettings:
     settings = {
         "backbone": {"name": "resnet18", "norm": norm, "frozen_stages": 0},
-        "fpn": {"channels": 16},
+        "neck": {"channels": 16},
         "anchors": {"sizes": (8, 16, 32, 48, 64)},
         "rpn": {"samples": 64, "candidates": 50, "proposals": 30, "candidates_training": 50, "proposals_training": 30},
         "box_head": {"samples": 32, "channels": 16, "score_threshold": 0.01, "detections": 10},

@@ -16,7 +16,7 @@ def test_heads_are_as_wide_as_their_settings_say():
     model = build_model(settings, 7)
     assert model.rpn.logits.out_channels == 2
     assert model.rpn.deltas.out_channels == 8
-    (box_head,), (mask_head,) = model.box_heads, model.mask_heads
+    (box_head,), (mask_head,) = model.box_head, model.mask_heads
     assert box_head.hidden[0].in_features == 5 * 5 * 16
     assert box_head.logits.out_features == 7 + 1
     assert box_head.deltas.out_features == 7 * 4
@@ -46,10 +46,10 @@ def test_the_pyramid_fits_its_body(name, channels):
 
 
 VARIANTS = {
-    "c4": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}, "box_head": {"linear_layers": 0}},
-    "c4 with linear layers": {"neck": "c4", "anchors": {"sizes": [[16, 32]]}},
-    "c5": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}},
-    "dilated": {"neck": "c5", "anchors": {"sizes": [[16, 32]]}, "backbone.dilate_stage5": True},
+    "c4": {"neck": {"name": "c4"}, "anchors": {"sizes": [[16, 32]]}, "box_head": {"linear_layers": 0}},
+    "c4 with linear layers": {"neck": {"name": "c4"}, "anchors": {"sizes": [[16, 32]]}},
+    "c5": {"neck": {"name": "c5"}, "anchors": {"sizes": [[16, 32]]}},
+    "dilated": {"neck": {"name": "c5"}, "anchors": {"sizes": [[16, 32]]}, "backbone.dilate_stage5": True},
     "cascade": {"cascade": {"mask_head_per_stage": True}, "box_head.class_agnostic": True},
     "keypoints": {"keypoint_head": {"channels": 8, "convolutions": 1}},
     "panoptic": {"semantic_head": {"classes": 3, "channels": 32}},
@@ -59,7 +59,7 @@ VARIANTS = {
     },
     "newer heads": {
         "rpn": {"convolutions": 2, "candidates": 50, "proposals": 30},
-        "fpn": {"channels": 32, "norm": "batch"},
+        "neck": {"channels": 32, "norm": "batch"},
         "box_head.convolutions": 1,
         "box_head.convolution_channels": 32,
         "box_head.norm": "batch",
@@ -100,15 +100,15 @@ def variant(changes: dict) -> ModelSettings:
 def test_a_head_that_does_not_fit_is_refused():
     with pytest.raises(SettingError, match=r"model\.keypoint_head: the classes have no keypoints"):
         build_model(variant(VARIANTS["keypoints"]), 2)
-    with pytest.raises(SettingError, match=r"model\.semantic_head: needs model\.neck=fpn, not c4"):
+    with pytest.raises(SettingError, match=r"model\.semantic_head: needs model\.neck\.name=fpn, not c4"):
         build_model(variant(VARIANTS["c4"] | VARIANTS["panoptic"]), 2)
-    with pytest.raises(SettingError, match=r"model\.neck=c4: needs the stages of a residual network"):
+    with pytest.raises(SettingError, match=r"model\.neck\.name=c4: needs the stages of a residual network"):
         build_model(variant(VARIANTS["mobilenet"] | VARIANTS["c4"]), 2)
 
 
 def test_stages_of_a_cascade_have_a_mask_head_each_if_asked():
     model = build_model(variant(VARIANTS["cascade"]), 2)
-    assert (len(model.box_heads), len(model.mask_heads)) == (3, 3)
+    assert (len(model.box_head), len(model.mask_heads)) == (3, 3)
     assert len(build_model(variant({"cascade": {}}), 2).mask_heads) == 1
 
 

@@ -3,7 +3,7 @@ import torch
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from maskrcnn.config import FPNSettings
+from maskrcnn.config import NeckSettings
 from maskrcnn.model.fpn import FPN
 
 CHANNELS = {2: 3, 3: 5, 4: 7, 5: 9}
@@ -17,7 +17,7 @@ def inputs(channels: dict[int, int] = CHANNELS) -> dict[int, torch.Tensor]:
 
 def pyramid(norm: str = "none", channels: dict[int, int] = CHANNELS, width: int = 6) -> FPN:
     torch.manual_seed(0)
-    settings = FPNSettings(channels=width, norm=norm)
+    settings = NeckSettings(channels=width, norm=norm)
     return FPN(channels, settings, roi_levels=tuple(channels)).double()
 
 
@@ -65,7 +65,7 @@ def test_any_levels_of_the_body_get_one_more():
 
 
 def test_levels_of_one_size_are_added_pixel_by_pixel():
-    model = FPN({5: 1, 6: 1}, FPNSettings(channels=1), roi_levels=(5,)).double()
+    model = FPN({5: 1, 6: 1}, NeckSettings(channels=1), roi_levels=(5,)).double()
     for layer, factor in ((model.lateral[0], 2.0), (model.lateral[1], 3.0)):
         layer.weight.data.fill_(factor)
     for layer in model.output:

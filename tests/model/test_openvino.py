@@ -23,7 +23,7 @@ def pair(dtype=torch.float32, **parts):
     models = []
     for _ in range(2):
         model = small_model(small_settings(**parts))
-        fill_norms(model.body)
+        fill_norms(model.backbone)
         models.append(prepare_for_prediction(model, dtype))
     use_openvino(models[1])
     return models
@@ -71,7 +71,7 @@ def test_in_bfloat16_maps_differ_by_rounding_only():
 
 
 def test_the_shared_stage_of_c4_models_treats_any_number_of_boxes():
-    model, other = pair(neck="c4", backbone=NARROW, anchors={"sizes": ((8, 16, 32),)})
+    model, other = pair(neck={"name": "c4"}, backbone=NARROW, anchors={"sizes": ((8, 16, 32),)})
     compare(model, other, pictures(1, 3, 64, 96), 1e-4)
     for count in (0, 1, engine.BOXES, 2 * engine.BOXES + 3):
         pooled = pictures(count, 128, 14, 14).permute(0, 2, 3, 1)

@@ -141,7 +141,7 @@ def test_of_equal_classes_the_first_counts():
     [
         ({}, (5, 6), r"needs the levels \(2, 3, 4, 5\), but the pyramid on resnet50 has \(5, 6\)"),
         ({"mask_head": None}, (2, 3, 4, 5, 6), r"needs model\.mask_head"),
-        ({"neck": "c5"}, (5,), r"needs model\.neck=fpn, not c5"),
+        ({"neck": {"name": "c5"}}, (5,), r"needs model\.neck\.name=fpn, not c5"),
     ],
 )
 def test_what_the_head_needs_is_said(changes, levels, words):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn.config import BackboneSettings, FPNSettings
+from maskrcnn.config import BackboneSettings, NeckSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.model.fpn import FPN
 from maskrcnn.model.timm_body import TimmBody
@@ -23,7 +23,7 @@ def test_maps_of_strides_4_to_32_go_through_a_pyramid_and_learn(name, width):
     # Neither size is a multiple of Swin's windows of 7.
     torch.manual_seed(0)
     model = body(name, channels=4)
-    pyramid = FPN(model.channels, FPNSettings(channels=8), roi_levels=model.roi_levels)
+    pyramid = FPN(model.channels, NeckSettings(channels=8), roi_levels=model.roi_levels)
     maps = model(torch.randn(1, 4, 64, 96))
     sizes = {level: tuple(map.shape[1:]) for level, map in maps.items()}
     assert sizes == {level: (width * 2**i, 16 // 2**i, 24 // 2**i) for i, level in enumerate((2, 3, 4, 5))}

@@ -14,7 +14,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.masks import to_rle
-from maskrcnn.weights.files import Weights
+from maskrcnn.weights.own import Weights
 
 
 @pytest.fixture(scope="module")

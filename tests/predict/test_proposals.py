@@ -11,7 +11,7 @@ from maskrcnn.evaluation.recall import average_recall
 from maskrcnn.predict.evaluation import evaluate_predictor
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.predict.proposals import propose_for
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
-from maskrcnn.weights.files import save_weights
+from maskrcnn.weights.own import save_weights
 from tests.conftest import TINY
 from tests.data.readers import test_bdd100k, test_mhp, test_ochuman, voc_files
 from tests.data.readers.city import write_city
@@ -72,8 +72,8 @@ def _write_weights(root: Path) -> None:
         torch.manual_seed(1)
         settings = ModelSettings.model_validate({**SMALL, **more})
         state = build_model(settings, len(classes), keypoints=classes.keypoint_count).state_dict()
-        state["box_heads.0.logits.weight"] *= SURE
-        state["box_heads.0.logits.bias"][-1] = NEVER
+        state["box_head.0.logits.weight"] *= SURE
+        state["box_head.0.logits.bias"][-1] = NEVER
         save_weights(root / f"{name}.safetensors", state, settings, classes)
 
 

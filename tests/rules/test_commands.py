@@ -10,8 +10,8 @@ from maskrcnn.config.presets import read_preset
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
-from maskrcnn.weights.files import Weights
-from maskrcnn.weights.writing import write_foreign
+from maskrcnn.weights.own import Weights
+from maskrcnn.weights.convert import write_foreign
 from tests.rules.commands import Block, blocks_of
 from tests.rules.source import ROOT
 
@@ -37,7 +37,7 @@ def write_detectron2_file(path: Path) -> None:
     """A small model with random weights in the form of detectron2's model zoo."""
     settings = read_preset("detectron2/mask_rcnn_R_50_FPN")
     settings.backbone.name, settings.input.shorter, settings.input.longer = "resnet18", 64, 64
-    settings.box_head.channels = settings.mask_head.channels = settings.fpn.channels = 32
+    settings.box_head.channels = settings.mask_head.channels = settings.neck.channels = 32
     model = build_model(settings, 2)
     write_foreign(path, Weights(model.state_dict(), settings, Classes(("cat", "dog"), (1, 2))), "detectron2")
 

@@ -60,5 +60,7 @@ def test_settings_for_other_channels_hold_together():
 
 
 def test_the_pattern_finds_settings():
-    assert words("set `model.neck=c4`, not `neck=c4`, or `--preset paper/R50-C4`", SETTING) == ["model.neck=c4"]
+    assert words("set `model.neck.name=c4`, not `neck=c4`, or `--preset paper/R50-C4`", SETTING) == [
+        "model.neck.name=c4"
+    ]
     assert words("`--preset paper/R50-C4`", PRESET) == ["paper/R50-C4"]

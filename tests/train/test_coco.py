@@ -8,7 +8,7 @@ from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.model.build import build_model
 from maskrcnn.train.coco import HELD_OUT_NAME, read_training_data, train_on_coco
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.train.tiny import model_settings
 
 

@@ -10,7 +10,7 @@ import torch
 from maskrcnn.errors import SettingError, TrainingError
 from maskrcnn.train.checkpoint import load_checkpoint
 from maskrcnn.train.loop import seed_random_numbers
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.train import small, tiny
 
 

@@ -29,7 +29,7 @@ def model_settings() -> ModelSettings:
     return ModelSettings.model_validate(
         {
             "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
-            "fpn": {"channels": 32},
+            "neck": {"channels": 32},
             "anchors": {"sizes": (8, 16, 32, 48, 64)},
             "rpn": {"samples": 32, "candidates_training": 50, "proposals_training": 50},
             "box_head": {"samples": 16, "channels": 32},
@@ -51,7 +51,7 @@ def real_run(folder: Path, **settings: object) -> TrainingResult:
 
     def evaluate(model: torch.nn.Module) -> dict:
         torch.rand(7)
-        return {"segm": {"AP": model.box_heads[0].logits.bias.sum().item()}}
+        return {"segm": {"AP": model.box_head[0].logits.bias.sum().item()}}
 
     return train(
         model,

@@ -1,237 +1,42 @@
-import json
-import resource
+import pickle
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from safetensors.torch import save
 
-from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
-from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.skeletons import COCO_PERSON
-from maskrcnn.weights.files import CLASS_BIAS, apply_weights, load_weights, save_weights
-from maskrcnn.weights.reading import SHIPPED
-
-CLASSES = Classes(names=("cell", "Zelle ü"), category_ids=(3, 17))
-SETTINGS = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "mask_head": None})
-STATE = {"layer.weight": torch.tensor([[0.1, -2.0]]), "count": torch.tensor(3), "none": torch.zeros(0, 4)}
+from maskrcnn.weights.files import find_kind
 
 
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "cells.safetensors"
-    save_weights(path, STATE, SETTINGS, CLASSES, notes={"data": "drawn"})
-    return path
+def kind_of(path, content):
+    path.write_bytes(content)
+    return find_kind(path)
 
 
-def test_weights_settings_classes_and_notes_come_back(path):
-    weights = load_weights(path)
-    assert all(torch.equal(weights.state[name], tensor) for name, tensor in STATE.items())
-    assert weights.state.keys() == STATE.keys()
-    assert (weights.settings, weights.classes, weights.notes) == (SETTINGS, CLASSES, {"data": "drawn"})
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("content", [{}, {"model": {"weight": 1}, "blobs": [b"bytes"]}, Exception("an object")])
+def test_every_protocol_of_pickles_is_known(tmp_path, protocol, content):
+    assert kind_of(tmp_path / "file.pth", pickle.dumps(content, protocol)) == "pickle"
 
 
-def test_a_skeleton_comes_back_and_files_without_one_are_read(path, tmp_path):
-    person = Classes(("person",), (1,), skeleton=COCO_PERSON)
-    save_weights(tmp_path / "w", STATE, SETTINGS, person)
-    assert load_weights(tmp_path / "w").classes == person
-    assert load_weights(path).classes.skeleton is None
-
-
-def test_tensors_of_another_library_are_kept_apart(tmp_path):
-    extra = {"roi_heads.background": torch.tensor([1.0, 2.0]), "layer.weight": torch.tensor(7)}
-    save_weights(tmp_path / "w", STATE, SETTINGS, CLASSES, extra=extra)
-    weights = load_weights(tmp_path / "w")
-    assert weights.state.keys() == STATE.keys()
-    assert {name: tensor.tolist() for name, tensor in weights.extra.items()} == {
-        "roi_heads.background": [1, 2],
-        "layer.weight": 7,
-    }
-
-
-def test_names_of_version_1_become_today_s(tmp_path):
-    old = ["body.stem.norm.weight", "fpn.lateral.0.bias", "rpn.convolution.weight", "rpn.logits.bias"]
-    old += ["box_head.hidden1.weight", "box_head.hidden2.bias", "box_head.deltas.bias"]
-    old += ["mask_head.convolutions.3.bias", "mask_head.upsample.weight", "mask_head.logits.bias"]
-    new = ["body.stem.norm.weight", "neck.lateral.0.bias", "rpn.convolutions.0.weight", "rpn.logits.bias"]
-    new += ["box_heads.0.hidden.0.weight", "box_heads.0.hidden.1.bias", "box_heads.0.deltas.bias"]
-    new += ["mask_heads.0.convolutions.3.bias", "mask_heads.0.upsamples.0.weight", "mask_heads.0.logits.bias"]
-    description = {"version": 1, "settings": {}, "classes": {"names": [], "category_ids": []}}
-    tensors = {name: torch.tensor(float(i)) for i, name in enumerate(old)}
-    save_file(tensors, tmp_path / "old.safetensors", metadata={"maskrcnn": json.dumps(description)})
-    state = load_weights(tmp_path / "old.safetensors").state
-    assert {name: int(tensor) for name, tensor in state.items()} == {name: i for i, name in enumerate(new)}
-
-
-def test_the_shipped_weights_of_version_1_have_today_s_names():
-    state = load_weights(SHIPPED["nuclei"]).state
-    heads = {name.split(".")[0] for name in state}
-    assert heads == {"body", "neck", "rpn", "box_heads", "mask_heads"}
-    assert CLASS_BIAS in state
-
-
-def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path):
-    path = tmp_path / "cells.safetensors"
-    save_weights(path, STATE, SETTINGS, CLASSES, notes={"padding": ""})
-    length = int.from_bytes(path.read_bytes()[:8], "little")
-    save_weights(path, STATE, SETTINGS, CLASSES, notes={"padding": "x" * ((0x280 - length) % 0x10000)})
-    assert path.read_bytes()[:2] == b"\x80\x02"
-    assert load_weights(path).state.keys() == STATE.keys()
-
-
-def test_half_precision_is_stored_small_and_loaded_as_float32(tmp_path):
-    large = {"weight": torch.rand(100_000), "count": torch.tensor(2**40)}
-    for name, dtype in (("whole", None), ("half", torch.float16)):
-        save_weights(tmp_path / name, large, SETTINGS, CLASSES, dtype=dtype)
-    assert (tmp_path / "half").stat().st_size < 0.6 * (tmp_path / "whole").stat().st_size
-    loaded = load_weights(tmp_path / "half").state
-    assert loaded["weight"].dtype == torch.float32
-    torch.testing.assert_close(loaded["weight"], large["weight"], atol=5e-4, rtol=0)
-    assert loaded["count"] == 2**40
-
-
-def test_a_value_beyond_half_precision_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match=r"tensor weight reaches 7e\+04, but torch.float16 ends at 6.55e\+04. Save"):
-        save_weights(tmp_path / "w", {"weight": torch.tensor([7e4])}, SETTINGS, CLASSES, dtype=torch.float16)
-
-
-def test_channels_last_weights_come_back_equal(tmp_path):
-    weight = torch.rand(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    save_weights(tmp_path / "w", {"weight": weight}, SETTINGS, CLASSES)
-    assert torch.equal(load_weights(tmp_path / "w").state["weight"], weight)
-
-
-def test_a_full_disk_leaves_the_old_file(path):
-    before = path.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(WeightsError, match=r"cells.safetensors: 4 MB of weights could not be written \(File too"):
-            save_weights(path, {"weight": torch.zeros(1_000_000)}, SETTINGS, CLASSES)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"nowhere/w: .* could not be written \(No such file or directory\)"):
-        save_weights(tmp_path / "nowhere" / "w", STATE, SETTINGS, CLASSES)
-
-
-def test_missing_and_empty_files_are_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"absent.safetensors: no such weights file. Give the path"):
-        load_weights(tmp_path / "absent.safetensors")
-    (tmp_path / "empty").touch()
-    with pytest.raises(WeightsError, match=r"empty: the weights file is empty \(0 bytes\). Copy or download it again"):
-        load_weights(tmp_path / "empty")
-
-
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_a_file_that_was_cut_off_is_not_loaded(path, share):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(WeightsError, match=r"cells.safetensors: not a whole safetensors file .* download it again"):
-        load_weights(path)
-
-
-def test_a_file_of_another_kind_is_refused(path):
-    path.write_bytes(b"\xff\xd8\xff\xe0 a picture" * 100)
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
-        load_weights(path)
-
-
-class RunsCode:
-    """Unpickled, it writes a file."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return (self.marker.touch, ())
+@pytest.mark.parametrize("length", [2, 0x0280, 0x7D28, 0x7128, 0x2863, 0x99999])
+def test_safetensors_are_known_whatever_the_length_of_their_header_looks_like(tmp_path, length):
+    assert kind_of(tmp_path / "file.pkl", length.to_bytes(8, "little") + b'{"a":') == "safetensors"
+    assert kind_of(tmp_path / "file.pth", save({"a": torch.ones(1)})) == "safetensors"
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickle_is_refused_and_never_run(tmp_path, zipped):
-    marker = tmp_path / "ran"
-    torch.save(RunsCode(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"w.pth: this is a torch or pickle file, which can run code") as caught:
-        load_weights(tmp_path / "w.pth")
-    assert "detectron2, mmdetection, torchvision and others are read" in str(caught.value)
-    assert "`maskrcnn convert w.pth OUT.safetensors`" in str(caught.value)
-    assert not marker.exists()
+def test_both_formats_of_torch_are_known(tmp_path, zipped):
+    torch.save({"a": torch.ones(1)}, tmp_path / "file.pkl", _use_new_zipfile_serialization=zipped)
+    assert find_kind(tmp_path / "file.pkl") == "torch"
 
 
-def test_safetensors_of_another_library_are_named_as_such(tmp_path):
-    save_file(STATE, tmp_path / "other.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        WeightsError, match="without the settings and classes that maskrcnn stores.*by the names of their"
-    ):
-        load_weights(tmp_path / "other.safetensors")
+def test_the_suffix_counts_only_where_the_beginning_tells_nothing(tmp_path):
+    suffixes = {".PTH": "torch", ".pt": "torch", ".pkl": "pickle", ".onnx": "safetensors"}
+    for suffix, kind in suffixes.items():
+        assert kind_of(tmp_path / f"file{suffix}", b"\x80\x02") == kind
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": 3}, "written in version 3 of the weights format, but this maskrcnn reads up to version 2. Update"),
-        ({"settings": {"neck": 1}}, "its settings or classes are not those of this version of maskrcnn"),
-        ({"classes": {"names": ["a"]}}, "its settings or classes are not those of this version of maskrcnn"),
-        ({"classes": 3}, "its settings or classes are not those of this version of maskrcnn"),
-    ],
-)
-def test_a_description_of_another_version_is_refused(tmp_path, change, message):
-    description = {"version": 1, "settings": {}, "classes": {"names": [], "category_ids": []}} | change
-    save_file(STATE, tmp_path / "new.safetensors", metadata={"maskrcnn": json.dumps(description)})
-    with pytest.raises(WeightsError, match=message):
-        load_weights(tmp_path / "new.safetensors")
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": "1"}'])
-def test_a_damaged_description_is_refused(tmp_path, text):
-    save_file(STATE, tmp_path / "odd.safetensors", metadata={"maskrcnn": text})
-    with pytest.raises(WeightsError, match="odd.safetensors: its settings or classes are not"):
-        load_weights(tmp_path / "odd.safetensors")
-
-
-def test_fitting_weights_are_applied():
-    model = nn.Linear(2, 1)
-    apply_weights(model, {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([3.0])}, source="w")
-    assert model(torch.tensor([[1.0, 1.0]])).item() == 6
-
-
-def test_weights_of_another_model_are_named_and_leave_the_model_unchanged():
-    model = nn.Linear(2, 1)
-    before = model.weight.clone()
-    wrong = {"weight": torch.ones(1, 3), "extra": torch.ones(1)}
-    with pytest.raises(WeightsError) as caught:
-        apply_weights(model, wrong, source="w.safetensors")
-    assert str(caught.value) == (
-        "w.safetensors: these weights are of another model: bias is missing; extra is not part of the model; "
-        "weight has shape [1, 3] instead of [1, 2]. Build the model from the settings stored beside the weights."
-    )
-    assert torch.equal(model.weight, before)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_of_a_training_that_diverged_are_refused_and_leave_the_model_unchanged(value):
-    model = nn.Linear(2, 1)
-    before = model.weight.clone()
-    state = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([value])}
-    with pytest.raises(WeightsError, match="last: tensor bias holds 1 numbers that are NaN or infinite, as after a"):
-        apply_weights(model, state, source="last")
-    assert torch.equal(model.weight, before)
-
-
-def test_of_many_faults_the_first_are_named():
-    with pytest.raises(WeightsError, match=r"of another model: weight is missing; .* and 7 more"):
-        apply_weights(nn.Linear(2, 1), {str(i): torch.ones(1) for i in range(9)}, source="w")
-
-
-def test_another_number_of_classes_is_said_with_both_numbers():
-    model = nn.Module()
-    model.box_heads = nn.ModuleList([nn.Module()])
-    model.box_heads[0].logits = nn.Linear(4, 3)
-    state = {CLASS_BIAS: torch.zeros(81), "box_heads.0.logits.weight": torch.zeros(81, 4)}
-    with pytest.raises(WeightsError, match="coco: these weights know 80 classes, but the model has 2. Build"):
-        apply_weights(model, state, source="coco")
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"absent\.pth: cannot be read \(No such file"):
+        find_kind(tmp_path / "absent.pth")

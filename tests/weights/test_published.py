@@ -9,9 +9,9 @@ import torchvision.models.detection
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import published
-from maskrcnn.weights.downloads import Checksum
+from maskrcnn.weights.download import Checksum
 from maskrcnn.weights.published import PUBLISHED, Published, download, find_published, read_table
-from tests.weights.web import Site, serve
+from tests.builders.web_server import Site, serve
 
 CONTENT = b"weights of a peer"
 DIGITS = hashlib.sha256(CONTENT).hexdigest()[:8]

@@ -8,12 +8,12 @@ from safetensors.torch import save_file
 from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
-from maskrcnn.weights.categories import DATA_SETS
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.files import read_tensors
+from maskrcnn.weights.foreign.classes import DATA_SETS
+from maskrcnn.weights.own import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
-from maskrcnn.weights.reading import read_torch_file, read_weights, understand
-
-from .peers import detectron2_state, mmdetection_state
+from maskrcnn.weights.reading import read_weights, understand
+from tests.builders.checkpoints import detectron2_state, mmdetection_state
 
 STATE = {"weight": torch.arange(600.0), "count": torch.tensor(3)}
 
@@ -53,7 +53,7 @@ def test_a_torchvision_state_dict_is_read_with_its_settings_and_coco_s_names(tmp
 @pytest.mark.parametrize("wrapped", ["model", "state_dict"])
 def test_a_state_dict_inside_a_checkpoint_is_found(tmp_path, wrapped):
     torch.save({wrapped: STATE, "step": 7}, tmp_path / "file.pth")
-    assert torch.equal(read_torch_file(tmp_path / "file.pth")["weight"], STATE["weight"])
+    assert torch.equal(read_tensors(tmp_path / "file.pth")[0]["weight"], STATE["weight"])
 
 
 @pytest.mark.parametrize("name", ["attack.pth", "attack.safetensors"])
@@ -118,7 +118,7 @@ def test_a_torch_file_of_something_else_is_named(tmp_path, content, message):
 
 def test_safetensors_without_settings_are_named(tmp_path):
     save_file(STATE, tmp_path / "bare.safetensors")
-    with pytest.raises(WeightsError, match=r"bare\.safetensors: a safetensors file without the settings"):
+    with pytest.raises(WeightsError, match=r"bare\.safetensors: .* count, weight"):
         read_weights(tmp_path / "bare.safetensors")
 
 

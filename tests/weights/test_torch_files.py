@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from maskrcnn.errors import WeightsError
+from maskrcnn.weights import torch_files
+from maskrcnn.weights.files import read_tensors
 from maskrcnn.weights.pickles import Inert
-from maskrcnn.weights.torch_files import COUNT, LEGACY, MAGIC, Room, read_torch
+from maskrcnn.weights.torch_files import COUNT, LEGACY, MAGIC, Room, read_restricted, read_torch
 
 SHARED = torch.arange(12.0)
 STATE = {
@@ -55,7 +57,7 @@ class AttackBySetting(Attack):
 
 @both
 def test_tensors_of_all_kinds_come_back(zipped):
-    read = read_torch(saved(STATE, zipped), "file.pth")
+    read = read_restricted(saved(STATE, zipped), "file.pth")
     assert read.keys() == STATE.keys()
     for name, tensor in STATE.items():
         assert read[name].dtype == tensor.dtype
@@ -65,7 +67,7 @@ def test_tensors_of_all_kinds_come_back(zipped):
 @both
 def test_a_module_s_state_with_its_hidden_attribute_comes_back(zipped):
     model = torch.nn.BatchNorm2d(3)
-    read = read_torch(saved({"model": model.state_dict(), "iteration": 7}, zipped), "file.pth")
+    read = read_restricted(saved({"model": model.state_dict(), "iteration": 7}, zipped), "file.pth")
     assert read["iteration"] == 7
     assert isinstance(read["model"], OrderedDict)
     assert torch.equal(read["model"]["running_var"], torch.ones(3))
@@ -82,7 +84,7 @@ def test_objects_of_a_training_run_are_inert_and_the_tensors_are_read(zipped, tm
             "other": AttackBySetting(tmp_path / "too"),
         },
     }
-    read = read_torch(saved(run, zipped), "run.pth")
+    read = read_restricted(saved(run, zipped), "run.pth")
     assert torch.equal(read["state_dict"]["whole"], STATE["whole"])
     assert read["meta"]["cfg"] == "model = dict()"
     assert isinstance(read["meta"]["attack"], Inert)
@@ -96,7 +98,7 @@ def test_objects_of_a_training_run_are_inert_and_the_tensors_are_read(zipped, tm
 def test_a_file_that_was_cut_off_is_named(zipped, share):
     content = saved(STATE, zipped)
     with pytest.raises(WeightsError, match=r"cut\.pth: it is no whole file of torch\.save.* Fetch it again\."):
-        read_torch(content[: int(share * len(content))], "cut.pth")
+        read_restricted(content[: int(share * len(content))], "cut.pth")
 
 
 @both
@@ -105,7 +107,7 @@ def test_a_damaged_file_never_gives_another_error(zipped):
     for place in range(0, len(content), 5):
         for byte in (b"\x93", b"\x00"):
             try:
-                read_torch(content[:place] + byte + content[place + 1 :], "damaged.pth")
+                read_restricted(content[:place] + byte + content[place + 1 :], "damaged.pth")
             except WeightsError:
                 continue
 
@@ -127,9 +129,9 @@ def tensor_program(size: bytes, count: bytes = b"K\x02") -> bytes:
 
 def test_a_compressed_part_is_refused_before_it_grows():
     parts = {"data.pkl": tensor_program(b"K\x02\x85"), "data/0": struct.pack("<ff", 1, 2)}
-    assert read_torch(archive(parts), "file.pth").tolist() == [1, 1]  # stride 0
+    assert read_restricted(archive(parts), "file.pth").tolist() == [1, 1]  # stride 0
     with pytest.raises(WeightsError, match="no whole file"):
-        read_torch(archive(parts, zipfile.ZIP_DEFLATED), "file.pth")
+        read_restricted(archive(parts, zipfile.ZIP_DEFLATED), "file.pth")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_a_compressed_part_is_refused_before_it_grows():
 )
 def test_sizes_beyond_the_file_are_refused(program):
     with pytest.raises(WeightsError, match="no whole file"):
-        read_torch(archive({"data.pkl": program, "data/0": struct.pack("<ff", 1, 2)}), "file.pth")
+        read_restricted(archive({"data.pkl": program, "data/0": struct.pack("<ff", 1, 2)}), "file.pth")
 
 
 def test_parts_cannot_claim_more_than_the_file_has():
@@ -160,10 +162,57 @@ def test_a_storage_of_the_old_format_beyond_the_file_is_refused():
     content = b"".join(pickle.dumps(one, 2) for one in parts) + program + pickle.dumps(["0"], 2) + COUNT.pack(2**40)
     assert content.startswith(LEGACY)
     with pytest.raises(WeightsError, match="no whole file"):
-        read_torch(content, "file.pth")
+        read_restricted(content, "file.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02N.", b"<html>", archive({"code/model.py": b"x"})])
 def test_a_file_of_another_kind_is_named(content):
     with pytest.raises(WeightsError, match="other.pth: it is no whole file of torch.save"):
-        read_torch(content, "other.pth")
+        read_restricted(content, "other.pth")
+
+
+@pytest.fixture
+def only_torch(monkeypatch):
+    """Our own reader gives None."""
+    monkeypatch.setattr(torch_files, "read_restricted", lambda content, source: None)
+
+
+def test_torch_itself_reads_a_whole_archive_of_plain_values(only_torch, tmp_path):
+    torch.save({"state": STATE, "step": 7}, tmp_path / "model.pth")
+    read = read_torch(tmp_path / "model.pth")
+    assert read["step"] == 7
+    assert all(torch.equal(read["state"][name], tensor) for name, tensor in STATE.items())
+
+
+def test_torch_is_not_asked_for_what_it_may_not_withstand(only_torch, tmp_path, monkeypatch):
+    path = tmp_path / "model.pth"
+    torch.save(STATE, path)
+    content = path.read_bytes()
+    monkeypatch.setattr(torch_files, "SAFE_SINCE", "99.0")
+    assert read_torch(path) is None
+    monkeypatch.undo()
+    for damaged in (content.replace(SHARED.numpy().tobytes(), bytes(48)), content[:-100]):
+        assert damaged != content
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError, match="model.pth"):
+            read_torch(path)
+
+
+@pytest.mark.parametrize("program", [tensor_program(b"J\xff\xff\xff\x7f\x85"), b"\x80\x02N."], ids=["huge", "none"])
+def test_a_tensor_that_claims_more_numbers_than_the_file_has_is_refused_whoever_reads_it(tmp_path, program):
+    program = b"\x80\x02}X\x01\x00\x00\x00w" + program[2:-1] + b"s."
+    path = tmp_path / "model.pth"
+    path.write_bytes(archive({"data.pkl": program, "data/0": struct.pack("<ff", 1, 2), "version": b"3\n"}))
+    with pytest.raises(WeightsError, match="model.pth"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.eye(3).to_sparse(), torch.zeros(2, device="meta"), torch.zeros(1).expand(10**6)],
+    ids=["sparse", "meta", "repeated"],
+)
+def test_tensors_without_a_number_for_each_place_are_named(tmp_path, tensor):
+    torch.save({"odd": tensor}, tmp_path / "model.pth")
+    with pytest.raises(WeightsError, match=r"model\.pth: (tensor odd|it is no whole|holds no state)"):
+        read_tensors(tmp_path / "model.pth")

@@ -104,9 +104,9 @@ def _draw_shapes(folder: Path, config: Path | None, overrides: list[str]) -> tup
 def _fit_anchors(beginning: Beginning) -> Beginning:
     """On a single map all sizes of anchors are used there."""
     settings = beginning.settings.model_copy(deep=True)
-    if settings.model.neck != "fpn":
+    if settings.model.neck.name != "fpn":
         settings.model.anchors.sizes = (tuple(side for level in settings.model.anchors.sizes for side in level),)
-    if settings.model.neck == "c4" and settings.model.mask_head is not None:
+    if settings.model.neck.name == "c4" and settings.model.mask_head is not None:
         # Stage 5 is the head: its output is classified as it is, and doubled for the masks.
         settings.model.box_head.pool_size, settings.model.box_head.linear_layers = 14, 0
         settings.model.mask_head.convolutions = 0

@@ -14,7 +14,7 @@ from .overrides import change_settings, find_preset, keys_of_preset, settings_of
 if TYPE_CHECKING:
     from ..model.mask_rcnn import MaskRCNN
     from ..structures.classes import Classes
-    from ..weights.starting import Start
+    from ..weights.start import Start
 
 COCO_WEIGHTS = "torchvision/maskrcnn_resnet50_fpn"
 NO_WEIGHTS = "none"
@@ -78,7 +78,7 @@ def build_start(beginning: Beginning, classes: Classes) -> tuple[MaskRCNN, str]:
     """The model with its first weights, random ones by the run's seed, and where they come from in words."""
     from ..model.build import build_model
     from ..train.loop import seed_random_numbers
-    from ..weights.starting import start_from
+    from ..weights.start import start_from
 
     settings = beginning.settings
     seed_random_numbers(settings.train.seed, 0)
@@ -91,7 +91,7 @@ def build_start(beginning: Beginning, classes: Classes) -> tuple[MaskRCNN, str]:
 
 def _read(weights: str | None, preset: str | None) -> tuple[Start | None, str | None]:
     from ..weights.published import download
-    from ..weights.starting import read_start
+    from ..weights.start import read_start
 
     if weights == NO_WEIGHTS:
         return None, None

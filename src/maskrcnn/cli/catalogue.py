@@ -88,7 +88,7 @@ def describe_settings(settings: ModelSettings) -> str:
         "keypoints": settings.keypoint_head,
         "classes of pixels": settings.semantic_head,
     }
-    parts = [settings.backbone.name, settings.neck + (" dilated" if settings.backbone.dilate_stage5 else "")]
+    parts = [settings.backbone.name, settings.neck.name + (" dilated" if settings.backbone.dilate_stage5 else "")]
     parts += ["cascade"] if settings.cascade else []
     parts += ["boxes", *(words for words, head in heads.items() if head)]
     norm = settings.backbone.norm

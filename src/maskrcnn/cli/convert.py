@@ -10,15 +10,13 @@ import yaml
 from rich.console import Console
 
 from ..config import RunSettings
-from ..errors import SettingError, WeightsError
+from ..errors import SettingError
 from .overrides import change_settings
 
 if TYPE_CHECKING:
-    from ..model.mask_rcnn import MaskRCNN
-    from ..weights.files import Weights
+    from ..weights.own import Weights
 
 Library = Literal["torchvision", "detectron2"]
-OURS = ".safetensors"
 MOST_NAMES = 8
 
 
@@ -41,13 +39,22 @@ def convert(
 
     Prints what was recognised. Nothing in a file is executed. The way there and back is exact.
     """
+    import torch
+
+    from ..weights.convert import check_target, convert_weights
     from ..weights.reading import read_weights
 
-    _check_words(target, to, half, overrides or [])
-    weights = read_weights(source)
-    _check_layers(weights, overrides or [])
-    weights.settings = change_settings(RunSettings(model=weights.settings), overrides or []).model
-    _write(weights, target, to, half)
+    # What is wrong with the command is said before weights are read or fetched.
+    check_target(target, to)
+    if to is not None and half:
+        raise SettingError(f"--half: is for files of this library; {to} gets the numbers as they are. Leave one out.")
+    for words in overrides or []:
+        if not words.startswith("model."):
+            raise SettingError(f"{words}: only settings of the model are stored with weights, as model.input.mean.")
+    change_settings(RunSettings(), overrides or [])
+    read = read_weights(source)
+    settings = change_settings(RunSettings(model=read.settings), overrides or []).model
+    weights = convert_weights(read, target, to=to, settings=settings, dtype=torch.float16 if half else None)
     for line in summary(weights):
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
     Console().print(f"written: {target} ({target.stat().st_size / 1e6:.0f} MB)", highlight=False, markup=False)
@@ -70,76 +77,3 @@ def summary(weights: Weights) -> list[str]:
         return [*lines, "settings: all as by default"]
     text = yaml.safe_dump({"model": changed}, sort_keys=False, default_flow_style=None, width=100)
     return [*lines, "settings that differ from the defaults:", *text.rstrip().split("\n")]
-
-
-def _check_words(target: Path, to: Library | None, half: bool, overrides: list[str]) -> None:
-    """Say what is wrong with the command before weights are read or fetched."""
-    if to is None and target.suffix != OURS:
-        raise SettingError(
-            f"{target}: weights of this library end in {OURS}. Give such a name, or say with --to which library the "
-            "file is for."
-        )
-    if to is not None and half:
-        raise SettingError(f"--half: is for files of this library; {to} gets the numbers as they are. Leave one out.")
-    for words in overrides:
-        if not words.startswith("model."):
-            raise SettingError(f"{words}: only settings of the model are stored with weights, as model.input.mean.")
-    change_settings(RunSettings(), overrides)
-
-
-def _check_layers(weights: Weights, overrides: list[str]) -> None:
-    """Raise a WeightsError if settings ask for other layers than those of the tensors; it names them."""
-    from ..weights.files import check_weights
-
-    model = _empty_model(weights, overrides)
-    try:
-        check_weights(model, weights.state, source=weights.source)
-    except WeightsError:
-        wrong = [words for words in overrides if not _fits(weights, words)] or overrides
-        if not wrong:
-            raise
-        remedy = f"Leave out {' '.join(wrong)}: settings of layers cannot change here."
-        check_weights(model, weights.state, source=weights.source, remedy=remedy)
-
-
-def _fits(weights: Weights, words: str) -> bool:
-    """Whether one setting leaves the layers as they are; true too if it goes only with others."""
-    from ..weights.files import check_weights
-
-    try:
-        check_weights(_empty_model(weights, [words]), weights.state, source=weights.source)
-    except SettingError:
-        return True
-    except WeightsError:
-        return False
-    return True
-
-
-def _empty_model(weights: Weights, overrides: list[str]) -> MaskRCNN:
-    import torch
-
-    from ..model.build import build_model
-
-    settings = change_settings(RunSettings(model=weights.settings), overrides).model
-    with torch.device("meta"):
-        return build_model(settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
-
-
-def _write(weights: Weights, target: Path, to: Library | None, half: bool) -> None:
-    import torch
-
-    from ..weights.files import save_weights
-    from ..weights.writing import write_foreign
-
-    if to is not None:
-        write_foreign(target, weights, to)
-        return
-    save_weights(
-        target,
-        weights.state,
-        weights.settings,
-        weights.classes,
-        notes=weights.notes,
-        extra=weights.extra,
-        dtype=torch.float16 if half else None,
-    )

@@ -58,7 +58,7 @@ def demo_settings(*, steps: int, seed: int) -> RunSettings:
             "model": {
                 "input": {"magnify": 1},
                 "backbone": {"name": "resnet18", "width": 32, "norm": "batch", "frozen_stages": 0},
-                "fpn": {"channels": 64},
+                "neck": {"channels": 64},
                 "anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (1.0,)},
                 "rpn": {
                     "samples": 128,

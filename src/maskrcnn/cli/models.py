@@ -28,10 +28,10 @@ CHANGEABLE = (
     "model.box_head.nms_threshold",
     "model.box_head.nms_across_classes",
     "model.box_head.detections",
+    "model.box_head.clamp_both_sides",
     "model.mask_head.paste",
     "model.keypoint_head.score",
     "model.panoptic.",
-    "model.clamp_both_sides",
 )
 """Settings that leave the layers, and so the weights, as they are."""
 

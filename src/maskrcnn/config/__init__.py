@@ -5,7 +5,7 @@ Boxes and lengths are in pixels of the network's input; fractions and thresholds
 """
 
 from .base import Settings
-from .features import AnchorSettings, BackboneSettings, FPNSettings, InputSettings, RoISettings, RPNSettings
+from .features import AnchorSettings, BackboneSettings, InputSettings, NeckSettings, RoISettings, RPNSettings
 from .heads import (
     BoxHeadSettings,
     CascadeSettings,
@@ -27,11 +27,11 @@ __all__ = [
     "CascadeSettings",
     "CascadeStage",
     "DataSettings",
-    "FPNSettings",
     "InputSettings",
     "KeypointHeadSettings",
     "MaskHeadSettings",
     "ModelSettings",
+    "NeckSettings",
     "PanopticSettings",
     "RPNSettings",
     "RoISettings",

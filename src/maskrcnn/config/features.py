@@ -90,11 +90,16 @@ class BackboneSettings(Settings):
     )
 
 
-class FPNSettings(Settings):
-    """Feature pyramid network (Lin et al. 2017), levels P2 to P6."""
+class NeckSettings(Settings):
+    """What makes of the backbone's maps those that proposals and heads see."""
 
-    channels: Count = Field(256, description="Width of every pyramid level.")
-    norm: HeadNorm = Field("none", description="Norm after each convolution.")
+    name: Literal["fpn", "c4", "c5"] = Field(
+        "fpn",
+        description="fpn: a pyramid of all levels (Lin et al. 2017); c4: the map of stage 4, with stage 5 as the head "
+        "of every proposal; c5: the map of stage 5.",
+    )
+    channels: Count = Field(256, description="Of fpn: width of every level.")
+    norm: HeadNorm = Field("none", description="Of fpn: norm after each convolution.")
 
 
 class AnchorSettings(Settings):
@@ -148,6 +153,9 @@ class RPNSettings(Settings):
     normaliser: Literal["chosen", "samples"] = Field(
         "chosen", description="The losses are divided by the anchors that were chosen, or by `samples`."
     )
+    loss_epsilon: NotNegative = Field(
+        0.0, description="Added to the number by which the losses are divided (mmdetection: 1.1920929e-07)."
+    )
     candidates_training: Count = Field(2000, description="Best anchors kept per level before suppression.")
     candidates: Count = Field(1000, description="The same for prediction.")
     proposals_training: Count = Field(2000, description="Proposals kept per picture after suppression.")
@@ -158,6 +166,9 @@ class RPNSettings(Settings):
     nms_threshold: Fraction = Field(0.7, description="Overlap from which the weaker of two proposals is suppressed.")
     score_threshold: Fraction = Field(0.0, description="Proposals with lower scores are dropped.")
     smallest_side: NotNegative = Field(1e-3, description="Proposals with a shorter side are dropped; 0: empty ones.")
+    clamp_both_sides: bool = Field(
+        False, description="Proposals may also not shrink below 16/1000 of an anchor's side (mmdetection)."
+    )
 
 
 class RoISettings(Settings):

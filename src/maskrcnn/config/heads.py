@@ -30,6 +30,12 @@ class BoxHeadSettings(Settings):
         False, description="The samples are the proposals with the largest losses (OHEM), not drawn at random."
     )
     smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
+    loss_epsilon: NotNegative = Field(
+        0.0, description="Added to the number of boxes by which losses are divided (mmdetection: 1.1920929e-07)."
+    )
+    clamp_both_sides: bool = Field(
+        False, description="Refined boxes may also not shrink below 16/1000 of a side (mmdetection)."
+    )
     score_threshold: Fraction = Field(0.05, description="Detections with lower scores are dropped.")
     smallest_side: NotNegative | None = Field(1e-2, description="Detections with a shorter side are dropped.")
     nms_threshold: Fraction = Field(

@@ -1,11 +1,9 @@
 """The network."""
 
-from typing import Literal
-
 from pydantic import Field
 
-from .base import NotNegative, Settings
-from .features import AnchorSettings, BackboneSettings, FPNSettings, InputSettings, RoISettings, RPNSettings
+from .base import Settings
+from .features import AnchorSettings, BackboneSettings, InputSettings, NeckSettings, RoISettings, RPNSettings
 from .heads import (
     BoxHeadSettings,
     CascadeSettings,
@@ -21,12 +19,7 @@ class ModelSettings(Settings):
 
     input: InputSettings = Field(InputSettings(), description="How a picture becomes the network's input.")
     backbone: BackboneSettings = Field(BackboneSettings(), description="From pixels to features.")
-    neck: Literal["fpn", "c4", "c5"] = Field(
-        "fpn",
-        description="fpn: a pyramid of all levels; c4: the map of stage 4, with stage 5 as the head of every proposal; "
-        "c5: the map of stage 5.",
-    )
-    fpn: FPNSettings = Field(FPNSettings(), description="Feature pyramid.")
+    neck: NeckSettings = Field(NeckSettings(), description="From features to the maps that the heads see.")
     anchors: AnchorSettings = Field(AnchorSettings(), description="Where proposals start.")
     rpn: RPNSettings = Field(RPNSettings(), description="Region proposal network.")
     roi: RoISettings = Field(RoISettings(), description="Pooling of the features of a box.")
@@ -36,9 +29,3 @@ class ModelSettings(Settings):
     keypoint_head: KeypointHeadSettings | None = Field(None, description="Keypoints; null: none.")
     semantic_head: SemanticHeadSettings | None = Field(None, description="Classes of pixels; null: none.")
     panoptic: PanopticSettings = Field(PanopticSettings(), description="Joining of detections and classes of pixels.")
-    clamp_both_sides: bool = Field(
-        False, description="Refined boxes may also not shrink below 16/1000 of a side (mmdetection)."
-    )
-    loss_epsilon: NotNegative = Field(
-        0.0, description="Added to the number of boxes by which losses are divided (mmdetection: 1.1920929e-07)."
-    )

@@ -31,7 +31,7 @@ def read_preset(name: str) -> ModelSettings:
 
 
 def preset_changes(name: str) -> dict[str, Any]:
-    """What a preset changes of the defaults, in the form of a settings file: `{"model": {"neck": "c4", ...}}`.
+    """What a preset changes of the defaults, in the form of a settings file: `{"model": {"rpn": {...}, ...}}`.
 
     Raises:
         SettingError: There is no preset of that name.

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import FPNSettings
+from ..config import NeckSettings
 from .fusion import convolve
 from .norms import make_convolution
 
@@ -12,10 +12,10 @@ class FPN(nn.Module):
     """Top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
     added to fine detail, and one more level that is every second pixel of the last."""
 
-    def __init__(self, inputs: dict[int, int], settings: FPNSettings, *, roi_levels: tuple[int, ...]) -> None:
+    def __init__(self, inputs: dict[int, int], settings: NeckSettings, *, roi_levels: tuple[int, ...]) -> None:
         """
         Args:
-            inputs: Channels of each of the body's levels, the finest first.
+            inputs: Channels of each of the backbone's levels, the finest first.
             settings: Width and norm of the pyramid.
             roi_levels: Those from which boxes are pooled.
         """
@@ -31,7 +31,7 @@ class FPN(nn.Module):
                 nn.init.kaiming_uniform_(module.weight, a=1)
 
     def forward(self, features: dict[int, Tensor]) -> dict[int, Tensor]:
-        """{level: [B, C_l, H_l, W_l]} of the body to {level: [B, channels, H_l, W_l]}, with one level more."""
+        """{level: [B, C_l, H_l, W_l]} of the backbone to {level: [B, channels, H_l, W_l]}, with one level more."""
         levels = list(features)
         pyramid: dict[int, Tensor] = {}
         above: Tensor | None = None

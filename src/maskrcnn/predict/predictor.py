@@ -24,7 +24,7 @@ from ..ops.devices import choose_device
 from ..ops.precision import Precision, uses_bfloat16
 from ..structures.batch import Batch
 from ..structures.instances import Instances
-from ..weights.files import Weights, apply_weights
+from ..weights.own import Weights, apply_weights
 from ..weights.reading import read_weights
 from .views import predict_views, views_of
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import KeypointRCNN, MaskRCNN, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-from ..weights.files import Weights
+from ..weights.own import Weights
 from ..weights.reading import understand
 from .scenes import make_picture
 from .works import Work

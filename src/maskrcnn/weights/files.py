@@ -1,133 +1,84 @@
-"""The library's own weights: one safetensors file that also holds the model's settings and the classes.
-
-A safetensors file cannot run code when it is read. Its metadata has one entry, `maskrcnn`, with JSON:
-{"version": 2, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
-Tensors whose names begin with `extra.` are no part of the model. Version 1 had other names for the same tensors.
-"""
+"""Files of weights as tensors, whoever wrote them: their first bytes tell the kind, and nothing in them is executed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..config import ModelSettings
 from ..errors import WeightsError
-from ..ops.atomic import replacing
-from ..structures.classes import Classes
-from .kinds import find_kind
-from .renames import VERSION_1, rename_known
+from .pickles import Inert, read_pickle, refusal, to_tensor
+from .torch_files import LEGACY, ZIP, read_torch
 
-VERSION = 2
-_EXTRA = "extra."
-KEY = "maskrcnn"
-_FAULTS_SHOWN = 4
-# One entry per class and one for the background.
-CLASS_BIAS = "box_heads.0.logits.bias"
+Kind = Literal["torch", "pickle", "safetensors"]
+
+START = 512
+WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", re.IGNORECASE)
+# The length of the header, below 2**32, and the brace with which the header begins.
+SAFETENSORS = re.compile(rb"....\0\0\0\0\{", re.DOTALL)
+# Binary protocols (but not the number with which old torch files begin), and dictionaries and objects in older ones.
+PICKLE = re.compile(rb"\x80[\x02-\x05][^\x8a]|\(d|\}q|c\w[\w.]*\n", re.DOTALL)
+# Where files keep their tensors: training runs, mmdetection, Detectron.
+CONTAINERS = ("model", "state_dict", "blobs")
 _HALF = (torch.float16, torch.bfloat16)
+BY_SUFFIX: dict[str, Kind] = {".pth": "torch", ".pt": "torch", ".pkl": "pickle"}
 
 
-class _Version(BaseModel):
-    version: int
+def find_kind(path: Path) -> Kind:
+    """Whether a file is one of `torch.save`, a pickle or safetensors.
 
-
-class _Description(_Version):
-    settings: ModelSettings
-    classes: Classes
-    notes: dict[str, str] = {}
-
-
-@dataclass
-class Weights:
-    """What a weights file holds.
-
-    Args:
-        state: The model's tensors by name, floating point ones in float32 (float64 if they were saved so).
-        settings: Enough to build the model.
-        classes: Names and category ids of the labels it predicts.
-        notes: Free text by name, such as the data it learnt from.
-        source: Where they come from, for messages.
-        extra: Tensors of another library that the model has no use for, by that library's names; they are kept only
-            so that they can be written back.
-    """
-
-    state: dict[str, Tensor]
-    settings: ModelSettings
-    classes: Classes
-    notes: dict[str, str] = field(default_factory=dict)
-    source: str = "weights"
-    extra: dict[str, Tensor] = field(default_factory=dict)
-
-
-def save_weights(
-    path: str | Path,
-    state: Mapping[str, Tensor],
-    settings: ModelSettings,
-    classes: Classes,
-    *,
-    notes: Mapping[str, str] | None = None,
-    extra: Mapping[str, Tensor] | None = None,
-    dtype: torch.dtype | None = None,
-) -> None:
-    """Write a weights file, whole or not at all.
-
-    Args:
-        path: A .safetensors file in a folder that exists; a file already there is replaced.
-        state: The model's `state_dict()`.
-        settings: The settings it was built from.
-        classes: Names and category ids of its labels.
-        notes: Free text by name.
-        extra: As in `Weights`.
-        dtype: Store floating point tensors as this; torch.float16 halves the file. None: as they are.
+    Only if its beginning tells nothing (it was cut off or damaged), its suffix says what it should have been.
 
     Raises:
-        WeightsError: The file cannot be written, or a value does not fit into `dtype`.
+        WeightsError: It cannot be read, is empty or is a web page.
     """
-    path = Path(path)
-    description = _Description(version=VERSION, settings=settings, classes=classes, notes=dict(notes or {}))
-    tensors = {**state, **{_EXTRA + name: tensor for name, tensor in (extra or {}).items()}}
-    stored = {name: _stored(path, name, tensor, dtype) for name, tensor in tensors.items()}
-    content = save(stored, metadata={KEY: description.model_dump_json()})
     try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
+        with path.open("rb") as file:
+            start = file.read(START)
     except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not start:
+        raise WeightsError(f"{path}: the weights file is empty (0 bytes). Copy or download it again.")
+    if WEB_PAGE.match(start):
         raise WeightsError(
-            f"{path}: {len(content) / 1e6:.0f} MB of weights could not be written ({error.strerror}). "
-            "The folder must exist, be writable and have room; whatever was there before is untouched."
-        ) from error
+            f"{path}: this is a web page, not weights, perhaps one that asks to log in or from which the file is "
+            "fetched. Fetch the file itself."
+        )
+    if SAFETENSORS.match(start):
+        return "safetensors"
+    if start.startswith((ZIP, LEGACY)):
+        return "torch"
+    if PICKLE.match(start):
+        return "pickle"
+    return BY_SUFFIX.get(path.suffix.lower(), "safetensors")
 
 
-def load_weights(path: str | Path) -> Weights:
-    """Read a weights file.
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a safetensors file, one of `torch.save` or a pickle of arrays, without executing anything in it.
 
-    Args:
-        path: A file that `save_weights` wrote.
+    Files that hold them under `model`, `state_dict` or `blobs`, beside other things, are read too. Of objects of other
+    libraries in a torch file, such as the log of a training run, nothing is made.
+
+    Returns:
+        Tensors by their names, floating point ones at least in single precision, and what the file says beside them:
+        the metadata of a safetensors file, or what others hold under `meta`.
 
     Raises:
-        WeightsError: It is missing, cut off, of another kind or of a newer version.
+        WeightsError: It is cut off, is no such file, or its tensors are mixed with other things.
     """
-    return unpack_weights(Path(path), *read_safetensors(Path(path)))
-
-
-def unpack_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Weights:
-    """What the tensors and metadata of a file of ours say.
-
-    Raises:
-        WeightsError: It is a file of another library, or of a newer version.
-    """
-    description = _description(path, metadata)
-    extra = {name.removeprefix(_EXTRA): one for name, one in tensors.items() if name.startswith(_EXTRA)}
-    state = {name: one for name, one in tensors.items() if not name.startswith(_EXTRA)}
-    if description.version == 1:
-        state = rename_known(state, VERSION_1)
-    return Weights(state, description.settings, description.classes, description.notes, str(path), extra)
+    kind = find_kind(path)
+    if kind == "safetensors":
+        return read_safetensors(path)
+    value = read_torch(path) if kind == "torch" else read_pickle(path.read_bytes(), str(path))
+    meta = value.get("meta") if isinstance(value, dict) else None
+    for key in CONTAINERS:
+        if isinstance(value, dict) and isinstance(value.get(key), dict):
+            value = value[key]
+    return _tensors(value, path), meta if isinstance(meta, dict) else {}
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -136,7 +87,6 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         WeightsError: It is missing, cut off or of another kind.
     """
-    _check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
             state = {name: single_precision(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
@@ -148,109 +98,32 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Load tensors into a model; every name and shape must match.
-
-    Args:
-        model: As `build_model` makes it.
-        state: Tensors by name.
-        source: Where they come from, for messages.
-
-    Raises:
-        WeightsError: They do not fit, or are not all finite; the model is then unchanged.
-    """
-    check_weights(model, state, source=source)
-    for name, tensor in state.items():
-        if not tensor.isfinite().all():
-            raise WeightsError(
-                f"{source}: tensor {name} holds {(~tensor.isfinite()).sum()} numbers that are NaN or infinite, as "
-                "after a training that diverged; such a model finds nothing. Take weights from before that."
-            )
-    model.load_state_dict(state)
-
-
-def check_weights(
-    model: nn.Module,
-    state: Mapping[str, Tensor],
-    *,
-    source: str,
-    remedy: str = "Build the model from the settings stored beside the weights.",
-) -> None:
-    """Raise the WeightsError of `apply_weights` if tensors do not fit a model, which may be on the meta device.
-
-    Args:
-        model, state, source: As for `apply_weights`.
-        remedy: What the message advises where other layers are asked for than the tensors are of.
-    """
-    own = model.state_dict()
-    if CLASS_BIAS in own and CLASS_BIAS in state and own[CLASS_BIAS].shape != state[CLASS_BIAS].shape:
-        wanted, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
-        raise WeightsError(
-            f"{source}: these weights know {found} classes, but the model has {wanted}. Build the model with {found} "
-            "classes, or fine-tune: start from these weights and train the class layers anew for your classes."
-        )
-    faults = [f"{name} is missing" for name in own if name not in state]
-    faults += [f"{name} is not part of the model" for name in state if name not in own]
-    faults += [
-        f"{name} has shape {list(state[name].shape)} instead of {list(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in state and state[name].shape != tensor.shape
-    ]
-    if faults:
-        more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
-        raise WeightsError(
-            f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. {remedy}"
-        )
-
-
-def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    if dtype is None or not tensor.is_floating_point():
-        return tensor
-    converted = tensor.to(dtype)
-    if not torch.equal(converted.isfinite(), tensor.isfinite()):
-        raise WeightsError(
-            f"{path}: tensor {name} reaches {tensor.abs().max():.3g}, but {dtype} ends at "
-            f"{torch.finfo(dtype).max:.3g}. Save it with dtype=None."
-        )
-    return converted
-
-
 def single_precision(tensor: Tensor) -> Tensor:
     """Half precision as float32, everything else as it is."""
     return tensor.float() if tensor.dtype in _HALF else tensor
 
 
-def _check_kind(path: Path) -> None:
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file. Give the path of a .safetensors file that maskrcnn wrote.")
-    if find_kind(path) != "safetensors":
-        raise WeightsError(
-            f"{path}: this is a torch or pickle file, which can run code when it is read; only .safetensors files of "
-            "maskrcnn are read here. Those of detectron2, mmdetection, torchvision and others are read, without "
-            f"running what is in them, by read_weights and `maskrcnn convert {path.name} OUT.safetensors`. Of a "
-            "training run of maskrcnn take best.safetensors or last.safetensors beside it."
-        )
+def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a dictionary; remarks of text and numbers, as model zoos have them, are left out."""
+    found = {}
+    for name, one in value.items() if isinstance(value, dict) else ():
+        tensor = to_tensor(one)
+        if isinstance(one, Inert):
+            raise refusal(str(path), one.origin)
+        if tensor is not None and isinstance(name, str):
+            if not _is_plain(tensor):
+                raise WeightsError(
+                    f"{path}: tensor {name} is sparse, quantized or without numbers, or its shape {list(tensor.shape)} "
+                    "claims more of them than the file has. Save the model's state_dict() with plain tensors."
+                )
+            found[name] = single_precision(tensor)
+    if not found:
+        raise WeightsError(f"{path}: holds no state dict (names with tensors). Save the model's state_dict() alone.")
+    return found
 
 
-def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
-    if KEY not in metadata:
-        raise WeightsError(
-            f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
-            "Whole detectors of detectron2, mmdetection, torchvision and others are known by the names of their "
-            "tensors to read_weights and `maskrcnn convert`. Store tensors of other origin with save_weights, with the "
-            "settings and classes of their model."
-        )
-    try:
-        version = _Version.model_validate_json(metadata[KEY]).version
-        if version > VERSION:
-            raise WeightsError(
-                f"{path}: written in version {version} of the weights format, "
-                f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
-            )
-        return _Description.model_validate_json(metadata[KEY])
-    except ValidationError as error:
-        raise WeightsError(
-            f"{path}: its settings or classes are not those of this version of maskrcnn ({error}). "
-            "Update maskrcnn, or write the file again with save_weights."
-        ) from error
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether every number of a tensor has its own place in memory."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()

@@ -224,7 +224,7 @@ def to_tensor(value: Any) -> Tensor | None:
     """A tensor of a tensor or an array; None for everything else."""
     if isinstance(value, Array) and value.values is not None:
         return torch.from_numpy(np.ascontiguousarray(value.values).reshape(value.values.shape))
-    return value if isinstance(value, Tensor) else None
+    return value.detach() if isinstance(value, Tensor) else None
 
 
 DAMAGED = (

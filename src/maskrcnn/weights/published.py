@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..errors import WeightsError
-from .downloads import Checksum, check_file, fetch
+from .download import Checksum, check_file, fetch
 
 TABLE = Path(__file__).with_name("published.yaml")
 SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}

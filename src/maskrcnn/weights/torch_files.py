@@ -1,4 +1,4 @@
-"""Files of `torch.save`, both formats, read without executing anything in them."""
+"""Files of `torch.save`, both formats, read without executing anything in them: by torch, or by our own reader."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +23,8 @@ MAGIC = 0x1950A86A20F9469CFC6C
 # Beginning of a file of the old format: the pickled number above.
 LEGACY = pickle.dumps(MAGIC, 2)
 COUNT = struct.Struct("<q")
+SAFE_SINCE = "2.10"
+"""Version of torch whose `weights_only=True` also withstands files made to corrupt memory (CVE-2026-24747)."""
 
 DTYPES = {
     "Double": torch.float64,
@@ -81,8 +85,41 @@ class TorchUnpickler(SafeUnpickler):
         return self.find_storage(str(key), storage.dtype, count) if isinstance(storage, Storage) else Inert()
 
 
-def read_torch(content: bytes, source: str) -> Any:
+def read_torch(path: Path) -> Any:
     """The value in a file of `torch.save`: tensors and plain values; objects of anything else are `Inert`.
+
+    A whole archive of nothing else is read by torch's own loader, which maps its numbers into memory. What that
+    refuses, such as the numpy numbers and the log of a training run, and files of the old format are read by ours.
+
+    Raises:
+        WeightsError: It is cut off, damaged or of another kind, or cannot be read.
+    """
+    if torch.__version__ >= SAFE_SINCE and _is_whole_archive(path):
+        with suppress(Exception):  # whatever it stumbles over, ours reads it or says what is wrong with it
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}).") from error
+    return read_restricted(content, str(path))
+
+
+def _is_whole_archive(path: Path) -> bool:
+    """Whether a file is an archive of uncompressed parts, as torch makes it, and no bit of it has changed."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+            fits = sum(part.file_size for part in parts) <= path.stat().st_size
+            return stored and fits and archive.testzip() is None
+    except (*DAMAGED, zipfile.BadZipFile):
+        return False
+
+
+def read_restricted(content: bytes, source: str) -> Any:
+    """The value in a file of `torch.save`, by a reader that makes tensors and plain values only; see `read_torch`.
 
     Args:
         content: The whole file.

@@ -1,0 +1,154 @@
+"""Checkpoints of Detectron (Caffe2).
+
+Detectron counts pixels: a box from 3 to 5 is 3 pixels wide there and ends at 6 here. Anchors, deltas, levels and
+suppression are the same under that shift, and are set. What is left are roundings: the features of a box are pooled
+from an area that is one pixel of the picture wider and higher here, masks are pasted into it, and pictures are resized
+on their 8-bit values (Detectron resizes floating point values). maskrcnn-benchmark follows it in all this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ...config import ModelSettings
+from ..own import Weights
+from .classes import classes_of
+from .layout import background_last, bins_first
+from .names import Table, check_all_placed, translate
+from .structure import Tree, find_structure, merge, neck_channels
+
+_LEAVES = {
+    "w": "convolution.weight",
+    "b": "convolution.bias",
+    **dict.fromkeys(("bn_s", "gn_s", "bn_gamma"), "norm.weight"),
+    **dict.fromkeys(("bn_b", "gn_b", "bn_beta"), "norm.bias"),
+    **dict.fromkeys(("bn_rm", "bn_running_mean"), "norm.running_mean"),
+    **dict.fromkeys(("bn_riv", "bn_running_var"), "norm.running_var"),
+}
+_LEAF = re.compile(rf"_({'|'.join(_LEAVES)})$")
+_BLOCK, _OURS = "res{stage+2}_{block}_", "backbone.stages.{stage}.{block}."
+BACKBONE: Table = [
+    ("conv1.*", "backbone.stem.*"),
+    ("res_conv1.*", "backbone.stem.*"),
+    (f"{_BLOCK}branch1.*", f"{_OURS}shortcut.*"),
+    *((f"{_BLOCK}branch2{letter}.*", f"{_OURS}step{step}.*") for step, letter in enumerate("abc", start=1)),
+]
+"""Names of Detectron, and of the files that detectron2 starts from, with dots as by `with_dots`."""
+TABLE: Table = [
+    *BACKBONE,
+    ("fpn_inner_res{i+2}_{block}_sum.*", "neck.lateral.{i}.*"),
+    ("fpn_inner_res{i+2}_{block}_sum_lateral.*", "neck.lateral.{i}.*"),
+    ("fpn_res{i+2}_{block}_sum.*", "neck.output.{i}.*"),
+    *((f"conv_rpn{level}.*", "rpn.convolutions.0.*") for level in ("", "_fpn2")),
+    *((f"rpn_cls_logits{level}.*", "rpn.logits.*") for level in ("", "_fpn2")),
+    *((f"rpn_bbox_pred{level}.*", "rpn.deltas.*") for level in ("", "_fpn2")),
+    ("fc{i+6}.*", "box_head.0.hidden.{i}.*"),
+    ("head_conv{i+1}.*", "box_head.0.convolutions.{i}.*"),
+    ("cls_score.*", "box_head.0.logits.*"),
+    ("bbox_pred.*", "box_head.0.deltas.*"),
+    ("_[mask]_fcn{i+1}.*", "mask_head.convolutions.{i}.*"),
+    ("conv5_mask.*", "mask_head.upsamples.0.*"),
+    ("mask_fcn_logits.*", "mask_head.logits.*"),
+    ("conv_fcn{i+1}.*", "keypoint_head.convolutions.{i}.*"),
+    ("kps_score_lowres.*", "keypoint_head.upsample.*"),
+]
+UNUSED = re.compile(r".*_momentum|lr|kps_score_[wb]|conv1_b|(fc1000|pred|fc)_[wb]")
+"""What training left behind, the constant kernel that doubles keypoint maps, and what told ImageNet's classes apart."""
+
+COMMON: Tree = {
+    "input": {
+        "resize": "opencv",
+        "colours": "bgr",
+        "mean": (122.7717 / 255, 115.9465 / 255, 102.9801 / 255),
+        "deviation": (1 / 255,) * 3,
+    },
+    "backbone": {"stride_in_1x1": True, "norm_epsilon": 0},
+    "anchors": {"order": "ratios_outer", "rounded": False, "stride": "nominal", "offset": 0.5},
+    "rpn": {"normaliser": "samples", "smallest_side": 0},
+    "roi": {"samples_per_side": 2, "half_pixel": False, "level_slack": (1e-6, 0)},
+    "box_head": {"smooth_l1_beta": 1, "smallest_side": None},
+    "mask_head": {"targets": "polygons", "paste": "grown"},
+}
+SIZES, RATIOS = (32, 64, 128, 256, 512), (0.5, 1, 2)
+ONE_MAP: Tree = {
+    "input": {"pad_to": 1},
+    "rpn": {"candidates_training": 12000, "candidates": 6000},
+    "roi": {"samples_per_side": 0},
+}
+
+
+def is_detectron(state: Mapping[str, Tensor]) -> bool:
+    """Whether the names are those of a Detectron detector."""
+    return "bbox_pred_w" in state
+
+
+def read_detectron(state: Mapping[str, Tensor], source: str) -> Weights:
+    """Translate the blobs of a Detectron file and find the settings they belong to.
+
+    Raises:
+        WeightsError: Some tensors have no place here (another kind of model); they are named.
+    """
+    names = {with_dots(name): name for name in state if not UNUSED.fullmatch(name)}
+    origins, left = translate(names, TABLE)
+    check_all_placed(
+        [names[name] for name in left], source, "Detectron's Faster, Mask and Keypoint R-CNN with a residual network"
+    )
+    ours = {_shared_if_c4(name, origins): state[names[origin]] for name, origin in origins.items()}
+    if "conv1_gn_s" not in state:
+        ours = with_statistics(ours)
+    return finish(ours, source, "Detectron", {})
+
+
+def with_dots(name: str) -> str:
+    """`fc6_w` as `fc6.convolution.weight`, and `conv1_gn_s` as `conv1.norm.weight`."""
+    return _LEAF.sub(lambda match: f".{_LEAVES[match[1]]}", name)
+
+
+def finish(state: dict[str, Tensor], source: str, library: str, changes: Tree) -> Weights:
+    """The weights of a detector by our names, but with the rows and columns of Detectron and its settings."""
+    ours, _ = background_last(state)
+    ours = bins_first(ours, neck_channels(ours))
+    found = find_structure(ours, source)
+    pyramid = found["neck"]["name"] == "fpn"
+    shapes = [cell_shapes((32 * 2**i,), 4 * 2**i) for i in range(5)] if pyramid else [cell_shapes(SIZES, 16)]
+    sizes = SIZES if pyramid else (SIZES,)
+    tree = merge(found, COMMON, changes, {} if pyramid else ONE_MAP, {"anchors": {"shapes": shapes, "sizes": sizes}})
+    # Models of Facebook's own stride in their 3x3 convolutions, Microsoft's in the first 1x1.
+    if found["backbone"]["name"].startswith("resnext") or found["backbone"]["norm"] == "group":
+        tree["backbone"]["stride_in_1x1"] = False
+    if found["backbone"]["norm"] == "group":
+        tree["backbone"]["norm_epsilon"] = 1e-5
+    settings = ModelSettings.model_validate(tree)
+    return Weights(ours, settings, classes_of(ours), {"format": library}, source=source)
+
+
+def cell_shapes(sizes: tuple[float, ...], stride: int) -> list[tuple[float, float]]:
+    """Width and height of Detectron's anchors on a map: rounded in a square of one stride, then enlarged."""
+    shapes = []
+    for ratio in RATIOS:
+        width = round(stride / ratio**0.5)
+        height = round(width * ratio)
+        shapes += [(width * size / stride, height * size / stride) for size in sizes]
+    return shapes
+
+
+def with_statistics(state: dict[str, Tensor], variance: float = 1) -> dict[str, Tensor]:
+    """Frozen norms of Detectron are a scale and a shift: the mean is 0, the variance (with epsilon) 1."""
+    complete = dict(state)
+    for name, tensor in state.items():
+        if name.startswith(("backbone.", "shared_head.")) and name.endswith(".norm.weight"):
+            layer = name.removesuffix("weight")
+            complete.setdefault(f"{layer}running_mean", torch.zeros_like(tensor))
+            complete.setdefault(f"{layer}running_var", torch.full_like(tensor, variance))
+    return complete
+
+
+def _shared_if_c4(name: str, origins: Mapping[str, str]) -> str:
+    """Stage 5 of a network without pyramid and linear layers is the head of the boxes."""
+    if "neck.lateral.0.convolution.weight" in origins or "neck.lateral.0.weight" in origins:
+        return name
+    return name if "box_head.0.hidden.0.weight" in origins else name.replace("backbone.stages.3.", "shared_head.", 1)

@@ -1,0 +1,221 @@
+"""The settings that the names and shapes of a detector's tensors tell, by the names they have here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from torch import Tensor
+
+from ...config.features import ResNetName
+from ...errors import WeightsError
+
+Tree = dict[str, Any]
+State = Mapping[str, Tensor]
+
+NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_head.0.logits.weight", "box_head.0.deltas.weight")
+# Kind of block, groups, width of a group in the first stage of 64 channels, and blocks of stages 2 to 5.
+BODIES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
+    ("basic", 1, 64, (2, 2, 2, 2)): "resnet18",
+    ("basic", 1, 64, (3, 4, 6, 3)): "resnet34",
+    ("bottleneck", 1, 64, (3, 4, 6, 3)): "resnet50",
+    ("bottleneck", 1, 64, (3, 4, 23, 3)): "resnet101",
+    ("bottleneck", 1, 64, (3, 8, 36, 3)): "resnet152",
+    ("bottleneck", 32, 4, (3, 4, 6, 3)): "resnext50_32x4d",
+    ("bottleneck", 32, 4, (3, 4, 23, 3)): "resnext101_32x4d",
+    ("bottleneck", 64, 4, (3, 4, 23, 3)): "resnext101_64x4d",
+    ("bottleneck", 32, 8, (3, 4, 23, 3)): "resnext101_32x8d",
+    ("bottleneck", 32, 8, (3, 8, 36, 3)): "resnext152_32x8d",
+    ("bottleneck", 1, 128, (3, 4, 6, 3)): "wide_resnet50_2",
+    ("bottleneck", 1, 128, (3, 4, 23, 3)): "wide_resnet101_2",
+}
+
+
+def find_structure(state: State, source: str) -> Tree:
+    """Settings of the layers: what they are, how many and how wide.
+
+    Args:
+        state: Tensors by our names.
+        source: Name of the file, for messages.
+
+    Returns:
+        A part of the tree that `ModelSettings` validates.
+
+    Raises:
+        WeightsError: The body is of a kind that is not known here, or a head is missing.
+    """
+    for name in NEEDED:
+        if name not in state:
+            raise WeightsError(
+                f"{source}: no tensor that would be {name} here. A detector needs a proposal network and a box head; "
+                "fetch the file again, or give the weights of a whole Faster or Mask R-CNN."
+            )
+    neck = find_neck(state)
+    tree: Tree = {
+        "backbone": find_backbone(state, source),
+        "neck": {"name": neck},
+        "rpn": {"convolutions": _count(state, r"rpn\.convolutions\.(\d+)\.")},
+        "box_head": _find_box_head(state, neck),
+        "mask_head": _find_mask_head(state),
+        "keypoint_head": _find_keypoint_head(state),
+        "semantic_head": _find_semantic_head(state),
+        "cascade": {} if "box_head.1.logits.weight" in state else None,
+    }
+    if tree["cascade"] is not None:
+        tree["cascade"] = {"mask_head_per_stage": "mask_head.1.logits.weight" in state}
+    if neck == "fpn":
+        tree["neck"] |= {"channels": neck_channels(state), "norm": find_norm(state, "neck.lateral.0.")}
+    return tree
+
+
+def find_backbone(state: State, source: str) -> Tree:
+    """Settings of the body.
+
+    Raises:
+        WeightsError: None that is known here.
+    """
+    if "backbone.features.16.0.weight" in state:
+        return {"name": "mobilenet_v3_large"}
+    clip = "backbone.stem.step3.convolution.weight" in state
+    stem = "backbone.stem.step3." if clip else "backbone.stem."
+    if f"{stem}convolution.weight" not in state:
+        raise WeightsError(f"{source}: its backbone is none that is known here. `maskrcnn settings` lists them.")
+    counts = [_count(state, rf"backbone\.stages\.{i}\.(\d+)\.") for i in range(4)]
+    blocks = tuple(count or _count(state, r"shared_head\.(\d+)\.") for count in counts)
+    width = len(state[f"{stem}convolution.weight"])
+    kernel = state.get("backbone.stages.0.0.step2.convolution.weight")
+    groups, group_width = (1, 0) if kernel is None else (len(kernel) // kernel.shape[1], kernel.shape[1])
+    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
+    name = BODIES.get((kind, groups, group_width * 64 // width, blocks))
+    if name is None or (clip and name != "resnet50"):
+        raise WeightsError(
+            f"{source}: its body has {kind} blocks ({', '.join(map(str, blocks))} in stages 2 to 5) with {groups} "
+            f"groups of {group_width} channels in the first, and a stem of {width} channels, which is none that is "
+            f"known here: {', '.join(get_args(ResNetName))}."
+        )
+    norm = find_norm(state, stem)
+    return {
+        "name": "clip_resnet50" if clip else name,
+        "width": width,
+        "norm": "frozen_batch" if norm == "batch" else norm,
+    }
+
+
+def find_neck(state: State) -> str:
+    """Setting `neck.name`."""
+    if any(name.startswith("neck.") for name in state):
+        return "fpn"
+    return "c4" if any(name.startswith("shared_head.") for name in state) else "c5"
+
+
+def neck_channels(state: State) -> int:
+    """Channels of the maps that the proposal network and the heads see."""
+    return state["rpn.convolutions.0.weight"].shape[1]
+
+
+def find_norm(state: State, layer: str) -> str:
+    """Norm of a layer: batch, group or none."""
+    if f"{layer}norm.running_mean" in state:
+        return "batch"
+    return "group" if f"{layer}norm.weight" in state else "none"
+
+
+def counts_batches(state: State) -> bool:
+    """Whether any norm has counted the batches it learnt from, which frozen ones do not."""
+    return any(name.endswith("num_batches_tracked") for name in state)
+
+
+def find_classes(state: State) -> int:
+    """Number of classes, without background."""
+    return len(state["box_head.0.logits.weight"]) - 1
+
+
+def find_keypoints(state: State) -> int:
+    """Number of keypoints per object."""
+    weight = state.get("keypoint_head.upsample.weight")
+    return 0 if weight is None else weight.shape[1]
+
+
+def find_stuff(state: State) -> int:
+    """Number of classes of pixels that have no objects; one more class stands for all objects."""
+    weight = state.get("semantic_head.logits.weight")
+    return 0 if weight is None else len(weight) - 1
+
+
+def anchors_per_place(state: State) -> int:
+    """Number of anchors at each place of a map."""
+    return len(state["rpn.logits.weight"])
+
+
+def merge(*trees: Mapping[str, Any]) -> Tree:
+    """One tree of settings of several; later ones win, but nothing is added to a part that is switched off (None)."""
+    merged: Tree = {}
+    for tree in trees:
+        for key, value in tree.items():
+            if isinstance(value, Mapping) and isinstance(merged.get(key, {}), Mapping):
+                merged[key] = merge(merged.get(key, {}), value)
+            elif not (isinstance(value, Mapping) and key in merged and merged[key] is None):
+                merged[key] = value
+    return merged
+
+
+def _count(state: State, pattern: str) -> int:
+    found = {match[1] for match in map(re.compile(pattern).match, state) if match}
+    return len(found)
+
+
+def _find_box_head(state: State, neck: str) -> Tree:
+    convolutions = _count(state, r"box_head\.0\.convolutions\.(\d+)\.")
+    layers = _count(state, r"box_head\.0\.hidden\.(\d+)\.")
+    tree: Tree = {"convolutions": convolutions, "linear_layers": layers}
+    channels = neck_channels(state)
+    if convolutions:
+        layer = "box_head.0.convolutions.0."
+        channels = len(_convolution(state, layer))
+        tree |= {"convolution_channels": channels, "norm": find_norm(state, layer)}
+    if layers:
+        rows, columns = state["box_head.0.hidden.0.weight"].shape
+        tree |= {"channels": rows, "pool_size": round((columns / channels) ** 0.5)}
+    elif neck == "c4":
+        tree["pool_size"] = 14
+    cascade = "box_head.1.logits.weight" in state
+    one_box = len(state["box_head.0.deltas.weight"]) == 4
+    return {**tree, "class_agnostic": one_box and (cascade or find_classes(state) > 1)}
+
+
+def _find_mask_head(state: State) -> Tree | None:
+    head = "mask_head.0." if "mask_head.0.logits.weight" in state else "mask_head."
+    logits = state.get(f"{head}logits.weight")
+    if logits is None:
+        return None
+    if f"{head}hidden.0.weight" in state:
+        layers = _count(state, rf"{head}hidden\.(\d+)\.")
+        return {"kind": "linear", "convolutions": layers, "channels": len(state[f"{head}hidden.0.weight"]) // 4}
+    return {
+        "convolutions": _count(state, rf"{head}convolutions\.(\d+)\."),
+        "channels": logits.shape[1],
+        "norm": find_norm(state, f"{head}convolutions.0."),
+        "doublings": _count(state, rf"{head}upsamples\.(\d+)\."),
+        "class_agnostic": len(logits) == 1 and find_classes(state) > 1,
+    }
+
+
+def _find_keypoint_head(state: State) -> Tree | None:
+    if "keypoint_head.upsample.weight" not in state:
+        return None
+    count = _count(state, r"keypoint_head\.convolutions\.(\d+)\.")
+    return {"convolutions": count, "channels": state["keypoint_head.upsample.weight"].shape[0]}
+
+
+def _find_semantic_head(state: State) -> Tree | None:
+    logits = state.get("semantic_head.logits.weight")
+    if logits is None:
+        return None
+    return {"classes": len(logits), "channels": logits.shape[1]}
+
+
+def _convolution(state: State, layer: str) -> Tensor:
+    """Weight of a convolution with or without norm."""
+    normed = state.get(f"{layer}convolution.weight")
+    return state[f"{layer}weight"] if normed is None else normed

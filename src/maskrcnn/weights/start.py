@@ -1,0 +1,344 @@
+"""Where training starts: what a weights file has goes into a fresh model, and what it does not have is said.
+
+Readable are all detectors that `read_weights` reads, and the plain backbones that `read_backbone` knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import InputSettings, ModelSettings
+from ..errors import SettingError, WeightsError
+from ..model.build import build_model
+from ..model.mask_rcnn import MaskRCNN
+from ..structures.classes import Classes
+from .files import read_tensors
+from .foreign.backbones import NORMALISED_RGB, Pixels, read_backbone
+from .own import KEY, apply_weights
+from .parts import STAGES, calm, has_statistics, names_by_part, parts_of_classes
+from .published import PUBLISHED, download, find_published
+from .reading import read_weights, understand
+
+COUNTER = "num_batches_tracked"
+CLASSIFIER = re.compile(r"(head|fc|classifier|norm|head_dist)\.")
+TIMM = "backbone.network."
+# ImageNet's deviations of red, green and blue as values of 0..255, by which normalised and raw pixels differ.
+DEVIATION = (58.395, 57.12, 57.375)
+RAW_BELOW = 0.02
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a file has to start from.
+
+    Args:
+        source: The file's name, for messages.
+        state: Its tensors by the names they have here.
+        settings, classes: Of a detector; None: the file is a plain backbone.
+        backbone: Of a plain backbone, such as "resnet50"; None: the stages it has do not tell.
+        pixels: What a plain backbone was trained with.
+        stride_in_1x1: Where the bottlenecks of a plain backbone stride; None: not known.
+        foreign: Why the file is neither a detector nor a backbone that is known; its names are then its own, which only
+            timm's networks can use. None: it is known.
+    """
+
+    source: str
+    state: dict[str, Tensor]
+    settings: ModelSettings | None = None
+    classes: Classes | None = None
+    backbone: str | None = None
+    pixels: Pixels = NORMALISED_RGB
+    stride_in_1x1: bool | None = None
+    foreign: str | None = None
+
+
+@dataclass(frozen=True)
+class StartReport:
+    """What a model starts with.
+
+    Args:
+        loaded, random: Parts whose weights come from the file, and parts that stay random.
+        remarks: What else the user should know.
+    """
+
+    loaded: tuple[str, ...]
+    random: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        sentences = [f"from the file: {', '.join(self.loaded)}"]
+        sentences += [f"random: {', '.join(self.random)}"] if self.random else []
+        return "; ".join([*sentences, *self.remarks])
+
+
+def read_start(source: str | Path) -> Start:
+    """Read weights to start from.
+
+    Args:
+        source: A file, or a name; see `read_weights`. Names of published backbones are known too.
+
+    Raises:
+        WeightsError: It cannot be read, or is of another kind.
+    """
+    path = Path(source)
+    known = None if path.is_file() else find_published(str(source))
+    if known and PUBLISHED[known].is_backbone:
+        path = download(known)
+    if not path.is_file():
+        weights = read_weights(source)
+        return Start(str(source), weights.state, weights.settings, weights.classes)
+    state, meta = read_tensors(path)
+    try:
+        plain = read_backbone(state, str(path))
+        if plain is not None:
+            return Start(
+                str(path), plain.state, backbone=plain.name, pixels=plain.pixels, stride_in_1x1=plain.stride_in_1x1
+            )
+        weights = read_weights(path) if KEY in meta else understand(state, str(path), meta)
+    except WeightsError as error:
+        if any(CLASSIFIER.match(name) for name in state):
+            return Start(str(path), state, foreign=str(error))
+        raise
+    return Start(str(source), weights.state, weights.settings, weights.classes)
+
+
+def build_from(
+    source: str | Path | Start, classes: Classes | Sequence[str], settings: ModelSettings | None = None
+) -> tuple[MaskRCNN, StartReport]:
+    """A model for one's own classes that starts from what a file has, ready to be trained.
+
+    Example:
+        model, report = build_from("torchvision/maskrcnn_resnet50_fpn", ["cat", "dog"])
+        print(report)
+
+    Args:
+        source: A file of any library or a name, see `read_start`, or what that gave.
+        classes: Of the data to learn, or their names alone.
+        settings: Of the model; None: those of the file's detector, or the defaults around a plain backbone.
+
+    Raises:
+        SettingError, WeightsError: As by `read_start` and `start_from`.
+    """
+    start = source if isinstance(source, Start) else read_start(source)
+    own = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
+    if settings is None:
+        settings = start.settings or ModelSettings.model_validate({"backbone": _backbone_of(start)})
+    model = build_model(settings, len(own), keypoints=own.keypoint_count)
+    return model, start_from(model, start, settings=settings, classes=own)
+
+
+def start_from(
+    model: nn.Module, source: str | Path | Start, *, settings: ModelSettings, classes: Classes
+) -> StartReport:
+    """Load into a fresh model what a file has.
+
+    Layers whose shape follows from the classes stay random unless the file has the same classes in the same order.
+    The first convolution is changed for other colours and channels, see `fit_stem`. Frozen batch norms of stages that
+    stay random have no statistics and change nothing; so that the activations keep their order of magnitude without
+    them, the residual branches of such stages are scaled down by their number.
+
+    Args:
+        model: Built from `settings` for `classes`.
+        source: A file or a name, see `read_start`, or what that gave.
+        settings, classes: What the model is built from.
+
+    Raises:
+        SettingError: The settings ask for another backbone or norm, or freeze a stage that stays random.
+        WeightsError: A tensor has another shape, has no place, or is missing although its part is there.
+    """
+    own = model.state_dict()
+    start = _named_as(own, source if isinstance(source, Start) else read_start(source), settings)
+    _check_backbone(own, start, settings)
+    others = set() if start.classes is None else parts_of_classes(start.classes, classes)
+    found = {part: names for part, names in names_by_part(start.state, settings).items() if part not in others}
+    wanted = names_by_part(own, settings)
+    given = {name: start.state[name] for names in found.values() for name in names}
+    given, changes = _fit_stem(own, given, start, settings)
+    _check_tensors(own, given, settings, start.source)
+    loaded = tuple(part for part in wanted if part in found)
+    random = tuple(part for part in wanted if part not in found)
+    for part in loaded:
+        _check_whole(part, wanted[part], given, start.source)
+    _check_frozen(random, settings)
+    calmed = {name: value for part in random for name, value in calm(wanted[part], own).items()}
+    fitting = {name: tensor for name, tensor in given.items() if name in own}
+    apply_weights(model, {**own, **calmed, **fitting}, source=start.source)
+    remarks = [*_remarks_on_classes(start, others, wanted), *changes]
+    if calmed:
+        remarks.append("norms of a random stage are frozen without statistics, its residual branches scaled down")
+    unused = [part for part in found if part not in wanted]
+    remarks += [f"not used: {', '.join(unused)}"] if unused else []
+    return StartReport(loaded, random, tuple(remarks))
+
+
+def _backbone_of(start: Start) -> dict[str, Any]:
+    """Settings of a plain backbone, as far as they are known."""
+    known = {"name": start.backbone, "stride_in_1x1": start.stride_in_1x1}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
+    """The start by the names of this model: stage 5 may be its body's or its shared head's, timm's have their own."""
+    if start.foreign is not None:
+        return replace(start, state=_timm_names(own, start, settings))
+    stage, head = "backbone.stages.3.", "shared_head."
+    places = (stage, head) if any(name.startswith(head) for name in own) else (head, stage)
+    state = {
+        places[1] + name.removeprefix(places[0]) if name.startswith(places[0]) else name: tensor
+        for name, tensor in start.state.items()
+        if not name.endswith(COUNTER) or name in own
+    }
+    return replace(start, state=state)
+
+
+def _timm_names(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> dict[str, Tensor]:
+    """Tensors of timm's file by our names; timm itself joins the first two parts of some names (stages.0: stages_0)."""
+    if not settings.backbone.name.startswith("timm/"):
+        raise WeightsError(f"{start.foreign} For one of timm's networks, set model.backbone.name=timm/<its name>.")
+    state, left = {}, []
+    for name, tensor in start.state.items():
+        joined = re.sub(r"^(\w+)\.(?=\d+\.)", r"\1_", name)
+        ours = next((TIMM + one for one in (name, joined) if TIMM + one in own), None)
+        if ours is not None:
+            state[ours] = tensor
+        elif not CLASSIFIER.match(name) and not name.endswith(COUNTER):
+            left.append(name)
+    if left:
+        raise WeightsError(
+            f"{start.source}: {len(left)} tensors have no place in {settings.backbone.name}, the first of them "
+            f"{', '.join(left[:5])}. Give the file of this network, or the name of the file's network."
+        )
+    return state
+
+
+def _check_backbone(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> None:
+    backbone = settings.backbone
+    if start.backbone not in (None, backbone.name):
+        raise SettingError(
+            f"model.backbone.name={backbone.name}: but {start.source} is a {start.backbone}. "
+            f"Set model.backbone.name={start.backbone}, or give other weights."
+        )
+    if start.stride_in_1x1 not in (None, backbone.stride_in_1x1) and "backbone.stages.0.0.step3.norm.weight" in own:
+        place = "first 1x1" if start.stride_in_1x1 else "3x3"
+        value = str(start.stride_in_1x1).lower()
+        raise SettingError(
+            f"model.backbone.stride_in_1x1={str(backbone.stride_in_1x1).lower()}: but the bottlenecks of "
+            f"{start.source} were trained with the stride in their {place} convolution. Set "
+            f"model.backbone.stride_in_1x1={value}."
+        )
+    if start.foreign is None and has_statistics(own) != has_statistics(start.state):
+        kind, remedy = ("batch", "frozen_batch") if has_statistics(start.state) else ("group", "group")
+        raise SettingError(
+            f"model.backbone.norm={backbone.norm}: but the backbone of {start.source} has {kind} norms, and without "
+            f"them its weights are of no use. Set model.backbone.norm={remedy}, or start without it."
+        )
+
+
+def _fit_stem(
+    own: Mapping[str, Tensor], given: dict[str, Tensor], start: Start, settings: ModelSettings
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors with a first convolution that sees pictures as the model does, and what was done in words."""
+    name = find_stem(own)
+    if name is None or name not in given:
+        return given, []
+    source = start.pixels if start.settings is None else pixels_of(start.settings.input)
+    target = pixels_of(settings.input)
+    kernel, remarks = fit_stem(given[name], settings.input.channels, source=source, target=target)
+    return {**given, name: kernel}, remarks
+
+
+def _check_tensors(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], settings: ModelSettings, source: str
+) -> None:
+    parts = names_by_part(own, settings)
+    for part, names in names_by_part(given, settings).items():
+        for name in names:
+            if name not in own and part in parts:
+                raise WeightsError(
+                    f"{source}: tensor {name} has no place in the model. Leave the settings of its {part} as they are "
+                    "in the file, or give other weights."
+                )
+            if name in own and own[name].shape != given[name].shape:
+                raise WeightsError(
+                    f"{source}: tensor {name} has shape {list(given[name].shape)}, but the model's has "
+                    f"{list(own[name].shape)}. Leave the settings of its {part} as they are in the file, or give "
+                    "other weights."
+                )
+
+
+def _check_whole(part: str, names: list[str], given: Mapping[str, Tensor], source: str) -> None:
+    missing = [name for name in names if name not in given and not name.endswith(COUNTER)]
+    if missing:
+        raise WeightsError(
+            f"{source}: {missing[0]} and {len(missing) - 1} more tensors are missing, although others of the {part} "
+            "are there. A part may be left out as a whole only; fetch the file again, or give other weights."
+        )
+
+
+def _check_frozen(random: tuple[str, ...], settings: ModelSettings) -> None:
+    for place, stage in enumerate(STAGES[: settings.backbone.frozen_stages]):
+        if stage in random:
+            raise SettingError(
+                f"model.backbone.frozen_stages={settings.backbone.frozen_stages}: freezes the {stage}, which is not in "
+                f"the weights and would stay random for ever. Set model.backbone.frozen_stages={place}."
+            )
+
+
+def _remarks_on_classes(start: Start, others: set[str], wanted: Mapping[str, list[str]]) -> list[str]:
+    anew = [part for part in wanted if part in others]
+    if not anew or start.classes is None:
+        return []
+    return [f"the file knows other classes ({len(start.classes)}), so that these are learnt anew: {', '.join(anew)}"]
+
+
+def pixels_of(settings: InputSettings) -> Pixels:
+    """How pixels reach a network with these settings."""
+    return Pixels(settings.colours, raw=max(settings.deviation) < RAW_BELOW)
+
+
+def find_stem(state: Mapping[str, Tensor]) -> str | None:
+    """Name of the first convolution of a model's body, which is the first kernel among its tensors."""
+    return next((name for name, tensor in state.items() if name.startswith("backbone.") and tensor.ndim == 4), None)
+
+
+def fit_stem(kernel: Tensor, channels: int, *, source: Pixels, target: Pixels) -> tuple[Tensor, list[str]]:
+    """Change a first convolution so that it gives for `target`'s pixels what it gave for `source`'s.
+
+    Colours are put in the other order. Raw pixels are some 57 times larger than normalised ones, and the weights
+    follow. For another number of channels each gets the mean over the old ones, times old over new, so that the sums
+    keep their size (as timm does).
+
+    Args:
+        kernel: [C, D, h, w].
+        channels: Channels of the model's pictures, E.
+        source, target: What the weights were trained with, and what the model sees.
+
+    Returns:
+        [C, E, h, w], and what was done in words.
+    """
+    remarks = []
+    colourful = kernel.shape[1] == 3
+    if colourful and source.colours == "bgr":
+        kernel = kernel.flip(1)
+    if source.raw != target.raw:
+        scale = torch.tensor(DEVIATION, dtype=kernel.dtype, device=kernel.device)
+        scale = scale[:, None, None] if colourful else scale.mean()
+        kernel = kernel * scale if source.raw else kernel / scale
+        kinds = ("raw", "normalised") if source.raw else ("normalised", "raw")
+        remarks.append(f"the stem was trained on {kinds[0]} pixels and is scaled for {kinds[1]} ones")
+    if kernel.shape[1] != channels:
+        remarks.append(f"the stem's {kernel.shape[1]} channels are averaged for pictures of {channels}")
+        share = kernel.shape[1] / channels
+        kernel = (kernel.mean(1, keepdim=True) * share).expand(-1, channels, -1, -1).contiguous()
+    elif colourful and source.colours != target.colours:
+        remarks.append(f"the stem's channels are turned from {source.colours} to {target.colours}")
+    if colourful and channels == 3 and target.colours == "bgr":
+        kernel = kernel.flip(1)
+    return kernel, remarks

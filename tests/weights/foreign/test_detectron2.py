@@ -1,0 +1,204 @@
+from functools import cache
+
+import pytest
+import torch
+
+from maskrcnn.errors import WeightsError
+from maskrcnn.model.build import build_model
+from maskrcnn.weights.foreign.detectron2 import is_detectron2, read_detectron2, to_detectron2
+from maskrcnn.weights.own import Weights, apply_weights
+from tests.builders.checkpoints import detectron2_state
+
+KINDS = {
+    "fpn": {},
+    "boxes only": {"heads": None},
+    "c4": {"neck": "c4"},
+    "dc5": {"neck": "dc5"},
+    "keypoints": {"heads": "keypoint"},
+    "cascade": {"cascade": True},
+    "panoptic": {"heads": "semantic"},
+    "gn": {"norm": "gn", "convolutions": 4},
+    "syncbn": {"norm": "bn", "convolutions": 4},
+    "syncbn tuned": {"norm": "bn", "convolutions": 4, "tuned": True},
+    "lsj": {"norm": "bn", "convolutions": 4, "rpn": 2},
+    "resnext": {"groups": 32, "blocks": (3, 8, 36, 3)},
+    "r101": {"blocks": (3, 4, 23, 3)},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request) -> str:
+    return request.param
+
+
+@cache
+def read(kind: str) -> Weights:
+    return read_detectron2(detectron2_state(**KINDS[kind]), f"{kind}.pkl")
+
+
+def test_every_tensor_finds_its_place_in_our_model(kind):
+    weights = read(kind)
+    with torch.device("meta"):
+        model = build_model(weights.settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
+    own = model.state_dict()
+    assert {name: tensor.shape for name, tensor in weights.state.items()} == {
+        name: tensor.shape for name, tensor in own.items()
+    }
+
+
+def test_the_tensors_load_and_say_something_about_a_picture():
+    weights = read("fpn")
+    model = build_model(weights.settings, len(weights.classes))
+    apply_weights(model, weights.state, source="fpn.pkl")
+    state = detectron2_state()
+    assert torch.equal(model.rpn.logits.weight, state["proposal_generator.rpn_head.objectness_logits.weight"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_1x1"),
+    [
+        *(("fpn", True), ("c4", True), ("r101", True), ("gn", False), ("resnext", False)),
+        *(("syncbn", False), ("syncbn tuned", True), ("lsj", True)),
+    ],
+)
+def test_the_place_of_the_stride_follows_from_the_kind_of_model(kind, in_1x1):
+    assert read(kind).settings.backbone.stride_in_1x1 is in_1x1
+
+
+def test_one_map_has_all_sizes_of_anchors_and_no_padding():
+    for kind, neck in (("c4", "c4"), ("dc5", "c5")):
+        settings = read(kind).settings
+        assert settings.neck.name == neck
+        assert settings.anchors.sizes == ((32, 64, 128, 256, 512),)
+        assert (settings.input.pad_to, settings.rpn.candidates) == (1, 6000)
+    assert read("dc5").settings.backbone.dilate_stage5
+    assert (read("c4").settings.box_head.pool_size, read("c4").settings.box_head.linear_layers) == (14, 0)
+
+
+def test_what_differs_from_our_defaults_is_set():
+    settings = read("fpn").settings
+    assert (settings.input.colours, settings.input.resize) == ("bgr", "pillow")
+    assert settings.input.deviation == (1 / 255,) * 3
+    assert (settings.anchors.order, settings.anchors.rounded, settings.anchors.stride) == (
+        *("sizes_outer", False, "nominal"),
+    )
+    assert (settings.rpn.rank_by, settings.rpn.normaliser, settings.rpn.smooth_l1_beta) == ("logit", "samples", 0)
+    assert (settings.roi.half_pixel, settings.roi.samples_per_side, settings.roi.level_slack) == (True, 0, (1e-8, 0))
+    assert (settings.mask_head.paste, settings.mask_head.targets) == ("sampled", "polygons")
+    assert (settings.box_head.smallest_side, settings.box_head.smooth_l1_beta) == (None, 0)
+
+
+def test_only_two_published_models_divide_pixels_by_a_deviation():
+    weights = read_detectron2(detectron2_state(groups=32, blocks=(3, 4, 23, 3)), "x101.pkl")
+    assert weights.settings.backbone.name == "resnext101_32x8d"
+    assert weights.settings.input.deviation == pytest.approx((0.229, 0.224, 0.225))
+    assert read("resnext").settings.backbone.name == "resnext152_32x8d"
+    assert read("resnext").settings.input.deviation == (1 / 255,) * 3
+    # learnt from random weights, and with two convolutions in the RPN
+    assert read("syncbn").settings.input.deviation == (0.229, 0.224, 0.225)
+    assert read("lsj").settings.input.deviation == (1 / 255,) * 3
+
+
+def test_a_cascade_has_three_heads_with_one_box_each():
+    settings = read("cascade").settings
+    assert [stage.positive_iou for stage in settings.cascade.stages] == [0.5, 0.6, 0.7]
+    assert settings.cascade.average == "scores"
+    assert settings.box_head.class_agnostic
+    assert not settings.cascade.mask_head_per_stage
+
+
+def test_keypoints_and_pixel_classes_are_counted():
+    assert read("keypoints").classes.keypoint_count == 17
+    assert read("keypoints").settings.keypoint_head.score == "share"
+    panoptic = read("panoptic")
+    assert panoptic.settings.semantic_head.classes == 6
+    assert len(panoptic.classes.stuff) == 5
+
+
+def test_the_first_linear_layer_reads_bins_before_channels():
+    state = detectron2_state()
+    pooled = torch.randn(2, 32, 7, 7)
+    expected = pooled.flatten(1) @ state["roi_heads.box_head.fc1.weight"].T
+    found = pooled.permute(0, 2, 3, 1).flatten(1) @ read("fpn").state["box_head.0.hidden.0.weight"].T
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_old_files_hold_beside_the_weights_is_kept_apart_and_read():
+    state = detectron2_state()
+    state["proposal_generator.anchor_generator.cell_anchors.0"] = torch.ones(3, 4)
+    state["pixel_mean"] = torch.tensor([103.53, 116.28, 123.675]).view(3, 1, 1)
+    state["pixel_std"] = torch.tensor([57.375, 57.12, 58.395]).view(3, 1, 1)
+    weights = read_detectron2(state, "old.pkl")
+    assert weights.extra.keys() == {"proposal_generator.anchor_generator.cell_anchors.0", "pixel_mean", "pixel_std"}
+    assert weights.settings.input.colours == "bgr"
+    assert weights.settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert weights.settings.input.deviation == pytest.approx((0.229, 0.224, 0.225))
+    state["pixel_mean"], state["pixel_std"] = state["pixel_mean"].flip(0), state["pixel_std"].flip(0)
+    weights = read_detectron2(state, "rgb.pkl")
+    assert weights.settings.input.colours == "rgb"
+    assert weights.settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
+
+
+def test_stages_without_counters_were_frozen():
+    backbone = read("lsj").settings.backbone
+    assert (backbone.norm, backbone.frozen_stages) == ("batch", 0)
+    assert read("lsj").state["backbone.stem.norm.num_batches_tracked"] == 7
+    backbone = read("syncbn tuned").settings.backbone
+    assert (backbone.norm, backbone.frozen_stages) == ("batch", 2)
+    assert "backbone.stem.norm.num_batches_tracked" not in read("syncbn tuned").state
+    assert read("syncbn tuned").state["backbone.stages.1.0.step1.norm.num_batches_tracked"] == 7
+
+
+def test_tensors_without_a_place_are_all_named():
+    state = detectron2_state()
+    state["backbone.bottom_up.res3.0.conv2_offset.weight"] = torch.zeros(1)
+    state["roi_heads.mask_head.coarse_head.weight"] = torch.zeros(1)
+    with pytest.raises(
+        WeightsError,
+        match=r"^dconv.pkl: 2 tensors have no place here: \S+conv2_offset.weight, \S+coarse_head.weight. Readable are",
+    ):
+        read_detectron2(state, "dconv.pkl")
+
+
+def test_a_part_of_a_model_is_named():
+    state = {name: one for name, one in detectron2_state().items() if "box_predictor" not in name}
+    with pytest.raises(WeightsError, match=r"half.pkl: no tensor that would be box_head.0.logits.weight here"):
+        read_detectron2(state, "half.pkl")
+
+
+def test_a_body_of_another_size_is_named():
+    state = detectron2_state(blocks=(3, 4, 7, 3))
+    with pytest.raises(WeightsError, match=r"r.pkl: its body has bottleneck blocks \(3, 4, 7, 3 in stages 2 to 5\)"):
+        read_detectron2(state, "r.pkl")
+
+
+def test_the_format_is_recognised_by_the_names():
+    assert is_detectron2(detectron2_state())
+    assert not is_detectron2({"rpn_head.rpn_cls.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("r101", "resnext")])
+def test_there_and_back_every_tensor_is_the_same_bit_for_bit(kind):
+    state = detectron2_state(**KINDS[kind])
+    written = to_detectron2(read_detectron2(state, f"{kind}.pkl"))
+    assert written.keys() == state.keys()
+    for name, tensor in state.items():
+        assert torch.equal(written[name], tensor), name
+        assert written[name].dtype == tensor.dtype
+
+
+def test_what_old_files_hold_beside_the_weights_comes_back():
+    state = detectron2_state()
+    state["proposal_generator.anchor_generator.cell_anchors.0"] = torch.rand(3, 4)
+    state["pixel_mean"] = torch.tensor([[[103.53]], [[116.28]], [[123.675]]])
+    state["pixel_std"] = torch.ones(3, 1, 1)
+    written = to_detectron2(read_detectron2(state, "old.pkl"))
+    assert written.keys() == state.keys()
+    assert all(torch.equal(written[name], tensor) for name, tensor in state.items())
+
+
+def test_what_came_from_another_library_is_not_written():
+    weights = read_detectron2(detectron2_state(), "x")
+    weights.notes["format"] = "torchvision"
+    weights.extra["roi_heads.box_predictor.bbox_pred.weight"] = torch.zeros(4, 16)
+    assert to_detectron2(weights)["roi_heads.box_predictor.bbox_pred.weight"].shape == (12, 16)

@@ -1,0 +1,151 @@
+from functools import cache
+
+import pytest
+import torch
+
+from maskrcnn.errors import WeightsError
+from maskrcnn.model.build import build_model
+from maskrcnn.weights.foreign.mmdetection import EPSILON, is_mmdetection, read_mmdetection
+from maskrcnn.weights.own import Weights
+from tests.builders.checkpoints import mmdetection_state
+
+KINDS = {"mask": {}, "cascade": {"cascade": True}, "resnext": {"groups": 32}, "text": {"classes": 1, "anchors": 5}}
+KINDS |= {
+    "boxes only": {"masks": False, "cascade": True},
+    "c4": {"neck": "c4"},
+    "dc5": {"neck": "dc5", "masks": False},
+    "gn": {"norm": "gn"},
+    "oclip": {"classes": 1, "anchors": 5, "clip": True},
+}
+CONFIG = """
+model = dict(
+    type='MaskRCNN',
+    data_preprocessor=dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], bgr_to_rgb=False, pad_size_divisor=64),
+    backbone=dict(type='ResNet', depth=50, frozen_stages=-1, style='caffe'),
+    rpn_head=dict(anchor_generator=dict(scales=[8], ratios=[0.25, 1.0, 4.0], strides=[4, 8, 16, 32, 64])),
+    test_cfg=dict(rcnn=dict(score_thr=0.3, nms=dict(type='nms', iou_threshold=0.6), max_per_img=7)))
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(1000, 600), keep_ratio=True)]
+"""
+
+
+@cache
+def read(kind: str = "mask") -> Weights:
+    return read_mmdetection(mmdetection_state(**KINDS[kind]), f"{kind}.pth")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_tensor_finds_its_place_in_our_model(kind):
+    weights = read(kind)
+    with torch.device("meta"):
+        own = build_model(weights.settings, len(weights.classes)).state_dict()
+    assert {name: tensor.shape for name, tensor in weights.state.items()} == {
+        name: tensor.shape for name, tensor in own.items()
+    }
+
+
+def test_what_differs_from_our_defaults_is_set():
+    settings = read().settings
+    assert (settings.input.resize, settings.input.colours, settings.input.pad_to) == ("opencv", "rgb", 32)
+    assert (settings.anchors.order, settings.anchors.rounded, settings.anchors.stride) == (
+        *("ratios_outer", False, "nominal"),
+    )
+    assert (settings.rpn.rank_by, settings.rpn.rescue_iou, settings.rpn.normaliser) == ("score", 0.3, "chosen")
+    assert (settings.roi.half_pixel, settings.roi.samples_per_side, settings.roi.level_slack) == (True, 0, (2.5e-7, 0))
+    assert (settings.mask_head.paste, settings.mask_head.targets) == ("sampled", "thresholded")
+    for part in (settings.rpn, settings.box_head):
+        assert (part.clamp_both_sides, part.loss_epsilon) == (True, EPSILON)
+    assert pytest.approx(1.1920929e-07, rel=1e-8) == EPSILON
+
+
+def test_a_cascade_has_its_deviations_weights_and_a_mask_head_per_stage():
+    cascade = read("cascade").settings.cascade
+    assert [stage.loss_weight for stage in cascade.stages] == [1, 0.5, 0.25]
+    assert cascade.stages[2].delta_weights == (1 / 0.033, 1 / 0.033, 1 / 0.067, 1 / 0.067)
+    assert (cascade.average, cascade.mask_head_per_stage) == ("logits", True)
+
+
+def test_words_have_their_own_anchors_and_class():
+    weights = read("text")
+    assert weights.classes.names == ("text",)
+    assert weights.settings.anchors.ratios == (0.17, 0.44, 1.13, 2.9, 7.46)
+    assert weights.settings.anchors.sizes == ((16,), (32,), (64,), (128,), (256,))
+
+
+def test_other_necks_norms_and_bodies_are_recognised():
+    assert (read("c4").settings.neck.name, read("dc5").settings.backbone.dilate_stage5) == ("c4", True)
+    assert (read("c4").settings.input.pad_to, read("c4").settings.rpn.candidates) == (32, 6000)
+    gn = read("gn").settings
+    assert [gn.backbone.norm, gn.neck.norm, gn.box_head.norm, gn.mask_head.norm] == ["group"] * 4
+    assert (gn.input.colours, gn.input.deviation, gn.backbone.stride_in_1x1) == ("bgr", (1 / 255,) * 3, False)
+    assert read("oclip").settings.backbone.name == "clip_resnet50"
+    assert read("boxes only").settings.mask_head is None
+
+
+def test_the_wrapper_of_mmocr_does_not_matter():
+    state = {f"wrapped_model.{name}": one for name, one in mmdetection_state(**KINDS["text"]).items()}
+    assert is_mmdetection(state)
+    weights = read_mmdetection(state, "text.pth")
+    assert weights.state.keys() == read("text").state.keys()
+    assert all(torch.equal(one, read("text").state[name]) for name, one in weights.state.items())
+    assert "wrapped_model.backbone.bn1.num_batches_tracked" in weights.extra
+
+
+def test_norms_without_statistics_are_caffe_s():
+    state = mmdetection_state()
+    for name, tensor in state.items():
+        if name.endswith("running_mean"):
+            tensor.zero_()
+    settings = read_mmdetection(state, "caffe.pth").settings
+    assert settings.backbone.stride_in_1x1
+    assert (settings.input.colours, settings.input.deviation) == ("bgr", (1 / 255,) * 3)
+    assert settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert not read().settings.backbone.stride_in_1x1
+
+
+@pytest.mark.parametrize("key", ["cfg", "config"])
+def test_the_configuration_in_the_file_counts(key):
+    settings = read_mmdetection(mmdetection_state(), "caffe.pth", {key: CONFIG}).settings
+    assert settings.backbone.stride_in_1x1
+    assert settings.backbone.frozen_stages == 0
+    assert (settings.input.colours, settings.input.pad_to) == ("bgr", 64)
+    assert (settings.input.shorter, settings.input.longer) == (600, 1000)
+    assert settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert settings.anchors.ratios == (0.25, 1, 4)
+    head = settings.box_head
+    assert (head.score_threshold, head.nms_threshold, head.detections) == (0.3, 0.6, 7)
+
+
+def test_a_configuration_with_other_values_is_named():
+    with pytest.raises(WeightsError, match=r"odd.pth: the configuration beside its tensors has values"):
+        read_mmdetection(mmdetection_state(), "odd.pth", {"cfg": CONFIG.replace("score_thr=0.3", "score_thr='high'")})
+
+
+def test_a_part_that_is_not_known_is_named_though_its_tensors_have_the_same_names():
+    text = CONFIG.replace("depth=50", "depth=50, conv_cfg=dict(type='ConvWS')")
+    with pytest.raises(WeightsError, match=r"ws.pth: its configuration has backbone.conv_cfg.type=ConvWS, which"):
+        read_mmdetection(mmdetection_state(), "ws.pth", {"cfg": text})
+
+
+@pytest.mark.parametrize(
+    "meta", [{"CLASSES": ("a", "b", "c")}, {"dataset_meta": {"CLASSES": ["a", "b", "c"]}}, {"CLASSES": list("abcde")}]
+)
+def test_the_file_s_own_names_of_classes_count(meta):
+    classes = read_mmdetection(mmdetection_state(), "own.pth", meta).classes
+    assert classes.names == ("a", "b", "c")
+    assert classes.category_ids == (1, 2, 3)
+
+
+def test_coco_s_names_have_coco_s_ids():
+    classes = read_mmdetection(mmdetection_state(classes=80), "coco.pth").classes
+    assert (classes.names[0], classes.names[79], classes.category_ids[79]) == ("person", "toothbrush", 90)
+    again = read_mmdetection(mmdetection_state(classes=80), "coco.pth", {"CLASSES": classes.names}).classes
+    assert again == classes
+
+
+def test_tensors_without_a_place_are_named_as_the_file_has_them():
+    state = {f"wrapped_model.{name}": one for name, one in mmdetection_state().items()}
+    state["wrapped_model.backbone.layer2.0.conv2.conv_offset.weight"] = torch.zeros(1)
+    with pytest.raises(
+        WeightsError, match=r"dcn.pth: 1 tensors have no place here: wrapped_model.backbone.layer2.0.conv2.conv_offset"
+    ):
+        read_mmdetection(state, "dcn.pth")

@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+from maskrcnn.config import ModelSettings
+from maskrcnn.errors import WeightsError
+from maskrcnn.model.build import build_model
+from maskrcnn.weights.foreign.structure import (
+    anchors_per_place,
+    counts_batches,
+    find_backbone,
+    find_classes,
+    find_keypoints,
+    find_neck,
+    find_norm,
+    find_structure,
+    find_stuff,
+    merge,
+    neck_channels,
+)
+
+CLASSES, KEYPOINTS = 5, 7
+MODELS = {
+    "default": {},
+    "narrow": {"backbone": {"width": 32}, "neck": {"channels": 64}, "box_head": {"channels": 128}},
+    "boxes only": {"mask_head": None, "backbone": {"name": "resnet18"}},
+    "group": {"backbone": {"name": "resnet34", "norm": "group"}, "neck": {"norm": "group"}},
+    "deep heads": {
+        "rpn": {"convolutions": 2},
+        "box_head": {"convolutions": 4, "linear_layers": 1, "norm": "batch", "convolution_channels": 64},
+        "mask_head": {"norm": "batch", "convolutions": 8, "channels": 32, "doublings": 2},
+    },
+    "c4": {"neck": {"name": "c4"}, "anchors": {"sizes": [[32, 64]]}, "box_head": {"linear_layers": 0, "pool_size": 14}}
+    | {"mask_head": {"convolutions": 0}},
+    "c5": {"neck": {"name": "c5"}, "backbone": {"name": "resnet101"}, "anchors": {"sizes": [[32, 64]]}},
+    "agnostic": {"box_head": {"class_agnostic": True}, "mask_head": {"class_agnostic": True}},
+    "linear masks": {"mask_head": {"kind": "linear", "convolutions": 2}},
+    "cascade": {"cascade": {"mask_head_per_stage": True}, "box_head": {"class_agnostic": True}},
+    "keypoints": {"keypoint_head": {"convolutions": 3, "channels": 64}, "mask_head": None},
+    "pixels": {"semantic_head": {"classes": 12, "channels": 64}},
+    "clip": {"backbone": {"name": "clip_resnet50"}},
+    "mobilenet": {"backbone": {"name": "mobilenet_v3_large"}, "anchors": {"sizes": [[32], [64], [128]]}},
+    **{
+        name: {"backbone": {"name": name}}
+        for name in ("resnext50_32x4d", "resnext101_64x4d", "resnext101_32x8d", "resnext152_32x8d", "wide_resnet50_2")
+    },
+}
+
+
+def state_of(model: str) -> tuple[dict, ModelSettings]:
+    settings = ModelSettings.model_validate(MODELS[model])
+    with torch.device("meta"):
+        return build_model(settings, CLASSES, keypoints=KEYPOINTS).state_dict(), settings
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_structure_of_every_kind_of_model_is_found_in_its_tensors(model):
+    state, settings = state_of(model)
+    found = ModelSettings.model_validate(
+        merge({"anchors": settings.anchors.model_dump()}, find_structure(state, model))
+    )
+    with torch.device("meta"):
+        again = build_model(found, CLASSES, keypoints=KEYPOINTS).state_dict()
+    assert {name: one.shape for name, one in again.items()} == {name: one.shape for name, one in state.items()}
+    assert (found.backbone, found.neck, found.rpn) == (*(settings.backbone, settings.neck, settings.rpn),)
+    assert (found.box_head, found.mask_head) == (settings.box_head, settings.mask_head)
+    assert (found.keypoint_head, found.cascade) == (settings.keypoint_head, settings.cascade)
+
+
+def test_counts_are_read_from_the_last_layers():
+    assert find_classes(state_of("default")[0]) == CLASSES
+    assert find_keypoints(state_of("keypoints")[0]) == KEYPOINTS
+    assert find_keypoints(state_of("default")[0]) == 0
+    assert (find_stuff(state_of("pixels")[0]), find_stuff(state_of("default")[0])) == (11, 0)
+    assert anchors_per_place(state_of("c4")[0]) == 6
+    assert (neck_channels(state_of("c4")[0]), neck_channels(state_of("narrow")[0])) == (1024, 64)
+    assert [find_neck(state_of(model)[0]) for model in ("default", "c4", "c5")] == ["fpn", "c4", "c5"]
+
+
+def test_norms_are_told_by_their_tensors():
+    state = {"a.norm.weight": 0, "b.norm.weight": 0, "b.norm.running_mean": 0, "c.weight": 0}
+    assert [find_norm(state, layer) for layer in ("a.", "b.", "c.")] == ["group", "batch", "none"]
+    assert counts_batches({"b.norm.num_batches_tracked": 0})
+    assert not counts_batches(state)
+
+
+def test_a_body_that_is_not_known_is_named():
+    state, _ = state_of("default")
+    other = {name: one for name, one in state.items() if not name.startswith("backbone.stages.2.5.")}
+    with pytest.raises(WeightsError, match=r"x: its body has bottleneck blocks \(3, 4, 5, 3 in stages 2 to 5\)"):
+        find_backbone(other, "x")
+    with pytest.raises(WeightsError, match="x: its backbone is none that is known here"):
+        find_backbone({}, "x")
+
+
+def test_a_detector_without_a_needed_part_is_named():
+    state, _ = state_of("default")
+    del state["rpn.logits.weight"]
+    with pytest.raises(WeightsError, match="x: no tensor that would be rpn.logits.weight here"):
+        find_structure(state, "x")
+
+
+def test_later_settings_win_but_a_part_that_is_off_stays_off():
+    below = {"a": {"b": 1, "c": 2}, "off": None, "on": 1}
+    merged = merge(below, {"a": {"c": 3}, "off": {"x": 1}, "on": {"y": 2}})
+    assert merged == {"a": {"b": 1, "c": 3}, "off": None, "on": {"y": 2}}
+    assert merge(below, {"a": None})["a"] is None
+    assert merge({}, {"off": {"x": 1}}) == {"off": {"x": 1}}
+    assert below == {"a": {"b": 1, "c": 2}, "off": None, "on": 1}

@@ -1,0 +1,278 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from maskrcnn.config import ModelSettings
+from maskrcnn.errors import SettingError, WeightsError
+from maskrcnn.model.build import build_model
+from maskrcnn.structures.classes import Classes
+from maskrcnn.weights.own import save_weights
+from maskrcnn.weights.published import PUBLISHED, Published
+from maskrcnn.weights.start import Start, build_from, read_start, start_from
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("MASKRCNN_SHARED", ROOT.parent / "shared"))
+IMAGENET = SHARED / "weights" / "resnet50_c1_c4_imagenet.safetensors"
+CELLS = Classes(("cell", "gap"), (1, 2))
+HEADS = ("FPN", "RPN", "box head", "class layers of the box head", "mask head", "class layer of the mask head")
+STAGES = ("stem", "stage 2 (layer1)", "stage 3 (layer2)", "stage 4 (layer3)", "stage 5 (layer4)")
+
+
+def settings(*, mask_head=True, **backbone):
+    tree = {
+        "backbone": {"name": "resnet18", **backbone},
+        "neck": {"channels": 16},
+        "box_head": {"channels": 16},
+        "mask_head": {"channels": 8, "convolutions": 1} if mask_head else None,
+    }
+    return ModelSettings.model_validate(tree)
+
+
+def begin(start, chosen=None, classes=CELLS):
+    torch.manual_seed(1)
+    chosen = chosen or settings()
+    model = build_model(chosen, len(classes))
+    return model, start_from(model, start, settings=chosen, classes=classes)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    torch.manual_seed(0)
+    model = build_model(settings(), len(CELLS))
+    path = tmp_path_factory.mktemp("weights") / "cells.safetensors"
+    save_weights(path, model.state_dict(), settings(), CELLS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    torch.manual_seed(0)
+    return torchvision.models.resnet18().state_dict()
+
+
+def saved(state, path):
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+def test_a_detector_of_the_same_classes_is_taken_over_whole(detector):
+    start = read_start(detector)
+    model, report = begin(start)
+    assert (start.settings, report.random, report.remarks) == (settings(), (), ())
+    assert all(torch.equal(tensor, start.state[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("names", [("cell",), ("cell", "hole"), ("gap", "cell")])
+def test_class_layers_stay_random_for_other_classes(detector, names):
+    classes = Classes(names, tuple(range(len(names))))
+    start = read_start(detector)
+    model, report = begin(start, classes=classes)
+    assert report.random == ("class layers of the box head", "class layer of the mask head")
+    assert (
+        "the file knows other classes (2), so that these are learnt anew: class layers of the box head, class layer"
+        in str(report)
+    )
+    torch.manual_seed(1)
+    fresh = build_model(settings(), len(classes))
+    assert torch.equal(model.box_head[0].logits.weight, fresh.box_head[0].logits.weight)
+    assert torch.equal(model.box_head[0].hidden[0].weight, start.state["box_head.0.hidden.0.weight"])
+
+
+def test_category_ids_may_differ(detector):
+    assert begin(read_start(detector), classes=Classes(CELLS.names, (7, 9)))[1].random == ()
+
+
+def test_a_mask_head_that_is_switched_off_is_not_used(detector):
+    _, report = begin(read_start(detector), settings(mask_head=False))
+    assert "not used: class layer of the mask head, mask head" in str(report)
+
+
+def test_a_mask_head_that_the_file_lacks_stays_random(tmp_path):
+    model = build_model(settings(mask_head=False), 2)
+    save_weights(tmp_path / "boxes.safetensors", model.state_dict(), settings(mask_head=False), CELLS)
+    _, report = begin(read_start(tmp_path / "boxes.safetensors"))
+    assert set(report.random) == {"mask head", "class layer of the mask head"}
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_plain_resnet_fills_the_backbone(backbone, tmp_path, suffix):
+    path = tmp_path / f"resnet18.{suffix}"
+    torch.save(backbone, path) if suffix == "pth" else saved(backbone, path)
+    start = read_start(path)
+    model, report = begin(start)
+    assert (start.backbone, start.settings, report.loaded) == ("resnet18", None, STAGES)
+    assert set(report.random) == set(HEADS)
+    assert torch.equal(
+        model.backbone.stages[3][0].shortcut.convolution.weight, backbone["layer4.0.downsample.0.weight"]
+    )
+    assert torch.equal(model.backbone.stem.norm.running_var, backbone["bn1.running_var"])
+
+
+def test_the_loaded_backbone_gives_the_features_of_torchvision(backbone, tmp_path):
+    peer = torchvision.models.resnet18()
+    peer.load_state_dict(backbone)
+    layers = create_feature_extractor(peer.eval(), {"layer4": "5"})
+    model, _ = begin(read_start(saved(backbone, tmp_path / "resnet18.safetensors")))
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(model.backbone(image)[5], layers(image)["5"], atol=1e-4, rtol=1e-4)
+
+
+def test_half_precision_becomes_single(backbone, tmp_path):
+    torch.save({name: tensor.half() for name, tensor in backbone.items()}, tmp_path / "half.pth")
+    model, _ = begin(read_start(tmp_path / "half.pth"))
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    torch.testing.assert_close(model.backbone.stem.convolution.weight, backbone["conv1.weight"], atol=1e-3, rtol=1e-3)
+
+
+def without(state, *starts):
+    return {name: tensor for name, tensor in state.items() if not name.startswith(starts)}
+
+
+def test_missing_stages_stay_random_and_are_named(backbone, tmp_path):
+    path = saved(without(backbone, "layer3", "layer4", "fc"), tmp_path / "half.safetensors")
+    start = read_start(path)
+    _, report = begin(start)
+    assert start.backbone == "resnet18"  # no other has two blocks in each of its first stages
+    assert report.loaded == ("stem", "stage 2 (layer1)", "stage 3 (layer2)")
+    assert report.random[:2] == ("stage 4 (layer3)", "stage 5 (layer4)")
+    assert str(report).startswith("from the file: stem, stage 2 (layer1), stage 3 (layer2); random: stage 4 (layer3)")
+
+
+def test_a_random_stage_with_frozen_norms_keeps_the_size_of_its_input(backbone, tmp_path):
+    start = read_start(saved(without(backbone, "layer4"), tmp_path / "c4.safetensors"))
+    model, report = begin(start)
+    assert "norms of a random stage are frozen without statistics" in str(report)
+    features = model.backbone(torch.randn(2, 3, 96, 96))
+    assert 0.3 < features[5].std() / features[4].std() < 3
+
+
+def test_trainable_norms_of_a_random_stage_are_left_as_they_are(backbone, tmp_path):
+    start = read_start(saved(without(backbone, "layer4"), tmp_path / "c4.safetensors"))
+    model, report = begin(start, settings(norm="batch"))
+    assert report.remarks == ()
+    assert torch.equal(model.backbone.stages[3][1].step2.norm.weight, torch.ones(512))
+
+
+def test_a_stage_that_would_stay_random_cannot_be_frozen(backbone, tmp_path):
+    start = read_start(saved(without(backbone, "layer2", "layer3", "layer4"), tmp_path / "c2.safetensors"))
+    with pytest.raises(SettingError, match=r"model.backbone.frozen_stages=3: .*stage 3 \(layer2\).*frozen_stages=2\."):
+        begin(start, settings(frozen_stages=3))
+
+
+def test_another_depth_is_named_with_both(backbone, tmp_path):
+    start = read_start(saved(backbone, tmp_path / "r.safetensors"))
+    with pytest.raises(SettingError, match=r"model.backbone.name=resnet34: but .*r.safetensors is a resnet18. Set"):
+        begin(start, settings(name="resnet34"))
+
+
+def test_batch_norms_do_not_fit_group_norms(backbone, detector, tmp_path):
+    start = read_start(saved(backbone, tmp_path / "r.safetensors"))
+    with pytest.raises(SettingError, match=r"norm=group: but the backbone of .* has batch norms.*norm=frozen_batch"):
+        begin(start, settings(norm="group", frozen_stages=0))
+    grouped = Start("g", build_model(settings(norm="group"), 2).state_dict(), settings(norm="group"), CELLS)
+    with pytest.raises(SettingError, match=r"norm=frozen_batch: but the backbone of g has group norms.*norm=group"):
+        begin(grouped)
+
+
+def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_the_remedy(detector):
+    wider = settings().model_copy(deep=True)
+    wider.neck.channels = 32
+    message = (
+        r"cells.safetensors: tensor neck.lateral.0.bias has shape \[16\], but the model's has "
+        r"\[32\]. Leave the settings of its FPN as they are in the file"
+    )
+    with pytest.raises(WeightsError, match=message):
+        begin(read_start(detector), wider)
+
+
+def test_a_deeper_body_has_tensors_without_a_place(detector):
+    deeper = Start("d", build_model(settings(name="resnet34"), 2).state_dict(), settings(name="resnet34"), CELLS)
+    with pytest.raises(WeightsError, match=r"d: tensor backbone.stages.0.2.step1\S+ has no place in the model"):
+        begin(deeper)
+
+
+def test_a_part_that_is_there_by_half_is_refused(backbone, tmp_path):
+    path = saved(without(backbone, "layer4.1.conv"), tmp_path / "r.safetensors")
+    with pytest.raises(
+        WeightsError, match=r"backbone.stages.3.1.step1.convolution.weight and 1 more tensors are missing"
+    ):
+        begin(read_start(path))
+
+
+def test_a_model_that_was_refused_is_unchanged(backbone, tmp_path):
+    start = read_start(saved(without(backbone, "layer4.1.conv"), tmp_path / "r.safetensors"))
+    torch.manual_seed(1)
+    model = build_model(settings(), 2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(WeightsError):
+        start_from(model, start, settings=settings(), classes=CELLS)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_other_networks_are_refused(tmp_path):
+    path = saved(
+        {name: torch.zeros(3) for name in ("conv1.weight", "layer1.0.conv1.weight", "blocks.0.weight")},
+        tmp_path / "x.safetensors",
+    )
+    with pytest.raises(WeightsError, match=r"1 tensors have no place here: blocks.0.weight. Readable are plain"):
+        read_start(path)
+
+
+def test_a_safetensors_file_of_something_else_is_refused(tmp_path):
+    path = saved({"weight": torch.zeros(3)}, tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match=r"x\.safetensors: .* weight"):
+        read_start(path)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(WeightsError, match=r"resnet50: no such file"):
+        read_start("resnet50")
+
+
+@pytest.mark.skipif(not IMAGENET.exists(), reason="needs resnet50_c1_c4_imagenet.safetensors of the shared folder")
+def test_imagenet_weights_without_the_last_stage_give_features_of_order_one():
+    chosen = ModelSettings.model_validate({"neck": {"channels": 16}, "box_head": {"channels": 16}})
+    model, report = begin(read_start(IMAGENET), chosen)
+    assert report.loaded == STAGES[:4]
+    assert report.random[0] == "stage 5 (layer4)"
+    features = model.backbone(torch.randn(1, 3, 128, 128))
+    assert all(0.05 < level.std() < 20 for level in features.values())
+    assert 0.2 < features[5].std() / features[4].std() < 5
+
+
+def test_a_published_backbone_is_known_by_its_name(backbone, tmp_path, monkeypatch):
+    torch.save(backbone, tmp_path / "peer.pth")
+    monkeypatch.setitem(PUBLISHED, "peer/resnet18", Published("http://127.0.0.1:9/peer.pth", is_backbone=True))
+    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
+    start = read_start("peer/resnet18")
+    assert start.backbone == "resnet18"
+    assert start.settings is None
+    assert begin(start)[1].loaded == STAGES
+
+
+@pytest.mark.parametrize("name", ["resnet18.onnx", "resnet18.PTH"])
+def test_a_backbone_is_read_by_what_is_in_its_file_whatever_it_is_called(tmp_path, backbone, name):
+    torch.save(backbone, tmp_path / name)
+    assert read_start(tmp_path / name).backbone == "resnet18"
+
+
+def test_a_detector_is_fine_tuned_for_other_classes_in_one_call(detector):
+    model, report = build_from(detector, ["cat", "dog", "bird"])
+    assert len(model.box_head[0].logits.weight) == 4
+    assert report.random == ("class layers of the box head", "class layer of the mask head")
+    same, report = build_from(str(detector), CELLS)
+    assert report.random == ()
+    assert all(torch.equal(tensor, read_start(detector).state[name]) for name, tensor in same.state_dict().items())
+
+
+def test_around_a_plain_backbone_the_settings_are_the_defaults(backbone, tmp_path):
+    torch.save(backbone, tmp_path / "resnet18.pth")
+    model, report = build_from(tmp_path / "resnet18.pth", ["cell"])
+    assert report.loaded == STAGES
+    assert len(model.box_head[0].logits.weight) == 2
+    assert build_from(read_start(tmp_path / "resnet18.pth"), ["cell"], settings())[1].loaded == STAGES

@@ -1,0 +1,215 @@
+"""Starts from other libraries' backbones, and into models of other kinds."""
+
+import pickle
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from maskrcnn.config import ModelSettings
+from maskrcnn.errors import SettingError, WeightsError
+from maskrcnn.model.build import build_model
+from maskrcnn.structures.classes import Classes
+from maskrcnn.weights.start import Start, StartReport, read_start, start_from
+from tests.builders.checkpoints import caffe2_name, random_resnet
+
+CELLS = Classes(("cell", "gap"), (1, 2))
+MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+CAFFE = {
+    "colours": "bgr",
+    "mean": [value / 255 for value in MEAN],
+    "deviation": [1 / 255] * 3,
+}
+
+
+def settings(backbone="resnet18", *, parts=None, **options):
+    tree = {
+        "backbone": {"name": backbone, **options},
+        "neck": {"channels": 16},
+        "box_head": {"channels": 16},
+        "mask_head": {"channels": 8, "convolutions": 1},
+    }
+    return ModelSettings.model_validate(tree | (parts or {}))
+
+
+def begin(start: Start, chosen: ModelSettings, classes: Classes = CELLS) -> tuple[torch.nn.Module, StartReport]:
+    torch.manual_seed(1)
+    model = build_model(chosen, len(classes)).eval()
+    return model, start_from(model, start, settings=chosen, classes=classes)
+
+
+def saved(state, path):
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def resnet18():
+    return random_resnet("resnet18")
+
+
+def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
+    start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
+    normalised, report = begin(start, settings())
+    raw, raw_report = begin(start, settings(parts={"input": CAFFE}))
+    assert report.remarks == ()
+    assert raw_report.remarks == (
+        "the stem was trained on normalised pixels and is scaled for raw ones",
+        "the stem's channels are turned from rgb to bgr",
+    )
+    values = torch.rand(1, 3, 64, 64) * 255 - torch.tensor(MEAN)[:, None, None]
+    with torch.no_grad():
+        expected = normalised.backbone(values / torch.tensor(DEVIATION)[:, None, None])
+        found = raw.backbone(values.flip(1))
+    for level, features in found.items():
+        torch.testing.assert_close(features, expected[level], rtol=1e-4, atol=1e-4 * expected[level].abs().max().item())
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_grey_or_deeper_picture_of_equal_channels_looks_as_in_colour(resnet18, tmp_path, channels):
+    start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
+    colour, _ = begin(start, settings())
+    other, report = begin(start, settings(parts={"input": {"mean": [0.5] * channels, "deviation": [0.25] * channels}}))
+    assert report.remarks == (f"the stem's 3 channels are averaged for pictures of {channels}",)
+    grey = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        found = other.backbone.stem(grey.expand(1, channels, 64, 64))
+        expected = colour.backbone.stem(grey.expand(1, 3, 64, 64))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def caffe_file(tmp_path_factory):
+    state = {
+        caffe2_name(name, ("gamma", "beta", "running_mean", "running_var")): tensor.numpy()
+        for name, tensor in random_resnet("resnet50").items()
+        if not name.endswith("tracked")
+    }
+    path = tmp_path_factory.mktemp("caffe") / "R-50.pkl"
+    path.write_bytes(pickle.dumps({"model": state, "__author__": "somebody"}, protocol=2))
+    return path
+
+
+def test_caffes_backbone_in_caffes_model_gives_its_features(caffe_file):
+    model, report = begin(read_start(caffe_file), settings("resnet50", stride_in_1x1=True, parts={"input": CAFFE}))
+    assert report.remarks == ()
+    peer = torchvision.models.resnet50(num_classes=2)
+    peer.load_state_dict(random_resnet("resnet50"))
+    for layer in (peer.layer2, peer.layer3, peer.layer4):
+        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = create_feature_extractor(peer.eval(), {"layer4": "5"})(image)["5"]
+        found = model.backbone(image)[5]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+
+
+def test_the_other_stride_is_refused_with_the_setting_that_fits(caffe_file, tmp_path):
+    with pytest.raises(SettingError, match=r"stride_in_1x1=false: .*R-50.pkl .* first 1x1 .*Set .*stride_in_1x1=true"):
+        begin(read_start(caffe_file), settings("resnet50"))
+    start = read_start(saved(random_resnet("resnet50"), tmp_path / "r50.safetensors"))
+    with pytest.raises(SettingError, match=r"stride_in_1x1=true: .* in their 3x3 convolution.*stride_in_1x1=false"):
+        begin(start, settings("resnet50", stride_in_1x1=True))
+
+
+def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resnet18, tmp_path):
+    one_map = {
+        "neck": {"name": "c4"},
+        "anchors": {"sizes": [[32, 64]]},
+        "box_head": {"pool_size": 14, "linear_layers": 0},
+    }
+    start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
+    model, report = begin(start, settings(parts=one_map))
+    assert report.loaded[-1] == "stage 5 (layer4)"
+    kernel = dict(model.shared_head.named_parameters())["0.step1.convolution.weight"]
+    assert torch.equal(kernel, resnet18["layer4.0.conv1.weight"])
+    back = Start("c4", model.state_dict(), settings(parts=one_map), CELLS)
+    pyramid, _ = begin(
+        Start("c4", {k: v for k, v in back.state.items() if k.startswith(("backbone", "shared"))}), settings()
+    )
+    assert torch.equal(pyramid.backbone.stages[3][0].step1.convolution.weight, kernel)
+
+
+def test_a_cascade_keeps_its_boxes_for_other_classes():
+    chosen = settings(parts={"cascade": {}, "box_head": {"channels": 16, "class_agnostic": True}})
+    torch.manual_seed(0)
+    start = Start("c", build_model(chosen, 2).state_dict(), chosen, CELLS)
+    model, report = begin(start, chosen, Classes(("leaf",), (1,)))
+    assert report.random == ("class layers of the box head", "class layer of the mask head")
+    assert torch.equal(model.box_head[2].deltas.weight, start.state["box_head.2.deltas.weight"])
+
+
+def test_counters_of_norms_that_are_frozen_now_are_left_out():
+    counting = settings(norm="batch", frozen_stages=0)
+    start = Start("d", build_model(counting, 2).state_dict(), counting, CELLS)
+    assert begin(start, settings())[1].random == ()
+
+
+def test_mobilenet_starts_from_torchvisions_file(tmp_path):
+    state = torchvision.models.mobilenet_v3_large(num_classes=2).state_dict()
+    torch.save(state, tmp_path / "m.pth")
+    sizes = {"anchors": {"sizes": [[32, 64]] * 3}}
+    model, report = begin(read_start(tmp_path / "m.pth"), settings("mobilenet_v3_large", parts=sizes))
+    assert report.loaded == ("backbone",)
+    assert torch.equal(model.backbone.features[16][0].weight, state["features.16.0.weight"])
+    with pytest.raises(SettingError, match=r"backbone.name=resnet18: but .*m.pth is a mobilenet_v3_large. Set"):
+        begin(read_start(tmp_path / "m.pth"), settings())
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "swin_tiny_patch4_window7_224"])
+def test_timms_networks_start_from_timms_files(name, tmp_path):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(3)
+    whole = timm.create_model(name, num_classes=5)
+    path = saved(whole.state_dict(), tmp_path / "model.safetensors")
+    model, report = begin(read_start(path), settings(f"timm/{name}", frozen_stages=0))
+    assert report.loaded == ("backbone",)
+    peer = timm.create_model(name, features_only=True)
+    missing, _ = peer.load_state_dict(
+        {
+            key.replace("stages.", "stages_", 1).replace("layers.", "layers_", 1).replace("stem.", "stem_", 1): tensor
+            for key, tensor in whole.state_dict().items()
+        },
+        strict=False,
+    )
+    assert not missing
+    image = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        expected, found = peer.eval()(image)[-1], model.backbone(image)[5]
+    torch.testing.assert_close(found, expected if found.shape == expected.shape else expected.permute(0, 3, 1, 2))
+
+
+def test_timms_file_of_another_network_is_refused(tmp_path):
+    timm = pytest.importorskip("timm")
+    path = saved(timm.create_model("convnext_femto").state_dict(), tmp_path / "femto.safetensors")
+    start = read_start(path)
+    with pytest.raises(WeightsError, match=r"femto.safetensors: .* For one of timm's networks, set .*name=timm/"):
+        begin(start, settings())
+    with pytest.raises(WeightsError, match=r"tensor backbone.network.\S+ has shape \[48\], but the model's has \[40\]"):
+        begin(start, settings("timm/convnext_atto", frozen_stages=0))
+    with pytest.raises(WeightsError, match=r"femto.safetensors: \d+ tensors have no place in timm/resnet18, the first"):
+        begin(start, settings("timm/resnet18", frozen_stages=0))
+
+
+def test_a_resnet_that_only_timm_has_goes_into_timms(tmp_path):
+    timm = pytest.importorskip("timm")
+    state = timm.create_model("seresnet18").state_dict()
+    start = read_start(saved(state, tmp_path / "se.safetensors"))
+    model, report = begin(start, settings("timm/seresnet18"))
+    assert report.loaded == ("backbone",)
+    assert torch.equal(model.backbone.network.layer4[1].se.fc1.weight, state["layer4.1.se.fc1.weight"])
+    with pytest.raises(
+        WeightsError, match=r"se.safetensors: 32 tensors have no place here: layer1.0.se.fc1.bias.*timm/"
+    ):
+        begin(start, settings())
+
+
+def test_timms_stem_also_sees_other_channels(tmp_path):
+    timm = pytest.importorskip("timm")
+    path = saved(timm.create_model("convnext_atto").state_dict(), tmp_path / "atto.safetensors")
+    four = {"input": {"mean": [0.5] * 4, "deviation": [0.25] * 4}}
+    model, report = begin(read_start(path), settings("timm/convnext_atto", frozen_stages=0, parts=four))
+    assert report.remarks == ("the stem's 3 channels are averaged for pictures of 4",)
+    assert model.backbone.network.stem_0.weight.shape[1] == 4
