@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from maskrcnn.evaluation import hausdorff
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
+from maskrcnn.evaluation import hausdorff
 from maskrcnn.evaluation.hausdorff import LabelledPoints, edge_distance, foreground_distance
 
 

@@ -3,8 +3,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.evaluation.annotations import load_annotations
-from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.isaid import AREAS, isaid_sections
+from tests.builders.scoring import coco_scores
 from tests.evaluation.vectors import load_vector, number, vector_files
 
 
@@ -29,7 +29,7 @@ def test_all_numbers_equal_the_development_kit_on_the_vectors(path):
         elif key == "with_coco_default_maxDets100":  # for contrast: what 100 detections would give
             for name, value in expected.items():
                 kind, number_name = name.split("_")
-                found = evaluate_coco(truth, results, kinds=[kind], areas=AREAS)[kind].numbers[number_name]
+                found = coco_scores(truth, results, kinds=[kind], areas=AREAS)[kind].numbers[number_name]
                 assert found == pytest.approx(number(value), abs=1e-9)
         else:
             # Of pycocotools, not of the metric: its summary looks for 100 detections, finds none and says -1. What it
