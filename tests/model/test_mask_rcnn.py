@@ -3,7 +3,6 @@ import torch
 
 from maskrcnn.model.rpn import RPN
 from maskrcnn.structures.batch import Batch
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
 from tests.model.small import CLASSES, SIZE, fill_norms, objects, small_batch, small_model, small_settings
 
@@ -149,7 +148,7 @@ def test_predictions_are_sorted_inside_their_picture_and_have_a_mask_each():
         assert (one.boxes >= 0).all()
         assert (one.boxes[:, 2:] <= torch.tensor([SIZE[1], SIZE[0]])).all()
         assert one.masks.probabilities.shape == (len(one), 28, 28)
-        assert full_bitmap(one.masks, 0).shape == SIZE
+        assert one.masks.bitmap(0).shape == SIZE
 
 
 def test_predictions_are_in_the_pixels_of_the_callers_picture():

@@ -7,9 +7,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from ..config.thresholds import SCORE_THRESHOLD
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from .instances import SHOWN_FROM, draw_instances
+from .instances import draw_instances
 from .pictures import scale_picture
 
 TITLES = ("picture", "annotated", "predicted")
@@ -36,7 +37,7 @@ def draw_sheet(
     rows: Sequence[Row],
     classes: Classes,
     *,
-    score_threshold: float = SHOWN_FROM,
+    score_threshold: float = SCORE_THRESHOLD,
     titles: Sequence[str] = TITLES,
     tile: int = 320,
 ) -> Tensor:
@@ -72,7 +73,7 @@ def _columns(row: Row, classes: Classes, score_threshold: float, tile: int) -> l
     scale = tile / max(row.picture.shape[-2:])
     drawn = [
         draw_instances(row.picture, instances, classes, score_threshold=score_threshold, scale=scale)
-        for instances in (row.annotated, row.predicted)
+        for instances in (row.annotated[:], row.predicted[:])  # objects beside objects: a selection has no segments
     ]
     return [scale_picture(F.to_pil_image(row.picture.cpu()), scale), *map(F.to_pil_image, drawn)]
 

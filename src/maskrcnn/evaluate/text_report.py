@@ -11,8 +11,7 @@ from rich.table import Column, Table
 
 from ..errors import DataError
 from ..ops.polygons import trace_contours
-from ..structures.masks import Crop
-from ..structures.polygons import crop_polygon
+from ..structures.masks import Crop, crop_polygon
 from ..structures.run_lengths import counts_from_text, crop_from_counts
 from .annotations import Annotations, load_annotations
 from .results import checked_results

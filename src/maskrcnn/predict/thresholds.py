@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..draw.instances import SHOWN_FROM
+from ..config.thresholds import SCORE_THRESHOLD
 from ..errors import WeightsError
 
 NOTE = "score_threshold"
@@ -30,7 +30,7 @@ def find_threshold(given: float | None, notes: Mapping[str, str]) -> Threshold:
     if given is not None:
         return Threshold(given, "given")
     if NOTE not in notes:
-        return Threshold(SHOWN_FROM, "default")
+        return Threshold(SCORE_THRESHOLD, "default")
     try:
         score = float(notes[NOTE])
     except ValueError:
