@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.soft_masks import SoftMasks
 
 from .fixtures import FOLDER, fixture_names, unpack
@@ -36,4 +35,4 @@ def test_pasted_masks_are_equal_in_every_pixel(name: str) -> None:
     masks = SoftMasks(recorded_probabilities(expected), boxes, bitmaps.shape[1:], "sampled")
     assert bitmaps.any(axis=(1, 2)).all()
     for i, bitmap in enumerate(bitmaps):
-        assert (full_bitmap(masks, i) == bitmap).all()
+        assert (masks.bitmap(i) == bitmap).all()

@@ -26,7 +26,7 @@ from maskrcnn.model.semantic_head import semantic_predictions
 from maskrcnn.ops.boxes import scale_boxes, scale_points
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.masks import Crop, MaskCrops, full_bitmap
+from maskrcnn.structures.masks import Crop, MaskCrops
 from maskrcnn.weights.own import apply_weights
 from maskrcnn.weights.reading import understand
 
@@ -221,7 +221,7 @@ def test_masks_agree(run: Run):
         means = expected["mask.probs_check"] / checked[0].numel()
         assert_close(checked.mean(dim=(1, 2)), means, "probs_check")
     recorded = unpack(expected, "pasted")
-    pasted = np.stack([full_bitmap(run.objects.masks, i) for i in range(len(recorded))])
+    pasted = np.stack([run.objects.masks.bitmap(i) for i in range(len(recorded))])
     assert (pasted == recorded).all()
     if "pasted.soft.shape" in expected:
         soft = torch.zeros(tuple(expected["pasted.soft.shape"]), dtype=torch.float64)

@@ -21,7 +21,6 @@ from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.weights.own import apply_weights
 from maskrcnn.weights.reading import understand
 
@@ -133,7 +132,7 @@ def test_results_of_a_batch_agree(peer: nn.Module, ours: MaskRCNN, scenes):
         assert_close(mine.boxes, theirs["boxes"].numpy(), "boxes")
         assert_close(mine.scores, theirs["scores"].numpy(), "scores")
         if "masks" in theirs:
-            bitmaps = np.stack([full_bitmap(mine.masks, i) for i in range(len(mine))])
+            bitmaps = np.stack([mine.masks.bitmap(i) for i in range(len(mine))])
             assert (bitmaps == (theirs["masks"][:, 0] > 0.5).numpy()).all()
 
 

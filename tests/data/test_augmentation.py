@@ -13,7 +13,6 @@ from maskrcnn.data.loading import read_record
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import Record
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -89,7 +88,7 @@ def test_mask_box_and_pixels_stay_together(crop: int | None):
         if not len(target):
             assert bright.sum() <= 40
             continue
-        mask = torch.from_numpy(full_bitmap(target.masks, 0))
+        mask = torch.from_numpy(target.masks.bitmap(0))
         assert (mask ^ bright).sum() <= 4 * 20 + 20  # at most the outline's own pixels
         x1, y1, x2, y2 = target.boxes[0].round().int().tolist()
         assert mask[y1:y2, x1:x2].float().mean() > 0.85
@@ -223,9 +222,9 @@ def test_masks_follow_the_resize_of_real_pictures():
         if len(moved) != len(objects):  # some were too small to be kept
             continue
         for i in range(len(objects)):
-            full = move.move_pixels(torch.from_numpy(full_bitmap(objects.masks, i))[None].float())
+            full = move.move_pixels(torch.from_numpy(objects.masks.bitmap(i))[None].float())
             expected = functional.interpolate(full[None], size=move.size, mode="bilinear")[0, 0] >= 0.5
-            found = torch.from_numpy(full_bitmap(moved.masks, i))
+            found = torch.from_numpy(moved.masks.bitmap(i))
             if expected.sum() > 1500:
                 overlaps.append(float((found & expected).sum() / (found | expected).sum()))
     assert len(overlaps) > 10

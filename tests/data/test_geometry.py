@@ -7,7 +7,6 @@ from pycocotools import mask as oracle
 
 from maskrcnn.data.geometry import Geometry, move_boxes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
 from maskrcnn.structures.skeletons import Skeleton
 
@@ -51,7 +50,7 @@ def test_masks_and_boxes_go_where_the_pixels_go(changes: dict):
     kept = [i for i in range(5) if expected[i].any()]
     assert moved.labels.tolist() == kept
     for place, i in enumerate(kept):
-        assert (full_bitmap(moved.masks, place) == expected[i]).all()
+        assert (moved.masks.bitmap(place) == expected[i]).all()
         rows, columns = np.nonzero(expected[i])
         tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert moved.boxes[place].tolist() == tight

@@ -1,4 +1,5 @@
 import contextlib
+import io
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.data.pictures import picture_size, read_picture
+from maskrcnn.data.pictures import load_image, open_image, picture_size, read_picture, read_pixels
 from maskrcnn.errors import DataError
 
 RGB = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 8, 7]], [[1, 2, 3], [4, 5, 6]]], dtype=np.uint8)
@@ -214,3 +215,66 @@ def test_a_decompression_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DataError, match=r"more pixels than is safe .* Cut it into tiles"):
         read_picture(path)
+
+
+def test_pixels_are_read_as_they_are_stored(tmp_path: Path):
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    assert read_pixels(saved(tmp_path, palette)).tolist() == [[0, 1]]
+    deep = np.array([[0, 40000]], dtype=np.uint16)
+    assert read_pixels(saved(tmp_path, Image.fromarray(deep))).tolist() == deep.tolist()
+    path = saved(tmp_path, Image.fromarray(RGB))
+    assert read_pixels(path).tolist() == read_pixels(io.BytesIO(path.read_bytes())).tolist() == RGB.tolist()
+    assert read_pixels(path, "L").shape == RGB.shape[:2]
+
+
+def test_a_broken_image_is_named_whether_at_once_or_when_its_pixels_are_read(tmp_path: Path):
+    path = saved(tmp_path, Image.effect_noise((64, 64), 90), "cut.jpg")
+    path.write_bytes(path.read_bytes()[:600])
+    assert picture_size(path) == (64, 64)
+    with open_image(path) as image, pytest.raises(OSError, match="truncated"):
+        image.load()
+    with pytest.raises(DataError, match="cut.jpg: the file cannot be read"):
+        read_pixels(path)
+    with pytest.raises(DataError, match="masks.zip/a: cannot be read"):
+        read_pixels(io.BytesIO(b"no image"), name="masks.zip/a")
+
+
+def test_an_image_in_any_form_gives_the_same_bytes(tmp_path: Path):
+    path = saved(tmp_path, Image.fromarray(RGB))
+    expected = read_picture(path)
+    frozen = RGB.copy()
+    frozen.flags.writeable = False
+    for image in (path, str(path), RGB, frozen, RGB[..., ::-1].copy()[..., ::-1], expected, Image.fromarray(RGB)):
+        assert torch.equal(load_image(image), expected)
+    assert torch.equal(load_image(Image.fromarray(RGB), 1), read_picture(path, 1))
+
+
+def test_grey_arrays_become_as_many_equal_channels_as_are_needed():
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert load_image(grey).tolist() == [grey.tolist()] * 3
+    assert load_image(grey, 1).tolist() == [grey.tolist()]
+    assert load_image(Image.fromarray(grey)).tolist() == [grey.tolist()] * 3
+    assert load_image(np.zeros((2, 3, 5), np.uint8), 5).shape == (5, 2, 3)
+    assert load_image(Image.new("RGBA", (3, 2), (1, 2, 3, 4)), 4)[:, 0, 0].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (np.zeros((8, 8), np.uint16), "uint16, up to 0"),
+        (np.zeros((8, 8, 4), np.uint8), r"\[8, 8, 4\]"),
+        (np.ones((8, 8, 3), np.float32), r"float32, up to 1,.* Multiply it by 255"),
+        (torch.full((3, 8, 8), 200.0), r"float32, up to 200,.* to 0\.\.255"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"\[1, 3, 8, 8\].*Give several as a list"),
+        (torch.zeros(1, 8, 8, dtype=torch.uint8), r"\[1, 8, 8\]"),
+        (np.zeros((0, 8, 3)), "float64"),
+        ([[0, 0], [0, 0]], "it is a list"),
+        (None, "it is a NoneType"),
+    ],
+)
+def test_what_is_no_rgb_bytes_is_refused_with_its_value(wrong, words: str):
+    with pytest.raises(DataError, match=rf"image: .*{words}") as error:
+        load_image(wrong)
+    assert "[height, width, 3] or a tensor [3, height, width]" in str(error.value)

@@ -19,7 +19,6 @@ from maskrcnn.data.shapes import (
     write_shape_segments,
     write_shapes,
 )
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.panoptic import THING
 
 
@@ -128,8 +127,8 @@ def test_segments_cover_the_same_pictures_with_the_ground_as_stuff(tmp_path):
             assert one.path == other.path
             assert torch.equal(one.instances.labels, other.instances.labels)
             assert torch.equal(one.instances.boxes, other.instances.boxes)
-            bitmaps = [full_bitmap(one.instances.masks, i) for i in range(len(one.instances))]
+            bitmaps = [one.instances.masks.bitmap(i) for i in range(len(one.instances))]
             for i, bitmap in enumerate(bitmaps):
-                assert (full_bitmap(other.instances.masks, i) == bitmap).all()
+                assert (other.instances.masks.bitmap(i) == bitmap).all()
             assert ((other.segments.semantic() == THING).numpy() == np.any(bitmaps, axis=0)).all()
             assert set(other.segments.semantic().unique().tolist()) == {0, THING}

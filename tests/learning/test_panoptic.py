@@ -7,7 +7,6 @@ from maskrcnn.config import RunSettings
 from maskrcnn.data.loading import evaluation_batches
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.panoptic import THING
 from maskrcnn.train.settings import with_stuff
 from tests.learning.test_overfit import SETTINGS, SIDE, learn
@@ -31,7 +30,7 @@ def test_the_segments_of_four_pictures_are_learnt_by_heart(tmp_path):
         right += (things[panoptic.map.long()] & truth).sum() + (ground[panoptic.map.long()] & ~truth).sum()
         total += truth.numel()
         for i, label in enumerate(record.instances.labels.tolist()):
-            bitmap = torch.from_numpy(full_bitmap(record.instances.masks, i))
+            bitmap = torch.from_numpy(record.instances.masks.bitmap(i))
             found += any(
                 segment.is_thing
                 and segment.label == label

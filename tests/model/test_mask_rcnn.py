@@ -3,7 +3,6 @@ import torch
 
 from maskrcnn.model.rpn import RPN
 from maskrcnn.structures.batch import Batch
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.object_masks import ObjectMasks
 from tests.model.small import CLASSES, SIZE, fill_norms, objects, small_batch, small_model, small_settings
 
@@ -84,7 +83,10 @@ def test_a_frozen_part_stays_and_the_rest_learns():
     sum(losses_of(model, TWO).values()).backward()
     without = {name for name, one in model.named_parameters() if one.grad is None}
     assert without == {name for name, one in model.named_parameters() if not one.requires_grad}
-    assert {name.rsplit(".", 2)[0][: len("backbone.stages.0")] for name in without} == {"backbone.stem", "backbone.stages.0"}
+    assert {name.rsplit(".", 2)[0][: len("backbone.stages.0")] for name in without} == {
+        "backbone.stem",
+        "backbone.stages.0",
+    }
 
 
 def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():
@@ -149,7 +151,7 @@ def test_predictions_are_sorted_inside_their_picture_and_have_a_mask_each():
         assert (one.boxes >= 0).all()
         assert (one.boxes[:, 2:] <= torch.tensor([SIZE[1], SIZE[0]])).all()
         assert one.masks.probabilities.shape == (len(one), 28, 28)
-        assert full_bitmap(one.masks, 0).shape == SIZE
+        assert one.masks.bitmap(0).shape == SIZE
 
 
 def test_predictions_are_in_the_pixels_of_the_callers_picture():

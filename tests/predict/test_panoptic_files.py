@@ -152,7 +152,7 @@ def test_pictures_without_or_with_two_predictions_are_named(tmp_path):
 def test_missing_files_are_named(tmp_path, truth):
     file = predictions(tmp_path)
     (tmp_path / "found" / "4.png").unlink()
-    with pytest.raises(DataError, match=r"found/4.png: the file of segments cannot be read"):
+    with pytest.raises(DataError, match=r"found/4.png: .* is not there"):
         read_panoptic_results(file, NAMES)
     with pytest.raises(DataError, match="holds 2 JSON files, but one is needed"):
         read_panoptic_results(tmp_path, NAMES)

@@ -10,8 +10,8 @@ from maskrcnn.config.presets import read_preset
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
-from maskrcnn.weights.own import Weights
 from maskrcnn.weights.convert import write_foreign
+from maskrcnn.weights.own import Weights
 from tests.rules.commands import Block, blocks_of
 from tests.rules.source import ROOT
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from pycocotools import mask as oracle
 
-from maskrcnn.structures.masks import Crop, MaskCrops, encode_crop, full_bitmap, tight_crop, to_rle
+from maskrcnn.structures.masks import Crop, MaskCrops, crop_polygon, encode_crop, tight_crop, to_rle
 
 NOTHING = Crop(0, 0, np.zeros((0, 0), dtype=bool))
 
@@ -81,6 +81,9 @@ def test_packed_bitmaps_come_out_as_they_went_in():
         (slice(1, None, 2), [1, 3]),
         (torch.tensor([2, 2]), [2, 2]),
         (slice(0, 0), []),
+        (-1, [3]),
+        ([1, 2], [1, 2]),
+        (np.array([True, False, False, True]), [0, 3]),
         (torch.tensor([], dtype=torch.int64), []),
     ],
 )
@@ -102,8 +105,11 @@ def test_areas_bitmaps_and_run_lengths_of_packed_masks():
     masks = MaskCrops.of(crops(), SIZE)
     assert [int(masks.crop(i).bitmap.sum()) for i in range(4)] == [6, 0, 2, 1]
     for i, crop in enumerate(crops()):
-        assert (full_bitmap(masks, i) == whole(crop, SIZE)).all()
-        assert to_rle(masks)[i] == expected_rle(crop, SIZE)
+        assert (masks.bitmap(i) == whole(crop, SIZE)).all()
+        assert (masks.bitmaps()[i] == whole(crop, SIZE)).all()
+        assert masks.to_rle()[i] == expected_rle(crop, SIZE)
+    assert to_rle(masks) == to_rle(masks.bitmaps()) == to_rle(torch.from_numpy(masks.bitmaps())) == masks.to_rle()
+    assert (masks[:0].bitmaps().shape, masks.bitmaps().dtype) == ((0, *SIZE), bool)
 
 
 def test_outlines_are_chosen_with_their_objects_and_follow_them():
@@ -114,3 +120,23 @@ def test_outlines_are_chosen_with_their_objects_and_follow_them():
     assert (masks.outlines_of(0), masks.outlines_of(1)) == (square, ())
     assert masks[:0].outlines == ()
     assert MaskCrops.of(crops(), SIZE)[1:].outlines_of(0) == ()
+
+
+def test_polygons_lie_where_the_objects_lie_in_the_image():
+    masks = MaskCrops.of([Crop(10, 20, np.ones((3, 5), bool)), Crop(0, 0, np.ones((2, 2), bool))], (30, 40))
+    for kind in ("quad", "contour"):
+        far, near = masks.to_polygons(kind)
+        assert (far.min(axis=0).tolist(), far.max(axis=0).tolist()) == ([10, 20], [15, 23])
+        assert near.max(axis=0) == pytest.approx([2, 2])
+
+
+def test_a_contour_follows_the_pixels_and_a_quad_surrounds_them():
+    corner = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 1]], bool)
+    assert len(crop_polygon(Crop(0, 0, corner), "contour")) == 6
+    assert len(crop_polygon(Crop(0, 0, corner), "quad")) == 4
+
+
+def test_an_object_without_pixels_has_no_points():
+    masks = MaskCrops.of([NOTHING], SIZE)
+    assert [polygon.shape for polygon in masks.to_polygons("quad")] == [(0, 2)]
+    assert masks[:0].to_polygons() == []

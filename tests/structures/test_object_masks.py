@@ -8,7 +8,7 @@ import pytest
 import torch
 from pycocotools import mask as oracle
 
-from maskrcnn.structures.masks import Crop, full_bitmap, tight_crop
+from maskrcnn.structures.masks import Crop, tight_crop
 from maskrcnn.structures.object_masks import ObjectMasks
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -76,7 +76,7 @@ def test_parts_may_overlap_and_lie_outside_of_the_picture():
     ]
     masks = ObjectMasks.of([tuple(parts), tuple(parts[2:3] * 2)], (12, 20))
     expected = coco_bitmap([part.ravel().tolist() for part in parts], (12, 20))
-    assert (full_bitmap(masks, 0) == expected).all()
+    assert (masks.bitmap(0) == expected).all()
     assert masks.crop(0)[:2] == (1, 0)
     assert masks.crop(1).bitmap.shape == (0, 0)
 
@@ -84,7 +84,7 @@ def test_parts_may_overlap_and_lie_outside_of_the_picture():
 def test_pixels_are_those_of_coco_on_real_annotations():
     for size, segmentation in coco_small():
         masks = ObjectMasks.of([source_of(segmentation, size)], size)
-        assert (full_bitmap(masks, 0) == coco_bitmap(segmentation, size)).all()
+        assert (masks.bitmap(0) == coco_bitmap(segmentation, size)).all()
 
 
 def test_a_crop_by_whole_pixels_keeps_the_pixels_of_real_annotations():
@@ -94,28 +94,28 @@ def test_a_crop_by_whole_pixels_keeps_the_pixels_of_real_annotations():
         height, width = size[0] // 2, size[1] // 2
         masks = ObjectMasks.of([source_of(segmentation, size)], size).transformed(moved(-left, -top), (height, width))
         expected = coco_bitmap(segmentation, size)[top : top + height, left : left + width]
-        assert (full_bitmap(masks, 0) == expected).all()
+        assert (masks.bitmap(0) == expected).all()
 
 
 @pytest.mark.parametrize("source", [SQUARE, text_of(blob((5, 6)))])
 def test_a_flipped_mask_is_the_mirror_image_and_flips_back(source):
     masks = ObjectMasks.of([source], (5, 6))
     flipped = masks.transformed(mirrored(6), (5, 6))
-    assert (full_bitmap(flipped, 0) == full_bitmap(masks, 0)[:, ::-1]).all()
-    assert (full_bitmap(flipped.transformed(mirrored(6), (5, 6)), 0) == full_bitmap(masks, 0)).all()
+    assert (flipped.bitmap(0) == masks.bitmap(0)[:, ::-1]).all()
+    assert (flipped.transformed(mirrored(6), (5, 6)).bitmap(0) == masks.bitmap(0)).all()
 
 
 @pytest.mark.parametrize("source", [SQUARE, text_of(blob((5, 6)))])
 def test_a_quarter_turn_is_exact(source):
     masks = ObjectMasks.of([source], (5, 6))
     turned = masks.transformed(np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 6.0]]), (6, 5))
-    assert (full_bitmap(turned, 0) == np.rot90(full_bitmap(masks, 0))).all()
+    assert (turned.bitmap(0) == np.rot90(masks.bitmap(0))).all()
 
 
 def test_run_lengths_grow_by_repeating_pixels():
     bitmap = np.array([[0, 0, 0], [0, 1, 0], [0, 1, 1]], dtype=bool)
     masks = ObjectMasks.of([text_of(bitmap)], (3, 3)).transformed(scaled(3, 2), (6, 9))
-    assert (full_bitmap(masks, 0) == bitmap.repeat(2, axis=0).repeat(3, axis=1)).all()
+    assert (masks.bitmap(0) == bitmap.repeat(2, axis=0).repeat(3, axis=1)).all()
 
 
 def test_a_scaled_bitmap_has_the_nearest_pixel_everywhere():
@@ -125,7 +125,7 @@ def test_a_scaled_bitmap_has_the_nearest_pixel_everywhere():
     expected = [
         [bitmap[int((y + 0.5) / factors[1]), int((x + 0.5) / factors[0])] for x in range(61)] for y in range(27)
     ]
-    assert (full_bitmap(masks, 0) == np.array(expected)).all()
+    assert (masks.bitmap(0) == np.array(expected)).all()
 
 
 def test_a_turned_bitmap_has_the_nearest_pixel_everywhere():
@@ -138,19 +138,19 @@ def test_a_turned_bitmap_has_the_nearest_pixel_everywhere():
         for x in range(55):
             column, row, _ = np.floor(back @ (x + 0.5, y + 0.5, 1)).astype(int)
             expected[y, x] = 0 <= row < 40 and 0 <= column < 50 and bitmap[row, column]
-    assert (full_bitmap(masks, 0) == expected).all()
+    assert (masks.bitmap(0) == expected).all()
 
 
 def test_outlines_are_scaled_before_they_become_pixels():
     triangle = (np.array([[1.0, 1.0], [9.0, 2.0], [5.0, 8.0]]),)
     masks = ObjectMasks.of([triangle], (10, 10)).transformed(scaled(4, 4), (40, 40))
-    assert (full_bitmap(masks, 0) == coco_bitmap([(triangle[0] * 4).ravel().tolist()], (40, 40))).all()
+    assert (masks.bitmap(0) == coco_bitmap([(triangle[0] * 4).ravel().tolist()], (40, 40))).all()
 
 
 def test_transforms_follow_one_another():
     steps = ObjectMasks.of([SQUARE], (5, 6)).transformed(moved(1, 0), (5, 7)).transformed(scaled(2, 2), (10, 14))
     at_once = ObjectMasks.of([SQUARE], (5, 6)).transformed(np.array([[2.0, 0, 2], [0, 2, 0]]), (10, 14))
-    assert (full_bitmap(steps, 0) == full_bitmap(at_once, 0)).all()
+    assert (steps.bitmap(0) == at_once.bitmap(0)).all()
 
 
 @pytest.mark.parametrize("affine", [moved(-5, 0), moved(0, 20), moved(6.5, 0.5)])
@@ -173,7 +173,7 @@ def test_objects_are_chosen_by_mask_numbers_and_slice():
 
 def test_crops_pack_the_same_pixels():
     masks = ObjectMasks.of([SQUARE, text_of(blob((5, 6)))], (5, 6))
-    assert all((full_bitmap(masks.crops(), i) == full_bitmap(masks, i)).all() for i in range(2))
+    assert all((masks.crops().bitmap(i) == masks.bitmap(i)).all() for i in range(2))
 
 
 @pytest.mark.parametrize("kind", ["outline", "two outlines", "run lengths"])
@@ -209,6 +209,6 @@ class Stored:
 def test_stored_pixels_are_treated_as_run_lengths_are():
     stored, known = (ObjectMasks.of([source], (8, 6)) for source in (Stored(), text_of(blob((8, 6)))))
     for affine, size in ((np.eye(2, 3), (8, 6)), (mirrored(6), (8, 6)), (scaled(1.5, 2), (16, 9))):
-        found, expected = (full_bitmap(masks.transformed(affine, size), 0) for masks in (stored, known))
+        found, expected = (masks.transformed(affine, size).bitmap(0) for masks in (stored, known))
         np.testing.assert_array_equal(found, expected)
     assert stored.outlines_of(0) == ()

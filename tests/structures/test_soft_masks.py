@@ -3,7 +3,6 @@ import pytest
 import torch
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.soft_masks import SoftMasks
 
 SIZE = (40, 60)
@@ -36,7 +35,7 @@ def test_a_window_holds_what_torchvision_pastes_into_the_whole_picture():
         whole = np.zeros(SIZE)
         whole[y : y + window.shape[0], x : x + window.shape[1]] = window
         np.testing.assert_allclose(whole, expected[i].numpy(), rtol=0, atol=1e-12)
-        assert (full_bitmap(masks, i) == (expected[i] > 0.5).numpy()).all()
+        assert (masks.bitmap(i) == (expected[i] > 0.5).numpy()).all()
 
 
 def test_sampled_masks_are_bilinear_between_cells_at_the_centres_of_pixels():
@@ -46,7 +45,7 @@ def test_sampled_masks_are_bilinear_between_cells_at_the_centres_of_pixels():
     x, y, soft = masks.soft_crop(0)
     assert (x, y, soft.shape) == (1, 1, (6, 6))
     assert soft[:, 2].tolist() == [0.0, 0.0, 0.25, 0.75, 0.75, 0.25]
-    assert full_bitmap(masks, 0)[:, 3].nonzero()[0].tolist() == [4, 5]
+    assert masks.bitmap(0)[:, 3].nonzero()[0].tolist() == [4, 5]
 
 
 def test_at_the_threshold_a_sampled_pixel_belongs_to_the_object_and_a_grown_one_does_not():
@@ -60,7 +59,7 @@ def test_at_the_threshold_a_sampled_pixel_belongs_to_the_object_and_a_grown_one_
 def test_a_box_outside_the_picture_has_no_pixels(box, paste):
     masks = soft_masks([box], paste=paste)
     assert masks.crop(0).bitmap.size == 0
-    assert full_bitmap(masks, 0).sum() == 0
+    assert masks.bitmap(0).sum() == 0
 
 
 @pytest.mark.parametrize("paste", ["grown", "sampled"])

@@ -1,6 +1,12 @@
-"""Picture files of every kind to bytes: RGB as a person would see them, or as many channels as a model needs."""
+"""Image files of every kind to bytes: RGB as a person would see them, as many channels as a model needs, or as stored.
 
+Every image file of the library is opened by `open_image`, which says what is wrong with a broken one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -16,11 +22,55 @@ PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".p
 LIMITS = (255, 4095, 65535)
 """Largest values of 8, 12 and 16 bit pictures."""
 
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError)
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError),
+    Image.DecompressionBombError,
+)
 """What Pillow raises for broken files, by format."""
 
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
+
+ImageInput = str | Path | np.ndarray | Tensor | Image.Image
+"""A file, an array [H, W, C] or [H, W], a tensor [C, H, W], or a Pillow image."""
+
+
+@contextmanager
+def open_image(file: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[Image.Image]:
+    """An image file as Pillow opens it; pixels are read inside the `with`.
+
+    Args:
+        file: A path, or the bytes of a file.
+        name: Of what bytes belong to, for messages.
+
+    Raises:
+        DataError: The file is missing, empty, cut off or no image, whether Pillow finds out at once or when it reads
+            the pixels.
+    """
+    try:
+        with Image.open(file) as image:
+            yield image
+    except UNREADABLE as error:
+        if isinstance(file, str | Path):
+            raise _unreadable(file, error) from error
+        raise DataError(f"{name}: cannot be read as an image ({error}). Write it again.") from error
+
+
+def read_pixels(file: Path | str | IO[bytes], mode: str | None = None, *, name: str | None = None) -> np.ndarray:
+    """The values of an image file as they are stored, for maps of labels: a palette's numbers, 16 bits.
+
+    Args:
+        file, name: As for `open_image`.
+        mode: One of Pillow's that they are converted to, such as "RGB" or "L"; None: the file's own.
+
+    Returns:
+        [H, W] or [H, W, C].
+
+    Raises:
+        DataError: As `open_image`.
+    """
+    with open_image(file, name=name) as image:
+        return np.array(image if mode is None else image.convert(mode))
 
 
 def read_picture(path: Path | str, channels: int | None = None) -> Tensor:
@@ -46,15 +96,37 @@ def read_picture(path: Path | str, channels: int | None = None) -> Tensor:
     """
     if channels not in (None, 1, 3):
         return torch.from_numpy(_read_channels(path, channels))
-    try:
-        with Image.open(path) as picture:
-            ImageOps.exif_transpose(picture, in_place=True)
-            rgb = _rgb(picture, path)
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
-    if channels == 1:
-        return torch.from_numpy(np.array(rgb.convert("L")))[None]
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
+    with open_image(path) as image:
+        return _of_pillow(image, channels, path)
+
+
+def load_image(image: ImageInput, channels: int = 3) -> Tensor:
+    """[channels, H, W] uint8 of whatever somebody has an image in.
+
+    Args:
+        image: A file, read as by `read_picture`; a Pillow image, taken as the file that it may come from; an array
+            [H, W, channels] or a tensor [channels, H, W], both uint8, red, green, blue where there are three. Grey
+            arrays [H, W] become three equal channels where three are needed.
+        channels: That are needed.
+
+    Raises:
+        DataError: The file cannot be read; or another type, shape or number of channels, such as floats in 0..1.
+    """
+    if isinstance(image, str | Path):
+        return read_picture(image, channels)
+    if isinstance(image, Image.Image):
+        if channels in (1, 3):
+            return _of_pillow(image.copy(), channels, "the image")
+        image = np.array(image)
+    given = image
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
+        grey = image.ndim == 2
+        values = np.repeat(image[..., None], 3 if channels == 3 else 1, axis=2) if grey else image
+        usable = values.flags.writeable and min(values.strides) >= 0  # else torch warns, or refuses them
+        image = torch.from_numpy(values if usable else values.copy()).permute(2, 0, 1)
+    if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.ndim != 3 or len(image) != channels:
+        raise _wrong_image(given, channels)
+    return image
 
 
 def picture_size(path: Path | str) -> tuple[int, int]:
@@ -63,12 +135,9 @@ def picture_size(path: Path | str) -> tuple[int, int]:
     Raises:
         DataError: The file is missing, empty, or no picture.
     """
-    try:
-        with Image.open(path) as picture:
-            sideways = picture.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
-            return picture.size if sideways else picture.size[::-1]
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    with open_image(path) as image:
+        sideways = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+        return image.size if sideways else image.size[::-1]
 
 
 def _read_channels(path: Path | str, channels: int) -> np.ndarray:
@@ -96,6 +165,15 @@ def _planes(page: np.ndarray) -> np.ndarray:
         return page[None]
     order = [2, 1, 0, *range(3, page.shape[2])] if page.shape[2] > 2 else range(page.shape[2])
     return page.transpose(2, 0, 1)[list(order)]
+
+
+def _of_pillow(image: Image.Image, channels: int | None, source: Path | str) -> Tensor:
+    """[3 or 1, H, W] uint8, upright."""
+    ImageOps.exif_transpose(image, in_place=True)
+    rgb = _rgb(image, source)
+    if channels == 1:
+        return torch.from_numpy(np.array(rgb.convert("L")))[None]
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
 
 
 def _rgb(picture: Image.Image, path: Path | str) -> Image.Image:
@@ -138,3 +216,17 @@ def _unreadable(path: Path | str, error: Exception) -> DataError:
         f"{path}: the file cannot be read as a picture ({error}). It is damaged, cut off, or of a format Pillow does "
         "not know; copy it again, or save it as PNG or JPEG."
     )
+
+
+def _wrong_image(image: object, channels: int) -> DataError:
+    kind, dtype, shape = type(image).__name__, getattr(image, "dtype", None), list(getattr(image, "shape", []))
+    rule = f"an array [height, width, {channels}] or a tensor [{channels}, height, width], both uint8"
+    if not isinstance(image, np.ndarray | Tensor):
+        return DataError(f"image: it is a {kind}, but must be a path, a Pillow image, {rule}. Convert it.")
+    if dtype not in (torch.uint8, np.uint8):
+        largest = float(image.max()) if len(shape) and 0 not in shape else 0.0
+        remedy = "Multiply it by 255 and round" if largest <= 1 else "Scale its values to 0..255"
+        return DataError(f"image: the {kind} holds {dtype}, up to {largest:g}, but must be {rule}. {remedy}.")
+    colours = ", red, green, blue" if channels == 3 else ""
+    remedy = "Give several as a list" if len(shape) == 4 else "Reorder its axes, or leave channels out"
+    return DataError(f"image: the {kind} has the shape {shape}, but must be {rule}{colours}. {remedy}.")

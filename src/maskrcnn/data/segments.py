@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..errors import DataError
 from ..structures.masks import Crop, tight_crop
 from ..structures.panoptic import UNKNOWN, decode_ids
-from .pictures import UNREADABLE
+from .pictures import read_pixels
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,7 @@ def read_segment_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndar
     Raises:
         DataError: As `SegmentFile.semantic`.
     """
-    try:
-        with Image.open(path) as picture:
-            pixels = np.array(picture.convert("RGB"))
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: the file of segments cannot be read ({error}). Copy it again.") from error
+    pixels = read_pixels(path, "RGB")
     if size is not None and pixels.shape[:2] != size:
         raise DataError(
             f"{path}: the file of segments is {pixels.shape[1]} px wide and {pixels.shape[0]} px high, but its picture "

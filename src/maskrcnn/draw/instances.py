@@ -1,6 +1,5 @@
 """Objects drawn over their picture: a tint, an outline and a label each."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,12 +17,12 @@ from ..structures.masks import Crop, Masks
 from ..structures.skeletons import Skeleton
 from .colours import GREY, Colour, object_colours
 from .labels import Label, draw_labels
-from .pictures import scale_picture
+from .panoptic import draw_panoptic
+from .pictures import font_size, line_width, scale_picture
 from .skeletons import draw_skeletons
 
 TINT = 0.35
 MOST_SCORES = 10
-SMALLEST_FONT = 9
 
 
 class Mark(NamedTuple):
@@ -47,12 +46,12 @@ class Mark(NamedTuple):
 def draw_instances(
     picture: Tensor,
     instances: Instances,
-    classes: Classes,
+    classes: Classes | None = None,
     *,
     score_threshold: float = SCORE_THRESHOLD,
     scale: float = 1.0,
 ) -> Tensor:
-    """Draw objects, annotated or predicted, over a copy of their picture.
+    """Draw objects, annotated or predicted, over a copy of their picture; where they come with segments, these.
 
     Each gets its own colour, crowds are grey. Without masks boxes are drawn; keypoints are drawn as skeletons. Lines
     and letters grow with the picture. Labels show class and score, as far as there is room; where there is only one
@@ -61,15 +60,20 @@ def draw_instances(
     Args:
         picture: [3, H, W] uint8 RGB.
         instances: Objects in the picture's own pixels. Masks are handled one at a time, inside their windows.
-        classes: Names of the labels.
+        classes: Names of the labels; None: the instances' own.
         score_threshold: Predictions below it are not drawn.
         scale: Size of the drawing over that of the picture; labels are written after scaling, in their own size.
 
     Returns:
         [3, H * scale, W * scale] uint8 RGB on the CPU.
+
+    Raises:
+        ValueError: The classes are not known.
     """
-    if instances.scores is not None:
-        instances = instances[instances.scores >= score_threshold]
+    classes = instances.known_classes(classes)
+    if instances.panoptic is not None:
+        return draw_panoptic(picture, instances.panoptic, classes, scale=scale)
+    instances = instances.filter(score=score_threshold)
     # The most certain objects are labelled first, or of annotations the largest.
     ranks = box_area(instances.boxes) if instances.scores is None else instances.scores
     columns = zip(_colours(instances), _texts(instances, classes), ranks.tolist(), strict=True)
@@ -119,16 +123,6 @@ def _draw_keypoints(drawn: Image.Image, keypoints: Tensor, skeleton: Skeleton, s
     scaled = keypoints * keypoints.new_tensor([scale, scale, 1])
     draw_skeletons(canvas, scaled, skeleton, line_width(canvas.shape[:2]))
     return Image.fromarray(canvas)
-
-
-def line_width(size: tuple[int, int] | torch.Size) -> int:
-    """Width of outlines in pixels that suits a picture of `size` (height, width)."""
-    return max(1, round(math.sqrt(size[0] * size[1]) / 350))
-
-
-def font_size(size: tuple[int, int] | torch.Size) -> int:
-    """Height of letters in pixels that suits a picture of `size` (height, width)."""
-    return max(SMALLEST_FONT, round(math.sqrt(size[0] * size[1]) / 40))
 
 
 def _colours(instances: Instances) -> list[Colour]:

@@ -1,12 +1,16 @@
-"""Drawn pictures as files."""
+"""Drawn pictures: their size, that of what is drawn on them, and their files."""
 
+import math
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from ..ops.atomic import replacing
+
+SMALLEST_FONT = 9
 
 
 def write_picture(path: Path, picture: Tensor) -> None:
@@ -26,3 +30,13 @@ def scale_picture(picture: Image.Image, scale: float) -> Image.Image:
     """Resize a picture by one factor; small ones keep their pixels sharp."""
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)
+
+
+def line_width(size: tuple[int, int] | torch.Size) -> int:
+    """Width of outlines in pixels that suits a picture of `size` (height, width)."""
+    return max(1, round(math.sqrt(size[0] * size[1]) / 350))
+
+
+def font_size(size: tuple[int, int] | torch.Size) -> int:
+    """Height of letters in pixels that suits a picture of `size` (height, width)."""
+    return max(SMALLEST_FONT, round(math.sqrt(size[0] * size[1]) / 40))

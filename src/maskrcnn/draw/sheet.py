@@ -73,7 +73,7 @@ def _columns(row: Row, classes: Classes, score_threshold: float, tile: int) -> l
     scale = tile / max(row.picture.shape[-2:])
     drawn = [
         draw_instances(row.picture, instances, classes, score_threshold=score_threshold, scale=scale)
-        for instances in (row.annotated, row.predicted)
+        for instances in (row.annotated[:], row.predicted[:])  # objects beside objects: a selection has no segments
     ]
     return [scale_picture(F.to_pil_image(row.picture.cpu()), scale), *map(F.to_pil_image, drawn)]
 

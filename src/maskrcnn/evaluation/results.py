@@ -12,8 +12,6 @@ from ..errors import DataError
 from ..ops.json_files import read_json, write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from ..structures.masks import to_rle
-from ..structures.skeletons import in_whole_pixels
 from .annotations import Annotations
 from .result_rules import all_sound, problem_of
 from .segmentations import run_lengths, to_text
@@ -149,35 +147,8 @@ class Results(Sequence[dict]):
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
-    """Turn the predicted objects of one picture into COCO records.
-
-    A record holds the box and, where there are any, the mask and the keypoints.
-
-    Args:
-        instances: Predictions with scores, in the picture's own pixels.
-        image_id: The data set's id of the picture.
-        classes: Gives each label the data set's category id.
-
-    Returns:
-        One dict per object: image_id, category_id, score, bbox [x, y, width, height], segmentation (run lengths),
-        keypoints (x, y, score of each in turn, where the middle of the first pixel is 0, as COCO has it).
-    """
-    if instances.scores is None:
-        raise ValueError("predictions need scores, but these instances have none")
-    boxes = instances.boxes.detach().double().cpu()
-    boxes[:, 2:] -= boxes[:, :2]
-    columns = zip(instances.labels.tolist(), instances.scores.tolist(), boxes.tolist(), strict=True)
-    records: list[dict] = [
-        {"image_id": image_id, "category_id": classes.category_ids[label], "score": score, "bbox": box}
-        for label, score, box in columns
-    ]
-    if instances.masks is not None:
-        for record, mask in zip(records, to_rle(instances.masks), strict=True):
-            record["segmentation"] = mask
-    if instances.keypoints is not None:
-        for record, points in zip(records, in_whole_pixels(instances.keypoints).tolist(), strict=True):
-            record["keypoints"] = points
-    return records
+    """COCO records of one picture's predictions: `Instances.to_coco`, with the arguments of a `describe`."""
+    return instances.to_coco(image_id, classes)
 
 
 def read_records(path: Path | str) -> list[Any]:

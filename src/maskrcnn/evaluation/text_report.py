@@ -10,8 +10,7 @@ import shapely
 from ..config import SCORE_THRESHOLD
 from ..errors import DataError
 from ..ops.polygons import trace_contours
-from ..structures.masks import Crop
-from ..structures.polygons import crop_polygon
+from ..structures.masks import Crop, crop_polygon
 from .annotations import Annotations
 from .results import Results
 from .sections import Say, Section, say_nothing

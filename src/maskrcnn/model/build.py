@@ -125,9 +125,7 @@ def make_box_head(settings: ModelSettings, width: int, classes: int, shrink: int
     return Cascade(stages, settings.cascade)
 
 
-def make_mask_head(
-    settings: ModelSettings, width: int, classes: int, shrink: int
-) -> MaskHead | nn.ModuleList | None:
+def make_mask_head(settings: ModelSettings, width: int, classes: int, shrink: int) -> MaskHead | nn.ModuleList | None:
     """None, one, or one per stage of the cascade."""
     head, cascade = settings.mask_head, settings.cascade
     if head is None:

@@ -97,5 +97,5 @@ def _target(masks: MaskCrops, i: int, box: Tensor, size: int, kind: Kind) -> Ten
     if outlines:
         return torch.from_numpy(draw_in_box(outlines, box.tolist(), size)).to(box)
     soft = kind == "soft"
-    resampled = resample_bitmap(masks.bitmap(i), masks.origin(i), box, masks.size, size, half_pixel=not soft)
+    resampled = resample_bitmap(masks.pixels_of(i), masks.origin(i), box, masks.size, size, half_pixel=not soft)
     return resampled if soft else (resampled >= 0.5).to(box)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..data.pictures import picture_size
 from ..data.readers.coco_objects import is_id
 from ..data.readers.coco_panoptic import LARGEST_ID, segment_folder
 from ..data.segments import read_segment_ids
@@ -183,8 +184,7 @@ def _completed(segment: dict[str, Any], ids: np.ndarray) -> dict[str, Any]:
 def _size(shape: tuple[int | None, int | None], file: Path) -> tuple[int, int]:
     height, width = shape
     if height is None or width is None:
-        with Image.open(file) as picture:
-            return picture.height, picture.width
+        return picture_size(file)
     return height, width
 
 

@@ -1,16 +1,18 @@
-"""Masks of the objects of one picture, never held at the picture's size.
+"""Masks of the objects of one image, not held at the image's size unless somebody asks for a bitmap.
 
-Three kinds share one interface (`Masks`): `ObjectMasks` (annotated outlines and run lengths), `MaskCrops` (bitmaps
-inside a window around each object, and the outlines that are known, to train on) and `SoftMasks` (a head's
-probabilities on a small grid in each box).
+Three kinds share one base (`Masks`): `ObjectMasks` (annotated polygons and RLE), `MaskCrops` (bitmaps inside a window
+around each object, and the polygons that are known, to train on) and `SoftMasks` (a head's probabilities on a small
+grid in each box).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,6 +21,30 @@ from torch import Tensor
 
 from ..ops.devices import carry
 from ..ops.outlines import Polygons
+from ..ops.polygons import fit_quadrilateral, outline_bitmap
+
+Index = int | slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]
+"""Which objects: one, some by their numbers, a truth value for each, or a slice."""
+PolygonKind = Literal["quad", "contour"]
+"""A rectangle at any angle, or the contour of the pixels."""
+
+
+def as_index(index: Index, count: int) -> slice | Tensor:
+    """A slice or a tensor that chooses the same of `count` objects; a single one is a slice of length 1.
+
+    Raises:
+        IndexError: There is no such object.
+    """
+    if isinstance(index, slice):
+        return index
+    if isinstance(index, int | np.integer) or (isinstance(index, Tensor) and index.ndim == 0):
+        index = int(index)
+        if not -count <= index < count:
+            raise IndexError(f"object {index} of {count}: the first is 0, the last {count - 1}")
+        return slice(index % count, index % count + 1)
+    if isinstance(index, Tensor | np.ndarray):
+        return torch.as_tensor(index)
+    return torch.tensor(index, dtype=None if len(index) else torch.int64)
 
 
 class Crop(NamedTuple):
@@ -43,33 +69,71 @@ def tight_crop(x: int, y: int, bitmap: np.ndarray) -> Crop:
     return Crop(x + left, y + top, np.ascontiguousarray(bitmap[top:bottom, left:right]))
 
 
-class Masks(Protocol):
-    """N masks in a picture of `size` (height, width)."""
+def crop_polygon(crop: Crop, kind: PolygonKind) -> np.ndarray:
+    """[V, 2] float64 x, y in continuous pixels of the image around the largest part of an object; V = 0 if empty."""
+    points = fit_quadrilateral(crop.bitmap) if kind == "quad" else outline_bitmap(crop.bitmap)
+    return points + np.array([crop.x, crop.y])
+
+
+class Masks(ABC):
+    """N masks in an image of `size` (height, width)."""
 
     size: tuple[int, int]
 
+    @abstractmethod
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: Tensor | slice) -> Self: ...
-
-    def to(self, device: torch.device | str) -> Self: ...
-
+    @abstractmethod
     def crop(self, i: int) -> Crop:
         """Pixels of object i inside a window."""
-        ...
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> Self:
+        """The same masks with their tensors on `device`."""
+
+    @abstractmethod
+    def _select(self, index: slice | Tensor) -> Self: ...
+
+    def __getitem__(self, index: Index) -> Self:
+        """The chosen masks, also if it is one."""
+        return self._select(as_index(index, len(self)))
+
+    def bitmap(self, i: int) -> np.ndarray:
+        """[height, width] bool bitmap of object i."""
+        full = np.zeros(self.size, dtype=bool)
+        self._paste(i, full)
+        return full
+
+    def bitmaps(self) -> np.ndarray:
+        """[N, height, width] bool bitmaps of all objects: N bytes per pixel of the image."""
+        full = np.zeros((len(self), *self.size), dtype=bool)
+        for i in range(len(self)):
+            self._paste(i, full[i])
+        return full
+
+    def to_rle(self) -> list[dict]:
+        """COCO RLE of each mask: {"size": [height, width], "counts": str}. One object is in memory at a time."""
+        return [encode_crop(self.crop(i), self.size) for i in range(len(self))]
+
+    def to_polygons(self, kind: PolygonKind = "contour") -> list[np.ndarray]:
+        """A polygon [V, 2] around each mask, as of `crop_polygon`. One object is in memory at a time."""
+        return [crop_polygon(self.crop(i), kind) for i in range(len(self))]
+
+    def _paste(self, i: int, full: np.ndarray) -> None:
+        x, y, bitmap = self.crop(i)
+        full[y : y + bitmap.shape[0], x : x + bitmap.shape[1]] = bitmap
 
 
-def full_bitmap(masks: Masks, i: int) -> np.ndarray:
-    """[height, width] bool bitmap of object i at the picture's size."""
-    full = np.zeros(masks.size, dtype=bool)
-    x, y, bitmap = masks.crop(i)
-    full[y : y + bitmap.shape[0], x : x + bitmap.shape[1]] = bitmap
-    return full
+def to_rle(masks: Masks | np.ndarray | Tensor) -> list[dict]:
+    """COCO RLE of N masks, {"size": [height, width], "counts": str} each.
 
-
-def to_rle(masks: Masks) -> list[dict]:
-    """COCO run lengths of each mask: {"size": [height, width], "counts": str}. One object is in memory at a time."""
-    return [encode_crop(masks.crop(i), masks.size) for i in range(len(masks))]
+    Args:
+        masks: Of this library, or bitmaps [N, height, width] of another, 0 where the object is not.
+    """
+    if isinstance(masks, Masks):
+        return masks.to_rle()
+    bitmaps = masks.cpu().numpy() if isinstance(masks, Tensor) else masks
+    return [encode_crop(tight_crop(0, 0, bitmap != 0), (bitmap.shape[0], bitmap.shape[1])) for bitmap in bitmaps]
 
 
 def encode_crop(crop: Crop, size: tuple[int, int]) -> dict:
@@ -105,7 +169,7 @@ def _text(counts: bytes | str) -> str:
 
 
 @dataclass
-class MaskCrops:
+class MaskCrops(Masks):
     """Bitmaps of N objects in one flat buffer, so that a batch moves between processes and devices as two tensors.
 
     Args:
@@ -132,10 +196,10 @@ class MaskCrops:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getitem__(self, index: Tensor | slice) -> MaskCrops:
+    def _select(self, index: slice | Tensor) -> MaskCrops:
         index = index.to(self.windows.device) if isinstance(index, Tensor) else index
         chosen = torch.arange(len(self))[index].tolist()
-        pixels = torch.cat([self.bitmap(i).flatten() for i in chosen]) if chosen else self.pixels[:0]
+        pixels = torch.cat([self.pixels_of(i).flatten() for i in chosen]) if chosen else self.pixels[:0]
         outlines = None if self.outlines is None else tuple(self.outlines[i] for i in chosen)
         return MaskCrops(pixels, self.windows[index], self.size, outlines)
 
@@ -148,14 +212,14 @@ class MaskCrops:
 
     def crop(self, i: int) -> Crop:
         x, y = self.origin(i)
-        return Crop(x, y, self.bitmap(i).cpu().numpy().astype(bool))
+        return Crop(x, y, self.pixels_of(i).cpu().numpy().astype(bool))
 
     def origin(self, i: int) -> tuple[int, int]:
         """(x, y) of the top left pixel of object i's window."""
         x1, y1, _, _ = self._corners[i]
         return x1, y1
 
-    def bitmap(self, i: int) -> Tensor:
+    def pixels_of(self, i: int) -> Tensor:
         """[h, w] uint8 pixels of object i inside its window, a view of the buffer."""
         x1, y1, x2, y2 = self._corners[i]
         return self.pixels[self._edges[i] : self._edges[i + 1]].view(y2 - y1, x2 - x1)

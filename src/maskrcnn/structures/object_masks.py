@@ -12,7 +12,7 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
 from ..ops.outlines import Polygons
-from .masks import Crop, MaskCrops, tight_crop
+from .masks import Crop, MaskCrops, Masks, tight_crop
 from .run_lengths import counts_from_text, crop_from_counts
 
 
@@ -34,7 +34,7 @@ IDENTITY = np.eye(2, 3)
 
 
 @dataclass(eq=False)
-class ObjectMasks:
+class ObjectMasks(Masks):
     """N annotated masks and the one affine transform their picture went through.
 
     Nothing is computed until a crop is asked for, and then in the object's own window only. Pixel (column, row) covers
@@ -62,7 +62,7 @@ class ObjectMasks:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def __getitem__(self, index: Tensor | slice) -> ObjectMasks:
+    def _select(self, index: slice | Tensor) -> ObjectMasks:
         chosen = torch.arange(len(self))[index if isinstance(index, slice) else index.cpu()].tolist()
         return replace(self, sources=tuple(self.sources[i] for i in chosen))
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from ..ops.masks import paste_window, sample_mask, sampled_window, spread_mask
-from .masks import Crop
+from .masks import Crop, Masks
 
 
 @dataclass
-class SoftMasks:
+class SoftMasks(Masks):
     """N predicted masks; pixels are computed only when asked for, inside the box only.
 
     Args:
@@ -35,7 +35,7 @@ class SoftMasks:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: Tensor | slice) -> SoftMasks:
+    def _select(self, index: slice | Tensor) -> SoftMasks:
         return replace(self, probabilities=self.probabilities[index], boxes=self.boxes[index])
 
     def to(self, device: torch.device | str) -> SoftMasks:

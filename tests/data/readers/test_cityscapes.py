@@ -6,7 +6,6 @@ import pytest
 from maskrcnn.data.formats import read_data, recognise
 from maskrcnn.data.readers.cityscapes import find_cityscapes, has_cityscapes, read_cityscapes, read_instance_ids
 from maskrcnn.errors import DataError
-from maskrcnn.structures.masks import full_bitmap
 from tests.data.readers.city import write_city
 
 VALUES = np.array(
@@ -39,7 +38,7 @@ def test_the_eight_kinds_of_things_are_objects_and_groups_are_crowds(city):
     assert objects.crowd.tolist() == [True, True, False, False]
     assert objects.boxes.tolist() == [[1, 1, 3, 2], [3, 2, 4, 3], [2, 0, 4, 2], [1, 2, 3, 3]]
     for number, value in enumerate((24, 33, 26000, 26001)):
-        np.testing.assert_array_equal(full_bitmap(objects.masks, number), value == VALUES)
+        np.testing.assert_array_equal(objects.masks.bitmap(number), value == VALUES)
     assert len(data.records[1].instances) == 0
 
 
@@ -104,5 +103,5 @@ def test_another_picture_in_place_of_a_label_map_is_an_error(tmp_path, values, w
 
 def test_a_broken_label_map_is_an_error(tmp_path):
     (tmp_path / "a.png").write_bytes(b"PNG")
-    with pytest.raises(DataError, match=r"a.png: the label map cannot be read"):
+    with pytest.raises(DataError, match=r"a.png: .*cannot be read"):
         read_instance_ids(tmp_path / "a.png")

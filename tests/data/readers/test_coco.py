@@ -10,7 +10,6 @@ from pycocotools.coco import COCO
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import CocoData, require_objects
 from maskrcnn.errors import DataError
-from maskrcnn.structures.masks import full_bitmap
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared"))
 CAT = {"id": 3, "name": "cat"}
@@ -255,4 +254,4 @@ def test_real_data_is_read_as_pycocotools_reads_it(name: str, capsys: pytest.Cap
         for i, one in enumerate(annotations[:5]):
             x, y, width, height = one["bbox"]
             assert np.allclose(record.instances.boxes[i], [x, y, x + width, y + height], atol=1e-2)
-            assert (full_bitmap(record.instances.masks, i) == peer.annToMask(one)).all()
+            assert (record.instances.masks.bitmap(i) == peer.annToMask(one)).all()

@@ -8,7 +8,6 @@ from PIL import Image
 
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.errors import DataError
-from maskrcnn.structures.masks import full_bitmap
 from maskrcnn.structures.panoptic import THING, UNKNOWN
 
 SAMPLE = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared")) / "data/panoptic_sample"
@@ -54,8 +53,8 @@ def test_things_are_objects_and_every_pixel_has_a_class(tmp_path):
     objects = data.records[0].instances
     assert objects.boxes.tolist() == [[0, 1, 2, 3], [2, 1, 3, 3]]
     assert (objects.labels.tolist(), objects.crowd.tolist()) == ([1, 0], [False, True])
-    np.testing.assert_array_equal(full_bitmap(objects.masks, 0), IDS == 5)
-    np.testing.assert_array_equal(full_bitmap(objects.masks, 1), IDS == 6)
+    np.testing.assert_array_equal(objects.masks.bitmap(0), IDS == 5)
+    np.testing.assert_array_equal(objects.masks.bitmap(1), IDS == 6)
     assert data.records[0].segments.semantic().tolist() == [
         [0, 0, 0, 0],
         [THING, THING, THING, UNKNOWN],

@@ -87,7 +87,7 @@ def test_parts_of_classes_are_objects():
     [
         ("a.png", lambda path: None, r"a\.png: the label map is not there"),
         ("a.jpg", lambda path: path.write_bytes(b"x"), "JPEG changes the values of pixels"),
-        ("a.png", lambda path: path.write_bytes(b"no picture"), r"a\.png: the label map cannot be read"),
+        ("a.png", lambda path: path.write_bytes(b"no picture"), r"a\.png: .*cannot be read"),
         ("a.npy", lambda path: path.write_bytes(b"x"), r"a\.npy: the label map cannot be read"),
         ("a.npy", lambda path: np.save(path, np.array([{}])), r"a\.npy: the label map cannot be read"),
         ("a.npy", lambda path: np.save(path, np.zeros((2, 3, 4))), r"has the shape \[2, 3, 4\]"),

@@ -58,7 +58,7 @@ def test_of_a_mask_that_is_named_twice_the_last_line_counts(folder):
         ("a.png 255 0.5", r"line 1: label 255 is none of Cityscapes' label ids 0 to 33"),
         ("../../a.png 26 0.5", r"line 1: the mask ../../a.png lies outside of the results"),
         ("/a.png 26 0.5", "line 1: the mask /a.png lies outside of the results"),
-        ("b.png 26 0.5", rf"first/b.png: this mask of {FIRST}_leftImg8bit.txt is not there"),
+        ("b.png 26 0.5", r"first/b.png: .* is not there"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(folder, line, words):
@@ -73,7 +73,7 @@ def test_masks_of_another_size_and_broken_ones_are_named(folder):
         read(folder)
     assert read_results(folder, NAMES, {})[0]["segmentation"]["size"] == [6, 4]
     (folder / "first" / "a.png").write_bytes(b"PNG")
-    with pytest.raises(DataError, match=r"a.png: this mask of .* cannot be read"):
+    with pytest.raises(DataError, match=r"a.png: .*cannot be read"):
         read(folder)
 
 

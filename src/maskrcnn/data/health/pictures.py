@@ -8,11 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from ...errors import DataError
 from ..loading import default_workers
-from ..pictures import UNREADABLE, read_picture
+from ..pictures import open_image, read_picture
 
 THUMB = 16
 """Side of the small picture that is kept of each."""
@@ -80,10 +80,10 @@ def look_at_picture(path: Path) -> PictureFacts:
         return PictureFacts(path, problem=f"{path}: the file cannot be read ({error.strerror}).")
     try:
         picture = read_picture(path).permute(1, 2, 0).numpy()
-        with Image.open(path) as opened:
+        with open_image(path) as opened:
             mode, pages = opened.mode, int(getattr(opened, "n_frames", 1))
             orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1) or 1)
-    except (DataError, *UNREADABLE) as error:
+    except DataError as error:
         return PictureFacts(path, digest, str(error))
     thumb = cv2.resize(np.ascontiguousarray(picture), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY)

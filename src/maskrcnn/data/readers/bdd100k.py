@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
+from ..pictures import read_pixels
 from ..records import Contents
 from .gathering import Gathering
 from .scalabel import Size, Taxonomy, frames_contents, load_frames
@@ -106,17 +106,10 @@ def read_bitmask(file: Path) -> np.ndarray:
     """[h, w] int32 codes of a bitmask's pixels: category << 24 | attributes << 16 | number of the instance.
 
     Raises:
-        DataError: It is no picture of four channels with 8 bits.
+        DataError: It cannot be read, or has not four channels.
     """
-    picture = cv2.imdecode(np.frombuffer(_bytes(file), np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
+    picture = read_pixels(file)
+    if picture.ndim != 3 or picture.shape[2] != 4:
         raise DataError(f"{file}: must be a PNG file with four channels of 8 bits. Copy or write it again.")
-    blue, green, red, alpha = (picture[..., channel].astype(np.int32) for channel in range(4))
+    red, green, blue, alpha = (picture[..., channel].astype(np.int32) for channel in range(4))
     return red << 24 | green << 16 | blue << 8 | alpha
-
-
-def _bytes(file: Path) -> bytes:
-    content = file.read_bytes()
-    if not content:
-        raise DataError(f"{file}: the file is empty. Copy it again.")
-    return content

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ...errors import DataError
 from ...structures.cityscapes import LABELS, THINGS, VALUES, is_group, label_of
 from ...structures.regions import find_regions
-from ..pictures import UNREADABLE, picture_size
+from ..pictures import picture_size, read_pixels
 from ..records import Contents
 from .coco_pictures import NAMED
 
@@ -137,11 +136,7 @@ def read_instance_ids(path: Path) -> np.ndarray:
     Raises:
         DataError: It cannot be read, is a colour picture, or holds a value that is no label's.
     """
-    try:
-        with Image.open(path) as picture:
-            values = np.array(picture)
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: the label map cannot be read ({error}). Copy or unpack it again.") from error
+    values = read_pixels(path)
     if values.ndim != 2 or values.dtype.kind not in "ui":
         raise DataError(
             f"{path}: the label map has the shape {list(values.shape)} and numbers of type {values.dtype}, but an "

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import scipy.io
-from PIL import Image
 from scipy import ndimage
 
 from ...errors import DataError
 from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
-from ..pictures import UNREADABLE
+from ..pictures import open_image
 
 MATLAB = "inst_map"
 """Name of the label map in a .mat file, as in the Kumar, CPM17 and CoNSeP sets."""
@@ -121,11 +120,8 @@ def _described(region: Region) -> dict[str, Any]:
 
 
 def _read_picture(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            values = np.array(picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture)
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: the label map cannot be read ({error}). Copy or export it again.") from error
+    with open_image(path) as picture:
+        values = np.array(picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture)
     if values.ndim == 3 and values.shape[2] in (3, 4):
         return _colour_values(values)
     return values

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ...errors import DataError
-from ..pictures import UNREADABLE, picture_size
+from ..pictures import picture_size, read_pixels
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number
@@ -200,9 +199,8 @@ def _mask(text: object, points: list[list[float]], size: tuple[int, int]) -> dic
     if not isinstance(text, str):
         raise ValueError("a mask needs its pixels, a PNG in base64, as `mask`")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as picture:
-            bitmap = np.array(picture)
-    except (binascii.Error, *UNREADABLE, Image.DecompressionBombError) as error:
+        bitmap = read_pixels(io.BytesIO(base64.b64decode(text, validate=True)), name="mask")
+    except (binascii.Error, DataError) as error:
         raise ValueError(f"`mask` is no PNG in base64 ({error})") from None
     (x1, y1), (x2, y2) = ([int(value) for value in point] for point in points)
     if bitmap.ndim != 2 or bitmap.shape != (y2 - y1 + 1, x2 - x1 + 1):

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ...errors import DataError
 from ...structures.regions import find_regions
-from ..pictures import UNREADABLE, picture_size
+from ..pictures import picture_size, read_pixels
 from ..records import Contents
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
@@ -83,11 +82,7 @@ def read_parts(file: Path) -> np.ndarray:
     Raises:
         DataError: The file is missing or no picture.
     """
-    try:
-        with Image.open(file) as picture:
-            values = np.array(picture)
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: the map of parts cannot be read ({error}). Unpack LV-MHP-v2 again.") from error
+    values = read_pixels(file)
     return (values if values.ndim == 2 else values[:, :, 0]).astype(np.uint8)
 
 

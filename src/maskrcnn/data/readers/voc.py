@@ -18,11 +18,10 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from PIL import Image
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
-from ..pictures import picture_size
+from ..pictures import open_image, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
 from .gathering import PICTURES, Gathering, find_picture, first_bytes, read_text
@@ -174,7 +173,7 @@ def _regions(objects: np.ndarray) -> list[Region]:
 def _read_places(file: Path) -> np.ndarray:
     """[H, W] places in VOC's palette, whose colours hold their bits: red 0, 3, 6, green 1, 4, 7 and blue 2, 5."""
     values = read_label_map(file)
-    with Image.open(file) as picture:
+    with open_image(file) as picture:
         if picture.mode not in ("RGB", "RGBA"):
             return values
     places = np.zeros_like(values)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...data.pictures import UNREADABLE
+from ...data.pictures import read_pixels
 from ...errors import DataError
 from ...evaluation.segmentations import Size, run_lengths
 from ...ops.atomic import replacing
@@ -57,7 +57,7 @@ def read_results(folder: Path, names: Mapping[int, str], sizes: Mapping[int, Siz
     for image_id, name in names.items():
         lines = {mask: (label, score) for mask, label, score in _read_lines(files[name], folder)}
         for mask, (label, score) in lines.items():
-            segmentation = _read_mask(mask, sizes.get(image_id), files[name])
+            segmentation = _read_mask(mask, sizes.get(image_id))
             records.append({"image_id": image_id, "category_id": label, "score": score, "segmentation": segmentation})
     return records
 
@@ -127,13 +127,8 @@ def _read_lines(file: Path, folder: Path) -> Iterator[tuple[Path, int, float]]:
         yield mask, label, score
 
 
-def _read_mask(path: Path, size: Size | None, file: Path) -> dict:
-    try:
-        with Image.open(path) as picture:
-            pixels = np.array(picture.convert("L"))
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        wrong = "is not there" if not path.exists() else f"cannot be read ({error})"
-        raise DataError(f"{path}: this mask of {file.name} {wrong}. Write the results again.") from error
+def _read_mask(path: Path, size: Size | None) -> dict:
+    pixels = read_pixels(path, "L")
     if size is not None and pixels.shape != tuple(size):
         raise DataError(
             f"{path}: the mask is {pixels.shape[1]} x {pixels.shape[0]} px, but its picture is {size[1]} x {size[0]} "

@@ -16,7 +16,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from ...data.pictures import UNREADABLE
+from ...data.pictures import read_pixels
 from ...errors import DataError
 from ...evaluation.label_maps import best_first, paint_label_map
 from ...evaluation.mhp import PARTS, VALUES
@@ -177,10 +177,10 @@ def _people(
 
 def _read_map(place: Place, name: str) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO((place / name).read_bytes())) as picture:
-            values = np.array(picture)
-    except (*UNREADABLE, KeyError, Image.DecompressionBombError) as error:
+        content = (place / name).read_bytes()
+    except (OSError, KeyError) as error:
         raise DataError(f"{place}/{name}: cannot be read ({error}). Write it again.") from error
+    values = read_pixels(io.BytesIO(content), name=f"{place}/{name}")
     if values.ndim != 2 or values.dtype.kind not in "bui":
         raise DataError(f"{place}/{name}: must be a grey picture of whole numbers. Write it again.")
     return values
