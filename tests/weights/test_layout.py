@@ -51,7 +51,13 @@ def test_one_box_and_one_mask_for_all_classes_have_no_background():
 
 
 def test_only_norms_that_are_not_frozen_keep_their_counters():
-    names = ["backbone.stem", "backbone.stages.0.0.step1", "backbone.stages.1.0.step1", "shared_head.0.step1", "neck.lateral.0"]
+    names = [
+        "backbone.stem",
+        "backbone.stages.0.0.step1",
+        "backbone.stages.1.0.step1",
+        "shared_head.0.step1",
+        "neck.lateral.0",
+    ]
     state = {f"{name}.norm.num_batches_tracked": torch.tensor(1) for name in names} | {"rpn.logits.bias": torch.ones(1)}
 
     def kept(**settings) -> int:

@@ -107,7 +107,9 @@ def test_a_plain_resnet_fills_the_backbone(backbone, tmp_path, suffix):
     model, report = begin(start)
     assert (start.backbone, start.settings, report.loaded) == ("resnet18", None, STAGES)
     assert set(report.random) == set(HEADS)
-    assert torch.equal(model.backbone.stages[3][0].shortcut.convolution.weight, backbone["layer4.0.downsample.0.weight"])
+    assert torch.equal(
+        model.backbone.stages[3][0].shortcut.convolution.weight, backbone["layer4.0.downsample.0.weight"]
+    )
     assert torch.equal(model.backbone.stem.norm.running_var, backbone["bn1.running_var"])
 
 
@@ -190,13 +192,15 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_the_remedy(dete
 
 def test_a_deeper_body_has_tensors_without_a_place(detector):
     deeper = Start("d", build_model(settings(name="resnet34"), 2).state_dict(), settings(name="resnet34"), CELLS)
-    with pytest.raises(WeightsError, match=r"d: tensor body.stages.0.2.step1\S+ has no place in the model"):
+    with pytest.raises(WeightsError, match=r"d: tensor backbone.stages.0.2.step1\S+ has no place in the model"):
         begin(deeper)
 
 
 def test_a_part_that_is_there_by_half_is_refused(backbone, tmp_path):
     path = saved(without(backbone, "layer4.1.conv"), tmp_path / "r.safetensors")
-    with pytest.raises(WeightsError, match=r"backbone.stages.3.1.step1.convolution.weight and 1 more tensors are missing"):
+    with pytest.raises(
+        WeightsError, match=r"backbone.stages.3.1.step1.convolution.weight and 1 more tensors are missing"
+    ):
         begin(read_start(path))
 
 

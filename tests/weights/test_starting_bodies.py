@@ -187,7 +187,7 @@ def test_timms_file_of_another_network_is_refused(tmp_path):
     start = read_start(path)
     with pytest.raises(WeightsError, match=r"femto.safetensors: .* For one of timm's networks, set .*name=timm/"):
         begin(start, settings())
-    with pytest.raises(WeightsError, match=r"tensor body.network.\S+ has shape \[48\], but the model's has \[40\]"):
+    with pytest.raises(WeightsError, match=r"tensor backbone.network.\S+ has shape \[48\], but the model's has \[40\]"):
         begin(start, settings("timm/convnext_atto", frozen_stages=0))
     with pytest.raises(WeightsError, match=r"femto.safetensors: \d+ tensors have no place in timm/resnet18, the first"):
         begin(start, settings("timm/resnet18", frozen_stages=0))

@@ -35,7 +35,7 @@ _PARTS = (
     (r"semantic_head\.", "semantic head"),
 )
 _DELTAS = re.compile(r"box_head\.\d+\.deltas\.")
-LAST_NORM = re.compile(r"(?:body\.stages\.\d|shared_head)\.(\d+)\.step(\d)\.norm\.weight")
+LAST_NORM = re.compile(r"(?:backbone\.stages\.\d|shared_head)\.(\d+)\.step(\d)\.norm\.weight")
 
 
 def names_by_part(names: Iterable[str], settings: ModelSettings) -> dict[str, list[str]]:
