@@ -15,19 +15,14 @@ def test_saved_predictions_are_scored_without_model_and_pictures(coco, run_cli):
     report = json.loads((coco.parent / "s.json").read_text())
     assert report["bbox"]["AP"] == report["segm"]["AP"] == report["accuracy"]["0.9"] == 1
     assert report["results_file"] == str(coco.parent / "r.json")
-    assert run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json").code == 0
+    assert run_cli("benchmark", "coco", "--data", coco, "--results", "r.json").code == 0
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "evaluate needs --weights, to predict, or --results"),
-        (("--benchmark", "cocoa", "--results", "r.json"), "--benchmark cocoa: there is no such benchmark. Known are"),
-        (("--benchmark", "coco", "--split", "dev", "--results", "r.json"), "coco has val, minival, test-dev"),
-        (("--benchmark", "coco", "--results", "r.json", "--where", "a=b"), "--where: a benchmark has its own files"),
-        (("--results", "r.json", "--submission", "s"), "only the server of a benchmark takes one"),
-        (("--benchmark", "coco", "--results", "none.json"), "none.json"),
-        (("--benchmark", "coco", "--split", "minival", "--results", "r.json"), "instances_minival2014.json"),
+        (("--results", "r.json", "--flip"), "--flip: only what a model predicts now"),
     ],
 )
 def test_words_that_do_not_fit_together_give_one_message(coco, run_cli, words, message):
@@ -41,7 +36,7 @@ def test_a_mask_of_another_size_is_named(coco, run_cli):
     records = perfect(coco)
     records[1]["segmentation"] = {"size": [9, 9], "counts": [81]}
     (coco.parent / "r.json").write_text(json.dumps(records))
-    done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "r.json")
+    done = run_cli("benchmark", "coco", "--data", coco, "--results", "r.json")
     assert done.code == 1
     assert "record 1: its mask is of size [9, 9]" in done.err
 
@@ -51,7 +46,7 @@ def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
     (coco.parent / "best.json").write_text(json.dumps(records))
     (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
     words = ("--results", "worse.json", "--errors", "--pictures", 1, "--output", "drawn", "--compare", "best.json")
-    done = run_cli("evaluate", "--benchmark", "coco", "--data", coco, *words, "--json", "s.json")
+    done = run_cli("benchmark", "coco", "--data", coco, *words, "--json", "s.json")
     assert done.code == 0
     report = json.loads((coco.parent / "s.json").read_text())
     assert report["errors"]["segm"]
@@ -66,6 +61,6 @@ def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
     assert report["compare"]["other"] == "best.json"
     assert "missed" in done.out
     assert list((coco.parent / "drawn").glob("*.png"))
-    only = run_cli("evaluate", "--benchmark", "coco", "--data", coco, "--results", "best.json", "--errors")
+    only = run_cli("benchmark", "coco", "--data", coco, "--results", "best.json", "--errors")
     assert only.code == 0
     assert not list(coco.parent.glob("errors*"))

@@ -5,7 +5,7 @@ from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS, evaluate_coco
 from maskrcnn.evaluation.matching import match_results, picture_overlaps
 from maskrcnn.evaluation.precision import class_precisions
-from tests.evaluation.vectors import load_vector, vector_files
+from tests.builders.vectors import load_vector, vector_files
 
 
 def truth_of(*objects, pictures=1, classes=2):

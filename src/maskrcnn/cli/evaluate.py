@@ -1,4 +1,4 @@
-"""`maskrcnn evaluate`: scores of a model, or of saved predictions, on annotated data or by a benchmark's rules."""
+"""`maskrcnn evaluate`: scores of a model, or of saved predictions, on annotated data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from ..errors import SettingError
-from .benchmarks import NAMES, Wanted, compare_benchmark, score_benchmark
 from .data_sets import DataFormat, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
 from .proposals import ProposalFile
@@ -19,7 +18,6 @@ from .scoring import (
     Model,
     Rule,
     Scored,
-    say,
     score_data,
     score_saved,
 )
@@ -43,27 +41,18 @@ def evaluate(
     ],
     weights: OptionalSource = None,
     overrides: Overrides = None,
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Score by the rules of a benchmark, --data being its files as unpacked: " + NAMES,
-        ),
-    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             help="The predictions, as a COCO results file: written there with --weights, read "
-            "from there without, to score them again. Of a benchmark also what its server takes.",
+            "from there without, to score them again.",
         ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Of a folder: `train`, `val` or `test`; of a benchmark: its own. Usually `val`.")
-    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of a folder: `train`, `val` or `test`; usually `val`.")] = None,
     form: DataFormat = None,
     where: Annotated[
         list[str] | None,
@@ -90,9 +79,6 @@ def evaluate(
         bool, typer.Option("--text", help="The objects are words: precision, recall and hmean by three rules, too.")
     ] = False,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
-    submission: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Of a benchmark: write what its server takes.")
-    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(
@@ -118,15 +104,14 @@ def evaluate(
 ) -> None:
     """Score a model, or predictions that were saved, on annotated pictures.
 
-    COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text; or those of a benchmark.
+    COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text. `maskrcnn benchmark` has those of
+    benchmarks.
 
     Again from saved predictions, without the model: `maskrcnn evaluate --data val.json --results results.json`.
     """
     given = {
         "--weights": weights is not None,
         "--results": results is not None,
-        "--benchmark": benchmark is not None,
-        "--submission": submission is not None,
         "--images": images is not None,
         "--format": form is not None,
         "--where": bool(where),
@@ -136,8 +121,9 @@ def evaluate(
         "--choose-score-threshold": choose_score_threshold,
     }
     of_models = {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides}
-    _check(given, of_models | {"--max-detections": max_detections if benchmark else None})
-    _require_places(json, results if weights else None, submission, benchmark)
+    _check(given, of_models)
+    require_place(json)
+    require_place(results if weights else None)
     _require_there(compare)
     model = None
     if weights is not None:
@@ -150,17 +136,14 @@ def evaluate(
     def read() -> CocoData:
         return open_data(data, own, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
-    if benchmark is not None:
-        wanted = Wanted(submission, score_threshold, errors or pictures is not None)
-        scored = score_benchmark(benchmark, data, split, model, results, keep, wanted)
-    elif model is not None:
+    if model is not None:
         scored = score_data(read, model, rule, keep)
     else:
         assert results is not None
         contents, restricted = _read_contents(data, own, form), bool(where) or skip_invalid
         scored = score_saved(contents, results, read, rule, restricted=restricted, max_detections=max_detections)
     told = {"where": where or []} | ({"results_file": str(results.absolute())} if results else {})
-    _finish(scored, told, json, submission)
+    _finish(scored, told, json)
     found = _analyse(scored, compare, errors=errors, pictures=pictures or 0, folder=output)
     _write(json, {**scored.report, **told, **found})
 
@@ -183,12 +166,6 @@ def _check(options: dict[str, bool], of_models: dict[str, Any]) -> None:
         raise SettingError(
             f"{idle[0]}: only what a model predicts now can change by this. Give --weights, or leave it out."
         )
-    others = ("--images", "--format", "--where", "--skip-invalid", "--text", "--choose-score-threshold")
-    refused = [name for name in others if options[name]] if options["--benchmark"] else []
-    if refused:
-        raise SettingError(f"{refused[0]}: a benchmark has its own files and rules. Leave it out, or --benchmark.")
-    if options["--submission"] and not options["--benchmark"]:
-        raise SettingError("--submission: only the server of a benchmark takes one. Name it with --benchmark.")
 
 
 def _read_contents(data: Path, split: str, form: str | None) -> Contents:
@@ -219,8 +196,6 @@ def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: in
     if not errors and not pictures and compare is None:
         return told
     truth, records, most = scored.truth, scored.records, scored.max_detections
-    if compare is not None:
-        told |= compare_benchmark(scored, compare, Console())
     if truth is None:
         return told
     if errors or pictures:
@@ -238,11 +213,8 @@ def _analyse(scored: Scored, compare: Path | None, *, errors: bool, pictures: in
     return told
 
 
-def _finish(scored: Scored, told: dict[str, Any], json: Path | None, submission: Path | None) -> None:
+def _finish(scored: Scored, told: dict[str, Any], json: Path | None) -> None:
     """Write what is to be written, and show the scores."""
-    if submission is not None and scored.opened is not None and scored.opened.submit is not None:
-        scored.opened.submit(scored.records, submission)
-        say(f"Written for the official evaluation: {submission}")
     _write(json, {**scored.report, **told})
     Console().print(scored.tables)
     if "accuracy_score_threshold_from" in scored.report:
@@ -254,14 +226,6 @@ def _write(json: Path | None, report: dict[str, Any]) -> None:
 
     if json is not None:
         write_report(json, report)
-
-
-def _require_places(json: Path | None, results: Path | None, submission: Path | None, benchmark: str | None) -> None:
-    from ..predict.benchmarks.table import find_benchmark
-
-    require_place(json)
-    require_place(results)
-    require_place(submission, folder=benchmark is not None and find_benchmark(benchmark).folder)
 
 
 def _require_there(compare: Path | None) -> None:

@@ -19,8 +19,6 @@ from .proposals import join_file
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
     from ..evaluation.annotations import Annotations
-    from ..evaluation.sections import Section
-    from ..predict.benchmarks.benchmark import Opened
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
     from ..structures.classes import Classes
@@ -80,9 +78,7 @@ class Scored(NamedTuple):
         pictures: Reads the pictures.
         read: Reads other predictions for them; None: COCO results only.
         max_detections: Per picture and class, that count.
-        opened: The benchmark's files; None without a benchmark.
         names: Of the pictures by their ids, as far as they are known.
-        sections: The benchmark's own numbers.
     """
 
     report: dict[str, Any]
@@ -92,9 +88,7 @@ class Scored(NamedTuple):
     pictures: Callable[[], CocoData]
     read: Callable[[Path], Sequence[dict[str, Any]]] | None = None
     max_detections: int = SAVED_DETECTIONS
-    opened: Opened | None = None
     names: Mapping[int, str] = MappingProxyType({})
-    sections: Sequence[Section] = ()
 
 
 class Rule(NamedTuple):
