@@ -1,12 +1,10 @@
 """MHP v2 with small images, and its people."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.structures.regions import find_regions
 
 SIZE = (20, 30)
@@ -49,8 +47,3 @@ def found(image_id: int, values: np.ndarray, score: float = 0.9) -> dict:
     (mask,) = [region.run_lengths() for region in find_regions(values > 0) if region.value]
     parts = {str(region.value): region.run_lengths() for region in find_regions(values) if region.value}
     return {"image_id": image_id, "category_id": 1, "score": score, "segmentation": mask, "parts": parts}
-
-
-def numbers(opened: Benchmark, records: Sequence[dict]) -> dict[str, dict]:
-    """What MHP's rules say of records, by section."""
-    return {section.name: dict(section.numbers) for section in opened.score(records)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -16,6 +17,7 @@ from ..evaluation.results import Results, read_records
 from ..evaluation.sections import Say, Section, say_nothing
 
 Kinds = TypeVar("Kinds", bound=Measure)
+Submits = Literal["file", "folder"] | None
 SCORE_THRESHOLD = 0.5
 """From which score on predictions count in benchmarks that do not rank them; they themselves have none."""
 
@@ -53,7 +55,7 @@ class Benchmark(ABC):
     """Results in the benchmark's own format are JSON files, which `_read` tells from COCO's."""
     skip_invalid: ClassVar[bool] = False
     """The official files have objects that break a rule of data sets, such as boxes without an area."""
-    submits: Literal["file", "folder"] | None = None
+    submits: Submits = None
     """What `submit` writes; None: there is no server."""
 
     source: str
@@ -130,7 +132,7 @@ class Benchmark(ABC):
             raise SettingError(f"--submission {path}: {self.name} {self.split} has no server. Leave it out.")
         self._submit(self.parse(records), path)
 
-    def require_submittable(self) -> None:
+    def require_submittable(self) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raise what keeps a model's predictions from being submitted, before they are made."""
 
     def read(self, path: Path) -> Results:
@@ -161,6 +163,14 @@ class Benchmark(ABC):
         self.source, self.contents, self.known, self.public = str(contents.source), contents, known, public
         self.truth = known if public and coco else None
         self.counts = {"pictures": len(known.sizes)} | ({"objects": len(known.objects)} if public else {})
+
+
+def part_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> tuple[Annotations, Results]:
+    """The ground truth and the predictions of some images."""
+    sizes = {image_id: size for image_id, size in truth.sizes.items() if image_id in image_ids}
+    objects = [one for one in truth.objects if one["image_id"] in sizes]
+    part = replace(truth, sizes=sizes, objects=objects)
+    return part, results.where(lambda record: record["image_id"] in sizes)
 
 
 def kinds_given(results: Results, kinds: Sequence[Kinds]) -> Sequence[Kinds]:

@@ -98,7 +98,8 @@ def benchmark(
             f"--errors, --pictures: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
             "public."
         )
-    predictor, told = None, {}
+    told: dict[str, Any] = {}
+    predictor = None
     if weights is not None:
         views = chosen_views(flip, scales)
         predictor = open_predictor(

@@ -104,7 +104,7 @@ def _runs_fill(differences: np.ndarray, runs: np.ndarray, pixels: np.ndarray) ->
 
 
 def crop_from_rle(rle: Mapping[str, Any]) -> Crop:
-    """The object's pixels in its own window, of RLE with compressed counts, {"size": [height, width], "counts": text}."""
+    """The object's pixels in its own window, of compressed RLE: {"size": [height, width], "counts": text}."""
     text = rle["counts"]
     height, width = rle["size"]
     return crop_from_counts(counts_from_text(text.encode("ascii") if isinstance(text, str) else text), (height, width))

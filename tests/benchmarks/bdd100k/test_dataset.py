@@ -2,7 +2,6 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.bdd100k import encode, lay_out, objects
 
 
@@ -24,7 +23,7 @@ def perfect(opened) -> list[dict]:
 @pytest.mark.parametrize("kind", ["rles", "bitmasks", "polygons"])
 def test_the_official_folder_is_scored_by_both_routes(kind, tmp_path):
     opened = open_benchmark("bdd100k", lay_out(tmp_path, kind))
-    rle, bitmask = opened.score(perfect(opened), say_nothing)
+    rle, bitmask = opened.score(perfect(opened))
     assert (rle.name, bitmask.name) == ("rle", "bitmask")
     assert [rle.numbers["AP"], bitmask.numbers["AP"]] == pytest.approx([1, 1])
     assert (rle.per_class["car"]["AP"], rle.per_class["pedestrian"]["AP"]) == (pytest.approx(1), None)
@@ -37,7 +36,7 @@ def test_predictions_that_overlap_are_painted_by_their_scores(tmp_path):
     opened = open_benchmark("bdd100k", lay_out(tmp_path, "rles"))
     records = perfect(opened)
     twice = [*records, {**records[0], "score": 0.01, "category_id": 8}]
-    assert opened.score(twice, say_nothing)[0].numbers == opened.score(records, say_nothing)[0].numbers
+    assert opened.score(twice)[0].numbers == opened.score(records)[0].numbers
 
 
 def test_what_is_submitted_scores_the_same_when_read(tmp_path):
@@ -46,7 +45,7 @@ def test_what_is_submitted_scores_the_same_when_read(tmp_path):
     opened.submit(records, tmp_path / "out" / "results.json")
     read = opened.read(tmp_path / "out" / "results.json")
     assert len(read) == 3
-    assert opened.score(read, say_nothing) == opened.score(records, say_nothing)
+    assert opened.score(read) == opened.score(records)
 
 
 def test_of_the_test_only_the_pictures_are_known(tmp_path):
@@ -68,4 +67,4 @@ def test_missing_files_are_named_with_the_layout(tmp_path):
 def test_unknown_pictures_are_refused(tmp_path):
     opened = open_benchmark("bdd100k", lay_out(tmp_path, "rles"))
     with pytest.raises(DataError, match="record 0: image_id 99 is not among the 2 pictures"):
-        opened.score([{**perfect(opened)[0], "image_id": 99}], say_nothing)
+        opened.score([{**perfect(opened)[0], "image_id": 99}])

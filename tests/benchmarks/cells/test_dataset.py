@@ -4,16 +4,8 @@ from PIL import Image
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.cells import cell17, cells, kumar
-
-
-def perfect(opened):
-    return [{**found, "score": 0.9} for found in opened.truth.objects]
-
-
-def numbers(opened, records):
-    return {section.name: dict(section.numbers) for section in opened.score(records, say_nothing)}
+from tests.builders.scores import numbers, perfect
 
 
 def test_cells_of_both_tests_are_found_and_score_one(tmp_path):

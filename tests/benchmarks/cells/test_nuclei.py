@@ -5,16 +5,8 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.nuclei import SIZE, bowl, draw
-
-
-def perfect(opened):
-    return [{**found, "score": 0.9} for found in opened.truth.objects]
-
-
-def numbers(opened, records):
-    return {section.name: dict(section.numbers) for section in opened.score(records, say_nothing)}
+from tests.builders.scores import numbers, perfect
 
 
 def test_the_official_folders_score_one(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from maskrcnn.benchmarks.cells.instances import label_overlaps
 from maskrcnn.benchmarks.cells.objects import object_numbers, object_sums, pooled_sums
-from maskrcnn.benchmarks.cells.overlaps import label_overlaps
 
 
 def row(*runs):

@@ -11,7 +11,6 @@ from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.benchmarks.cityscapes.dataset import Cityscapes, CityscapesPanoptic
 from maskrcnn.data.readers.cityscapes import list_objects
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.structures.panoptic import encode_ids
 from maskrcnn.structures.regions import LabelMap, find_regions
 from tests.builders.cityscapes import FIRST, SECOND, street, write_city
@@ -28,7 +27,7 @@ def perfect(maps: dict[str, np.ndarray], **more: object) -> list[dict]:
 
 
 def scores(opened: Benchmark, records: list[dict]) -> dict[str, dict]:
-    return {section.name: section for section in opened.score(records, say_nothing)}
+    return {section.name: section for section in opened.score(records)}
 
 
 @pytest.fixture

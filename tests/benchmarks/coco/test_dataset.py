@@ -2,7 +2,6 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.structures.skeletons import COCO_PERSON
 from tests.builders.coco import FOUND, POINTS, lay_out
 
@@ -19,7 +18,7 @@ def perfect(kind: str) -> list[dict]:
 )
 def test_the_official_folder_is_scored_and_its_pictures_are_read(name, sections, split, tmp_path):
     opened = open_benchmark(name, lay_out(tmp_path), split)
-    found = opened.score(perfect(name), say_nothing)
+    found = opened.score(perfect(name))
     assert [section.name for section in found] == sections
     assert [section.numbers["AP"] for section in found] == pytest.approx([1] * len(sections))
     assert opened.counts == {"pictures": 2, "objects": 2}
@@ -65,7 +64,7 @@ def test_what_was_submitted_scores_the_same_when_read(name, tmp_path):
     records = [*perfect(name)[:1], {**perfect(name)[1], "score": 0.3}, {**perfect(name)[0], "score": 0.1}]
     opened.submit(records, tmp_path / "out")
     read = opened.read(tmp_path / "out")
-    assert opened.score(read, say_nothing) == opened.score(records, say_nothing)
+    assert opened.score(read) == opened.score(records)
     assert len(read) == 3
 
 
@@ -100,7 +99,7 @@ def test_a_missing_file_is_named_with_the_split_and_the_layout(name, split, file
 def test_an_annotation_file_of_ones_own_is_scored_by_the_same_rules(tmp_path):
     file = lay_out(tmp_path) / "annotations" / "instances_val2017.json"
     opened = open_benchmark("coco-boundary", file)
-    sections = opened.score(perfect("segm"), say_nothing)
+    sections = opened.score(perfect("segm"))
     assert {section.name: section.numbers["AP"] for section in sections} == {"segm": 1, "boundary": 1}
     assert len(opened.dataset().records) == opened.counts["pictures"]
     assert opened.submits is None

@@ -4,12 +4,11 @@ import pytest
 
 from maskrcnn.benchmarks.coco.panoptic import CocoPanoptic
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.coco_panoptic import write
 
 
 def score(opened, records):
-    return {section.name: section for section in opened.score(records, say_nothing)}
+    return {section.name: section for section in opened.score(records)}
 
 
 def test_annotated_segments_against_themselves_are_perfect(tmp_path):

@@ -4,7 +4,6 @@ from maskrcnn.benchmarks.coco_o.metric import DOMAINS
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import Results
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.coco_o import BOXES, lay_out
 
 
@@ -23,7 +22,7 @@ def test_domains_and_cocos_own_pictures_are_predicted_and_scored_in_one_run(tmp_
     assert data.records[0].path == tmp_path / inside / "sketch" / "val2017" / "1.jpg"
     assert data.records[6].path == tmp_path / "coco" / "val2017" / "1.jpg"
     records = [one for image_id in range(1, 8) for one in found(image_id, count=2 if image_id < 4 else 1)]
-    numbers = opened.score(records, say_nothing)[0].numbers
+    numbers = opened.score(records)[0].numbers
     half = 51 / 101
     assert numbers["AP"] == pytest.approx((1 + half) / 2)
     assert numbers["AP on val2017"] == pytest.approx(half)
@@ -33,13 +32,13 @@ def test_domains_and_cocos_own_pictures_are_predicted_and_scored_in_one_run(tmp_
 def test_without_predictions_of_coco_there_is_no_robustness(tmp_path):
     lay_out(tmp_path, *DOMAINS, "coco")
     score = open_benchmark("coco-o", tmp_path).score
-    assert score([one for image_id in range(1, 7) for one in found(image_id)], say_nothing)[0].numbers == {
+    assert score([one for image_id in range(1, 7) for one in found(image_id)])[0].numbers == {
         "AP": pytest.approx(1),
         "effective robustness": None,
         "AP on val2017": None,
     }
     lay_out(tmp_path / "six", *DOMAINS)
-    section = open_benchmark("coco-o", tmp_path / "six").score([], say_nothing)[0]
+    section = open_benchmark("coco-o", tmp_path / "six").score([])[0]
     assert section.numbers["AP"] == 0
     assert tuple(section.per_class) == DOMAINS
 
@@ -65,7 +64,7 @@ def test_results_of_other_pictures_and_missing_ones_are_errors(tmp_path):
     with pytest.raises(DataError, match=r"weather.json: the results of this domain are not there"):
         opened.read(tmp_path / "results")
     with pytest.raises(DataError, match="image_id 8 is not among the 6 pictures"):
-        opened.score(found(8), say_nothing)
+        opened.score(found(8))
 
 
 def test_a_missing_domain_is_named_with_the_layout(tmp_path):

@@ -5,13 +5,12 @@ import pytest
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.formats import read_data
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.crowdpose import found, lay_out
 
 
 def test_perfect_keypoints_score_one(tmp_path: Path):
     opened = open_benchmark("crowdpose", lay_out(tmp_path))
-    (section,) = opened.score([found(7), found(8)], say_nothing)
+    (section,) = opened.score([found(7), found(8)])
     assert {name: value for name, value in section.numbers.items() if name != "AP_medium"} == dict.fromkeys(
         ("AP", "AP50", "AP75", "AR", "AR50", "AR75", "AP_easy", "AP_hard"), 1
     )
@@ -23,7 +22,7 @@ def test_scores_need_no_pictures_but_predictions_do(tmp_path: Path):
     opened = open_benchmark("crowdpose", lay_out(tmp_path))
     assert [record.path.name for record in opened.dataset().records] == ["7.jpg", "8.jpg"]
     (tmp_path / "images" / "7.jpg").unlink()
-    assert opened.score([], say_nothing)
+    assert opened.score([])
     with pytest.raises(DataError, match="1 of its 2 pictures are not there"):
         opened.dataset()
 
@@ -39,7 +38,7 @@ def test_predictions_without_keypoints_are_refused(tmp_path: Path):
     opened = open_benchmark("crowdpose", lay_out(tmp_path))
     record = {"image_id": 7, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}
     with pytest.raises(DataError, match=r"none of the 1 predictions has `keypoints`.*neither the head nor the neck"):
-        opened.score([record], say_nothing)
+        opened.score([record])
 
 
 def test_a_missing_split_names_the_file_and_the_layout(tmp_path: Path):

@@ -2,11 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.grit import BOXES, lay_out, run_lengths, sample, with_truth
+from tests.builders.scores import numbers
 
 
 def perfect() -> list[dict]:
@@ -19,10 +18,6 @@ def perfect() -> list[dict]:
         for category_id, objects in found.items()
         for each in objects
     ]
-
-
-def numbers(opened: Benchmark, records: list[dict]) -> dict[str, dict]:
-    return {section.name: dict(section.numbers) for section in opened.score(records, say_nothing)}
 
 
 def test_perfect_answers_score_one(tmp_path: Path):

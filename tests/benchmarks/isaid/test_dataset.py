@@ -5,7 +5,6 @@ from maskrcnn.benchmarks.isaid.dataset import CLASSES
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import read_records
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.isaid import OUTLINE, PATCHES, lay_out
 
 
@@ -23,10 +22,10 @@ def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path
     data = opened.dataset()
     assert [record.path.name for record in data.records] == PATCHES
     assert (data.classes.names, data.classes.category_ids) == (("ship", "Small_Vehicle"), (1, 9))
-    boxes, masks = opened.score(perfect(), say_nothing)
+    boxes, masks = opened.score(perfect())
     assert (boxes.numbers["AP"], masks.numbers["AR1000"]) == (pytest.approx(1), 1)
     opened.submit(perfect(), tmp_path / "sent.json")
-    assert opened.score(read_records(tmp_path / "sent.json"), say_nothing)[0].numbers == masks.numbers
+    assert opened.score(read_records(tmp_path / "sent.json"))[0].numbers == masks.numbers
     assert opened.max_detections == 1000
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from tests.builders.mhp import ANNA, BERT, found, lay_out, numbers
+from tests.builders.mhp import ANNA, BERT, found, lay_out
+from tests.builders.scores import numbers
 
 
 def test_perfect_people_score_one(tmp_path: Path):

@@ -8,7 +8,8 @@ from PIL import Image
 from maskrcnn.benchmarks.mhp.submission import parse_parts, part_map, whole_person
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from tests.builders.mhp import ANNA, BERT, SIZE, found, lay_out, numbers, person
+from tests.builders.mhp import ANNA, BERT, SIZE, found, lay_out, person
+from tests.builders.scores import numbers
 
 
 def test_what_is_submitted_scores_the_same(tmp_path: Path):

@@ -8,7 +8,6 @@ from maskrcnn.data.readers.ochuman import convert_ochuman
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.evaluation.coco import evaluate_coco
-from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.evaluation.segmentations import run_lengths
 from tests.builders.ochuman import lay_out, native, person
 from tests.builders.vectors import load_vector, number, vector_files
@@ -76,7 +75,7 @@ def perfect(content: dict) -> list[dict]:
 
 def test_perfect_predictions_score_one(tmp_path: Path):
     opened = open_benchmark("ochuman", lay_out(tmp_path, [person()], [person(max_iou=0.8)]))
-    sections = opened.score(perfect(convert_ochuman(native([person()], [person()]), tmp_path)), say_nothing)
+    sections = opened.score(perfect(convert_ochuman(native([person()], [person()]), tmp_path)))
     assert [(section.name, section.numbers["AP"]) for section in sections] == [("segm", 1), ("keypoints", 1)]
     assert opened.counts == {"pictures": 2, "objects": 2}
     assert [record.path.name for record in opened.dataset().records] == ["000000.jpg", "000001.jpg"]
@@ -85,14 +84,14 @@ def test_perfect_predictions_score_one(tmp_path: Path):
 def test_only_what_the_results_have_is_scored(tmp_path: Path):
     opened = open_benchmark("ochuman", lay_out(tmp_path, [person()]))
     masks = [{**one, "keypoints": None} for one in perfect(convert_ochuman(native([person()]), tmp_path))]
-    assert [section.name for section in opened.score(masks, say_nothing)] == ["segm"]
-    assert [section.numbers["AP"] for section in opened.score([], say_nothing)] == [0, 0]
+    assert [section.name for section in opened.score(masks)] == ["segm"]
+    assert [section.numbers["AP"] for section in opened.score([])] == [0, 0]
 
 
 def test_boxes_alone_are_refused(tmp_path: Path):
     opened = open_benchmark("ochuman", lay_out(tmp_path, [person()]))
     with pytest.raises(DataError, match=r"none of the 1 predictions has `segmentation` or `keypoints`"):
-        opened.score([{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}], say_nothing)
+        opened.score([{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}])
 
 
 @pytest.mark.parametrize(("split", "names"), [("val", 3), ("val-moderate", 2), ("val-hard", 1), ("test", 0)])

@@ -5,8 +5,8 @@ from PIL import Image, ImageDraw
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.formats import read_data
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.structures.masks import encode_crop, tight_crop
+from tests.builders.scores import numbers
 from tests.builders.text import IGNORED, SIZE, WORDS, ctw1500, curve, icdar
 
 
@@ -18,10 +18,6 @@ def mask(points):
 
 def found(image_id, points, score=0.95):
     return {"image_id": image_id, "category_id": 1, "score": score, "segmentation": mask(points)}
-
-
-def numbers(opened, records):
-    return {section.name: dict(section.numbers) for section in opened.score(records, say_nothing)}
 
 
 def test_words_of_icdar_found_exactly_score_one(tmp_path):
@@ -37,7 +33,7 @@ def test_words_of_icdar_found_exactly_score_one(tmp_path):
 
 def test_scores_say_their_rules(tmp_path):
     opened = open_benchmark("icdar2015", icdar(tmp_path))
-    sections = opened.score([found(1, WORDS[0], 0.6)], say_nothing)
+    sections = opened.score([found(1, WORDS[0], 0.6)])
     assert [section.name for section in sections] == ["icdar2015", "mmocr", "mmocr_by_score"]
     assert "masks as rectangles; score from 0.5" in sections[0].protocol
     assert "masks as contours; score from 0.3, the best of those" in sections[1].protocol

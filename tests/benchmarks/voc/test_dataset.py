@@ -2,7 +2,6 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.sections import say_nothing
 from tests.builders.voc import lay_out, write_picture, write_set, write_xml
 
 
@@ -33,25 +32,25 @@ def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path
     data = opened.dataset()
     assert [record.image_id for record in data.records] == [1, 2, 3]
     assert data.classes.category_ids[11] == 12
-    boxes, sds, mnc = opened.score(perfect(), say_nothing)
+    boxes, sds, mnc = opened.score(perfect())
     assert boxes.numbers == {"AP50 (area)": 1, "AP50 (11 points)": 1, "recall": 1}
     assert boxes.per_class["cat"]["recall"] is None  # the only one is difficult
     assert (sds.numbers["APr_vol"], mnc.numbers["APr70"]) == (pytest.approx(1), pytest.approx(1))
     opened.submit(perfect(), tmp_path / "sent")
     file = tmp_path / "sent" / "results" / "VOC2012" / "Main" / "comp4_det_val_dog.txt"
     assert file.read_text().splitlines()[0] == "000001 0.9 1.0 1.0 10.0 20.0"
-    assert opened.score(opened.read(tmp_path / "sent"), say_nothing) == [boxes]
+    assert opened.score(opened.read(tmp_path / "sent")) == [boxes]
 
 
 def test_boxes_and_masks_are_scored_on_their_own_pictures(tmp_path):
     lay_out(tmp_path, "test")
     score = open_benchmark("voc2007", tmp_path).score
     wrong = found(3, "dog", [30, 10, 20, 20], score=1.0)
-    boxes, sds, _ = score([*perfect(), wrong], say_nothing)
+    boxes, sds, _ = score([*perfect(), wrong])
     assert boxes.numbers["AP50 (11 points)"] == 1
     assert next(iter(boxes.numbers)) == "AP50 (11 points)"
     assert sds.per_class["dog"]["APr50"] == 0.5
-    boxes, sds, _ = score([*perfect(), wrong | {"image_id": 1}], say_nothing)
+    boxes, sds, _ = score([*perfect(), wrong | {"image_id": 1}])
     assert boxes.per_class["dog"]["AP50 (area)"] == pytest.approx(2 / 3)
     assert sds.numbers["APr50"] == 1
 
@@ -59,11 +58,11 @@ def test_boxes_and_masks_are_scored_on_their_own_pictures(tmp_path):
 def test_boxes_alone_and_sets_without_masks_give_no_scores_of_masks(tmp_path):
     lay_out(tmp_path, "val")
     boxes = [{key: value for key, value in one.items() if key != "segmentation"} for one in perfect()]
-    assert len(open_benchmark("voc2012", tmp_path).score(boxes, say_nothing)) == 1
-    assert len(open_benchmark("voc2012", tmp_path).score([], say_nothing)) == 3
+    assert len(open_benchmark("voc2012", tmp_path).score(boxes)) == 1
+    assert len(open_benchmark("voc2012", tmp_path).score([])) == 3
     write_set(tmp_path, "Segmentation", "val", [])
     of_boxes = [one for one in perfect() if one["image_id"] < 3]
-    assert len(open_benchmark("voc2012", tmp_path).score(of_boxes, say_nothing)) == 1
+    assert len(open_benchmark("voc2012", tmp_path).score(of_boxes)) == 1
 
 
 def test_the_ids_of_the_boxes_pictures_do_not_depend_on_the_masks(tmp_path):
@@ -103,4 +102,4 @@ def test_ground_truth_that_cannot_be_used_is_an_error(tmp_path):
 def test_records_of_unknown_pictures_are_refused(tmp_path):
     lay_out(tmp_path, "val")
     with pytest.raises(DataError, match="image_id 9 is not among the 3 pictures"):
-        open_benchmark("voc2012", tmp_path).score([found(9, "dog", [0, 0, 9, 9])], say_nothing)
+        open_benchmark("voc2012", tmp_path).score([found(9, "dog", [0, 0, 9, 9])])

@@ -18,9 +18,8 @@ from ...evaluation.label_maps import paint_label_map, paint_pictures
 from ...evaluation.results import Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 from .hausdorff import edge_distance, foreground_distance
-from .instances import instance_numbers
+from .instances import instance_numbers, label_overlaps
 from .objects import ObjectSums, object_numbers, object_sums, pooled_sums
-from .overlaps import label_overlaps
 
 INSTANCES = ("dice_pixel", "aji", "dq", "sq", "pq", "aji_plus", "dice_2")
 OBJECTS = ("f1_object", "dice_object", "hausdorff_object")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .hausdorff import LabelledPoints
-from .overlaps import LabelOverlaps, scan_order
+from .instances import LabelOverlaps, scan_order
 
 COVERED = 0.5
 """A found object is right if it covers more than this part of the object it shares most pixels with."""

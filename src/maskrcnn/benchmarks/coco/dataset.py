@@ -15,7 +15,7 @@ from ...evaluation.coco_input import Measure
 from ...evaluation.results import Kind, Results
 from ...evaluation.sections import Say, Section
 from ...structures.skeletons import COCO_PERSON
-from ..benchmark import Benchmark, kinds_given
+from ..benchmark import Benchmark, Submits, kinds_given
 from .submission import read_lists, write_lists
 
 FILES = {
@@ -42,7 +42,7 @@ class Coco(Benchmark):
 
     name, title, splits = "coco", "COCO boxes and masks", tuple(FILES)
     layout = LAYOUT.format(name="instances")
-    submits = "folder"
+    submits: Submits = "folder"
     file: ClassVar[str] = "instances"
     """Beginning of the annotation files' names."""
     kinds: ClassVar[Sequence[Measure]] = ("bbox", "segm")

@@ -13,7 +13,7 @@ from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results, read_records
 from ...evaluation.sections import Say, Section
-from ..benchmark import Benchmark
+from ..benchmark import Benchmark, part_of
 from .metric import DOMAINS, box_average_precision, coco_o_sections
 
 REFERENCE = "coco"
@@ -74,7 +74,7 @@ class CocoO(Benchmark):
         return {"images": images, "categories": [*categories.values()], "annotations": objects}
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        domains = {name: (truth, _within(truth, results)) for name, truth in self._parts.items()}
+        domains = {name: part_of(truth, results, truth.sizes) for name, truth in self._parts.items()}
         truth, predicted = domains.pop(REFERENCE, (None, None))
         reference = None
         if truth and predicted:
@@ -107,10 +107,6 @@ class CocoO(Benchmark):
                     )
                 records.append({**record, "image_id": number})
         return records
-
-
-def _within(truth: Annotations, results: Results) -> Results:
-    return results.where(lambda record: record["image_id"] in truth.sizes)
 
 
 def _add_categories(known: dict[int, dict[str, Any]], categories: list[dict[str, Any]], file: Path) -> None:

@@ -14,6 +14,7 @@ from ...evaluation.coco import evaluate_coco
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section, say_nothing
 from ...structures.skeletons import CROWDPOSE_PERSON
+from ..benchmark import part_of
 
 AREA_PART = 0.53
 """Of its box that a person's area is taken to be; the annotations have no masks."""
@@ -66,10 +67,4 @@ def crowdpose_truth(truth: Annotations) -> Annotations:
 def _ap_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> float:
     if not image_ids:
         return -1.0
-    part = replace(
-        truth,
-        sizes={image_id: size for image_id, size in truth.sizes.items() if image_id in image_ids},
-        objects=[found for found in truth.objects if found["image_id"] in image_ids],
-    )
-    chosen = results.where(lambda record: record["image_id"] in image_ids)
-    return evaluate_coco(part, chosen, kinds=("keypoints",))["keypoints"].numbers["AP"]
+    return evaluate_coco(*part_of(truth, results, image_ids), kinds=("keypoints",))["keypoints"].numbers["AP"]

@@ -28,7 +28,7 @@ TOLD = 100
 
 
 class Mhp(Benchmark):
-    """MHP v2: people with parts by its own rule, and as whole people by COCO's. Of tests usually only images are public."""
+    """People with parts by MHP's own rule, and as whole people by COCO's; of tests usually only images are public."""
 
     name, title, layout, splits = "mhp", "Multi-Human Parsing v2", LAYOUT, SPLITS
     submits = "file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,15 +33,16 @@ class TextBenchmark(Benchmark):
     submits = "file"
     rules: ClassVar[Sequence[str]]
     """Of `evaluation.text_report`."""
-    read_words: ClassVar[Callable[[Path], list[Word]]]
-    """Reads an annotation file."""
 
     @abstractmethod
     def _files(self) -> list[WordsFile]: ...
 
+    @abstractmethod
+    def _read_words(self, path: Path) -> list[Word]: ...
+
     def open(self) -> None:
         files = self._files()
-        self._annotated(gather_words(files, type(self).read_words, self.folder, self.folder))
+        self._annotated(gather_words(files, self._read_words, self.folder, self.folder))
         self.image_names = {number: file.picture.stem for number, file in enumerate(files, start=1)}
         self._unknown = {number for number, file in enumerate(files, start=1) if not file.picture.is_file()}
         ignored = sum(word["iscrowd"] for word in self.known.objects)
@@ -76,10 +77,12 @@ class Icdar2015(TextBenchmark):
 
     name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
     rules = ("icdar2015", "mmocr")
-    read_words = staticmethod(read_icdar_words)
 
     def _files(self) -> list[WordsFile]:
         return find_icdar(self.folder, self.split)
+
+    def _read_words(self, path: Path) -> list[Word]:
+        return read_icdar_words(path)
 
     def _submit(self, results: Results, path: Path) -> None:
         sizes = self._sized(results).sizes
@@ -94,10 +97,12 @@ class Ctw1500(TextBenchmark):
 
     name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
     rules = ("mmocr", "ctw1500")
-    read_words = staticmethod(read_ctw1500_words)
 
     def _files(self) -> list[WordsFile]:
         return find_ctw1500(self.folder, self.split)
+
+    def _read_words(self, path: Path) -> list[Word]:
+        return read_ctw1500_words(path)
 
     def _submit(self, results: Results, path: Path) -> None:
         sizes = self._sized(results).sizes

@@ -14,7 +14,7 @@ from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
-from ..benchmark import Benchmark
+from ..benchmark import Benchmark, part_of
 from .metric import voc_box_section, voc_mask_sections
 from .submission import read_voc_files, write_voc_files
 
@@ -60,7 +60,8 @@ class Voc2012(Benchmark):
             raise DataError(f"{contents.skipped[0]}. Unpack VOC{self.year} again, or correct the file.")
         self._annotated(contents, Annotations.parse(contents.coco, source=f"VOC{self.year} {self.split}"))
         self.image_names = {image["id"]: Path(image["file_name"]).stem for image in contents.coco["images"]}
-        self._listed, self._segmented = listed, segmented
+        numbers = {name: number for number, name in self.image_names.items()}
+        self._listed, self._segmented = ({numbers[name] for name in names} for names in (listed, segmented))
 
     def _open_hidden(self, listed: Sequence[str]) -> None:
         self.image_names = dict(enumerate(listed, start=1))
@@ -78,17 +79,10 @@ class Voc2012(Benchmark):
             records = [{name: record[name] for name in fields if name in record} for record in records]
         return super().parse(records, source)
 
-    def _chosen(self, names: Sequence[str]) -> Annotations:
-        """The annotations of some images."""
-        wanted = set(names)
-        sizes = {key: size for key, size in self.known.sizes.items() if self.image_names[key] in wanted}
-        return replace(self.known, sizes=sizes, objects=[one for one in self.known.objects if one["image_id"] in sizes])
-
     @cached_property
     def _masks(self) -> Annotations:
         """The objects of the label maps in place of those of the XML files."""
-        truth = self._chosen(self._segmented)
-        category_ids = {name: category for category, name in truth.categories.items()}
+        category_ids = {name: category for category, name in self.known.categories.items()}
         objects = [
             {
                 "image_id": image_id,
@@ -97,17 +91,17 @@ class Voc2012(Benchmark):
                 "area": segment.region.area,
                 "segmentation": segment.region.run_lengths(),
             }
-            for image_id in truth.sizes
+            for image_id in self._segmented
             for segment in read_segments(self._root, self.image_names[image_id])
         ]
-        return replace(truth, objects=objects)
+        return replace(self.known, objects=objects)
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        boxes = self._chosen(self._listed)
-        sections = [voc_box_section(boxes, _within(boxes, results), eleven_points=self.eleven_points, say=say)]
+        boxes = part_of(self.known, results, self._listed)
+        sections = [voc_box_section(*boxes, eleven_points=self.eleven_points, say=say)]
         if self._segmented and (not results or "segm" in results.kinds):
             say("reading label maps")
-            sections += voc_mask_sections(self._masks, _within(self._masks, results), say=say)
+            sections += voc_mask_sections(*part_of(self._masks, results, self._segmented), say=say)
         return sections
 
     def _submit(self, results: Results, path: Path) -> None:
@@ -123,7 +117,3 @@ class Voc2007(Voc2012):
     name, title, layout = "voc2007", "Pascal VOC 2007", LAYOUT.format(year="2007")
     splits = ("test", "val", "train", "trainval")
     year, eleven_points, hidden = "2007", True, ()
-
-
-def _within(truth: Annotations, results: Results) -> Results:
-    return results.where(lambda record: record["image_id"] in truth.sizes)

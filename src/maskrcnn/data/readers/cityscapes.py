@@ -1,8 +1,8 @@
 """Cityscapes as it lies on disk after unpacking (https://www.cityscapes-dataset.com): pictures in `leftImg8bit`, label
 maps of their objects in `gtFine`.
 
-A pixel of an `*_gtFine_instanceIds.png` file is label * 1000 + number where it belongs to one object, and below 1000 the
-label itself: stuff, what is ignored, or a group of objects that were not separated (`labels.py` of
+A pixel of an `*_gtFine_instanceIds.png` file is label * 1000 + number where it belongs to one object, and below 1000
+the label itself: stuff, what is ignored, or a group of objects that were not separated (`labels.py` of
 https://github.com/mcordts/cityscapesScripts).
 """
 
