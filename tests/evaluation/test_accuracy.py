@@ -4,6 +4,7 @@ from pycocotools import mask as oracle
 from scipy.optimize import linear_sum_assignment
 
 from maskrcnn.evaluation.accuracy import IOUS, best_score_threshold, instance_accuracy
+from tests.builders.scoring import parsed
 
 
 def bar(image_id: int, left: int, right: int, *, category_id: int = 1, **more) -> dict:
@@ -21,7 +22,7 @@ def data_set(*objects: dict) -> dict:
 
 
 def accuracy(truth: dict, results: list[dict], iou: float, **more) -> float:
-    return instance_accuracy(truth, results, **({"score_threshold": 0.5} | more), ious=[iou])[iou]
+    return instance_accuracy(*parsed(truth, results), **({"score_threshold": 0.5} | more), ious=[iou])[iou]
 
 
 def test_a_pair_a_false_positive_and_a_miss_give_a_third():
@@ -94,9 +95,9 @@ def test_nothing_to_find_and_nothing_found_give_minus_one():
 def test_the_best_score_threshold_keeps_the_right_and_drops_the_wrong():
     truth = data_set(bar(1, 0, 10), bar(2, 0, 10))
     results = [bar(1, 0, 10, score=0.9), bar(2, 0, 10, score=0.62), bar(2, 50, 60, score=0.58)]
-    assert best_score_threshold(truth, results) == 0.6
-    assert best_score_threshold(truth, results, image_ids=[1]) == 0.05
-    assert best_score_threshold(truth, results, scores=[0.3, 0.7, 0.95]) == 0.3
+    assert best_score_threshold(*parsed(truth, results)) == 0.6
+    assert best_score_threshold(*parsed(truth, results), image_ids=[1]) == 0.05
+    assert best_score_threshold(*parsed(truth, results), scores=[0.3, 0.7, 0.95]) == 0.3
 
 
 def random_bars(random: np.random.Generator, count: int, **more) -> list[dict]:
@@ -120,7 +121,7 @@ def assigned(objects: list[dict], predictions: list[dict], iou: float) -> tuple[
 def test_accuracy_equals_an_assignment_by_picture_and_class(seed):
     random = np.random.default_rng(seed)
     truth, results = data_set(*random_bars(random, 40)), random_bars(random, 60, score=1)
-    for iou, found in instance_accuracy(truth, results, score_threshold=0.3).items():
+    for iou, found in instance_accuracy(*parsed(truth, results), score_threshold=0.3).items():
         counts = np.zeros(3)
         for key in [(image_id, category) for image_id in (1, 2) for category in (1, 2)]:
             both = [

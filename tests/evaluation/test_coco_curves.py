@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from maskrcnn.evaluation import coco_curves as module
 
+from maskrcnn.evaluation import coco_curves as module
 from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.evaluation.boundaries import boundary_of
 from maskrcnn.evaluation.coco_curves import coco_curves
-from maskrcnn.evaluation.segmentations import run_lengths
+from tests.builders.scoring import parsed
 
 AREAS = [(0, 1e10), (0, 1024)]
 
@@ -35,7 +35,7 @@ def some_data(classes: int = 5) -> tuple:
         "categories": [{"id": n, "name": str(n)} for n in range(classes, 0, -1)],
         "annotations": objects,
     }
-    return load_annotations(content), results
+    return parsed(content, results)
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm", "boundary"])
@@ -87,7 +87,7 @@ def test_boundaries_match_by_the_smaller_of_both_similarities():
         found = sorted((one for one in results if one["image_id"] == image_id), key=lambda one: -one["score"])
         table = [
             [
-                slow_similarity(decode(run_lengths(one["segmentation"], size)), mask, bool(other["iscrowd"]), size)
+                slow_similarity(decode(one["segmentation"]), mask, bool(other["iscrowd"]), size)
                 for mask, other in zip(masks, objects, strict=True)
             ]
             for one in found

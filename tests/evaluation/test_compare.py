@@ -7,7 +7,6 @@ from rich.console import Console
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import load_annotations
-from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.compare import (
     compare_results,
     comparison_report,
@@ -15,7 +14,7 @@ from maskrcnn.evaluation.compare import (
     comparison_tables,
     read_other,
 )
-from tests.evaluation.test_matching import found, truth_of
+from tests.builders.scoring import coco_scores, found, truth_of
 from tests.evaluation.test_precision import random_run
 
 
@@ -44,7 +43,7 @@ def test_the_interval_is_that_of_scoring_drawn_pictures_anew():
     for name in ("AP", "AP50", "AP75"):
         scores = [
             [
-                evaluate_coco(*copied(objects, run, copies), kinds=("bbox",))["bbox"].numbers[name]
+                coco_scores(*copied(objects, run, copies), kinds=("bbox",))["bbox"].numbers[name]
                 for run in (first, second)
             ]
             for copies in draws
@@ -60,7 +59,7 @@ def test_the_interval_is_that_of_scoring_drawn_pictures_anew():
 def test_the_numbers_of_both_runs_are_those_of_their_evaluations():
     _, truth, first, second = two_runs()
     result = compare_results(truth, first, second, "bbox", resamples=1)
-    before, after = (evaluate_coco(truth, run, kinds=("bbox",))["bbox"] for run in (first, second))
+    before, after = (coco_scores(truth, run, kinds=("bbox",))["bbox"] for run in (first, second))
     for name, number in result.numbers.items():
         assert (number.first, number.second) == pytest.approx((before.numbers[name], after.numbers[name]), abs=1e-12)
         assert number.difference == number.second - number.first

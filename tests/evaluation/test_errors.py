@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.errors import analyse_errors, errors_report, errors_tables
 from maskrcnn.evaluation.verdicts import FAULTS, judge_results
-from tests.evaluation.test_matching import found, truth_of
+from tests.builders.scoring import coco_scores, found, truth_of
 
 CAT, DOG = 1, 2
 BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
@@ -113,7 +112,7 @@ def test_what_each_kind_costs_is_that_of_putting_it_right_by_hand(seed):
 def test_the_shares_add_up_to_the_missing_ap_of_the_whole_and_of_each_class(seed):
     objects, records = random_errors(seed)
     analysed = losses(objects, records, pictures=8, classes=3)
-    official = evaluate_coco(truth_of(*objects, pictures=8, classes=3), records, kinds=("bbox",))["bbox"]
+    official = coco_scores(truth_of(*objects, pictures=8, classes=3), records, kinds=("bbox",))["bbox"]
     assert analysed.whole.ap == pytest.approx(official.numbers["AP50"], abs=1e-12)
     for name, one in [*analysed.per_class.items(), ("", analysed.whole)]:
         assert sum(one.shares.values()) == pytest.approx(1 - one.ap, abs=1e-12)

@@ -11,11 +11,10 @@ from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import load_annotations
-from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.keypoints import keypoint_objects, keypoint_sigmas, keypoints_problem
-from maskrcnn.evaluation.report import evaluation_report
+from maskrcnn.evaluation.report import score_results
 from maskrcnn.structures.skeletons import COCO_PERSON
-from tests.evaluation.test_report import text
+from tests.builders.scoring import coco_scores, parsed
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "shared"))
 VECTORS = Path(os.environ.get("MASKRCNN_VECTORS", SHARED / "benchmarks" / "vectors")) / "coco"
@@ -33,7 +32,7 @@ def vectors() -> list:
 @pytest.mark.parametrize("path", vectors())
 def test_the_ten_numbers_equal_pycocotools_on_the_vectors(path):
     vector = json.loads(path.read_text())
-    scores = evaluate_coco(vector["input"]["gt"], vector["input"]["dt"], kinds=["keypoints"])["keypoints"]
+    scores = coco_scores(vector["input"]["gt"], vector["input"]["dt"], kinds=["keypoints"])["keypoints"]
     expected = vector["expected"]["keypoints"]
     assert list(scores.numbers) == NAMES
     assert scores.numbers == pytest.approx({name: expected[name] for name in NAMES}, abs=1e-9)
@@ -55,7 +54,7 @@ def owl(keypoints: list[float] | None = None, **more) -> dict:
 
 
 def score(truth: dict, *results: dict) -> dict[str, float]:
-    return evaluate_coco(truth, list(results), kinds=["keypoints"])["keypoints"].numbers
+    return coco_scores(truth, list(results), kinds=["keypoints"])["keypoints"].numbers
 
 
 def test_similarity_is_the_mean_over_annotated_keypoints_with_their_own_sigmas():
@@ -99,7 +98,7 @@ def test_objects_without_keypoints_are_ignored_and_classes_without_them_are_left
     mouse = {"id": 8, "name": "mouse"}
     truth = data_set(owl(), owl([]), owl([], category_id=8), categories=(OWL, mouse))
     assert [found["num_keypoints"] for found in keypoint_objects(load_annotations(truth))] == [2, 0, 0]
-    scores = evaluate_coco(truth, [owl(score=0.9)], kinds=["keypoints"])["keypoints"]
+    scores = coco_scores(truth, [owl(score=0.9)], kinds=["keypoints"])["keypoints"]
     assert scores.numbers["AP"] == 1
     assert {name: found["AP"] for name, found in scores.per_class.items()} == {"owl": 1, "mouse": -1}
 
@@ -133,10 +132,10 @@ def test_the_report_has_keypoints_beside_boxes():
     person = {"id": 7, "name": "person"} | COCO_PERSON.described()
     points = [20, 20, 2] * 17
     truth, found = data_set(owl(points), categories=(person,)), [owl(points, score=0.9)]
-    report = evaluation_report(truth, found, max_detections=100, score_threshold=0.5, kinds=["bbox", "keypoints"])
-    assert list(report["keypoints"]) == [*NAMES, "per_class"]
+    report = score_results(*parsed(truth, found), kinds=["bbox", "keypoints"])
+    assert list(report["keypoints"]) == NAMES
     assert report["keypoints"]["AP"] == 1
-    rows = [line.replace(" ", "").split("│")[1:-1] for line in text(report).splitlines()]
+    rows = [line.replace(" ", "").split("│")[1:-1] for line in str(report).splitlines()]
     assert ["AP", "100.0", "100.0"] in rows
     assert ["AR", "-", "100.0"] in rows
     assert ["APs", "-", "-"] in rows

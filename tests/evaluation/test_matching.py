@@ -2,25 +2,11 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation.annotations import load_annotations
-from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS, evaluate_coco
+from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS
 from maskrcnn.evaluation.matching import match_results, picture_overlaps
 from maskrcnn.evaluation.precision import class_precisions
+from tests.builders.scoring import coco_scores, found, truth_of
 from tests.builders.vectors import load_vector, vector_files
-
-
-def truth_of(*objects, pictures=1, classes=2):
-    """Annotations from (picture, class, box, crowd)."""
-    annotations = [
-        {"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": crowd}
-        for n, (image, category, box, crowd) in enumerate(objects)
-    ]
-    images = [{"id": n, "height": 100, "width": 100} for n in range(1, pictures + 1)]
-    categories = [{"id": n, "name": f"class {n}"} for n in range(1, classes + 1)]
-    return load_annotations({"images": images, "categories": categories, "annotations": annotations})
-
-
-def found(image, category, box, score):
-    return {"image_id": image, "category_id": category, "bbox": box, "score": score}
 
 
 @pytest.mark.parametrize("path", vector_files("coco"))
@@ -28,7 +14,7 @@ def test_ap_from_matches_is_that_of_the_official_evaluation_in_every_range_of_ar
     vector = load_vector(path)
     truth, records = load_annotations(vector["input"]["gt"]), vector["input"]["dt"]
     for kind in vector["expected"]:
-        scores = evaluate_coco(truth, records, kinds=(kind,))[kind]
+        scores = coco_scores(truth, records, kinds=(kind,))[kind]
         for name, area in (KEYPOINT_AREAS if kind == "keypoints" else AREAS).items():
             matches = match_results(truth, records, kind, area=area)
             once = np.ones((len(matches.image_ids), 1), dtype=np.int32)

@@ -10,6 +10,7 @@ from maskrcnn.evaluation.panoptic_quality import (
     panoptic_numbers,
     panoptic_sections,
 )
+from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.regions import find_regions
 
 CAT, DOG, SKY, SEA = 17, 18, 187, 155
@@ -19,6 +20,10 @@ CLASSES = {
     SKY: SegmentClass("sky", False),
     SEA: SegmentClass("sea", False),
 }
+
+
+def results(*records: dict) -> Results:
+    return Results(tuple(records))
 
 
 def rows(*values: int) -> np.ndarray:
@@ -34,15 +39,17 @@ def truth_of(ids: np.ndarray, categories: dict[int, int], crowds: tuple[int, ...
     return PanopticTruth("truth.json", {7: ids.shape}, CLASSES, lambda image_id: (ids, segments))
 
 
-def predicted(ids: np.ndarray, labels: dict[int, int], score: float = 1.0) -> list[dict]:
-    return [
-        {"image_id": 7, "category_id": labels[one.value], "score": score, "segmentation": one.run_lengths()}
-        for one in find_regions(ids)
-        if one.value in labels
-    ]
+def predicted(ids: np.ndarray, labels: dict[int, int], score: float = 1.0) -> Results:
+    return results(
+        *(
+            {"image_id": 7, "category_id": labels[one.value], "score": score, "segmentation": one.run_lengths()}
+            for one in find_regions(ids)
+            if one.value in labels
+        )
+    )
 
 
-def counts(truth: PanopticTruth, records: list[dict], label: int, score_threshold: float = 0) -> tuple:
+def counts(truth: PanopticTruth, records: Results, label: int, score_threshold: float = 0) -> tuple:
     (tallies,) = count_segments(truth, records, score_thresholds=[score_threshold])
     tally = tallies[label]
     return pytest.approx(tally.iou), tally.right, tally.wrong, tally.missed
@@ -122,10 +129,10 @@ def test_what_lies_on_a_crowd_of_its_own_class_is_left_out_and_a_crowd_is_never_
 def test_the_better_mask_takes_the_pixels_that_both_cover():
     truth = truth_of(rows(5, 5, 5, 9), {5: CAT, 9: SKY})
     best, worse = predicted(rows(1, 1, 1, 0), {1: CAT}, 0.9), predicted(rows(1, 1, 1, 1), {1: CAT}, 0.3)
-    assert counts(truth, [*worse, *best], CAT) == (1, 1, 1, 0)
-    assert counts(truth, [*worse, *best], CAT, score_threshold=0.5) == (1, 1, 0, 0)
+    assert counts(truth, results(*worse, *best), CAT) == (1, 1, 1, 0)
+    assert counts(truth, results(*worse, *best), CAT, score_threshold=0.5) == (1, 1, 0, 0)
     hidden = predicted(rows(0, 1, 0, 0), {1: CAT}, 0.3)
-    assert counts(truth, [*hidden, *best], CAT) == (1, 1, 0, 0)  # no pixel of it is left
+    assert counts(truth, results(*hidden, *best), CAT) == (1, 1, 0, 0)  # no pixel of it is left
 
 
 def test_means_are_over_the_classes_that_occur():
@@ -146,10 +153,10 @@ def test_means_are_over_the_classes_that_occur():
 def test_a_detector_has_numbers_of_things_only_and_a_second_section_of_its_surer_predictions():
     ids = rows(5, 5, 5, 9)
     truth = truth_of(ids, {5: CAT, 9: SKY})
-    records = [
+    records = results(
         *predicted(ids, {5: CAT}, 0.9),
         *predicted(rows(0, 0, 0, 1), {1: CAT}, 0.2),
-    ]
+    )
     every, sure = panoptic_sections(truth, records, things_only=True)
     assert (every.name, every.numbers["PQ_th"]) == ("panoptic", pytest.approx(1 / 1.5))
     assert (sure.name, sure.numbers) == ("panoptic_confident", {"PQ_th": 1, "SQ_th": 1, "RQ_th": 1})
@@ -170,13 +177,19 @@ def test_segments_of_a_panoptic_model_are_one_section_of_all_classes():
 
 
 def test_without_predictions_everything_is_missed_and_without_pictures_there_is_nothing():
-    (section,) = panoptic_sections(truth_of(rows(5, 9), {5: CAT, 9: SKY}), [])
+    (section,) = panoptic_sections(truth_of(rows(5, 9), {5: CAT, 9: SKY}), results())
     assert set(section.numbers.values()) == {0}
-    (nothing,) = panoptic_sections(PanopticTruth("", {}, CLASSES, lambda image_id: (rows(0), [])), [])
+    (nothing,) = panoptic_sections(PanopticTruth("", {}, CLASSES, lambda image_id: (rows(0), [])), results())
     assert set(nothing.numbers.values()) == {None}
 
 
 def test_an_unknown_class_is_an_error():
     truth = truth_of(rows(5, 9), {5: CAT, 9: SKY})
-    with pytest.raises(DataError, match=r"truth.json: a predicted segment of picture 7 has the unknown category_id 3"):
-        count_segments(truth, predicted(rows(1, 0), {1: 3}))
+    with pytest.raises(DataError, match=r"found.json: record 0: category_id 3 .*truth.json"):
+        truth.parse(predicted(rows(1, 0), {1: 3}).records, source="found.json")
+
+
+def test_every_segment_has_a_mask():
+    record = {"image_id": 7, "category_id": CAT, "score": 1, "bbox": [0, 0, 1, 1]}
+    with pytest.raises(DataError, match="results: record 0 .* segmentation"):
+        truth_of(rows(5, 9), {5: CAT, 9: SKY}).parse([record])

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.matching import match_results
 from maskrcnn.evaluation.precision import average_precision, class_precisions
-from tests.evaluation.test_matching import found, truth_of
+from tests.builders.scoring import coco_scores, found, truth_of
 
 
 def slow_ap(hits, positives):
@@ -63,7 +62,7 @@ def test_weights_are_copies_of_pictures():
             for one in records
             if one["image_id"] == image
         ]
-        official = evaluate_coco(copied, again, kinds=("bbox",))["bbox"].per_category
+        official = coco_scores(copied, again, kinds=("bbox",))["bbox"].per_category
         for category, ap in official.items():
             assert np.nan_to_num(weighted[category][:, column].mean(), nan=-1) == pytest.approx(ap, abs=1e-12)
 

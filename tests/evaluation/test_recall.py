@@ -4,11 +4,11 @@ import io
 import numpy as np
 import pytest
 import torch
-from maskrcnn.evaluation import recall
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from rich.console import Console
 
+from maskrcnn.evaluation import recall
 from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.evaluation.recall import average_recall, recall_table
 from maskrcnn.structures.instances import Instances

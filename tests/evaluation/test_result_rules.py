@@ -3,11 +3,11 @@ import math
 
 import numpy as np
 import pytest
-from maskrcnn.evaluation.result_rules import all_sound
 from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.result_rules import all_sound
 from maskrcnn.evaluation.results import checked_results
 
 MASK = {"size": [6, 8], "counts": oracle.encode(np.asfortranarray(np.eye(6, 8, dtype=np.uint8)))["counts"].decode()}

@@ -1,5 +1,6 @@
 import torch
 
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.collect import collect_results
 from maskrcnn.evaluation.segment_results import keep_segments, to_segment_results
 from maskrcnn.structures.batch import Batch
@@ -28,7 +29,8 @@ def test_every_segment_is_a_record():
 
 def test_objects_stand_in_where_a_model_finds_no_segments():
     batch = Batch(torch.zeros(1, 3, 2, 3), [(2, 3)], [(2, 3)], image_ids=[5])
-    (record,) = collect_results(lambda batch: [objects()], [batch], CLASSES, describe=to_segment_results)
+    truth = Annotations("val.json", {5: (2, 3)}, {17: "cat", 18: "dog"}, [])
+    (record,) = collect_results(lambda batch: [objects()], [batch], CLASSES, truth, describe=to_segment_results)
     assert record == {"image_id": 5, "category_id": 18, "score": 0.75, "bbox": [0, 0, 1, 1]}
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation.verdicts import FAULTS, IGNORED, RIGHT, best_score, judge_results
-from tests.evaluation.test_matching import found, truth_of
+from tests.builders.scoring import found, truth_of
 
 CAT, DOG = 1, 2
 

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from maskrcnn.evaluation.verdicts import judge_results
 from maskrcnn.evaluation.worst import describe_errors, worst_pictures, worst_report, worst_table
-from tests.evaluation.test_matching import found, truth_of
+from tests.builders.scoring import found, truth_of
 
 CAT, DOG = 1, 2
 BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .console import require_place
 from .data_sets import DataFormat
-from .evaluate import require_place
 from .overrides import change_settings, settings_of_preset
 from .progress import PictureBar, waiting
 from .settings import ConfigFile, Overrides, Preset

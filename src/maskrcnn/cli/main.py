@@ -23,6 +23,7 @@ from .evaluate import evaluate
 from .predict import predict
 from .profile import profile
 from .propose import propose
+from .score import score
 from .settings import settings
 from .train import train
 
@@ -39,6 +40,7 @@ for verb in (
     train,
     predict,
     evaluate,
+    score,
     benchmark,
     propose,
     doctor,

@@ -5,7 +5,6 @@ It asks how well the objects that are really kept, above one score threshold, fi
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +12,19 @@ from faster_coco_eval.core import mask as coco_mask
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from .annotations import Annotations, load_annotations
-from .results import checked_results, of_kind
-from .segmentations import run_lengths
+from .annotations import Annotations
+from .results import Results
+from .sections import Section
 
 IOUS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 SCORES = tuple(step / 20 for step in range(1, 20))
+
+
+class Threshold(NamedTuple):
+    """A score in 0..1 from which on predictions count, and where it comes from: given, weights, default or chosen."""
+
+    score: float
+    origin: str
 
 
 class Overlaps(NamedTuple):
@@ -36,8 +42,8 @@ class Overlaps(NamedTuple):
 
 
 def instance_accuracy(
-    annotations: Annotations | dict | Path | str,
-    results: Sequence[dict] | Path | str,
+    truth: Annotations,
+    results: Results,
     *,
     score_threshold: float,
     ious: Sequence[float] = IOUS,
@@ -51,8 +57,8 @@ def instance_accuracy(
     own area counts nothing.
 
     Args:
-        annotations: COCO file or its content.
-        results: COCO results file or its records with masks.
+        truth: The annotated objects.
+        results: Predictions with masks.
         score_threshold: Predictions with at least this score are kept.
         ious: IoU thresholds.
         image_ids: Pictures that count; None: all.
@@ -60,13 +66,21 @@ def instance_accuracy(
     Returns:
         Fraction by IoU threshold; -1 if there is neither an object nor a prediction.
     """
-    pictures = _overlaps(annotations, results, image_ids)
+    pictures = _overlaps(truth, results, image_ids)
     return {iou: _pooled(pictures, score_threshold, iou) for iou in ious}
 
 
+def accuracy_section(truth: Annotations, results: Results, score_threshold: float) -> Section:
+    """`instance_accuracy` as a section of a report."""
+    found = instance_accuracy(truth, results, score_threshold=score_threshold)
+    rule = f"TP / (TP + FP + FN) of masks with a score of at least {score_threshold:g}"
+    numbers = {f"{iou:g}": fraction for iou, fraction in found.items()}
+    return Section("accuracy", "accuracy by IoU", f"{rule}, pooled over pictures, one-to-one matching", numbers)
+
+
 def best_score_threshold(
-    annotations: Annotations | dict | Path | str,
-    results: Sequence[dict] | Path | str,
+    truth: Annotations,
+    results: Results,
     *,
     scores: Sequence[float] = SCORES,
     ious: Sequence[float] = IOUS,
@@ -76,16 +90,16 @@ def best_score_threshold(
 
     Args:
         scores: Thresholds to choose from; of equally good ones the first is taken.
-        annotations, results, ious, image_ids: As for `instance_accuracy`.
+        truth, results, ious, image_ids: As for `instance_accuracy`.
     """
-    pictures = _overlaps(annotations, results, image_ids)
+    pictures = _overlaps(truth, results, image_ids)
     means = [np.mean([_pooled(pictures, score, iou) for iou in ious]) for score in scores]
     return scores[int(np.argmax(means))]
 
 
 def picture_accuracies(
-    annotations: Annotations | dict | Path | str,
-    results: Sequence[dict] | Path | str,
+    truth: Annotations,
+    results: Results,
     *,
     score_threshold: float,
     ious: Sequence[float] = IOUS,
@@ -93,9 +107,8 @@ def picture_accuracies(
     """Accuracy of each picture at each IoU threshold by the picture's id; -1 where nothing is and nothing was found.
 
     Args:
-        annotations, results, score_threshold, ious: As for `instance_accuracy`.
+        truth, results, score_threshold, ious: As for `instance_accuracy`.
     """
-    truth = load_annotations(annotations)
     pictures = zip(truth.sizes, _overlaps(truth, results, None), strict=True)
     return {key: [_pooled([picture], score_threshold, iou) for iou in ious] for key, picture in pictures}
 
@@ -115,24 +128,22 @@ def _counts(picture: Overlaps, score_threshold: float, iou: float) -> tuple[int,
 
 
 def _overlaps(
-    annotations: Annotations | dict | Path | str,
-    results: Sequence[dict] | Path | str,
+    truth: Annotations,
+    results: Results,
     image_ids: Collection[int] | None,
 ) -> list[Overlaps]:
-    truth = load_annotations(annotations)
-    records = checked_results(results, truth)
     objects: dict[int, list[dict]] = defaultdict(list)
     for found, mask in zip(truth.objects, truth.masks, strict=True):
         objects[found["image_id"]].append({**found, "segmentation": mask})
     predictions: dict[int, list[dict]] = defaultdict(list)
-    for record in of_kind(records, "segm"):
+    for record in results.with_field("segm"):
         predictions[record["image_id"]].append(record)
     chosen = truth.sizes if image_ids is None else image_ids
-    return [_picture_overlaps(predictions[key], objects[key], truth.sizes[key]) for key in chosen]
+    return [_picture_overlaps(predictions[key], objects[key]) for key in chosen]
 
 
-def _picture_overlaps(predictions: list[dict], objects: list[dict], size: tuple[int, int]) -> Overlaps:
-    masks = [run_lengths(record["segmentation"], size) for record in predictions]
+def _picture_overlaps(predictions: list[dict], objects: list[dict]) -> Overlaps:
+    masks = [record["segmentation"] for record in predictions]
     crowd = np.array([bool(found.get("iscrowd")) for found in objects], dtype=bool)
     overlaps = np.zeros((len(predictions), len(objects)))
     if overlaps.size:

@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..config import ModelSettings
 from ..errors import SettingError
 from ..structures.classes import Classes
-from .annotations import Annotations, load_annotations
+from .annotations import Annotations
 from .coco_curves import Curves, coco_curves
 from .coco_input import Measure
 from .keypoints import MOST_DETECTIONS, keypoint_numbers
-from .results import Kind, checked_results
+from .results import FIELDS, Kind, Results
 from .sections import Say, Section, say_nothing
 
 KINDS: tuple[Kind, ...] = ("bbox", "segm")
@@ -39,20 +39,10 @@ SIMILARITIES: dict[Measure, str] = {
 
 @dataclass(frozen=True)
 class CocoScores:
-    """Scores of boxes, masks or keypoints, as fractions; -1 where there is nothing to find.
-
-    Args:
-        numbers: AP, AP50, AP75, APs, APm, APl (small: up to 32 x 32 pixels, large: from 96 x 96), AR1, AR10, ARn
-            (recall with at most 1, 10 and n detections), ARs, ARm, ARl. Of keypoints: AP, AP50, AP75, APm, APl, AR,
-            AR50, AR75, ARm, ARl.
-        per_class: AP, AP50 and AP75 of each class by its name; a name that several categories share gets its category
-            id appended.
-        per_category: AP by category id.
-    """
+    """Scores of boxes, masks or keypoints as `coco_sections` gives them, of the whole and of each class by its name."""
 
     numbers: dict[str, float]
     per_class: dict[str, dict[str, float]]
-    per_category: dict[int, float]
 
 
 def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
@@ -65,59 +55,62 @@ def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
     return found
 
 
-def evaluate_coco(
-    annotations: Annotations | dict | Path | str,
-    results: Sequence[dict] | Path | str,
-    *,
-    max_detections: int = 100,
-    kinds: Sequence[Kind] = KINDS,
-    areas: Mapping[str, tuple[float, float]] = AREAS,
-) -> dict[Kind, CocoScores]:
-    """Score predictions exactly as the official evaluation does.
+def kinds_to_score(truth: Annotations, results: Results) -> list[Kind]:
+    """What can be scored: boxes, masks and keypoints that the results have, or, without results, the annotations."""
+    annotated = [kind for kind, field in FIELDS.items() if any(one.get(field) for one in truth.objects)]
+    found = set(results.kinds if results else annotated)
+    if truth.skeleton is None:
+        found.discard("keypoints")
+    return [kind for kind in FIELDS if kind in found] or ["bbox"]
 
-    All numbers but AR1 and AR10 use the `max_detections` best detections of each class in each picture; the official
-    summary knows only 100. Recall limits above `max_detections` are left out. Of keypoints at most 20 detections count.
 
-    Args:
-        annotations: COCO file or its content; `info`, `area` and `iscrowd` may be missing.
-        results: COCO results file or its records; may be empty.
-        max_detections: Most detections that count per picture and class.
-        kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints.
-        areas: Ranges of areas by the end of their numbers' names, all areas as "" first; not of keypoints.
+def comparable_kinds(truth: Annotations, *runs: Results) -> list[Kind]:
+    """What errors are looked for in: `kinds_to_score` of any run, but no masks where only boxes are annotated.
 
-    Returns:
-        The scores of each kind.
-
-    Raises:
-        DataError: A file or a record cannot be used; predictions name a picture that is not annotated.
+    A mask judged by a box tells nothing about its errors.
     """
-    _require_detections(max_detections)
-    truth = load_annotations(annotations)
-    records = checked_results(results, truth)
-    return {kind: _scores(truth, records, kind, max_detections, areas) for kind in kinds}
+    drawn = not truth.objects or any(one.get("segmentation") for one in truth.objects)
+    found = {kind for run in [run for run in runs if run] or runs[:1] for kind in kinds_to_score(truth, run)}
+    return [kind for kind in FIELDS if kind in found and (kind != "segm" or drawn)] or ["bbox"]
 
 
 def coco_sections(
     truth: Annotations,
-    results: Sequence[dict],
+    results: Results,
     *,
     kinds: Sequence[Measure] = KINDS,
     max_detections: int = 100,
     areas: Mapping[str, tuple[float, float]] = AREAS,
     say: Say = say_nothing,
 ) -> list[Section]:
-    """The scores of `evaluate_coco` as sections of a report; arguments as there.
+    """Score predictions exactly as the official evaluation does.
+
+    All numbers but AR1 and AR10 use the `max_detections` best detections of each class in each picture; the official
+    summary knows only 100. Recall limits above `max_detections` are left out. Of keypoints at most 20 detections count.
 
     Args:
-        kinds: Also "boundary": masks compared by the smaller of mask IoU and Boundary IoU (Cheng et al. 2021).
+        truth: The annotated objects; `area` and `iscrowd` may be missing.
+        results: The predictions; may be empty.
+        kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints, "boundary" masks compared by the
+            smaller of mask IoU and Boundary IoU (Cheng et al. 2021).
+        max_detections: Most detections that count per picture and class.
+        areas: Ranges of areas by the end of their numbers' names, all areas as "" first; not of keypoints.
         say: Called with what is being scored.
+
+    Returns:
+        A section for each kind, as fractions; -1 where there is nothing to find. Of boxes and masks AP, AP50, AP75,
+        APs, APm, APl (small: up to 32 x 32 pixels, large: from 96 x 96), AR1, AR10, ARn (recall with at most 1, 10 and
+        n detections), ARs, ARm, ARl; of keypoints AP, AP50, AP75, APm, APl, AR, AR50, AR75, ARm, ARl. Of each class
+        AP, AP50 and AP75; a name that several categories share gets its category id appended.
+
+    Raises:
+        SettingError: No detection at all would count.
     """
-    _require_detections(max_detections)
-    say("checking the predictions")
-    records = checked_results(results, truth)
+    if max_detections < 1:
+        raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
     sections = []
     for kind in kinds:
-        scores = _scores(truth, records, kind, max_detections, areas, say)
+        scores = _scores(truth, results, kind, max_detections, areas, say)
         most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
         rule = f"COCO AP and AR at {SIMILARITIES[kind]} 0.50:0.05:0.95"
         protocol = f"{rule}, at most {most} detections per picture and class"
@@ -125,24 +118,19 @@ def coco_sections(
     return sections
 
 
-def _require_detections(max_detections: int) -> None:
-    if max_detections < 1:
-        raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
-
-
 def _scores(
     truth: Annotations,
-    records: Sequence[dict],
+    results: Results,
     kind: Measure,
     max_detections: int,
     areas: Mapping[str, tuple[float, float]],
-    say: Say = say_nothing,
+    say: Say,
 ) -> CocoScores:
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
     if kind == "keypoints":
         areas, limits = KEYPOINT_AREAS, [min(max_detections, MOST_DETECTIONS)]
     progress = partial(_say_classes, say, MEASURES[kind], len(truth.categories))
-    curves = coco_curves(truth, records, kind, list(areas.values()), limits, progress)
+    curves = coco_curves(truth, results, kind, list(areas.values()), limits, progress)
     if kind == "keypoints":
         return _named(keypoint_numbers(*curves), curves, truth)
     return scores_of(curves, truth, limits, list(areas))
@@ -166,7 +154,6 @@ def _named(numbers: Mapping[str, np.ndarray], curves: Curves, truth: Annotations
     return CocoScores(
         numbers={name: _mean(values) for name, values in numbers.items()},
         per_class={names[category]: found for category, found in per_category.items()},
-        per_category={category: found["AP"] for category, found in per_category.items()},
     )
 
 
@@ -215,3 +202,8 @@ def unique_names(categories: dict[int, str]) -> dict[int, str]:
     """Category names by id; those that several share get their id appended."""
     uses = Counter(categories.values())
     return {key: name if uses[name] == 1 else f"{name} ({key})" for key, name in categories.items()}
+
+
+def evaluate_coco(truth: Annotations, results: Results, **options: Any) -> dict[str, Section]:
+    """Use `coco_sections`."""
+    return {one.name: one for one in coco_sections(truth, Results.parse(results, truth), **options)}

@@ -13,6 +13,7 @@ from faster_coco_eval.core.cocoeval import Params
 from .annotations import Annotations
 from .coco_input import Measure, as_dataset, field_of, found_objects, truth_objects
 from .keypoints import keypoint_sigmas
+from .results import Results
 
 BLOCK = 50_000
 """Predictions that are matched together, unless one class alone has more."""
@@ -35,7 +36,7 @@ class Curves(NamedTuple):
 
 def coco_curves(
     truth: Annotations,
-    records: Sequence[dict],
+    results: Results,
     kind: Measure,
     areas: Sequence[tuple[float, float]],
     limits: Sequence[int],
@@ -45,7 +46,7 @@ def coco_curves(
 
     Args:
         truth: Ground truth.
-        records: Checked COCO records; those without the kind's field are left out.
+        results: The predictions; those without the kind's field are left out.
         kind: What is compared.
         areas: A ranges of object areas, both ends included.
         limits: M numbers of detections per picture and class, ascending.
@@ -56,7 +57,7 @@ def coco_curves(
     params.maxDets, params.imgIds = list(limits), sorted(truth.sizes)
     if kind == "keypoints":
         params.kpt_oks_sigmas = np.array(keypoint_sigmas(truth))
-    chosen = [record for record in records if record.get(field_of(kind)) is not None]
+    chosen = [record for record in results if record.get(field_of(kind)) is not None]
     shape = (len(params.iouThrs), len(params.recThrs), 0, len(areas), len(limits))
     precisions, recalls, done = [np.zeros(shape)], [np.zeros((shape[0], *shape[2:]))], 0
     objects = truth_objects(truth, kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from faster_coco_eval import COCO
@@ -13,7 +13,6 @@ from .annotations import Annotations
 from .boundaries import boundary_of
 from .keypoints import keypoint_objects
 from .results import FIELDS, Kind
-from .segmentations import run_lengths
 
 Measure = Kind | Literal["boundary"]
 """What objects are compared by."""
@@ -35,7 +34,7 @@ def found_objects(truth: Annotations, records: Sequence[dict], kind: Measure) ->
 
     Args:
         truth: Their ground truth.
-        records: Checked COCO records (see `checked_results`), all with the kind's field. They are not changed.
+        records: Of `Results`, all with the kind's field. They are not changed.
         kind: An object's size is that of its box, of its mask, or of the box around its keypoints.
     """
     common = ("image_id", "category_id", "score")
@@ -48,8 +47,7 @@ def found_objects(truth: Annotations, records: Sequence[dict], kind: Measure) ->
         for one, points, (x, y, width, height) in zip(found, values, _boxes_around(values), strict=True):
             one |= {"keypoints": points, "bbox": [x, y, width, height], "area": width * height}
     else:
-        masks = [text_runs(value, truth.sizes[one["image_id"]]) for one, value in zip(found, values, strict=True)]
-        for one, mask, area in zip(found, masks, _areas(masks), strict=True):
+        for one, mask, area in zip(found, values, _areas(values), strict=True):
             one |= {"rle": mask, "area": area}
     return _with_boundaries(found, truth) if kind == "boundary" else found
 
@@ -69,12 +67,6 @@ def as_dataset(truth: Annotations, objects: list[dict]) -> COCO:
 def field_of(kind: Measure) -> str:
     """The field of a result that is compared."""
     return FIELDS["segm" if kind == "boundary" else kind]
-
-
-def text_runs(segmentation: Any, size: tuple[int, int]) -> dict:
-    """The mask of a checked record: as it is where it is compressed text, else encoded."""
-    plain = isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), str)
-    return segmentation if plain else run_lengths(segmentation, size)
 
 
 def _areas(masks: list[dict]) -> list[int]:

@@ -5,37 +5,43 @@ from collections.abc import Callable, Iterable, Iterator
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from .results import to_results
+from .annotations import Annotations
+from .results import Results, to_results
 
 
 def collect_results(
     predict: Callable[[Batch], list[Instances]],
     batches: Iterable[Batch],
     classes: Classes,
+    truth: Annotations,
     *,
     describe: Callable[[Instances, int, Classes], list[dict]] = to_results,
     on_progress: Callable[[int], None] | None = None,
-) -> list[dict]:
-    """Predict every picture; masks become run lengths one picture at a time, so that memory stays small.
+) -> Results:
+    """Predict every image of a dataset; masks become RLE one image at a time, so that memory stays small.
 
     Args:
         predict: The model: objects of each picture of a batch, in the picture's own pixels.
         batches: Pictures with their `image_ids`.
-        classes: The data set's classes.
+        classes: The dataset's classes.
+        truth: Its images and categories, see `Results.parse`.
         describe: Makes COCO records of one picture's predictions: `to_results` of objects, `to_segment_results` of
             segments.
         on_progress: Called after each batch with the number of pictures it held.
 
     Returns:
-        COCO records in the order of the pictures.
+        The predictions in the order of the images.
+
+    Raises:
+        DataError: The model found what cannot be scored, such as a box that is not finite.
     """
-    results: list[dict] = []
+    records: list[dict] = []
     for batch in batches:
         for instances, image_id in zip(predict(batch), batch.image_ids, strict=True):
-            results += describe(instances, image_id, classes)
+            records += describe(instances, image_id, classes)
         if on_progress:
             on_progress(len(batch))
-    return results
+    return Results.parse(records, truth, source="predictions")
 
 
 def collect_proposals(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from .annotations import Annotations
 from .coco import TITLES, unique_names
 from .matching import match_results
 from .precision import class_precisions
-from .results import Kind, checked_results
+from .results import Kind, Results
 
 RESAMPLES = 1000
 SEED = 0
@@ -64,10 +64,10 @@ class Comparison:
     per_class: dict[str, Difference]
 
 
-Read = Callable[[Path], Sequence[dict]]
+Read = Callable[[Path], Results]
 
 
-def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Sequence[dict]:
+def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Results:
     """The predictions of another run on the same pictures.
 
     Args:
@@ -79,7 +79,7 @@ def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Sequ
         DataError: The file cannot be used, the report names no results, or these are of other pictures or classes.
     """
     results = results_of(path, others=read is not None)
-    return checked_results(results if read is None else read(results), truth)
+    return Results.read(results, truth) if read is None else read(results)
 
 
 def results_of(path: Path, *, others: bool) -> Path:
@@ -114,8 +114,8 @@ def results_of(path: Path, *, others: bool) -> Path:
 
 def compare_results(
     truth: Annotations,
-    first: Sequence[dict],
-    second: Sequence[dict],
+    first: Results,
+    second: Results,
     kind: Kind,
     *,
     max_detections: int = 100,
@@ -131,7 +131,7 @@ def compare_results(
 
     Args:
         truth: What both are scored on.
-        first, second: COCO records that were checked.
+        first, second: The predictions.
         kind: "bbox", "segm" or "keypoints".
         max_detections: Most detections that count per picture and class.
         resamples: How many.
@@ -140,8 +140,8 @@ def compare_results(
     """
     weights = _weights(len(truth.sizes), resamples, seed)
     found = [
-        _precisions(truth, records, kind, weights, max_detections, on_progress or _ignore)
-        for records in (first, second)
+        _precisions(truth, results, kind, weights, max_detections, on_progress or _ignore)
+        for results in (first, second)
     ]
     categories = sorted(truth.categories)
     names = unique_names(truth.categories)
@@ -176,13 +176,13 @@ def _ignore(_: int) -> None:
 
 def _precisions(
     truth: Annotations,
-    records: Sequence[dict],
+    results: Results,
     kind: Kind,
     weights: np.ndarray,
     max_detections: int,
     on_progress: Callable[[int], None],
 ) -> Precisions:
-    matches = match_results(truth, records, kind, max_detections=max_detections, on_progress=on_progress)
+    matches = match_results(truth, results, kind, max_detections=max_detections, on_progress=on_progress)
     found: dict[str, list[np.ndarray]] = {name: [] for name in NUMBERS}
     for _, precision in class_precisions(truth, matches, weights):
         for name, thresholds in NUMBERS.items():

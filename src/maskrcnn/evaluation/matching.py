@@ -14,9 +14,8 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from .annotations import Annotations
-from .coco_input import text_runs
 from .keypoints import MOST_DETECTIONS, keypoint_objects, keypoint_sigmas, object_keypoint_similarities
-from .results import FIELDS, Kind
+from .results import FIELDS, Kind, Results
 
 THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 EVERY_AREA = (0.0, 1e10)
@@ -79,7 +78,7 @@ class Matches:
 
 def match_results(
     truth: Annotations,
-    results: Sequence[dict],
+    results: Results,
     kind: Kind,
     *,
     thresholds: Sequence[float] = THRESHOLDS,
@@ -91,7 +90,7 @@ def match_results(
 
     Args:
         truth: The annotated objects.
-        results: COCO records that were checked; those without the kind's field are left out.
+        results: The predictions; those without the kind's field are left out.
         kind: "bbox", "segm" or "keypoints".
         thresholds: T least IoUs.
         area: Objects of other areas (both ends belong to it) need not be found.
@@ -169,7 +168,7 @@ def ignored_objects(picture: Overlaps, area: tuple[float, float] = EVERY_AREA) -
 
 
 def picture_overlaps(
-    truth: Annotations, results: Sequence[dict], kind: Kind, *, max_detections: int = 100, sized: bool = False
+    truth: Annotations, results: Results, kind: Kind, *, max_detections: int = 100, sized: bool = False
 ) -> Iterator[Overlaps]:
     """Overlaps of one picture after the other, in the order of the image ids.
 
@@ -224,7 +223,7 @@ def _categories(records: list[dict]) -> np.ndarray:
 def _shapes(truth: Annotations, records: list[dict], kind: Kind) -> Any:
     """Boxes or run lengths of some records, or [D, Kp, 3] keypoints."""
     if kind == "segm":
-        return [text_runs(record["segmentation"], truth.sizes[record["image_id"]]) for record in records]
+        return [record["segmentation"] for record in records]
     if kind == "bbox":
         return [record["bbox"] for record in records]
     points = np.array([record["keypoints"] for record in records], dtype=float)

@@ -3,16 +3,16 @@ cityscapesScripts' `evalPanopticSemanticLabeling.py` compute it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
+from .annotations import Annotations
 from .coco import unique_names
 from .label_maps import best_first, paint_label_map
+from .results import Results
 from .sections import Numbers, Say, Section, say_nothing
 from .segmentations import Size
 
@@ -51,6 +51,17 @@ class PanopticTruth:
     classes: Mapping[int, SegmentClass]
     read: Callable[[int], tuple[np.ndarray, list[dict[str, Any]]]]
 
+    def parse(self, records: Iterable[dict], *, source: str = "results") -> Results:
+        """Predicted segments, checked as `Results.parse` does; each has a mask.
+
+        Raises:
+            DataError: A record cannot be used, or has no mask.
+        """
+        categories = {category: known.name for category, known in self.classes.items()}
+        found = Results.parse(records, Annotations(self.source, dict(self.sizes), categories, []), source=source)
+        found.require("segm")
+        return found
+
 
 @dataclass
 class Tally:
@@ -81,7 +92,7 @@ class Tally:
 
 
 def panoptic_sections(
-    truth: PanopticTruth, records: Sequence[dict], say: Say = say_nothing, *, things_only: bool = False
+    truth: PanopticTruth, results: Results, say: Say = say_nothing, *, things_only: bool = False
 ) -> list[Section]:
     """Score segments.
 
@@ -90,12 +101,12 @@ def panoptic_sections(
 
     Args:
         truth: Annotated segments.
-        records: COCO results with masks, of the annotated pictures.
+        results: Of `PanopticTruth.parse`.
         say: Called with the picture that is scored.
         things_only: Leave the numbers of stuff, and those that need them, out.
     """
-    thresholds = [0.0, CONFIDENT] if any(record["score"] < CONFIDENT for record in records) else [0.0]
-    counted = count_segments(truth, records, score_thresholds=thresholds, say=say)
+    thresholds = [0.0, CONFIDENT] if any(record["score"] < CONFIDENT for record in results) else [0.0]
+    counted = count_segments(truth, results, score_thresholds=thresholds, say=say)
     return [
         _section(truth.classes, tallies, threshold, things_only)
         for threshold, tallies in zip(thresholds, counted, strict=True)
@@ -139,7 +150,7 @@ def panoptic_numbers(
 
 def count_segments(
     truth: PanopticTruth,
-    records: Sequence[dict],
+    results: Results,
     *,
     score_thresholds: Sequence[float] = (0.0,),
     say: Say = say_nothing,
@@ -147,26 +158,15 @@ def count_segments(
     """Matched and unmatched segments of each category, for each threshold.
 
     Args:
-        truth, records, say: As for `panoptic_sections`.
+        truth, results, say: As for `panoptic_sections`.
         score_thresholds: Records with lower scores are left out.
-
-    Raises:
-        DataError: A record is of a category that is not among the classes.
     """
-    found: dict[int, list[dict]] = defaultdict(list)
-    for record in records:
-        if record["category_id"] not in truth.classes:
-            raise DataError(
-                f"{truth.source}: a predicted segment of picture {record['image_id']} has the unknown category_id "
-                f"{record['category_id']}. Predict with the classes of this file."
-            )
-        found[record["image_id"]].append(record)
     counted = [{category: Tally() for category in truth.classes} for _ in score_thresholds]
     for number, (image_id, size) in enumerate(truth.sizes.items(), start=1):
         say(f"segments of picture {number} of {len(truth.sizes)}")
         ids, segments = truth.read(image_id)
         for threshold, tallies in zip(score_thresholds, counted, strict=True):
-            kept = best_first(found[image_id], score_threshold=threshold)
+            kept = best_first(results.by_image.get(image_id, []), score_threshold=threshold)
             painted = paint_label_map([record["segmentation"] for record in kept], size)
             _count(ids, segments, painted, [record["category_id"] for record in kept], tallies)
     return counted

@@ -1,71 +1,146 @@
-"""The scores of an evaluation as one JSON file and as tables for people."""
+"""The scores of predictions: numbers by name, tables for people, JSON for programs."""
 
-import json
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Column, Table
+from rich.console import Console, Group
 from rich.text import Text
 
 from .. import __version__
-from ..ops.atomic import replacing
-from .accuracy import instance_accuracy
-from .annotations import Annotations, load_annotations
-from .coco import KINDS, TITLES, coco_sections
-from .results import Kind, checked_results
+from ..ops.json_files import write_json
+from .accuracy import Threshold, accuracy_section
+from .annotations import Annotations
+from .coco import coco_sections, kinds_to_score
+from .results import Kind, Results
 from .sections import Say, Section, say_nothing
 from .tables import section_tables
-from .text_report import text_table
+from .text_report import text_sections
 
 LIBRARIES = ("torch", "torchvision", "faster-coco-eval", "numpy", "scipy", "shapely")
+MOST_DETECTIONS = 100
+"""Detections per image and class that count unless somebody says otherwise, as COCO has it."""
 
 
-def evaluation_report(
-    annotations: Annotations | dict | Path | str,
-    results: Sequence[dict] | Path | str,
-    *,
-    max_detections: int,
-    score_threshold: float,
-    kinds: Sequence[Kind] = KINDS,
-    say: Say = say_nothing,
-) -> dict[str, Any]:
-    """Score predictions in every way the library knows.
+@dataclass(frozen=True)
+class Report:
+    """Scores of predictions on a dataset: `report["segm"]["AP"]` is a number, `print(report)` shows tables.
 
     Args:
-        annotations: COCO file or its content.
-        results: COCO results file or its records.
-        max_detections: Most detections per picture and class that count for average precision.
-        score_threshold: Predictions with at least this score count for accuracy.
-        kinds: What is scored: "bbox", "segm", "keypoints"; accuracy is of masks, and left out without "segm".
+        sections: The numbers of each rule, with those of each class.
+        facts: What was scored, and how: `annotations`, counts of `pictures`, `objects` and `predictions`, `versions`,
+            and what else somebody should know.
+        results: The predictions.
+        truth: The annotated objects they were compared with; None: these are not such as COCO has.
+        max_detections: How many detections per image and class count.
+    """
+
+    sections: tuple[Section, ...]
+    facts: Mapping[str, Any]
+    results: Results
+    truth: Annotations | None = field(default=None, repr=False)
+    max_detections: int = MOST_DETECTIONS
+
+    def __getitem__(self, name: str) -> dict[str, float | None]:
+        return dict(self.section(name).numbers)
+
+    def __contains__(self, name: object) -> bool:
+        return any(section.name == name for section in self.sections)
+
+    def __str__(self) -> str:
+        console = Console(width=120, no_color=True)
+        with console.capture() as shown:
+            console.print(self.table())
+        return shown.get()
+
+    def section(self, name: str) -> Section:
+        """The numbers of one rule, such as "bbox", "segm", "keypoints" or "accuracy".
+
+        Raises:
+            KeyError: It was not scored; the message lists what was.
+        """
+        for section in self.sections:
+            if section.name == name:
+                return section
+        raise KeyError(f"{name!r} was not scored, only {', '.join(section.name for section in self.sections)}")
+
+    def per_class(self, name: str) -> dict[str, dict[str, float | None]]:
+        """The numbers of each class by one rule; see `section`."""
+        return {label: dict(numbers) for label, numbers in self.section(name).per_class.items()}
+
+    def adding(self, sections: Sequence[Section] = (), **facts: Any) -> Report:
+        """The report with more sections and facts."""
+        return replace(self, sections=(*self.sections, *sections), facts={**self.facts, **facts})
+
+    def table(self) -> Group:
+        """What was scored and all its numbers, for `rich.print`."""
+        return Group(Text(self.title, style="bold"), *section_tables(self.sections))
+
+    @property
+    def title(self) -> str:
+        """What was scored, and how much of it."""
+        counts = [f"{self.facts[what]} {what}" for what in ("pictures", "objects", "predictions") if what in self.facts]
+        named = [str(self.facts[what]) for what in ("benchmark", "split") if what in self.facts]
+        about = f"{' '.join(named)}, {self.facts['annotations']}" if named else self.facts["annotations"]
+        return f"{about}: {', '.join(counts)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the facts, and under each section's name its numbers and those `per_class`; the `rules`."""
+        return {**sections_report(self.sections), **self.facts}
+
+    def write(self, path: Path | str) -> None:
+        """Write the report as JSON, whole or not at all; missing folders are made."""
+        write_report(path, self.to_dict())
+
+
+def score_results(
+    truth: Annotations,
+    results: Results,
+    *,
+    kinds: Sequence[Kind] | None = None,
+    max_detections: int = MOST_DETECTIONS,
+    threshold: Threshold | None = None,
+    text: bool = False,
+    say: Say = say_nothing,
+) -> Report:
+    """Score predictions in the ways that every dataset can be scored.
+
+    Args:
+        truth: The annotated objects.
+        results: The predictions.
+        kinds: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results, or without any in the
+            annotations.
+        max_detections: Most detections per image and class that count for average precision.
+        threshold: From which score on masks count for instance accuracy; None: that is left out.
+        text: Score the objects as words, too.
         say: Called with what is being scored.
 
     Returns:
-        What the JSON file holds: `bbox` and `segm` with the twelve numbers as fractions (-1: nothing to find) and AP,
-        AP50 and AP75 `per_class`, and `keypoints` with its ten; `accuracy` by mask IoU; how it was measured; counts of
-        pictures, objects and predictions; versions.
+        The sections `bbox`, `segm`, `keypoints` of COCO's numbers; `accuracy` by mask IoU; of text `mmocr`,
+        `icdar2015`, `ctw1500`. Numbers are fractions, -1 where there is nothing to find.
     """
-    truth = load_annotations(annotations)
-    records = checked_results(results, truth)
-    sections = coco_sections(truth, records, max_detections=max_detections, kinds=kinds, say=say)
-    report = sections_report(sections)
-    if "segm" in kinds:
-        say("instance accuracy")
-        accuracy = instance_accuracy(truth, records, score_threshold=score_threshold)
-        report["accuracy"] = {f"{iou:g}": fraction for iou, fraction in accuracy.items()}
-        report["accuracy_score_threshold"] = score_threshold
-    return report | {
-        "max_detections": max_detections,
-        "protocol": f"COCO AP and AR at IoU 0.50:0.05:0.95, at most {max_detections} detections per picture and class; "
-        "accuracy TP / (TP + FP + FN) of masks pooled over pictures, one-to-one matching",
+    kinds = kinds_to_score(truth, results) if kinds is None else kinds
+    sections = coco_sections(truth, results, kinds=kinds, max_detections=max_detections, say=say)
+    facts: dict[str, Any] = {
         "annotations": truth.source,
         "pictures": len(truth.sizes),
         "objects": len(truth.objects),
-        "predictions": len(records),
+        "predictions": len(results),
+        "max_detections": max_detections,
         "versions": library_versions(),
     }
+    if threshold is not None and ("segm" in kinds or text):
+        facts |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
+        if "segm" in kinds:
+            say("instance accuracy")
+            sections.append(accuracy_section(truth, results, threshold.score))
+        if text:
+            sections += text_sections(truth, results, score_threshold=threshold.score, say=say)
+    return Report(tuple(sections), facts, results, truth, max_detections)
 
 
 def sections_report(sections: Sequence[Section]) -> dict[str, Any]:
@@ -77,61 +152,11 @@ def sections_report(sections: Sequence[Section]) -> dict[str, Any]:
     return {**report, "rules": {section.name: section.protocol for section in sections}}
 
 
-def join_sections(report: Mapping[str, Any], sections: Sequence[Section]) -> dict[str, Any]:
-    """A report with more sections."""
-    more = sections_report(sections)
-    return {**report, **more, "rules": {**report["rules"], **more["rules"]}}
-
-
 def library_versions() -> dict[str, str]:
     """Versions of this library and of those that numbers depend on."""
     return {"maskrcnn": __version__, **{name: metadata.version(name) for name in LIBRARIES}}
 
 
-def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a report as JSON, whole or not at all; missing folders are made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def report_tables(report: Mapping[str, Any]) -> Group:
-    """The report for the terminal: the numbers of boxes, masks and keypoints, classes (up to 100), accuracy.
-
-    Args:
-        report: What `evaluation_report` returns; with `text` of `text_report` if there is such a key.
-    """
-    sections = [
-        Section(kind, title, report["rules"][kind], *_numbers(report[kind]))
-        for kind, title in TITLES.items()
-        if kind in report
-    ]
-    parts: list[RenderableType] = [Text(title_of(report), style="bold"), *section_tables(sections)]
-    if "accuracy" in report:
-        least = f"{report['accuracy_score_threshold']:g}"
-        parts += [Text(f"Accuracy TP / (TP + FP + FN) of masks with a score of at least {least}")]
-        parts += [_accuracy_table(report["accuracy"])]
-    if "text" in report:
-        parts += [Text("Detected text; words and found polygons fit above an IoU of 0.5"), text_table(report["text"])]
-    return Group(*parts)
-
-
-def title_of(report: Mapping[str, Any]) -> str:
-    """What was scored, and how much of it."""
-    counts = [f"{report[what]} {what}" for what in ("pictures", "objects", "predictions") if what in report]
-    return f"{report['annotations']}: {', '.join(counts)}"
-
-
-def _numbers(written: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    return {name: value for name, value in written.items() if name != "per_class"}, written.get("per_class", {})
-
-
-def _accuracy_table(accuracy: Mapping[str, float]) -> Table:
-    table = Table("IoU above", *[Column(iou, justify="right") for iou in accuracy])
-    table.add_row("", *map(_percent, accuracy.values()))
-    return table
-
-
-def _percent(fraction: float) -> str:
-    return "-" if fraction < 0 else f"{100 * fraction:.1f}"
+def write_report(path: Path | str, report: Mapping[str, Any]) -> None:
+    """Write scores as JSON that people can read, whole or not at all; missing folders are made."""
+    write_json(path, report, indent=2)

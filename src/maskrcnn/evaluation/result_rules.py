@@ -46,6 +46,7 @@ def _ids_sound(records: Sequence[dict], annotations: Annotations) -> bool:
     return (
         {record["image_id"] for record in records} <= annotations.sizes.keys()
         and {record["category_id"] for record in records} <= annotations.categories.keys()
+        and not any("polygons" in record for record in records)
         and all(any(record.get(field) is not None for field in FIELDS) for record in records)
     )
 
@@ -113,10 +114,10 @@ def _box_problem(box: Any) -> str | None:
 
 
 def _mask_problem(record: dict, annotations: Annotations) -> str | None:
-    if record.get("segmentation") is None:
-        return None
     try:
-        run_lengths(record["segmentation"], annotations.sizes[record["image_id"]])
+        for field in ("segmentation", "polygons"):
+            if record.get(field) is not None:
+                run_lengths(record[field], annotations.sizes[record["image_id"]])
     except ValueError as error:
         return str(error)
     return None

@@ -29,8 +29,8 @@ class Results(Sequence[dict]):
     """Predictions for the images of a dataset, known to be right: made by `parse` or `read`, and then never changed.
 
     A sequence of COCO records: `image_id`, `category_id` and `score`, with `bbox` [x, y, width, height], `segmentation`
-    or `keypoints`, or several of them. Masks are RLE with compressed text, {"size": [height, width], "counts": str},
-    whatever they came as. Metrics take this type and check nothing.
+    or `keypoints`, or several of them. Masks are RLE with compressed text, {"size": [height, width], "counts": str};
+    of those that came as polygons these are kept as `polygons`. Metrics take this type and check nothing.
 
     Args:
         records: The records. A slice of results, or `where`, gives results again.
@@ -117,6 +117,19 @@ class Results(Sequence[dict]):
         field = FIELDS[kind]
         return self.where(lambda record: record.get(field) is not None)
 
+    def require(self, kind: Kind) -> None:
+        """Refuse results of which one lacks a box, a mask or keypoints.
+
+        Raises:
+            DataError: The first that does.
+        """
+        for number, record in enumerate(self.records):
+            if record.get(FIELDS[kind]) is None:
+                raise DataError(
+                    f"{self.source}: record {number} of picture {record['image_id']} has no {FIELDS[kind]}, but it is "
+                    "scored. Predict with a model that has the head for it, or give the results with it."
+                )
+
     def of_kind(self, kind: Kind) -> list[dict]:
         """The records as one official evaluation wants them: with box, mask or keypoints only, others left out.
 
@@ -191,7 +204,8 @@ def _parsed(record: Any, number: int, truth: Annotations, source: str) -> dict:
     mask = record.get("segmentation")
     if mask is None or (isinstance(mask, dict) and isinstance(mask["counts"], str) and isinstance(mask["size"], list)):
         return record
-    return {**record, "segmentation": to_text(run_lengths(mask, truth.sizes[record["image_id"]]))}
+    polygons = {"polygons": mask} if isinstance(mask, list) else {}
+    return {**record, **polygons, "segmentation": to_text(run_lengths(mask, truth.sizes[record["image_id"]]))}
 
 
 def of_kind(results: Sequence[dict], kind: Kind) -> list[dict]:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
-from ..structures.run_lengths import check_counts, counts_from_text
+from ..structures.masks import Crop
+from ..structures.run_lengths import check_counts, counts_from_text, crop_from_counts
 
 Size = tuple[int, int]
 
@@ -62,3 +63,9 @@ def to_text(rle: dict) -> dict:
     """RLE whose compressed counts are text, as JSON wants them."""
     counts = rle["counts"]
     return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
+
+
+def rle_crop(rle: dict) -> Crop:
+    """The pixels of a mask in its own window, of RLE with compressed counts that is known to be right."""
+    counts, size = rle["counts"], (rle["size"][0], rle["size"][1])
+    return crop_from_counts(counts_from_text(counts.encode("ascii") if isinstance(counts, str) else counts), size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .annotations import Annotations
 from .matching import Overlaps, match_picture, picture_overlaps
-from .results import Kind
+from .results import Kind, Results
 
 Fault = Literal["classification", "localisation", "class_and_place", "duplicate", "background", "missed"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -71,7 +71,7 @@ class Verdicts:
 
 def judge_results(
     truth: Annotations,
-    results: Sequence[dict],
+    results: Results,
     kind: Kind,
     *,
     iou: float = FOREGROUND_IOU,

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from .annotations import Annotations
+from .results import Results
 from .verdicts import CLASSIFICATION, FAULT_TITLES, FAULTS, IGNORED, RIGHT, Fault, Verdicts
 
 MOST_NAMED = 3
@@ -74,7 +75,7 @@ def _verdict(code: int) -> Verdict:
     return "ignored" if code == IGNORED else FAULTS[code]
 
 
-def describe_errors(truth: Annotations, results: Sequence[dict], errors: PictureErrors) -> str:
+def describe_errors(truth: Annotations, results: Results, errors: PictureErrors) -> str:
     """What went wrong in a picture, such as `missed 2 (car, person); wrong class 1 (dog for cat)`.
 
     Args:
@@ -105,7 +106,7 @@ def _list(names: list[str]) -> str:
     return ", ".join([*shown, "..."] if len(counts) > MOST_NAMED else shown)
 
 
-def worst_report(truth: Annotations, results: Sequence[dict], worst: Sequence[PictureErrors]) -> list[dict[str, Any]]:
+def worst_report(truth: Annotations, results: Results, worst: Sequence[PictureErrors]) -> list[dict[str, Any]]:
     """The pictures for a JSON file: `image_id`, number of `errors`, and `what` in words."""
     return [
         {"image_id": one.image_id, "errors": one.errors, "what": describe_errors(truth, results, one)} for one in worst

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
 from ..data.records import CocoData, has_objects
-from ..data.split import subset_contents
-from ..evaluation.annotations import load_annotations
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances
+from .evaluation import truth_of
 from .predictor import Predictor
 
 
@@ -44,7 +42,7 @@ def propose_for(
     Raises:
         DataError: A picture cannot be read, or the file has another ending.
     """
-    truth = replace(load_annotations(subset_contents(data)), source=data.source.name)
+    truth = truth_of(data)
     found: dict[int, Instances] = {}
 
     def propose(pictures: Batch) -> list[Instances]:

@@ -96,7 +96,7 @@ def test_of_test_only_results_can_be_written(tmp_path, maps, benchmark):
 
 
 def test_records_without_masks_or_of_unknown_labels_are_errors(opened):
-    with pytest.raises(DataError, match="record 0 of picture 1 has no segmentation, but masks are scored"):
+    with pytest.raises(DataError, match="record 0 of picture 1 has no segmentation"):
         scores(opened, [{"image_id": 1, "category_id": 26, "score": 1.0, "bbox": [0, 0, 5, 5]}])
     with pytest.raises(DataError, match="category_id 99 is not one of"):
         scores(opened, [{"image_id": 1, "category_id": 99, "score": 1.0, "bbox": [0, 0, 5, 5]}])

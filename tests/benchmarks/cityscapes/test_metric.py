@@ -84,7 +84,7 @@ def check_segments(maps: dict[int, np.ndarray], pictures: list[dict], expected: 
         labels = {segment["id"]: segment["category_id"] for segment in picture["pred"]["segments"]}
         records += [prediction(ids == one, 1.0, label, key) for one, label in labels.items()]
     truth = PanopticTruth("", {key: values.shape for key, values in maps.items()}, CLASSES, divided.__getitem__)
-    (tallies,) = count_segments(truth, records)
+    (tallies,) = count_segments(truth, Results(tuple(records)))
     assert {CLASSES[label].name for label in tallies} == expected["stats_per_category"].keys()
     for label, tally in tallies.items():
         wanted = expected["stats_per_category"][CLASSES[label].name]

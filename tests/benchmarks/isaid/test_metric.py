@@ -4,8 +4,8 @@ from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.benchmarks.isaid.dataset import AREAS, isaid_sections
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.results import Results
+from tests.builders.scoring import coco_scores
 from tests.builders.vectors import load_vector, number, vector_files
 
 
@@ -31,7 +31,7 @@ def test_all_numbers_equal_the_development_kit_on_the_vectors(path):
         elif key == "with_coco_default_maxDets100":  # for contrast: what 100 detections would give
             for name, value in expected.items():
                 kind, number_name = name.split("_")
-                found = evaluate_coco(truth, results, kinds=[kind], areas=AREAS)[kind].numbers[number_name]
+                found = coco_scores(truth, results, kinds=[kind], areas=AREAS)[kind].numbers[number_name]
                 assert found == pytest.approx(number(value), abs=1e-9)
         else:
             # Of pycocotools, not of the metric: its summary looks for 100 detections, finds none and says -1. What it

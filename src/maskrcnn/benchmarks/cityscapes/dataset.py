@@ -22,7 +22,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
-from ...predict.panoptic_files import read_panoptic_results, require_masks, write_panoptic_results
+from ...predict.panoptic_files import read_panoptic_results, write_panoptic_results
 from ..benchmark import Benchmark
 from .metric import instance_section
 from .submission import read_instances, write_instances
@@ -52,7 +52,7 @@ class Cityscapes(Benchmark):
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
         results = super().parse(records, source)
-        require_masks(results)
+        results.require("segm")
         return results
 
     def _segments(self) -> PanopticTruth:

@@ -14,7 +14,7 @@ from ...evaluation.panoptic_quality import panoptic_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...predict.panoptic_evaluation import picture_names
-from ...predict.panoptic_files import panoptic_truth, read_panoptic_results, require_masks, write_panoptic_results
+from ...predict.panoptic_files import panoptic_truth, read_panoptic_results, write_panoptic_results
 from ..benchmark import Benchmark
 
 
@@ -46,9 +46,7 @@ class CocoPanoptic(Benchmark):
         self.image_names = picture_names(coco, truth)
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
-        results = super().parse(records, source)
-        require_masks(results)
-        return results
+        return self._truth.parse(records, source=source)
 
     def _score(self, results: Results, say: Say) -> list[Section]:
         return panoptic_sections(self._truth, results, say)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...evaluation.annotations import Annotations
-from ...evaluation.coco import evaluate_coco
+from ...evaluation.coco import coco_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 
@@ -69,5 +69,5 @@ def effective_robustness(average: float | None, reference: float | None) -> floa
 
 
 def _row(truth: Annotations, results: Results) -> dict[str, float | None]:
-    numbers = evaluate_coco(truth, results, kinds=("bbox",))["bbox"].numbers
-    return {name: None if numbers[name] < 0 else numbers[name] for name in ROW}
+    (section,) = coco_sections(truth, results, kinds=("bbox",))
+    return {name: None if section.numbers[name] == -1 else section.numbers[name] for name in ROW}

@@ -49,12 +49,10 @@ class TextBenchmark(Benchmark):
         self.counts = {**self.counts, "objects": len(self.known.objects) - ignored, "ignored": ignored}
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
-        """As of every benchmark; but polygons stay polygons, as the rules score these instead of their pixels."""
         if isinstance(records, Results):
             return records
         given = list(records)
-        Results.parse(given, self._sized(given), source=source)
-        return Results(tuple(given), source)
+        return Results.parse(given, self._sized(given), source=source)
 
     def _sized(self, records: Iterable[Any]) -> Annotations:
         """The truth with the sizes of images that are not there, from the masks that were found in them."""
@@ -85,8 +83,7 @@ class Icdar2015(TextBenchmark):
         return read_icdar_words(path)
 
     def _submit(self, results: Results, path: Path) -> None:
-        sizes = self._sized(results).sizes
-        write_icdar_results(results, path, sizes, self.image_names, score_threshold=self.score_threshold)
+        write_icdar_results(results, path, self.image_names, score_threshold=self.score_threshold)
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
         return read_icdar_results(path, self.source, self.image_names)
@@ -105,8 +102,7 @@ class Ctw1500(TextBenchmark):
         return read_ctw1500_words(path)
 
     def _submit(self, results: Results, path: Path) -> None:
-        sizes = self._sized(results).sizes
-        write_ctw1500_results(results, path, sizes, self.image_names, score_threshold=self.score_threshold)
+        write_ctw1500_results(results, path, self.image_names, score_threshold=self.score_threshold)
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
         return read_ctw1500_results(path, self.image_names)
