@@ -9,7 +9,7 @@ import typer
 
 from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
-from .console import require_place, say, show
+from .console import require_place, say
 from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
 from .progress import PictureBar, waiting
 from .proposals import ProposalFile
@@ -43,9 +43,6 @@ def benchmark(
     errors: Errors = False,
     pictures: Drawn = None,
     output: DrawnInto = ERRORS,
-    max_detections: Annotated[
-        int | None, typer.Option(min=1, help="Of the model, per picture; none: as the benchmark counts.")
-    ] = None,
     score_threshold: Annotated[
         float | None,
         typer.Option(
@@ -64,8 +61,7 @@ def benchmark(
 
     `maskrcnn benchmark cityscapes --data cityscapes --weights model.safetensors --submission sent`.
     """
-    of_model = {"--flip": flip, "--scales": scales, "--proposals": proposals, "--max-detections": max_detections}
-    _check(weights, results, of_model | {"settings": overrides})
+    _check(weights, results, {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides})
     analysis = Analysis(compare, errors, pictures, output)
     require_place(json)
     require_place(results if weights else None)
@@ -78,7 +74,7 @@ def benchmark(
     predictor = None
     if weights is not None:
         model = Model(weights, overrides or [], device, precision, engine, chosen_views(flip, scales), batch, proposals)
-        predictor, facts = model.open(max_detections or opened.max_detections), model.facts()
+        predictor, facts = model.open(opened.max_detections), model.facts()
         found = _predict(opened, predictor, model)
         if results is not None:
             found.write(results)
@@ -96,7 +92,7 @@ def benchmark(
     score = opened.score if opened.public else None
     finish(Scored(report.adding(**facts), opened.dataset, opened.image_names, opened.read, score), analysis, json)
     if not opened.public:
-        show("Its ground truth is not public: --submission writes what its server takes.")
+        say("Its ground truth is not public: --submission writes what its server takes.")
 
 
 def _check(weights: str | None, results: Path | None, of_model: dict[str, Any]) -> None:

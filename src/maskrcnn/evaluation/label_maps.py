@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,11 +10,11 @@ from .results import Results
 from .segmentations import Size, rle_crop
 
 
-def paint_label_map(segmentations: Sequence[Any], size: Size) -> np.ndarray:
+def paint_label_map(masks: Sequence[dict], size: Size) -> np.ndarray:
     """Paint objects without overlap: a pixel belongs to the first of them that covers it.
 
     Args:
-        segmentations: RLE of each object, with compressed counts, the most important first.
+        masks: RLE of each object, the most important first.
         size: (height, width) of the picture.
 
     Returns:
@@ -23,8 +22,8 @@ def paint_label_map(segmentations: Sequence[Any], size: Size) -> np.ndarray:
         pixel.
     """
     painted = np.zeros(size, dtype=np.int32)
-    for number, segmentation in enumerate(segmentations, start=1):
-        x, y, bitmap = rle_crop(segmentation)
+    for number, rle in enumerate(masks, start=1):
+        x, y, bitmap = rle_crop(rle)
         window = painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
         window[bitmap & (window == 0)] = number
     return painted

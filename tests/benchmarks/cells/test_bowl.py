@@ -4,13 +4,13 @@ from faster_coco_eval.core import mask as coco_mask
 
 from maskrcnn.benchmarks.cells.bowl import read_bowl_results, read_bowl_rows, write_bowl_results
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 
 SIZE = (4, 6)
 NAMES = {3: "a", 8: "b"}
-TRUTH = load_annotations(
+TRUTH = Annotations.parse(
     {
         "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
         "categories": [{"id": 7, "name": "nucleus"}],

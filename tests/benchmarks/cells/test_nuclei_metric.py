@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.benchmarks.cells.nuclei_metric import BOWL_IOUS, accuracy_sections, nuclei_sections
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 
@@ -15,7 +15,7 @@ def bar(image_id, left, right, **more):
 
 
 def truth(*objects, pictures=2):
-    return load_annotations(
+    return Annotations.parse(
         {
             "images": [{"id": 1 + i, "height": SIZE[0], "width": SIZE[1]} for i in range(pictures)],
             "categories": [{"id": 1, "name": "nucleus"}],

@@ -2,13 +2,13 @@ import numpy as np
 import scipy.io
 
 from maskrcnn.benchmarks.cells.submission import read_label_maps, write_label_maps
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 
 SIZE = (4, 6)
 NAMES = {3: "a", 8: "b"}
-TRUTH = load_annotations(
+TRUTH = Annotations.parse(
     {
         "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
         "categories": [{"id": 7, "name": "cell"}],

@@ -10,13 +10,13 @@ from maskrcnn.benchmarks.text.submission import (
     write_icdar_results,
 )
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 
 SIZE = (40, 60)
 NAMES = {3: "img_1", 8: "img_2"}
-TRUTH = load_annotations(
+TRUTH = Annotations.parse(
     {
         "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
         "categories": [{"id": 1, "name": "text"}],
