@@ -107,7 +107,7 @@ def test_what_is_written_is_read_again_with_the_same_scores(tmp_path, truth):
         assert [one["image_id"] for one in sent] == (["a", "b"] if by_name else [2, 4])
         assert sent[0]["file_name"] == "a.png"
         again = read_panoptic_results(tmp_path / "out", NAMES)
-        scores = [panoptic_sections(truth, found)[0] for found in (records, again)]
+        scores = [panoptic_sections(truth, truth.parse(found))[0] for found in (records, again)]
         assert scores[0] == scores[1]
         assert scores[0].per_class["cat"]["PQ"] == 1
 
@@ -181,11 +181,11 @@ def test_real_annotations_against_themselves_are_perfect_and_a_damaged_copy_has_
     truth = panoptic_truth(file, parse_coco(file))
     names = {image_id: str(image_id) for image_id in truth.sizes}
     records = read_panoptic_results(file, names)
-    (section,) = panoptic_sections(truth, records)
+    (section,) = panoptic_sections(truth, truth.parse(records))
     assert (len(records), set(section.numbers.values())) == (50, {1})
     lists = {image_id: damaged(*truth.read(image_id), truth.classes) for image_id in truth.sizes}
     found = read_panoptic_results(write(tmp_path / "damaged.json", lists), names)
-    (section,) = panoptic_sections(truth, found)
+    (section,) = panoptic_sections(truth, truth.parse(found))
     assert len(found) == 40
     assert section.numbers == pytest.approx(DAMAGED, abs=1e-12)
 

@@ -13,6 +13,7 @@ from maskrcnn import __version__
 
 from ..errors import MaskRCNNError
 from .ablate import ablate
+from .benchmark import benchmark
 from .catalogue import models
 from .convert import convert
 from .convert_data import convert_data
@@ -40,6 +41,7 @@ for verb in (
     predict,
     evaluate,
     score,
+    benchmark,
     propose,
     doctor,
     convert_data,
