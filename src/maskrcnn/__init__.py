@@ -10,12 +10,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Classes": "structures.classes",
+    "CocoData": "data.records",
     "Instances": "structures.instances",
     "MaskRCNNError": "errors",
     "ModelSettings": "config",
     "Predictor": "predict.predictor",
     "RunSettings": "config",
+    "Skeleton": "structures.skeletons",
     "ViewSettings": "config",
+    "convert_dataset": "data.conversion",
+    "diagnose": "doctor.diagnosis",
     "draw_instances": "draw.instances",
     "full_bitmap": "structures.masks",
     "read_coco": "data.readers.coco",
@@ -28,12 +32,16 @@ _HOMES = {
 
 __all__ = [
     "Classes",
+    "CocoData",
     "Instances",
     "MaskRCNNError",
     "ModelSettings",
     "Predictor",
     "RunSettings",
+    "Skeleton",
     "ViewSettings",
+    "convert_dataset",
+    "diagnose",
     "draw_instances",
     "full_bitmap",
     "read_coco",

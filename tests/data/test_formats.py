@@ -24,7 +24,7 @@ def test_a_folder_and_a_file_of_coco_are_read(shapes):
 
 
 def test_contents_can_be_read_again(shapes):
-    assert read_data(shapes).contents() == json.loads((shapes / "train.json").read_text())
+    assert read_data(shapes).coco == json.loads((shapes / "train.json").read_text())
     assert read_contents(shapes, "val").coco == json.loads((shapes / "val.json").read_text())
 
 

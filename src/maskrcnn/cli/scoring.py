@@ -165,7 +165,7 @@ def score_saved(
         restricted: Only what `read` gives counts; else no picture is read.
         max_detections: Per picture and class; None: as COCO has it.
     """
-    from ..data.readers.coco_panoptic import is_panoptic
+    from ..data.records import is_panoptic
     from ..evaluate.report import report_tables
     from ..evaluate.results import checked_results
     from ..predict.evaluation import score_records, truth_in, truth_of

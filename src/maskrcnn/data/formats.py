@@ -5,10 +5,9 @@ Each format is a reader in `data/readers` that says a folder or file in COCO's t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from ..errors import DataError, SettingError
 from .readers.bdd100k import LAYOUT as BDD100K
@@ -16,7 +15,7 @@ from .readers.bdd100k import has_bdd100k, read_bdd100k
 from .readers.cityscapes import LAYOUT as CITYSCAPES
 from .readers.cityscapes import has_cityscapes, read_cityscapes
 from .readers.coco import parse_coco, to_data
-from .readers.coco_folders import SPLITS, find_coco
+from .readers.coco_folders import SPLITS, find_coco, split_of
 from .readers.coco_folders import has_split as has_coco_split
 from .readers.ctw1500 import LAYOUT as CTW1500
 from .readers.ctw1500 import has_ctw1500, read_ctw1500
@@ -122,8 +121,33 @@ def read_data(
         DataError: Nothing known is there, or it cannot be used.
         SettingError: There is no such format.
     """
-    read = partial(read_contents, Path(path), split, form=form, images=images)
-    return to_data(read(), again=lambda: read().coco, skip_invalid=skip_invalid)
+    return to_data(read_contents(Path(path), split, form=form, images=images), skip_invalid=skip_invalid)
+
+
+class Reading(TypedDict, total=False):
+    """How `read_data` reads."""
+
+    form: str | None
+    images: Path | None
+    skip_invalid: bool
+
+
+def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = None) -> tuple[str, list[str]]:
+    """The format of a path, and the splits it holds; a file without splits has that of its name.
+
+    Args:
+        path: Folder or file.
+        names: Splits that are asked for; none: all that are there.
+        form: Name of the format; None: recognised.
+
+    Raises:
+        DataError, SettingError: As for `recognise` and `require_format`.
+    """
+    first = next((name for name in names or SPLITS if has_split(path, name, form=form)), None)
+    if first is None:
+        first = names[0] if names else split_of(path) if path.is_file() else "train"
+    own = recognise(path, first) if form is None else require_format(form)
+    return own, list(names or [name for name in SPLITS if has_split(path, name, form=own)]) or [first]
 
 
 def read_contents(path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None) -> Contents:

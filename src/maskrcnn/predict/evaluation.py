@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from ..data.loading import evaluation_batches
 from ..data.records import CocoData, Contents
-from ..data.split import subset_contents
 from ..evaluate.accuracy import best_score_threshold
 from ..evaluate.annotations import Annotations, load_annotations
 from ..evaluate.coco import kinds_of
@@ -89,7 +88,7 @@ def kinds_found(predictor: Predictor, data: CocoData, match: ClassMatch) -> list
 
 def truth_of(data: CocoData) -> Annotations:
     """The annotated objects that predictions for these pictures are scored against."""
-    return replace(load_annotations(subset_contents(data)), source=data.source.name)
+    return replace(load_annotations(data.to_coco()), source=data.source.name)
 
 
 def truth_in(contents: Contents) -> Annotations:

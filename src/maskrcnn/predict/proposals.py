@@ -10,7 +10,6 @@ from typing import Any
 from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
 from ..data.records import CocoData, has_objects
-from ..data.split import subset_contents
 from ..evaluate.annotations import load_annotations
 from ..evaluate.collect import collect_proposals
 from ..evaluate.recall import average_recall
@@ -44,7 +43,7 @@ def propose_for(
     Raises:
         DataError: A picture cannot be read, or the file has another ending.
     """
-    truth = replace(load_annotations(subset_contents(data)), source=data.source.name)
+    truth = replace(load_annotations(data.to_coco()), source=data.source.name)
     found: dict[int, Instances] = {}
 
     def propose(pictures: Batch) -> list[Instances]:

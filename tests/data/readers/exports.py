@@ -286,5 +286,5 @@ def assert_equal(before: CocoData, after: CocoData, *, closeness: float = 0.0, k
 def assert_comes_back(write, coco, images: Path, folder: Path, *, closeness: float = 0.0, **options):
     """Written by one of the functions above and read again, a data set has the same objects."""
     write(coco, images, folder, **options)
-    before = to_data(Contents(folder, images, coco), again=lambda: coco)
+    before = to_data(Contents(folder, images, coco))
     assert_equal(before, read_data(folder), closeness=closeness)

@@ -41,7 +41,7 @@ def test_the_second_version_of_the_test(tmp_path):
     words = contents.coco["annotations"]
     assert [(word["text"], word["iscrowd"]) for word in words] == [("Hello, you", 0), ("###", 1)]
     assert words[0]["segmentation"] == [POINTS]
-    data = to_data(contents, again=lambda: contents.coco)
+    data = to_data(contents)
     assert data.records[0].path.name == "1001.jpg"
     assert data.records[0].instances.boxes[0].tolist() == [10, 10, 40, 20]
 

@@ -40,7 +40,7 @@ def test_pictures_are_found_by_their_addresses(tmp_path):
     ]
     assert data.classes.category_ids == (1, 1203)
     assert data.records[0].fields["neg_category_ids"] == [1203]
-    assert data.contents()["categories"][1]["frequency"] == "f"
+    assert data.coco["categories"][1]["frequency"] == "f"
 
 
 @pytest.mark.parametrize("name", ["lvis_v1_val.json", "annotations/lvis_v1_val.json", "lvis_v0.5_val.json"])

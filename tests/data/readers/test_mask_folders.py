@@ -30,7 +30,7 @@ def bowl(root, name, *masks):
 
 def data(path, split="train", skip_invalid=False, **more):
     contents = read_mask_folders(path, split, **more)
-    return to_data(contents, again=lambda: contents.coco, skip_invalid=skip_invalid)
+    return to_data(contents, skip_invalid=skip_invalid)
 
 
 def test_each_mask_file_is_an_object(tmp_path):

@@ -22,7 +22,7 @@ def picture(path, size=MAP.shape):
 
 def data(path, split="train", **more):
     contents = read_label_maps(path, split, **more)
-    return to_data(contents, again=lambda: contents.coco)
+    return to_data(contents)
 
 
 def names(path, split):

@@ -42,7 +42,7 @@ def open_bdd100k(folder: Path, split: str) -> Opened:
     hidden = split == "test"
     return Opened(
         source=str(contents.source),
-        pictures=lambda: to_data(contents, again=lambda: read().coco),
+        pictures=lambda: to_data(contents),
         score=None if hidden else score,
         submit=partial(_submit, truth, names),
         truth=None if hidden else truth,

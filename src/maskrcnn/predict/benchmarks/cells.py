@@ -57,7 +57,7 @@ def open_cells(folder: Path, split: str, *, title: str, layout: str, first: str)
     def opened(threshold: float) -> Opened:
         return Opened(
             source=str(folder),
-            pictures=lambda: to_data(contents, again=lambda: contents.coco),
+            pictures=lambda: to_data(contents),
             score=partial(score, threshold=threshold),
             submit=partial(write_label_map_results, truth=truth, names=names, score_threshold=threshold),
             truth=truth,

@@ -69,7 +69,7 @@ def _open(folder: Path, split: str) -> tuple[Opened, dict[int, Size], dict[int, 
     maps = {number: picture.ids for number, picture in found if picture.ids is not None}
     opened = Opened(
         source=str(contents.source),
-        pictures=lambda: to_data(contents, again=lambda: contents.coco),
+        pictures=lambda: to_data(contents),
         score=None,
         truth=replace(load_annotations(contents.coco), source=f"{SOURCE} {split}") if maps else None,
         counts={"pictures": len(images), "objects": len(objects)},

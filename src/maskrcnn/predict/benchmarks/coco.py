@@ -111,7 +111,7 @@ def _read_pictures(file: Path, images: Path, hidden: bool, people: bool) -> Coco
     if not hidden:
         return read_coco(file, images)
     read = partial(_test_pictures, file, people)
-    return to_data(Contents(file, images, read()), again=read)
+    return to_data(Contents(file, images, read()))
 
 
 DETECTIONS: dict[Kind, str] = {

@@ -65,7 +65,7 @@ def open_coco_o(folder: Path, split: str) -> Opened:
 
     return Opened(
         source=str(root),
-        pictures=lambda: to_data(Contents(root, folder, found.coco), again=lambda: found.coco, skip_invalid=True),
+        pictures=lambda: to_data(Contents(root, folder, found.coco), skip_invalid=True),
         score=score,
         truth=truth,
         counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},

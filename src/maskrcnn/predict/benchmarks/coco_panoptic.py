@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from ...data.readers.coco import parse_coco, to_data
@@ -49,7 +48,7 @@ def open_coco_panoptic(folder: Path, split: str) -> Opened:
     contents = Contents(file, folder / f"{split}2017", coco)
     return Opened(
         source=str(file),
-        pictures=lambda: to_data(contents, again=partial(parse_coco, file)),
+        pictures=lambda: to_data(contents),
         score=score,
         submit=lambda records, path: write_panoptic_results(path, require_masks(records), truth.sizes, names),
         counts={

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def open_crowdpose(folder: Path, split: str) -> Opened:
     contents = Contents(file, folder / "images", coco)
     return Opened(
         source=str(file),
-        pictures=lambda: to_data(contents, again=partial(parse_coco, file), skip_invalid=True),
+        pictures=lambda: to_data(contents, skip_invalid=True),
         score=score,
         truth=crowdpose_truth(truth),
         counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},

@@ -79,7 +79,7 @@ def _pictures(source: Path, images: Path, questions: Questions) -> CocoData:
         "categories": [{"id": number, "name": name} for number, name in questions.classes.items()],
         "annotations": [],
     }
-    return to_data(Contents(source, images, coco), again=lambda: coco)
+    return to_data(Contents(source, images, coco))
 
 
 def _parameters(folder: Path) -> int:

@@ -94,7 +94,7 @@ def _open_test(folder: Path, file: Path | None) -> Opened:
 
     return Opened(
         str(images),
-        pictures=lambda: to_data(Contents(images, images, contents()), again=contents),
+        pictures=lambda: to_data(Contents(images, images, contents())),
         score=None,
         submit=_submit,
         counts={"pictures": len(names)},
@@ -104,7 +104,7 @@ def _open_test(folder: Path, file: Path | None) -> Opened:
 
 def _pictures(file: Path, images: Path) -> CocoData:
     contents = Contents(file, images, parse_coco(file))
-    return to_data(contents, again=lambda: parse_coco(file), skip_invalid=True)
+    return to_data(contents, skip_invalid=True)
 
 
 def _submit(records: Records, path: Path) -> None:

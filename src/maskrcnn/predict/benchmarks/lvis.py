@@ -72,7 +72,7 @@ def _open_hidden(file: Path) -> Opened:
 
 
 def _pictures(file: Path) -> CocoData:
-    return to_data(read_lvis(file), again=lambda: read_lvis(file).coco, skip_invalid=True)
+    return to_data(read_lvis(file), skip_invalid=True)
 
 
 def _submit(records: Records, path: Path) -> None:

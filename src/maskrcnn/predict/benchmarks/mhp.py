@@ -46,7 +46,7 @@ def open_mhp(folder: Path, split: str) -> Opened:
 
     return Opened(
         source=str(contents.source),
-        pictures=lambda: to_data(contents, again=lambda: read().coco),
+        pictures=lambda: to_data(contents),
         score=None if hidden else score,
         submit=lambda records, path: write_results(path, checked_results(records, truth), truth.sizes, names),
         truth=None if hidden else truth,

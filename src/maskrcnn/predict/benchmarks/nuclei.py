@@ -50,7 +50,7 @@ def open_nuclei(path: Path, split: str) -> Opened:
     truth = replace(load_annotations(contents.coco), source=contents.source.name)
     names = {image["id"]: Path(image["file_name"]).stem for image in contents.coco["images"]}
     return _opened(
-        contents.source, truth, names, lambda: to_data(contents, again=lambda: contents.coco, skip_invalid=True)
+        contents.source, truth, names, lambda: to_data(contents, skip_invalid=True)
     )
 
 
@@ -62,7 +62,7 @@ def _open_coco(path: Path, split: str) -> Opened:
 
     def pictures() -> CocoData:
         contents = Contents(file, find_coco(path, split).images, parse_coco(file))
-        return to_data(contents, again=partial(parse_coco, file), skip_invalid=True)
+        return to_data(contents, skip_invalid=True)
 
     return _opened(file, truth, names, pictures)
 

@@ -43,7 +43,7 @@ def open_ochuman(folder: Path, split: str) -> Opened:
 
     return Opened(
         source=str(contents.source),
-        pictures=lambda: to_data(contents, again=lambda: read().coco, skip_invalid=True),
+        pictures=lambda: to_data(contents, skip_invalid=True),
         score=score,
         truth=truth,
         counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},

@@ -34,7 +34,7 @@ def open_sbd(folder: Path, split: str) -> Opened:
 
     return Opened(
         source=str(contents.source),
-        pictures=lambda: to_data(contents, again=lambda: contents.coco, skip_invalid=True),
+        pictures=lambda: to_data(contents, skip_invalid=True),
         score=score,
         truth=truth,
         counts={"pictures": len(truth.sizes), "objects": len(truth.objects)},

@@ -71,7 +71,7 @@ def open_text(
     def opened(threshold: float) -> Opened:
         return Opened(
             source=str(folder),
-            pictures=lambda: to_data(contents, again=lambda: contents.coco, skip_invalid=True),
+            pictures=lambda: to_data(contents, skip_invalid=True),
             score=partial(score, threshold=threshold),
             submit=partial(submit, threshold=threshold),
             truth=truth,

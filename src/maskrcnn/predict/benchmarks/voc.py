@@ -69,7 +69,7 @@ def open_voc(folder: Path, split: str, *, year: str) -> Opened:
 
     return Opened(
         source=str(root),
-        pictures=lambda: to_data(contents, again=lambda: contents.coco, skip_invalid=True),
+        pictures=lambda: to_data(contents, skip_invalid=True),
         score=score,
         submit=partial(write_voc_files, names=names, year=year, split=split),
         truth=truth,
@@ -88,7 +88,7 @@ def _open_hidden(root: Path, split: str, listed: Sequence[str], year: str) -> Op
         return Contents(root, root / "JPEGImages", coco)
 
     def pictures() -> CocoData:
-        return to_data(contents(), again=lambda: contents().coco)
+        return to_data(contents())
 
     submit = partial(write_voc_files, names=names, year=year, split=split)
     return Opened(str(root), pictures, score=None, submit=submit, counts={"pictures": len(names)}, image_names=names)
