@@ -112,7 +112,7 @@ def test_it_is_trained_and_evaluated_like_one_from_files():
     assert [batch.image_ids for batch in evaluation_batches(data.records, settings.model.input, workers=0)]
     truth = load_annotations(data.to_coco())
     exact = [{"image_id": one.image_id, "category_id": 1, "bbox": [5, 10, 10, 10], "score": 1.0} for one in data]
-    assert evaluate_coco(truth, exact, kinds=("boxes",))["boxes"].numbers["AP"] == pytest.approx(1)
+    assert evaluate_coco(truth, exact, kinds=("bbox",))["bbox"].numbers["AP"] == pytest.approx(1)
 
 
 def test_it_can_be_written_as_files(tmp_path):
