@@ -6,9 +6,9 @@ from PIL import Image
 
 from maskrcnn.cli.benchmarks import NAMES
 from maskrcnn.predict.benchmarks.table import BENCHMARKS
+from tests.builders.cityscapes import write_city
+from tests.builders.mhp import ANNA, lay_out
 from tests.cli.coco_folder import perfect
-from tests.data.readers.city import write_city
-from tests.data.readers.test_mhp import ANNA, lay_out
 
 
 def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, tiny_weights):

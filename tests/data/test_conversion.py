@@ -8,7 +8,7 @@ from PIL import Image
 from maskrcnn.data.conversion import completed_contents, require_size, write_coco
 from maskrcnn.data.formats import read_data
 from maskrcnn.errors import DataError, SettingError
-from tests.data.readers.exports import SHARED, assert_equal, drawn_set
+from tests.builders.exports import SHARED, assert_equal, drawn_set
 
 PICTURE = {"id": 4, "file_name": "sub/a.png", "width": 60, "height": 50, "weather": "rain"}
 OUTLINE = [[10, 5, 20.5, 5, 20.5, 15, 10, 15]]

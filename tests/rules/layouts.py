@@ -15,9 +15,9 @@ from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
 from maskrcnn.weights.files import save_weights
+from tests.builders import bdd100k, mhp, ochuman, voc
+from tests.builders.cityscapes import write_city
 from tests.conftest import TINY
-from tests.data.readers import test_bdd100k, test_mhp, test_ochuman, voc_files
-from tests.data.readers.city import write_city
 from tests.predict.benchmarks import (
     test_cells,
     test_cityscapes,
@@ -92,8 +92,8 @@ def _write_coco(root: Path) -> None:
 def _write_voc(root: Path) -> None:
     test_voc.lay_out(root / "VOCdevkit" / "VOC2007", "test")
     test_voc.lay_out(root / "VOCdevkit" / "VOC2012", "val")
-    voc_files.write_set(root / "VOCdevkit" / "VOC2012", "Main", "test", ["000001", "000002"])
-    voc_files.write_sbd(root / "benchmark_RELEASE" / "dataset", "val", {"a": [(12, (0, 0, 10, 5))], "b": []})
+    voc.write_set(root / "VOCdevkit" / "VOC2012", "Main", "test", ["000001", "000002"])
+    voc.write_sbd(root / "benchmark_RELEASE" / "dataset", "val", {"a": [(12, (0, 0, 10, 5))], "b": []})
 
 
 def _write_streets(root: Path) -> None:
@@ -103,7 +103,7 @@ def _write_streets(root: Path) -> None:
     }
     for split in ("val", "test"):
         write_city(root / "cityscapes", maps, split, pictures=True)
-    test_bdd100k.lay_out(root / "bdd100k", "rles")
+    bdd100k.lay_out(root / "bdd100k", "rles")
     pictures = root / "bdd100k" / "images" / "10k" / "test"
     pictures.mkdir()
     for name in ("c3", "d4"):
@@ -114,11 +114,11 @@ def _write_people(root: Path) -> None:
     for name in ("CrowdPose", "OCHuman", "GRIT"):
         (root / name).mkdir()
     test_crowdpose.lay_out(root / "CrowdPose")
-    test_ochuman.lay_out(root / "OCHuman", [test_ochuman.person()], [test_ochuman.person(max_iou=0.9)])
-    test_mhp.lay_out(root / "LV-MHP-v2", {"1": [test_mhp.ANNA, test_mhp.BERT], "2": [test_mhp.BERT]})
+    ochuman.lay_out(root / "OCHuman", [ochuman.person()], [ochuman.person(max_iou=0.9)])
+    mhp.lay_out(root / "LV-MHP-v2", {"1": [mhp.ANNA, mhp.BERT], "2": [mhp.BERT]})
     submit = open_benchmark("mhp", root / "LV-MHP-v2").submit
     assert submit is not None
-    submit([found_with_parts(1, test_mhp.ANNA)], root / "mhp_results.zip")
+    submit([found_with_parts(1, mhp.ANNA)], root / "mhp_results.zip")
     asked = [test_grit_samples.sample("l1", "Cat", "coco/1.jpg"), test_grit_samples.sample("l2", "dog", "nyu/2.jpg")]
     test_grit_samples.lay_out(root / "GRIT", "ablation", localization=asked, segmentation=asked)
     test_grit.with_truth(root / "GRIT")

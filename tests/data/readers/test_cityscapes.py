@@ -7,7 +7,7 @@ from maskrcnn.data.formats import read_data, recognise
 from maskrcnn.data.readers.cityscapes import find_cityscapes, has_cityscapes, read_cityscapes, read_instance_ids
 from maskrcnn.errors import DataError
 from maskrcnn.structures.masks import full_bitmap
-from tests.data.readers.city import write_city
+from tests.builders.cityscapes import write_city
 
 VALUES = np.array(
     [

@@ -5,7 +5,7 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_data, recognise
 from maskrcnn.data.readers.cvat import is_cvat, is_part_of_cvat, read_cvat
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED, assert_comes_back, drawn_set, real_set, write_cvat
+from tests.builders.exports import SHARED, assert_comes_back, drawn_set, real_set, write_cvat
 
 BOX = '<box label="cat" occluded="0" xtl="10" ytl="5" xbr="20" ybr="15"{}/>'
 POLYGON = '<polygon label="dog" occluded="1" points="10,5;20,5;20,15"{}/>'

@@ -2,7 +2,7 @@ import pytest
 from faster_coco_eval.core import mask as coco_mask
 
 from maskrcnn.structures.masks import encode_crop
-from tests.data.readers.exports import crop_of, real_set, traced
+from tests.builders.exports import crop_of, real_set, traced
 
 
 def test_how_near_a_traced_outline_comes_to_run_lengths():

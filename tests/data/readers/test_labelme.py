@@ -9,7 +9,7 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_data, recognise
 from maskrcnn.data.readers.labelme import is_labelme, read_labelme
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED, assert_comes_back, drawn_set, real_set, write_labelme
+from tests.builders.exports import SHARED, assert_comes_back, drawn_set, real_set, write_labelme
 
 SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
 

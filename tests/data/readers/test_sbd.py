@@ -5,7 +5,7 @@ import scipy.io
 from maskrcnn.data.formats import read_data, recognise
 from maskrcnn.data.readers.sbd import is_sbd, read_sbd
 from maskrcnn.errors import DataError
-from tests.data.readers.voc_files import write_sbd
+from tests.builders.voc import write_sbd
 
 
 @pytest.mark.parametrize("inside", [".", "dataset", "benchmark_RELEASE/dataset"])

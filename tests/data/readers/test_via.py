@@ -7,7 +7,7 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_data, recognise
 from maskrcnn.data.readers.via import is_via, read_via
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import (
+from tests.builders.exports import (
     SHARED,
     assert_comes_back,
     drawn_set,

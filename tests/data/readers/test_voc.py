@@ -16,8 +16,8 @@ from maskrcnn.data.readers.voc import (
     read_voc_pictures,
 )
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED
-from tests.data.readers.voc_files import write_picture, write_segments, write_set, write_xml
+from tests.builders.exports import SHARED
+from tests.builders.voc import write_picture, write_segments, write_set, write_xml
 
 DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
 

@@ -10,7 +10,7 @@ from maskrcnn.data.readers.yolo import is_yolo, read_yolo
 from maskrcnn.data.records import Contents
 from maskrcnn.errors import DataError
 from maskrcnn.structures.skeletons import COCO_PERSON
-from tests.data.readers.exports import (
+from tests.builders.exports import (
     SHARED,
     assert_comes_back,
     drawn_set,

@@ -3,7 +3,7 @@ import pytest
 from maskrcnn.errors import DataError
 from maskrcnn.evaluate.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
-from tests.data.readers.test_bdd100k import encode, lay_out, objects
+from tests.builders.bdd100k import encode, lay_out, objects
 
 
 def perfect(opened) -> list[dict]:

@@ -5,7 +5,7 @@ import pytest
 from maskrcnn.errors import DataError
 from maskrcnn.predict.benchmarks.bdd100k_results import read_frames, write_frames
 from maskrcnn.predict.benchmarks.table import open_benchmark
-from tests.data.readers.test_bdd100k import encode, lay_out, objects
+from tests.builders.bdd100k import encode, lay_out, objects
 
 NAMES, CATEGORIES = {1: "a2.jpg", 2: "b1.jpg"}, {1: "pedestrian", 3: "car"}
 RECORDS = [

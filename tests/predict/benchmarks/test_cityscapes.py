@@ -14,7 +14,7 @@ from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from maskrcnn.structures.panoptic import encode_ids
 from maskrcnn.structures.regions import find_regions
-from tests.data.readers.city import write_city
+from tests.builders.cityscapes import write_city
 from tests.evaluate.vectors import label_map, load_vector, number, vector_files
 
 FIRST, SECOND = "aachen_000000_000019", "bonn_000001_000019"

@@ -8,7 +8,7 @@ from maskrcnn.evaluate.sections import say_nothing
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.regions import find_regions
-from tests.data.readers.test_mhp import ANNA, BERT, lay_out
+from tests.builders.mhp import ANNA, BERT, lay_out
 
 
 def found(image_id: int, values: np.ndarray, score: float = 0.9) -> dict:

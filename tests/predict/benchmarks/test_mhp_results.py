@@ -8,7 +8,7 @@ from PIL import Image
 from maskrcnn.errors import DataError
 from maskrcnn.predict.benchmarks.mhp_results import part_map, whole_person
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
-from tests.data.readers.test_mhp import ANNA, BERT, SIZE, lay_out, person
+from tests.builders.mhp import ANNA, BERT, SIZE, lay_out, person
 from tests.predict.benchmarks.test_mhp import found, numbers
 
 

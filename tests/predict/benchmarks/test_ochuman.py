@@ -10,7 +10,7 @@ from maskrcnn.evaluate.coco import evaluate_coco
 from maskrcnn.evaluate.sections import say_nothing
 from maskrcnn.evaluate.segmentations import run_lengths
 from maskrcnn.predict.benchmarks.table import open_benchmark
-from tests.data.readers.test_ochuman import lay_out, native, person
+from tests.builders.ochuman import lay_out, native, person
 from tests.evaluate.vectors import load_vector, number, vector_files
 
 CONVERTED = ("num_images", "num_annotations")

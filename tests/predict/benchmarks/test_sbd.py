@@ -3,7 +3,7 @@ import pytest
 from maskrcnn.errors import DataError
 from maskrcnn.evaluate.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import open_benchmark
-from tests.data.readers.voc_files import write_sbd
+from tests.builders.voc import write_sbd
 
 
 def found(image_id: int, category_id: int, box: tuple[int, int, int, int], score: float = 0.9) -> dict:

@@ -6,7 +6,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluate.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.predict.benchmarks.voc_files import read_voc_files
-from tests.data.readers.voc_files import write_picture, write_segments, write_set, write_xml
+from tests.builders.voc import write_picture, write_segments, write_set, write_xml
 
 DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
 

@@ -22,7 +22,7 @@ from maskrcnn.data.records import CocoData, Contents
 from maskrcnn.ops.polygons import outline_bitmap
 from maskrcnn.structures.masks import tight_crop
 
-SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared")) / "data"
+SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared")) / "data"
 
 
 def drawn_set(folder, *, pictures=3, size=(40, 60), keypoints=False, seed=0):
