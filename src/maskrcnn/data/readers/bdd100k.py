@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..records import Contents
-from .gathering import Gathering
+from .gathering import Format, Gathering
 from .scalabel import Size, Taxonomy, frames_contents, load_frames
 
 SIZE: Size = (720, 1280)
@@ -120,3 +120,6 @@ def _bytes(file: Path) -> bytes:
     if not content:
         raise DataError(f"{file}: the file is empty. Copy it again.")
     return content
+
+
+FORMAT = Format("bdd100k", "BDD100K instance segmentation", LAYOUT, has_bdd100k, read_bdd100k)

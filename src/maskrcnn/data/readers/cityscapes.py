@@ -17,6 +17,7 @@ from ...structures.regions import find_regions
 from ..pictures import UNREADABLE, picture_size
 from ..records import Contents
 from .coco_pictures import NAMED
+from .gathering import Format
 
 SPLITS = ("train", "val", "test")
 LAYOUT = (
@@ -157,3 +158,6 @@ def read_instance_ids(path: Path) -> np.ndarray:
 
 def _name(path: Path, ending: str) -> str:
     return path.name.removesuffix(ending)
+
+
+FORMAT = Format("cityscapes", "Cityscapes", LAYOUT, has_cityscapes, read_cityscapes)

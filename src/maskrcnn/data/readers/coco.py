@@ -16,10 +16,11 @@ from ...structures.classes import Classes
 from ...structures.instances import Instances
 from ...structures.object_masks import ObjectMasks
 from ..records import CocoData, Contents, Record, is_panoptic
-from .coco_keypoints import read_skeleton
-from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
+from .coco_folders import find_coco, has_split
+from .coco_objects import AnnotatedObject, box_outline, is_id, read_object, read_skeleton
 from .coco_panoptic import read_panoptic
 from .coco_pictures import Picture, read_pictures
+from .gathering import Format
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
 
@@ -172,3 +173,15 @@ def _stack_keypoints(objects: list[AnnotatedObject], classes: Classes) -> Tensor
         return None
     stacked = np.array([one.keypoints for one in objects], dtype=np.float32)
     return torch.from_numpy(stacked.reshape(-1, classes.keypoint_count, 3))
+
+
+def _read_coco(path: Path, split: str, images: Path | None) -> Contents:
+    files = find_coco(path, split, images=images)
+    return Contents(files.annotations, files.images, parse_coco(files.annotations))
+
+
+def _is_coco(path: Path, split: str) -> bool:
+    return path.suffix == ".json" if path.is_file() else has_split(path, split)
+
+
+FORMAT = Format("coco", "COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ..pictures import PICTURES
@@ -14,6 +14,31 @@ from ..records import Contents
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognised."""
+
+
+def _is_one_split(path: Path, split: str) -> bool:
+    return False
+
+
+class Format(NamedTuple):
+    """A format of data sets, as a reader's module ends with it.
+
+    Args:
+        name: Its name on the command line.
+        title: Its name for people.
+        layout: The files that belong to it, one line.
+        found: Whether a path holds a split of it, by names and the first bytes of a file only. A folder without
+            splits is the split "train"; a file is any split, unless it is `parted`.
+        read: Contents of a split (path, split, folder of the pictures or None).
+        parted: Whether a file holds a split beside others; most files are one split.
+    """
+
+    name: str
+    title: str
+    layout: str
+    found: Callable[[Path, str], bool]
+    read: Callable[[Path, str, Path | None], Contents]
+    parted: Callable[[Path, str], bool] = _is_one_split
 
 
 class Gathering:

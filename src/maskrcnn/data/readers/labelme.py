@@ -25,7 +25,7 @@ from ..pictures import UNREADABLE, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number
-from .gathering import Gathering, find_picture, first_bytes, read_json, read_text
+from .gathering import Format, Gathering, find_picture, first_bytes, read_json, read_text
 from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 LABELS = "labels.txt"
@@ -209,3 +209,8 @@ def _mask(text: object, points: list[list[float]], size: tuple[int, int]) -> dic
         rule = f"its points span {x2 - x1 + 1} x {y2 - y1 + 1}"
         raise ValueError(f"`mask` has {' x '.join(map(str, bitmap.shape[1::-1]))} pixels, but {rule}")
     return bitmap_run_lengths(bitmap, x1, y1, size)
+
+
+FORMAT = Format(
+    "labelme", "LabelMe", "one JSON file beside each picture, or train/ and val/ of them", is_labelme, read_labelme
+)

@@ -12,7 +12,7 @@ from ...errors import DataError
 from ..pictures import picture_size
 from ..records import Contents
 from .coco_pictures import NAMED
-from .gathering import Gathering, list_pictures, read_json
+from .gathering import Format, Gathering, list_pictures, read_json
 from .label_maps import ENDINGS, map_objects, map_parts, read_label_map
 
 SPLITS = {
@@ -253,3 +253,6 @@ def _class_of(value: int, names: dict[int, str | None], file: Path) -> str | Non
         known = ", ".join(map(str, sorted(names)))
         raise DataError(f"{file}: holds the value {value}, but {CLASSES} has only {known}. Add it there (null: none).")
     return names[value]
+
+
+FORMAT = Format("label-maps", "label maps", LAYOUT, has_label_maps, read_label_maps)

@@ -16,6 +16,7 @@ from ...errors import DataError
 from ...structures.regions import find_regions
 from ..pictures import UNREADABLE, picture_size
 from ..records import Contents
+from .gathering import Format
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
 """Lists of pictures; those of `test` share one folder."""
@@ -128,3 +129,6 @@ def _check_size(file: Path, size: tuple[int, int], expected: tuple[int, int]) ->
             f"{file}: is {size[1]} x {size[0]} px, but the first map of its picture {expected[1]} x {expected[0]}; all "
             "must have the picture's size. Unpack LV-MHP-v2 again."
         )
+
+
+FORMAT = Format("mhp", "Multi-Human Parsing v2", "list/val.txt, val/images/, val/parsing_annos/", has_mhp, read_mhp)

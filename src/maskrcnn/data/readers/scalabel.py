@@ -21,7 +21,7 @@ from ..pictures import picture_size
 from ..records import Contents
 from .coco_folders import SPLITS, split_of
 from .coco_objects import is_id, is_number
-from .gathering import Gathering, first_bytes, read_json
+from .gathering import Format, Gathering, first_bytes, read_json
 
 KIND = "labels of Scalabel"
 FRAMES = re.compile(rb'^\s*(\[\s*\{(?=.*"name"\s*:)(?=.*"labels"\s*:)|\{.*"frames"\s*:\s*\[)', re.DOTALL)
@@ -283,3 +283,6 @@ def _places(file: Path, split: str) -> list[Path]:
     roots = [file.parent, *([file.parent.parent] if file.parent.name in ("annotations", "labels") else [])]
     inside = [*(f"images/{name}" for name in SPLITS[split]), *SPLITS[split], "images", "."]
     return [root / name for root in roots for name in inside]
+
+
+FORMAT = Format("scalabel", "Scalabel", "train.json and val.json beside images/", is_scalabel, read_scalabel)

@@ -24,7 +24,7 @@ from ..pictures import picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_number
-from .gathering import Gathering, find_picture, first_bytes, read_json, read_text
+from .gathering import Format, Gathering, find_picture, first_bytes, read_json, read_text
 from .outlines import ellipse_outline
 
 CLASS_WORDS = ("class", "label", "name", "type", "category", "object")
@@ -267,3 +267,8 @@ def _numbers(shape: dict[str, Any], *names: str) -> list[float]:
         if not is_number(shape.get(name)):
             raise ValueError(f"`{name}` of a {shape.get('name')} is {shape.get(name)!r}, but must be a finite number")
     return [shape[name] for name in names]
+
+
+FORMAT = Format(
+    "via", "VGG Image Annotator", "one JSON or CSV file in train/ and val/, or beside the pictures", is_via, read_via
+)
