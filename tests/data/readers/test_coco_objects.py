@@ -140,7 +140,7 @@ def test_a_file_has_one_set_of_keypoints():
         read_skeleton(Path("a.json"), [OWL | {"sigmas": [1.0]}])
 
 
-def read(folder: Path, annotations: list[dict], categories: list[dict]):
+def read_file(folder: Path, annotations: list[dict], categories: list[dict]):
     Image.new("RGB", (60, 50)).save(folder / "owl.jpg")
     contents = {"images": [{"id": 1, "file_name": "owl.jpg"}], "annotations": annotations, "categories": categories}
     (folder / "owls.json").write_text(json.dumps(contents))
@@ -149,14 +149,14 @@ def read(folder: Path, annotations: list[dict], categories: list[dict]):
 
 def test_objects_of_a_file_have_their_keypoints_and_its_classes_their_skeleton(tmp_path):
     found = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 20], "keypoints": [3, 4, 2, 5, 6, 1, 0, 0, 0]}
-    data = read(tmp_path, [found, {**found, "id": 2, "keypoints": []}], [OWL])
+    data = read_file(tmp_path, [found, {**found, "id": 2, "keypoints": []}], [OWL])
     assert data.classes.skeleton == SKELETON
     assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1], [0, 0, 0]], [[0, 0, 0]] * 3]
-    assert read(tmp_path, [], [OWL]).records[0].instances.keypoints.shape == (0, 3, 3)
-    assert read(tmp_path, [found], [{"id": 1, "name": "owl"}]).records[0].instances.keypoints is None
+    assert read_file(tmp_path, [], [OWL]).records[0].instances.keypoints.shape == (0, 3, 3)
+    assert read_file(tmp_path, [found], [{"id": 1, "name": "owl"}]).records[0].instances.keypoints is None
 
 
 def test_a_wrong_annotation_is_named(tmp_path):
     found = {"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 20], "keypoints": [3, 4]}
     with pytest.raises(DataError, match=r"owls.json: annotation 5 \(owl.jpg\): `keypoints` has 2 numbers, but"):
-        read(tmp_path, [found], [OWL])
+        read_file(tmp_path, [found], [OWL])
