@@ -69,7 +69,7 @@ def test_a_picture_of_another_size_is_an_error_and_no_file_is_written(tmp_path):
         lambda: require_size(data.records[0]),
         lambda: write_coco(data, tmp_path / "new" / "train.json", tmp_path / "new"),
     ):
-        with pytest.raises(DataError, match=r"a.png: the picture is 50 px wide and 60 px high, .* are for 60 x 50"):
+        with pytest.raises(DataError, match=r"a.png: .*50 px.*60 px.* 60 x 50"):
             write()
     assert not (tmp_path / "new" / "train.json").exists()
 

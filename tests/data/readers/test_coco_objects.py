@@ -134,9 +134,9 @@ def test_categories_without_keypoints_may_be_among_others():
 
 def test_a_file_has_one_set_of_keypoints():
     person = {"id": 2, "name": "person"} | COCO_PERSON.described()
-    with pytest.raises(DataError, match=r"a.json: the categories owl, person have different keypoints"):
+    with pytest.raises(DataError, match=r"a.json: .*owl, person.*keypoints"):
         read_skeleton(Path("a.json"), [OWL, person])
-    with pytest.raises(DataError, match=r"a.json: category 'owl': sigmas are \[1\.0\], but there must be one per"):
+    with pytest.raises(DataError, match=r"a.json: category 'owl': sigmas are \[1\.0\]"):
         read_skeleton(Path("a.json"), [OWL | {"sigmas": [1.0]}])
 
 
@@ -158,5 +158,5 @@ def test_objects_of_a_file_have_their_keypoints_and_its_classes_their_skeleton(t
 
 def test_a_wrong_annotation_is_named(tmp_path):
     found = {"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 20], "keypoints": [3, 4]}
-    with pytest.raises(DataError, match=r"owls.json: annotation 5 \(owl.jpg\): `keypoints` has 2 numbers, but"):
+    with pytest.raises(DataError, match=r"owls.json: annotation 5 \(owl.jpg\): `keypoints` has 2"):
         read_file(tmp_path, [found], [OWL])

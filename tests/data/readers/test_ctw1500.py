@@ -89,7 +89,7 @@ def test_a_broken_file_is_named(tmp_path, name, text, message):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"CTW1500's split test are not there.*gt_ctw1500/0001001\.txt"):
+    with pytest.raises(DataError, match=r"split test.*gt_ctw1500/0001001\.txt"):
         find_ctw1500(tmp_path, "test")
     write(tmp_path / "gt_ctw1500" / "0001001.txt", "")
     picture(tmp_path / "test_images" / "1002.jpg")

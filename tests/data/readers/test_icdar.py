@@ -71,7 +71,7 @@ def test_a_broken_line_is_named(tmp_path, content, message):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"ICDAR's split test are not there.*Challenge4_Test_Task1_GT/gt_img_N\.txt"):
+    with pytest.raises(DataError, match=r"split test.*Challenge4_Test_Task1_GT/gt_img_N\.txt"):
         find_icdar(tmp_path, "test")
     lay_out(tmp_path)
     (tmp_path / "Challenge4_Test_Task1_GT" / "gt_img_2.txt").unlink()
