@@ -86,9 +86,9 @@ def make_files(folder: Path, pictures: int) -> None:
 
 
 def score_ours(folder: Path, kind: str) -> Numbers:
-    from maskrcnn.evaluate.annotations import load_annotations
-    from maskrcnn.evaluate.coco import coco_sections
-    from maskrcnn.evaluate.results import read_results
+    from maskrcnn.evaluation.annotations import load_annotations
+    from maskrcnn.evaluation.coco import coco_sections
+    from maskrcnn.evaluation.results import read_results
 
     truth = load_annotations(folder / "annotations.json")
     sections = coco_sections(truth, read_results(folder / "results.json"), kinds=(kind,))

@@ -9,9 +9,10 @@ from maskrcnn.config import RunSettings
 from maskrcnn.data.loading import evaluation_batches, training_batches
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.evaluate.coco import evaluate_coco
-from maskrcnn.evaluate.collect import collect_results
+from maskrcnn.evaluation.annotations import Annotations
+from maskrcnn.evaluation.collect import collect_results
 from maskrcnn.model.build import build_model
+from tests.builders.scoring import coco_scores
 
 SIDE, STEPS = 96, 150
 SETTINGS = RunSettings.model_validate(
@@ -59,6 +60,7 @@ def test_keypoints_of_four_pictures_are_learnt_by_heart(tmp_path):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
         optimiser.step(), optimiser.zero_grad(), schedule.step()
     batches = evaluation_batches(data.records, SETTINGS.model.input, workers=0)
-    results = collect_results(model.predict, batches, data.classes)
-    scores = evaluate_coco(tmp_path / "train.json", results, kinds=["keypoints"])
+    truth = Annotations.read(tmp_path / "train.json")
+    results = collect_results(model.predict, batches, data.classes, truth)
+    scores = coco_scores(truth, results, kinds=["keypoints"])
     assert scores["keypoints"].numbers["AP"] > 0.9  # measured: 1.0

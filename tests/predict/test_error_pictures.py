@@ -6,10 +6,10 @@ from PIL import Image
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.draw.error_pages import COLOURS
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.annotations import load_annotations
-from maskrcnn.evaluate.verdicts import judge_results
-from maskrcnn.evaluate.worst import worst_pictures
+from maskrcnn.evaluation.verdicts import judge_results
+from maskrcnn.evaluation.worst import worst_pictures
 from maskrcnn.predict.error_pictures import write_error_pictures
+from tests.builders.scoring import parsed
 
 KEYPOINTS = ["left_eye", "right_eye", "nose"]
 
@@ -36,7 +36,7 @@ def dataset(tmp_path):
         "categories": [{"id": n, "name": name, "keypoints": KEYPOINTS} for n, name in ((1, "cat"), (2, "dog"))],
         "annotations": objects,
     }
-    return content, load_annotations(content), [{k: v for k, v in r.items() if k != "area"} for r in results]
+    return content, *parsed(content, [{k: v for k, v in r.items() if k != "area"} for r in results])
 
 
 def written(tmp_path, kind, content, truth, results):

@@ -6,7 +6,7 @@ import torch
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
-from maskrcnn.predict.evaluation import evaluate_predictor
+from maskrcnn.predict.evaluation import evaluate, score
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
@@ -48,18 +48,18 @@ class Knowing:
 def test_a_model_that_knows_everything_scores_1(folder, tiny_settings):
     data = data_of(folder)
     counts = []
-    found = evaluate_predictor(Knowing(data, tiny_settings), data, workers=0, on_progress=counts.append)
-    assert found.report["bbox"]["AP"] == found.report["segm"]["AP"] == pytest.approx(1)
-    assert set(found.report["accuracy"].values()) == {1}
-    assert (found.report["accuracy_score_threshold"], found.report["accuracy_score_threshold_from"]) == (0.3, "weights")
-    assert found.report["annotations"] == "val.json"
-    assert len(found.results) == found.report["objects"] == sum(len(record.instances) for record in data.records)
+    found = evaluate(Knowing(data, tiny_settings), data, workers=0, on_progress=counts.append)
+    assert found["bbox"]["AP"] == found["segm"]["AP"] == pytest.approx(1)
+    assert set(found["accuracy"].values()) == {1}
+    assert (found.facts["score_threshold"], found.facts["score_threshold_from"]) == (0.3, "weights")
+    assert found.facts["annotations"] == "val.json"
+    assert len(found.results) == found.facts["objects"] == sum(len(record.instances) for record in data.records)
     assert counts == [1, 1]
 
 
 def test_words_that_are_all_known_are_all_found(folder, tiny_settings):
     data = data_of(folder)
-    text = evaluate_predictor(Knowing(data, tiny_settings), data, workers=0, text=True).report["text"]
+    text = evaluate(Knowing(data, tiny_settings), data, workers=0, text=True)
     assert text["icdar2015"]["recall"] > 0.5  # words here are shapes, which a rectangle does not always fit
     assert text["ctw1500"]["hmean"] > 0.9
 
@@ -67,10 +67,10 @@ def test_words_that_are_all_known_are_all_found(folder, tiny_settings):
 def test_the_threshold_chosen_keeps_what_is_right(folder, tiny_settings):
     data = data_of(folder)
     unsure = Knowing(data, tiny_settings, score=0.2)
-    assert evaluate_predictor(unsure, data, workers=0).report["accuracy"]["0.5"] == 0
-    chosen = evaluate_predictor(unsure, data, workers=0, choose_score_threshold=True).report
-    assert (chosen["accuracy"]["0.5"], chosen["accuracy_score_threshold_from"]) == (1, "chosen")
-    assert chosen["accuracy_score_threshold"] <= 0.2
+    assert evaluate(unsure, data, workers=0)["accuracy"]["0.5"] == 0
+    chosen = evaluate(unsure, data, workers=0, score_threshold="best")
+    assert (chosen["accuracy"]["0.5"], chosen.facts["score_threshold_from"]) == (1, "chosen")
+    assert chosen.facts["score_threshold"] <= 0.2
 
 
 def test_a_file_that_lacks_sizes_names_and_areas_is_completed(folder, tiny_settings):
@@ -81,15 +81,15 @@ def test_a_file_that_lacks_sizes_names_and_areas_is_completed(folder, tiny_setti
         del found["area"], found["iscrowd"]
     (folder / "val.json").write_text(json.dumps(content))
     data = data_of(folder)
-    assert evaluate_predictor(Knowing(data, tiny_settings), data, workers=0).report["segm"]["AP"] == pytest.approx(1)
+    assert evaluate(Knowing(data, tiny_settings), data, workers=0)["segm"]["AP"] == pytest.approx(1)
 
 
 def test_a_real_model_s_own_limit_counts(folder, tiny_weights, tiny_settings):
     settings = tiny_settings.model_copy(deep=True)
     settings.box_head.detections = 8
-    found = evaluate_predictor(Predictor(tiny_weights, settings=settings), data_of(folder), batch=2, workers=0)
-    assert (found.report["max_detections"], len(found.results)) == (8, 16)
-    assert "AR8" in found.report["segm"]
+    found = evaluate(Predictor(tiny_weights, settings=settings), data_of(folder), batch_size=2, workers=0)
+    assert (found.max_detections, len(found.results)) == (8, 16)
+    assert "AR8" in found["segm"]
 
 
 def test_classes_that_have_nothing_in_common_are_an_error(folder, tiny_settings):
@@ -97,4 +97,29 @@ def test_classes_that_have_nothing_in_common_are_an_error(folder, tiny_settings)
     stranger = Knowing(data, tiny_settings)
     stranger.classes = Classes(("a", "b"), (1, 2))
     with pytest.raises(DataError, match=r"val\.json: its categories are"):
-        evaluate_predictor(stranger, data, workers=0)
+        evaluate(stranger, data, workers=0)
+
+
+def test_data_and_weights_may_be_paths(folder, tiny_weights):
+    found = evaluate(tiny_weights, folder, workers=0)
+    assert found.facts["annotations"] == "val.json"
+    assert found.to_dict() == evaluate(Predictor(tiny_weights), data_of(folder), workers=0).to_dict()
+
+
+def test_predictions_of_whatever_origin_are_scored_in_one_call(folder, tiny_settings):
+    data = data_of(folder)
+    report = evaluate(Knowing(data, tiny_settings), data, workers=0)
+    report.results.write(folder / "found.json")
+    records = [dict(record) for record in report.results]
+    content = json.loads((folder / "val.json").read_text())
+    scored = [
+        score(folder / "found.json", folder / "val.json"),
+        score(records, folder),
+        score(report.results, data),
+        score(records, content),
+        score(report.results, report.truth),
+    ]
+    assert [one["segm"] for one in scored] == [report["segm"]] * 5
+    assert scored[0].facts["score_threshold_from"] == "default"
+    with pytest.raises(DataError, match=r"found\.json: record \d+: image_id"):
+        score(folder / "found.json", folder / "train.json")

@@ -10,11 +10,11 @@ from PIL import Image
 from maskrcnn.data.readers.coco import parse_coco, read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.results import write_results
-from maskrcnn.evaluate.segment_results import to_segment_results
+from maskrcnn.evaluation.annotations import Annotations
+from maskrcnn.evaluation.segment_results import to_segment_results
 from maskrcnn.predict.class_match import match_classes
-from maskrcnn.predict.evaluation import predict_records
-from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_saved_segments, score_segments
+from maskrcnn.predict.evaluation import predict_results, score
+from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_segments
 from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
@@ -80,7 +80,8 @@ def test_segments_that_a_model_finds_are_scored(file, tiny_settings):
     data = read_coco(file, file.parent)
     predictor = Knowing(tiny_settings)
     match = match_classes(predictor.classes, data.classes, source="val.json")
-    records = predict_records(predictor, data, match, describe=to_segment_results, workers=0)
+    known = Annotations("val.json", {1: (4, 5), 2: (4, 5)}, {1: "cat", 3: "sky"}, [])
+    records = predict_results(predictor, data, match, known, describe=to_segment_results, workers=0)
     assert [record["category_id"] for record in records] == [1, 3, 1, 3]
     (section,) = score_segments(data, records)
     assert set(section.numbers.values()) == {1}
@@ -89,11 +90,11 @@ def test_segments_that_a_model_finds_are_scored(file, tiny_settings):
 def test_saved_predictions_are_scored_without_pictures(file, tmp_path):
     for picture in tmp_path.glob("p*.png"):
         picture.unlink()
-    (section,), records = score_saved_segments(file, parse_coco(file), file)
-    assert (len(records), set(section.numbers.values())) == (4, {1})
-    write_results(tmp_path / "found.json", [record for record in records if record["category_id"] == 3])
-    (section,), _ = score_saved_segments(file, parse_coco(file), tmp_path / "found.json")
-    assert (section.numbers["PQ"], section.numbers["PQ_th"], section.numbers["PQ_st"]) == (0.5, 0, 1)
+    report = score(file, file)
+    assert (report.facts["predictions"], report.facts["objects"], set(report["panoptic"].values())) == (4, 4, {1})
+    report.results.where(lambda record: record["category_id"] == 3).write(tmp_path / "found.json")
+    found = score(tmp_path / "found.json", file)["panoptic"]
+    assert (found["PQ"], found["PQ_th"], found["PQ_st"]) == (0.5, 0, 1)
 
 
 def test_pictures_are_named_after_their_files(file):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from maskrcnn.data.readers.coco import parse_coco
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.panoptic_quality import panoptic_sections
+from maskrcnn.evaluation.panoptic_quality import panoptic_sections
 from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results, write_panoptic_results
 from maskrcnn.structures.panoptic import encode_ids
 from maskrcnn.structures.regions import find_regions

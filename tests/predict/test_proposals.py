@@ -6,7 +6,7 @@ from maskrcnn.data.proposals import read_proposals
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import CocoData
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.evaluate.recall import average_recall
+from maskrcnn.evaluation.recall import average_recall
 from maskrcnn.predict.evaluation import evaluate_predictor
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.predict.proposals import propose_for

@@ -9,7 +9,7 @@ from PIL import Image
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.data.readers.bdd100k import SIZE
-from maskrcnn.evaluate.coco_o import DOMAINS
+from maskrcnn.evaluation.coco_o import DOMAINS
 from maskrcnn.model.build import build_model
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.classes import Classes

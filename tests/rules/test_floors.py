@@ -9,7 +9,7 @@ FLOORS = (
     {"errors"},
     {"config", "ops"},
     {"structures"},
-    {"model", "data", "weights", "evaluate", "draw"},
+    {"model", "data", "weights", "evaluation", "draw"},
     {"predict", "export", "train"},
     {"measure"},
     {"cli", "serve"},

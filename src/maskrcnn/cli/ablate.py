@@ -136,7 +136,7 @@ def _measure(
 def _train(
     folder: Path, beginning: Beginning, data: TrainingData, study: Study, *, device: torch.device
 ) -> dict[str, Any]:
-    from ..predict.evaluation import evaluate_predictor
+    from ..predict.evaluation import evaluate
     from ..predict.predictor import Predictor
     from ..train.coco import train_on_coco
     from ..train.log import LOG_NAME
@@ -149,7 +149,7 @@ def _train(
         raise typer.Exit(1)
     # Not the best weights but the last ones: then nothing was chosen by the pictures that judge.
     predictor = Predictor(folder / "last.safetensors", device=device)
-    numbers = evaluate_predictor(predictor, data.judged, batch=settings.data.batch).report[study.score]
+    numbers = evaluate(predictor, data.judged, batch_size=settings.data.batch)[study.score]
     log = map(json.loads, (folder / LOG_NAME).read_text(encoding="utf-8").splitlines())
     # A run that is too short for a line in its log took no time worth naming.
     seconds = max((entry["seconds"] for entry in log if entry["kind"] == "step"), default=0.0)

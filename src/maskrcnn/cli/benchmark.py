@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .evaluate import require_place
+from .console import require_place
 from .progress import PictureBar
 
 QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
@@ -51,7 +51,7 @@ def benchmark(
     prepare_processes()
     import torch
 
-    from ..evaluate.report import write_report
+    from ..evaluation.report import write_report
     from ..measure.benchmark import count_runs, run_benchmark
     from ..measure.contenders import DEFAULT, SETTINGS, can_do, is_installed
     from ..measure.report import describe_machine, remarks, tables_of

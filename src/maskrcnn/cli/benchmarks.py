@@ -15,7 +15,7 @@ from .progress import waiting
 from .scoring import Keep, Model, Scored, predict
 
 if TYPE_CHECKING:
-    from ..evaluate.sections import Section
+    from ..evaluation.sections import Section
     from ..predict.benchmarks.benchmark import Benchmark, Opened
     from ..predict.predictor import Predictor
 
@@ -114,9 +114,9 @@ def compare_benchmark(scored: Scored, other: Path, console: Console) -> dict[str
     Returns:
         For the JSON report: `compare_numbers` with those of the other run.
     """
-    from ..evaluate.compare import results_of
-    from ..evaluate.report import sections_report
-    from ..evaluate.tables import difference_tables
+    from ..evaluation.compare import results_of
+    from ..evaluation.report import sections_report
+    from ..evaluation.tables import difference_tables
 
     opened, read = scored.opened, scored.read
     if opened is None or opened.score is None or read is None:
@@ -128,8 +128,8 @@ def compare_benchmark(scored: Scored, other: Path, console: Console) -> dict[str
 
 
 def _predict(predictor: Predictor, opened: Opened, model: Model, *, segments: bool) -> list[dict[str, Any]]:
-    from ..evaluate.results import to_results
-    from ..evaluate.segment_results import to_segment_results
+    from ..evaluation.results import to_results
+    from ..evaluation.segment_results import to_segment_results
 
     records, _ = predict(predictor, opened.pictures(), model, to_segment_results if segments else to_results)
     return records
@@ -156,7 +156,7 @@ def _check(opened: Opened, name: str, wanted: Wanted, *, predicts: bool, kept: b
 
 
 def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[str, Any]]:
-    from ..evaluate.results import checked_results, read_results
+    from ..evaluation.results import checked_results, read_results
 
     of_coco = results.is_file() and results.suffix == ".json" and not benchmark.own_json
     records = benchmark.read(results, opened) if benchmark.read is not None and not of_coco else read_results(results)
@@ -167,8 +167,8 @@ def _read(benchmark: Benchmark, opened: Opened, results: Path) -> Sequence[dict[
 def _score(
     name: str, split: str, opened: Opened, records: Sequence[dict[str, Any]]
 ) -> tuple[dict[str, Any], RenderableType, list[Section]]:
-    from ..evaluate.report import library_versions, sections_report, title_of
-    from ..evaluate.tables import section_tables
+    from ..evaluation.report import library_versions, sections_report, title_of
+    from ..evaluation.tables import section_tables
 
     report: dict[str, Any] = {"benchmark": name, "split": split, "annotations": opened.source}
     unknown = {"objects"} if opened.score is None else set()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
 
 from ..config import RunSettings
+from .console import say, show
 from .outcome import (
     CURVES_NAME,
     SHEET_NAME,
@@ -21,6 +22,9 @@ from .outcome import (
     write_outcome,
 )
 from .run_folder import CHECKPOINT_NAME
+
+if TYPE_CHECKING:
+    from ..evaluation.report import Report
 
 STEPS = 1100
 
@@ -88,7 +92,7 @@ def demo_settings(*, steps: int, seed: int) -> RunSettings:
     )
 
 
-def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> dict[str, Any]:
+def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Report:
     """Draw pictures, learn from them, and judge by others; everything it writes is in `folder`.
 
     Args:
@@ -97,12 +101,11 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> dict[st
         drawings: How many pictures, and of what size.
 
     Returns:
-        The scores on the unseen pictures; see `evaluation_report`.
+        The scores on the unseen pictures.
     """
     import torch
 
     from ..data.shapes import SHAPES, write_shapes
-    from ..evaluate.report import report_tables
     from ..model.build import build_model
     from ..train.coco import read_training_data, train_on_coco
 
@@ -110,10 +113,10 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> dict[st
     console = Console(stderr=True)
     run, device = folder / "run", torch.device("cpu")
     _forget(run)
-    _say(console, f"Drawing {drawings.learnt} pictures to learn from and {drawings.unseen} to judge by in {folder} ...")
+    say(f"Drawing {drawings.learnt} pictures to learn from and {drawings.unseen} to judge by in {folder} ...")
     write_shapes(folder, train=drawings.learnt, val=drawings.unseen, size=drawings.side, seed=settings.train.seed)
     data = read_training_data(folder, settings, images=None, val=None, skip_invalid=False)
-    _say(console, f"Learning {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ...")
+    say(f"Learning {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ...")
     torch.manual_seed(settings.train.seed)
     model = build_model(settings.model, len(SHAPES))
     result = train_on_coco(model, data, settings, folder=run, device=device, resume=False, quiet=False)
@@ -124,7 +127,7 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> dict[st
     report = write_outcome(run, weights, data.judged, device=device, batch=settings.data.batch)
     for name in (SHEET_NAME, CURVES_NAME):
         (run / name).replace(folder / name)
-    Console().print(report_tables(report))
+    show(report.table())
     _say_what_is_next(console, folder, weights, report, seconds=time.monotonic() - began)
     return report
 
@@ -136,14 +139,13 @@ def _forget(run: Path) -> None:
     shutil.rmtree(run / "tensorboard", ignore_errors=True)
 
 
-def _say_what_is_next(console: Console, folder: Path, weights: Path, report: dict[str, Any], *, seconds: float) -> None:
+def _say_what_is_next(console: Console, folder: Path, weights: Path, report: Report, *, seconds: float) -> None:
     """The scores as measured, where the pictures are, and commands to copy."""
-    _say(
-        console,
-        f"On {report['pictures']} pictures it had never seen: box AP {report['bbox']['AP']:.3f}, mask AP "
+    say(
+        f"On {report.facts['pictures']} pictures it had never seen: box AP {report['bbox']['AP']:.3f}, mask AP "
         f"{report['segm']['AP']:.3f} (COCO's, over IoU 0.50:0.95), after {seconds:.0f} seconds in all.",
     )
-    _say(console, f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n")
+    say(f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n")
     print_commands(
         console,
         {
@@ -154,7 +156,3 @@ def _say_what_is_next(console: Console, folder: Path, weights: Path, report: dic
             "Train on pictures of your own": "maskrcnn train --data train.json --images pictures/",
         },
     )
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .console import require_place
 from .data_sets import DataFormat
-from .evaluate import require_place
 from .overrides import change_settings, settings_of_preset
 from .progress import announce, waiting
 from .settings import ConfigFile, Overrides, Preset
@@ -54,7 +53,7 @@ def doctor(
     Every picture is read and every object measured. Exits with 1 if training would stop at an error, else with 0.
     """
     from ..doctor.diagnosis import diagnose
-    from ..ops.atomic import replacing
+    from ..ops.json_files import write_json
 
     for path in (report, as_json):
         require_place(path)
@@ -65,9 +64,7 @@ def doctor(
     with waiting("drawing the figures"):
         found.write_page(report, command=command)
     if as_json:
-        as_json.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(as_json) as path:
-            path.write_text(json.dumps(found.as_json(), indent=1), encoding="utf-8")
+        write_json(as_json, found.as_json(), indent=1)
     _print(found, command, report)
     if found.counts["error"]:
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ from .doctor import doctor
 from .evaluate import evaluate
 from .predict import predict
 from .propose import propose
+from .score import score
 from .settings import settings
 from .train import train
 
@@ -38,6 +39,7 @@ for verb in (
     train,
     predict,
     evaluate,
+    score,
     propose,
     doctor,
     convert_data,

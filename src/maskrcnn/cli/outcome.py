@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from .console import show
 from .progress import PictureBar
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..data.records import CocoData, Record
+    from ..evaluation.report import Report
     from ..predict.predictor import Predictor
 
 REPORT_NAME = "scores.json"
@@ -24,7 +26,7 @@ SHEET_NAME = "sheet.png"
 MOST_SHOWN = 8
 
 
-def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torch.device, batch: int) -> dict[str, Any]:
+def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torch.device, batch: int) -> Report:
     """Score weights as they will be used, and write `scores.json`, `curves.png` and `sheet.png` into the run's folder.
 
     Args:
@@ -34,18 +36,17 @@ def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torc
         device, batch: For the predictions.
 
     Returns:
-        The scores; see `evaluation_report`.
+        The scores.
     """
     from ..draw.curves import draw_curves
-    from ..evaluate.report import write_report
-    from ..predict.evaluation import evaluate_predictor
+    from ..predict.evaluation import evaluate
     from ..predict.predictor import Predictor
     from ..train.log import LOG_NAME
 
     predictor = Predictor(weights, device=device)
     with PictureBar("scoring", len(judged.records)) as bar:
-        report = evaluate_predictor(predictor, judged, batch=batch, on_progress=bar.advance).report
-    write_report(folder / REPORT_NAME, report)
+        report = evaluate(predictor, judged, batch_size=batch, on_progress=bar.advance)
+    report.write(folder / REPORT_NAME)
     draw_curves(folder / LOG_NAME, folder / CURVES_NAME)
     _write_sheet(folder / SHEET_NAME, predictor, judged)
     return report
@@ -54,8 +55,8 @@ def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torc
 def write_recall(folder: Path, recall: Mapping[str, float]) -> Table:
     """Write `scores.json` and `curves.png` of a run that learnt proposals only, and give the scores as a table."""
     from ..draw.curves import draw_curves
-    from ..evaluate.recall import recall_table
-    from ..evaluate.report import write_report
+    from ..evaluation.recall import recall_table
+    from ..evaluation.report import write_report
     from ..train.log import LOG_NAME
 
     write_report(folder / REPORT_NAME, {"recall": dict(recall)})
@@ -93,11 +94,9 @@ def predict_command(weights: Path, pictures: Path, output: Path) -> str:
     return shlex.join(["maskrcnn", "predict", str(pictures), "--weights", str(weights), "--output", str(output)])
 
 
-def print_outcome(console: Console, folder: Path, report: dict[str, Any]) -> None:
+def print_outcome(console: Console, folder: Path, report: Report) -> None:
     """Print the scores of a run, and where its curves and its sheet are."""
-    from ..evaluate.report import report_tables
-
-    Console().print(report_tables(report))
+    show(report.table())
     console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
 
 

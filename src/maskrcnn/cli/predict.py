@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from ..errors import DataError
+from .console import say
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, is_setting, open_predictor
 from .progress import PictureBar
 from .views import Flip, Scales, chosen_views
@@ -70,13 +70,9 @@ def predict(
             on_progress=bar.advance,
         )
     drawn = "" if shown_from is None else f"; those with a score from {shown_from:g} on drawn in {output / DRAWINGS}"
-    _say(f"{outcome.objects} objects in {outcome.pictures} pictures: {output / PREDICTIONS}{drawn}")
+    say(f"{outcome.objects} objects in {outcome.pictures} pictures: {output / PREDICTIONS}{drawn}")
     if outcome.failed:
         for message in outcome.failed:
-            _say(f"Error: {message}")
-        _say(f"{len(outcome.failed)} of {len(paths)} pictures could not be read; {PREDICTIONS} lists them too.")
+            say(f"Error: {message}")
+        say(f"{len(outcome.failed)} of {len(paths)} pictures could not be read; {PREDICTIONS} lists them too.")
         raise typer.Exit(1)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

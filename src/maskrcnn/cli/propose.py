@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .console import require_place
 from .data_sets import DataFormat, open_data
-from .evaluate import require_place
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, open_predictor
 from .progress import PictureBar
 from .settings import Overrides
@@ -45,8 +45,8 @@ def propose(
     `maskrcnn evaluate --proposals` finds objects among its boxes. More proposals: `model.rpn.proposals=2000`.
     """
     from ..data.proposals import check_proposals_name
-    from ..evaluate.recall import recall_table
-    from ..evaluate.report import write_report
+    from ..evaluation.recall import recall_table
+    from ..evaluation.report import write_report
     from ..predict.proposals import propose_for
 
     check_proposals_name(output)

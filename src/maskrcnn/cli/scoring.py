@@ -1,36 +1,75 @@
-"""What `maskrcnn evaluate` scores: predictions of a model or of a file, on annotated data or by a benchmark's rules."""
+"""What the verbs that score have in common: options, the scores shown and written, and what lies behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
+import typer
+from rich.console import Group
 
 from ..config import ViewSettings
+from ..errors import SettingError
+from .analysis import show_comparison, show_errors
+from .console import say, show
 from .models import EngineName, PrecisionName, open_predictor
-from .progress import PictureBar, waiting
+from .progress import waiting
 from .proposals import join_file
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData, Contents
-    from ..evaluate.annotations import Annotations
-    from ..evaluate.sections import Section
-    from ..predict.benchmarks.benchmark import Opened
+    from ..data.records import CocoData
+    from ..evaluation.report import Report
+    from ..evaluation.results import Results
+    from ..evaluation.sections import Say, Section
     from ..predict.class_match import ClassMatch
     from ..predict.predictor import Predictor
-    from ..structures.classes import Classes
-    from ..structures.instances import Instances
 
-    Describe = Callable[[Instances, int, Classes], list[dict]]
-
-SAVED_DETECTIONS = 100
-"""Detections per picture and class that count of saved results, as COCO has it."""
-Keep = Callable[[Sequence[dict[str, Any]]], None]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
+]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
+]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")]
+ScoreFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--score-threshold",
+        metavar="NUMBER|best",
+        help="From which predictions count where they are not ranked, as in instance accuracy; none: as the weights "
+        "note, or 0.5; `best`: the one with the best accuracy on these pictures.",
+    ),
+]
+IsText = Annotated[
+    bool, typer.Option("--text", help="The objects are words: precision, recall and hmean by three rules, too.")
+]
+Compare = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OTHER",
+        help="Results file, or scores of --json, of another run on the same pictures: both side by side, with the "
+        "interval of the difference.",
+    ),
+]
+Errors = Annotated[
+    bool, typer.Option("--errors", help="Split what AP lacks into kinds of errors, and list the worst pictures.")
+]
+Drawn = Annotated[
+    int | None,
+    typer.Option("--pictures", metavar="N", min=1, help="Draw the N worst pictures, annotated beside predicted."),
+]
+DrawnInto = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of these drawings.")]
+ERRORS = Path("errors")
+ORIGINS = {
+    "given": "was given",
+    "weights": "is the weights' own, chosen on their training pictures",
+    "default": "is the usual one; --score-threshold best finds a better one, on training pictures",
+    "chosen": "is the best on these very pictures: use it on others",
+}
 
 
 @dataclass(frozen=True)
@@ -42,193 +81,136 @@ class Model:
     device: str | None
     precision: PrecisionName
     engine: EngineName
-    detections: int | None
     views: ViewSettings | None
     batch: int
-    proposals: Path | None
+    proposals: Path | None = None
 
     def open(self, detections: int | None = None) -> Predictor:
-        """Read the weights; `detections` per picture where the options do not say."""
+        """Read the weights; `detections` per picture where the settings do not say."""
         return open_predictor(
             self.weights,
             self.settings,
             device=self.device,
             precision=self.precision,
             engine=self.engine,
-            detections=self.detections or detections,
+            detections=detections,
             views=self.views,
         )
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What a report says of it."""
-        told: dict[str, Any] = {"weights": self.weights, "settings": list(self.settings)}
+        facts: dict[str, Any] = {"weights": self.weights, "settings": list(self.settings)}
         if self.proposals:
-            told["proposals"] = str(self.proposals)
+            facts["proposals"] = str(self.proposals)
         if self.views:
-            told["views"] = self.views.model_dump(mode="json")
-        return told
+            facts["views"] = self.views.model_dump(mode="json")
+        return facts
+
+    def match(self, predictor: Predictor, data: CocoData) -> tuple[CocoData, ClassMatch]:
+        """The dataset, with the proposals of a file if there is one, and its classes; notes on these are said."""
+        from ..predict.class_match import match_classes
+
+        if self.proposals:
+            data = join_file(self.proposals, data, most=predictor.settings.rpn.proposals)
+        match = match_classes(predictor.classes, data.classes, source=str(data.source))
+        for note in match.notes:
+            say(f"Note: {note}.")
+        return data, match
 
 
-class Scored(NamedTuple):
-    """An evaluation.
-
-    Args:
-        report: For the JSON file.
-        tables: For the terminal.
-        records: What was predicted, as COCO results.
-        truth: The annotated objects; None: they are not such as COCO has.
-        pictures: Reads the pictures.
-        read: Reads other predictions for them; None: COCO results only.
-        max_detections: Per picture and class, that count.
-        opened: The benchmark's files; None without a benchmark.
-        names: Of the pictures by their ids, as far as they are known.
-        sections: The benchmark's own numbers.
-    """
-
-    report: dict[str, Any]
-    tables: RenderableType
-    records: Sequence[dict[str, Any]]
-    truth: Annotations | None
-    pictures: Callable[[], CocoData]
-    read: Callable[[Path], Sequence[dict[str, Any]]] | None = None
-    max_detections: int = SAVED_DETECTIONS
-    opened: Opened | None = None
-    names: Mapping[int, str] = MappingProxyType({})
-    sections: Sequence[Section] = ()
-
-
-class Rule(NamedTuple):
-    """How predictions on a data set of one's own are scored: the options of the same names."""
-
-    score_threshold: float | None
-    choose_score_threshold: bool
-    text: bool
-
-
-def score_data(read: Callable[[], CocoData], model: Model, rule: Rule, keep: Keep) -> Scored:
-    """Predict a data set's pictures and score what was found.
+@dataclass(frozen=True)
+class Scored:
+    """Scores, and what it takes to look behind them.
 
     Args:
-        read: Reads the data set.
-        model, rule: As the options have them.
-        keep: Called with the predictions before they are scored.
+        report: The scores.
+        dataset: Reads the images, to draw the worst.
+        names: Of the images by their ids, as far as they are known.
+        read: Reads predictions of another run; None: COCO results only.
+        score: Scores those by rules of a benchmark's own; None: there are none.
     """
-    from ..evaluate.report import join_sections, report_tables
-    from ..evaluate.segment_results import keep_segments
-    from ..evaluate.tables import section_tables
-    from ..predict.evaluation import kinds_found, score_records, truth_of
-    from ..predict.panoptic_evaluation import has_segments, score_segments
-    from ..predict.thresholds import find_threshold
 
-    data = read()
-    predictor = model.open()
-    threshold = find_threshold(rule.score_threshold, predictor.notes)
-    truth = truth_of(data)
-    segments: list[dict[str, Any]] = []
-    records, match = predict(predictor, data, model, keep_segments(segments))
-    keep(records)
-    with waiting("scoring") as step:
-        report = score_records(
-            truth,
-            records,
-            kinds=kinds_found(predictor, data, match),
-            max_detections=predictor.settings.box_head.detections,
-            threshold=threshold,
-            choose_score_threshold=rule.choose_score_threshold,
-            text=rule.text,
-            say=step,
-        )
-        of_segments = score_segments(data, segments, step) if segments and has_segments(data) else []
-    tables = Group(report_tables(report), *section_tables(of_segments))
-    report = join_sections(report, of_segments) | model.told()
-    most = predictor.settings.box_head.detections
-    names = {record.image_id: record.path.name for record in data.records}
-    return Scored(report, tables, records, truth, lambda: data, max_detections=most, names=names)
+    report: Report
+    dataset: Callable[[], CocoData]
+    names: Mapping[int, str] = field(default_factory=dict)
+    read: Callable[[Path], Results] | None = None
+    score: Callable[[Results, Say], Sequence[Section]] | None = None
 
 
-def score_saved(
-    contents: Contents,
-    results: Path,
-    read: Callable[[], CocoData],
-    rule: Rule,
-    *,
-    restricted: bool,
-    max_detections: int | None,
-) -> Scored:
-    """Score predictions that were saved, without a model.
+@dataclass(frozen=True)
+class Analysis:
+    """What people want to know behind the scores: the options of the same names.
 
-    Args:
-        contents: The annotations.
-        results: The predictions.
-        read: Reads the pictures.
-        rule: As the options have it.
-        restricted: Only what `read` gives counts; else no picture is read.
-        max_detections: Per picture and class; None: as COCO has it.
+    Raises:
+        SettingError: The file of the other run is missing, which is said before the long work.
     """
-    from ..data.records import is_panoptic
-    from ..evaluate.report import report_tables
-    from ..evaluate.results import checked_results
-    from ..predict.evaluation import score_records, truth_in, truth_of
-    from ..predict.thresholds import find_threshold
 
-    if is_panoptic(contents.coco):
-        return _score_saved_segments(contents, results, read)
-    truth = truth_of(read()) if restricted else truth_in(contents)
-    most = max_detections or SAVED_DETECTIONS
-    with waiting("scoring") as step:
-        records = checked_results(results, truth)
-        report = score_records(
-            truth,
-            records,
-            max_detections=most,
-            threshold=find_threshold(rule.score_threshold, {}),
-            choose_score_threshold=rule.choose_score_threshold,
-            text=rule.text,
-            say=step,
-        )
-    names = {image["id"]: Path(str(image.get("file_name"))).name for image in contents.coco["images"]}
-    return Scored(report, report_tables(report), records, truth, read, max_detections=most, names=names)
+    compare: Path | None = None
+    errors: bool = False
+    pictures: int | None = None
+    folder: Path = ERRORS
 
+    def __post_init__(self) -> None:
+        if self.compare is not None and not self.compare.exists():
+            raise SettingError(
+                f"--compare {self.compare}: there is no such file. Give the other run's results file or report."
+            )
 
-def _score_saved_segments(contents: Contents, results: Path, read: Callable[[], CocoData]) -> Scored:
-    """Score segments that were saved, as COCO's panoptic results or as COCO's results with a mask each."""
-    from ..evaluate.report import library_versions, sections_report, title_of
-    from ..evaluate.tables import section_tables
-    from ..predict.panoptic_evaluation import score_saved_segments
-
-    with waiting("scoring") as step:
-        sections, records = score_saved_segments(contents.source, contents.coco, results, step)
-    annotated = contents.coco.get("annotations", [])
-    report = {
-        **sections_report(sections),
-        "annotations": contents.source.name,
-        "pictures": len(annotated),
-        "objects": sum(len(one["segments_info"]) for one in annotated),
-        "predictions": len(records),
-        "versions": library_versions(),
-    }
-    tables = Group(Text(title_of(report), style="bold"), *section_tables(sections))
-    return Scored(report, tables, records, None, read)
+    def show(self, scored: Scored) -> dict[str, Any]:
+        """Show it, and give what a report holds of it."""
+        report, facts = scored.report, dict[str, Any]()
+        if self.compare is not None and scored.score is not None:
+            facts |= _compare_numbers(scored, self.compare)
+        if report.truth is None:
+            return facts
+        if self.errors or self.pictures:
+            facts |= show_errors(
+                report, scored.dataset, names=scored.names, drawn=self.pictures or 0, folder=self.folder
+            )
+        if self.compare is not None:
+            facts |= show_comparison(report, self.compare, read=scored.read)
+        return facts
 
 
-def predict(
-    predictor: Predictor, data: CocoData, model: Model, describe: Describe
-) -> tuple[list[dict[str, Any]], ClassMatch]:
-    """Predictions under a progress bar, after notes on what the classes of both have in common."""
-    from ..predict.class_match import match_classes
-    from ..predict.evaluation import predict_records
-
-    if model.proposals:
-        data = join_file(model.proposals, data, most=predictor.settings.rpn.proposals)
-    match = match_classes(predictor.classes, data.classes, source=str(data.source))
-    for note in match.notes:
-        say(f"Note: {note}.")
-    with PictureBar("predicting", len(data.records)) as bar:
-        return predict_records(
-            predictor, data, match, describe=describe, batch=model.batch, on_progress=bar.advance
-        ), match
+def finish(scored: Scored, analysis: Analysis, json: Path | None) -> None:
+    """Show and write the scores, then what lies behind them."""
+    report = scored.report
+    if json is not None:
+        report.write(json)  # already here: the analysis may take long, or find a file that it cannot use
+    show(report.table())
+    if "accuracy" in report:
+        show(f"The score threshold {ORIGINS[report.facts['score_threshold_from']]}.")
+    found = analysis.show(scored)
+    if json is not None and found:
+        report.adding(**found).write(json)
 
 
-def say(text: str) -> None:
-    """Tell people what they should know, beside the results."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+def parse_threshold(words: str | None) -> float | Literal["best"] | None:
+    """The value of `--score-threshold`.
+
+    Raises:
+        SettingError: It is neither a number from 0 to 1 nor `best`.
+    """
+    if words is None or words == "best":
+        return words  # type: ignore[return-value]
+    try:
+        number = float(words)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise SettingError(f"--score-threshold {words}: must be a number from 0 to 1, or best. Correct it.")
+    return number
+
+
+def _compare_numbers(scored: Scored, other: Path) -> dict[str, Any]:
+    """Show a benchmark's own numbers of this run beside those of another."""
+    from ..evaluation.compare import results_of
+    from ..evaluation.report import sections_report
+    from ..evaluation.tables import difference_tables
+
+    assert scored.read is not None
+    assert scored.score is not None
+    with waiting("scoring the other run") as step:
+        sections = scored.score(scored.read(results_of(other, others=True)), step)
+    show(Group(*difference_tables(sections, scored.report.sections, (other.name, "this run"))))
+    return {"compare_numbers": {"other": str(other), **sections_report(sections)}}

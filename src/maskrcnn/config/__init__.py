@@ -4,7 +4,7 @@ Defaults of the model are those of torchvision's `maskrcnn_resnet50_fpn`, so tha
 Boxes and lengths are in pixels of the network's input; fractions and thresholds lie in 0..1.
 """
 
-from .base import Settings
+from .base import SCORE_THRESHOLD, Settings
 from .features import AnchorSettings, BackboneSettings, FPNSettings, InputSettings, RoISettings, RPNSettings
 from .heads import (
     BoxHeadSettings,
@@ -20,6 +20,7 @@ from .training import AugmentSettings, DataSettings, RunSettings, TrainSettings
 from .views import ViewSettings
 
 __all__ = [
+    "SCORE_THRESHOLD",
     "AnchorSettings",
     "AugmentSettings",
     "BackboneSettings",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from torchvision.transforms.v2.functional import to_pil_image
 
 from ..errors import DataError, SettingError
-from ..ops.atomic import replacing
+from ..ops.json_files import write_json
 from ..ops.progress import Announce, silently
 from .formats import Reading, find_splits, read_data
 from .pictures import picture_size
@@ -129,9 +128,7 @@ def write_coco(
         if pictures != "none":
             _bring(record, folder / image["file_name"], pictures)
         say(1)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary:
-        temporary.write_text(json.dumps(contents), encoding="utf-8")
+    write_json(file, contents)
 
 
 def require_size(record: Record) -> None:

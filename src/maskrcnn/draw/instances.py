@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.ops import box_area
 
+from ..config import SCORE_THRESHOLD
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import Crop, Masks
@@ -22,7 +23,6 @@ from .skeletons import draw_skeletons
 
 TINT = 0.35
 MOST_SCORES = 10
-SHOWN_FROM = 0.5  # of drawings; the model's own thresholds are settings
 SMALLEST_FONT = 9
 
 
@@ -49,7 +49,7 @@ def draw_instances(
     instances: Instances,
     classes: Classes,
     *,
-    score_threshold: float = SHOWN_FROM,
+    score_threshold: float = SCORE_THRESHOLD,
     scale: float = 1.0,
 ) -> Tensor:
     """Draw objects, annotated or predicted, over a copy of their picture.

@@ -7,9 +7,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from ..config import SCORE_THRESHOLD
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from .instances import SHOWN_FROM, draw_instances
+from .instances import draw_instances
 from .pictures import scale_picture
 
 TITLES = ("picture", "annotated", "predicted")
@@ -36,7 +37,7 @@ def draw_sheet(
     rows: Sequence[Row],
     classes: Classes,
     *,
-    score_threshold: float = SHOWN_FROM,
+    score_threshold: float = SCORE_THRESHOLD,
     titles: Sequence[str] = TITLES,
     tile: int = 320,
 ) -> Tensor:

@@ -14,12 +14,11 @@ from ..data.records import CocoData, Record
 from ..draw.error_pages import Entry, ErrorPage, Judged, draw_error_index, draw_error_page
 from ..draw.pictures import write_picture
 from ..errors import DataError
-from ..evaluate.annotations import Annotations
-from ..evaluate.keypoints import keypoint_sigmas
-from ..evaluate.results import Kind
-from ..evaluate.segmentations import run_lengths
-from ..evaluate.verdicts import CLASSIFICATION, FAULT_TITLES, FAULTS
-from ..evaluate.worst import PictureErrors, describe_errors
+from ..evaluation.annotations import Annotations
+from ..evaluation.keypoints import keypoint_sigmas
+from ..evaluation.results import Kind, Results
+from ..evaluation.verdicts import CLASSIFICATION, FAULT_TITLES, FAULTS
+from ..evaluation.worst import PictureErrors, describe_errors
 from ..structures.instances import Instances
 from ..structures.object_masks import ObjectMasks
 from ..structures.skeletons import PIXEL_MIDDLE
@@ -32,7 +31,7 @@ def write_error_pictures(
     folder: Path,
     data: CocoData,
     truth: Annotations,
-    results: Sequence[dict],
+    results: Results,
     worst: Sequence[PictureErrors],
     kind: Kind,
     score: float,
@@ -77,7 +76,7 @@ def write_error_pictures(
 
 
 def _page(
-    record: Record, truth: Annotations, results: Sequence[dict], errors: PictureErrors, kind: Kind, score: float
+    record: Record, truth: Annotations, results: Results, errors: PictureErrors, kind: Kind, score: float
 ) -> ErrorPage:
     several = len(truth.categories) > 1
     return ErrorPage(
@@ -112,7 +111,7 @@ def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
     return {"keypoints": truth.objects[place].get("keypoints")} if kind == "keypoints" else {}
 
 
-def _predicted(truth: Annotations, results: Sequence[dict], errors: PictureErrors, kind: Kind, several: bool) -> Judged:
+def _predicted(truth: Annotations, results: Results, errors: PictureErrors, kind: Kind, several: bool) -> Judged:
     """The detections, each with what is wrong with it."""
     found = [results[place] for place in errors.detections]
     texts = []
@@ -132,11 +131,15 @@ def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind:
     if kind == "bbox":
         return Instances(size, _boxes([record["bbox"] for record in records]), labels, scores)
     if kind == "segm":
-        masks = [run_lengths(record["segmentation"], size) for record in records]
+        masks = [record["segmentation"] for record in records]
         boxes = _boxes([coco_mask.toBbox(mask).tolist() for mask in masks])
-        return Instances(size, boxes, labels, scores, masks=ObjectMasks.of([mask["counts"] for mask in masks], size))
+        return Instances(size, boxes, labels, scores, masks=ObjectMasks.of([_counts(mask) for mask in masks], size))
     boxes, keypoints = _boxes([_box_around(record) for record in records]), _keypoints(truth, records)
     return Instances(size, boxes, labels, scores, keypoints=keypoints)
+
+
+def _counts(mask: dict) -> bytes:
+    return mask["counts"].encode("ascii") if isinstance(mask["counts"], str) else mask["counts"]
 
 
 def _boxes(boxes: list[list[float]]) -> Tensor:

@@ -1,173 +1,252 @@
-"""A model scored on an annotated data set."""
+"""A model, or predictions of any origin, scored on an annotated dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
+from ..data.formats import read_contents
 from ..data.loading import evaluation_batches
-from ..data.records import CocoData, Contents
-from ..evaluate.accuracy import best_score_threshold
-from ..evaluate.annotations import Annotations, load_annotations
-from ..evaluate.coco import kinds_of
-from ..evaluate.collect import collect_results
-from ..evaluate.report import evaluation_report
-from ..evaluate.results import FIELDS, Kind, checked_results, to_results
-from ..evaluate.sections import Say, say_nothing
-from ..evaluate.text_report import text_report
+from ..data.readers.coco import to_data
+from ..data.records import CocoData, Contents, is_panoptic
+from ..evaluation.accuracy import Threshold, best_score_threshold
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import kinds_of, kinds_to_score
+from ..evaluation.collect import collect_results
+from ..evaluation.report import MOST_DETECTIONS, Report, score_results
+from ..evaluation.results import Kind, Results, to_results
+from ..evaluation.sections import Say, say_nothing
+from ..evaluation.segment_results import keep_segments
 from ..structures.classes import Classes
 from ..structures.instances import Instances
+from ..weights.files import Weights
 from .class_match import ClassMatch, match_classes
+from .panoptic_evaluation import has_segments, score_saved_segments, score_segments
 from .predictor import Predictor
-from .thresholds import Threshold, find_threshold
+from .thresholds import find_threshold
+
+ScoreThreshold = float | Literal["best"] | None
+"""From which score on predictions count where they are not ranked, as in instance accuracy. None: as the weights note,
+or the usual one; "best": the one with the best accuracy on these images, to be done on training images (what it gives
+on the same images is too good)."""
+Data = CocoData | Contents | Annotations | Mapping[str, Any] | Path | str
+"""A dataset: read, as annotations alone, as what a COCO file holds, or a path of any known format."""
+Describe = Callable[[Instances, int, Classes], list[dict]]
 
 
-class Evaluation(NamedTuple):
-    """What a model reached.
+@dataclass(frozen=True)
+class Predicted:
+    """What a model found in a dataset, not scored yet.
 
     Args:
-        report: Of `evaluation_report`, and `accuracy_score_threshold_from` (given, weights, default, chosen).
-        results: The predictions as COCO records.
+        data: The dataset.
+        truth: Its annotated objects.
+        results: The predictions.
+        segments: Those of every pixel as COCO records, of models that find segments.
+        kinds: What can be scored.
+        max_detections: As many per image and class count as the model gives per image.
+        notes: Of the weights.
     """
 
-    report: dict[str, Any]
-    results: list[dict]
+    data: CocoData
+    truth: Annotations
+    results: Results
+    segments: Sequence[dict]
+    kinds: Sequence[Kind]
+    max_detections: int
+    notes: Mapping[str, str]
+
+    def score(self, *, score_threshold: ScoreThreshold = None, text: bool = False, say: Say = say_nothing) -> Report:
+        """The report of `evaluate`; arguments as there."""
+        threshold = _threshold(score_threshold, self.notes, self.truth, self.results, self.kinds)
+        report = score_results(
+            self.truth,
+            self.results,
+            kinds=self.kinds,
+            max_detections=self.max_detections,
+            threshold=threshold,
+            text=text,
+            say=say,
+        )
+        if not self.segments or not has_segments(self.data):
+            return report
+        return report.adding(score_segments(self.data, self.segments, say))
 
 
-def evaluate_predictor(
+def evaluate(
+    model: Predictor | Weights | Path | str,
+    data: CocoData | Path | str,
+    *,
+    split: str = "val",
+    score_threshold: ScoreThreshold = None,
+    text: bool = False,
+    batch_size: int = 1,
+    workers: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Predict every image of a dataset and score what was found.
+
+    Example:
+        report = maskrcnn.evaluate("nuclei", "data/val.json")
+        print(report)
+        print(report["segm"]["AP"], report.per_class("segm"))
+
+    Args:
+        model: A `Predictor`, or weights as it takes them: a file or a name.
+        data: A dataset, or the path of one in any known format.
+        split: Of a path that holds several: "train", "val" or "test".
+        score_threshold: From which score on predictions count for instance accuracy; None: as the weights note, or the
+            usual one; "best": the one with the best accuracy on these images, to be found on training images.
+        text: The objects are words: score them by the rules of text detection, too.
+        batch_size: Images that go through the network together.
+        workers: Processes that read images; None: as many as are good.
+        on_progress: Called with the number of images that are done since the last call.
+
+    Raises:
+        DataError: An image or an annotation cannot be used, or the classes have nothing to do with each other.
+        WeightsError: The weights cannot be read.
+    """
+    predictor = Predictor(model) if isinstance(model, Weights | Path | str) else model
+    known = data if isinstance(data, CocoData) else read_annotated(data, split)
+    found = predict_dataset(predictor, known, batch_size=batch_size, workers=workers, on_progress=on_progress)
+    return found.score(score_threshold=score_threshold, text=text)
+
+
+def score(
+    results: Results | Path | str | Iterable[dict],
+    data: Data,
+    *,
+    split: str = "val",
+    kinds: Sequence[Kind] | None = None,
+    max_detections: int = MOST_DETECTIONS,
+    score_threshold: ScoreThreshold = None,
+    text: bool = False,
+    say: Say = say_nothing,
+) -> Report:
+    """Score predictions of whatever origin, such as those of another library; no image is read.
+
+    Example:
+        report = maskrcnn.score("results.json", "data/val.json")
+        print(report["bbox"]["AP"])
+
+    Args:
+        results: A COCO results file or its records, or `Results`; `records_of` makes records of arrays. On a dataset in
+            COCO's panoptic format also results in that format.
+        data: A dataset, or the path of one in any known format; or annotations alone.
+        split: Of a path that holds several.
+        kinds: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results.
+        max_detections: Most detections per image and class that count.
+        score_threshold, text: As for `evaluate`.
+        say: Called with what is being scored.
+
+    Raises:
+        DataError: A prediction or an annotation cannot be used.
+    """
+    if isinstance(data, str | Path):
+        # COCO's files say how large the images are, wherever these may be.
+        data = read_contents(Path(data), split)
+    if isinstance(data, Contents) and is_panoptic(data.coco):
+        return score_saved_segments(data.source, data.coco, results, say)
+    truth = truth_of(data)
+    found = Results.read(results, truth) if isinstance(results, str | Path) else Results.parse(results, truth)
+    kinds = kinds_to_score(truth, found) if kinds is None else kinds
+    threshold = _threshold(score_threshold, {}, truth, found, kinds)
+    return score_results(
+        truth, found, kinds=kinds, max_detections=max_detections, threshold=threshold, text=text, say=say
+    )
+
+
+def predict_dataset(
     predictor: Predictor,
     data: CocoData,
     match: ClassMatch | None = None,
     *,
-    score_threshold: float | None = None,
-    choose_score_threshold: bool = False,
-    text: bool = False,
-    batch: int = 1,
+    batch_size: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> Evaluation:
-    """Predict every picture of a data set and score what was found.
-
-    As many detections count per picture and class as the model gives per picture, `box_head.detections`.
+) -> Predicted:
+    """Predict every image of a dataset.
 
     Args:
         predictor: The model.
-        data: Pictures and objects; there may be none of either.
-        match: The data set's label of each of the model's labels; None: matched by name.
-        score_threshold: Of instance accuracy; None: the weights' own, or the usual one.
-        choose_score_threshold: Choose it so that the mean accuracy on these pictures is best. To be done on training
-            pictures; what it gives on the same pictures is too good.
-        text: Score the objects as words too, which adds `text` of `text_report` to the report.
-        batch, workers: As for `evaluation_batches`.
-        on_progress: Called with the number of pictures that are done since the last call.
+        data: Images and objects; there may be none of either.
+        match: The dataset's label of each of the model's labels; None: matched by name.
+        batch_size, workers, on_progress: As for `evaluate`.
 
     Raises:
-        DataError: A picture cannot be read, or the classes have nothing to do with each other.
+        DataError: An image cannot be read, or the classes have nothing to do with each other.
     """
-    known = match or match_classes(predictor.classes, data.classes, source=str(data.source))
-    threshold = find_threshold(score_threshold, predictor.notes)
-    truth = truth_of(data)
-    records = predict_records(predictor, data, known, batch=batch, workers=workers, on_progress=on_progress)
-    report = score_records(
+    match = match or match_classes(predictor.classes, data.classes, source=str(data.source))
+    truth, segments = truth_of(data), list[dict]()
+    results = predict_results(
+        predictor,
+        data,
+        match,
         truth,
-        records,
-        kinds=kinds_found(predictor, data, known),
-        max_detections=predictor.settings.box_head.detections,
-        threshold=threshold,
-        choose_score_threshold=choose_score_threshold,
-        text=text,
+        describe=keep_segments(segments),
+        batch_size=batch_size,
+        workers=workers,
+        on_progress=on_progress,
     )
-    return Evaluation(report, records)
+    kinds = [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or match.keypoints]
+    return Predicted(data, truth, results, segments, kinds, predictor.settings.box_head.detections, predictor.notes)
 
 
-def kinds_found(predictor: Predictor, data: CocoData, match: ClassMatch) -> list[Kind]:
-    """What a model finds that can be scored on a data set."""
-    return [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or match.keypoints]
-
-
-def truth_of(data: CocoData) -> Annotations:
-    """The annotated objects that predictions for these pictures are scored against."""
-    return replace(load_annotations(data.to_coco()), source=data.source.name)
-
-
-def truth_in(contents: Contents) -> Annotations:
-    """The annotated objects of a data set of any format, of which no picture was looked for."""
-    return replace(load_annotations(contents.coco), source=contents.source.name)
-
-
-def predict_records(
+def predict_results(
     predictor: Predictor,
     data: CocoData,
     match: ClassMatch,
+    truth: Annotations,
     *,
-    describe: Callable[[Instances, int, Classes], list[dict]] = to_results,
-    batch: int = 1,
+    describe: Describe = to_results,
+    batch_size: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> list[dict]:
-    """What is found in every picture as COCO results.
+) -> Results:
+    """What is found in every image of a dataset.
 
     Args:
-        predictor, data, match, batch, workers, on_progress: As for `evaluate_predictor`.
-        describe: As for `collect_results`.
+        predictor, data, match, batch_size, workers, on_progress: As for `predict_dataset`.
+        truth, describe: As for `collect_results`.
     """
     return collect_results(
-        lambda pictures: [match.translate(found) for found in predictor.predict_batch(pictures)],
+        lambda images: [match.translate(found) for found in predictor.predict_batch(images)],
         evaluation_batches(
-            data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch, workers=workers
+            data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch_size, workers=workers
         ),
         data.classes,
+        truth,
         describe=describe,
         on_progress=on_progress,
     )
 
 
-def score_records(
-    truth: Annotations,
-    records: Sequence[dict],
-    *,
-    kinds: Sequence[Kind] | None = None,
-    max_detections: int,
-    threshold: Threshold,
-    choose_score_threshold: bool = False,
-    text: bool = False,
-    say: Say = say_nothing,
-) -> dict[str, Any]:
-    """Score predictions, fresh or saved, in every way the library knows.
-
-    Args:
-        truth: Of the same pictures.
-        records: COCO results.
-        kinds: What is scored; None: what there is in the records, or without any in the annotations.
-        max_detections: As many per picture and class count.
-        threshold: Of accuracy and text.
-        choose_score_threshold, text: As for `evaluate_predictor`.
-        say: Called with what is being scored.
-
-    Returns:
-        The `report` of an `Evaluation`.
-    """
-    checked = checked_results(records, truth)
-    kinds = kinds_in(truth, checked) if kinds is None else kinds
-    if choose_score_threshold and "segm" in kinds:
-        say("score threshold")
-        threshold = Threshold(best_score_threshold(truth, checked), "chosen")
-    report = evaluation_report(
-        truth, checked, max_detections=max_detections, score_threshold=threshold.score, kinds=kinds, say=say
-    )
-    if "segm" in kinds:
-        report["accuracy_score_threshold_from"] = threshold.origin
-    if text:
-        say("words")
-        report["text"] = text_report(truth, checked, score_threshold=threshold.score)
-    return report
+def read_annotated(path: Path | str, split: str = "val") -> CocoData:
+    """A dataset of any format whose annotations stay in memory, because predictions are compared with them."""
+    contents = read_contents(Path(path), split)
+    return to_data(contents)
 
 
-def kinds_in(truth: Annotations, records: Sequence[dict]) -> list[Kind]:
-    """What can be scored: boxes, masks and keypoints that the records have, or, without records, the annotations."""
-    there = records or truth.objects
-    found = {kind for kind, field in FIELDS.items() if any(one.get(field) for one in there)}
-    if truth.skeleton is None:
-        found.discard("keypoints")
-    return [kind for kind in FIELDS if kind in found] or ["bbox"]
+def truth_of(data: CocoData | Contents | Annotations | Mapping[str, Any]) -> Annotations:
+    """The annotated objects that predictions for these images are scored against."""
+    if isinstance(data, Annotations):
+        return data
+    if isinstance(data, CocoData):
+        return Annotations.parse(data.to_coco(), source=data.source.name)
+    if isinstance(data, Contents):
+        return Annotations.parse(data.coco, source=data.source.name)
+    return Annotations.parse(data)
+
+
+def _threshold(
+    given: ScoreThreshold, notes: Mapping[str, str], truth: Annotations, results: Results, kinds: Sequence[Kind]
+) -> Threshold:
+    if given == "best":
+        return (
+            Threshold(best_score_threshold(truth, results), "chosen")
+            if "segm" in kinds
+            else find_threshold(None, notes)
+        )
+    return find_threshold(given, notes)

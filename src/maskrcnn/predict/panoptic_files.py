@@ -3,7 +3,6 @@ predicted ones read and written, as a JSON file and beside it a folder of the sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,10 @@ from ..data.readers.coco_objects import is_id
 from ..data.readers.coco_panoptic import LARGEST_ID, segment_folder
 from ..data.segments import read_segment_ids
 from ..errors import DataError
-from ..evaluate.annotations import Annotations, read_json
-from ..evaluate.label_maps import best_first, paint_label_map
-from ..evaluate.panoptic_quality import VOID, PanopticTruth, SegmentClass
-from ..evaluate.results import checked_results
-from ..evaluate.segmentations import Size
-from ..ops.atomic import replacing
+from ..evaluation.label_maps import best_first, paint_label_map
+from ..evaluation.panoptic_quality import VOID, PanopticTruth, SegmentClass
+from ..evaluation.segmentations import Size
+from ..ops.json_files import read_json, write_json
 from ..structures.panoptic import encode_ids
 from ..structures.regions import find_regions
 
@@ -122,8 +119,7 @@ def write_panoptic_results(
         Image.fromarray(encode_ids(torch.from_numpy(painted))).save(folder / file_name)
         shown = names[image_id] if by_name else image_id
         annotations.append({"image_id": shown, "file_name": file_name, "segments_info": segments})
-    with replacing(folder.with_name(f"{folder.name}.json")) as temporary:
-        temporary.write_text(json.dumps({"annotations": annotations}, separators=(",", ":")), encoding="utf-8")
+    write_json(folder.with_name(f"{folder.name}.json"), {"annotations": annotations})
 
 
 def _paint_segments(records: Sequence[dict], size: Size) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -212,28 +208,3 @@ def _read_segments(file: Path, folder: Path, image_id: int, annotation: dict[str
         {"image_id": image_id, "category_id": labels[value], "score": 1.0, "segmentation": region.run_lengths()}
         for value, region in regions.items()
     ]
-
-
-def checked_segments(records: Sequence[dict], truth: PanopticTruth) -> Sequence[dict]:
-    """Records that panoptic quality can be computed of.
-
-    Raises:
-        DataError: As `checked_results`; or a record has no mask.
-    """
-    categories = {category: known.name for category, known in truth.classes.items()}
-    return require_masks(checked_results(records, Annotations(truth.source, dict(truth.sizes), categories, [])))
-
-
-def require_masks(records: Sequence[dict]) -> Sequence[dict]:
-    """The same records, each of which has a mask.
-
-    Raises:
-        DataError: One has not.
-    """
-    for number, record in enumerate(records):
-        if record.get("segmentation") is None:
-            raise DataError(
-                f"results: record {number} of picture {record['image_id']} has no segmentation, but masks are scored. "
-                "Predict with a model that has a mask head, or give the results with masks."
-            )
-    return records

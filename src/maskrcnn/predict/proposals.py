@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
 from ..data.records import CocoData, has_objects
-from ..evaluate.annotations import load_annotations
-from ..evaluate.collect import collect_proposals
-from ..evaluate.recall import average_recall
+from ..evaluation.collect import collect_proposals
+from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances
+from .evaluation import truth_of
 from .predictor import Predictor
 
 
@@ -43,7 +42,7 @@ def propose_for(
     Raises:
         DataError: A picture cannot be read, or the file has another ending.
     """
-    truth = replace(load_annotations(data.to_coco()), source=data.source.name)
+    truth = truth_of(data)
     found: dict[int, Instances] = {}
 
     def propose(pictures: Batch) -> list[Instances]:

@@ -1,20 +1,13 @@
 """From which score on an object counts as found, and who says so."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from ..draw.instances import SHOWN_FROM
+from ..config import SCORE_THRESHOLD
 from ..errors import WeightsError
+from ..evaluation.accuracy import Threshold
 
 NOTE = "score_threshold"
 """The weights' note with the threshold that was chosen on their training pictures."""
-
-
-class Threshold(NamedTuple):
-    """A score in 0..1, and where it comes from."""
-
-    score: float
-    origin: str
 
 
 def find_threshold(given: float | None, notes: Mapping[str, str]) -> Threshold:
@@ -30,7 +23,7 @@ def find_threshold(given: float | None, notes: Mapping[str, str]) -> Threshold:
     if given is not None:
         return Threshold(given, "given")
     if NOTE not in notes:
-        return Threshold(SHOWN_FROM, "default")
+        return Threshold(SCORE_THRESHOLD, "default")
     try:
         score = float(notes[NOTE])
     except ValueError:

@@ -28,7 +28,7 @@ from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
 from ..data.records import CocoData
 from ..errors import SettingError
-from ..evaluate.collect import collect_proposals
+from ..evaluation.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.atomic import replacing

@@ -13,10 +13,12 @@ from ..data.formats import has_split, read_data, recognise, split_meant
 from ..data.loading import evaluation_batches, training_batches
 from ..data.records import CocoData, require_objects
 from ..errors import DataError
-from ..evaluate.annotations import Annotations, load_annotations
-from ..evaluate.coco import evaluate_coco, kinds_of
-from ..evaluate.collect import collect_proposals, collect_results
-from ..evaluate.recall import average_recall
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import kinds_of
+from ..evaluation.collect import collect_proposals, collect_results
+from ..evaluation.recall import average_recall
+from ..evaluation.report import score_results
+from ..evaluation.results import Results
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.atomic import replacing
@@ -99,9 +101,9 @@ def train_on_coco(
     """
     settings = with_steps(settings, len(data.learnt.records))
     contents = data.judged.to_coco()
-    truth = load_annotations(contents)
+    truth = Annotations.parse(contents, source=data.judged.source.name)
     # What is wrong with these annotations is said now, not after a tenth of the training.
-    _score(truth, [], data.judged, settings)
+    _score(truth, Results(()), data.judged, settings)
 
     def batches(start: int) -> Iterator[Batch]:
         return training_batches(
@@ -140,14 +142,14 @@ def _scores(
     if "heads" not in settings.train.parts:
         proposals = collect_proposals(lambda batch: find_proposals(found, batch), stream)
         return {"proposals": average_recall(truth, dict(proposals))}
-    results = collect_results(found.predict, stream, data.classes)
+    results = collect_results(found.predict, stream, data.classes, truth)
     return _score(truth, results, data, settings)
 
 
-def _score(truth: Annotations, results: list[dict], data: CocoData, settings: RunSettings) -> dict:
+def _score(truth: Annotations, results: Results, data: CocoData, settings: RunSettings) -> dict:
     kinds = kinds_of(settings.model, data.classes)
-    scores = evaluate_coco(truth, results, max_detections=settings.model.box_head.detections, kinds=kinds)
-    return {kind: {**found.numbers, "per_class": found.per_class} for kind, found in scores.items()}
+    report = score_results(truth, results, kinds=kinds, max_detections=settings.model.box_head.detections)
+    return {kind: {**report[kind], "per_class": report.per_class(kind)} for kind in kinds}
 
 
 def _described(data: CocoData) -> str:

@@ -165,7 +165,7 @@ def test_a_shape_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, change
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text[:60], r"b.json: the file is not valid JSON at line 1, column \d+: .* cut off"),
+        (lambda text: text[:60], r"b.json: .*line 1, column \d+"),
         (lambda text: text.replace('"shapes"', '"forms"'), "b.json: has no list `shapes` or no `imagePath`"),
         (lambda text: text.replace("b.png", "a.png"), "b.json: the picture a.png is named a second time"),
         (lambda text: text.replace('"cat"', "7"), "b.json: shape 0: `label` must be a text"),

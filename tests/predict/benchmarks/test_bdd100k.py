@@ -1,7 +1,7 @@
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 from tests.builders.bdd100k import encode, lay_out, objects
 

@@ -84,5 +84,5 @@ def test_files_that_cannot_be_used_are_named(opened, tmp_path):
     with pytest.raises(DataError, match="frame 1: `name` 'b1.jpg' is there twice"):
         read_frames(tmp_path / "results.json", opened)
     (tmp_path / "results.json").write_text("[")
-    with pytest.raises(DataError, match="results.json: is not complete JSON"):
+    with pytest.raises(DataError, match="results.json: is not valid JSON"):
         read_frames(tmp_path / "results.json", opened)

@@ -3,7 +3,7 @@ import pytest
 from faster_coco_eval.core import mask as coco_mask
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.annotations import load_annotations
+from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.bowl_results import read_bowl_results, read_bowl_rows, write_bowl_results
 from maskrcnn.structures.masks import Crop, encode_crop

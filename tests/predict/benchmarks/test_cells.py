@@ -4,7 +4,7 @@ import scipy.io
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 
 SIZE = (30, 40)

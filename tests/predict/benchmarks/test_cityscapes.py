@@ -9,13 +9,13 @@ from PIL import Image
 
 from maskrcnn.data.readers.cityscapes import list_objects
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.cityscapes import CITYSCAPES, CITYSCAPES_PANOPTIC
 from maskrcnn.structures.panoptic import encode_ids
 from maskrcnn.structures.regions import find_regions
 from tests.builders.cityscapes import write_city
-from tests.evaluate.vectors import label_map, load_vector, number, vector_files
+from tests.evaluation.vectors import label_map, load_vector, number, vector_files
 
 FIRST, SECOND = "aachen_000000_000019", "bonn_000001_000019"
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 from maskrcnn.structures.skeletons import COCO_PERSON
 

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.coco_o import DOMAINS
-from maskrcnn.evaluate.results import write_results
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.coco_o import DOMAINS
+from maskrcnn.evaluation.results import write_results
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.coco_o import read_domains
 from maskrcnn.predict.benchmarks.table import open_benchmark
 

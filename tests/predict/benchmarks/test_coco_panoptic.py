@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.coco_panoptic import COCO_PANOPTIC
 from maskrcnn.structures.panoptic import encode_ids
 

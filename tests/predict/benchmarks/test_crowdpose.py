@@ -7,9 +7,9 @@ from PIL import Image
 
 from maskrcnn.data.formats import read_data
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import open_benchmark
-from tests.evaluate.test_crowdpose import crowdpose, found
+from tests.evaluation.test_crowdpose import crowdpose, found
 
 
 def lay_out(root: Path, split: str = "test", **changes) -> Path:

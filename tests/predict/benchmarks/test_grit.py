@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 from tests.predict.benchmarks.test_grit_samples import BOXES, lay_out, run_lengths, sample

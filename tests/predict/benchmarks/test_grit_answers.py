@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.grit import GritAnswer
+from maskrcnn.evaluation.grit import GritAnswer
 from maskrcnn.predict.benchmarks.archives import write_archive
 from maskrcnn.predict.benchmarks.grit_answers import SCORE_THRESHOLD, answer_questions, read_answers, write_answers
 from maskrcnn.predict.benchmarks.grit_samples import Questions, read_questions

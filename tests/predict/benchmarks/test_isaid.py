@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.results import read_results
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.results import read_results
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.isaid import CLASSES
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 

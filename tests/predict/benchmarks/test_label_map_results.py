@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from maskrcnn.evaluate.annotations import load_annotations
+from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.label_map_results import read_label_map_results, write_label_map_results
 from maskrcnn.structures.masks import Crop, encode_crop

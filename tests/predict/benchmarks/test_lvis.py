@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.results import read_results
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.results import read_results
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import open_benchmark
 
 SQUARE = [[10, 10, 30, 10, 30, 30, 10, 30]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.structures.regions import find_regions

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 
 SIZE = (12, 16)

@@ -5,13 +5,13 @@ import pytest
 
 from maskrcnn.data.readers.ochuman import convert_ochuman
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.annotations import load_annotations
-from maskrcnn.evaluate.coco import evaluate_coco
-from maskrcnn.evaluate.sections import say_nothing
-from maskrcnn.evaluate.segmentations import run_lengths
+from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.sections import say_nothing
+from maskrcnn.evaluation.segmentations import run_lengths
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from tests.builders.ochuman import lay_out, native, person
-from tests.evaluate.vectors import load_vector, number, vector_files
+from tests.builders.scoring import coco_scores
+from tests.evaluation.vectors import load_vector, number, vector_files
 
 CONVERTED = ("num_images", "num_annotations")
 
@@ -57,7 +57,7 @@ def compare_subset(ours: dict, expected: dict):
 
 def compare_scores(given: dict, kind: str, expected: dict):
     results = given[{"segm": "segm_dt", "keypoints": "keypoint_dt"}[kind]]
-    scores = evaluate_coco(load_annotations(given["coco"]), results, kinds=(kind,))[kind]
+    scores = coco_scores(load_annotations(given["coco"]), results, kinds=(kind,))[kind]
     per_category = {str(key): value for key, value in scores.per_category.items()}
     found = {**scores.numbers, "AP_per_category": per_category}
     assert found.keys() == expected.keys()

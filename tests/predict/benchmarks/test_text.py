@@ -4,7 +4,7 @@ from PIL import Image, ImageDraw
 
 from maskrcnn.data.formats import read_data
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import find_benchmark, open_benchmark
 from maskrcnn.structures.masks import encode_crop, tight_crop
 

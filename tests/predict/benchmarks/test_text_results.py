@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.annotations import load_annotations
+from maskrcnn.evaluation.annotations import load_annotations
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.text_results import (
     read_ctw1500_results,

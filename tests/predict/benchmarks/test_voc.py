@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.sections import say_nothing
+from maskrcnn.evaluation.sections import say_nothing
 from maskrcnn.predict.benchmarks.table import open_benchmark
 from maskrcnn.predict.benchmarks.voc_files import read_voc_files
 from tests.builders.voc import write_picture, write_segments, write_set, write_xml

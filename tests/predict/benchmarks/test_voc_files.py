@@ -4,7 +4,7 @@ import pytest
 
 from maskrcnn.data.readers.voc import CLASSES
 from maskrcnn.errors import DataError
-from maskrcnn.evaluate.results import write_results
+from maskrcnn.evaluation.results import write_results
 from maskrcnn.predict.benchmarks.benchmark import Opened
 from maskrcnn.predict.benchmarks.voc_files import read_voc_files, write_voc_files
 

@@ -1,6 +1,5 @@
 """Data sets in COCO's format (https://cocodataset.org/#format-data)."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ...structures.classes import Classes
 from ...structures.instances import Instances
 from ...structures.object_masks import ObjectMasks
@@ -90,16 +90,7 @@ def parse_coco(path: Path) -> dict[str, Any]:
     Raises:
         DataError: The file is missing, is no JSON, or is JSON of another kind.
     """
-    try:
-        contents = json.loads(Path(path).read_bytes())
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise DataError(
-            f"{path}: the file is not valid JSON at {where}: {error.msg}. It is probably "
-            "cut off; copy or export it again."
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: the annotation file cannot be read ({error}). Give a COCO JSON file.") from error
+    contents = read_json(path, kind="a COCO annotation file", remedy="Copy or export it again.")
     if not isinstance(contents, dict):
         raise DataError(
             f"{path}: the file holds a {type(contents).__name__}, but a COCO annotation file is an object with "

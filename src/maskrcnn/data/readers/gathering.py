@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -148,21 +147,3 @@ def read_text(path: Path, kind: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the file cannot be read as {kind} ({error}). Give the file of the export.") from error
-
-
-def read_json(path: Path, kind: str) -> Any:
-    """What a JSON file holds; arguments as for `read_text`.
-
-    Raises:
-        DataError: It is missing, cut off or no JSON.
-    """
-    text = read_text(path, kind)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise DataError(
-            f"{path}: the file is not valid JSON at {where}: {error.msg}. It is probably cut off; export it again."
-        ) from error
-    except RecursionError as error:
-        raise DataError(f"{path}: the file is nested too deeply to be {kind}. Export it again.") from error

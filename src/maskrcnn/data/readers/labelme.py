@@ -21,11 +21,12 @@ import numpy as np
 from PIL import Image
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ..pictures import UNREADABLE, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number
-from .gathering import Format, Gathering, find_picture, first_bytes, read_json, read_text
+from .gathering import Format, Gathering, find_picture, first_bytes, read_text
 from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 LABELS = "labels.txt"
@@ -106,7 +107,7 @@ def _files(folder: Path, split: str) -> list[Path]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    content = read_json(file, KIND)
+    content = read_json(file, kind=KIND)
     shapes = content.get("shapes") if isinstance(content, dict) else None
     if not isinstance(shapes, list) or not isinstance(content.get("imagePath"), str):
         raise DataError(f"{file}: has no list `shapes` or no `imagePath`, as a file of LabelMe has. Take it out.")

@@ -14,10 +14,10 @@ from ...data.readers.gathering import list_pictures
 from ...data.readers.scalabel import frames_contents
 from ...data.records import Contents
 from ...errors import DataError
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.bdd100k import bdd100k_sections, separate_objects
-from ...evaluate.results import checked_results
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.bdd100k import bdd100k_sections, separate_objects
+from ...evaluation.results import checked_results
+from ...evaluation.sections import Say, Section
 from .bdd100k_results import read_frames, write_frames
 from .benchmark import Benchmark, Opened, Records
 

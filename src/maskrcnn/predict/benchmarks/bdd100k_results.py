@@ -16,10 +16,10 @@ from typing import Any
 from ...data.readers.bdd100k import CLASSES
 from ...data.readers.scalabel import class_of, load_frames
 from ...errors import DataError
-from ...evaluate.annotations import read_json
-from ...evaluate.bdd100k import overlapping_pictures
-from ...evaluate.results import checked_results
+from ...evaluation.bdd100k import overlapping_pictures
+from ...evaluation.results import checked_results
 from ...ops.atomic import replacing
+from ...ops.json_files import read_json
 from .benchmark import Opened, Records
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...data.records import CocoData
-from ...evaluate.annotations import Annotations
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import Annotations
+from ...evaluation.sections import Say, Section
 
 Records = Sequence[dict[str, Any]]
 """Predictions as COCO results: `image_id`, `category_id`, `score`, and `bbox`, `segmentation`, `keypoints`."""

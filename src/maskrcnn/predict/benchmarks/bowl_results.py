@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError
-from ...evaluate.annotations import Annotations
-from ...evaluate.cells import SCORE_THRESHOLD
-from ...evaluate.label_maps import paint_pictures
-from ...evaluate.segmentations import Size
+from ...evaluation.annotations import Annotations
+from ...evaluation.cells import SCORE_THRESHOLD
+from ...evaluation.label_maps import paint_pictures
+from ...evaluation.segmentations import Size
 from ...ops.atomic import replacing
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions

@@ -12,9 +12,9 @@ from pathlib import Path
 from ...data.readers.coco import to_data
 from ...data.readers.mask_pictures import find_label_maps, gather_label_maps, has_label_maps, is_parted
 from ...errors import DataError
-from ...evaluate.annotations import load_annotations
-from ...evaluate.cells import SCORE_THRESHOLD, cell_sections
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import load_annotations
+from ...evaluation.cells import SCORE_THRESHOLD, cell_sections
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .label_map_results import read_label_map_results, write_label_map_results
 

@@ -13,12 +13,12 @@ import numpy as np
 from ...data.readers.cityscapes import LAYOUT, find_cityscapes, read_cityscapes, read_instance_ids
 from ...data.readers.coco import to_data
 from ...data.records import CocoData
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.cityscapes import instance_section
-from ...evaluate.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
-from ...evaluate.results import checked_results
-from ...evaluate.sections import Say, Section
-from ...evaluate.segmentations import Size
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.cityscapes import instance_section
+from ...evaluation.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
+from ...evaluation.results import checked_results
+from ...evaluation.sections import Say, Section
+from ...evaluation.segmentations import Size
 from ...structures.cityscapes import LABELS, STUFF, THINGS, to_segments
 from ..panoptic_files import checked_segments, read_panoptic_results, require_masks, write_panoptic_results
 from .benchmark import Benchmark, Opened, Records

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...data.pictures import UNREADABLE
 from ...errors import DataError
-from ...evaluate.segmentations import Size, run_lengths
+from ...evaluation.segmentations import Size, run_lengths
 from ...ops.atomic import replacing
 from ...structures.cityscapes import LABELS
 from ...structures.masks import encode_crop, tight_crop

@@ -12,11 +12,11 @@ from ...data.readers.coco import parse_coco, read_coco, to_data
 from ...data.readers.coco_folders import find_coco
 from ...data.records import CocoData, Contents
 from ...errors import DataError
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.coco import coco_sections
-from ...evaluate.coco_input import Measure
-from ...evaluate.results import Kind, checked_results
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.coco import coco_sections
+from ...evaluation.coco_input import Measure
+from ...evaluation.results import Kind, checked_results
+from ...evaluation.sections import Say, Section
 from ...structures.skeletons import COCO_PERSON
 from .benchmark import Benchmark, Opened, Records
 from .coco_results import read_lists, write_lists

@@ -9,10 +9,10 @@ from typing import Any
 from ...data.readers.coco import parse_coco, to_data
 from ...data.records import Contents
 from ...errors import DataError
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.coco_o import DOMAINS, box_average_precision, coco_o_sections
-from ...evaluate.results import checked_results, read_results
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.coco_o import DOMAINS, box_average_precision, coco_o_sections
+from ...evaluation.results import checked_results, read_results
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 
 LAYOUT = "sketch/annotations/instances_val2017.json, sketch/val2017/ and so for weather, cartoon, painting, tattoo, "

@@ -7,8 +7,8 @@ from pathlib import Path
 from ...data.readers.coco import parse_coco, to_data
 from ...data.records import Contents
 from ...errors import DataError
-from ...evaluate.panoptic_quality import panoptic_sections
-from ...evaluate.sections import Say, Section
+from ...evaluation.panoptic_quality import panoptic_sections
+from ...evaluation.sections import Say, Section
 from ..panoptic_evaluation import picture_names
 from ..panoptic_files import (
     checked_segments,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import DataError, SettingError
-from ...evaluate.results import Kind, of_kind
+from ...evaluation.results import Kind, of_kind
 from .archives import write_archive
 from .benchmark import Opened, Records
 

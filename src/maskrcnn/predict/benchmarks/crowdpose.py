@@ -10,9 +10,9 @@ from typing import Any
 from ...data.readers.coco import parse_coco, to_data
 from ...data.records import Contents
 from ...errors import DataError
-from ...evaluate.annotations import load_annotations
-from ...evaluate.crowdpose import crowdpose_sections, crowdpose_truth
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import load_annotations
+from ...evaluation.crowdpose import crowdpose_sections, crowdpose_truth
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .wanted import require_any
 

@@ -14,9 +14,9 @@ from typing import Any
 from ...data.readers.coco import to_data
 from ...data.records import CocoData, Contents
 from ...errors import DataError
-from ...evaluate.annotations import read_json
-from ...evaluate.grit_sections import grit_sections
-from ...evaluate.sections import Say, Section
+from ...evaluation.grit_sections import grit_sections
+from ...evaluation.sections import Say, Section
+from ...ops.json_files import read_json
 from .benchmark import Benchmark, Opened, Records
 from .grit_answers import (
     MILLIONS,

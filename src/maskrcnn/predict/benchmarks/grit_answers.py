@@ -17,7 +17,7 @@ import numpy as np
 
 from ...data.readers.coco_objects import is_number
 from ...errors import DataError
-from ...evaluate.grit import GritAnswer
+from ...evaluation.grit import GritAnswer
 from .archives import Place, find_in_archive, write_archive
 from .benchmark import Records
 from .grit_samples import FIELDS, Question, Questions, read_objects

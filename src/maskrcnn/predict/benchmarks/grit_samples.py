@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ...data.readers.coco_objects import is_number
 from ...errors import DataError
-from ...evaluate.annotations import read_json
-from ...evaluate.grit import STUFF, GritSample
-from ...evaluate.segmentations import run_lengths
+from ...evaluation.grit import STUFF, GritSample
+from ...evaluation.segmentations import run_lengths
+from ...ops.json_files import read_json
 
 FIELDS = {"localization": "bboxes", "segmentation": "masks"}
 """Of objects in answers and ground truth, by task."""

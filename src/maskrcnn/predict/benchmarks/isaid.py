@@ -8,11 +8,11 @@ from pathlib import Path
 from ...data.readers.coco import parse_coco, to_data
 from ...data.records import CocoData, Contents
 from ...errors import DataError
-from ...evaluate.annotations import load_annotations
-from ...evaluate.coco import KINDS
-from ...evaluate.isaid import DETECTIONS, isaid_sections
-from ...evaluate.results import write_results
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import load_annotations
+from ...evaluation.coco import KINDS
+from ...evaluation.isaid import DETECTIONS, isaid_sections
+from ...evaluation.results import write_results
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .wanted import kinds_given
 

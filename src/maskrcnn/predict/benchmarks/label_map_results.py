@@ -11,9 +11,9 @@ import scipy.io
 from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
 from ...data.readers.mask_pictures import list_maps
 from ...errors import DataError
-from ...evaluate.annotations import Annotations
-from ...evaluate.cells import SCORE_THRESHOLD
-from ...evaluate.label_maps import paint_pictures
+from ...evaluation.annotations import Annotations
+from ...evaluation.cells import SCORE_THRESHOLD
+from ...evaluation.label_maps import paint_pictures
 from ...ops.atomic import replacing
 from .benchmark import Opened, Records
 

@@ -9,10 +9,10 @@ from ...data.readers.coco import parse_coco, to_data
 from ...data.readers.lvis import read_lvis
 from ...data.records import CocoData
 from ...errors import DataError
-from ...evaluate.coco import KINDS
-from ...evaluate.lvis import DETECTIONS, load_lvis, lvis_sections
-from ...evaluate.results import write_results
-from ...evaluate.sections import Say, Section
+from ...evaluation.coco import KINDS
+from ...evaluation.lvis import DETECTIONS, load_lvis, lvis_sections
+from ...evaluation.results import write_results
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .wanted import kinds_given
 

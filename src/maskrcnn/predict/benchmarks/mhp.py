@@ -15,11 +15,11 @@ from typing import Any
 from ...data.readers.coco import to_data
 from ...data.readers.mhp import FOLDERS, LAYOUT, SPLITS, read_mhp, read_parts
 from ...errors import DataError
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.coco import coco_sections
-from ...evaluate.mhp import PartPicture, mhp_section
-from ...evaluate.results import checked_results
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.coco import coco_sections
+from ...evaluation.mhp import PartPicture, mhp_section
+from ...evaluation.results import checked_results
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .mhp_results import PARTS_ONLY, part_map, read_results, whole_person, write_results
 from .wanted import require_any

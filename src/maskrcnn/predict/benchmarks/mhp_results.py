@@ -18,9 +18,9 @@ from PIL import Image
 
 from ...data.pictures import UNREADABLE
 from ...errors import DataError
-from ...evaluate.label_maps import best_first, paint_label_map
-from ...evaluate.mhp import PARTS, VALUES
-from ...evaluate.segmentations import Size, run_lengths
+from ...evaluation.label_maps import best_first, paint_label_map
+from ...evaluation.mhp import PARTS, VALUES
+from ...evaluation.segmentations import Size, run_lengths
 from ...structures.regions import find_regions
 from ...structures.run_lengths import counts_from_text, crop_from_counts
 from .archives import Place, find_in_archive, write_archive

@@ -13,10 +13,10 @@ from ...data.readers.coco_folders import find_coco, has_split
 from ...data.readers.mask_folders import find_mask_folders, gather_mask_folders
 from ...data.records import CocoData, Contents
 from ...errors import DataError
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.cells import SCORE_THRESHOLD
-from ...evaluate.nuclei import DETECTIONS, nuclei_sections
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.cells import SCORE_THRESHOLD
+from ...evaluation.nuclei import DETECTIONS, nuclei_sections
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .bowl_results import read_bowl_results, read_bowl_rows, write_bowl_results
 
@@ -49,9 +49,7 @@ def open_nuclei(path: Path, split: str) -> Opened:
         raise DataError(f"{path}: holds no annotated split {split} of nuclei. Give --split and a folder of {LAYOUT}.")
     truth = replace(load_annotations(contents.coco), source=contents.source.name)
     names = {image["id"]: Path(image["file_name"]).stem for image in contents.coco["images"]}
-    return _opened(
-        contents.source, truth, names, lambda: to_data(contents, skip_invalid=True)
-    )
+    return _opened(contents.source, truth, names, lambda: to_data(contents, skip_invalid=True))
 
 
 def _open_coco(path: Path, split: str) -> Opened:

@@ -10,10 +10,10 @@ from ...data.readers.coco import parse_coco, to_data
 from ...data.readers.ochuman import find_ochuman, read_ochuman
 from ...data.records import Contents
 from ...errors import DataError
-from ...evaluate.annotations import load_annotations
-from ...evaluate.coco import coco_sections
-from ...evaluate.results import Kind
-from ...evaluate.sections import Say, Section
+from ...evaluation.annotations import load_annotations
+from ...evaluation.coco import coco_sections
+from ...evaluation.results import Kind
+from ...evaluation.sections import Say, Section
 from .benchmark import Benchmark, Opened, Records
 from .wanted import kinds_given
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from ...data.readers.coco import to_data
 from ...data.readers.sbd import LAYOUT, read_sbd
 from ...errors import DataError
-from ...evaluate.annotations import load_annotations
-from ...evaluate.sections import Say, Section
-from ...evaluate.voc import voc_mask_sections
+from ...evaluation.annotations import load_annotations
+from ...evaluation.sections import Say, Section
+from ...evaluation.voc import voc_mask_sections
 from .benchmark import Benchmark, Opened, Records
 
 

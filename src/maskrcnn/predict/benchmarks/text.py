@@ -14,9 +14,9 @@ from ...data.readers.ctw1500 import find_ctw1500, read_ctw1500_words
 from ...data.readers.icdar import LAYOUT as ICDAR_LAYOUT
 from ...data.readers.icdar import find_icdar, read_icdar_words
 from ...data.readers.words import Word, WordsFile, gather_words
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.sections import Say, Section
-from ...evaluate.text_report import SCORE_THRESHOLD, text_sections
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.sections import Say, Section
+from ...evaluation.text_report import SCORE_THRESHOLD, text_sections
 from .benchmark import Benchmark, Opened, Records
 from .text_results import read_ctw1500_results, read_icdar_results, write_ctw1500_results, write_icdar_results
 
@@ -49,7 +49,7 @@ def open_text(
         folder: Of the official distribution.
         split: "test" or "train".
         find, read: Of the benchmark's reader.
-        rules: Of `evaluate.text_report`.
+        rules: Of `evaluation.text_report`.
         write: Writes what the official evaluation takes (predictions, path, truth, names of the pictures).
 
     Raises:

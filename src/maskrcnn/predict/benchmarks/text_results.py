@@ -17,9 +17,9 @@ import numpy as np
 
 from ...data.readers.words import read_numbers
 from ...errors import DataError
-from ...evaluate.annotations import Annotations
-from ...evaluate.segmentations import Size, run_lengths
-from ...evaluate.text_report import SCORE_THRESHOLD, found_polygons, outline_of, rectangle_of
+from ...evaluation.annotations import Annotations
+from ...evaluation.segmentations import Size, run_lengths
+from ...evaluation.text_report import SCORE_THRESHOLD, found_polygons, outline_of, rectangle_of
 from ...ops.atomic import replacing
 from ...structures.run_lengths import counts_from_text, crop_from_counts
 from .archives import find_in_archive, write_archive

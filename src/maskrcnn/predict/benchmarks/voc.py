@@ -11,10 +11,10 @@ from ...data.readers.coco import to_data
 from ...data.readers.voc import CLASSES, list_voc_set, read_segments, read_voc_pictures
 from ...data.records import CocoData, Contents
 from ...errors import DataError
-from ...evaluate.annotations import Annotations, load_annotations
-from ...evaluate.results import checked_results
-from ...evaluate.sections import Say, Section
-from ...evaluate.voc import voc_box_section, voc_mask_sections
+from ...evaluation.annotations import Annotations, load_annotations
+from ...evaluation.results import checked_results
+from ...evaluation.sections import Say, Section
+from ...evaluation.voc import voc_box_section, voc_mask_sections
 from .benchmark import Benchmark, Opened, Records
 from .voc_files import read_voc_files, write_voc_files
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...data.readers.voc import CLASSES
 from ...errors import DataError
-from ...evaluate.results import of_kind, read_results
+from ...evaluation.results import of_kind, read_results
 from ...ops.atomic import replacing
 from .benchmark import Opened, Records
 

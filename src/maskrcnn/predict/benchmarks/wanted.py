@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ...errors import DataError
-from ...evaluate.coco_input import Measure, field_of
+from ...evaluation.coco_input import Measure, field_of
 from .benchmark import Records
 
 Wanted = TypeVar("Wanted", bound=Measure)

@@ -1,0 +1,164 @@
+"""The annotated objects that predictions are scored against: a COCO file, completed but never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from faster_coco_eval.core import mask as coco_mask
+
+from ..errors import DataError
+from ..ops.json_files import read_json
+from ..structures.skeletons import Skeleton, shared_skeleton
+from .segmentations import Size, run_lengths
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Ground truth of an evaluation.
+
+    Args:
+        source: Name for messages, usually the file's.
+        sizes: (height, width) of each picture by its id.
+        categories: Name of each category by its id.
+        objects: Annotations with `image_id`, `category_id` and what else the file has.
+        skeleton: The keypoints that the categories list; None: none.
+    """
+
+    source: str
+    sizes: dict[int, Size]
+    categories: dict[int, str]
+    objects: list[dict]
+    skeleton: Skeleton | None = None
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], *, source: str = "annotations") -> Annotations:
+        """Ground truth from what a COCO file holds, which is not changed.
+
+        Args:
+            content: With `images`, `categories` and `annotations`.
+            source: Name for messages.
+
+        Raises:
+            DataError: A list or a field is missing, or an annotation names an unknown image or category.
+        """
+        try:
+            sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+            categories = {category["id"]: str(category["name"]) for category in content["categories"]}
+            objects = content["annotations"]
+            unknown = next((found for found in objects if not _is_listed(found, sizes, categories)), None)
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{source}: lacks {error}, but a COCO file has images (id, height, width), categories (id, name) "
+                "and annotations (image_id, category_id). Add what is missing."
+            ) from error
+        _require_sizes(sizes, source)
+        if unknown is not None:
+            field = "category_id" if unknown["image_id"] in sizes else "image_id"
+            raise DataError(
+                f"{source}: annotation {unknown.get('id', '?')}: {field} {unknown[field]} is not in the file's list. "
+                "Add it there, or take the annotation out."
+            )
+        return cls(source, sizes, categories, objects, _skeleton(content["categories"], source))
+
+    @classmethod
+    def read(cls, path: Path | str) -> Annotations:
+        """Read the ground truth from a COCO file.
+
+        Raises:
+            DataError: The file cannot be read, or as `parse`.
+        """
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise DataError(f"{path}: holds a {type(content).__name__}, but a COCO annotation file is one JSON object.")
+        return cls.parse(content, source=Path(path).name)
+
+    @cached_property
+    def complete(self) -> list[dict]:
+        """The objects with `bbox`, `area` and `iscrowd`, read from the mask or the box where the file lacks them.
+
+        Ids are counted anew from 1: evaluators take an annotation with the id 0 for "not matched".
+        """
+        return [self._completed(found, number) for number, found in enumerate(self.objects, start=1)]
+
+    @cached_property
+    def masks(self) -> list[dict]:
+        """Run lengths of each object; where the file has only a box, the box stands in, as it does in training."""
+        return [self._mask(found) for found in self.objects]
+
+    def _completed(self, found: dict, number: int) -> dict:
+        self._check_box(found)
+        segmentation, box, area = found.get("segmentation"), found.get("bbox"), found.get("area")
+        if segmentation and (box is None or area is None):
+            mask = self._mask(found)
+            box = coco_mask.toBbox(mask).tolist() if box is None else box
+            area = float(coco_mask.area(mask)) if area is None else area
+        return {
+            "id": number,
+            "image_id": found["image_id"],
+            "category_id": found["category_id"],
+            "bbox": box,
+            "area": found["bbox"][2] * found["bbox"][3] if area is None else area,
+            "iscrowd": int(found.get("iscrowd") or 0),
+        }
+
+    def _check_box(self, found: dict) -> None:
+        box = found.get("bbox")
+        if box is None and not found.get("segmentation"):
+            raise DataError(f"{self._name(found)}: has neither bbox nor segmentation. Add one, or take it out.")
+        if box is not None and not _is_box(box):
+            raise DataError(
+                f"{self._name(found)}: bbox {box!r:.80} must be 4 finite numbers x, y, width, height with no negative "
+                "side. Correct it."
+            )
+
+    def _mask(self, found: dict) -> dict:
+        segmentation = found.get("segmentation")
+        if not segmentation:
+            self._check_box(found)
+            x, y, width, height = found["bbox"]
+            segmentation = [[x, y, x, y + height, x + width, y + height, x + width, y]]
+        try:
+            return run_lengths(segmentation, self.sizes[found["image_id"]])
+        except ValueError as error:
+            raise DataError(f"{self._name(found)}: {error}. Correct the file, or take the annotation out.") from error
+
+    def _name(self, found: dict) -> str:
+        return f"{self.source}: annotation {found.get('id', '?')} of picture {found['image_id']}"
+
+
+def _require_sizes(sizes: Mapping[int, Size], source: str) -> None:
+    for image_id, size in sizes.items():
+        if not all(isinstance(side, Integral) and int(side) > 0 for side in size):
+            raise DataError(
+                f"{source}: image {image_id}: height {size[0]!r} and width {size[1]!r} must be whole numbers above 0. "
+                "Correct them."
+            )
+
+
+def _is_listed(found: dict, sizes: dict[int, Size], categories: dict[int, str]) -> bool:
+    return found["image_id"] in sizes and found["category_id"] in categories
+
+
+def _is_box(box: Any) -> bool:
+    plain = isinstance(box, Sequence | np.ndarray) and len(box) == 4 and all(isinstance(side, Real) for side in box)
+    return plain and bool(np.isfinite(box).all()) and box[2] >= 0 and box[3] >= 0
+
+
+def _skeleton(categories: list[dict], source: str) -> Skeleton | None:
+    try:
+        return shared_skeleton(categories)
+    except ValueError as error:
+        raise DataError(f"{source}: {error}. Correct the file.") from error
+
+
+def load_annotations(annotations: Annotations | dict | Path | str) -> Annotations:
+    """Use `Annotations.parse` or `Annotations.read`."""
+    if isinstance(annotations, Annotations):
+        return annotations
+    return Annotations.parse(annotations) if isinstance(annotations, dict) else Annotations.read(annotations)

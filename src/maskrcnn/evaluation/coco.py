@@ -1,0 +1,209 @@
+"""Average precision and recall as COCO defines them (Lin et al. 2014), for boxes, masks and keypoints."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..config import ModelSettings
+from ..errors import SettingError
+from ..structures.classes import Classes
+from .annotations import Annotations
+from .coco_curves import Curves, coco_curves
+from .coco_input import Measure
+from .keypoints import MOST_DETECTIONS, keypoint_numbers
+from .results import FIELDS, Kind, Results
+from .sections import Say, Section, say_nothing
+
+KINDS: tuple[Kind, ...] = ("bbox", "segm")
+AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
+"""Ranges of object areas in square pixels, both ends included."""
+KEYPOINT_AREAS = {name: limits for name, limits in AREAS.items() if name != "s"}
+TITLES: dict[Kind, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
+MEASURES: dict[Measure, str] = {
+    "bbox": "boxes",
+    "segm": "masks",
+    "keypoints": "keypoints",
+    "boundary": "boundaries of masks",
+}
+SIMILARITIES: dict[Measure, str] = {
+    "bbox": "IoU",
+    "segm": "IoU",
+    "keypoints": "OKS",
+    "boundary": "the smaller of mask IoU and Boundary IoU (dilation 0.02)",
+}
+
+
+@dataclass(frozen=True)
+class CocoScores:
+    """Scores of boxes, masks or keypoints as `coco_sections` gives them, of the whole and of each class by its name."""
+
+    numbers: dict[str, float]
+    per_class: dict[str, dict[str, float]]
+
+
+def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
+    """What a model finds that can be scored on data with these classes."""
+    found: list[Kind] = ["bbox"]
+    if settings.mask_head is not None:
+        found.append("segm")
+    if settings.keypoint_head is not None and classes.skeleton is not None:
+        found.append("keypoints")
+    return found
+
+
+def kinds_to_score(truth: Annotations, results: Results) -> list[Kind]:
+    """What can be scored: boxes, masks and keypoints that the results have, or, without results, the annotations."""
+    annotated = [kind for kind, field in FIELDS.items() if any(one.get(field) for one in truth.objects)]
+    found = set(results.kinds if results else annotated)
+    if truth.skeleton is None:
+        found.discard("keypoints")
+    return [kind for kind in FIELDS if kind in found] or ["bbox"]
+
+
+def comparable_kinds(truth: Annotations, *runs: Results) -> list[Kind]:
+    """What errors are looked for in: `kinds_to_score` of any run, but no masks where only boxes are annotated.
+
+    A mask judged by a box tells nothing about its errors.
+    """
+    drawn = not truth.objects or any(one.get("segmentation") for one in truth.objects)
+    found = {kind for run in [run for run in runs if run] or runs[:1] for kind in kinds_to_score(truth, run)}
+    return [kind for kind in FIELDS if kind in found and (kind != "segm" or drawn)] or ["bbox"]
+
+
+def coco_sections(
+    truth: Annotations,
+    results: Results,
+    *,
+    kinds: Sequence[Measure] = KINDS,
+    max_detections: int = 100,
+    areas: Mapping[str, tuple[float, float]] = AREAS,
+    say: Say = say_nothing,
+) -> list[Section]:
+    """Score predictions exactly as the official evaluation does.
+
+    All numbers but AR1 and AR10 use the `max_detections` best detections of each class in each picture; the official
+    summary knows only 100. Recall limits above `max_detections` are left out. Of keypoints at most 20 detections count.
+
+    Args:
+        truth: The annotated objects; `area` and `iscrowd` may be missing.
+        results: The predictions; may be empty.
+        kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints, "boundary" masks compared by the
+            smaller of mask IoU and Boundary IoU (Cheng et al. 2021).
+        max_detections: Most detections that count per picture and class.
+        areas: Ranges of areas by the end of their numbers' names, all areas as "" first; not of keypoints.
+        say: Called with what is being scored.
+
+    Returns:
+        A section for each kind, as fractions; -1 where there is nothing to find. Of boxes and masks AP, AP50, AP75,
+        APs, APm, APl (small: up to 32 x 32 pixels, large: from 96 x 96), AR1, AR10, ARn (recall with at most 1, 10 and
+        n detections), ARs, ARm, ARl; of keypoints AP, AP50, AP75, APm, APl, AR, AR50, AR75, ARm, ARl. Of each class
+        AP, AP50 and AP75; a name that several categories share gets its category id appended.
+
+    Raises:
+        SettingError: No detection at all would count.
+    """
+    if max_detections < 1:
+        raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
+    sections = []
+    for kind in kinds:
+        scores = _scores(truth, results, kind, max_detections, areas, say)
+        most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
+        rule = f"COCO AP and AR at {SIMILARITIES[kind]} 0.50:0.05:0.95"
+        protocol = f"{rule}, at most {most} detections per picture and class"
+        sections.append(Section(kind, MEASURES[kind], protocol, scores.numbers, scores.per_class))
+    return sections
+
+
+def _scores(
+    truth: Annotations,
+    results: Results,
+    kind: Measure,
+    max_detections: int,
+    areas: Mapping[str, tuple[float, float]],
+    say: Say,
+) -> CocoScores:
+    limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
+    if kind == "keypoints":
+        areas, limits = KEYPOINT_AREAS, [min(max_detections, MOST_DETECTIONS)]
+    progress = partial(_say_classes, say, MEASURES[kind], len(truth.categories))
+    curves = coco_curves(truth, results, kind, list(areas.values()), limits, progress)
+    if kind == "keypoints":
+        return _named(keypoint_numbers(*curves), curves, truth)
+    return scores_of(curves, truth, limits, list(areas))
+
+
+def scores_of(curves: Curves, truth: Annotations, limits: Sequence[int], areas: Sequence[str]) -> CocoScores:
+    """The twelve numbers of boxes or masks, and those of each class.
+
+    Args:
+        curves: Of all categories by their ids.
+        truth: What was looked for.
+        limits: M numbers of detections, ascending.
+        areas: Names of the A ranges of areas, the first of all areas.
+    """
+    return _named(_numbers(*curves, limits, areas), curves, truth)
+
+
+def _named(numbers: Mapping[str, np.ndarray], curves: Curves, truth: Annotations) -> CocoScores:
+    per_category = _per_category(curves.precision[:, :, :, 0, -1], curves.thresholds, sorted(truth.categories))
+    names = unique_names(truth.categories)
+    return CocoScores(
+        numbers={name: _mean(values) for name, values in numbers.items()},
+        per_class={names[category]: found for category, found in per_category.items()},
+    )
+
+
+def _say_classes(say: Say, title: str, classes: int, done: int) -> None:
+    say(f"{title}: {done} of {classes} classes")
+
+
+def _per_category(
+    precision: np.ndarray, thresholds: np.ndarray, category_ids: Sequence[int]
+) -> dict[int, dict[str, float]]:
+    """AP, AP50 and AP75 by category id, of [T, R, K] precisions of all areas."""
+    chosen = {"AP": thresholds > 0, "AP50": np.isclose(thresholds, 0.5), "AP75": np.isclose(thresholds, 0.75)}
+    return {
+        int(category): {name: _mean(precision[which][:, :, k]) for name, which in chosen.items()}
+        for k, category in enumerate(category_ids)
+    }
+
+
+def _numbers(
+    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray, limits: Sequence[int], areas: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What the twelve numbers are means of.
+
+    Args:
+        precision: [T, R, K, A, M] by IoU threshold, recall, class, range of areas, limit of detections.
+        recall: [T, K, A, M].
+        thresholds: [T] IoU thresholds.
+        limits: M numbers of detections, ascending.
+        areas: Names of the A ranges of areas, the first of all areas.
+    """
+    numbers = {"AP": precision[..., 0, -1]}
+    for name, threshold in (("AP50", 0.5), ("AP75", 0.75)):
+        numbers[name] = precision[np.isclose(thresholds, threshold)][..., 0, -1]
+    numbers |= {f"AP{name}": precision[..., area, -1] for area, name in enumerate(areas) if name}
+    numbers |= {f"AR{limit}": recall[..., 0, m] for m, limit in enumerate(limits)}
+    return numbers | {f"AR{name}": recall[..., area, -1] for area, name in enumerate(areas) if name}
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of the entries that have ground truth; -1 if none has."""
+    values = values[values > -1]
+    return float(values.mean()) if values.size else -1.0
+
+
+def unique_names(categories: dict[int, str]) -> dict[int, str]:
+    """Category names by id; those that several share get their id appended."""
+    uses = Counter(categories.values())
+    return {key: name if uses[name] == 1 else f"{name} ({key})" for key, name in categories.items()}
+
+
+def evaluate_coco(truth: Annotations, results: Results, **options: Any) -> dict[str, Section]:
+    """Use `coco_sections`."""
+    return {one.name: one for one in coco_sections(truth, Results.parse(results, truth), **options)}

@@ -1,0 +1,88 @@
+"""Ground truth and predictions as faster-coco-eval takes them, without the copies its own loaders make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from faster_coco_eval import COCO
+from faster_coco_eval.core import mask as coco_mask
+
+from .annotations import Annotations
+from .boundaries import boundary_of
+from .keypoints import keypoint_objects
+from .results import FIELDS, Kind
+
+Measure = Kind | Literal["boundary"]
+"""What objects are compared by."""
+BLOCK = 10_000
+"""Masks whose areas are counted together."""
+
+
+def truth_objects(truth: Annotations, kind: Measure) -> list[dict]:
+    """The annotated objects, as copies, because the evaluator writes into them."""
+    objects = [dict(found) for found in (keypoint_objects(truth) if kind == "keypoints" else truth.complete)]
+    if kind in ("segm", "boundary"):
+        for found, mask in zip(objects, truth.masks, strict=True):
+            found["rle"] = mask
+    return _with_boundaries(objects, truth) if kind == "boundary" else objects
+
+
+def found_objects(truth: Annotations, records: Sequence[dict], kind: Measure) -> list[dict]:
+    """Predictions of one kind.
+
+    Args:
+        truth: Their ground truth.
+        records: Of `Results`, all with the kind's field. They are not changed.
+        kind: An object's size is that of its box, of its mask, or of the box around its keypoints.
+    """
+    common = ("image_id", "category_id", "score")
+    found = [{"id": n, **{name: record[name] for name in common}} for n, record in enumerate(records, start=1)]
+    values = [record[field_of(kind)] for record in records]
+    if kind == "bbox":
+        for one, box in zip(found, values, strict=True):
+            one |= {"bbox": box, "area": box[2] * box[3]}
+    elif kind == "keypoints":
+        for one, points, (x, y, width, height) in zip(found, values, _boxes_around(values), strict=True):
+            one |= {"keypoints": points, "bbox": [x, y, width, height], "area": width * height}
+    else:
+        for one, mask, area in zip(found, values, _areas(values), strict=True):
+            one |= {"rle": mask, "area": area}
+    return _with_boundaries(found, truth) if kind == "boundary" else found
+
+
+def as_dataset(truth: Annotations, objects: list[dict]) -> COCO:
+    """Objects with the pictures and categories of the ground truth."""
+    made = COCO()
+    made.dataset = {
+        "images": [{"id": key, "height": height, "width": width} for key, (height, width) in truth.sizes.items()],
+        "categories": [{"id": key, "name": name} for key, name in truth.categories.items()],
+        "annotations": objects,
+    }
+    made.createIndex()
+    return made
+
+
+def field_of(kind: Measure) -> str:
+    """The field of a result that is compared."""
+    return FIELDS["segm" if kind == "boundary" else kind]
+
+
+def _areas(masks: list[dict]) -> list[int]:
+    blocks = [masks[start : start + BLOCK] for start in range(0, len(masks), BLOCK)]
+    return [area for block in blocks for area in coco_mask.area(block).tolist()]
+
+
+def _boxes_around(keypoints: list[list]) -> list[list[float]]:
+    if not keypoints:
+        return []
+    points = np.array(keypoints, dtype=np.float64).reshape(len(keypoints), -1, 3)[..., :2]
+    corner = points.min(axis=1)
+    return np.concatenate([corner, points.max(axis=1) - corner], axis=1).tolist()
+
+
+def _with_boundaries(objects: list[dict], truth: Annotations) -> list[dict]:
+    for found in objects:
+        found["boundary"] = boundary_of(found["rle"], truth.sizes[found["image_id"]])
+    return objects

@@ -1,0 +1,56 @@
+"""Ground truth and predictions of a few lines, parsed and scored."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from maskrcnn.evaluation.annotations import Annotations
+from maskrcnn.evaluation.coco import coco_sections, unique_names
+from maskrcnn.evaluation.results import Results
+
+Content = Annotations | Mapping[str, Any] | Path
+
+
+class Scores(NamedTuple):
+    """The numbers of one kind; those of classes by name, and AP by category id."""
+
+    numbers: Mapping[str, float | None]
+    per_class: Mapping[str, Mapping[str, float | None]]
+    per_category: dict[int, float | None]
+
+
+def parsed(content: Content, records: Sequence[dict] | Path = ()) -> tuple[Annotations, Results]:
+    """COCO files, or what they hold, as metrics want them."""
+    if isinstance(content, Path):
+        truth = Annotations.read(content)
+    else:
+        truth = content if isinstance(content, Annotations) else Annotations.parse(content)
+    return truth, Results.read(records, truth) if isinstance(records, Path) else Results.parse(records, truth)
+
+
+def coco_scores(content: Content, records: Sequence[dict] | Path = (), **options: Any) -> dict[str, Scores]:
+    """The numbers of `coco_sections` by kind."""
+    truth, results = parsed(content, records)
+    names = unique_names(truth.categories)
+    return {
+        section.name: Scores(
+            section.numbers, section.per_class, {key: section.per_class[name]["AP"] for key, name in names.items()}
+        )
+        for section in coco_sections(truth, results, **options)
+    }
+
+
+def truth_of(*objects: tuple, pictures: int = 1, classes: int = 2) -> Annotations:
+    """Annotations of boxes from (picture, class, box, crowd), in pictures of 100 x 100 pixels."""
+    annotations = [
+        {"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": crowd}
+        for n, (image, category, box, crowd) in enumerate(objects)
+    ]
+    images = [{"id": n, "height": 100, "width": 100} for n in range(1, pictures + 1)]
+    categories = [{"id": n, "name": f"class {n}"} for n in range(1, classes + 1)]
+    return Annotations.parse({"images": images, "categories": categories, "annotations": annotations})
+
+
+def found(image: int, category: int, box: list, score: float) -> dict:
+    """A predicted box."""
+    return {"image_id": image, "category_id": category, "bbox": box, "score": score}

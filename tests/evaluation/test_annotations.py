@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from maskrcnn.errors import DataError
+from maskrcnn.evaluation.annotations import load_annotations
+
+PICTURES = [{"id": 5, "height": 10, "width": 20}]
+CLASSES = [{"id": 2, "name": "cell"}]
+BOX = {"id": 9, "image_id": 5, "category_id": 2, "bbox": [1, 2, 3, 4]}
+
+
+def data_set(*objects: dict) -> dict:
+    return {"images": PICTURES, "categories": CLASSES, "annotations": list(objects)}
+
+
+def test_a_missing_area_is_that_of_the_mask_or_else_of_the_box():
+    triangle = BOX | {"segmentation": {"size": [10, 20], "counts": [22, 3, 175]}}
+    complete = load_annotations(data_set(BOX, triangle, BOX | {"area": 7.5})).complete
+    assert [found["area"] for found in complete] == [12, 3, 7.5]
+    assert [found["id"] for found in complete] == [1, 2, 3]
+    assert [found["iscrowd"] for found in complete] == [0, 0, 0]
+
+
+def test_a_missing_box_is_that_of_the_mask():
+    outlined = {**BOX, "segmentation": {"size": [10, 20], "counts": [22, 3, 175]}}
+    del outlined["bbox"]
+    assert load_annotations(data_set(outlined)).complete[0]["bbox"] == [2, 2, 1, 3]
+
+
+def test_annotations_that_are_loaded_already_pass_through():
+    truth = load_annotations(data_set(BOX))
+    assert load_annotations(truth) is truth
+
+
+def test_a_file_gives_its_name_to_messages(tmp_path):
+    (tmp_path / "val.json").write_text(json.dumps(data_set(BOX)))
+    assert load_annotations(tmp_path / "val.json").source == "val.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"image_id": 6}, "annotation 9: image_id 6 is not in the file's list. Add it there"),
+        ({"category_id": 3}, "annotation 9: category_id 3 is not in the file's list"),
+        (
+            {"bbox": [1, 2, 3, float("nan")]},
+            r"annotation 9 of picture 5: bbox \[1, 2, 3, nan\] must be 4 finite numbers",
+        ),
+        ({"bbox": [1, 2, 3]}, "must be 4 finite numbers"),
+        ({"bbox": [1, 2, -3, 4]}, r"bbox \[1, 2, -3, 4\] must be .* no negative side. Correct it"),
+        ({"bbox": "1234"}, "bbox '1234' must be 4 finite numbers"),
+        ({"bbox": 4}, "bbox 4 must be 4 finite numbers"),
+        ({"bbox": None}, "has neither bbox nor segmentation"),
+        (
+            {"segmentation": {"size": [20, 10], "counts": [200]}},
+            r"its mask is of size \[20, 10\].*take the annotation out",
+        ),
+    ],
+)
+def test_an_unusable_annotation_is_named_with_the_rule(change, problem):
+    with pytest.raises(DataError, match=problem):
+        assert load_annotations(data_set(BOX | change)).complete
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"images": [', "val.json: is not valid JSON"),
+        ("[]", "val.json: holds a list, but a COCO annotation file is one JSON object"),
+        ('{"images": [], "annotations": []}', "val.json: lacks 'categories', but a COCO file has images"),
+        ('{"images": [{"id": 1}], "annotations": [], "categories": []}', "val.json: lacks 'height'"),
+        ('{"images": [7], "annotations": [], "categories": []}', "val.json: lacks .* but a COCO file has images"),
+        ('{"images": [], "annotations": [{"image_id": [], "category_id": 1}], "categories": []}', "val.json: lacks"),
+        (
+            '{"images": [{"id": 1, "height": null, "width": 5}], "annotations": [], "categories": []}',
+            "image 1: height None and width 5 must be whole numbers above 0. Correct them",
+        ),
+        ("", "val.json: is not valid JSON"),
+    ],
+)
+def test_a_broken_file_is_named_with_the_rule(text, problem, tmp_path):
+    (tmp_path / "val.json").write_text(text)
+    with pytest.raises(DataError, match=problem):
+        load_annotations(tmp_path / "val.json")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"val.json: cannot be read .*No such file"):
+        load_annotations(tmp_path / "val.json")

@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as oracle
+
+from maskrcnn.errors import DataError
+from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.results import checked_results, of_kind, read_results, to_results, write_results
+from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.masks import Crop, MaskCrops
+
+CLASSES = Classes(("cat", "dog"), (17, 90))
+TRUTH = load_annotations(
+    {
+        "images": [{"id": 5, "height": 10, "width": 20}],
+        "categories": [{"id": 17, "name": "cat"}, {"id": 90, "name": "dog"}],
+        "annotations": [],
+    }
+)
+RECORD = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4]}
+
+
+def two_objects() -> Instances:
+    crops = [Crop(1, 2, np.ones((4, 3), dtype=bool)), Crop(0, 0, np.zeros((0, 0), dtype=bool))]
+    return Instances(
+        size=(10, 20),
+        boxes=torch.tensor([[1.0, 2, 4, 6], [0.25, 0, 10, 10]]),
+        labels=torch.tensor([1, 0]),
+        scores=torch.tensor([0.75, 0.5]),
+        masks=MaskCrops.of(crops, (10, 20)),
+    )
+
+
+def test_records_hold_category_ids_and_x_y_width_height():
+    first, second = to_results(two_objects(), 5, CLASSES)
+    assert (first["image_id"], first["category_id"], first["score"], first["bbox"]) == (5, 90, 0.75, [1, 2, 3, 4])
+    assert (second["category_id"], second["bbox"]) == (17, [0.25, 0, 9.75, 10])
+    assert oracle.toBbox(first["segmentation"]).tolist() == [1, 2, 3, 4]
+    assert oracle.area(second["segmentation"]) == 0
+
+
+def test_no_objects_give_no_records_and_no_masks_give_boxes_only():
+    instances = two_objects()
+    assert to_results(instances[:0], 5, CLASSES) == []
+    instances.masks = None
+    assert list(to_results(instances, 5, CLASSES)[0]) == ["image_id", "category_id", "score", "bbox"]
+
+
+def test_keypoints_are_counted_in_whole_pixels_as_in_cocos_files():
+    instances = two_objects()
+    instances.keypoints = torch.tensor([[[0.5, 2.0, 7.25]], [[3.0, 4.5, -1.0]]])
+    first, second = to_results(instances, 5, CLASSES)
+    assert first["keypoints"] == [0, 1.5, 7.25]
+    assert second["keypoints"] == [2.5, 4, -1]
+    assert of_kind([first], "keypoints") == [
+        {"image_id": 5, "category_id": 90, "score": 0.75, "keypoints": [0, 1.5, 7.25]}
+    ]
+
+
+def test_annotations_are_no_predictions():
+    instances = two_objects()
+    instances.scores = None
+    with pytest.raises(ValueError, match="need scores"):
+        to_results(instances, 5, CLASSES)
+
+
+def test_a_list_for_one_evaluation_has_only_its_field():
+    records = [*to_results(two_objects(), 5, CLASSES), RECORD]
+    assert [sorted(record) for record in of_kind(records, "segm")] == 2 * [
+        ["category_id", "image_id", "score", "segmentation"]
+    ]
+    assert len(of_kind(records, "bbox")) == 3
+    assert "segmentation" not in of_kind(records, "bbox")[0]
+
+
+def test_a_file_gives_back_what_was_written(tmp_path):
+    records = to_results(two_objects(), 5, CLASSES)
+    write_results(tmp_path / "new" / "results.json", records)
+    assert read_results(tmp_path / "new" / "results.json") == records
+    write_results(tmp_path / "segm.json", records, "segm")
+    assert read_results(tmp_path / "segm.json") == of_kind(records, "segm")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [RECORD])
+    with pytest.raises(TypeError):
+        write_results(path, [RECORD, {"score": torch.ones(1)}])
+    assert read_results(path) == [RECORD]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"image_id": 6}, "record 1: image_id 6 is not among the 1 pictures"),
+        ({"category_id": 1}, r"record 1: category_id 1 is not one of \[17, 90\]"),
+        ({"score": float("nan")}, "record 1: score nan must be a number from 0 to 1"),
+        ({"score": "high"}, "record 1: score 'high' must be"),
+        ({"bbox": [1, 2, -3, 4]}, r"record 1: bbox \[1, 2, -3, 4\] must be 4 finite numbers .* with no negative side"),
+        ({"bbox": [1, 2, 3]}, r"record 1: bbox \[1, 2, 3\] must be 4 finite numbers"),
+        ({"segmentation": {"size": [20, 10], "counts": "`6"}}, r"record 1: its mask is of size \[20, 10\]"),
+        ({"segmentation": None, "bbox": None}, "record 1: it has neither a bbox nor a segmentation"),
+        ({"segmentation": 7}, "record 1: segmentation is 7, but must be polygons or run lengths"),
+    ],
+)
+def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(change, problem, tmp_path):
+    path: Path = tmp_path / "results.json"
+    path.write_text(json.dumps([RECORD, RECORD | change]))
+    with pytest.raises(DataError, match=r"results\.json: " + problem + r".*\. Make the predictions again"):
+        checked_results(path, TRUTH)
+
+
+def test_many_categories_are_counted_in_a_message_and_not_cut_off():
+    categories = [{"id": number, "name": str(number)} for number in range(1, 81)]
+    many = load_annotations(
+        {"images": [{"id": 5, "height": 10, "width": 20}], "annotations": [], "categories": categories}
+    )
+    with pytest.raises(DataError, match="category_id 99 is not one of the 80 categories. Make"):
+        checked_results([RECORD | {"category_id": 99}], many)
+
+
+def test_records_without_the_necessary_fields_are_refused():
+    with pytest.raises(DataError, match="results: record 0: .* lacks image_id, category_id or score"):
+        checked_results([{"image_id": 5}], TRUTH)
+    with pytest.raises(DataError, match="neither a bbox nor a segmentation"):
+        checked_results([{"image_id": 5, "category_id": 17, "score": 1}], TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")],
+)
+def test_a_broken_file_is_named(text, problem, tmp_path):
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(DataError, match=f"results.json: {problem}"):
+        read_results(tmp_path / "results.json")
