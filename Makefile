@@ -7,13 +7,13 @@ INSTALLED := .venv/.installed
 # One process per core with one thread each is faster for many small tests than threads inside each operation.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help demo test test-slow benchmark check format clean
+.PHONY: help demo test test-slow profile check format clean
 
 help:
 	@echo "make demo       watch a Mask R-CNN learn shapes it draws itself, about 4 minutes on two cores"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that take minutes each"
-	@echo "make benchmark  time and memory beside torchvision, about 15 minutes; rewrites benchmarks/RESULTS.md and its chart"
+	@echo "make profile    time and memory beside torchvision, about 15 minutes; rewrites profiling/RESULTS.md and its chart"
 	@echo "make check      linter, formatter and type checker"
 	@echo "make format     let the formatter rewrite the files"
 	@echo "make clean      remove the environment and the caches"
@@ -27,9 +27,9 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(PYTEST) -m slow --timeout 3600
 
-benchmark: $(INSTALLED)
-	$(BIN)/maskrcnn benchmark --all --json benchmarks/results.json
-	$(BIN)/python benchmarks/results.py
+profile: $(INSTALLED)
+	$(BIN)/maskrcnn profile --all --json profiling/results.json
+	$(BIN)/python profiling/results.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""BDD100K's folders of instance segmentation, small."""
+"""BDD100K's folder with two small images."""
 
 import json
 from pathlib import Path

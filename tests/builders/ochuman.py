@@ -1,4 +1,4 @@
-"""OCHuman's files, small."""
+"""OCHuman with small images."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,9 @@ from PIL import Image
 from maskrcnn.structures.skeletons import COCO_PERSON
 
 NAMES = ["head", *reversed(COCO_PERSON.names), "neck"]
+
 SQUARE = [2, 2, 12, 2, 12, 12, 2, 12]
+
 HOLE = [4, 4, 8, 4, 8, 8, 4, 8]
 
 

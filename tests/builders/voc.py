@@ -65,3 +65,18 @@ def write_sbd(root: Path, split: str, pictures: dict[str, list[tuple[int, tuple[
         categories = np.array([[category] for category, _ in objects], dtype=np.uint8)
         found = {"Segmentation": values, "Categories": categories, "Boundaries": np.zeros((1, 1))}
         scipy.io.savemat(root / "inst" / f"{name}.mat", {"GTinst": found})
+
+
+DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
+
+
+def lay_out(root: Path, split: str) -> None:
+    """Two pictures with boxes, and one that has masks besides, of which only the masks are scored."""
+    write_set(root, "Main", split, ["000001", "000002"])
+    write_set(root, "Segmentation", split, ["000003"])
+    write_xml(root / "Annotations" / "000001.xml", DOG)
+    write_xml(root / "Annotations" / "000002.xml", DOG, (*CAT[:2], True))
+    write_xml(root / "Annotations" / "000003.xml", DOG, CAT)
+    write_segments(root, "000003", (12, DOG[1]), (8, CAT[1]))
+    for stem in ("000001", "000002", "000003"):
+        write_picture(root / "JPEGImages", stem)

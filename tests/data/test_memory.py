@@ -9,9 +9,7 @@ from maskrcnn.data.formats import read_data
 from maskrcnn.data.loading import evaluation_batches, read_record, training_batches
 from maskrcnn.data.records import CocoData
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.coco import evaluate_coco
-from maskrcnn.evaluation.results import Results
+from maskrcnn.predict.evaluation import score
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import MaskCrops
@@ -111,9 +109,8 @@ def test_it_is_trained_and_evaluated_like_one_from_files():
     batch = next(training_batches(data.records, settings, workers=0))
     assert [len(target) for target in batch.targets] == [1, 1]
     assert [batch.image_ids for batch in evaluation_batches(data.records, settings.model.input, workers=0)]
-    truth = Annotations.parse(data.to_coco())
     exact = [{"image_id": one.image_id, "category_id": 1, "bbox": [5, 10, 10, 10], "score": 1.0} for one in data]
-    assert evaluate_coco(truth, Results.parse(exact, truth), kinds=("bbox",))["bbox"].numbers["AP"] == pytest.approx(1)
+    assert score(exact, data)["bbox"]["AP"] == pytest.approx(1)
 
 
 def test_it_can_be_written_as_files(tmp_path):

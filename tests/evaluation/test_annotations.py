@@ -3,7 +3,7 @@ import json
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 
 PICTURES = [{"id": 5, "height": 10, "width": 20}]
 CLASSES = [{"id": 2, "name": "cell"}]
@@ -16,7 +16,7 @@ def data_set(*objects: dict) -> dict:
 
 def test_a_missing_area_is_that_of_the_mask_or_else_of_the_box():
     triangle = BOX | {"segmentation": {"size": [10, 20], "counts": [22, 3, 175]}}
-    complete = load_annotations(data_set(BOX, triangle, BOX | {"area": 7.5})).complete
+    complete = Annotations.parse(data_set(BOX, triangle, BOX | {"area": 7.5})).complete
     assert [found["area"] for found in complete] == [12, 3, 7.5]
     assert [found["id"] for found in complete] == [1, 2, 3]
     assert [found["iscrowd"] for found in complete] == [0, 0, 0]
@@ -25,17 +25,12 @@ def test_a_missing_area_is_that_of_the_mask_or_else_of_the_box():
 def test_a_missing_box_is_that_of_the_mask():
     outlined = {**BOX, "segmentation": {"size": [10, 20], "counts": [22, 3, 175]}}
     del outlined["bbox"]
-    assert load_annotations(data_set(outlined)).complete[0]["bbox"] == [2, 2, 1, 3]
-
-
-def test_annotations_that_are_loaded_already_pass_through():
-    truth = load_annotations(data_set(BOX))
-    assert load_annotations(truth) is truth
+    assert Annotations.parse(data_set(outlined)).complete[0]["bbox"] == [2, 2, 1, 3]
 
 
 def test_a_file_gives_its_name_to_messages(tmp_path):
     (tmp_path / "val.json").write_text(json.dumps(data_set(BOX)))
-    assert load_annotations(tmp_path / "val.json").source == "val.json"
+    assert Annotations.read(tmp_path / "val.json").source == "val.json"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +55,7 @@ def test_a_file_gives_its_name_to_messages(tmp_path):
 )
 def test_an_unusable_annotation_is_named_with_the_rule(change, problem):
     with pytest.raises(DataError, match=problem):
-        assert load_annotations(data_set(BOX | change)).complete
+        assert Annotations.parse(data_set(BOX | change)).complete
 
 
 @pytest.mark.parametrize(
@@ -82,9 +77,9 @@ def test_an_unusable_annotation_is_named_with_the_rule(change, problem):
 def test_a_broken_file_is_named_with_the_rule(text, problem, tmp_path):
     (tmp_path / "val.json").write_text(text)
     with pytest.raises(DataError, match=problem):
-        load_annotations(tmp_path / "val.json")
+        Annotations.read(tmp_path / "val.json")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"val.json: cannot be read .*No such file"):
-        load_annotations(tmp_path / "val.json")
+        Annotations.read(tmp_path / "val.json")

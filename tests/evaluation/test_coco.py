@@ -12,7 +12,7 @@ from maskrcnn.evaluation.coco import coco_sections, kinds_of, unique_names
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON
 from tests.builders.scoring import coco_scores, parsed
-from tests.evaluation.vectors import load_vector, number, vector_files
+from tests.builders.vectors import load_vector, number, vector_files
 
 FEW = ("coco-ties_crowd_maxdets", "coco-random_det_seed11", "none")
 NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]

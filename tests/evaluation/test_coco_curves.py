@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation import coco_curves as module
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.boundaries import boundary_of
 from maskrcnn.evaluation.coco_curves import coco_curves
 from tests.builders.scoring import parsed
@@ -106,5 +106,5 @@ def test_boundaries_match_by_the_smaller_of_both_similarities():
 
 
 def test_a_data_set_without_classes_has_no_curves():
-    truth = load_annotations({"images": [], "categories": [], "annotations": []})
+    truth = Annotations.parse({"images": [], "categories": [], "annotations": []})
     assert coco_curves(truth, [], "bbox", AREAS, [1, 10], print).precision.shape == (10, 101, 0, 2, 2)

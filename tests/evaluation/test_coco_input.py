@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco_input import as_dataset, field_of, found_objects, truth_objects
 
-TRUTH = load_annotations(
+TRUTH = Annotations.parse(
     {
         "images": [{"id": 5, "height": 30, "width": 40}],
         "categories": [{"id": 17, "name": "cat", "keypoints": ["nose", "tail"], "sigmas": [0.1, 0.1]}],

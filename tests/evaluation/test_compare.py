@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.compare import (
     compare_results,
     comparison_report,
@@ -164,7 +164,7 @@ def test_what_cannot_be_compared_is_told_with_the_remedy(tmp_path, content, mess
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(DataError, match="gone.json: cannot be read"):
-        read_other(tmp_path / "gone.json", load_annotations({"images": [], "categories": [], "annotations": []}))
+        read_other(tmp_path / "gone.json", Annotations.parse({"images": [], "categories": [], "annotations": []}))
 
 
 def test_an_interval_stays_in_one_line_of_a_narrow_terminal_beside_a_long_name():

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.keypoints import keypoint_objects, keypoint_sigmas, keypoints_problem
 from maskrcnn.evaluation.report import score_results
 from maskrcnn.structures.skeletons import COCO_PERSON
@@ -97,7 +97,7 @@ def test_only_twenty_detections_count():
 def test_objects_without_keypoints_are_ignored_and_classes_without_them_are_left_out():
     mouse = {"id": 8, "name": "mouse"}
     truth = data_set(owl(), owl([]), owl([], category_id=8), categories=(OWL, mouse))
-    assert [found["num_keypoints"] for found in keypoint_objects(load_annotations(truth))] == [2, 0, 0]
+    assert [found["num_keypoints"] for found in keypoint_objects(Annotations.parse(truth))] == [2, 0, 0]
     scores = coco_scores(truth, [owl(score=0.9)], kinds=["keypoints"])["keypoints"]
     assert scores.numbers["AP"] == 1
     assert {name: found["AP"] for name, found in scores.per_class.items()} == {"owl": 1, "mouse": -1}
@@ -113,13 +113,13 @@ def test_annotations_that_cannot_be_scored_are_named():
     with pytest.raises(DataError, match="annotation 1 of picture 1: `keypoints` must be 6 finite numbers"):
         score(data_set(owl([1, 2, 3])))
     with pytest.raises(DataError, match="annotations: no category lists `keypoints`"):
-        keypoint_sigmas(load_annotations(data_set(categories=({"id": 7, "name": "owl"},))))
+        keypoint_sigmas(Annotations.parse(data_set(categories=({"id": 7, "name": "owl"},))))
     with pytest.raises(DataError, match="annotations: category 'owl': sigmas are"):
-        load_annotations(data_set(categories=(OWL | {"sigmas": [1]},)))
+        Annotations.parse(data_set(categories=(OWL | {"sigmas": [1]},)))
 
 
 def test_results_that_cannot_be_scored_are_described():
-    truth = load_annotations(data_set())
+    truth = Annotations.parse(data_set())
     assert keypoints_problem([1, 2, 0.5] * 2, truth) is None
     assert keypoints_problem(None, truth) is None
     assert "must be 6 finite numbers" in keypoints_problem([1, 2, 3], truth)

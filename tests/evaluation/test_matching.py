@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS
 from maskrcnn.evaluation.matching import match_results, picture_overlaps
 from maskrcnn.evaluation.precision import class_precisions
 from tests.builders.scoring import coco_scores, found, truth_of
-from tests.evaluation.vectors import load_vector, vector_files
+from tests.builders.vectors import load_vector, vector_files
 
 
 @pytest.mark.parametrize("path", vector_files("coco"))
 def test_ap_from_matches_is_that_of_the_official_evaluation_in_every_range_of_areas(path):
     vector = load_vector(path)
-    truth, records = load_annotations(vector["input"]["gt"]), vector["input"]["dt"]
+    truth, records = Annotations.parse(vector["input"]["gt"]), vector["input"]["dt"]
     for kind in vector["expected"]:
         scores = coco_scores(truth, records, kinds=(kind,))[kind]
         for name, area in (KEYPOINT_AREAS if kind == "keypoints" else AREAS).items():

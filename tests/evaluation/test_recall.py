@@ -9,7 +9,7 @@ from pycocotools.cocoeval import COCOeval
 from rich.console import Console
 
 from maskrcnn.evaluation import recall
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.recall import average_recall, recall_table
 from maskrcnn.structures.instances import Instances
 
@@ -37,7 +37,7 @@ def proposals(*boxes, scores=None):
 
 
 def score(objects, found, pictures=1, **options):
-    return average_recall(load_annotations(content(objects, pictures)), found, **options)
+    return average_recall(Annotations.parse(content(objects, pictures)), found, **options)
 
 
 def test_a_box_with_an_iou_of_08_is_recalled_at_seven_of_ten_thresholds():
@@ -99,7 +99,7 @@ def test_the_numbers_are_those_of_the_official_evaluation_without_classes(togeth
         official.params.useCats = 0
         official.evaluate()
         official.accumulate()
-    numbers = average_recall(load_annotations(whole), found, limits=(10, 50, 100))
+    numbers = average_recall(Annotations.parse(whole), found, limits=(10, 50, 100))
     for a, area in enumerate(("", "s", "m", "l")):
         for m, limit in enumerate((10, 50, 100)):
             values = official.eval["recall"][:, 0, a, m]

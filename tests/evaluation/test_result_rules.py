@@ -6,9 +6,9 @@ import pytest
 from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
+from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.result_rules import all_sound
-from maskrcnn.evaluation.results import checked_results
+from maskrcnn.evaluation.results import Results
 
 MASK = {"size": [6, 8], "counts": oracle.encode(np.asfortranarray(np.eye(6, 8, dtype=np.uint8)))["counts"].decode()}
 RECORD = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4], "segmentation": MASK}
@@ -33,9 +33,9 @@ PEOPLE = {**TRUTH, "categories": [{"id": 17, "name": "cat", "keypoints": ["nose"
     ],
 )
 def test_sound_predictions_are_seen_at_once(change):
-    truth = load_annotations(PEOPLE)
+    truth = Annotations.parse(PEOPLE)
     assert all_sound([RECORD, RECORD | change], truth)
-    assert len(checked_results([RECORD, RECORD | change], truth)) == 2
+    assert len(Results.parse([RECORD, RECORD | change], truth)) == 2
 
 
 UNSOUND = [
@@ -77,7 +77,7 @@ UNSOUND = [
 
 @pytest.mark.parametrize(("change", "problem"), UNSOUND)
 def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem):
-    truth = load_annotations(PEOPLE)
+    truth = Annotations.parse(PEOPLE)
     records = [RECORD, RECORD | change, RECORD]
     before = copy.deepcopy(records)
     if all_sound(records, truth):
@@ -85,24 +85,24 @@ def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem
     with pytest.raises(
         DataError, match=rf"results: record 1: .*{problem}.*Make the predictions again, for the pictures of"
     ):
-        checked_results(records, truth)
+        Results.parse(records, truth)
     assert str(records) == str(before)
 
 
 @pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"]])
 def test_what_is_no_record_is_named(record):
-    truth = load_annotations(TRUTH)
+    truth = Annotations.parse(TRUTH)
     assert not all_sound([record], truth)
     with pytest.raises(DataError, match="results: record 1: .* lacks image_id, category_id or score"):
-        checked_results([RECORD, record], truth)
+        Results.parse([RECORD, record], truth)
 
 
 def test_the_first_of_many_is_named_by_its_place_in_the_file():
     records = [RECORD] * 2345 + [RECORD | {"score": 2}, RECORD | {"score": 3}]
     with pytest.raises(DataError, match="record 2345: score 2 must be"):
-        checked_results(records, load_annotations(TRUTH))
+        Results.parse(records, Annotations.parse(TRUTH))
 
 
 def test_no_predictions_are_sound():
-    assert all_sound([], load_annotations(TRUTH))
-    assert checked_results([], load_annotations(TRUTH)) == []
+    assert all_sound([], Annotations.parse(TRUTH))
+    assert Results.parse([], Annotations.parse(TRUTH)) == []

@@ -7,14 +7,14 @@ import torch
 from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import load_annotations
-from maskrcnn.evaluation.results import checked_results, of_kind, read_results, to_results, write_results
+from maskrcnn.evaluation.annotations import Annotations
+from maskrcnn.evaluation.results import Results, read_records, to_results
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
 
 CLASSES = Classes(("cat", "dog"), (17, 90))
-TRUTH = load_annotations(
+TRUTH = Annotations.parse(
     {
         "images": [{"id": 5, "height": 10, "width": 20}],
         "categories": [{"id": 17, "name": "cat"}, {"id": 90, "name": "dog"}],
@@ -56,7 +56,7 @@ def test_keypoints_are_counted_in_whole_pixels_as_in_cocos_files():
     first, second = to_results(instances, 5, CLASSES)
     assert first["keypoints"] == [0, 1.5, 7.25]
     assert second["keypoints"] == [2.5, 4, -1]
-    assert of_kind([first], "keypoints") == [
+    assert Results((first,)).of_kind("keypoints") == [
         {"image_id": 5, "category_id": 90, "score": 0.75, "keypoints": [0, 1.5, 7.25]}
     ]
 
@@ -70,27 +70,27 @@ def test_annotations_are_no_predictions():
 
 def test_a_list_for_one_evaluation_has_only_its_field():
     records = [*to_results(two_objects(), 5, CLASSES), RECORD]
-    assert [sorted(record) for record in of_kind(records, "segm")] == 2 * [
+    assert [sorted(record) for record in Results(tuple(records)).of_kind("segm")] == 2 * [
         ["category_id", "image_id", "score", "segmentation"]
     ]
-    assert len(of_kind(records, "bbox")) == 3
-    assert "segmentation" not in of_kind(records, "bbox")[0]
+    assert len(Results(tuple(records)).of_kind("bbox")) == 3
+    assert "segmentation" not in Results(tuple(records)).of_kind("bbox")[0]
 
 
 def test_a_file_gives_back_what_was_written(tmp_path):
     records = to_results(two_objects(), 5, CLASSES)
-    write_results(tmp_path / "new" / "results.json", records)
-    assert read_results(tmp_path / "new" / "results.json") == records
-    write_results(tmp_path / "segm.json", records, "segm")
-    assert read_results(tmp_path / "segm.json") == of_kind(records, "segm")
+    Results(tuple(records)).write(tmp_path / "new" / "results.json")
+    assert read_records(tmp_path / "new" / "results.json") == records
+    Results(tuple(records)).write(tmp_path / "segm.json", "segm")
+    assert read_records(tmp_path / "segm.json") == Results(tuple(records)).of_kind("segm")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "results.json"
-    write_results(path, [RECORD])
+    Results((RECORD,)).write(path)
     with pytest.raises(TypeError):
-        write_results(path, [RECORD, {"score": torch.ones(1)}])
-    assert read_results(path) == [RECORD]
+        Results((RECORD, {"score": torch.ones(1)})).write(path)
+    assert read_records(path) == [RECORD]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -112,23 +112,23 @@ def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(ch
     path: Path = tmp_path / "results.json"
     path.write_text(json.dumps([RECORD, RECORD | change]))
     with pytest.raises(DataError, match=r"results\.json: " + problem + r".*\. Make the predictions again"):
-        checked_results(path, TRUTH)
+        Results.read(path, TRUTH)
 
 
 def test_many_categories_are_counted_in_a_message_and_not_cut_off():
     categories = [{"id": number, "name": str(number)} for number in range(1, 81)]
-    many = load_annotations(
+    many = Annotations.parse(
         {"images": [{"id": 5, "height": 10, "width": 20}], "annotations": [], "categories": categories}
     )
     with pytest.raises(DataError, match="category_id 99 is not one of the 80 categories. Make"):
-        checked_results([RECORD | {"category_id": 99}], many)
+        Results.parse([RECORD | {"category_id": 99}], many)
 
 
 def test_records_without_the_necessary_fields_are_refused():
     with pytest.raises(DataError, match="results: record 0: .* lacks image_id, category_id or score"):
-        checked_results([{"image_id": 5}], TRUTH)
+        Results.parse([{"image_id": 5}], TRUTH)
     with pytest.raises(DataError, match="neither a bbox nor a segmentation"):
-        checked_results([{"image_id": 5, "category_id": 17, "score": 1}], TRUTH)
+        Results.parse([{"image_id": 5, "category_id": 17, "score": 1}], TRUTH)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_records_without_the_necessary_fields_are_refused():
 def test_a_broken_file_is_named(text, problem, tmp_path):
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(DataError, match=f"results.json: {problem}"):
-        read_results(tmp_path / "results.json")
+        read_records(tmp_path / "results.json")

@@ -9,7 +9,7 @@ from maskrcnn.evaluation.text import (
     icdar2015_score,
     mmocr_scores,
 )
-from tests.evaluation.vectors import load_vector, vector_files
+from tests.builders.vectors import load_vector, vector_files
 
 
 def bar(left, right, top=0, bottom=10):

@@ -86,7 +86,7 @@ def test_results_without_boxes_have_one_around_their_keypoints(tmp_path):
 def test_without_errors_nothing_is_written(tmp_path):
     content, truth, _ = dataset(tmp_path)
     perfect = [{**one, "score": 0.9} for one in truth.objects if not one["iscrowd"]]
-    assert written(tmp_path, "segm", content, truth, perfect) == []
+    assert written(tmp_path, "segm", content, *parsed(truth, perfect)) == []
     assert not (tmp_path / "drawn").exists()
 
 

@@ -10,15 +10,15 @@ import subprocess
 
 import pytest
 
-from maskrcnn.predict.benchmarks.table import BENCHMARKS, open_benchmark
+from maskrcnn.benchmarks.registry import BENCHMARKS, find_benchmark, open_benchmark
+from tests.builders.layouts import write_layouts
 from tests.rules.commands import blocks_of
-from tests.rules.layouts import write_layouts
 from tests.rules.source import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
 PAGES = sorted(FOLDER.glob("*.md"))
 ROW = re.compile(r"^\| \[`([\w.-]+)`\]\((\w+\.md)", re.MULTILINE)
-NAMED = re.compile(r"--benchmark ([a-z][\w.-]*\w)")
+NAMED = re.compile(r"maskrcnn benchmark ([a-z][\w.-]*\w)")
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def test_the_table_has_each_benchmarks_splits(name):
         splits = table_row("coco")[3]
     if splits == "val, test, each also -moderate, -hard":
         splits = "val, test, val-moderate, test-moderate, val-hard, test-hard"
-    assert tuple(splits.split(", ")) == BENCHMARKS[name].splits
+    assert tuple(splits.split(", ")) == find_benchmark(name).splits
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -98,4 +98,4 @@ def test_the_table_says_what_is_submitted(name, official_files):
     words = next(words for words in commands if name in words)
     split = words[words.index("--split") + 1] if "--split" in words else None
     opened = open_benchmark(name, official_files / words[words.index("--data") + 1], split)
-    assert bool(table_row(name)[5]) == (opened.submit is not None)
+    assert bool(table_row(name)[5]) == (opened.submits is not None)

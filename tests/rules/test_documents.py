@@ -24,7 +24,7 @@ def anchors(document: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in HEADING.findall(document)}
 
 
-@pytest.mark.parametrize("path", [*DOCUMENTS, *sorted((ROOT / "benchmarks").glob("*.md"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *sorted((ROOT / "profiling").glob("*.md"))], ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
     for file, anchor in LINK.findall(path.read_text(encoding="utf-8")):
         target = path.parent / file if file else path

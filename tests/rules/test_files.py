@@ -5,7 +5,7 @@ import pytest
 from tests.rules.source import PACKAGE, ROOT, functions, trees
 
 TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".txt", ".html", ""}
-FOLDERS = [ROOT / name for name in ("src", "tests", "docs", "benchmarks", ".ci")]
+FOLDERS = [ROOT / name for name in ("src", "tests", "docs", "profiling", ".ci")]
 # Written in pieces, so that this file does not find itself.
 FOREIGN = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", r"/ho" + r"me/\w", "index" + "-url", "find" + "-links"]))
 

@@ -11,7 +11,7 @@ FLOORS = (
     {"structures"},
     {"model", "data", "weights", "evaluation", "draw"},
     {"predict", "export", "train"},
-    {"measure"},
+    {"benchmarks", "profiling"},
     {"cli", "serve"},
 )
 FLOOR = {part: height for height, floor in enumerate(FLOORS) for part in floor}
@@ -58,3 +58,17 @@ def test_imports_go_down_the_floors_only(path):
 )
 def test_an_import_going_up_or_sideways_is_found(path, line, found):
     assert upward_imports(path, ast.parse(line)) == found
+
+
+def test_nothing_imports_a_benchmark_but_the_registry_the_runner_and_the_command_line():
+    for path, tree in trees().items():
+        own = path.split("/")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                package = ".".join(["maskrcnn", *own[:-1]])
+                module = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
+                parts = (module or "").split(".")
+                if parts[:2] == ["maskrcnn", "benchmarks"]:
+                    assert own[0] in ("benchmarks", "cli"), path
+                    folder = own[1] if own[0] == "benchmarks" and len(own) == 3 else None
+                    assert len(parts) < 4 or parts[2] == folder, f"{path} imports {module}"

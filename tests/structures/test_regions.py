@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.structures.regions import find_regions
+from maskrcnn.structures.regions import LabelMap, find_regions
 
 MAP = np.array([[7, 7, 0, 7], [5, 7, 0, 7], [5, 5, 5, 7]], dtype=np.uint16)
 
@@ -38,3 +38,12 @@ def test_regions_are_what_comparing_every_pixel_finds(shape, dtype):
 
 def test_an_empty_map_has_no_regions():
     assert find_regions(np.zeros((0, 4), dtype=np.int32)) == []
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (7, 3), (30, 40)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
+def test_a_label_map_is_decoded_to_what_was_encoded(shape, dtype):
+    values = np.random.default_rng(0).integers(0, 3, shape).astype(dtype)
+    coded = LabelMap.encode(values)
+    np.testing.assert_array_equal(coded.decode(), values)
+    assert coded.size == shape

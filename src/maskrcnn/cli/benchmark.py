@@ -1,77 +1,127 @@
-"""`maskrcnn benchmark`: how fast this machine is with this library, beside torchvision."""
+"""`maskrcnn benchmark`: scores by the rules of a benchmark, from its official files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from .console import require_place
-from .progress import PictureBar
-
-QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
+from ..benchmarks.registry import BENCHMARKS
+from ..errors import SettingError
+from .console import require_place, say
+from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
+from .progress import PictureBar, waiting
+from .proposals import ProposalFile
+from .scoring import (
+    ERRORS,
+    Analysis,
+    Compare,
+    Drawn,
+    DrawnInto,
+    Errors,
+    JsonFile,
+    Model,
+    Scored,
+    finish,
+)
+from .settings import Overrides
+from .views import Flip, Scales, chosen_views
 
 
 def benchmark(
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Less than a minute: one prediction, one training step on small pictures.")
-    ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also four pictures at once, ResNet-101, v2 heads, keypoints; many minutes.")
-    ] = False,
-    work: Annotated[
-        list[str] | None, typer.Option("--work", metavar="NAME", help="Only this work, e.g. `training`; repeatable.")
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(f'`{name}`' for name in BENCHMARKS)}.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The benchmark's files as unpacked.")],
+    weights: OptionalSource = None,
+    overrides: Overrides = None,
+    split: Annotated[str | None, typer.Option(help="One of the benchmark's; none: its usual one.")] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The predictions: written there with --weights, as a COCO results file; read from there without, "
+            "also in the form that the benchmark's server takes.",
+        ),
     ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Timed runs of each contender; none: 5, with --quick 2.")
+    submission: Annotated[Path | None, typer.Option(metavar="PATH", help="Write what its server takes.")] = None,
+    json: JsonFile = None,
+    compare: Compare = None,
+    errors: Errors = False,
+    pictures: Drawn = None,
+    output: DrawnInto = ERRORS,
+    score_threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="From which predictions count where they are not ranked; none: the weights' own, or 0.5."
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of each contender; none: as torch chooses.")] = None,
+    proposals: ProposalFile = None,
+    flip: Flip = False,
+    scales: Scales = None,
+    batch: BatchSize = 1,
+    device: Device = None,
+    precision: Precision = AUTO,
+    engine: Engine = TORCH,
 ) -> None:
-    """Time prediction and training on this machine, beside torchvision's Mask R-CNN: same weights, same work.
+    """Score a model, or predictions that were saved, by a benchmark's own rules.
 
-    The ratio is our time divided by the peer's: 0.25 means four times as fast. torchvision runs as it comes, and with
-    the C library told to keep its memory, as this library does for itself. Our settings are `float32`, `default`,
-    which is bfloat16 where the processor has it, and in predictions the same with `--engine openvino`, if OpenVINO is
-    installed. `matrix products` are what the machine could do at best.
-
-    Nothing is downloaded: the weights are random, but find as much as they may. Runs alternate between processes, and
-    each number is a median; close other programs before. Predictions need about 8 GB of memory, `training` 12 GB.
-
-    Quick look: `maskrcnn benchmark --quick`. One work: `maskrcnn benchmark --work training --json training.json`.
+    `maskrcnn benchmark cityscapes --data cityscapes --weights model.safetensors --submission sent`.
     """
-    from ..measure.works import choose_works
+    _check(weights, results, {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides})
+    from ..benchmarks.registry import find_benchmark, open_benchmark
+    from ..benchmarks.run import choose_threshold, predict_benchmark, require_useful, score_benchmark
 
-    works = choose_works(work or [], quick=quick, everything=everything)
+    analysis = Analysis(compare, errors, pictures, output)
     require_place(json)
-    from ..measure.processes import prepare_processes
+    require_place(results if weights else None)
+    require_place(submission, folder=find_benchmark(name).submits == "folder")
+    with waiting("reading the annotations"):
+        opened = open_benchmark(name, data, split)
+    kept = weights is not None and results is not None
+    require_useful(
+        opened, submission=submission, score_threshold=score_threshold, predicts=weights is not None, kept=kept
+    )
+    if (errors or pictures) and opened.truth is None:
+        raise SettingError(
+            f"--errors, --pictures: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
+            "public."
+        )
+    facts: dict[str, Any] = {}
+    predictor = None
+    if weights is not None:
+        model = Model(weights, overrides or [], device, precision, engine, chosen_views(flip, scales), batch, proposals)
+        predictor, facts = model.open(opened.max_detections), model.facts()
+        images, match = model.match(predictor, opened.dataset())
+        with PictureBar("predicting", len(images.records)) as bar:
+            found = predict_benchmark(opened, predictor, images, match, batch=batch, on_progress=bar.advance)
+        if results is not None:
+            found.write(results)
+    else:
+        assert results is not None
+        with waiting("reading the results"):
+            found = opened.read(results)
+    if results is not None:
+        facts["results_file"] = str(results.absolute())
+    with waiting("scoring") as step:
+        report = score_benchmark(opened, found, choose_threshold(opened, score_threshold, predictor), say=step)
+    if submission is not None:
+        opened.submit(found, submission)
+        say(f"Written for the official evaluation: {submission}")
+    score_others = opened.score if opened.public else None
+    scored = Scored(report.adding(**facts), opened.dataset, opened.image_names, opened.read, score_others)
+    finish(scored, analysis, json)
+    if not opened.public:
+        say("Its ground truth is not public: --submission writes what its server takes.")
 
-    prepare_processes()
-    import torch
 
-    from ..evaluation.report import write_report
-    from ..measure.benchmark import count_runs, run_benchmark
-    from ..measure.contenders import DEFAULT, SETTINGS, can_do, is_installed
-    from ..measure.report import describe_machine, remarks, tables_of
-
-    wanted = [DEFAULT] if quick else [name for name in SETTINGS if any(can_do(name, one) for one in works.values())]
-    settings = [name for name in wanted if is_installed(name)]
-    rounds = rounds or (QUICK_ROUNDS if quick else USUAL_ROUNDS)
-    threads = threads or torch.get_num_threads()
-    machine = describe_machine(threads=threads, rounds=rounds)
-    console = Console(stderr=True)
-
-    def say(words: str) -> None:
-        console.print(words, highlight=False, markup=False, soft_wrap=True)
-
-    for name in [name for name in wanted if name not in settings]:
-        say(f'{name} is left out, because it is not installed: `pip install "maskrcnn[{name}]"`.')
-    with PictureBar("measuring", count_runs(works, settings, rounds), console) as bar:
-        rows = run_benchmark(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
-    if json is not None:
-        write_report(json, {"rows": rows, "machine": machine})
-    Console().print(tables_of(rows))
-    for remark in remarks(rows, machine):
-        say(remark)
+def _check(weights: str | None, results: Path | None, of_model: dict[str, Any]) -> None:
+    """Refuse options that say nothing together before the long work."""
+    if weights is None and results is None:
+        raise SettingError(
+            "benchmark needs --weights, to predict, or --results, to score what was predicted before. Give one."
+        )
+    idle = [option for option, value in of_model.items() if value]
+    if idle and weights is None:
+        raise SettingError(
+            f"{idle[0]}: only what a model predicts now can change by this. Give --weights, or leave it out."
+        )

@@ -21,6 +21,7 @@ from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
 from .predict import predict
+from .profile import profile
 from .propose import propose
 from .score import score
 from .settings import settings
@@ -40,11 +41,12 @@ for verb in (
     predict,
     evaluate,
     score,
+    benchmark,
     propose,
     doctor,
     convert_data,
     demo,
-    benchmark,
+    profile,
     ablate,
     convert,
     settings,

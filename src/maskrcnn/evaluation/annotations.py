@@ -155,10 +155,3 @@ def _skeleton(categories: list[dict], source: str) -> Skeleton | None:
         return shared_skeleton(categories)
     except ValueError as error:
         raise DataError(f"{source}: {error}. Correct the file.") from error
-
-
-def load_annotations(annotations: Annotations | dict | Path | str) -> Annotations:
-    """Use `Annotations.parse` or `Annotations.read`."""
-    if isinstance(annotations, Annotations):
-        return annotations
-    return Annotations.parse(annotations) if isinstance(annotations, dict) else Annotations.read(annotations)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -202,8 +201,3 @@ def unique_names(categories: dict[int, str]) -> dict[int, str]:
     """Category names by id; those that several share get their id appended."""
     uses = Counter(categories.values())
     return {key: name if uses[name] == 1 else f"{name} ({key})" for key, name in categories.items()}
-
-
-def evaluate_coco(truth: Annotations, results: Results, **options: Any) -> dict[str, Section]:
-    """Use `coco_sections`."""
-    return {one.name: one for one in coco_sections(truth, Results.parse(results, truth), **options)}

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from ..structures.run_lengths import counts_from_text, crop_from_counts
-from .segmentations import Size, run_lengths
+from .segmentations import Size, rle_crop
 
 
-def paint_label_map(segmentations: Sequence[Any], size: Size) -> np.ndarray:
+def paint_label_map(masks: Sequence[dict], size: Size) -> np.ndarray:
     """Paint objects without overlap: a pixel belongs to the first of them that covers it.
 
     Args:
-        segmentations: Run lengths or polygons of each object, the most important first.
+        masks: RLE of each object, the most important first.
         size: (height, width) of the picture.
 
     Returns:
         [height, width] int32: 0 where no object is, i + 1 where object i is. An object that others cover wholly has no
         pixel.
-
-    Raises:
-        ValueError: A segmentation cannot be used (see `run_lengths`).
     """
     painted = np.zeros(size, dtype=np.int32)
-    for number, segmentation in enumerate(segmentations, start=1):
-        x, y, bitmap = crop_from_counts(counts_from_text(run_lengths(segmentation, size)["counts"]), size)
+    for number, rle in enumerate(masks, start=1):
+        x, y, bitmap = rle_crop(rle)
         window = painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
         window[bitmap & (window == 0)] = number
     return painted

@@ -206,27 +206,3 @@ def _parsed(record: Any, number: int, truth: Annotations, source: str) -> dict:
         return record
     polygons = {"polygons": mask} if isinstance(mask, list) else {}
     return {**record, **polygons, "segmentation": to_text(run_lengths(mask, truth.sizes[record["image_id"]]))}
-
-
-def of_kind(results: Sequence[dict], kind: Kind) -> list[dict]:
-    """Use `Results.of_kind`."""
-    return Results(tuple(results)).of_kind(kind)
-
-
-def write_results(path: Path, results: Sequence[dict], kind: Kind | None = None) -> None:
-    """Use `Results.write`."""
-    Results(tuple(results)).write(path, kind)
-
-
-def read_results(path: Path) -> list[dict]:
-    """Use `read_records`."""
-    return read_records(path)
-
-
-def checked_results(
-    results: Sequence[dict] | Path | str, annotations: Annotations, *, source: str = "results"
-) -> Results:
-    """Use `Results.parse` or `Results.read`."""
-    if isinstance(results, str | Path):
-        return Results.read(results, annotations)
-    return Results.parse(results, annotations, source=source)

@@ -42,26 +42,57 @@ class Region(NamedTuple):
         return encode_counts([*counts, left] if left else counts, self.size)
 
 
-def find_regions(values: np.ndarray) -> list[Region]:
-    """The regions of a map by ascending value.
+class LabelMap(NamedTuple):
+    """A map of values by its runs: a hundredth of its pixels' memory, so that many decoded files can be kept.
 
     Args:
-        values: [h, w] integers of at most 32 bits.
+        values: [R] of each run, in the map's own type.
+        starts: [R] int32 first pixel of each run, counted column by column.
+        size: (height, width) of the map.
     """
-    height, width = values.shape
-    if not values.size:
-        return []
-    flat = cv2.transpose(values if values.dtype in FAST else values.astype(np.int32)).ravel()
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-    found = flat[starts]
-    order = np.argsort(found, kind="stable")
-    runs = np.stack([starts, np.diff(starts, append=len(flat))], axis=1)[order]
-    found = found[order]
-    edges = np.concatenate([[0], np.flatnonzero(found[1:] != found[:-1]) + 1, [len(found)]]).tolist()
-    return [
-        Region(int(found[start]), int(part[:, 1].sum()), _box(part, height), part, (height, width))
-        for start, part in ((start, runs[start:end]) for start, end in pairwise(edges))
-    ]
+
+    values: np.ndarray
+    starts: np.ndarray
+    size: tuple[int, int]
+
+    @classmethod
+    def encode(cls, values: np.ndarray) -> LabelMap:
+        """The runs of a map.
+
+        Args:
+            values: [h, w] integers of at most 32 bits.
+        """
+        if not values.size:
+            return cls(values.ravel(), np.zeros(0, dtype=np.int32), values.shape[:2])
+        flat = cv2.transpose(values if values.dtype in FAST else values.astype(np.int32)).ravel()
+        starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+        return cls(flat[starts], starts.astype(np.int32), values.shape[:2])
+
+    def lengths(self) -> np.ndarray:
+        """[R] int64 pixels of each run."""
+        return np.diff(self.starts.astype(np.int64), append=self.size[0] * self.size[1])
+
+    def decode(self) -> np.ndarray:
+        """[h, w] the map itself."""
+        return np.repeat(self.values, self.lengths()).reshape(self.size[::-1]).T
+
+    def regions(self) -> list[Region]:
+        """The regions of the map by ascending value."""
+        if not len(self.values):
+            return []
+        order = np.argsort(self.values, kind="stable")
+        runs = np.stack([self.starts.astype(np.int64), self.lengths()], axis=1)[order]
+        found = self.values[order]
+        edges = np.concatenate([[0], np.flatnonzero(found[1:] != found[:-1]) + 1, [len(found)]]).tolist()
+        return [
+            Region(int(found[start]), int(part[:, 1].sum()), _box(part, self.size[0]), part, self.size)
+            for start, part in ((start, runs[start:end]) for start, end in pairwise(edges))
+        ]
+
+
+def find_regions(values: np.ndarray) -> list[Region]:
+    """The regions of a map [h, w] of integers of at most 32 bits, by ascending value."""
+    return LabelMap.encode(values).regions()
 
 
 def _box(runs: np.ndarray, height: int) -> tuple[int, int, int, int]:

@@ -214,7 +214,7 @@ def test_a_cut_off_file_is_named_with_the_place(tmp_path: Path):
     [
         (b"", "line 1, column 1"),
         (b"[]", "holds a list"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"\xff\xfe\x00", "not text"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"images": [' + b"1" * 5000 + b"]}", "digits"),
     ],

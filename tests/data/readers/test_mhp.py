@@ -51,8 +51,8 @@ def test_only_listed_pictures_count_and_the_loaders_folder_is_found(tmp_path: Pa
 def test_maps_of_one_channel_are_the_same(tmp_path: Path):
     Image.fromarray(ANNA).save(tmp_path / "grey.png")
     Image.fromarray(np.dstack([ANNA, BERT, BERT])).save(tmp_path / "colour.png")
-    assert np.array_equal(read_parts(tmp_path / "grey.png"), ANNA)
-    assert np.array_equal(read_parts(tmp_path / "colour.png"), ANNA)
+    assert np.array_equal(read_parts(tmp_path / "grey.png").decode(), ANNA)
+    assert np.array_equal(read_parts(tmp_path / "colour.png").decode(), ANNA)
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path):

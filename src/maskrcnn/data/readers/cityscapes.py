@@ -1,10 +1,15 @@
 """Cityscapes as it lies on disk after unpacking (https://www.cityscapes-dataset.com): pictures in `leftImg8bit`, label
-maps of their objects in `gtFine`."""
+maps of their objects in `gtFine`.
+
+A pixel of an `*_gtFine_instanceIds.png` file is label * 1000 + number where it belongs to one object, and below 1000
+the label itself: stuff, what is ignored, or a group of objects that were not separated (`labels.py` of
+https://github.com/mcordts/cityscapesScripts).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import DataError
-from ...structures.cityscapes import LABELS, THINGS, VALUES, is_group, label_of
-from ...structures.regions import find_regions
+from ...structures.regions import LabelMap, Region
 from ..pictures import UNREADABLE, picture_size
 from ..records import Contents
 from .coco_pictures import NAMED
@@ -26,6 +30,28 @@ LAYOUT = (
 )
 IDS = "_gtFine_instanceIds.png"
 PICTURE = "_leftImg8bit.png"
+LABELS = dict(
+    enumerate(
+        (
+            *("unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road"),
+            *("sidewalk", "parking", "rail track", "building", "wall", "fence", "guard rail", "bridge", "tunnel"),
+            *("pole", "polegroup", "traffic light", "traffic sign", "vegetation", "terrain", "sky", "person", "rider"),
+            *("car", "truck", "bus", "caravan", "trailer", "train", "motorcycle", "bicycle"),
+        )
+    )
+)
+"""Names by the official label id, which stands in annotations and results alike (not the train id)."""
+
+THINGS = (24, 25, 26, 27, 28, 31, 32, 33)
+STUFF = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23)
+IGNORED = tuple(label for label in LABELS if label not in THINGS + STUFF)
+"""Labels that no evaluation counts; caravans and trailers are among them."""
+
+FIRST_OBJECT = 1000
+"""The lowest value of a pixel of a single object."""
+
+VALUES = FIRST_OBJECT * len(LABELS)
+"""Above every value that a map holds."""
 
 
 class CityPicture(NamedTuple):
@@ -93,32 +119,47 @@ def read_cityscapes(folder: Path, split: str, images: Path | None = None) -> Con
         DataError: A file is missing or broken.
     """
     found = find_cityscapes(folder, split)
+    return gather_cityscapes(folder, split, found, read_label_maps(found), images)
+
+
+def read_label_maps(found: Sequence[CityPicture]) -> list[LabelMap | None]:
+    """The label map of each picture, None of those without; each file is decoded once.
+
+    Raises:
+        DataError: A file is broken.
+    """
+    with ThreadPoolExecutor() as readers:
+        return list(readers.map(lambda one: None if one.ids is None else read_instance_ids(one.ids), found))
+
+
+def gather_cityscapes(
+    folder: Path,
+    split: str,
+    found: Sequence[CityPicture],
+    maps: Sequence[LabelMap | None],
+    images: Path | None = None,
+) -> Contents:
+    """What `read_cityscapes` gives, from pictures and their label maps.
+
+    Raises:
+        DataError: A picture without a label map cannot be read.
+    """
     root = images or folder / "leftImg8bit" / split
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    with ThreadPoolExecutor() as readers:
-        read = readers.map(partial(_read_picture, root), found)
-        for number, (picture, ((height, width), objects)) in enumerate(zip(found, read, strict=True), start=1):
-            shape = {"height": height, "width": width}
-            pictures.append({"id": number, "file_name": picture.file_name, **shape, "name": picture.name})
-            for one in objects:
-                annotations.append({"id": len(annotations) + 1, "image_id": number, **one})
+    for number, (picture, values) in enumerate(zip(found, maps, strict=True), start=1):
+        height, width = picture_size(root / picture.file_name) if values is None else values.size
+        shape = {"height": height, "width": width}
+        pictures.append({"id": number, "file_name": picture.file_name, **shape, "name": picture.name})
+        for one in () if values is None else list_objects(values):
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **one})
     categories = [{"id": label, "name": LABELS[label]} for label in THINGS]
     coco = {"images": pictures, "categories": categories, "annotations": annotations}
     return Contents(folder / "gtFine" / split, root, coco)
 
 
-def _read_picture(root: Path, picture: CityPicture) -> tuple[tuple[int, int], list[dict[str, Any]]]:
-    """(height, width) and objects."""
-    if picture.ids is None:
-        return picture_size(root / picture.file_name), []
-    values = read_instance_ids(picture.ids)
-    return (values.shape[0], values.shape[1]), list_objects(values)
-
-
-def list_objects(values: np.ndarray) -> list[dict[str, Any]]:
+def list_objects(values: LabelMap) -> list[dict[str, Any]]:
     """The things of a label map as COCO has objects: category_id, bbox, area, iscrowd and segmentation."""
-    things = np.where(values >= THINGS[0], values, 0)
     return [
         {
             "category_id": label_of(region.value),
@@ -127,13 +168,45 @@ def list_objects(values: np.ndarray) -> list[dict[str, Any]]:
             "iscrowd": int(is_group(region)),
             "segmentation": region.run_lengths(),
         }
-        for region in find_regions(things)
+        for region in values.regions()
         if label_of(region.value) in THINGS
     ]
 
 
-def read_instance_ids(path: Path) -> np.ndarray:
-    """[h, w] uint16 of an instanceIds file.
+def to_segments(values: LabelMap) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """A map in COCO's panoptic format, as the official `createPanopticImgs.py` makes it, with label ids.
+
+    Returns:
+        [h, w] uint16 segment ids, 0 where the label is ignored; and the `segments_info`: id, category_id, area, bbox
+        and iscrowd of each segment.
+    """
+    ignored = np.isin([label_of(value) for value in values.values.tolist()], IGNORED)
+    ids = values._replace(values=np.where(ignored, 0, values.values).astype(np.uint16)).decode()
+    return ids, [
+        {
+            "id": region.value,
+            "category_id": label_of(region.value),
+            "area": region.area,
+            "bbox": list(region.box),
+            "iscrowd": int(is_group(region)),
+        }
+        for region in values.regions()
+        if label_of(region.value) not in IGNORED
+    ]
+
+
+def label_of(value: int) -> int:
+    """Label id of a pixel's value."""
+    return value // FIRST_OBJECT if value >= FIRST_OBJECT else value
+
+
+def is_group(region: Region) -> bool:
+    """Whether a region is several things that were not separated."""
+    return region.value < FIRST_OBJECT and region.value in THINGS
+
+
+def read_instance_ids(path: Path) -> LabelMap:
+    """The label map of an instanceIds file.
 
     Raises:
         DataError: It cannot be read, is a colour picture, or holds a value that is no label's.
@@ -153,7 +226,7 @@ def read_instance_ids(path: Path) -> np.ndarray:
             f"{path}: holds the value {highest}, which is no label's: labels are 0 to {len(LABELS) - 1}, and objects "
             f"label * 1000 + number. Take the official file."
         )
-    return values.astype(np.uint16)
+    return LabelMap.encode(values.astype(np.uint16))
 
 
 def _name(path: Path, ending: str) -> str:

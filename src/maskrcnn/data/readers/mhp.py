@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import DataError
-from ...structures.regions import find_regions
+from ...structures.regions import LabelMap
 from ..pictures import UNREADABLE, picture_size
 from ..records import Contents
 from .gathering import Format
@@ -29,19 +29,24 @@ SUFFIX = len("_nn_kk.png")
 """Behind the picture's name: how many people it has, and which of them this is."""
 
 
-class _Person(NamedTuple):
-    """A person's mask: what an annotation says of it, nothing if it has no pixel; size is (height, width)."""
-
-    size: tuple[int, int]
-    annotation: dict[str, Any]
-
-
 def has_mhp(path: Path, split: str) -> bool:
     """Whether a folder holds a split; "test" is `test_all`."""
     return (path / "list" / f"{_list_name(split)}.txt").is_file()
 
 
+class MhpSplit(NamedTuple):
+    """A split: its people as COCO has them, and the map of parts of each, by its annotation's `parts_file`."""
+
+    contents: Contents
+    parts: dict[str, LabelMap]
+
+
 def read_mhp(path: Path, split: str, images: Path | None = None) -> Contents:
+    """The contents of `gather_mhp`."""
+    return gather_mhp(path, split, images).contents
+
+
+def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
     """The people of a split, one mask each. Annotations name their map of parts, below `path`, as `parts_file`.
 
     People without a pixel are left out, as the official evaluator does. A test split whose maps are not there, because
@@ -64,6 +69,7 @@ def read_mhp(path: Path, split: str, images: Path | None = None) -> Contents:
     root = images or folder / "images"
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    parts: dict[str, LabelMap] = {}
     with ThreadPoolExecutor() as pool:
         found = pool.map(_read_people, (maps.get(name, ()) for name in names))
         for number, (name, people) in enumerate(zip(names, found, strict=True), start=1):
@@ -71,15 +77,18 @@ def read_mhp(path: Path, split: str, images: Path | None = None) -> Contents:
             pictures.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
             for place, person in zip(maps.get(name, ()), people, strict=True):
                 _check_size(place, person.size, (height, width))
-                if person.annotation:
+                mask = _mask_of(person)
+                if mask:
                     keys = {"id": len(annotations) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
-                    annotations.append({**keys, **person.annotation, "parts_file": str(place.relative_to(path))})
+                    file_name = str(place.relative_to(path))
+                    annotations.append({**keys, **mask, "parts_file": file_name})
+                    parts[file_name] = person
     coco = {"images": pictures, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
-    return Contents(file, root, coco)
+    return MhpSplit(Contents(file, root, coco), parts)
 
 
-def read_parts(file: Path) -> np.ndarray:
-    """[H, W] uint8 of a person's map: 0 background, 1 to 58 parts. Of its three equal channels the first is taken.
+def read_parts(file: Path) -> LabelMap:
+    """A person's map, uint8: 0 background, 1 to 58 parts. Of its three equal channels the first is taken.
 
     Raises:
         DataError: The file is missing or no picture.
@@ -89,7 +98,7 @@ def read_parts(file: Path) -> np.ndarray:
             values = np.array(picture)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise DataError(f"{file}: the map of parts cannot be read ({error}). Unpack LV-MHP-v2 again.") from error
-    return (values if values.ndim == 2 else values[:, :, 0]).astype(np.uint8)
+    return LabelMap.encode((values if values.ndim == 2 else values[:, :, 0]).astype(np.uint8))
 
 
 def _list_name(split: str) -> str:
@@ -109,18 +118,16 @@ def _list_maps(folder: Path, *, required: bool) -> dict[str, list[Path]]:
     return maps
 
 
-def _read_people(files: Sequence[Path]) -> list[_Person]:
-    return [_read_person(file) for file in files]
+def _read_people(files: Sequence[Path]) -> list[LabelMap]:
+    return [read_parts(file) for file in files]
 
 
-def _read_person(file: Path) -> _Person:
-    values = read_parts(file)
-    height, width = values.shape
-    for region in find_regions(values > 0):
+def _mask_of(person: LabelMap) -> dict[str, Any]:
+    """What an annotation says of a person; nothing if it has no pixel."""
+    for region in LabelMap.encode(person.decode() > 0).regions():
         if region.value:
-            mask = {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
-            return _Person((height, width), mask)
-    return _Person((height, width), {})
+            return {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
+    return {}
 
 
 def _check_size(file: Path, size: tuple[int, int], expected: tuple[int, int]) -> None:

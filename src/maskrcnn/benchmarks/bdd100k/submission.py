@@ -1,0 +1,100 @@
+"""Predictions as BDD100K's evaluation takes them: one Scalabel JSON file with run lengths, or COCO results.
+
+It is a list of a frame for each picture (https://doc.bdd100k.com/evaluate.html#instance-segmentation):
+`{"name": "x.jpg", "labels": [{"id": "1", "category": "car", "score": 0.9, "rle": {"counts": "", "size": []}}]}`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...data.readers.bdd100k import CLASSES
+from ...data.readers.scalabel import class_of, load_frames
+from ...errors import DataError
+from ...evaluation.annotations import Annotations
+from ...evaluation.results import Results
+from ...ops.json_files import read_json, write_json
+from .metric import overlapping_pictures
+
+
+def write_frames(path: Path, results: Results, names: Mapping[int, str], categories: Mapping[int, str]) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Args:
+        path: The file.
+        results: Masks that do not overlap.
+        names: Names of all pictures by their ids.
+        categories: Names of the classes by their ids.
+    """
+    labels = defaultdict(list)
+    for number, record in enumerate(results, start=1):
+        label = {"id": str(number), "category": categories[record["category_id"]], "score": record["score"]}
+        labels[record["image_id"]].append({**label, "rle": record["segmentation"]})
+    frames = [{"name": name, "labels": labels[image_id]} for image_id, name in sorted(names.items())]
+    write_json(path, frames)
+
+
+def read_frames(path: Path, known: Annotations, names: Mapping[int, str]) -> Sequence[dict[str, Any]]:
+    """Predictions of a Scalabel file, or of a COCO results file.
+
+    As in the official evaluation, all predictions of a picture count nothing if two of its masks overlap; a warning
+    says of how many pictures.
+
+    Args:
+        path: The file.
+        known: The images and classes that may be named.
+        names: Of the images by their ids.
+
+    Raises:
+        DataError: Naming the file, the frame, the label, the value, the rule and the remedy.
+    """
+    content = read_json(path)
+    if isinstance(content, list) and any(isinstance(one, dict) and "image_id" in one for one in content):
+        return content
+    records = frames_records(str(path), load_frames(path)[0], names, known.categories)
+    results = Results.parse(records, known, source=path.name)
+    overlapping = overlapping_pictures(results)
+    if overlapping:
+        warnings.warn(
+            f"{path}: of {len(overlapping)} pictures, {names[min(overlapping)]} first, all predictions "
+            "are left out, because some of their masks overlap, as the official evaluation does.",
+            stacklevel=2,
+        )
+    return results.where(lambda record: record["image_id"] not in overlapping)
+
+
+def frames_records(
+    source: str, frames: Sequence[dict[str, Any]], names: Mapping[int, str], categories: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """Labels of frames as COCO results; other names of categories are understood as in the annotations.
+
+    Args:
+        source: The file, for messages.
+        frames: With `name` and `labels`.
+        names, categories: As for `write_frames`.
+
+    Raises:
+        DataError: A picture or category is not known, or a label has no score or no run lengths.
+    """
+    ids, numbers = ({name: number for number, name in table.items()} for table in (names, categories))
+    records = []
+    for frame in frames:
+        for label in frame.get("labels") or []:
+            where = f"{source}: frame {frame['name']}: label {label.get('id')!r}"
+            if frame["name"] not in ids:
+                raise DataError(
+                    f"{where}: the ground truth has no picture of this name. Predict its {len(ids)} pictures."
+                )
+            try:
+                category, _ = class_of(label, CLASSES)
+            except ValueError as error:
+                raise DataError(f"{where}: {error}. Correct it.") from error
+            if not isinstance(label.get("rle"), dict) or "score" not in label:
+                raise DataError(f"{where}: must have `score` and `rle`, the mask's run lengths. Predict again.")
+            place = {"image_id": ids[frame["name"]], "category_id": numbers[category]}
+            records.append({**place, "score": label["score"], "segmentation": label["rle"]})
+    return records

@@ -1,0 +1,143 @@
+"""The table that Kaggle's Data Science Bowl 2018 took: a row of run lengths for each nucleus.
+
+`ImageId,EncodedPixels`, where the latter are start and length of runs in turn, pixels counted from 1 down the columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import DataError
+from ...evaluation.annotations import Annotations
+from ...evaluation.label_maps import paint_pictures
+from ...evaluation.results import Results
+from ...evaluation.segmentations import Size
+from ...ops.atomic import replacing
+from ...structures.masks import encode_counts
+from ...structures.regions import find_regions
+
+LAYOUT = "a CSV file of ImageId,EncodedPixels"
+
+
+class BowlRow(NamedTuple):
+    """One nucleus.
+
+    Args:
+        source: File, for messages.
+        line: Of the file.
+        name: Of the picture.
+        pixels: Its EncodedPixels; empty where a picture has no nucleus.
+        size: (height, width) of the picture, if the table says so.
+    """
+
+    source: Path
+    line: int
+    name: str
+    pixels: str
+    size: Size | None
+
+    def run_lengths(self, size: Size) -> dict[str, Any] | None:
+        """COCO run lengths in a picture of `size`; None of a row without a nucleus.
+
+        Raises:
+            DataError: The runs are no pairs of numbers, not in order, or leave the picture.
+        """
+        try:
+            runs = np.array(self.pixels.split(), dtype=np.int64).reshape(-1, 2)
+        except (ValueError, OverflowError) as error:
+            raise DataError(
+                f"{self.source}: line {self.line}: EncodedPixels must be start and length in turn ({error}). Correct "
+                "the line."
+            ) from error
+        if not len(runs):
+            return None
+        starts = runs[:, 0] - 1
+        ends = starts + runs[:, 1]
+        gaps = starts - np.concatenate([[0], ends[:-1]])
+        if (gaps < 0).any() or (runs[:, 1] < 1).any() or ends[-1] > size[0] * size[1]:
+            raise DataError(
+                f"{self.source}: line {self.line}: the runs of EncodedPixels must rise from 1 to {size[0] * size[1]}, "
+                f"the pixels of picture {self.name}, without overlap. Correct the line."
+            )
+        counts = np.stack([gaps, runs[:, 1]], axis=1).ravel().tolist()
+        left = size[0] * size[1] - int(ends[-1])
+        return encode_counts([*counts, left] if left else counts, size)
+
+
+def read_bowl_rows(path: Path) -> Iterator[BowlRow]:
+    """The rows of a table.
+
+    Raises:
+        DataError: It cannot be read, or lacks a column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the table cannot be read ({error}). Give {LAYOUT}.") from error
+    rows = csv.DictReader(io.StringIO(text))
+    if not {"ImageId", "EncodedPixels"} <= set(rows.fieldnames or ()):
+        raise DataError(f"{path}: has the columns {rows.fieldnames}, but must be {LAYOUT}. Add what is missing.")
+    for row in rows:
+        height, width = row.get("Height") or "", row.get("Width") or ""
+        size = (int(height), int(width)) if height.isdigit() and width.isdigit() else None
+        yield BowlRow(path, rows.line_num, row["ImageId"] or "", row["EncodedPixels"] or "", size)
+
+
+def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """A table as records, each nucleus with the score 1.
+
+    Args:
+        path: The CSV file.
+        known: The images and classes that may be named.
+        names: Of the images by id.
+
+    Raises:
+        DataError: It cannot be read; a row names a picture that is not of the split.
+    """
+    numbers = {name: number for number, name in names.items()}
+    category = min(known.categories)
+    records: list[dict[str, Any]] = []
+    for row in read_bowl_rows(path):
+        if row.name not in numbers:
+            raise DataError(
+                f"{path}: line {row.line}: the picture {row.name!r} is none of the {len(numbers)} of {known.source}. "
+                "Give the results of this split."
+            )
+        image_id = numbers[row.name]
+        segmentation = row.run_lengths(known.sizes[image_id])
+        if segmentation is not None:
+            place = {"image_id": image_id, "category_id": category, "score": 1.0}
+            records.append({**place, "segmentation": segmentation})
+    return records
+
+
+def write_bowl_results(
+    results: Results,
+    path: Path,
+    sizes: Mapping[int, Size],
+    names: Mapping[int, str],
+    *,
+    score_threshold: float,
+) -> None:
+    """Write the table. No pixel may belong to two nuclei: masks are painted, the best first.
+
+    Args:
+        results: With masks.
+        path: The CSV file.
+        sizes: (height, width) of the images by id; one without a nucleus gets an empty row.
+        names: Of the pictures by id.
+        score_threshold: Records with at least this score are written.
+    """
+    lines = ["ImageId,EncodedPixels"]
+    for image_id, painted in paint_pictures(results, sizes, score_threshold=score_threshold):
+        runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
+        lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,162 @@
+"""A benchmark from its official files to its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingError
+from ..evaluation.accuracy import Threshold
+from ..evaluation.report import Report, library_versions
+from ..evaluation.results import Results, to_results
+from ..evaluation.sections import Say, say_nothing
+from ..evaluation.segment_results import to_segment_results
+from ..predict.class_match import ClassMatch, match_classes
+from ..predict.evaluation import predict_results
+from ..predict.thresholds import find_threshold
+from .benchmark import Benchmark
+from .registry import open_benchmark
+
+if TYPE_CHECKING:
+    from ..data.records import CocoData
+    from ..predict.predictor import Predictor
+
+
+def run_benchmark(
+    name: str,
+    folder: Path | str,
+    split: str | None = None,
+    *,
+    predictions: Predictor | Path | Iterable[dict[str, Any]],
+    submission: Path | None = None,
+    score_threshold: float | None = None,
+    batch: int = 1,
+    say: Say = say_nothing,
+) -> Report:
+    """Score by a benchmark's own rules what a model predicts for its images, or what was predicted before.
+
+    Args:
+        name: Of the registry, such as "cityscapes".
+        folder: Its files as they lie on disk after unpacking.
+        split: None: the usual one.
+        predictions: A model that predicts now; a COCO results file, or what the benchmark's server takes; or records.
+        submission: Where to write what the server takes; None: nowhere.
+        score_threshold: From which predictions count where they are not ranked; None: the model's own, or 0.5.
+        batch: Images that go through the model together.
+        say: Called with what is being done.
+
+    Raises:
+        SettingError: There is no such benchmark or split, it only ranks, or nothing would be scored or written.
+        DataError: Its files, or the predictions, cannot be used.
+    """
+    from ..predict.predictor import Predictor
+
+    benchmark = open_benchmark(name, folder, split)
+    predictor = predictions if isinstance(predictions, Predictor) else None
+    require_useful(benchmark, submission=submission, score_threshold=score_threshold, predicts=predictor is not None)
+    if predictor is not None:
+        results = predict_benchmark(benchmark, predictor, benchmark.dataset(), batch=batch)
+    elif isinstance(predictions, Path):
+        results = benchmark.read(predictions)
+    else:
+        results = benchmark.parse(predictions)  # type: ignore[arg-type]
+    threshold = choose_threshold(benchmark, score_threshold, predictor)
+    if submission is not None:
+        benchmark.submit(results, submission)
+    return score_benchmark(benchmark, results, threshold, say=say)
+
+
+def require_useful(
+    benchmark: Benchmark,
+    *,
+    submission: Path | None,
+    score_threshold: float | None,
+    predicts: bool,
+    kept: bool = False,
+) -> None:
+    """Say before the long work, not after it, that what is wanted cannot be, or that nothing is wanted.
+
+    Args:
+        benchmark: The split.
+        submission, score_threshold: As for `run_benchmark`.
+        predicts: Whether a model predicts now.
+        kept: Whether its predictions are kept, which is something to do where nothing can be scored.
+
+    Raises:
+        SettingError: It has no threshold, no server, or its ground truth is not public.
+        DataError: A model's predictions cannot be submitted.
+    """
+    name = f"{benchmark.name} {benchmark.split}"
+    if score_threshold is not None and not benchmark.thresholded:
+        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
+    if submission is not None and benchmark.submits is None:
+        raise SettingError(f"--submission {submission}: {name} has no server. Leave it out.")
+    if submission is not None and predicts:
+        benchmark.require_submittable()
+    if not benchmark.public and submission is None and not kept:
+        raise SettingError(
+            f"{name}: the ground truth is not public, so nothing can be scored. Give --submission PATH, to write what "
+            "its server takes, or --results FILE with --weights, to keep the predictions."
+        )
+
+
+def predict_benchmark(
+    benchmark: Benchmark,
+    predictor: Predictor,
+    data: CocoData,
+    match: ClassMatch | None = None,
+    *,
+    batch: int = 1,
+    on_progress: Callable[[int], None] | None = None,
+) -> Results:
+    """What a model finds in the images of a benchmark.
+
+    Args:
+        benchmark: The split.
+        predictor: The model; give it `benchmark.max_detections`.
+        data: The images, of `benchmark.dataset`.
+        match: The benchmark's label of each of the model's labels; None: matched by name.
+        batch: Images that go through the model together.
+        on_progress: Called after each batch with the number of its images.
+    """
+    match = match or match_classes(predictor.classes, data.classes, source=str(data.source))
+    describe = to_segment_results if benchmark.panoptic else to_results
+    return predict_results(
+        predictor, data, match, benchmark.known, describe=describe, batch_size=batch, on_progress=on_progress
+    )
+
+
+def choose_threshold(benchmark: Benchmark, given: float | None, predictor: Predictor | None) -> Threshold | None:
+    """The score from which predictions count: given, or of the model's notes; None where they are ranked."""
+    if not benchmark.thresholded:
+        return None
+    if given is not None:
+        return Threshold(given, "given")
+    return find_threshold(None, predictor.notes) if predictor is not None else None
+
+
+def score_benchmark(
+    benchmark: Benchmark, results: Results, threshold: Threshold | None = None, *, say: Say = say_nothing
+) -> Report:
+    """Score predictions, if the ground truth is public.
+
+    Args:
+        benchmark: The split.
+        results: Its predictions.
+        threshold: Of `choose_threshold`; None: the benchmark's own.
+        say: Called with what is being done.
+    """
+    facts: dict[str, Any] = {
+        "benchmark": benchmark.name,
+        "split": benchmark.split,
+        "annotations": benchmark.source,
+        **benchmark.counts,
+        "predictions": len(results),
+        "versions": library_versions(),
+    }
+    if threshold is not None:
+        benchmark.score_threshold = threshold.score
+        facts |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
+    sections = benchmark.score(results, say) if benchmark.public else []
+    return Report(tuple(sections), facts, results, benchmark.truth, benchmark.max_detections)

@@ -1,0 +1,175 @@
+"""What the official evaluations of text take.
+
+ICDAR 2015: a zip file of `res_img_N.txt`, each line the corners of a word in whole pixels, clockwise.
+CTW1500: one text file, each line `picture score x1 y1 x2 y2 ...`, where pictures are counted from 0 in the order of
+their names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...data.readers.words import read_numbers
+from ...errors import DataError
+from ...evaluation.results import Results
+from ...evaluation.segmentations import Size, rle_crop
+from ...evaluation.text_report import found_polygons, outline_of, rectangle_of
+from ...ops.atomic import replacing
+from ..archives import find_in_archive, write_archive
+
+ICDAR_LAYOUT = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"
+CTW1500_LAYOUT = "a text file of lines `picture score x1 y1 x2 y2 ...`"
+PREFIX = "res_"
+
+
+def write_icdar_results(
+    results: Results,
+    path: Path,
+    sizes: Mapping[int, Size],
+    names: Mapping[int, str],
+    *,
+    score_threshold: float,
+) -> None:
+    """Write the zip file.
+
+    Args:
+        results: Masks become rectangles at any angle.
+        path: The zip file.
+        sizes: (height, width) of the images by their ids.
+        names: Of the pictures by id.
+        score_threshold: Words with at least this score are written.
+    """
+    lines: dict[int, list[str]] = {image_id: [] for image_id in names}
+    for record in results:
+        if record["score"] >= score_threshold:
+            for corners in _corners(record, sizes[record["image_id"]]):
+                lines[record["image_id"]].append(",".join(map(str, corners.ravel().tolist())))
+    members = ((f"{PREFIX}{names[key]}.txt", "".join(f"{line}\n" for line in lines[key]).encode()) for key in names)
+    write_archive(path, members)
+
+
+def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Results as records with the score 1; a picture without a file has no word, as in the official script.
+
+    Args:
+        path: The zip file, or a folder of its files. A ninth number of a line is the score.
+        source: Of the split that is scored, for messages.
+        image_names: Of its images by id.
+
+    Raises:
+        DataError: It is neither; a file is of no picture of the split; a line is not as it should be.
+    """
+    numbers = {f"{PREFIX}{name}.txt": number for number, name in image_names.items()}
+    place = find_in_archive(path, sorted(numbers), ICDAR_LAYOUT)
+    files = sorted((file for file in place.iterdir() if file.name.endswith(".txt")), key=lambda file: file.name)
+    records: list[dict[str, Any]] = []
+    for file in files:
+        if file.name not in numbers:
+            raise DataError(
+                f"{path}: {file.name} is of none of the {len(numbers)} pictures of {source}, whose files are "
+                f"{min(numbers)} and so on. Give the results of this split."
+            )
+        for where, words in _lines(file.read_text(encoding="utf-8-sig"), f"{path}: {file.name}", ","):
+            if len(words) not in (8, 9):
+                raise DataError(f"{where}: has {len(words)} values, but must be x1,y1,x2,y2,x3,y3,x4,y4. Correct it.")
+            values = read_numbers(words, where)
+            score = values[8] if len(values) > 8 else 1.0
+            records.append(_record(numbers[file.name], score, values[:8], where))
+    return records
+
+
+def write_ctw1500_results(
+    results: Results,
+    path: Path,
+    sizes: Mapping[int, Size],
+    names: Mapping[int, str],
+    *,
+    score_threshold: float,
+) -> None:
+    """Write the text file.
+
+    Args:
+        results: Masks become their outlines.
+        path: The text file.
+        sizes: (height, width) of the images by their ids.
+        names: Of the pictures by id.
+        score_threshold: Lines of text with at least this score are written.
+    """
+    found = defaultdict(list)
+    for record in results:
+        if record["score"] >= score_threshold:
+            for outline in found_polygons(record, outline_of):
+                found[record["image_id"]].append((record["score"], outline))
+    lines = [
+        " ".join(map(str, [place, score, *outline.ravel().tolist()]))
+        for place, image_id in enumerate(names)
+        for score, outline in found[image_id]
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Results as records.
+
+    Args:
+        path: The text file.
+        image_names: Of the split that is scored, by id.
+
+    Raises:
+        DataError: It cannot be read, or a line is not as it should be.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the results cannot be read ({error}); they are {CTW1500_LAYOUT}.") from error
+    places = dict(enumerate(image_names))
+    records = []
+    for where, words in _lines(text, str(path), None):
+        place, *values = read_numbers(words, where)
+        if place not in places:
+            raise DataError(
+                f"{where}: there is no picture {words[0]}; pictures are counted from 0 to {len(places) - 1}. Give the "
+                "results of this split."
+            )
+        if len(values) < 7 or not len(values) % 2:
+            raise DataError(f"{where}: must be `picture score x1 y1 x2 y2 x3 y3 ...`. Correct it.")
+        records.append(_record(places[int(place)], values[0], values[1:], where))
+    return records
+
+
+def _record(image_id: int, score: float, points: list[float], where: str) -> dict[str, Any]:
+    if not 0 <= score <= 1:
+        raise DataError(f"{where}: the score {score:g} must be from 0 to 1. Correct it.")
+    x, y = points[::2], points[1::2]
+    box = [min(x), min(y), max(x) - min(x), max(y) - min(y)]
+    return {"image_id": image_id, "category_id": 1, "score": score, "bbox": box, "segmentation": [points]}
+
+
+def _lines(text: str, where: str, separator: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Values of each line that is not empty, and its place for messages."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield f"{where}: line {number}", line.strip().strip(",").split(separator)
+
+
+def _corners(record: dict[str, Any], size: Size) -> list[np.ndarray]:
+    """[4, 2] whole pixels of a word's corners, cut as the official script cuts them, clockwise."""
+    polygons = found_polygons(record, rectangle_of)
+    if any(len(polygon) != 4 for polygon in polygons):
+        polygons = rectangle_of(rle_crop(record["segmentation"]))
+    whole = [polygon.astype(np.int64) for polygon in polygons]
+    return [corners if _area(corners) >= 0 else corners[::-1] for corners in whole]
+
+
+def _area(corners: np.ndarray) -> float:
+    """Above 0 if the corners run clockwise on the screen."""
+    x, y = corners.T
+    return math.fsum((x * np.roll(y, -1) - np.roll(x, -1) * y).tolist()) / 2

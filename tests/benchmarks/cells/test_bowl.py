@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from faster_coco_eval.core import mask as coco_mask
+
+from maskrcnn.benchmarks.cells.bowl import read_bowl_results, read_bowl_rows, write_bowl_results
+from maskrcnn.errors import DataError
+from maskrcnn.evaluation.annotations import Annotations
+from maskrcnn.evaluation.results import Results
+from maskrcnn.structures.masks import Crop, encode_crop
+
+SIZE = (4, 6)
+NAMES = {3: "a", 8: "b"}
+TRUTH = Annotations.parse(
+    {
+        "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
+        "categories": [{"id": 7, "name": "nucleus"}],
+        "annotations": [],
+    }
+)
+
+
+def square(left, top, side, score):
+    mask = encode_crop(Crop(left, top, np.ones((side, side), bool)), SIZE)
+    return {"image_id": 3, "category_id": 7, "score": score, "segmentation": mask}
+
+
+def table(tmp_path, *rows, head="ImageId,EncodedPixels"):
+    (tmp_path / "table.csv").write_text("\n".join([head, *rows]) + "\n")
+    return tmp_path / "table.csv"
+
+
+def test_pixels_are_counted_from_one_down_the_columns(tmp_path):
+    write_bowl_results(Results((square(1, 2, 2, 0.9),)), tmp_path / "out.csv", TRUTH.sizes, NAMES, score_threshold=0.5)
+    assert (tmp_path / "out.csv").read_text() == "ImageId,EncodedPixels\na,7 2 11 2\nb,\n"
+
+
+def test_no_pixel_belongs_to_two_nuclei(tmp_path):
+    write_bowl_results(
+        Results(
+            (
+                square(0, 0, 3, 0.6),
+                square(1, 1, 3, 0.9),
+            )
+        ),
+        tmp_path / "out.csv",
+        TRUTH.sizes,
+        NAMES,
+        score_threshold=0.5,
+    )
+    records = read_bowl_results(tmp_path / "out.csv", TRUTH, NAMES)
+    masks = [coco_mask.decode(record["segmentation"]) for record in records]
+    assert [int(mask.sum()) for mask in masks] == [9, 5]
+    assert sum(masks).max() == 1
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    records = [square(3, 1, 3, 0.9), square(0, 0, 2, 0.7), square(0, 3, 1, 0.2)]
+    write_bowl_results(Results(tuple(records)), tmp_path / "out.csv", TRUTH.sizes, NAMES, score_threshold=0.5)
+    back = read_bowl_results(tmp_path / "out.csv", TRUTH, NAMES)
+    assert back == [
+        {"image_id": 3, "category_id": 7, "score": 1.0, "segmentation": record["segmentation"]}
+        for record in records[:2]
+    ]
+
+
+def test_rows_may_say_how_large_their_picture_is(tmp_path):
+    file = table(tmp_path, "a,1 2,4,6,Private", "b,,4,6,Public", head="ImageId,EncodedPixels,Height,Width,Usage")
+    assert [row.size for row in read_bowl_rows(file)] == [(4, 6), (4, 6)]
+    assert [row.run_lengths((4, 6)) is None for row in read_bowl_rows(file)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["c,1 2"], r"table\.csv: line 2: the picture 'c' is none of the 2 of annotations"),
+        (["a,1 2", "a,1 x"], "line 3: EncodedPixels must be start and length in turn"),
+        (["a,1 2 3"], "line 2: EncodedPixels must be start and length in turn"),
+        (["a,0 2"], "line 2: the runs of EncodedPixels must rise from 1 to 24"),
+        (["a,5 2 6 1"], "must rise from 1 to 24"),
+        (["a,5 0"], "must rise from 1 to 24"),
+        (["a,24 2"], "must rise from 1 to 24"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        read_bowl_results(table(tmp_path, *rows), TRUTH, NAMES)
+
+
+def test_a_file_that_is_no_such_table_is_refused(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_bowl_results(tmp_path / "nothing.csv", TRUTH, NAMES)
+    with pytest.raises(DataError, match=r"has the columns \['id', 'rle'\]"):
+        read_bowl_results(table(tmp_path, head="id,rle"), TRUTH, NAMES)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from maskrcnn.benchmarks.cells.instances import instance_numbers, label_overlaps, scan_order
+
+TRUTH = np.array([[7, 7, 0, 3], [7, 7, 0, 3]])
+FOUND = np.array([[0, 5, 5, 5], [0, 5, 0, 2]])
+
+
+def row(*runs):
+    """One row of pixels from (value, length)."""
+    return np.repeat(*np.array(runs).T)[None]
+
+
+def numbers(truth, found):
+    return instance_numbers(label_overlaps(truth, found))
+
+
+def test_one_cell_found_in_part_one_missed_and_one_invented():
+    truth = row((1, 10), (0, 10), (2, 10), (0, 10))
+    found = row((0, 2), (1, 8), (0, 20), (2, 10))
+    scores = numbers(truth, found)
+    assert scores["dice_pixel"] == 2 * 8 / (20 + 18)
+    assert scores["dice_2"] == 2 * 8 / (10 + 8)
+    assert scores["aji"] == scores["aji_plus"] == 8 / (10 + 10 + 10)
+    assert scores["dq"] == 1 / 2
+    assert scores["sq"] == pytest.approx(8 / 10, abs=1e-5)
+    assert scores["pq"] == scores["dq"] * scores["sq"]
+
+
+def test_an_overlap_of_exactly_one_half_is_no_pair():
+    assert numbers(row((1, 10)), row((1, 5), (0, 5)))["dq"] == 0
+    assert numbers(row((1, 100)), row((1, 51), (0, 49)))["dq"] == 1
+
+
+def test_aji_takes_one_found_cell_for_several_and_aji_plus_does_not():
+    scores = numbers(row((1, 10), (2, 10)), row((1, 20)))
+    assert scores["aji"] == (10 + 10) / (20 + 20)
+    assert scores["aji_plus"] == 10 / (20 + 10)
+    assert scores["dice_2"] == 2 * 20 / (30 + 30)
+
+
+def test_pairs_of_aji_plus_are_the_best_in_sum():
+    # alone, the first cell would take the second found one (IoU .5), which is the only one that meets the second cell
+    truth, found = row((1, 10), (2, 10)), row((1, 4), (2, 16))
+    scores = numbers(truth, found)
+    assert scores["aji_plus"] == (4 + 10) / (10 + 16)
+    assert scores["aji"] == (4 + 10) / (10 + 16)
+
+
+def test_a_perfect_map_loses_only_the_evaluators_margin():
+    found = row((3, 4), (1, 4), (0, 2))
+    assert {name: round(value, 5) for name, value in numbers(found, found).items()} == dict.fromkeys(
+        ("dice_pixel", "dice_2", "aji", "aji_plus", "dq", "sq", "pq"), 1
+    )
+    assert numbers(found, found)["sq"] == 2 / (2 + 1e-6)
+
+
+def test_what_the_official_evaluator_cannot_compute_is_none():
+    nothing, one = row((0, 10)), row((1, 5), (0, 5))
+    assert set(numbers(nothing, nothing).values()) == {None}
+    assert {name for name, value in numbers(one, nothing).items() if value is None} == {"dice_2", "aji"}
+    assert {name for name, value in numbers(nothing, one).items() if value is None} == {"dice_2"}
+    apart = numbers(one, row((0, 5), (1, 5)))
+    assert (apart["aji"], apart["aji_plus"], apart["sq"], apart["dice_2"]) == (0, 0, 0, None)
+
+
+def test_objects_are_counted_from_one_in_the_order_of_their_values():
+    overlaps = label_overlaps(TRUTH, FOUND)
+    assert overlaps.truth.tolist() == [[2, 2, 0, 1], [2, 2, 0, 1]]
+    assert overlaps.found.tolist() == [[0, 2, 2, 2], [0, 2, 0, 1]]
+
+
+def test_shared_pixels_areas_and_ious():
+    overlaps = label_overlaps(TRUTH, FOUND)
+    assert overlaps.shared.tolist() == [[1, 1], [0, 2]]
+    assert overlaps.truth_areas.tolist() == [2, 4]
+    assert overlaps.found_areas.tolist() == [1, 4]
+    assert overlaps.unions.tolist() == [[2, 5], [5, 6]]
+    assert overlaps.ious == pytest.approx(np.array([[1 / 2, 1 / 5], [0, 1 / 3]]))
+
+
+def test_maps_may_be_empty_or_full():
+    nothing, everything = np.zeros((2, 3), int), np.full((2, 3), 9)
+    assert label_overlaps(nothing, nothing).shared.shape == (0, 0)
+    assert label_overlaps(nothing, everything).shared.shape == (0, 1)
+    assert label_overlaps(everything, everything).shared.tolist() == [[6]]
+
+
+def test_maps_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match=r"different sizes cannot be compared: \(2, 4\) and \(4, 2\)"):
+        label_overlaps(TRUTH, FOUND.T)
+    with pytest.raises(ValueError, match="holds -1"):
+        label_overlaps(TRUTH - 1, FOUND)
+
+
+def test_a_scan_meets_objects_row_by_row():
+    assert scan_order(np.array([[0, 3, 0], [2, 0, 1]])).tolist() == [2, 1, 0]
+    assert scan_order(np.array([[2, 1], [2, 1]])).tolist() == [1, 0]
+    assert scan_order(np.zeros((2, 2), int)).tolist() == []
