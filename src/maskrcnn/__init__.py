@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Classes": "structures.classes",
+    "CocoData": "data.records",
     "Instances": "structures.instances",
     "MaskRCNNError": "errors",
     "ModelSettings": "config",
@@ -17,7 +18,10 @@ _HOMES = {
     "Report": "evaluation.report",
     "Results": "evaluation.results",
     "RunSettings": "config",
+    "Skeleton": "structures.skeletons",
     "ViewSettings": "config",
+    "convert_dataset": "data.conversion",
+    "diagnose": "doctor.diagnosis",
     "draw_instances": "draw.instances",
     "evaluate": "predict.evaluation",
     "read_coco": "data.readers.coco",
@@ -31,6 +35,7 @@ _HOMES = {
 
 __all__ = [
     "Classes",
+    "CocoData",
     "Instances",
     "MaskRCNNError",
     "ModelSettings",
@@ -38,7 +43,10 @@ __all__ = [
     "Report",
     "Results",
     "RunSettings",
+    "Skeleton",
     "ViewSettings",
+    "convert_dataset",
+    "diagnose",
     "draw_instances",
     "evaluate",
     "read_coco",

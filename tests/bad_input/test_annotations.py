@@ -46,7 +46,7 @@ def write(folder, annotations):
 
 
 BROKEN = {
-    "truncated JSON": (json.dumps(content())[:150], r"not valid JSON at line 1.*copy or export it again"),
+    "truncated JSON": (json.dumps(content())[:150], r"not valid JSON at line 1.*Copy or export it again"),
     "an empty file": ("", r"not valid JSON|is empty"),
     "a list": ("[]", r"holds a list, but a COCO annotation file is an object"),
     "no categories": (with_lists(categories=[]), r"`categories` is empty.* Add at least one"),

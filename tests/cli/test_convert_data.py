@@ -8,7 +8,7 @@ from PIL import Image
 
 from maskrcnn.cli.main import app
 from maskrcnn.data.formats import read_data
-from tests.data.readers.exports import assert_equal, drawn_set, write_cvat, write_labelme, write_via, write_yolo
+from tests.builders.exports import assert_equal, drawn_set, write_cvat, write_labelme, write_via, write_yolo
 
 WRITERS = {"yolo": write_yolo, "labelme": write_labelme, "cvat": write_cvat, "via": write_via}
 

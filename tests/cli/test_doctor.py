@@ -3,7 +3,7 @@ import json
 import pytest
 
 from maskrcnn.data.shapes import write_shapes
-from tests.data.health.made import MadeSet
+from tests.builders.made_set import MadeSet
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ BOXES = np.array([[1, 2, 3, 4], [5, 5, 9, 9]], dtype=np.float32)
 def data():
     empty = Instances(size=(10, 10), boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
     records = [Record(Path(f"{i}.png"), i, (10, 10), {}, empty) for i in (3, 4)]
-    return CocoData(Path("val.json"), records, Classes(("cell",), (1,)), dict)
+    return CocoData(Path("val.json"), records, Classes(("cell",), (1,)))
 
 
 def found(path):

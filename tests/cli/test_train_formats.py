@@ -1,6 +1,6 @@
 from maskrcnn.weights.own import load_weights
+from tests.builders.exports import drawn_set, write_labelme, write_yolo
 from tests.cli.test_train import SCRATCH, commands
-from tests.data.readers.exports import drawn_set, write_labelme, write_yolo
 
 
 def test_a_run_on_other_formats_is_judged_and_scored_again_by_its_command(run_cli, tmp_path, monkeypatch):

@@ -1,9 +1,16 @@
+import inspect
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from maskrcnn.data import readers
 from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise, split_meant
+from maskrcnn.data.pictures import picture_size
+from maskrcnn.data.readers import gathering
+from maskrcnn.data.records import Contents
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 from tests.rules.source import ROOT
@@ -24,7 +31,7 @@ def test_a_folder_and_a_file_of_coco_are_read(shapes):
 
 
 def test_contents_can_be_read_again(shapes):
-    assert read_data(shapes).contents() == json.loads((shapes / "train.json").read_text())
+    assert read_data(shapes).coco == json.loads((shapes / "train.json").read_text())
     assert read_contents(shapes, "val").coco == json.loads((shapes / "val.json").read_text())
 
 
@@ -36,12 +43,12 @@ def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
 
 
 def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes):
-    with pytest.raises(DataError, match=r"has no split `test`, but `train` \(COCO\) and `val` \(COCO\).* --split"):
+    with pytest.raises(DataError, match=r"`test`, .*`train` \(COCO\) and `val` \(COCO\).* --split"):
         recognise(shapes, "test")
 
 
 def test_a_split_by_another_word_is_an_error_that_names_those_that_are_there(shapes):
-    with pytest.raises(DataError, match=r"has no split `validation`, but `train` \(COCO\) and `val` \(COCO\)"):
+    with pytest.raises(DataError, match=r"`validation`, .*`train` \(COCO\) and `val` \(COCO\)"):
         recognise(shapes, "validation")
 
 
@@ -99,3 +106,18 @@ def test_no_format_is_found_in_an_empty_folder_or_an_empty_file(form, split, tmp
     (tmp_path / "empty.txt").touch()
     assert not FORMATS[form].found(tmp_path, split)
     assert not FORMATS[form].found(tmp_path / "empty.txt", split)
+
+
+def test_the_reader_that_the_documentation_shows_is_a_format(tmp_path, monkeypatch):
+    example = inspect.cleandoc(readers.__doc__.partition("each:\n")[2].partition("\nand its")[0])
+    names = {"Path": Path, "Contents": Contents, "picture_size": picture_size, **vars(gathering)}
+    exec(example, names)
+    monkeypatch.setitem(FORMATS, "boxes", names["FORMAT"])
+    (tmp_path / "train").mkdir()
+    Image.new("RGB", (30, 20)).save(tmp_path / "train" / "a.png")
+    (tmp_path / "train" / "a.boxes").write_text("1 2 10 5\n")
+    assert recognise(tmp_path) == "boxes"
+    assert read_data(tmp_path)[0].instances.boxes.tolist() == [[1, 2, 11, 7]]
+    (tmp_path / "train" / "a.boxes").write_text("1 2 10 0\n")
+    with pytest.raises(DataError, match="train: annotation 1 .a.png.*0 px high"):
+        read_data(tmp_path)

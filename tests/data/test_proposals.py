@@ -26,7 +26,7 @@ def objects(boxes, scores=None):
 
 def data(*image_ids):
     records = [Record(Path(f"{i}.png"), i, SIZE, {}, objects([])) for i in image_ids]
-    return CocoData(Path("train.json"), records, Classes(("cell",), (1,)), dict)
+    return CocoData(Path("train.json"), records, Classes(("cell",), (1,)))
 
 
 def read(path, *image_ids, most=100):

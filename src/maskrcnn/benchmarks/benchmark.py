@@ -91,7 +91,7 @@ class Benchmark(ABC):
         Raises:
             DataError: An image is not there, or an object cannot be used.
         """
-        return to_data(self.contents, again=lambda: self.contents.coco, skip_invalid=self.skip_invalid)
+        return to_data(self.contents, skip_invalid=self.skip_invalid)
 
     @abstractmethod
     def _score(self, results: Results, say: Say) -> list[Section]: ...

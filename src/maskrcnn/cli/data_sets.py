@@ -28,23 +28,25 @@ def open_data(
     form: str | None = None,
     where: list[str] | None = None,
     skip_invalid: bool = False,
-    most_said: int | None = None,
 ) -> CocoData:
     """The pictures of one split that fit some conditions; objects that are left out are named.
 
     Args:
         path, split, images, form, skip_invalid: As for `read_data`.
-        where: Conditions as for `select_records`.
-        most_said: How many of the objects that are left out are named; None: all.
+        where: Conditions as for `CocoData.where`.
     """
     from ..data.formats import read_data
-    from ..data.selection import select_records
 
     with waiting(f"reading {path}"):
         found = read_data(path, split, form=form, images=images, skip_invalid=skip_invalid)
-    named = [f"Left out: {message}" for message in found.skipped[:most_said]]
-    if len(named) < len(found.skipped):
-        named.append(f"Left out: {len(found.skipped) - len(named)} more objects of {found.source}")
+    print_skipped(found)
+    return found.where(where or [])
+
+
+def print_skipped(data: CocoData, most: int | None = None) -> None:
+    """Name the objects that were left out, `most` of them; None: all."""
+    named = [f"Left out: {message}" for message in data.skipped[:most]]
+    if len(named) < len(data.skipped):
+        named.append(f"Left out: {len(data.skipped) - len(named)} more objects of {data.source}")
     for line in named:
         Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
-    return select_records(found, where or [])

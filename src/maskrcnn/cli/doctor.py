@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +14,12 @@ from rich.text import Text
 from .console import require_place
 from .data_sets import DataFormat
 from .overrides import change_settings, settings_of_preset
-from .progress import PictureBar, waiting
+from .progress import announce, waiting
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
-    from ..predict.health.diagnosis import Diagnosis
-    from ..structures.findings import Finding
+    from ..doctor.diagnosis import Diagnosis
+    from ..doctor.findings import Finding
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 NAMED = 3
@@ -55,25 +52,19 @@ def doctor(
 
     Every picture is read and every object measured. Exits with 1 if training would stop at an error, else with 0.
     """
-    from ..data.health.splits import read_splits
-    from ..ops.atomic import replacing
-    from ..predict.health.diagnosis import diagnose
-    from ..predict.health.page import write_diagnosis
+    from ..doctor.diagnosis import diagnose
+    from ..ops.json_files import write_json
 
     for path in (report, as_json):
         require_place(path)
     settings = change_settings(settings_of_preset(preset), overrides or [], config)
-    with waiting(f"reading {data}"):
-        read = read_splits(data, val=val, names=split or (), form=form, images=images)
-    found = diagnose(str(data), read, settings.model, announce=_announce)
+    found = diagnose(data, settings.model, val=val, splits=split or (), form=form, images=images, announce=announce)
     options = {"--val": val, "--format": form, "--images": images, "--preset": preset, "--config": config}
     command = _command(found, data, options, overrides or [])
     with waiting("drawing the figures"):
-        write_diagnosis(report, found, command=command)
+        found.write_page(report, command=command)
     if as_json:
-        as_json.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(as_json) as path:
-            path.write_text(json.dumps(found.as_json(), indent=1), encoding="utf-8")
+        write_json(as_json, found.as_json(), indent=1)
     _print(found, command, report)
     if found.counts["error"]:
         raise typer.Exit(1)
@@ -92,12 +83,6 @@ def _command(found: Diagnosis, data: Path, options: dict[str, Path | str | None]
     return shlex.join([*words, *kept, *found.words])
 
 
-@contextmanager
-def _announce(words: str, pictures: int) -> Iterator[Callable[[int], None]]:
-    with PictureBar(words, pictures) as bar:
-        yield bar.advance
-
-
 def _print(found: Diagnosis, command: str | None, report: Path) -> None:
     console = Console()
     console.print(_numbers(found))
@@ -113,7 +98,7 @@ def _print(found: Diagnosis, command: str | None, report: Path) -> None:
 
 
 def _numbers(found: Diagnosis) -> Table:
-    from ..predict.health.page import COLUMNS, summary_rows
+    from ..doctor.page import COLUMNS, summary_rows
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     for number, column in enumerate(COLUMNS):

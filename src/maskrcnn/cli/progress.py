@@ -80,3 +80,14 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
         timer.join()
         if not line.disable:
             line.stop()
+
+
+@contextmanager
+def announce(words: str, pictures: int) -> Iterator[Callable[[int], None]]:
+    """Show the progress of the library's work: a bar, or the time where the number of steps is not known."""
+    if pictures:
+        with PictureBar(words, pictures) as bar:
+            yield bar.advance
+    else:
+        with waiting(words):
+            yield lambda done: None

@@ -2,24 +2,80 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
+from torchvision.transforms.v2.functional import to_pil_image
 
 from ..errors import DataError, SettingError
-from ..ops.atomic import replacing
+from ..ops.json_files import write_json
+from ..ops.progress import Announce, silently
+from .formats import Reading, find_splits, read_data
 from .pictures import picture_size
 from .records import CocoData, Record, common_folder
-from .split import subset_contents
 
 Pictures = Literal["copy", "link", "none"]
 """Files of their own, links to the old files, or nothing: the old files are used."""
+
+
+def convert_dataset(
+    source: Path | str | CocoData,
+    target: Path | str,
+    *,
+    splits: Sequence[str] = (),
+    pictures: Pictures = "copy",
+    force: bool = False,
+    announce: Announce = silently,
+    **reading: Unpack[Reading],
+) -> dict[str, CocoData]:
+    """Write a data set of any format as COCO files; `maskrcnn convert-data`.
+
+    Args:
+        source: Its folder or file; what is read is not changed. Or a data set, which becomes the split `train`, or the
+            one that `splits` names.
+        target: Folder to write `train.json`, `val.json`, `test.json` and `images/` to.
+        splits: Only these; none: all there are.
+        pictures: What becomes of the images: copies, links to the old files, or nothing. Images in memory are written
+            as PNG.
+        force: Write over what an earlier conversion has written.
+        announce: Shows progress.
+        reading: `form`, `images` and `skip_invalid`, as for `read_dataset`.
+
+    Returns:
+        What was written, by the names of the splits.
+
+    Raises:
+        DataError: The data set or an image cannot be read.
+        SettingError: Something would be written over.
+    """
+    target = Path(target)
+    names = list(dict.fromkeys(splits)) or (["train"] if isinstance(source, CocoData) else [])
+    if not isinstance(source, CocoData):
+        reading["form"], names = find_splits(Path(source), names, form=reading.get("form"))
+    for name in names:
+        _require_free(target, name, force=force)
+    done: dict[str, CocoData] = {}
+    for name in names:
+        with announce(f"reading {name}", 0):
+            found = source if isinstance(source, CocoData) else read_data(source, name, **reading)
+        with announce(f"writing {name}", len(found)) as say:
+            write_coco(found, target / f"{name}.json", target / "images" / name, pictures=pictures, say=say)
+        done[name] = found.without_coco()
+    return done
+
+
+def _require_free(target: Path, split: str, *, force: bool) -> None:
+    """Refuse to write over files before the long work."""
+    if target.exists() and not target.is_dir():
+        raise SettingError(f"{target}: this is a file, but a folder is needed to write to. Give another path.")
+    there = [path for path in (target / f"{split}.json", target / "images" / split) if path.exists()]
+    if there and not force:
+        raise SettingError(f"{there[0]}: is there already. Give another folder, or write over it with --force.")
 
 
 def completed_contents(data: CocoData, folder: Path) -> dict[str, Any]:
@@ -32,7 +88,7 @@ def completed_contents(data: CocoData, folder: Path) -> dict[str, Any]:
         data: Checked records.
         folder: The folder that the file names start from.
     """
-    contents = subset_contents(data)
+    contents = data.to_coco()
     names = {record.image_id: _name(record, folder) for record in data.records}
     objects = _objects(data.records)
     annotations = [_completed(found, *next(objects[found["image_id"]])) for found in contents["annotations"]]
@@ -61,17 +117,18 @@ def write_coco(
         DataError: A picture cannot be read, or is of another size than its record says.
         SettingError: Something that is read would be overwritten.
     """
+    held = next((record.path for record in data.records if record.pixels is not None), None)
+    if held is not None and pictures != "copy":
+        raise SettingError(f"{held}: the image is in memory and has no file. Write it with pictures='copy'.")
     old = common_folder(data.records)
     contents = completed_contents(data, old)
     _refuse_own_files(data, contents, file, folder if pictures != "none" else old, pictures)
     for record, image in zip(data.records, contents["images"], strict=True):
         require_size(record)
         if pictures != "none":
-            _bring(record.path, folder / image["file_name"], pictures)
+            _bring(record, folder / image["file_name"], pictures)
         say(1)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary:
-        temporary.write_text(json.dumps(contents), encoding="utf-8")
+    write_json(file, contents)
 
 
 def require_size(record: Record) -> None:
@@ -80,7 +137,7 @@ def require_size(record: Record) -> None:
     Raises:
         DataError: It is, or it cannot be read.
     """
-    height, width = picture_size(record.path)
+    height, width = picture_size(record.path) if record.pixels is None else record.pixels.shape[1:]
     if (height, width) != record.size:
         raise DataError(
             f"{record.path}: the picture is {width} px wide and {height} px high, but its annotations are for "
@@ -130,14 +187,16 @@ def _entry(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _bring(source: Path, target: Path, pictures: Pictures) -> None:
+def _bring(record: Record, target: Path, pictures: Pictures) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        if pictures == "link":
-            temporary.symlink_to(source.resolve())
+        if record.pixels is not None:
+            to_pil_image(record.pixels).save(temporary, format="PNG")
+        elif pictures == "link":
+            temporary.symlink_to(record.path.resolve())
         else:
-            shutil.copyfile(source, temporary)
+            shutil.copyfile(record.path, temporary)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -162,11 +162,13 @@ class EvaluationPictures(Dataset[Batch | DataError]):
 
 
 def read_record(record: Record, channels: int | None = None) -> Tensor:
-    """The picture of a record, [C, height, width] uint8; `channels` as in `read_picture`.
+    """The picture of a record, [C, height, width] uint8, of its file or in memory; `channels` as in `read_picture`.
 
     Raises:
         DataError: It cannot be read, or is of another size than its record says, so that no annotation would fit.
     """
+    if record.pixels is not None:
+        return _held_pixels(record, record.pixels, channels)
     picture = read_picture(record.path, channels)
     height, width = picture.shape[1:]
     if (height, width) != record.size:
@@ -177,6 +179,17 @@ def read_record(record: Record, channels: int | None = None) -> Tensor:
             "ignore: remove it."
         )
     return picture
+
+
+def _held_pixels(record: Record, pixels: Tensor, channels: int | None) -> Tensor:
+    if channels in (None, 3) and len(pixels) in (1, 3):
+        return pixels.expand(3, -1, -1)
+    if channels is not None and len(pixels) != channels:
+        raise DataError(
+            f"{record.path}: the image has {len(pixels)} channels, but {channels} are needed. Give images of "
+            f"{channels} channels, or use a model whose model.input.mean has {len(pixels)} values."
+        )
+    return pixels
 
 
 def _resized_proposals(record: Record, image: Tensor) -> Tensor | None:

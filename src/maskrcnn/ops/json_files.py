@@ -48,6 +48,8 @@ def parse_json(text: str | bytes, source: str, *, kind: str = "a JSON file", rem
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: is not text, so it cannot be {kind} ({error}). {remedy}") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{source}: cannot be read as {kind} ({error}). {remedy}") from error
     except RecursionError as error:
         raise DataError(f"{source}: is nested too deeply to be {kind}. {remedy}") from error
 

@@ -10,9 +10,7 @@ from typing import Any, Literal
 from ..data.formats import read_contents
 from ..data.loading import evaluation_batches
 from ..data.readers.coco import to_data
-from ..data.readers.coco_panoptic import is_panoptic
-from ..data.records import CocoData, Contents
-from ..data.split import subset_contents
+from ..data.records import CocoData, Contents, is_panoptic
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import kinds_of, kinds_to_score
@@ -228,7 +226,7 @@ def predict_results(
 def read_annotated(path: Path | str, split: str = "val") -> CocoData:
     """A dataset of any format whose annotations stay in memory, because predictions are compared with them."""
     contents = read_contents(Path(path), split)
-    return to_data(contents, again=lambda: contents.coco)
+    return to_data(contents)
 
 
 def truth_of(data: CocoData | Contents | Annotations | Mapping[str, Any]) -> Annotations:
@@ -236,7 +234,7 @@ def truth_of(data: CocoData | Contents | Annotations | Mapping[str, Any]) -> Ann
     if isinstance(data, Annotations):
         return data
     if isinstance(data, CocoData):
-        return Annotations.parse(subset_contents(data), source=data.source.name)
+        return Annotations.parse(data.to_coco(), source=data.source.name)
     if isinstance(data, Contents):
         return Annotations.parse(data.coco, source=data.source.name)
     return Annotations.parse(data)

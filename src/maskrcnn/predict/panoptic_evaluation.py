@@ -30,7 +30,8 @@ def score_segments(data: CocoData, records: Sequence[dict], say: Say = say_nothi
         DataError: As `panoptic_truth` and `PanopticTruth.parse`.
     """
     image_ids = {record.image_id for record in data.records}
-    truth = panoptic_truth(data.source, data.contents(), image_ids=image_ids)
+    assert data.coco is not None  # segments are scored by the list they were read from
+    truth = panoptic_truth(data.source, data.coco, image_ids=image_ids)
     return panoptic_sections(truth, truth.parse(records), say)
 
 

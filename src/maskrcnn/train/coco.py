@@ -12,7 +12,6 @@ from ..config import RunSettings
 from ..data.formats import has_split, read_data, recognise, split_meant
 from ..data.loading import evaluation_batches, training_batches
 from ..data.records import CocoData, require_objects
-from ..data.split import hold_out, subset_contents
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import kinds_of
@@ -70,7 +69,8 @@ def read_training_data(
     learnt = read_data(data, "train", form=own, images=images, skip_invalid=skip_invalid)
     require_objects(learnt)
     if val is None and not has_split(data, "val", form=own):
-        return TrainingData(*hold_out(learnt, settings.data.held_out, seed=settings.train.seed), held_out=True)
+        part, judged = learnt.split(settings.data.held_out, settings.train.seed)
+        return TrainingData(part.without_coco(), judged, held_out=True)
     split = "val" if val is None else split_meant(val, "val", form=form)
     judged = read_data(val or data, split, form=form if val else own, images=images, skip_invalid=skip_invalid)
     if judged.classes != learnt.classes:
@@ -78,7 +78,7 @@ def read_training_data(
             f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "
             f"{_described(learnt)}. Give both files the same categories with the same ids and the same keypoints."
         )
-    return TrainingData(learnt, judged, held_out=False)
+    return TrainingData(learnt.without_coco(), judged, held_out=False)
 
 
 def train_on_coco(
@@ -100,7 +100,7 @@ def train_on_coco(
         folder, device, resume, quiet: As for `train`.
     """
     settings = with_steps(settings, len(data.learnt.records))
-    contents = subset_contents(data.judged)
+    contents = data.judged.to_coco()
     truth = Annotations.parse(contents, source=data.judged.source.name)
     # What is wrong with these annotations is said now, not after a tenth of the training.
     _score(truth, Results(()), data.judged, settings)

@@ -48,7 +48,7 @@ def test_other_names_of_categories_are_those_of_the_official_configuration(tmp_p
 
 
 def test_missing_labels_are_named_with_the_layout(tmp_path):
-    with pytest.raises(DataError, match=r"ins_seg: the instances of BDD100K's val are not there.*bitmasks/val/\*.png"):
+    with pytest.raises(DataError, match=r"ins_seg: .*val.*bitmasks/val/\*.png"):
         read_bdd100k(tmp_path, "val")
 
 
@@ -68,9 +68,7 @@ def test_a_bitmask_that_cannot_be_used_is_named(tmp_path):
     pixels = np.zeros((2, 2, 4), dtype=np.uint8)
     pixels[0, 0] = [200, 0, 0, 7]
     Image.fromarray(pixels).save(file)
-    with pytest.raises(
-        DataError, match="a2.png: instance 7: its first channel is 200, but must be a category from 1 to 8"
-    ):
+    with pytest.raises(DataError, match="a2.png: instance 7: .* 200, .*1 to 8"):
         read_bdd100k(folder, "val")
     pixels[0, 0], pixels[0, 1] = [1, 0, 0, 7], [2, 0, 0, 7]
     Image.fromarray(pixels).save(file)

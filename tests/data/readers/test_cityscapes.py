@@ -84,12 +84,12 @@ def test_of_test_the_pictures_are_read_without_label_maps(tmp_path):
 def test_label_maps_alone_are_found_but_pictures_are_needed_to_read_them(tmp_path):
     write_city(tmp_path, {FIRST: VALUES}, pictures=False)
     assert [picture.name for picture in find_cityscapes(tmp_path, "val")] == [FIRST]
-    with pytest.raises(DataError, match=rf"1 of its 1 pictures are not there: .*{FIRST}_leftImg8bit.png"):
+    with pytest.raises(DataError, match=rf"1 of its 1 .*{FIRST}_leftImg8bit.png"):
         read_data(tmp_path, "val")
 
 
 def test_a_missing_split_names_the_layout(city):
-    with pytest.raises(DataError, match=r"gtFine/train: no files of Cityscapes' train are there.*gtFine_trainval"):
+    with pytest.raises(DataError, match=r"gtFine/train: .*gtFine_trainval"):
         find_cityscapes(city, "train")
     with pytest.raises(DataError, match=r"leftImg8bit/test: no files"):
         find_cityscapes(city, "test")
@@ -97,7 +97,7 @@ def test_a_missing_split_names_the_layout(city):
 
 def test_a_picture_without_a_label_map_is_named(city):
     (city / "gtFine" / "val" / "aachen" / f"{FIRST}_gtFine_instanceIds.png").unlink()
-    with pytest.raises(DataError, match=rf"1 of 2 pictures in leftImg8bit have no label map: {FIRST}_gtFine_inst"):
+    with pytest.raises(DataError, match=rf"1 of 2 .*leftImg8bit.*{FIRST}_gtFine_inst"):
         find_cityscapes(city, "val")
 
 

@@ -153,7 +153,7 @@ def test_an_object_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path: Path
 
 
 def test_an_annotation_of_a_missing_picture_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match="annotation 17: `image_id` is 9, but no image of the file has this id"):
+    with pytest.raises(DataError, match="annotation 17: `image_id` is 9"):
         read(tmp_path, annotation(image_id=9))
 
 
@@ -198,15 +198,13 @@ def test_a_file_that_cannot_be_used_is_an_error_even_if_objects_may_be_skipped(
 
 def test_missing_pictures_are_counted_and_the_first_named(tmp_path: Path):
     images = [PICTURE] + [PICTURE | {"id": i, "file_name": f"sub/{i}.jpg"} for i in range(2, 9)]
-    with pytest.raises(
-        DataError, match=r"train.json: 7 of its 8 pictures are not there: .*2.jpg.*6.jpg, \.\.\.\. Check"
-    ):
+    with pytest.raises(DataError, match=r"train.json: 7 of its 8 .*2.jpg.*6.jpg, \.\.\."):
         read(tmp_path, images=images)
 
 
 def test_a_cut_off_file_is_named_with_the_place(tmp_path: Path):
     (tmp_path / "train.json").write_text('{"images": [\n {"id": 1, "file_na')
-    with pytest.raises(DataError, match=r"train.json: the file is not valid JSON at line 2, column 12: .* cut off"):
+    with pytest.raises(DataError, match=r"train.json: .*line 2, column 12"):
         read_coco(tmp_path / "train.json", tmp_path)
 
 
@@ -215,8 +213,9 @@ def test_a_cut_off_file_is_named_with_the_place(tmp_path: Path):
     [
         (b"", "line 1, column 1"),
         (b"[]", "holds a list"),
-        (b"\xff\xfe\x00", "cannot be read"),
-        (b"[" * 100_000, "be read"),
+        (b"\xff\xfe\x00", "not text"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"images": [' + b"1" * 5000 + b"]}", "digits"),
     ],
 )
 def test_a_file_of_another_kind_is_named(tmp_path: Path, contents: bytes, message: str):
@@ -226,14 +225,14 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, contents: bytes, messag
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match=r"gone.json: the annotation file cannot be read"):
+    with pytest.raises(DataError, match=r"gone.json"):
         read_coco(tmp_path / "gone.json", tmp_path)
 
 
 def test_training_needs_an_object_that_is_no_crowd(tmp_path: Path):
     require_objects(read(tmp_path, annotation()))
     for data in (read(tmp_path), read(tmp_path, annotation(iscrowd=1)), read(tmp_path, images=[])):
-        with pytest.raises(DataError, match=r"train.json: none of the \d pictures has an object .* nothing to learn"):
+        with pytest.raises(DataError, match=r"train.json: none of the \d .*object"):
             require_objects(data)
 
 

@@ -72,17 +72,13 @@ def test_a_missing_split_says_what_was_looked_for(tmp_path: Path):
     lay_out(tmp_path, "train.json > a.jpg", "a.jpg")
     assert has_split(tmp_path, "train")
     assert not has_split(tmp_path, "val")
-    with pytest.raises(
-        DataError, match=r"no annotation file of the split `val` .* val.json, valid.json, .*annotations.coco"
-    ):
+    with pytest.raises(DataError, match=r"`val` .* val.json, valid.json, .*annotations.coco"):
         find_coco(tmp_path, "val")
 
 
 def test_missing_pictures_say_where_was_looked(tmp_path: Path):
     lay_out(tmp_path, "train.json > a.jpg")
-    with pytest.raises(
-        DataError, match=r"train.json: the folder of its pictures was not found; looked for a.jpg in .*images"
-    ):
+    with pytest.raises(DataError, match=r"train.json: .* a.jpg in .*images"):
         find_coco(tmp_path)
 
 

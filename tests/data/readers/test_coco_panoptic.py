@@ -112,7 +112,7 @@ def test_two_lists_for_one_picture_are_refused(tmp_path):
 def test_the_folder_of_segment_files_has_the_name_of_the_file(tmp_path):
     file = write(tmp_path)
     (tmp_path / "val").rename(tmp_path / "other")
-    with pytest.raises(DataError, match=rf"belong into the folder {tmp_path / 'val'}, but it is not there"):
+    with pytest.raises(DataError, match=rf"{tmp_path / 'val'}, .*not there"):
         read_coco(file, tmp_path)
 
 

@@ -49,5 +49,5 @@ def test_a_file_without_pictures_is_legal(folder):
 
 def test_of_many_missing_files_some_are_named(folder):
     require_files(FILE, folder, ["a.png", "sub/c.png"])
-    with pytest.raises(DataError, match=r"7 of its 8 pictures are not there: .*0.png.*4.png, \.\.\.\. Check"):
+    with pytest.raises(DataError, match=r"7 of its 8 .*0.png.*4.png, \.\.\."):
         require_files(FILE, folder, ["a.png", *(f"no/{i}.png" for i in range(7))])

@@ -5,7 +5,6 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_data, recognise
 from maskrcnn.data.readers.cvat import is_cvat, is_part_of_cvat, read_cvat
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED, assert_comes_back, drawn_set, real_set, write_cvat
 
 BOX = '<box label="cat" occluded="0" xtl="10" ytl="5" xbr="20" ybr="15"{}/>'
 POLYGON = '<polygon label="dog" occluded="1" points="10,5;20,5;20,15"{}/>'
@@ -181,19 +180,3 @@ def test_other_xml_files_are_not_taken_for_cvats(tmp_path):
     assert not is_cvat(tmp_path, "train")
     with pytest.raises(DataError, match="holds no annotations.xml of CVAT for the split `val`"):
         read_cvat(tmp_path, "val")
-
-
-def test_there_and_back_is_equal(tmp_path):
-    coco = drawn_set(tmp_path / "photos", keypoints=True)
-    coco["annotations"][0]["segmentation"].append([30, 30, 35, 30, 35, 36])
-    del coco["annotations"][1]["segmentation"]
-    coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
-    assert_comes_back(write_cvat, coco, tmp_path / "photos", tmp_path / "set")
-
-
-@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "coco_person/person_keypoints_val.json"])
-def test_real_data_there_and_back_are_equal_to_the_pixel(tmp_path, name):
-    coco = real_set(name)
-    if coco is None:
-        pytest.skip(f"needs shared/data/{name}")
-    assert_comes_back(write_cvat, coco, (SHARED / name).parent / "images", tmp_path)

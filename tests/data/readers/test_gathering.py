@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskrcnn.data.readers.gathering import Gathering, find_picture, first_bytes, list_pictures, read_json, read_text
+from maskrcnn.data.readers.gathering import Gathering, find_picture, first_bytes, list_pictures, read_text
 from maskrcnn.errors import DataError
 
 
@@ -64,13 +64,3 @@ def test_text_has_no_byte_order_mark_and_must_be_text(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xff\xfea")
     with pytest.raises(DataError, match=r"a.txt: the file cannot be read as a list \("):
         read_text(tmp_path / "a.txt", "a list")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [('{"a": [1,\n 2', "not valid JSON at line 2, column 3: .* cut off"), ("[" * 100_000, "nested too deeply")],
-)
-def test_json_that_is_cut_off_is_named_with_the_place(tmp_path, text, message):
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DataError, match=f"a.json: .*{message}"):
-        read_json(tmp_path / "a.json", "a file")

@@ -23,7 +23,7 @@ def test_the_official_test_is_read(tmp_path):
     assert has_icdar(tmp_path, "test")
     assert not has_icdar(tmp_path, "train")
     contents = read_icdar(tmp_path, "test")
-    data = to_data(contents, again=lambda: contents.coco)
+    data = to_data(contents)
     assert [record.path.name for record in data.records] == ["img_1.jpg", "img_2.jpg"]
     assert data.classes.names == ("text",)
     instances = data.records[0].instances
@@ -71,7 +71,7 @@ def test_a_broken_line_is_named(tmp_path, content, message):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"ICDAR's split test are not there.*Challenge4_Test_Task1_GT/gt_img_N\.txt"):
+    with pytest.raises(DataError, match=r"split test.*Challenge4_Test_Task1_GT/gt_img_N\.txt"):
         find_icdar(tmp_path, "test")
     lay_out(tmp_path)
     (tmp_path / "Challenge4_Test_Task1_GT" / "gt_img_2.txt").unlink()
@@ -81,4 +81,4 @@ def test_missing_files_are_named(tmp_path):
     (tmp_path / "ch4_test_images" / "img_1.jpg").unlink()
     contents = read_icdar(tmp_path, "test")
     with pytest.raises(DataError, match=r"1 of its 1 pictures are not there: .*img_1\.jpg"):
-        to_data(contents, again=lambda: contents.coco)
+        to_data(contents)

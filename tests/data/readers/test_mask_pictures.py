@@ -22,7 +22,7 @@ def picture(path, size=MAP.shape):
 
 def data(path, split="train", **more):
     contents = read_label_maps(path, split, **more)
-    return to_data(contents, again=lambda: contents.coco)
+    return to_data(contents)
 
 
 def names(path, split):
@@ -124,9 +124,7 @@ def test_missing_and_wrong_files_are_named(tmp_path):
     with pytest.raises(DataError, match=r"1 of 2 pictures have no label map there: .*b\.png"):
         data(tmp_path)
     draw(tmp_path / "masks" / "b.png", MAP[:2])
-    with pytest.raises(
-        DataError, match=r"b\.png: the mask is 4 px wide and 2 px high, but its picture b\.png is 4 x 3"
-    ):
+    with pytest.raises(DataError, match=r"b\.png: .*4 px.*2 px.*b\.png is 4 x 3"):
         data(tmp_path)
     draw(tmp_path / "masks" / "b.png", MAP)
     draw(tmp_path / "masks" / "c.png", MAP)

@@ -157,14 +157,14 @@ def test_a_file_that_is_none_of_scalabel_is_named(content, problem, tmp_path):
 @pytest.mark.parametrize("text", ["", '[{"name": "a.jpg", "labels": [', "\x00"])
 def test_a_cut_file_is_named(text, tmp_path):
     (tmp_path / "val.json").write_text(text)
-    with pytest.raises(DataError, match="val.json: the file is not valid JSON"):
+    with pytest.raises(DataError, match="val.json: .*line 1, column"):
         read_scalabel(tmp_path / "val.json", "val")
 
 
 def test_sizes_and_categories_of_a_config_are_checked(tmp_path):
     config = {"categories": [{"name": "car"}], "imageSize": {"height": 0, "width": 5}}
     (tmp_path / "val.json").write_text(json.dumps({"frames": FRAMES, "config": config}))
-    with pytest.raises(DataError, match="val.json: config: the size .* must have a `height` and `width` above 0"):
+    with pytest.raises(DataError, match="val.json: config: the size .*`height` and `width`"):
         read_scalabel(tmp_path / "val.json", "val")
     (tmp_path / "val.json").write_text(json.dumps({"frames": FRAMES, "config": {"categories": ["car"]}}))
     with pytest.raises(DataError, match="`categories` must be a list of categories with a `name`"):

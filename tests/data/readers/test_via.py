@@ -7,16 +7,6 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_data, recognise
 from maskrcnn.data.readers.via import is_via, read_via
 from maskrcnn.errors import DataError
-from tests.data.readers.exports import (
-    SHARED,
-    assert_comes_back,
-    drawn_set,
-    is_drawn_at_once,
-    real_set,
-    traced,
-    without,
-    write_via,
-)
 
 POLYGON = {"name": "polygon", "all_points_x": [10, 20, 20], "all_points_y": [5, 5, 15]}
 RECT = {"name": "rect", "x": 10, "y": 5, "width": 7, "height": 8}
@@ -78,7 +68,7 @@ def test_the_class_is_told_by_the_only_attribute_or_the_one_that_is_called_so(tm
 
 
 def test_attributes_none_of_which_tells_the_class_are_an_error_that_names_them(tmp_path):
-    with pytest.raises(DataError, match="the attributes age, colour, and none of them is called class"):
+    with pytest.raises(DataError, match="age, colour, .*class"):
         read_data(write(tmp_path, region(age="3", colour="red")))
 
 
@@ -163,7 +153,7 @@ def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, chang
 @pytest.mark.parametrize("attributes", [{}, {"kind": ""}, {"kind": {"owl": True, "cat": True}}, {"kind": None}])
 def test_a_region_without_a_class_is_named(tmp_path, attributes):
     write(tmp_path, region(kind="owl"), region(**attributes))
-    with pytest.raises(DataError, match="region 1: `kind`, which tells the class, is .*, but must have one value"):
+    with pytest.raises(DataError, match="region 1: `kind`.*one value"):
         read_data(tmp_path)
 
 
@@ -227,23 +217,3 @@ def test_other_files_are_not_taken_for_vias(tmp_path):
     assert not is_via(tmp_path, "train")
     with pytest.raises(DataError, match="holds no file of VIA for the split `train`"):
         read_via(tmp_path, "train")
-
-
-@pytest.mark.parametrize("form", ["project", "json", "csv"])
-def test_there_and_back_is_equal(tmp_path, form):
-    coco = drawn_set(tmp_path / "photos")
-    del coco["annotations"][1]["segmentation"]
-    coco["annotations"][1] |= {"bbox": [3, 4, 10, 5], "iscrowd": 1}
-    assert_comes_back(write_via, coco, tmp_path / "photos", tmp_path / "set", form=form)
-
-
-@pytest.mark.parametrize(
-    ("name", "form"), [("coco_small/instances_val.json", "project"), ("icdar2015/val.json", "csv")]
-)
-def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, name, form):
-    """Run lengths go as the outline of their largest part, an object of several outlines does not go at all."""
-    coco = real_set(name)
-    if coco is None:
-        pytest.skip(f"needs shared/data/{name}")
-    coco = without(traced(coco), lambda found: not is_drawn_at_once(found))
-    assert_comes_back(write_via, coco, (SHARED / name).parent / "images", tmp_path, form=form)

@@ -16,8 +16,8 @@ from maskrcnn.data.readers.voc import (
     read_voc_pictures,
 )
 from maskrcnn.errors import DataError
+from tests.builders.exports import SHARED
 from tests.builders.voc import write_picture, write_segments, write_set, write_xml
-from tests.data.readers.exports import SHARED
 
 DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
 
@@ -150,7 +150,7 @@ def test_other_folders_and_files_are_not_taken_for_voc(tmp_path):
     (tmp_path / "train" / "a.xml").write_text("<annotations><image name='a'/></annotations>")
     assert not is_voc(tmp_path, "train")
     assert not is_voc(tmp_path / "train" / "a.xml", "train")
-    with pytest.raises(DataError, match=r"holds no XML files of Pascal VOC for the split `val`; looked for ImageSets"):
+    with pytest.raises(DataError, match=r"`val`; .*ImageSets"):
         read_voc(tmp_path, "val")
 
 
@@ -158,7 +158,7 @@ def test_objects_that_cannot_be_used_are_named(tmp_path):
     lay_out(tmp_path)
     odd = "<object><name>dog</name><bndbox><xmin>a</xmin></bndbox></object><object><name>dog</name></object>"
     write_xml(tmp_path / "Annotations" / "000002.xml", DOG, more=odd)
-    with pytest.raises(DataError, match=r"000002.xml: object 2: `bndbox` has xmin 'a', ymin None, .* must be numbers"):
+    with pytest.raises(DataError, match=r"000002.xml: object 2: `bndbox` has xmin 'a', ymin None"):
         read_data(tmp_path, "train")
     assert len(read_data(tmp_path, "train", skip_invalid=True).skipped) == 2
     write_xml(tmp_path / "Annotations" / "000002.xml", ("dog", (30, 1, 10, 20), False))
@@ -192,15 +192,11 @@ def test_a_challenge_has_its_classes_only(tmp_path):
 def test_label_maps_that_contradict_each_other_are_errors(tmp_path):
     lay_out(tmp_path)
     write_segments(tmp_path, "000002", (21, DOG[1]))
-    with pytest.raises(
-        DataError, match=r"SegmentationClass.000002.png: object 1 has the class 21, but classes are 1 to"
-    ):
+    with pytest.raises(DataError, match=r"SegmentationClass.000002.png: object 1 .* 21, "):
         read_segments(tmp_path, "000002")
     write_picture(tmp_path / "SegmentationClass", "000002", ".png")
     Image.new("L", (9, 9)).save(tmp_path / "SegmentationClass" / "000002.png")
-    with pytest.raises(
-        DataError, match=r"is of size \[40, 60\] \(height, width\), but the one in SegmentationClass of"
-    ):
+    with pytest.raises(DataError, match=r"\[40, 60\].*SegmentationClass"):
         read_segments(tmp_path, "000002")
 
 

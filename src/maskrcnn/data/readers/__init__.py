@@ -1,0 +1,23 @@
+"""Readers of data sets: one module per format, which says what it finds in COCO's terms.
+
+A reader checks only what it needs to find its way; sizes, boxes, outlines, ids and keypoints are checked for all
+formats in one place, `coco.to_data`. A whole one, for folders with a picture and a text file of boxes each:
+
+    def is_boxes(path: Path, split: str) -> bool:
+        return (path / split).is_dir() and any((path / split).glob("*.boxes"))
+
+    def read_boxes(path: Path, split: str, images: Path | None = None) -> Contents:
+        folder = images or path / split
+        found = Gathering(["thing"], path / split, folder)
+        for file in sorted((path / split).glob("*.boxes")):
+            picture = folder / f"{file.stem}.png"
+            image_id = found.add_picture(picture, picture_size(picture))
+            for line in read_text(file, "a list of boxes").splitlines():
+                found.add_object(image_id, "thing", bbox=[float(number) for number in line.split()])
+        return found.contents()
+
+    FORMAT = Format("boxes", "lists of boxes", "train/NAME.png, train/NAME.boxes", is_boxes, read_boxes)
+
+and its `FORMAT` goes into the table of `data.formats`. Objects that can be left out with a message go to
+`found.skipped`; what makes the whole file useless raises `DataError` with file, record, value, rule and remedy.
+"""

@@ -10,7 +10,7 @@ from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..pictures import read_pixels
 from ..records import Contents
-from .gathering import Gathering
+from .gathering import Format, Gathering
 from .scalabel import Size, Taxonomy, frames_contents, load_frames
 
 SIZE: Size = (720, 1280)
@@ -113,3 +113,6 @@ def read_bitmask(file: Path) -> np.ndarray:
         raise DataError(f"{file}: must be a PNG file with four channels of 8 bits. Copy or write it again.")
     red, green, blue, alpha = (picture[..., channel].astype(np.int32) for channel in range(4))
     return red << 24 | green << 16 | blue << 8 | alpha
+
+
+FORMAT = Format("bdd100k", "BDD100K instance segmentation", LAYOUT, has_bdd100k, read_bdd100k)

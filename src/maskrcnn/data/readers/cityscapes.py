@@ -20,6 +20,7 @@ from ...structures.regions import LabelMap, Region
 from ..pictures import picture_size, read_pixels
 from ..records import Contents
 from .coco_pictures import NAMED
+from .gathering import Format
 
 SPLITS = ("train", "val", "test")
 LAYOUT = (
@@ -225,3 +226,6 @@ def read_instance_ids(path: Path) -> LabelMap:
 
 def _name(path: Path, ending: str) -> str:
     return path.name.removesuffix(ending)
+
+
+FORMAT = Format("cityscapes", "Cityscapes", LAYOUT, has_cityscapes, read_cityscapes)

@@ -1,25 +1,26 @@
 """Data sets in COCO's format (https://cocodataset.org/#format-data)."""
 
-import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ...structures.classes import Classes
 from ...structures.instances import Instances
 from ...structures.object_masks import ObjectMasks
-from ..records import CocoData, Contents, Record
-from .coco_keypoints import read_skeleton
-from .coco_objects import AnnotatedObject, box_outline, is_id, read_object
-from .coco_panoptic import is_panoptic, read_panoptic
+from ..records import CocoData, Contents, Record, is_panoptic
+from .coco_folders import find_coco, has_split
+from .coco_objects import AnnotatedObject, box_outline, is_id, read_object, read_skeleton
+from .coco_panoptic import read_panoptic
 from .coco_pictures import Picture, read_pictures
+from .gathering import Format
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
 
@@ -40,42 +41,42 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
     Raises:
         DataError: Naming the file, the record, the value, the rule and the remedy.
     """
-    return to_data(
-        Contents(annotations, images, parse_coco(annotations)),
-        again=partial(parse_coco, annotations),
-        skip_invalid=skip_invalid,
-    )
+    return to_data(Contents(annotations, images, parse_coco(annotations)), skip_invalid=skip_invalid)
 
 
-def to_data(contents: Contents, *, again: Callable[[], dict[str, Any]], skip_invalid: bool = False) -> CocoData:
-    """Check what a reader found, and make records of it.
+def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[int, Tensor] | None = None) -> CocoData:
+    """Check what a reader found, and make records of it: the one place where values of any format are checked.
 
     Args:
         contents: Of any format.
-        again: Reads its `coco` once more.
         skip_invalid: As for `read_coco`.
+        pixels: [C, height, width] uint8 of the images that are in memory, by their ids; the others are files.
 
     Raises:
         DataError: Naming the file, the record, the value, the rule and the remedy.
     """
     source, coco = contents.source, contents.coco
     classes = _classes(source, coco["categories"])
-    pictures = read_pictures(source, coco["images"], contents.images)
+    held = pixels or {}
+    pictures = read_pictures(source, coco["images"], contents.images, in_memory=held.keys())
     if is_panoptic(coco):
-        found = read_panoptic(source, coco, classes, pictures, again=again, skip_invalid=skip_invalid)
+        found = read_panoptic(source, coco, classes, pictures, skip_invalid=skip_invalid)
         return replace(found, images=contents.images)
     objects, problems = _objects(source, coco.get("annotations", []), pictures, classes)
     messages = [*contents.skipped, *problems.values()]
     if messages and not skip_invalid:
         others = f" {len(messages) - 1} more objects of this data set cannot be used." if len(messages) > 1 else ""
         raise DataError(f"{messages[0]}. {REMEDY}{others}")
-    records = [_record(image_id, picture, objects[image_id], classes) for image_id, picture in pictures.items()]
+    records = [
+        _record(image_id, picture, objects[image_id], classes, held.get(image_id))
+        for image_id, picture in pictures.items()
+    ]
     boxes_only = sum(one.source is None for each in objects.values() for one in each)
     return CocoData(
         source,
         records,
         classes,
-        again,
+        coco,
         skipped=messages,
         skipped_places=frozenset(problems),
         without_mask=boxes_only,
@@ -89,16 +90,7 @@ def parse_coco(path: Path) -> dict[str, Any]:
     Raises:
         DataError: The file is missing, is no JSON, or is JSON of another kind.
     """
-    try:
-        contents = json.loads(Path(path).read_bytes())
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise DataError(
-            f"{path}: the file is not valid JSON at {where}: {error.msg}. It is probably "
-            "cut off; copy or export it again."
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: the annotation file cannot be read ({error}). Give a COCO JSON file.") from error
+    contents = read_json(path, kind="a COCO annotation file", remedy="Copy or export it again.")
     if not isinstance(contents, dict):
         raise DataError(
             f"{path}: the file holds a {type(contents).__name__}, but a COCO annotation file is an object with "
@@ -152,7 +144,9 @@ def _objects(
     return objects, problems
 
 
-def _record(image_id: int, picture: Picture, objects: list[AnnotatedObject], classes: Classes) -> Record:
+def _record(
+    image_id: int, picture: Picture, objects: list[AnnotatedObject], classes: Classes, pixels: Tensor | None
+) -> Record:
     sources = [box_outline(one.box) if one.source is None else one.source for one in objects]
     instances = Instances(
         size=picture.size,
@@ -162,11 +156,23 @@ def _record(image_id: int, picture: Picture, objects: list[AnnotatedObject], cla
         masks=ObjectMasks.of(sources, picture.size),
         keypoints=_stack_keypoints(objects, classes),
     )
-    return Record(picture.path, image_id, picture.size, picture.fields, instances)
+    return Record(picture.path, image_id, picture.size, picture.fields, instances, pixels=pixels)
 
 
-def _stack_keypoints(objects: list[AnnotatedObject], classes: Classes) -> torch.Tensor | None:
+def _stack_keypoints(objects: list[AnnotatedObject], classes: Classes) -> Tensor | None:
     if classes.skeleton is None:
         return None
     stacked = np.array([one.keypoints for one in objects], dtype=np.float32)
     return torch.from_numpy(stacked.reshape(-1, classes.keypoint_count, 3))
+
+
+def _read_coco(path: Path, split: str, images: Path | None) -> Contents:
+    files = find_coco(path, split, images=images)
+    return Contents(files.annotations, files.images, parse_coco(files.annotations))
+
+
+def _is_coco(path: Path, split: str) -> bool:
+    return path.suffix == ".json" if path.is_file() else has_split(path, split)
+
+
+FORMAT = Format("coco", "COCO", "annotations/instances_val2017.json beside val2017/, or val.json", _is_coco, _read_coco)

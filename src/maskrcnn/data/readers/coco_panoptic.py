@@ -1,7 +1,7 @@
 """Data sets in COCO's panoptic format (https://cocodataset.org/#format-data): a JSON file, and beside it a folder of
 the same name with a PNG file of segments for each picture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,18 +29,12 @@ class _Annotated(NamedTuple):
     file_name: str
 
 
-def is_panoptic(contents: dict[str, Any]) -> bool:
-    """Whether the annotations of a COCO file are segments."""
-    return any("segments_info" in annotation for annotation in contents.get("annotations", [])[:1])
-
-
 def read_panoptic(
     file: Path,
     contents: dict[str, Any],
     categories: Classes,
     pictures: dict[int, Picture],
     *,
-    again: Callable[[], dict[str, Any]],
     skip_invalid: bool,
 ) -> CocoData:
     """Read the segments of pictures: things become objects, the rest is kept for the semantic map.
@@ -52,7 +46,6 @@ def read_panoptic(
         contents: What is in it.
         categories: Things and stuff together.
         pictures: By their ids.
-        again: Reads `contents` once more.
         skip_invalid: Leave segments that cannot be used out, and list them in `skipped`, where one would be an error.
 
     Raises:
@@ -72,7 +65,7 @@ def read_panoptic(
     folder = segment_folder(file)
     require_files(file, folder, [one.file_name for one in found.values()])
     records = [_record(image_id, picture, found.get(image_id), folder) for image_id, picture in pictures.items()]
-    return CocoData(file, records, classes, again, skipped=problems)
+    return CocoData(file, records, classes, contents, skipped=problems)
 
 
 def segment_folder(file: Path) -> Path:

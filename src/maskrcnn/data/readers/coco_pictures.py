@@ -1,6 +1,7 @@
 """The pictures that an annotation file in COCO's format names."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +21,16 @@ class Picture(NamedTuple):
     fields: dict[str, Any]
 
 
-def read_pictures(file: Path, images: list[dict[str, Any]], folder: Path) -> dict[int, Picture]:
+def read_pictures(
+    file: Path, images: list[dict[str, Any]], folder: Path, *, in_memory: Collection[int] = ()
+) -> dict[int, Picture]:
     """The pictures of a file by their ids, in its order.
 
     Args:
         file: The annotation file, for messages.
         images: Its list of pictures.
         folder: Where they lie.
+        in_memory: Ids of those for which there is no file.
 
     Raises:
         DataError: An id, a name or a size is wrong, or a picture is not there.
@@ -37,7 +41,7 @@ def read_pictures(file: Path, images: list[dict[str, Any]], folder: Path) -> dic
             raise DataError(
                 f"{file}: image {image.get('id')!r} ({image.get('file_name')!r}): {rule}. Correct the file."
             )
-    require_files(file, folder, [image["file_name"] for image in images])
+    require_files(file, folder, [image["file_name"] for image in images if image["id"] not in in_memory])
     pictures: dict[int, Picture] = {}
     for image in images:
         image_id, path = image["id"], Path(folder) / image["file_name"]

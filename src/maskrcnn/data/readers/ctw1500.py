@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..records import Contents
-from .gathering import list_pictures, read_text
+from .gathering import Format, list_pictures, read_text
 from .words import UNREADABLE_WORD, Word, WordsFile, gather_words, pair_files, read_numbers
 
 PICTURES = {
@@ -137,3 +137,6 @@ def _holds_words(folder: Path) -> bool:
 def _name(file: Path) -> str:
     """Four digits: the second version calls the words of 1001.jpg 0001001.txt."""
     return f"{int(file.stem):04d}" if file.stem.isdigit() else file.stem
+
+
+FORMAT = Format("ctw1500", "CTW1500 text", LAYOUT, has_ctw1500, read_ctw1500)

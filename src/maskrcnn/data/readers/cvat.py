@@ -26,7 +26,7 @@ from ...errors import DataError
 from ..pictures import picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
-from .gathering import Gathering, find_picture, first_bytes
+from .gathering import Format, Gathering, find_picture, first_bytes
 from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 NO_OBJECTS = ("tag", "attribute")
@@ -275,3 +275,6 @@ def _number(shape: Element, name: str, default: str = "") -> float:
     if not math.isfinite(value):
         raise ValueError(f"`{name}` is {text!r}, but must be a finite number")
     return value
+
+
+FORMAT = Format("cvat", "CVAT for images", "annotations.xml beside images/", is_cvat, read_cvat, is_part_of_cvat)

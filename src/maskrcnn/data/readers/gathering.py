@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ..pictures import PICTURES
@@ -14,6 +13,31 @@ from ..records import Contents
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognised."""
+
+
+def _is_one_split(path: Path, split: str) -> bool:
+    return False
+
+
+class Format(NamedTuple):
+    """A format of data sets, as a reader's module ends with it.
+
+    Args:
+        name: Its name on the command line.
+        title: Its name for people.
+        layout: The files that belong to it, one line.
+        found: Whether a path holds a split of it, by names and the first bytes of a file only. A folder without
+            splits is the split "train"; a file is any split, unless it is `parted`.
+        read: Contents of a split (path, split, folder of the pictures or None).
+        parted: Whether a file holds a split beside others; most files are one split.
+    """
+
+    name: str
+    title: str
+    layout: str
+    found: Callable[[Path, str], bool]
+    read: Callable[[Path, str, Path | None], Contents]
+    parted: Callable[[Path, str], bool] = _is_one_split
 
 
 class Gathering:
@@ -123,21 +147,3 @@ def read_text(path: Path, kind: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the file cannot be read as {kind} ({error}). Give the file of the export.") from error
-
-
-def read_json(path: Path, kind: str) -> Any:
-    """What a JSON file holds; arguments as for `read_text`.
-
-    Raises:
-        DataError: It is missing, cut off or no JSON.
-    """
-    text = read_text(path, kind)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise DataError(
-            f"{path}: the file is not valid JSON at {where}: {error.msg}. It is probably cut off; export it again."
-        ) from error
-    except RecursionError as error:
-        raise DataError(f"{path}: the file is nested too deeply to be {kind}. Export it again.") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..records import Contents
-from .gathering import list_pictures, read_text
+from .gathering import Format, list_pictures, read_text
 from .mask_pictures import files_by_name
 from .words import UNREADABLE_WORD, Word, WordsFile, gather_words, pair_files, read_numbers
 
@@ -93,3 +93,6 @@ def _holds_words(folder: Path) -> bool:
 
 def _picture_folder(path: Path, words: Path, split: str) -> Path:
     return path if words == path else path / FOLDERS[split][0][0]
+
+
+FORMAT = Format("icdar", "ICDAR 2015 text", LAYOUT, has_icdar, read_icdar)

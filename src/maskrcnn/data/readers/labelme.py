@@ -21,10 +21,11 @@ import numpy as np
 
 from ...errors import DataError
 from ..pictures import picture_size, read_pixels
+from ...ops.json_files import read_json
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number
-from .gathering import Gathering, find_picture, first_bytes, read_json, read_text
+from .gathering import Format, Gathering, find_picture, first_bytes, read_text
 from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 LABELS = "labels.txt"
@@ -105,7 +106,7 @@ def _files(folder: Path, split: str) -> list[Path]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    content = read_json(file, KIND)
+    content = read_json(file, kind=KIND)
     shapes = content.get("shapes") if isinstance(content, dict) else None
     if not isinstance(shapes, list) or not isinstance(content.get("imagePath"), str):
         raise DataError(f"{file}: has no list `shapes` or no `imagePath`, as a file of LabelMe has. Take it out.")
@@ -207,3 +208,8 @@ def _mask(text: object, points: list[list[float]], size: tuple[int, int]) -> dic
         rule = f"its points span {x2 - x1 + 1} x {y2 - y1 + 1}"
         raise ValueError(f"`mask` has {' x '.join(map(str, bitmap.shape[1::-1]))} pixels, but {rule}")
     return bitmap_run_lengths(bitmap, x1, y1, size)
+
+
+FORMAT = Format(
+    "labelme", "LabelMe", "one JSON file beside each picture, or train/ and val/ of them", is_labelme, read_labelme
+)

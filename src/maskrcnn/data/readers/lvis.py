@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ...errors import DataError
 from ..records import Contents
 from .coco import parse_coco
+from .gathering import Format
 
 VERSIONS = ("v1", "v0.5")
 
@@ -62,3 +63,6 @@ def _file_name(file: Path, image: dict[str, Any]) -> str:
         f"{file}: image {image.get('id')!r}: `coco_url` is {address!r}, but it must be the picture's address, such as "
         "http://images.cocodataset.org/val2017/000000397133.jpg. Give LVIS's own annotation file."
     )
+
+
+FORMAT = Format("lvis", "LVIS", "lvis_v1_val.json beside train2017/ and val2017/", is_lvis, read_lvis)

@@ -11,7 +11,7 @@ from ...errors import DataError
 from ..pictures import picture_size
 from ..records import Contents
 from .coco_pictures import NAMED
-from .gathering import Gathering, list_pictures
+from .gathering import Format, Gathering, list_pictures
 from .label_maps import ENDINGS, mask_object, read_mask
 from .mask_pictures import ALL, SPLITS, MaskedPicture, files_by_name, require_size
 
@@ -121,3 +121,6 @@ def _joint_folders(base: Path, elsewhere: dict[str, Path] | None) -> Iterator[Ma
 
 def _mask_files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS and file.name[0] != "."))
+
+
+FORMAT = Format("mask-folders", "masks of each object", LAYOUT, has_mask_folders, read_mask_folders)

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ..pictures import picture_size
 from ..records import Contents
 from .coco_pictures import NAMED
-from .gathering import Gathering, list_pictures, read_json
+from .gathering import Format, Gathering, list_pictures
 from .label_maps import ENDINGS, map_objects, map_parts, read_label_map
 
 SPLITS = {
@@ -238,7 +239,7 @@ def _read_classes(path: Path) -> dict[int, str | None] | None:
     file = path / CLASSES
     if not file.is_file():
         return None
-    known: Any = read_json(file, "the classes of values")
+    known: Any = read_json(file, kind="the classes of values")
     if not isinstance(known, dict) or not all(
         value.isdigit() and int(value) > 0 and isinstance(name, str | None) for value, name in known.items()
     ):
@@ -253,3 +254,6 @@ def _class_of(value: int, names: dict[int, str | None], file: Path) -> str | Non
         known = ", ".join(map(str, sorted(names)))
         raise DataError(f"{file}: holds the value {value}, but {CLASSES} has only {known}. Add it there (null: none).")
     return names[value]
+
+
+FORMAT = Format("label-maps", "label maps", LAYOUT, has_label_maps, read_label_maps)

@@ -15,6 +15,7 @@ from ...errors import DataError
 from ...structures.regions import LabelMap
 from ..pictures import picture_size, read_pixels
 from ..records import Contents
+from .gathering import Format
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
 """Lists of pictures; those of `test` share one folder."""
@@ -130,3 +131,6 @@ def _check_size(file: Path, size: tuple[int, int], expected: tuple[int, int]) ->
             f"{file}: is {size[1]} x {size[0]} px, but the first map of its picture {expected[1]} x {expected[0]}; all "
             "must have the picture's size. Unpack LV-MHP-v2 again."
         )
+
+
+FORMAT = Format("mhp", "Multi-Human Parsing v2", "list/val.txt, val/images/, val/parsing_annos/", has_mhp, read_mhp)

@@ -16,6 +16,7 @@ from faster_coco_eval.core import mask as coco_mask
 from ...errors import DataError
 from ...structures.skeletons import COCO_PERSON
 from ..records import Contents
+from .gathering import Format
 
 NAME = "ochuman.json"
 VAL_PICTURES = 2500
@@ -155,3 +156,6 @@ def _union(polygons: list[list[float]], size: tuple[int, int]) -> dict[str, Any]
     if not whole:
         return coco_mask.encode(np.zeros(size, dtype=np.uint8, order="F"))
     return coco_mask.merge(coco_mask.frPyObjects(whole, *size))
+
+
+FORMAT = Format("ochuman", "OCHuman", "ochuman.json beside images/", has_ochuman, read_ochuman, is_part_of_ochuman)

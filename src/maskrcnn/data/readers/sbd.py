@@ -16,7 +16,7 @@ from ...errors import DataError
 from ...structures.regions import find_regions
 from ..records import Contents
 from .coco_folders import SPLITS
-from .gathering import Gathering, read_text
+from .gathering import Format, Gathering, read_text
 from .voc import CLASSES
 
 LAYOUT = "dataset/ with img/, inst/ and val.txt"
@@ -90,3 +90,6 @@ def _read(file: Path) -> tuple[np.ndarray, list[int]]:
         raise DataError(f"{file}: has no GTinst with Segmentation and Categories ({error}). Copy it again.") from error
     except (OSError, ValueError, TypeError, EOFError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
         raise DataError(f"{file}: cannot be read as MATLAB's ({error}). Copy it again.") from error
+
+
+FORMAT = Format("sbd", "Semantic Boundaries Dataset", LAYOUT, is_sbd, read_sbd)

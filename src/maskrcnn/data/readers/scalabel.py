@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ..pictures import picture_size
 from ..records import Contents
 from .coco_folders import SPLITS, split_of
 from .coco_objects import is_id, is_number
-from .gathering import Gathering, first_bytes, read_json
+from .gathering import Format, Gathering, first_bytes
 
 KIND = "labels of Scalabel"
 FRAMES = re.compile(rb'^\s*(\[\s*\{(?=.*"name"\s*:)(?=.*"labels"\s*:)|\{.*"frames"\s*:\s*\[)', re.DOTALL)
@@ -87,7 +88,7 @@ def load_frames(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None
     Raises:
         DataError: It is no file of Scalabel, or a frame has no name or the name of another.
     """
-    content = read_json(file, KIND)
+    content = read_json(file, kind=KIND)
     config = content.get("config") if isinstance(content, dict) else None
     frames = content.get("frames") if isinstance(content, dict) else content
     if not isinstance(frames, list) or not isinstance(config, dict | None):
@@ -283,3 +284,6 @@ def _places(file: Path, split: str) -> list[Path]:
     roots = [file.parent, *([file.parent.parent] if file.parent.name in ("annotations", "labels") else [])]
     inside = [*(f"images/{name}" for name in SPLITS[split]), *SPLITS[split], "images", "."]
     return [root / name for root in roots for name in inside]
+
+
+FORMAT = Format("scalabel", "Scalabel", "train.json and val.json beside images/", is_scalabel, read_scalabel)

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ..pictures import picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_number
-from .gathering import Gathering, find_picture, first_bytes, read_json, read_text
+from .gathering import Format, Gathering, find_picture, first_bytes, read_text
 from .outlines import ellipse_outline
 
 CLASS_WORDS = ("class", "label", "name", "type", "category", "object")
@@ -123,7 +124,7 @@ def _others(folder: Path, file: Path) -> list[Path]:
 def _load(file: Path) -> _File:
     if file.suffix.lower() == ".csv":
         return _load_csv(file)
-    content = read_json(file, KIND)
+    content = read_json(file, kind=KIND)
     metadata = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(metadata, dict):
         raise DataError(
@@ -267,3 +268,8 @@ def _numbers(shape: dict[str, Any], *names: str) -> list[float]:
         if not is_number(shape.get(name)):
             raise ValueError(f"`{name}` of a {shape.get('name')} is {shape.get(name)!r}, but must be a finite number")
     return [shape[name] for name in names]
+
+
+FORMAT = Format(
+    "via", "VGG Image Annotator", "one JSON or CSV file in train/ and val/, or beside the pictures", is_via, read_via
+)

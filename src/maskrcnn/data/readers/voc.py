@@ -24,7 +24,7 @@ from ...structures.regions import Region, find_regions
 from ..pictures import open_image, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
-from .gathering import PICTURES, Gathering, find_picture, first_bytes, read_text
+from .gathering import PICTURES, Format, Gathering, find_picture, first_bytes, read_text
 from .label_maps import read_label_map
 
 CLASSES = (
@@ -285,3 +285,8 @@ def _parse(file: Path) -> Element:
     if root.tag != "annotation":
         raise DataError(f"{file}: holds <{root.tag}>, but a file of Pascal VOC is an <annotation>. Give another file.")
     return root
+
+
+FORMAT = Format(
+    "voc", "Pascal VOC", "Annotations/, JPEGImages/ and ImageSets/Main/train.txt, or train/*.xml", is_voc, read_voc
+)

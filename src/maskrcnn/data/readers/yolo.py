@@ -26,7 +26,7 @@ from ...structures.skeletons import COCO_PERSON
 from ..pictures import PICTURES, picture_size
 from ..records import Contents
 from .coco_folders import SPLITS
-from .gathering import Gathering, list_pictures, read_text
+from .gathering import Format, Gathering, list_pictures, read_text
 from .yolo_labels import KeypointShape, label_lines, label_object
 
 SUFFIXES = (".yaml", ".yml")
@@ -275,3 +275,8 @@ def _orphans(pictures: Iterable[Path]) -> Iterator[str]:
         for label in sorted(labels.glob("*.txt")):
             if label.stem not in there and label.name not in names and any(True for _ in label_lines(label)):
                 yield f"{label}: has objects, but its picture {images / label.stem}.* is not there"
+
+
+FORMAT = Format(
+    "yolo", "YOLO", "data.yaml or classes.txt, images/train/ and labels/train/", is_yolo, read_yolo, is_yolo
+)

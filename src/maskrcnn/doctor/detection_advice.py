@@ -1,0 +1,129 @@
+"""Whether as many objects can be found as there are, and whether suppression leaves neighbours alone."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..config import ModelSettings
+from .box_checks import same_objects
+from .findings import Example, Finding, counted, share, some
+from .objects import ObjectTable, Pairs
+
+HEADROOM = 1.2
+"""Detections to allow for each object of the fullest picture."""
+LOST = 0.001
+"""Share of objects lost to suppression from which that is worth a word."""
+MANY_LOST = 0.01
+STEPS = (0.6, 0.7, 0.8)
+"""Thresholds of suppression to try."""
+FULL = 0.05
+"""Share of pictures with more objects than positive samples, from which that is worth a word."""
+
+
+def find_in_numbers(tables: Sequence[ObjectTable], settings: ModelSettings) -> list[Finding]:
+    """Pictures with more objects than the network may find, or learns from at a time."""
+    return [*_more_than_found(tables, settings), *_more_than_sampled(tables[:1], settings)]
+
+
+def find_in_overlaps(table: ObjectTable, pairs: Pairs, settings: ModelSettings) -> Iterator[Finding]:
+    """Objects that suppression would drop although they were found exactly.
+
+    Args:
+        table: The objects of a split.
+        pairs: Of `overlapping_pairs`, those with an IoU above the threshold of suppression at least among them.
+        settings: `box_head.nms_threshold` and `box_head.nms_across_classes` are used.
+    """
+    head = settings.box_head
+    total = int((~table.crowd).sum())
+    pairs = pairs.where(~same_objects(table, pairs))
+    if not head.nms_across_classes:
+        pairs = pairs.where(table.labels[pairs.first] == table.labels[pairs.second])
+    lost = suppressed(pairs, head.nms_threshold)
+    if len(lost) <= LOST * total:
+        return
+    left = {step: len(suppressed(pairs, step)) for step in STEPS if step > head.nms_threshold}
+    good = [step for step, count in left.items() if count <= len(lost) / 4]
+    words = (f"model.box_head.nms_threshold={good[0]:g}",) if good else ()
+    yield Finding(
+        "warning" if len(lost) > MANY_LOST * total else "note",
+        "overlapping-objects",
+        f"{table.split.name}: {share(len(lost), total)} objects overlap another one of their class by more than "
+        f"{head.nms_threshold:g} (IoU of the boxes); suppression drops one of both even if both are found.",
+        f"A higher threshold keeps more of them ({left[good[0]]:,} lost at {good[0]:g}), and more double detections; "
+        "compare both on validation data, weights need not be trained anew."
+        if good
+        else "No threshold keeps most of them.",
+        len(lost),
+        some([table.example(i) for i in lost]),
+        words if len(lost) > MANY_LOST * total else (),
+    )
+
+
+def suppressed(pairs: Pairs, threshold: float) -> list[int]:
+    """Places of the objects that are dropped if every object is found exactly, and the earlier ones score higher."""
+    dropped: dict[int, None] = {}
+    chosen = pairs.where(pairs.overlaps > threshold)
+    order = np.lexsort((chosen.second, chosen.first))
+    for first, second in zip(chosen.first[order].tolist(), chosen.second[order].tolist(), strict=True):
+        if first not in dropped:
+            dropped[second] = None
+    return list(dropped)
+
+
+def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
+    limit, fullest = settings.box_head.detections, 0
+    findings = []
+    for table in tables:
+        counts = table.counts
+        full = np.flatnonzero(counts > limit)
+        fullest = max(fullest, int(counts.max(initial=0)))
+        if len(full):
+            worst = full[np.argsort(-counts[full], kind="stable")]
+            records = table.split.data.records
+            findings.append(
+                (
+                    f"{table.split.name}: {share(len(full), len(records))} pictures have more than {limit} objects "
+                    f"(at most {counts.max()}), the most that the network finds in one; "
+                    f"{counted(int((counts[full] - limit).sum()), 'object')} cannot be found.",
+                    len(full),
+                    [Example(f"{records[i].path.name}: {counts[i]} objects", records[i].path) for i in worst],
+                )
+            )
+    detections = _up_to_50(HEADROOM * fullest)
+    words = [f"model.box_head.detections={detections}"]
+    for key in ("proposals", "proposals_training", "candidates", "candidates_training"):
+        if getattr(settings.rpn, key) < 2 * detections:
+            words.append(f"model.rpn.{key}={2 * detections}")
+    for what, count, examples in findings:
+        yield Finding(
+            "warning",
+            "too-many-objects",
+            what,
+            "Allow more detections; scores count as many as the network may find.",
+            count,
+            some(examples),
+            tuple(words),
+        )
+
+
+def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
+    head = settings.box_head
+    limit = int(head.samples * head.positive_fraction)
+    for table in tables:
+        counts = table.counts
+        full = int((counts > limit).sum())
+        if full > FULL * max(1, len(counts)):
+            yield Finding(
+                "note",
+                "more-than-samples",
+                f"{table.split.name}: {share(full, len(counts))} pictures have more objects than the {limit} positive "
+                "samples that the heads learn from in a picture.",
+                f"They are chosen at random in every step, so that nothing is lost; `model.box_head.samples="
+                f"{2 * head.samples}` learns more per step, at the price of time and memory.",
+                full,
+            )
+
+
+def _up_to_50(number: float) -> int:
+    """The next multiple of 50."""
+    return int(-(-number // 50) * 50)

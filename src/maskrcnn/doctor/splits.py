@@ -1,0 +1,263 @@
+"""The splits of a data set, read so that what is wrong with them is told instead of ending everything."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.formats import has_split, read_contents, recognise, require_format
+from ..data.pictures import picture_size
+from ..data.readers.coco import to_data
+from ..data.readers.coco_folders import split_of
+from ..data.readers.coco_objects import is_number
+from ..data.records import CocoData, Contents, is_panoptic
+from ..errors import DataError
+from .findings import Example, Finding, share, some
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One split, and what its file says that its records do not keep.
+
+    Args:
+        name: "train", "val" or "test".
+        data: Its pictures that are there, with their objects that can be used.
+        boxes: [N, 4] x1, y1, x2, y2 of all these objects in the order of the records, as they are annotated, before
+            they are cut at the picture's border; NaN where the file has none.
+        ids: N ids of their annotations.
+    """
+
+    name: str
+    data: CocoData
+    boxes: np.ndarray
+    ids: tuple[Any, ...]
+
+
+class ReadSplits(NamedTuple):
+    """Splits that could be read, and what is wrong with those and with the others."""
+
+    splits: list[Split]
+    findings: list[Finding]
+
+
+def read_splits(
+    data: Path | str | CocoData,
+    *,
+    val: Path | str | CocoData | None = None,
+    names: Sequence[str] = (),
+    form: str | None = None,
+    images: Path | None = None,
+) -> ReadSplits:
+    """Read all splits that a path holds; a data set that was read before is the split "train", or "val".
+
+    Args:
+        data: Folder or file of any format of `data.formats`, or a data set.
+        val: A second one, of the pictures to judge by.
+        names: Of the splits; none: "train", "val" and "test", as far as they are there.
+        form: Name of the format; None: recognised.
+        images: Folder of the pictures, if it is not where the format has it.
+
+    Raises:
+        DataError: Nothing known is there.
+        SettingError: There is no such format.
+    """
+    if form is not None:
+        require_format(form)
+    places: list[tuple[str, Path | CocoData]] = []
+    places += [(SPLITS[0], data)] if isinstance(data, CocoData) else _places(Path(data), names, form)
+    if val is not None:
+        second = val if isinstance(val, CocoData) else Path(val)
+        places = [place for place in places if place[0] != "val"] + [("val", second)]
+    found: list[Split] = []
+    findings: list[Finding] = []
+    for name, place in places:
+        try:
+            split, problems = (
+                split_of_data(place, name)
+                if isinstance(place, CocoData)
+                else read_split(place, name, form=form, images=images)
+            )
+        except DataError as error:
+            findings.append(
+                Finding("error", "unreadable-split", f"{name}: it cannot be read. {error}", "Do what the message says.")
+            )
+            continue
+        if val is None and any(_same_pictures(split, other) for other in found):
+            continue  # a format without splits gives the same for every name
+        found.append(split)
+        findings += problems
+    return ReadSplits(found, findings)
+
+
+def read_split(
+    path: Path, name: str, *, form: str | None = None, images: Path | None = None
+) -> tuple[Split, list[Finding]]:
+    """Read one split without the pictures and objects that cannot be used, and say which these are.
+
+    Raises:
+        DataError: The file itself cannot be used.
+    """
+    contents = _read(path, name, form, images)
+    lost, gone = _lost_pictures(contents)
+    usable = without_pictures(contents, gone) if gone else contents
+    split, invalid = split_of_data(to_data(usable, skip_invalid=True), name)
+    return split, [*invalid, *_tell_lost(name, lost, contents)]
+
+
+def split_of_data(data: CocoData, name: str) -> tuple[Split, list[Finding]]:
+    """A data set as a split, and what is wrong with its objects that were left out."""
+    boxes, ids = _annotated(data.coco, data)
+    return Split(name, data, boxes, ids), _invalid_objects(name, data)
+
+
+def without_pictures(contents: Contents, gone: set[int]) -> Contents:
+    """The same without some images, by their place in the list, and without their objects."""
+    images = contents.coco["images"]
+    ids = {images[place].get("id") for place in gone}
+    kept = [image for place, image in enumerate(images) if place not in gone]
+    known = {image.get("id") for image in kept}
+    annotations = [
+        one
+        for one in contents.coco.get("annotations", [])
+        if not _hashable(one.get("image_id")) or one.get("image_id") not in ids or one.get("image_id") in known
+    ]
+    return contents._replace(coco={**contents.coco, "images": kept, "annotations": annotations})
+
+
+def _read(path: Path, name: str, form: str | None, images: Path | None) -> Contents:
+    """The contents of a split, also if the picture is missing by which its reader looks for the folder of all."""
+    try:
+        return read_contents(path, name, form=form, images=images)
+    except DataError:
+        for folder in _picture_folders(path, name) if images is None else ():
+            try:
+                found = read_contents(path, name, form=form, images=folder)
+            except DataError:
+                continue
+            if any((folder / str(image.get("file_name"))).is_file() for image in found.coco["images"]):
+                return found
+        raise
+
+
+def _picture_folders(path: Path, name: str) -> list[Path]:
+    """Where the pictures of a split may be."""
+    root = path if path.is_dir() else path.parent
+    roots = [root, root.parent] if root.name == "annotations" else [root]
+    places = [place for own in roots for place in (*own.glob(f"images/{name}*"), *own.glob(f"{name}*"), own / "images")]
+    return [place for place in (*places, *roots) if place.is_dir()]
+
+
+def _places(data: Path, names: Sequence[str], form: str | None) -> list[tuple[str, Path]]:
+    found = [name for name in names or SPLITS if has_split(data, name, form=form)]
+    if found:
+        return [(name, data) for name in found]
+    if data.is_file():
+        return [(names[0] if names else split_of(data), data)]
+    name = names[0] if names else SPLITS[0]
+    if form is None:
+        recognise(data, name)  # says what was looked for
+    return [(name, data)]
+
+
+def _same_pictures(split: Split, other: Split) -> bool:
+    paths = [[record.path for record in each.data.records] for each in (split, other)]
+    return paths[0] == paths[1] and split.data.source == other.data.source
+
+
+class _Lost(NamedTuple):
+    missing: list[Path]
+    unreadable: list[tuple[Path, str]]
+
+
+def _lost_pictures(contents: Contents) -> tuple[_Lost, set[int]]:
+    """Pictures that are not there, or are needed for their size but cannot be opened, and their places."""
+    lost, gone = _Lost([], []), set()
+    for place, image in enumerate(contents.coco["images"]):
+        file_name = image.get("file_name")
+        if not isinstance(file_name, str):
+            continue  # the reader says what is wrong with it
+        path = Path(contents.images) / file_name
+        if not path.is_file():
+            lost.missing.append(path)
+            gone.add(place)
+        elif image.get("height") is None or image.get("width") is None:
+            try:
+                picture_size(path)
+            except DataError as error:
+                lost.unreadable.append((path, str(error)))
+                gone.add(place)
+    return lost, gone
+
+
+def _tell_lost(name: str, lost: _Lost, contents: Contents) -> list[Finding]:
+    total, findings = len(contents.coco["images"]), []
+    if lost.missing:
+        findings.append(
+            Finding(
+                "error",
+                "missing-pictures",
+                f"{name}: {share(len(lost.missing), total)} pictures of {contents.source.name} are not there.",
+                f"Check the folder {contents.images} (--images names another one), or take these records out of the "
+                "file.",
+                len(lost.missing),
+                some([Example(str(path)) for path in lost.missing]),
+            )
+        )
+    if lost.unreadable:
+        findings.append(
+            Finding(
+                "error",
+                "unreadable-pictures",
+                f"{name}: {share(len(lost.unreadable), total)} pictures cannot be opened.",
+                "Copy or export them again, or take them out of the data set.",
+                len(lost.unreadable),
+                some([Example(message) for _, message in lost.unreadable]),
+            )
+        )
+    return findings
+
+
+def _invalid_objects(name: str, data: CocoData) -> list[Finding]:
+    if not data.skipped:
+        return []
+    total = sum(len(record.instances) for record in data.records) + len(data.skipped)
+    return [
+        Finding(
+            "error",
+            "invalid-objects",
+            f"{name}: {share(len(data.skipped), total)} objects break a rule of the format and cannot be used.",
+            "Correct them, or leave them out: `maskrcnn train --skip-invalid`.",
+            len(data.skipped),
+            some([Example(message) for message in data.skipped]),
+        )
+    ]
+
+
+def _annotated(coco: dict[str, Any] | None, data: CocoData) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Boxes and ids of the objects as the file has them, in the order of the records."""
+    count = sum(len(record.instances) for record in data.records)
+    if coco is None or is_panoptic(coco):
+        return np.full((count, 4), np.nan), ("?",) * count
+    objects: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for place, annotation in enumerate(coco.get("annotations", [])):
+        if place not in data.skipped_places:
+            objects[annotation["image_id"]].append(annotation)
+    ordered = [one for record in data.records for one in objects[record.image_id]]
+    boxes = np.array([_corners(one.get("bbox")) for one in ordered], dtype=np.float64).reshape(-1, 4)
+    return boxes, tuple(one.get("id", "?") for one in ordered)
+
+
+def _corners(box: object) -> tuple[float, float, float, float]:
+    if not isinstance(box, list | tuple) or len(box) != 4 or not all(map(is_number, box)):
+        return np.nan, np.nan, np.nan, np.nan
+    x, y, width, height = box
+    return x, y, x + width, y + height
+
+
+def _hashable(value: object) -> bool:
+    return not isinstance(value, list | dict)
