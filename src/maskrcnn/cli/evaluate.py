@@ -13,7 +13,7 @@ from rich.console import Console
 from ..errors import SettingError
 from .benchmarks import NAMES, Wanted, compare_benchmark, score_benchmark
 from .data_sets import DataFormat, open_data
-from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
+from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, OptionalSource, Precision, Scales, chosen_tta
 from .proposals import ProposalFile
 from .scoring import (
     Model,
@@ -24,7 +24,6 @@ from .scoring import (
     score_saved,
 )
 from .settings import Overrides
-from .views import Flip, Scales, chosen_views
 
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
@@ -141,8 +140,8 @@ def evaluate(
     _require_there(compare)
     model = None
     if weights is not None:
-        views = chosen_views(flip, scales)
-        model = Model(weights, overrides or [], device, precision, engine, max_detections, views, batch, proposals)
+        tta = chosen_tta(flip, scales)
+        model = Model(weights, overrides or [], device, precision, engine, max_detections, tta, batch, proposals)
     keep = _keep(results if weights else None)
     rule = Rule(score_threshold, choose_score_threshold, text)
     own = split or "val"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ..config import ViewSettings
+from ..config import TTASettings
 from .models import EngineName, PrecisionName, open_predictor
 from .progress import PictureBar, waiting
 from .proposals import join_file
@@ -43,7 +43,7 @@ class Model:
     precision: PrecisionName
     engine: EngineName
     detections: int | None
-    views: ViewSettings | None
+    tta: TTASettings | None
     batch: int
     proposals: Path | None
 
@@ -56,7 +56,7 @@ class Model:
             precision=self.precision,
             engine=self.engine,
             detections=self.detections or detections,
-            views=self.views,
+            tta=self.tta,
         )
 
     def told(self) -> dict[str, Any]:
@@ -64,8 +64,8 @@ class Model:
         told: dict[str, Any] = {"weights": self.weights, "settings": list(self.settings)}
         if self.proposals:
             told["proposals"] = str(self.proposals)
-        if self.views:
-            told["views"] = self.views.model_dump(mode="json")
+        if self.tta:
+            told["tta"] = self.tta.model_dump(mode="json")
         return told
 
 

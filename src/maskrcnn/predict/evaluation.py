@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..data.loading import evaluation_batches
+from ..data.loading import evaluation_scales
 from ..data.records import CocoData, Contents
 from ..data.split import subset_contents
 from ..evaluate.accuracy import best_score_threshold
@@ -60,7 +60,7 @@ def evaluate_predictor(
         choose_score_threshold: Choose it so that the mean accuracy on these pictures is best. To be done on training
             pictures; what it gives on the same pictures is too good.
         text: Score the objects as words too, which adds `text` of `text_report` to the report.
-        batch, workers: As for `evaluation_batches`.
+        batch, workers: As for `evaluation_scales`.
         on_progress: Called with the number of pictures that are done since the last call.
 
     Raises:
@@ -114,10 +114,8 @@ def predict_records(
         describe: As for `collect_results`.
     """
     return collect_results(
-        lambda pictures: [match.translate(found) for found in predictor.predict_batch(pictures)],
-        evaluation_batches(
-            data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch, workers=workers
-        ),
+        lambda pictures: [match.translate(found) for found in predictor.predict_scales(pictures)],
+        evaluation_scales(data.records, predictor.inputs, batch=batch, workers=workers),
         data.classes,
         describe=describe,
         on_progress=on_progress,
