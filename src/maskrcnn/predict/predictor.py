@@ -87,8 +87,8 @@ class Predictor:
         if engine == "openvino":
             use_openvino(self.model)
 
-    @overload
-    def __call__(self, image: ImageInput) -> Instances: ...
+    @overload  # a str and an array are iterable, too, but are images
+    def __call__(self, image: ImageInput) -> Instances: ...  # type: ignore[overload-overlap]
 
     @overload
     def __call__(self, image: Iterable[ImageInput]) -> list[Instances]: ...
