@@ -26,7 +26,7 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.profiling.peers import CLASSES, build_peer, make_weights, our_weights
 from maskrcnn.profiling.scenes import make_objects, make_picture, whole_masks
 from maskrcnn.profiling.works import Work
-from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.batch import Batch, Scales
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.train.optimiser import build_optimiser, set_learning_rate
 from maskrcnn.weights.own import Weights
@@ -158,8 +158,8 @@ def predictions(count: int) -> list[Contender]:
         return lambda: [[coco_mask.encode(np.asfortranarray(one)) for one in masks.cpu().numpy()] for masks in find()]
 
     def ours(variant: str) -> Run:
-        predictor, batch = our_predictor(variant), make_batches(count, targets=False)
-        return lambda: predictor.predict_batch(batch)
+        predictor, scales = our_predictor(variant), Scales((make_batches(count, targets=False),))
+        return lambda: predictor.predict_scales(scales)
 
     def our_run_lengths() -> Run:
         find = ours(PLAIN)

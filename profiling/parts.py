@@ -75,8 +75,8 @@ class Stopwatch:
 def watched(predictor: Predictor, work: Work, stopwatch: Stopwatch) -> Run:
     """A prediction whose parts are timed, in the order in which they begin."""
     watch, model, picture = stopwatch.watch, predictor.model, make_picture(work.size)
-    predictor.predict_batch = watch("picture prepared", predictor.predict_batch)
-    model.predict = watch("objects put together", model.predict)
+    predictor.predict_scales = watch("objects put together", predictor.predict_scales)
+    predictor.placed = watch("picture prepared", predictor.placed)
     model.backbone.forward = watch("backbone", model.backbone.forward)
     model.neck.forward = watch("pyramid", model.neck.forward)
     model.rpn.forward = watch("RPN: layers", model.rpn.forward)
@@ -90,7 +90,7 @@ def watched(predictor: Predictor, work: Work, stopwatch: Stopwatch) -> Run:
     model.predict_masks = watch("mask head: masks chosen", model.predict_masks)
 
     def run() -> Tensor:
-        found = stopwatch.run("picture prepared", predictor.predict, picture)
+        found = stopwatch.run("picture prepared", predictor, picture)
         return stopwatch.run("masks as pixels", whole_masks, found)
 
     return run

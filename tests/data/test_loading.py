@@ -14,7 +14,7 @@ from PIL import Image
 
 from maskrcnn.config import InputSettings, RunSettings, SemanticHeadSettings
 from maskrcnn.data.inputs import prepare_picture
-from maskrcnn.data.loading import default_workers, evaluation_batches, read_record, training_batches
+from maskrcnn.data.loading import default_workers, evaluation_batches, evaluation_scales, read_record, training_batches
 from maskrcnn.data.pictures import read_picture
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import Record
@@ -234,7 +234,7 @@ def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
     run.model.semantic_head = SemanticHeadSettings(classes=2)
     for record in segments:
         record.segments.path.unlink()
-    with pytest.raises(DataError, match="png: .*cannot be read"):
+    with pytest.raises(DataError, match="panoptic_train"):
         next(training_batches(segments, run, workers=0))
 
 
@@ -263,12 +263,13 @@ def test_proposals_of_pictures_as_they_are_get_the_scale_of_their_pictures(recor
 def test_pictures_at_further_scales_come_along(records: list[Record]):
     scales = [InputSettings(shorter=side) for side in (80, 40, 120)]
     some = with_proposals(records[:2])
-    [batch] = evaluation_batches(some, scales[0], rescaled=scales[1:], batch=2, workers=0)
-    for number, one in enumerate([batch, *batch.rescaled]):
+    [found] = evaluation_scales(some, scales, batch=2, workers=0)
+    assert (len(found), len(found.batches)) == (2, 3)
+    for number, one in enumerate(found.batches):
         [alone] = evaluation_batches(some, scales[number], batch=2, workers=0)
         assert torch.equal(one.images, alone.images)
         assert torch.equal(one.proposals[0], alone.proposals[0])
-        assert (one.sizes, one.image_ids, one.picture_sizes) == (alone.sizes, batch.image_ids, batch.picture_sizes)
+        assert (one.sizes, one.image_ids, one.picture_sizes) == (alone.sizes, found.image_ids, alone.picture_sizes)
 
 
 def test_pictures_without_proposals_leave_them_to_the_network(records: list[Record]):

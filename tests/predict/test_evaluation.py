@@ -8,7 +8,7 @@ from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.predict.evaluation import evaluate, score
 from maskrcnn.predict.predictor import Predictor
-from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.batch import Scales
 from maskrcnn.structures.classes import Classes
 
 
@@ -34,7 +34,7 @@ class Knowing:
         self.inputs = [settings.input]
         self.score = score
 
-    def predict_batch(self, batch: Batch):
+    def predict_scales(self, batch: Scales):
         return [self.found(self.known[image_id]) for image_id in batch.image_ids]
 
     def found(self, instances):

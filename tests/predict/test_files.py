@@ -10,11 +10,10 @@ import torch
 from PIL import Image
 
 from maskrcnn.errors import DataError
-from maskrcnn.predict.files import drawing_names, predict_files
+from maskrcnn.predict.files import drawing_names, predict_files, write_segments
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.masks import to_rle
 from maskrcnn.structures.panoptic import Panoptic, Segment
 from maskrcnn.structures.skeletons import skeleton_of
 from maskrcnn.structures.soft_masks import SoftMasks
@@ -25,6 +24,7 @@ class Fixed:
     """Stands in for a Predictor: finds one object of 2 x 3 pixels at the top left of every picture."""
 
     classes = Classes(("cell", "dust"), (7, 9))
+    notes = {}
     masks = True
 
     def __init__(self):
@@ -62,7 +62,7 @@ class Seeing(Fixed):
 
 
 def test_keypoints_and_what_they_are_called_are_written_as_in_coco_s_files(pictures, tmp_path):
-    predict_files(Seeing(), pictures[:1], tmp_path, shown_from=0.5)
+    predict_files(Seeing(), pictures[:1], tmp_path, score_threshold=0.5)
     content = read(tmp_path)
     assert content["pictures"][0]["objects"][0]["keypoints"] == [0, 1, 0.25, 0.5, 1.5, 7]
     assert content["classes"][0]["keypoints"] == ["left_eye", "right_eye"]
@@ -83,7 +83,7 @@ class Dividing(Fixed):
 
 
 def test_segments_are_written_as_coco_has_them_and_drawn(pictures, tmp_path):
-    predict_files(Dividing(), pictures[:2], tmp_path, shown_from=0.8)
+    predict_files(Dividing(), pictures[:2], tmp_path, score_threshold=0.8)
     content = read(tmp_path)
     assert content["stuff"] == [{"label": 0, "name": "sky", "category_id": 20}]
     assert len(content["classes"]) == 2
@@ -97,14 +97,33 @@ def test_segments_are_written_as_coco_has_them_and_drawn(pictures, tmp_path):
 
 
 def test_segments_are_written_also_if_nothing_is_drawn(pictures, tmp_path):
-    predict_files(Dividing(), pictures[:1], tmp_path, shown_from=None)
+    predict_files(Dividing(), pictures[:1], tmp_path, draw=False)
     assert (tmp_path / "panoptic" / "a.png").exists()
     assert not (tmp_path / "draw").exists()
 
 
+def test_ids_become_colours_and_segments_records(tmp_path):
+    found = Panoptic(
+        torch.tensor([[0, 1], [2, 2]], dtype=torch.int32), [Segment(1, 0, True, 1), Segment(2, 0, False, 2)]
+    )
+    record = write_segments(tmp_path, "a", found, Dividing.classes)
+    assert np.array(Image.open(tmp_path / "panoptic" / "a.png"))[..., 0].tolist() == [[0, 1], [2, 2]]
+    assert record["file_name"] == "a.png"
+    assert [(one["id"], one["category_id"], one["isthing"]) for one in record["segments_info"]] == [
+        (1, 7, 1),
+        (2, 20, 0),
+    ]
+
+
+def test_a_picture_without_segments_is_written_too(tmp_path):
+    record = write_segments(tmp_path, "a", Panoptic(torch.zeros(2, 3, dtype=torch.int32), []), Dividing.classes)
+    assert record == {"file_name": "a.png", "segments_info": []}
+    assert not np.array(Image.open(tmp_path / "panoptic" / "a.png")).any()
+
+
 def test_the_json_holds_every_object_in_the_picture_s_own_pixels(pictures, tmp_path):
-    outcome = predict_files(Fixed(), pictures, tmp_path / "new" / "out", shown_from=0.5, batch=2)
-    assert outcome == (3, 3, [])
+    outcome = predict_files(Fixed(), pictures, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
+    assert outcome == (3, 3, [], 0.5)
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
     assert [one["file"] for one in content["pictures"]] == list(map(str, pictures))
@@ -119,7 +138,7 @@ def test_the_json_holds_every_object_in_the_picture_s_own_pixels(pictures, tmp_p
 def test_a_mask_can_be_read_by_coco_s_own_tool(pictures, tmp_path):
     from pycocotools import mask
 
-    predict_files(Fixed(), pictures[:1], tmp_path, shown_from=None)
+    predict_files(Fixed(), pictures[:1], tmp_path, draw=False)
     bitmap = mask.decode(read(tmp_path)["pictures"][0]["objects"][0]["mask"])
     assert bitmap.sum() == bitmap[:4, :3].sum() == 12  # Detectron's rule pastes the last row and column too
 
@@ -128,22 +147,22 @@ def test_a_mask_can_be_read_by_coco_s_own_tool(pictures, tmp_path):
 def test_polygons_go_around_masks_or_boxes(pictures, tmp_path, kind):
     model = Fixed()
     for model.masks, (right, bottom) in ((True, (3, 4)), (False, (2, 3))):
-        predict_files(model, pictures[:1], tmp_path, shown_from=None, polygons=kind)
+        predict_files(model, pictures[:1], tmp_path, draw=False, polygons=kind)
         corners = read(tmp_path)["pictures"][0]["objects"][0]["polygon"]
         assert sorted(corners) == [[0, 0], [0, bottom], [right, 0], [right, bottom]]
-    predict_files(model, pictures[:1], tmp_path, shown_from=None)
+    predict_files(model, pictures[:1], tmp_path, draw=False)
     assert "polygon" not in read(tmp_path)["pictures"][0]["objects"][0]
 
 
 def test_objects_are_drawn_from_the_score_on_that_was_asked_for(pictures, tmp_path):
     for shown_from, expected in ((0.5, True), (0.8, False)):
-        predict_files(Fixed(), pictures[:1], tmp_path, shown_from=shown_from)
+        predict_files(Fixed(), pictures[:1], tmp_path, score_threshold=shown_from)
         assert read(tmp_path)["pictures"][0]["drawn"] == "draw/a.png"
         assert np.array(Image.open(tmp_path / "draw" / "a.png")).any() == expected
 
 
 def test_no_pictures_are_drawn_if_none_are_wanted(pictures, tmp_path):
-    predict_files(Fixed(), pictures, tmp_path, shown_from=None)
+    predict_files(Fixed(), pictures, tmp_path, draw=False)
     assert read(tmp_path)["pictures"][0]["drawn"] is None
     assert not (tmp_path / "draw").exists()
     assert {"stuff", "panoptic"}.isdisjoint({*read(tmp_path), *read(tmp_path)["pictures"][0]})
@@ -152,7 +171,7 @@ def test_no_pictures_are_drawn_if_none_are_wanted(pictures, tmp_path):
 def test_a_model_without_masks_gives_boxes(pictures, tmp_path):
     model = Fixed()
     model.masks = False
-    predict_files(model, pictures[:1], tmp_path, shown_from=0.5)
+    predict_files(model, pictures[:1], tmp_path, score_threshold=0.5)
     assert "mask" not in read(tmp_path)["pictures"][0]["objects"][0]
 
 
@@ -160,7 +179,7 @@ def test_a_model_without_masks_gives_boxes(pictures, tmp_path):
 def test_a_broken_picture_is_named_and_the_others_go_on(pictures, tmp_path, batch, batches):
     pictures[0].write_bytes(b"")
     model, counts = Fixed(), []
-    outcome = predict_files(model, pictures, tmp_path, shown_from=0.5, batch=batch, on_progress=counts.append)
+    outcome = predict_files(model, pictures, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
     assert (outcome.pictures, outcome.objects) == (2, 2)
     assert outcome.failed == [f"{pictures[0]}: the picture file is empty (0 bytes). Copy or download it again."]
     content = read(tmp_path)
@@ -170,13 +189,13 @@ def test_a_broken_picture_is_named_and_the_others_go_on(pictures, tmp_path, batc
 
 
 def test_no_pictures_give_an_empty_list(tmp_path):
-    assert predict_files(Fixed(), [], tmp_path, shown_from=0.5) == (0, 0, [])
+    assert predict_files(Fixed(), [], tmp_path, score_threshold=0.5) == (0, 0, [], 0.5)
     assert read(tmp_path)["pictures"] == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(pictures):
     with pytest.raises(DataError, match=r"a\.png: predictions cannot be written there \(.*\)\. Choose a folder"):
-        predict_files(Fixed(), pictures, pictures[0], shown_from=0.5)
+        predict_files(Fixed(), pictures, pictures[0], score_threshold=0.5)
 
 
 def test_drawings_of_the_same_name_do_not_overwrite_each_other():
@@ -187,10 +206,10 @@ def test_drawings_of_the_same_name_do_not_overwrite_each_other():
 
 def test_real_predictions_are_written_as_they_are(tiny_weights, pictures, tmp_path):
     predictor = Predictor(tiny_weights)
-    predict_files(predictor, pictures, tmp_path, shown_from=0.15)
-    expected = predictor.predict(pictures[1])
+    predict_files(predictor, pictures, tmp_path, score_threshold=0.15)
+    expected = predictor(pictures[1])
     objects = read(tmp_path)["pictures"][1]["objects"]
-    assert [one["mask"] for one in objects] == to_rle(expected.masks)
+    assert [one["mask"] for one in objects] == expected.to_rle()
     assert [one["box"] for one in objects] == pytest.approx(expected.boxes.numpy(), abs=1e-3)
     assert [one["score"] for one in objects] == pytest.approx(expected.scores.numpy(), abs=1e-6)
 

@@ -16,7 +16,7 @@ from maskrcnn.predict.class_match import match_classes
 from maskrcnn.predict.evaluation import predict_results, score
 from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_segments
 from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results
-from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.batch import Scales
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.panoptic import Panoptic, Segment, encode_ids
@@ -65,7 +65,7 @@ class Knowing:
     def __init__(self, settings):
         self.inputs = [settings.input]
 
-    def predict_batch(self, batch: Batch):
+    def predict_scales(self, batch: Scales):
         ids = torch.tensor([[2, 2, 2, 1, 3]] * 4, dtype=torch.int32)
         segments = [
             Segment(1, 1, is_thing=True, area=4, score=0.9, instance=0),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.config import ModelSettings, ViewSettings
+from maskrcnn.config import ModelSettings, TTASettings
 from maskrcnn.data.inputs import make_batch, prepare_picture
 from maskrcnn.data.pictures import read_picture
 from maskrcnn.errors import DataError, SettingError, WeightsError
@@ -42,17 +42,18 @@ def assert_same(one, other, tolerance=0.0):
 
 def test_a_file_an_array_and_a_tensor_give_the_same(predictor, pictures):
     picture = read_picture(pictures[0])
-    found = predictor.predict(pictures[0])
+    found = predictor(pictures[0])
     assert (len(found), found.size) == (100, (60, 90))
     assert (found.scores.diff() <= 0).all()
-    for same in (str(pictures[0]), picture, picture.permute(1, 2, 0).numpy()):
-        assert_same(predictor.predict(same), found)
-        assert to_rle(predictor.predict(same).masks) == to_rle(found.masks)
+    several = [str(pictures[0]), picture, picture.permute(1, 2, 0).numpy(), Image.open(pictures[0])]
+    for same in predictor(several):
+        assert_same(same, found)
+        assert same.to_rle() == found.to_rle()
 
 
 def test_pictures_of_one_size_in_a_batch_give_what_each_gives_alone(predictor, pictures):
     both = [read_picture(pictures[0]), read_picture(pictures[0]).flip(1)]
-    for found, alone in zip(predictor.predict_all(both, batch=2), map(predictor.predict, both), strict=True):
+    for found, alone in zip(predictor.predict_all(both, batch=2), predictor(both), strict=True):
         assert_same(found[:20], alone[:20], tolerance=1e-4)
 
 
@@ -62,7 +63,7 @@ def test_pictures_of_two_sizes_in_a_batch_keep_their_own_pixels(predictor, pictu
         reach = found.boxes[:, 2:].amax(0) / torch.tensor([size[1], size[0]])
         assert (reach <= 1).all()
         assert (reach > 0.8).all()  # in the pixels of the other one: at most 70 / 90, or above 1
-    alone = predictor.predict(pictures[1])
+    alone = predictor(pictures[1])
     torch.testing.assert_close(found.scores[:20], alone.scores[:20], atol=0.02, rtol=0)  # norms see the padding
 
 
@@ -77,11 +78,11 @@ def test_the_folded_model_gives_what_the_layers_give(tiny_settings, pictures):
     weights = Weights(model.state_dict(), settings, Classes(("a", "b", "c"), (1, 2, 3)))
     picture = read_picture(pictures[0])
     expected = model.predict(make_batch([prepare_picture(picture, settings.input)], [(60, 90)], pad_to=32))[0]
-    assert_same(Predictor(weights, precision="float32").predict(picture), expected, tolerance=1e-4)
+    assert_same(Predictor(weights, precision="float32")(picture), expected, tolerance=1e-4)
 
 
 def test_bfloat16_is_close(predictor, tiny_weights, pictures):
-    exact, half = (one.predict(pictures[0]) for one in (predictor, Predictor(tiny_weights, precision="bfloat16")))
+    exact, half = (one(pictures[0]) for one in (predictor, Predictor(tiny_weights, precision="bfloat16")))
     assert half.boxes.dtype == half.scores.dtype == torch.float32
     torch.testing.assert_close(half.scores, exact.scores, atol=0.01, rtol=0)
 
@@ -96,21 +97,17 @@ def test_pictures_are_taken_only_when_their_objects_are_asked_for(predictor, pic
     assert next(taken) == pictures[1]
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        np.zeros((8, 8), np.uint8),
-        np.zeros((8, 8, 4), np.uint8),
-        np.zeros((8, 8, 3), np.float32),
-        torch.zeros(3, 8, 8),
-        torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
-        torch.zeros(1, 8, 8, dtype=torch.uint8),
-        [[0, 0], [0, 0]],
-    ],
-)
-def test_arrays_that_are_no_rgb_bytes_are_refused(predictor, wrong):
-    with pytest.raises(DataError, match=r"a picture given as \w+ must be uint8 RGB, an array \[height, width, 3\]"):
-        predictor.predict(wrong)
+@pytest.mark.parametrize("wrong", [np.zeros((8, 8, 3), np.float32), torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 7])
+def test_what_is_no_image_is_refused(predictor, wrong):
+    with pytest.raises(DataError, match="image: "):
+        predictor(wrong)
+
+
+def test_predictions_know_their_classes(predictor, pictures):
+    found = predictor(pictures[0])
+    assert found.classes == predictor.classes
+    assert found[:1].to_coco(5)[0]["category_id"] == predictor.classes.category_ids[int(found.labels[0])]
+    assert found.plot(pictures[0], score_threshold=0.1).size == (90, 60)
 
 
 def test_a_model_of_two_channels_takes_files_and_arrays_of_two(tiny_settings, tmp_path):
@@ -121,23 +118,21 @@ def test_a_model_of_two_channels_takes_files_and_arrays_of_two(tiny_settings, tm
     predictor = Predictor(weights, precision="float32")
     pages = np.random.default_rng(0).integers(0, 256, (2, 40, 50), dtype=np.uint8)
     assert cv2.imwritemulti(str(tmp_path / "two.tif"), list(pages))
-    assert_same(predictor.predict(tmp_path / "two.tif"), predictor.predict(pages.transpose(1, 2, 0)))
-    with pytest.raises(
-        DataError, match=r"must be uint8, an array \[height, width, 2\] or a tensor \[2, height, width\]"
-    ):
-        predictor.predict(np.zeros((8, 8, 3), np.uint8))
+    assert_same(predictor(tmp_path / "two.tif"), predictor(pages.transpose(1, 2, 0)))
+    with pytest.raises(DataError, match=r"\[8, 8, 3\].*\[height, width, 2\]"):
+        predictor(np.zeros((8, 8, 3), np.uint8))
 
 
 def test_a_view_that_is_the_usual_one_changes_nothing(predictor, tiny_weights, pictures):
-    expected = predictor.predict(pictures[0])
-    for views in (ViewSettings(), ViewSettings(scales=(96,))):
-        found = Predictor(tiny_weights, precision="float32", views=views).predict(pictures[0])
+    expected = predictor(pictures[0])
+    for tta in (TTASettings(), TTASettings(scales=(96,))):
+        found = Predictor(tiny_weights, precision="float32", tta=tta)(pictures[0])
         assert_same(found, expected)
         assert torch.equal(found.masks.probabilities, expected.masks.probabilities)
 
 
 def test_a_mirror_image_gives_the_mirrored_objects(tiny_weights, pictures):
-    predictor = Predictor(tiny_weights, precision="float32", views=ViewSettings(flip=True, scales=(60, 120)))
+    predictor = Predictor(tiny_weights, precision="float32", tta=TTASettings(flip=True, scales=(60, 120)))
     picture = read_picture(pictures[0])
     found, turned = predictor.predict_all([picture, picture.flip(2)], batch=2)
     torch.testing.assert_close(found.scores[:20], turned.scores[:20], atol=1e-4, rtol=0)
@@ -150,30 +145,28 @@ def test_weights_that_find_segments_have_one_view(tiny_settings):
     settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "semantic_head": {"classes": 3}})
     classes = Classes(("cell",), (1,), ("sky", "sea"), (2, 3))
     weights = Weights(build_model(settings, 1).state_dict(), settings, classes, source="sea.safetensors")
-    with pytest.raises(
-        SettingError, match=r"sea\.safetensors: these weights find segments, and views \(--flip, --scales\)"
-    ):
-        Predictor(weights, views=ViewSettings(flip=True))
-    assert Predictor(weights, views=ViewSettings(scales=(64,))).inputs[0].shorter == 64
+    with pytest.raises(SettingError, match=r"sea\.safetensors: these weights find segments"):
+        Predictor(weights, tta=TTASettings(flip=True))
+    assert Predictor(weights, tta=TTASettings(scales=(64,))).inputs[0].shorter == 64
 
 
 def test_settings_given_win_over_those_in_the_weights(tiny_weights, tiny_settings, pictures):
     settings = tiny_settings.model_copy(deep=True)
     settings.box_head.detections = 7
-    assert len(Predictor(tiny_weights, settings=settings).predict(pictures[0])) == 7
+    assert len(Predictor(tiny_weights, settings=settings)(pictures[0])) == 7
 
 
 def test_500_objects_can_be_found(tiny_weights, tiny_settings, pictures):
     settings = tiny_settings.model_copy(deep=True)
     settings.box_head.detections, settings.rpn.proposals, settings.rpn.candidates = 500, 1000, 1000
     settings.box_head.nms_threshold = 0.95
-    assert len(Predictor(tiny_weights, settings=settings).predict(pictures[0])) == 500
+    assert len(Predictor(tiny_weights, settings=settings)(pictures[0])) == 500
 
 
 def test_weights_without_a_mask_head_find_boxes(tiny_settings, pictures):
     settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "mask_head": None})
     weights = Weights(build_model(settings, 1).state_dict(), settings, Classes(("cell",), (1,)))
-    assert Predictor(weights).predict(pictures[0]).masks is None
+    assert Predictor(weights)(pictures[0]).masks is None
 
 
 def test_weights_of_another_class_count_are_named(tiny_settings):
@@ -194,6 +187,6 @@ def test_openvino_finds_what_torch_finds(tiny_weights, predictor, pictures):
     other = Predictor(tiny_weights, precision="float32", engine="openvino")
     assert other.device.type == "cpu"
     for picture in pictures:
-        wanted, found = predictor.predict(picture), other.predict(picture)
+        wanted, found = predictor(picture), other(picture)
         assert_same(found[:20], wanted[:20], tolerance=1e-4)
         assert to_rle(found[:20].masks) == to_rle(wanted[:20].masks)

@@ -23,7 +23,7 @@ def test_our_model_gives_the_peers_results(peer_state):
     picture = make_picture(PREDICTION.size)
     with torch.no_grad():
         (theirs,) = build_peer(PREDICTION, peer_state)([picture / 255])
-    ours = Predictor(our_weights(PREDICTION, peer_state), device="cpu", precision="float32").predict(picture)
+    ours = Predictor(our_weights(PREDICTION, peer_state), device="cpu", precision="float32")(picture)
     assert ours.scores.tolist() == pytest.approx(theirs["scores"].tolist(), abs=1e-4)
     assert (ours.boxes - theirs["boxes"]).abs().max() < 0.05
     assert ours.labels.equal(theirs["labels"] - 1)

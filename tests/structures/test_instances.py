@@ -87,7 +87,7 @@ def test_what_belongs_to_the_whole_picture_moves_with_it_but_not_with_a_selectio
 def test_objects_come_one_by_one_and_there_is_none_behind_the_last():
     assert [one.labels.tolist() for one in three()] == [[5], [6], [7]]
     assert [one.masks.bitmap(0).sum() for one in three()] == [1, 2, 3]
-    with pytest.raises(IndexError, match="3 of 3"):
+    with pytest.raises(IndexError, match="object 3 among 3"):
         three()[3]
 
 

@@ -10,12 +10,11 @@ import typer
 from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
 from .console import require_place, say
-from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
+from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, OptionalSource, Precision, Scales, chosen_tta
 from .progress import PictureBar, waiting
 from .proposals import ProposalFile
 from .scoring import ERRORS, Analysis, Compare, Drawn, DrawnInto, Errors, JsonFile, Model, Scored, finish
 from .settings import Overrides
-from .views import Flip, Scales, chosen_views
 
 if TYPE_CHECKING:
     from ..benchmarks.benchmark import Benchmark
@@ -73,7 +72,7 @@ def benchmark(
     facts: dict[str, Any] = {}
     predictor = None
     if weights is not None:
-        model = Model(weights, overrides or [], device, precision, engine, chosen_views(flip, scales), batch, proposals)
+        model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
         predictor, facts = model.open(opened.max_detections), model.facts()
         found = _predict(opened, predictor, model)
         if results is not None:

@@ -9,7 +9,7 @@ import typer
 
 from .console import require_place
 from .data_sets import DataFormat, open_data
-from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source
+from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, Precision, Scales, Source, chosen_tta
 from .progress import PictureBar, waiting
 from .proposals import ProposalFile
 from .scoring import (
@@ -31,7 +31,6 @@ from .scoring import (
     parse_threshold,
 )
 from .settings import Overrides
-from .views import Flip, Scales, chosen_views
 
 
 def evaluate(
@@ -74,7 +73,7 @@ def evaluate(
     analysis = Analysis(compare, errors, pictures, output)
     for path in (json, results):
         require_place(path)
-    model = Model(weights, overrides or [], device, precision, engine, chosen_views(flip, scales), batch, proposals)
+    model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
     predictor = model.open()
     chosen, match = model.match(predictor, chosen)

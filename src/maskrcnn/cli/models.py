@@ -1,4 +1,5 @@
-"""The model of the verbs that predict: its options, and its weights with some settings changed."""
+"""The model of the verbs that predict: its options, its test-time augmentation, and its weights with some settings
+changed."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from pydantic import ValidationError
 
-from ..config import RunSettings, ViewSettings
+from ..config import RunSettings, TTASettings
 from ..errors import SettingError
 from .overrides import change_settings
 
@@ -66,6 +68,19 @@ Engine = Annotated[
     ),
 ]
 
+Flip = Annotated[
+    bool, typer.Option("--flip", help="Find objects in the mirror image too, and join what is found. Twice the time.")
+]
+Scales = Annotated[
+    str | None,
+    typer.Option(
+        "--scales",
+        metavar="A,B,...",
+        help="Find objects at several scales, and join what is found: lengths of the shorter side such as "
+        "`600,800,1000`, or factors where the weights have model.input.magnify.",
+    ),
+]
+
 
 def open_predictor(
     source: str,
@@ -75,14 +90,14 @@ def open_predictor(
     precision: PrecisionName,
     engine: EngineName = TORCH,
     detections: int | None = None,
-    views: ViewSettings | None = None,
+    tta: TTASettings | None = None,
 ) -> Predictor:
     """The model of `--weights` with the settings that words such as `model.box_head.detections=300` change.
 
     Args:
         source: As for `read_weights`.
         overrides: Settings; they win over `detections`.
-        device, precision, engine, views: As for `Predictor`.
+        device, precision, engine, tta: As for `Predictor`.
         detections: Most detections per picture; None: as the weights' own settings say.
 
     Raises:
@@ -99,7 +114,25 @@ def open_predictor(
     if detections is not None:
         settings.box_head.detections = detections
     settings = change_settings(RunSettings(model=settings), overrides).model
-    return Predictor(weights, device=device, precision=precision, settings=settings, engine=engine, views=views)
+    return Predictor(weights, device=device, precision=precision, settings=settings, engine=engine, tta=tta)
+
+
+def chosen_tta(flip: bool, scales: str | None) -> TTASettings | None:
+    """The test-time augmentation that `--flip` and `--scales` ask for; None if neither was given.
+
+    Raises:
+        SettingError: The scales are not positive numbers.
+    """
+    if not flip and scales is None:
+        return None
+    words = () if scales is None else tuple(scales.split(","))
+    try:
+        return TTASettings.model_validate({"flip": flip, "scales": words})
+    except ValidationError as error:
+        raise SettingError(
+            f"--scales {scales}: scales are positive numbers with commas between them. Give for instance --scales "
+            "600,800,1000."
+        ) from error
 
 
 def is_setting(word: str) -> bool:

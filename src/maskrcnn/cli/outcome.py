@@ -107,15 +107,15 @@ def print_commands(console: Console, commands: dict[str, str]) -> None:
 
 
 def _write_sheet(path: Path, predictor: Predictor, judged: CocoData) -> None:
-    from ..data.loading import evaluation_batches, read_record
+    from ..data.loading import evaluation_scales, read_record
     from ..draw.pictures import write_picture
     from ..draw.sheet import Row, draw_sheet
 
     records = shown_records(judged.records)
     found = {
         image_id: instances
-        for batch in evaluation_batches(records, predictor.settings.input, workers=0)
-        for image_id, instances in zip(batch.image_ids, predictor.predict_batch(batch), strict=True)
+        for scales in evaluation_scales(records, predictor.inputs, workers=0)
+        for image_id, instances in zip(scales.image_ids, predictor.predict_scales(scales), strict=True)
     }
     rows = [Row(read_record(record), record.instances, found[record.image_id]) for record in records]
     write_picture(path, draw_sheet(rows, judged.classes))

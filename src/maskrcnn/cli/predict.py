@@ -5,11 +5,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..errors import DataError
 from .console import say
-from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, is_setting, open_predictor
+from .models import (
+    AUTO,
+    TORCH,
+    BatchSize,
+    Device,
+    Engine,
+    Flip,
+    Precision,
+    Scales,
+    Source,
+    chosen_tta,
+    is_setting,
+    open_predictor,
+)
 from .progress import PictureBar
-from .views import Flip, Scales, chosen_views
 
 
 def predict(
@@ -46,30 +57,25 @@ def predict(
     Writes `predictions.json` with boxes, classes, scores, masks and keypoints of all objects, and one drawn picture
     each. A picture that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
-    from ..predict.files import DRAWINGS, PREDICTIONS, predict_files
-    from ..predict.segments import SEGMENTS
-    from ..predict.sources import find_pictures
-    from ..predict.thresholds import find_threshold
+    from ..predict.files import DRAWINGS, PREDICTIONS, find_inputs, predict_files
 
     overrides = [word for word in words if is_setting(word)]
-    ours = [output / DRAWINGS, output / SEGMENTS]
-    paths = find_pictures([word for word in words if word not in overrides], leave_out=ours)
-    if not paths:
-        raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
-    views = chosen_views(flip, scales)
-    predictor = open_predictor(weights, overrides, device=device, precision=precision, engine=engine, views=views)
-    shown_from = find_threshold(score_threshold, predictor.notes).score if pictures else None
+    paths = find_inputs([word for word in words if word not in overrides], output)
+    tta = chosen_tta(flip, scales)
+    predictor = open_predictor(weights, overrides, device=device, precision=precision, engine=engine, tta=tta)
     with PictureBar("predicting", len(paths)) as bar:
         outcome = predict_files(
             predictor,
             paths,
             output,
-            shown_from=shown_from,
+            draw=pictures,
+            score_threshold=score_threshold,
             polygons=polygons,
             batch=batch,
             on_progress=bar.advance,
         )
-    drawn = "" if shown_from is None else f"; those with a score from {shown_from:g} on drawn in {output / DRAWINGS}"
+    score = outcome.shown_from
+    drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
     say(f"{outcome.objects} objects in {outcome.pictures} pictures: {output / PREDICTIONS}{drawn}")
     if outcome.failed:
         for message in outcome.failed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Group
 
-from ..config import ViewSettings
+from ..config import TTASettings
 from ..errors import SettingError
 from .analysis import show_comparison, show_errors
 from .console import say, show
@@ -81,7 +81,7 @@ class Model:
     device: str | None
     precision: PrecisionName
     engine: EngineName
-    views: ViewSettings | None
+    tta: TTASettings | None
     batch: int
     proposals: Path | None = None
 
@@ -94,7 +94,7 @@ class Model:
             precision=self.precision,
             engine=self.engine,
             detections=detections,
-            views=self.views,
+            tta=self.tta,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -102,8 +102,8 @@ class Model:
         facts: dict[str, Any] = {"weights": self.weights, "settings": list(self.settings)}
         if self.proposals:
             facts["proposals"] = str(self.proposals)
-        if self.views:
-            facts["views"] = self.views.model_dump(mode="json")
+        if self.tta:
+            facts["tta"] = self.tta.model_dump(mode="json")
         return facts
 
     def match(self, predictor: Predictor, data: CocoData) -> tuple[CocoData, ClassMatch]:

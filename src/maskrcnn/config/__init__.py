@@ -17,7 +17,7 @@ from .heads import (
 )
 from .model import ModelSettings
 from .training import AugmentSettings, DataSettings, RunSettings, TrainSettings
-from .views import ViewSettings
+from .tta import TTASettings
 
 __all__ = [
     "SCORE_THRESHOLD",
@@ -39,6 +39,6 @@ __all__ = [
     "RunSettings",
     "SemanticHeadSettings",
     "Settings",
+    "TTASettings",
     "TrainSettings",
-    "ViewSettings",
 ]

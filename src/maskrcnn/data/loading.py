@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import cv2
 import torch
@@ -13,14 +14,15 @@ from torch.utils.data import DataLoader, Dataset
 from ..config import InputSettings, RunSettings
 from ..errors import DataError
 from ..ops.boxes import scale_boxes
-from ..structures.batch import Batch
+from ..structures.batch import Batch, Scales
 from ..structures.skeletons import Skeleton
 from .augmentation import Augmented, augment
 from .inputs import make_batch, prepare_picture, resized_size
 from .pictures import read_picture
 from .plan import BatchPlan, Draw
 from .records import Record
-from .views import join_scales
+
+Item = TypeVar("Item", Batch, Scales)
 
 MOST_WORKERS = 8
 AHEAD = 4
@@ -55,29 +57,31 @@ def training_batches(
 
 
 def evaluation_batches(
-    records: Sequence[Record],
-    settings: InputSettings,
-    *,
-    rescaled: Sequence[InputSettings] = (),
-    batch: int = 1,
-    workers: int | None = None,
+    records: Sequence[Record], settings: InputSettings, *, batch: int = 1, workers: int | None = None
 ) -> Iterator[Batch]:
+    """Every picture once at its usual scale; otherwise as `evaluation_scales`."""
+    for scales in evaluation_scales(records, [settings], batch=batch, workers=workers):
+        yield scales.batches[0]
+
+
+def evaluation_scales(
+    records: Sequence[Record], inputs: Sequence[InputSettings], *, batch: int = 1, workers: int | None = None
+) -> Iterator[Scales]:
     """Every picture once, unchanged, the largest first and pictures of similar size together, which saves padding.
 
     Args:
         records: The data set; each batch has the `image_ids` of its pictures and no targets.
-        settings: How a picture becomes the network's input.
-        rescaled: How each batch of the same pictures in its `rescaled` does.
+        inputs: How a picture becomes the network's input, once for each scale.
         batch: Pictures per batch; the last may have fewer.
         workers: As in `training_batches`.
 
     Raises:
         DataError: A picture cannot be read.
     """
-    sizes = [resized_size(record.size, settings) for record in records]
+    sizes = [resized_size(record.size, inputs[0]) for record in records]
     order = sorted(range(len(records)), key=lambda number: sizes[number], reverse=True)
     batches = [order[first : first + batch] for first in range(0, len(order), batch)]
-    return _load(EvaluationPictures(records, [settings, *rescaled]), batches, workers)
+    return _load(EvaluationPictures(records, inputs), batches, workers)
 
 
 def default_workers() -> int:
@@ -133,20 +137,20 @@ class TrainingPictures(Dataset[Batch | DataError]):
             )
 
 
-class EvaluationPictures(Dataset[Batch | DataError]):
+class EvaluationPictures(Dataset[Scales | DataError]):
     """Makes a batch of some pictures as they are, at one scale or at several."""
 
     def __init__(self, records: Sequence[Record], scales: Sequence[InputSettings]) -> None:
         self.records = records
         self.scales = scales
 
-    def __getitem__(self, numbers: list[int]) -> Batch | DataError:
+    def __getitem__(self, numbers: list[int]) -> Scales | DataError:
         """The batch, or what went wrong, as in `TrainingPictures`."""
         records = [self.records[number] for number in numbers]
         try:
             with _one_thread():
                 images = [self._prepared(record) for record in records]
-                return join_scales([self._batch(records, scale) for scale in zip(*images, strict=True)])
+                return Scales(tuple(self._batch(records, scale) for scale in zip(*images, strict=True)))
         except DataError as error:
             return error
 
@@ -213,7 +217,7 @@ def _origin(records: Sequence[Record]) -> dict:
     }
 
 
-def _load(pictures: Dataset[Batch | DataError], batches: Iterable[list], workers: int | None) -> Iterator[Batch]:
+def _load(pictures: Dataset[Item | DataError], batches: Iterable[list], workers: int | None) -> Iterator[Item]:
     count = default_workers() if workers is None else workers
     loader = DataLoader(
         pictures,

@@ -19,6 +19,8 @@ from ..errors import DataError
 PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 """How the names of picture files end, in small letters."""
 
+RGB = 3
+
 LIMITS = (255, 4095, 65535)
 """Largest values of 8, 12 and 16 bit pictures."""
 
@@ -100,28 +102,29 @@ def read_picture(path: Path | str, channels: int | None = None) -> Tensor:
         return _of_pillow(image, channels, path)
 
 
-def load_image(image: ImageInput, channels: int = 3) -> Tensor:
+def load_image(image: ImageInput, channels: int | None = None) -> Tensor:
     """[channels, H, W] uint8 of whatever somebody has an image in.
 
     Args:
         image: A file, read as by `read_picture`; a Pillow image, taken as the file that it may come from; an array
             [H, W, channels] or a tensor [channels, H, W], both uint8, red, green, blue where there are three. Grey
             arrays [H, W] become three equal channels where three are needed.
-        channels: That are needed.
+        channels: That are needed; None: 3.
 
     Raises:
         DataError: The file cannot be read; or another type, shape or number of channels, such as floats in 0..1.
     """
+    channels = channels or RGB
     if isinstance(image, str | Path):
         return read_picture(image, channels)
     if isinstance(image, Image.Image):
-        if channels in (1, 3):
+        if channels in (1, RGB):
             return _of_pillow(image.copy(), channels, "the image")
         image = np.array(image)
     given = image
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
         grey = image.ndim == 2
-        values = np.repeat(image[..., None], 3 if channels == 3 else 1, axis=2) if grey else image
+        values = np.repeat(image[..., None], RGB if channels == RGB else 1, axis=2) if grey else image
         usable = values.flags.writeable and min(values.strides) >= 0  # else torch warns, or refuses them
         image = torch.from_numpy(values if usable else values.copy()).permute(2, 0, 1)
     if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.ndim != 3 or len(image) != channels:

@@ -1,17 +1,20 @@
 """From a model's predictions on batches to the COCO results list."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-from ..structures.batch import Batch
+from ..structures.batch import Batch, Scales
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .annotations import Annotations
 from .results import Results, to_results
 
+Seen = TypeVar("Seen", Batch, Scales)
+
 
 def collect_results(
-    predict: Callable[[Batch], list[Instances]],
-    batches: Iterable[Batch],
+    predict: Callable[[Seen], list[Instances]],
+    batches: Iterable[Seen],
     classes: Classes,
     truth: Annotations,
     *,

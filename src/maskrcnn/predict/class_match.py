@@ -26,18 +26,20 @@ class ClassMatch:
         notes: What people should know about the match.
         keypoints: Both have the same keypoints, in the same order.
         stuff: Stuff label in the data set of each of the model's stuff labels; -1: the data set has no such class.
+        classes: The data set's, if they are known.
     """
 
     labels: Tensor
     notes: tuple[str, ...] = ()
     keypoints: bool = False
     stuff: tuple[int, ...] = ()
+    classes: Classes | None = None
 
     def translate(self, found: Instances) -> Instances:
         """Predictions with the data set's labels, without classes and keypoints it does not have."""
         labels = self.labels[found.labels]
         keypoints = found.keypoints if self.keypoints else None
-        translated = replace(found, labels=labels, keypoints=keypoints)[labels >= 0]
+        translated = replace(found, labels=labels, keypoints=keypoints, classes=self.classes)[labels >= 0]
         return replace(translated, panoptic=self._translate_segments(found.panoptic))
 
     def _translate_segments(self, found: Panoptic | None) -> Panoptic | None:
@@ -80,6 +82,7 @@ def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
         keypoints=bool(ours) and ours == theirs,
         notes=match.notes + ((note,) if different else ()),
         stuff=tuple(places.get(_key(name), -1) for name in model.stuff),
+        classes=data,
     )
 
 

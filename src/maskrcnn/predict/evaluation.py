@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data.formats import read_contents
-from ..data.loading import evaluation_batches
+from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
 from ..data.records import CocoData, Contents, is_panoptic
 from ..evaluation.accuracy import Threshold, best_score_threshold
@@ -212,10 +212,8 @@ def predict_results(
         truth, describe: As for `collect_results`.
     """
     return collect_results(
-        lambda images: [match.translate(found) for found in predictor.predict_batch(images)],
-        evaluation_batches(
-            data.records, predictor.inputs[0], rescaled=predictor.inputs[1:], batch=batch_size, workers=workers
-        ),
+        lambda images: [match.translate(found) for found in predictor.predict_scales(images)],
+        evaluation_scales(data.records, predictor.inputs, batch=batch_size, workers=workers),
         data.classes,
         truth,
         describe=describe,

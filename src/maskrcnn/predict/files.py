@@ -1,4 +1,4 @@
-"""Predictions of picture files: `predictions.json`, and each picture with its objects drawn over it."""
+"""Predictions of image files: `predictions.json`, each image with its objects drawn over it, segments as PNG files."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from ..draw.instances import draw_instances
-from ..draw.panoptic import draw_panoptic
 from ..draw.pictures import write_picture
 from ..errors import DataError
+from ..ops.atomic import replacing
 from ..ops.json_files import write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from ..structures.masks import to_rle
-from ..structures.polygons import PolygonKind, to_polygons
+from ..structures.masks import PolygonKind
+from ..structures.panoptic import Panoptic, describe_segments, encode_ids
 from ..structures.skeletons import in_whole_pixels
 from .predictor import Predictor
-from .segments import write_segments
-from .sources import read_ahead
+from .sources import find_pictures, read_ahead
+from .thresholds import find_threshold
 
 PREDICTIONS = "predictions.json"
 DRAWINGS = "draw"
+SEGMENTS = "panoptic"
 AHEAD = 2
 """Batches of pictures that are read before they are needed."""
 
@@ -37,11 +38,24 @@ class Outcome(NamedTuple):
     Args:
         pictures, objects: How many were predicted, and found in them.
         failed: One message per picture that could not be read.
+        shown_from: The score from which on objects were drawn; None: nothing was drawn.
     """
 
     pictures: int
     objects: int
     failed: list[str]
+    shown_from: float | None
+
+
+def find_inputs(words: Sequence[str], folder: Path) -> list[Path]:
+    """Picture files as of `find_pictures`, without those that `predict_files` has written into its folder.
+
+    Raises:
+        DataError: As `find_pictures`; or no picture is named.
+    """
+    if not words:
+        raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
+    return find_pictures(words, leave_out=[folder / DRAWINGS, folder / SEGMENTS])
 
 
 def predict_files(
@@ -49,7 +63,8 @@ def predict_files(
     paths: Sequence[Path],
     folder: Path,
     *,
-    shown_from: float | None,
+    draw: bool = True,
+    score_threshold: float | None = None,
     polygons: PolygonKind | None = None,
     batch: int = 1,
     on_progress: Callable[[int], None] = lambda count: None,
@@ -71,14 +86,18 @@ def predict_files(
         predictor: The model.
         paths: Picture files.
         folder: Made if it is not there; files of the same names are replaced.
-        shown_from: Objects with at least this score are drawn; None: no pictures are drawn. The JSON has all objects.
+        draw: Draw the objects.
+        score_threshold: Objects with at least this score are drawn; None: as the weights note, or the usual one. The
+            JSON has all objects.
         polygons: "quad": a rectangle at any angle around each object; "contour": the outline of its pixels.
         batch: Pictures that are predicted together.
         on_progress: Called with the number of pictures that are done since the last call.
 
     Raises:
         DataError: The folder cannot be written.
+        WeightsError: What the weights note about their threshold is no fraction.
     """
+    shown_from = find_threshold(score_threshold, predictor.notes).score if draw else None
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
@@ -95,11 +114,13 @@ def predict_files(
                 segments = write_segments(folder, Path(names[path]).stem, found.panoptic, predictor.classes)
                 entries[-1]["panoptic"] = segments
             if drawn and shown_from is not None:
-                write_picture(folder / drawn, _draw(picture, found, predictor.classes, shown_from))
+                shown = draw_instances(picture, found, predictor.classes, score_threshold=shown_from)
+                write_picture(folder / drawn, shown)
     content = _described(predictor.classes) | {"pictures": entries, "failed": failed}
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
-    return Outcome(len(entries), sum(len(entry["objects"]) for entry in entries), [one["error"] for one in failed])
+    objects = sum(len(entry["objects"]) for entry in entries)
+    return Outcome(len(entries), objects, [one["error"] for one in failed], shown_from)
 
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:
@@ -114,6 +135,25 @@ def drawing_names(paths: Iterable[Path]) -> list[str]:
         taken.add(name.casefold())
         names.append(f"{DRAWINGS}/{name}.png")
     return names
+
+
+def write_segments(folder: Path, name: str, panoptic: Panoptic, classes: Classes) -> dict[str, Any]:
+    """Write `panoptic/<name>.png` below a folder.
+
+    Args:
+        folder: Of all results; the one below it is made if it is not there.
+        name: Of the file, without its ending.
+        panoptic: What is written.
+        classes: Its category ids.
+
+    Returns:
+        `file_name` and `segments_info`, as an annotation of COCO's panoptic format has them.
+    """
+    file_name = f"{name}.png"
+    (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
+    with replacing(folder / SEGMENTS / file_name) as temporary:
+        Image.fromarray(encode_ids(panoptic.map)).save(temporary, format="PNG")
+    return {"file_name": file_name, "segments_info": describe_segments(panoptic, classes)}
 
 
 def _predicted(
@@ -134,7 +174,7 @@ def _entry(
 ) -> dict[str, Any]:
     objects = _objects(instances, classes)
     if polygons:
-        for one, polygon in zip(objects, _polygons(instances, polygons), strict=True):
+        for one, polygon in zip(objects, instances.to_polygons(polygons), strict=True):
             one["polygon"] = polygon.round(2).tolist()
     return {"file": str(path), "size": list(instances.size), "drawn": drawn, "objects": objects}
 
@@ -155,25 +195,12 @@ def _objects(instances: Instances, classes: Classes) -> list[dict[str, Any]]:
         for box, label, score in columns
     ]
     if instances.masks is not None:
-        for found, mask in zip(objects, to_rle(instances.masks), strict=True):
+        for found, mask in zip(objects, instances.to_rle(), strict=True):
             found["mask"] = mask
     if instances.keypoints is not None:
         for found, points in zip(objects, in_whole_pixels(instances.keypoints).tolist(), strict=True):
             found["keypoints"] = [round(number, 3) for number in points]
     return objects
-
-
-def _polygons(instances: Instances, kind: PolygonKind) -> list[np.ndarray]:
-    """[V, 2] x, y of each object: around its mask, or its box where there are no masks."""
-    if instances.masks is not None:
-        return to_polygons(instances.masks, kind)
-    return list(instances.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).double().numpy())
-
-
-def _draw(picture: Tensor, found: Instances, classes: Classes, shown_from: float) -> Tensor:
-    if found.panoptic is not None:
-        return draw_panoptic(picture, found.panoptic, classes)
-    return draw_instances(picture, found, classes, score_threshold=shown_from)
 
 
 def _described(classes: Classes) -> dict[str, Any]:

@@ -1,34 +1,34 @@
-"""Pictures in, objects out."""
+"""Images in, objects out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from ..config import ModelSettings, ViewSettings
+from ..config import ModelSettings, TTASettings
 from ..data.inputs import make_batch, prepare_picture
-from ..data.pictures import read_picture
-from ..data.views import join_scales, scaled_inputs
-from ..errors import DataError, SettingError
+from ..data.pictures import ImageInput, load_image
+from ..errors import SettingError
 from ..model.build import build_model
 from ..model.folding import prepare_for_prediction
 from ..model.openvino import use_openvino
 from ..ops.allocator import keep_freed_memory
 from ..ops.devices import choose_device
 from ..ops.precision import Precision, uses_bfloat16
-from ..structures.batch import Batch
+from ..structures.batch import Batch, Scales
 from ..structures.instances import Instances
 from ..weights.own import Weights, apply_weights
 from ..weights.reading import read_weights
-from .views import predict_views, views_of
+from .tta import predict_views, scaled_inputs, views_of
 
-Picture = str | Path | np.ndarray | Tensor
 Engine = Literal["torch", "openvino"]
 
 
@@ -37,8 +37,9 @@ class Predictor:
 
     Example:
         predictor = Predictor("nuclei")
-        found = predictor.predict("cells.png")
-        print(found.boxes, found.scores)
+        instances = predictor("cells.png")
+        print(instances.boxes, instances.scores, instances.masks.bitmap(0))
+        instances.plot("cells.png").save("drawn.png")
 
     Args:
         weights: A file, a name, or weights already read; see `read_weights`.
@@ -46,13 +47,13 @@ class Predictor:
         precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
         settings: Of the model, instead of those in the weights; only what does not change the network's layers.
         engine: What computes body and neck; openvino needs `pip install "maskrcnn[openvino]"`, and a CPU.
-        views: Test-time augmentation, for instance `ViewSettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
+        tta: Test-time augmentation, for instance `TTASettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
             and keypoints are found in all views together. Takes as much longer as there are views.
 
     Raises:
         WeightsError: The weights cannot be read.
-        SettingError: There is no such device; the views are not for these weights; or the engine is not installed, or
-            not for this model or device.
+        SettingError: There is no such device; test-time augmentation is not for these weights; or the engine is not
+            installed, or not for this model or device.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Predictor:
         precision: Precision = "auto",
         settings: ModelSettings | None = None,
         engine: Engine = "torch",
-        views: ViewSettings | None = None,
+        tta: TTASettings | None = None,
     ) -> None:
         read = weights if isinstance(weights, Weights) else read_weights(weights)
         self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
@@ -73,12 +74,12 @@ class Predictor:
         self.classes = read.classes
         self.notes = read.notes
         self.settings = settings or read.settings
-        self.flip = views is not None and views.flip
-        self.inputs = scaled_inputs(self.settings.input, views.scales if views else ())
+        self.flip = tta is not None and tta.flip
+        self.inputs = scaled_inputs(self.settings.input, tta.scales if tta else ())
         if self.settings.semantic_head is not None and (self.flip or len(self.inputs) > 1):
             raise SettingError(
-                f"{read.source}: these weights find segments, and views (--flip, --scales) are for boxes, masks and "
-                "keypoints only. Predict without them."
+                f"{read.source}: these weights find segments, and test-time augmentation (--flip, --scales) is for "
+                "boxes, masks and keypoints only. Predict without it."
             )
         model = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
         apply_weights(model, read.state, source=read.source)
@@ -86,66 +87,53 @@ class Predictor:
         if engine == "openvino":
             use_openvino(self.model)
 
-    def predict(self, picture: Picture) -> Instances:
-        """Objects of one picture, best first.
+    @overload  # a str and an array are iterable, too, but are images
+    def __call__(self, image: ImageInput) -> Instances: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, image: Iterable[ImageInput]) -> list[Instances]: ...
+
+    def __call__(self, image: ImageInput | Iterable[ImageInput]) -> Instances | list[Instances]:
+        """Objects of one image, best first; of several images, in turn, those of each.
 
         Args:
-            picture: A file, an array [H, W, C] or a tensor [C, H, W], both uint8; RGB where the model sees 3 channels.
+            image: A file, a Pillow image, an array [H, W, C] or [H, W], a tensor [C, H, W], both uint8 and RGB where
+                the model sees 3 channels; or an iterable of such images. `predict_all` keeps not all of their objects.
 
         Returns:
-            Boxes, labels, scores and masks (`SoftMasks`) in the picture's own pixels, on the CPU.
+            Boxes, labels, scores and masks (`SoftMasks`) in the image's own pixels, on the CPU, with their `classes`.
 
         Raises:
             DataError: It cannot be read, or is no such array.
         """
-        return next(self.predict_all([picture]))
+        if isinstance(image, str | Path | np.ndarray | Tensor | Image.Image) or not isinstance(image, Iterable):
+            return next(self.predict_all([image]))
+        return list(self.predict_all(image))
 
-    def predict_all(self, pictures: Iterable[Picture], *, batch: int = 1) -> Iterator[Instances]:
-        """Objects of each picture in turn; only `batch` pictures are in memory at a time.
+    def predict_all(self, images: Iterable[ImageInput], *, batch: int = 1) -> Iterator[Instances]:
+        """Objects of each image in turn; only `batch` images are in memory at a time.
 
-        Pictures of different sizes in one batch are padded to the same size, which moves results a little: the network
+        Images of different sizes in one batch are padded to the same size, which moves results a little: the network
         sees the padding at their edges, and group norm averages over it.
         """
-        remaining = iter(pictures)
-        while group := [load_picture(picture, self.inputs[0].channels) for picture in islice(remaining, batch)]:
-            sizes = [(picture.shape[1], picture.shape[2]) for picture in group]
-            scales = [
-                make_batch([prepare_picture(picture, inputs) for picture in group], sizes, pad_to=inputs.pad_to)
+        remaining = iter(images)
+        while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch)]:
+            sizes = [(image.shape[1], image.shape[2]) for image in group]
+            scales = (
+                make_batch([prepare_picture(image, inputs) for image in group], sizes, pad_to=inputs.pad_to)
                 for inputs in self.inputs
-            ]
-            yield from self.predict_batch(join_scales(scales))
+            )
+            yield from self.predict_scales(Scales(tuple(scales)))
 
-    def predict_batch(self, batch: Batch) -> list[Instances]:
-        """Objects of each picture of a prepared batch, on the CPU; found in all its views."""
-        views = views_of(batch, flip=self.flip)
-        if len(views) == 1:
-            found = self.model.predict(self._placed(batch))
-        else:
-            skeleton = self.classes.skeleton
-            partners = skeleton.mirrored if skeleton else ()
-            found = predict_views(self.model, views, partners=partners, place=self._placed)
-        return [objects.to("cpu") for objects in found]
+    def predict_scales(self, scales: Scales) -> list[Instances]:
+        """Objects of each image of a prepared batch, on the CPU; found at all its scales, and flipped."""
+        skeleton = self.classes.skeleton
+        partners = skeleton.mirrored if skeleton else ()
+        found = predict_views(self.model, views_of(scales, flip=self.flip), partners=partners, place=self.placed)
+        return [replace(objects.to("cpu"), classes=self.classes) for objects in found]
 
-    def _placed(self, batch: Batch) -> Batch:
+    def placed(self, batch: Batch) -> Batch:
+        """The same batch on the model's device and in its precision."""
         placed = batch.to(self.device)
         placed.images = placed.images.to(self.dtype)
         return placed
-
-
-def load_picture(picture: Picture, channels: int) -> Tensor:
-    """[C, H, W] uint8 of a file, an array [H, W, C] or a tensor [C, H, W]; red, green, blue where C is 3."""
-    if isinstance(picture, str | Path):
-        return read_picture(picture, channels)
-    pixels = torch.from_numpy(picture).permute(2, 0, 1) if _is_colour_array(picture) else picture
-    if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8 or pixels.ndim != 3 or len(pixels) != channels:
-        kind = "uint8 RGB" if channels == 3 else "uint8"
-        raise DataError(
-            f"a picture given as {type(picture).__name__} must be {kind}, an array [height, width, {channels}] or "
-            f"a tensor [{channels}, height, width], but is {getattr(picture, 'dtype', '?')} "
-            f"{list(getattr(picture, 'shape', []))}."
-        )
-    return pixels
-
-
-def _is_colour_array(picture: Picture) -> bool:
-    return isinstance(picture, np.ndarray) and picture.ndim == 3

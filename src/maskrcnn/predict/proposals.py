@@ -46,9 +46,7 @@ def propose_for(
     found: dict[int, Instances] = {}
 
     def propose(pictures: Batch) -> list[Instances]:
-        pictures = pictures.to(predictor.device)
-        pictures.images = pictures.images.to(predictor.dtype)
-        return find_proposals(predictor.model, pictures)
+        return find_proposals(predictor.model, predictor.placed(pictures))
 
     def remembered() -> Iterator[tuple[int, Instances]]:
         batches = evaluation_batches(data.records, predictor.settings.input, batch=batch, workers=workers)

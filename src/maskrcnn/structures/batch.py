@@ -24,7 +24,6 @@ class Batch:
         semantic: [B, H, W] uint8 semantic maps (see `structures.panoptic`), unknown in the padding, or None.
         paths: Where the pictures came from, for messages.
         image_ids: The data set's ids of the pictures.
-        rescaled: The same pictures at other scales, for test-time augmentation; `to` leaves them where they are.
     """
 
     images: Tensor
@@ -35,7 +34,6 @@ class Batch:
     semantic: Tensor | None = None
     paths: tuple[str, ...] = ()
     image_ids: tuple[int, ...] = ()
-    rescaled: tuple[Batch, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,3 +45,19 @@ class Batch:
         semantic = None if self.semantic is None else carry(self.semantic, device)
         images = carry(self.images, device)
         return replace(self, images=images, targets=targets, proposals=proposals, semantic=semantic)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The same images as batches at one or several scales, for test-time augmentation; the first is the usual one."""
+
+    batches: tuple[Batch, ...]
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.batches[0])
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """The data set's ids of the images."""
+        return self.batches[0].image_ids

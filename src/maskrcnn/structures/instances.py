@@ -114,10 +114,10 @@ class Instances:
             raise ValueError("these instances have no masks; use a model with a mask head")
         return self.masks.to_rle()
 
-    def to_polygons(self, kind: PolygonKind = "contour") -> list[np.ndarray]:
+    def to_polygons(self, shape: PolygonKind = "contour") -> list[np.ndarray]:
         """[V, 2] x, y around the largest part of each object's mask, or around its box where there are no masks."""
         if self.masks is not None:
-            return self.masks.to_polygons(kind)
+            return self.masks.to_polygons(shape)
         return list(self.boxes[:, CORNERS].reshape(-1, 4, 2).detach().double().cpu().numpy())
 
     def to_coco(self, image_id: int = 0, classes: Classes | None = None) -> list[dict]:

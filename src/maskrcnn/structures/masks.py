@@ -40,7 +40,7 @@ def as_index(index: Index, count: int) -> slice | Tensor:
     if isinstance(index, int | np.integer) or (isinstance(index, Tensor) and index.ndim == 0):
         index = int(index)
         if not -count <= index < count:
-            raise IndexError(f"object {index} of {count}: the first is 0, the last {count - 1}")
+            raise IndexError(f"there is no object {index} among {count}")
         return slice(index % count, index % count + 1)
     if isinstance(index, Tensor | np.ndarray):
         return torch.as_tensor(index)
@@ -69,9 +69,9 @@ def tight_crop(x: int, y: int, bitmap: np.ndarray) -> Crop:
     return Crop(x + left, y + top, np.ascontiguousarray(bitmap[top:bottom, left:right]))
 
 
-def crop_polygon(crop: Crop, kind: PolygonKind) -> np.ndarray:
+def crop_polygon(crop: Crop, shape: PolygonKind) -> np.ndarray:
     """[V, 2] float64 x, y in continuous pixels of the image around the largest part of an object; V = 0 if empty."""
-    points = fit_quadrilateral(crop.bitmap) if kind == "quad" else outline_bitmap(crop.bitmap)
+    points = fit_quadrilateral(crop.bitmap) if shape == "quad" else outline_bitmap(crop.bitmap)
     return points + np.array([crop.x, crop.y])
 
 
@@ -115,9 +115,9 @@ class Masks(ABC):
         """COCO RLE of each mask: {"size": [height, width], "counts": str}. One object is in memory at a time."""
         return [encode_crop(self.crop(i), self.size) for i in range(len(self))]
 
-    def to_polygons(self, kind: PolygonKind = "contour") -> list[np.ndarray]:
+    def to_polygons(self, shape: PolygonKind = "contour") -> list[np.ndarray]:
         """A polygon [V, 2] around each mask, as of `crop_polygon`. One object is in memory at a time."""
-        return [crop_polygon(self.crop(i), kind) for i in range(len(self))]
+        return [crop_polygon(self.crop(i), shape) for i in range(len(self))]
 
     def _paste(self, i: int, full: np.ndarray) -> None:
         x, y, bitmap = self.crop(i)

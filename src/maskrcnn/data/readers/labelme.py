@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError
-from ..pictures import picture_size, read_pixels
 from ...ops.json_files import read_json
+from ..pictures import picture_size, read_pixels
 from ..records import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number

@@ -1,15 +1,14 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
-from maskrcnn.config import BoxHeadSettings
-from maskrcnn.data.inputs import make_batch
-from maskrcnn.data.views import join_scales, mirror_batch, mirror_boxes
+from maskrcnn.config import BoxHeadSettings, InputSettings
+from maskrcnn.data.inputs import make_batch, resized_size
+from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.ops.boxes import scale_boxes
-from maskrcnn.predict import views as module
-from maskrcnn.predict.views import join_detections, predict_views, views_of
+from maskrcnn.predict import tta as module
+from maskrcnn.predict.tta import flip_batch, flip_boxes, join_detections, predict_views, scaled_inputs, views_of
+from maskrcnn.structures.batch import Scales
 from tests.model.small import CLASSES, small_settings
 
 PICTURE_SIZES = [(24, 30), (20, 32)]
@@ -28,29 +27,90 @@ def model():
 
 @pytest.fixture
 def pictures():
-    """A batch of two pictures of noise, with itself at another scale."""
+    """Two images of noise at two scales."""
     random = torch.Generator().manual_seed(1)
     scales = [[torch.randn(3, *size, generator=random, dtype=torch.float64) for size in sizes] for sizes in SIZES]
-    return join_scales([make_batch(images, PICTURE_SIZES, pad_to=32) for images in scales])
+    return Scales(tuple(make_batch(images, PICTURE_SIZES, pad_to=32) for images in scales))
 
 
-def predict(model, batch, *, flip=True):
-    return predict_views(model, views_of(batch, flip=flip), partners=PARTNERS, place=lambda batch: batch)
+def predict(model, scales, *, flip=True):
+    return predict_views(model, views_of(scales, flip=flip), partners=PARTNERS, place=lambda batch: batch)
 
 
 def assert_close(found, expected):
     torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
 
 
-def mirrored(batch):
-    return replace(mirror_batch(batch), rescaled=tuple(map(mirror_batch, batch.rescaled)))
+def mirrored(scales):
+    return Scales(tuple(map(flip_batch, scales.batches)))
+
+
+def test_a_scale_enlarges_every_picture_alike_also_a_long_one():
+    usual = InputSettings(shorter=800, longer=1333)
+    half, same, twice = scaled_inputs(usual, (400, 800, 1600, 400.0))
+    assert same == usual
+    for size in ((600, 800), (500, 1500)):
+        height, width = resized_size(size, usual)
+        for settings, factor in ((half, 0.5), (twice, 2)):
+            scaled = resized_size(size, settings)
+            assert scaled == pytest.approx((factor * height, factor * width), abs=2)
+
+
+def test_scales_of_a_magnification_are_factors():
+    usual = InputSettings(magnify=2, longer=2000)
+    [scaled] = scaled_inputs(usual, (1.5,))
+    assert (scaled.magnify, scaled.longer) == (1.5, 1500)
+    assert resized_size((100, 200), scaled) == (150, 300)
+
+
+def test_without_scales_there_is_the_usual_one():
+    usual = InputSettings(shorter=333)
+    assert scaled_inputs(usual, ()) == [usual]
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale", "message"),
+    [
+        (
+            {},
+            1.5,
+            r"scale 1.5: scales are lengths of the shorter side in whole pixels .*shorter is 800.* 100 to 6400\.",
+        ),
+        ({}, 600.5, "scale 600.5: scales are lengths of the shorter side in whole pixels"),
+        ({"magnify": 2}, 600, r"scale 600: scales are factors .* model.input.magnify is 2. .* from 0.25 to 16\."),
+    ],
+)
+def test_a_scale_of_the_other_kind_is_named(settings, scale, message):
+    with pytest.raises(SettingError, match=message):
+        scaled_inputs(InputSettings(**settings), (scale,))
+
+
+def test_boxes_keep_their_order_of_corners_in_a_mirror():
+    boxes = torch.tensor([[1.0, 2, 4, 7], [0, 0, 10, 3]])
+    assert flip_boxes(boxes, 10).tolist() == [[6, 2, 9, 7], [0, 0, 10, 3]]
+    assert torch.equal(flip_boxes(flip_boxes(boxes, 10), 10), boxes)
+    assert flip_boxes(torch.zeros(0, 4), 10).shape == (0, 4)
+
+
+def test_pictures_are_mirrored_within_their_own_width_and_padded_at_the_right():
+    images = [torch.arange(1.0, 7).view(1, 2, 3), torch.arange(1.0, 5).view(1, 1, 4)]
+    batch = make_batch(
+        images, [(2, 3), (1, 4)], pad_to=4, proposals=[torch.tensor([[0.0, 0, 1, 2]]), torch.zeros(0, 4)]
+    )
+    mirror = flip_batch(batch)
+    assert mirror.images[0, 0, :2].tolist() == [[3, 2, 1, 0], [6, 5, 4, 0]]
+    assert mirror.images[1, 0, 0].tolist() == [4, 3, 2, 1]
+    assert mirror.proposals[0].tolist() == [[2, 0, 3, 2]]
+    again = flip_batch(mirror)
+    assert torch.equal(again.images, batch.images)
+    assert torch.equal(again.proposals[0], batch.proposals[0])
 
 
 @pytest.mark.parametrize("given", [False, True])
 def test_a_mirror_image_gives_the_mirrored_objects(model, pictures, given):
     if given:
         boxes = torch.tensor([[2, 3, 14, 15], [1, 1, 30, 20], [8, 2, 29, 19], [20, 12, 30, 18]], dtype=torch.float64)
-        for batch in (pictures, *pictures.rescaled):
+        for batch in pictures.batches:
             batch.proposals = [scale_boxes(boxes, *sizes) for sizes in zip(PICTURE_SIZES, batch.sizes, strict=True)]
     for one, other, (_, width) in zip(
         predict(model, pictures), predict(model, mirrored(pictures)), PICTURE_SIZES, strict=True
@@ -58,7 +118,7 @@ def test_a_mirror_image_gives_the_mirrored_objects(model, pictures, given):
         assert len(one) == 10 or given
         assert_close(one.scores, other.scores)
         assert torch.equal(one.labels, other.labels)
-        assert_close(one.boxes, mirror_boxes(other.boxes, width))
+        assert_close(one.boxes, flip_boxes(other.boxes, width))
         assert_close(one.masks.probabilities, other.masks.probabilities.flip(-1))
         x, y, score = other.keypoints[:, list(PARTNERS)].unbind(dim=-1)
         assert_close(one.keypoints, torch.stack([width - x, y, score], dim=-1))
@@ -68,7 +128,7 @@ def test_the_best_of_all_views_are_kept(model, pictures, monkeypatch):
     settings = model.settings.model_copy(deep=True)
     settings.box_head.detections, settings.box_head.nms_threshold = 30, 1.0
     monkeypatch.setattr(model, "settings", settings)
-    seen = [pictures, mirror_batch(pictures), *pictures.rescaled, *map(mirror_batch, pictures.rescaled)]
+    seen = [*pictures.batches, *map(flip_batch, pictures.batches)]
     apart = [model.predict(batch) for batch in seen]
     for i, found in enumerate(predict(model, pictures)):
         assert_close(found.scores, torch.cat([objects[i].scores for objects in apart]).topk(30).values)
@@ -77,13 +137,13 @@ def test_the_best_of_all_views_are_kept(model, pictures, monkeypatch):
 def test_masks_and_keypoint_maps_are_means_over_the_views(model, pictures):
     for i, found in enumerate(predict(model, pictures)):
         soft, maps = [], []
-        for batch in (pictures, *pictures.rescaled):
+        for batch in pictures.batches:
             boxes = scale_boxes(found.boxes, PICTURE_SIZES[i], batch.sizes[i])
             for turned in (False, True):
-                seen = mirror_batch(batch) if turned else batch
+                seen = flip_batch(batch) if turned else batch
                 alone = {level: map[i : i + 1] for level, map in model.features(seen.images).items()}
                 table = model.pooling.table(alone)
-                at = [mirror_boxes(boxes, batch.sizes[i][1]) if turned else boxes]
+                at = [flip_boxes(boxes, batch.sizes[i][1]) if turned else boxes]
                 mask = model.predict_masks(table, [(at[0], found.scores, found.labels)])[0]
                 logits = model.keypoint_head(model.pool(table, at, 14))
                 soft.append(mask.flip(2) if turned else mask)
@@ -95,12 +155,14 @@ def test_masks_and_keypoint_maps_are_means_over_the_views(model, pictures):
         assert_close(found.keypoints, points * torch.tensor([0.5, 0.5, 1.0]))
 
 
-def test_a_single_view_gives_what_the_model_gives(model, pictures):
-    for found, expected in zip(predict(model, pictures.rescaled[0], flip=False), model.predict(pictures.rescaled[0])):
-        assert_close(found.boxes, expected.boxes)
-        assert_close(found.scores, expected.scores)
-        assert_close(found.masks.probabilities, expected.masks.probabilities)
-        assert_close(found.keypoints, expected.keypoints)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_single_view_gives_what_the_model_gives_bit_for_bit(model, pictures, number):
+    batch = pictures.batches[number]
+    for found, expected in zip(predict(model, Scales((batch,)), flip=False), model.predict(batch), strict=True):
+        assert torch.equal(found.boxes, expected.boxes)
+        assert torch.equal(found.scores, expected.scores)
+        assert torch.equal(found.masks.probabilities, expected.masks.probabilities)
+        assert torch.equal(found.keypoints, expected.keypoints)
         assert (found.size, found.masks.paste) == (expected.size, expected.masks.paste)
 
 
@@ -112,7 +174,7 @@ def test_features_that_are_not_kept_are_computed_again(model, pictures, monkeypa
     for again, found in zip(predict(model, pictures), kept, strict=True):
         assert_close(again.masks.probabilities, found.masks.probabilities)
         assert_close(again.keypoints, found.keypoints)
-    assert len(calls) == 8
+    assert len(calls) == 7  # those of the first view are always kept
 
 
 def test_where_nothing_is_found_nothing_is_averaged(pictures):

@@ -1,4 +1,4 @@
-"""How often, and how changed, a picture is looked at when objects are predicted."""
+"""How often, and how changed, an image is looked at when objects are predicted."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from .base import Positive, Settings
 
 
-class ViewSettings(Settings):
+class TTASettings(Settings):
     """Test-time augmentation: what is found in several views of a picture is joined."""
 
     flip: bool = Field(False, description="Every view is looked at in a mirror too.")

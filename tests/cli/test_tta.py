@@ -3,22 +3,22 @@ import json
 import pytest
 from PIL import Image
 
-from maskrcnn.cli.views import chosen_views
-from maskrcnn.config import ViewSettings
+from maskrcnn.cli.models import chosen_tta
+from maskrcnn.config import TTASettings
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import SettingError
 
 
 def test_two_options_name_the_views():
-    assert chosen_views(False, None) is None
-    assert chosen_views(True, None) == ViewSettings(flip=True)
-    assert chosen_views(False, "400, 600,1.5") == ViewSettings(scales=(400, 600, 1.5))
+    assert chosen_tta(False, None) is None
+    assert chosen_tta(True, None) == TTASettings(flip=True)
+    assert chosen_tta(False, "400, 600,1.5") == TTASettings(scales=(400, 600, 1.5))
 
 
 @pytest.mark.parametrize("words", ["", "600,", "600;800", "0", "-3", "nan", "inf"])
 def test_scales_that_are_no_numbers_are_named(words):
     with pytest.raises(SettingError, match=f"--scales {words}: scales are positive numbers with commas between"):
-        chosen_views(False, words)
+        chosen_tta(False, words)
 
 
 def test_predict_and_evaluate_take_views(tmp_path, monkeypatch, tiny_weights, run_cli):
@@ -32,7 +32,7 @@ def test_predict_and_evaluate_take_views(tmp_path, monkeypatch, tiny_weights, ru
     done = run_cli("evaluate", "--data", "val.json", "--images", "images", *views, "--json", "scores.json")
     assert done.code == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert scores["views"] == {"flip": True, "scales": [64, 96]}
+    assert scores["tta"] == {"flip": True, "scales": [64, 96]}
     assert scores["bbox"]["AP"] >= 0
 
 
