@@ -57,15 +57,15 @@ class FixedPart(nn.Module):
 
     def __init__(self, model: MaskRCNN, *, mixed: bool) -> None:
         super().__init__()
-        self.body, self.neck, self.rpn = model.body, model.neck, model.rpn
-        self.samples, self.mixed = model.settings.rpn.samples, mixed
+        self.backbone, self.neck, self.rpn = model.backbone, model.neck, model.rpn
+        self.mixed = mixed
 
     def forward(self, images: Tensor) -> Outputs:
         # Within the part, so that no backward pass is captured under autocast; and a graph must not use its cache.
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.mixed, cache_enabled=False):
-            features = self.neck(self.body(images))
+            features = self.neck(self.backbone(images))
             # As in the model: where the RPN learns from patches, its maps need no gradients.
-            patches = self.rpn.patches_pay(features, self.samples)
+            patches = self.rpn.patches_pay(features)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not patches):
                 return features, RPN.forward(self.rpn, features)
 

@@ -77,16 +77,16 @@ def watched(predictor: Predictor, work: Work, stopwatch: Stopwatch) -> Run:
     watch, model, picture = stopwatch.watch, predictor.model, make_picture(work.size)
     predictor.predict_batch = watch("picture prepared", predictor.predict_batch)
     model.predict = watch("objects put together", model.predict)
-    model.body.forward = watch("body", model.body.forward)
+    model.backbone.forward = watch("backbone", model.backbone.forward)
     model.neck.forward = watch("pyramid", model.neck.forward)
     model.rpn.forward = watch("RPN: layers", model.rpn.forward)
     model.propose = watch("RPN: proposals chosen", model.propose)
     boxes, masks = (watch(f"{head} head: RoIAlign", model.pool) for head in ("box", "mask"))
     size = model.settings.box_head.pool_size
     model.pool = lambda *arguments: (boxes if arguments[-1] == size else masks)(*arguments)
-    model.box_heads[0].forward = watch("box head: layers", model.box_heads[0].forward)
+    model.box_head[0].forward = watch("box head: layers", model.box_head[0].forward)
     model.detect = watch("box head: detections chosen", model.detect)
-    model.mask_heads[0].forward = watch("mask head: layers", model.mask_heads[0].forward)
+    model.mask_head.forward = watch("mask head: layers", model.mask_head.forward)
     model.predict_masks = watch("mask head: masks chosen", model.predict_masks)
 
     def run() -> Tensor:

@@ -62,7 +62,7 @@ def test_the_seed_gives_the_random_weights():
         build_start(choose_beginning("none", [*words, f"train.seed={seed}"], None), CLASSES)[0].state_dict()
         for seed in (1, 1, 2)
     ]
-    name = "body.stem.convolution.weight"
+    name = "backbone.stem.convolution.weight"
     assert torch.equal(states[0][name], states[1][name])
     assert not torch.equal(states[0][name], states[2][name])
 

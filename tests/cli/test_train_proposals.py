@@ -47,7 +47,7 @@ def test_fast_rcnn_learns_on_proposals_of_a_file_and_is_judged_and_scored_on_som
     files = ("--proposals", data / "train.jsonl", "--val-proposals", data / "val.jsonl")
     done = train("--data", data, *files, *QUICK, "train.log_every=1")
     assert done.code == 0, done.err
-    assert load_checkpoint(tmp_path / "run" / "last.pt").settings.train.parts == ("body", "neck", "heads")
+    assert load_checkpoint(tmp_path / "run" / "last.pt").settings.train.layers == ("backbone", "neck", "heads")
     assert losses(tmp_path / "run" / "log.jsonl") == {"classes", "boxes"}
     (evaluate,) = commands(done.err)
     assert evaluate[-2:] == ["--proposals", str(data / "val.jsonl")]
@@ -82,13 +82,13 @@ def test_options_that_contradict_each_other_are_refused(train, data, words, mess
 
 
 def test_heads_must_learn_on_proposals_of_a_file(train, data):
-    done = train("--data", data, "--proposals", data / "train.jsonl", *QUICK, "train.parts=body,rpn")
+    done = train("--data", data, "--proposals", data / "train.jsonl", *QUICK, "train.layers=backbone,rpn")
     assert done.code == 1
-    assert "train.parts=body,rpn: on proposals from a file the heads learn" in done.err
+    assert "train.layers=backbone,rpn: on proposals from a file the heads learn" in done.err
 
 
 def test_a_region_proposal_network_alone_is_judged_by_its_recall(train, run_cli, data, tmp_path):
-    done = train("--data", data, *QUICK, "train.parts=body,neck,rpn")
+    done = train("--data", data, *QUICK, "train.layers=backbone,neck,rpn")
     assert done.code == 0, done.err
     assert "AR@1000" in done.out
     assert "AR@1000" in json.loads((tmp_path / "run" / "scores.json").read_text())["recall"]

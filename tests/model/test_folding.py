@@ -40,9 +40,9 @@ def assert_same_predictions(found, expected) -> None:
 def test_a_folded_model_is_the_same_function(norm, heads):
     batch = small_batch(dtype=torch.float64)
     plain = model(norm, heads=heads).double()
-    expected, features = plain.predict(batch), plain.neck(plain.body(batch.images))
+    expected, features = plain.predict(batch), plain.neck(plain.backbone(batch.images))
     folded = prepare_for_prediction(plain, torch.float64)
-    for level, map in folded.neck(folded.body(batch.images)).items():
+    for level, map in folded.neck(folded.backbone(batch.images)).items():
         torch.testing.assert_close(map, features[level], rtol=0, atol=1e-10)
     assert_same_predictions(folded.predict(batch), expected)
 
@@ -53,10 +53,10 @@ def test_convolutions_with_groups_and_those_in_a_row_are_folded_too(backbone):
     plain = model(backbone={**backbone, "frozen_stages": 0, "norm": "batch"}, anchors=anchors).double()
     images = small_batch(dtype=torch.float64).images
     with torch.no_grad():
-        expected = plain.body(images)
+        expected = plain.backbone(images)
     folded = prepare_for_prediction(plain, torch.float64)
     assert not [one for one in folded.modules() if isinstance(one, BatchNorm)]
-    for level, map in folded.body(images).items():
+    for level, map in folded.backbone(images).items():
         torch.testing.assert_close(map, expected[level], rtol=1e-10, atol=1e-10)
 
 
@@ -64,7 +64,7 @@ def test_norms_are_folded_in_the_precision_that_is_asked_for():
     exact, folded = model().double(), prepare_for_prediction(model(), torch.float64)
     images = small_batch(dtype=torch.float64).images
     with torch.no_grad():
-        torch.testing.assert_close(folded.body(images)[5], exact.body(images)[5], rtol=0, atol=1e-11)
+        torch.testing.assert_close(folded.backbone(images)[5], exact.backbone(images)[5], rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -88,7 +88,7 @@ def test_a_bfloat16_model_scores_in_float32(norm, parts):
     folded = prepare_for_prediction(small_model(small_settings(norm, **parts)), torch.bfloat16)
     exact = {name for name, one in folded.named_parameters() if one.dtype == torch.float32}
     assert exact == {
-        f"box_heads.{stage}.{layer}.{part}"
+        f"box_head.{stage}.{layer}.{part}"
         for stage in range(3 if parts else 1)
         for layer in ("logits", "deltas")
         for part in ("weight", "bias")

@@ -83,7 +83,7 @@ def test_training_keeps_its_gradients():
 def test_a_whole_pyramid_is_the_same_without_the_fast_way(name, monkeypatch):
     settings = small_settings(backbone={"name": name, "norm": "frozen_batch", "frozen_stages": 0})
     model = small_model(settings)
-    fill_norms(model.body)
+    fill_norms(model.backbone)
     prepare_for_prediction(model, torch.float32)
     images = small_batch().images
     with torch.no_grad():

@@ -49,7 +49,7 @@ def test_patches_around_the_chosen_anchors_teach_the_same_as_whole_maps(targets,
     settings.rpn.samples = 16
     learnt = []
     for pay in (True, False):
-        monkeypatch.setattr(RPN, "patches_pay", lambda self, features, samples, pay=pay: pay)
+        monkeypatch.setattr(RPN, "patches_pay", lambda self, features, pay=pay: pay)
         model = small_model(settings).double()
         torch.manual_seed(3)
         losses = model(small_batch(*targets, dtype=torch.float64))
@@ -60,15 +60,15 @@ def test_patches_around_the_chosen_anchors_teach_the_same_as_whole_maps(targets,
 
 
 def test_patches_teach_the_layers_of_the_rpn_also_under_autocast(monkeypatch):
-    monkeypatch.setattr(RPN, "patches_pay", lambda self, features, samples: True)
+    monkeypatch.setattr(RPN, "patches_pay", lambda self, features: True)
     model = small_model()
     sum(losses_of(model, TWO, precision=torch.bfloat16).values()).backward()
     assert all(parameter.grad.any() for parameter in model.rpn.parameters())
 
 
 def test_each_loss_moves_its_own_head():
-    heads = {"rpn_objectness": "rpn.logits", "rpn_boxes": "rpn.deltas", "classes": "box_heads.0.logits"}
-    heads |= {"boxes": "box_heads.0.deltas", "masks": "mask_heads.0.logits"}
+    heads = {"rpn_objectness": "rpn.logits", "rpn_boxes": "rpn.deltas", "classes": "box_head.0.logits"}
+    heads |= {"boxes": "box_head.0.deltas", "masks": "mask_head.logits"}
     for name, head in heads.items():
         model = small_model()
         losses_of(model, TWO, TWO)[name].backward()
@@ -84,7 +84,10 @@ def test_a_frozen_part_stays_and_the_rest_learns():
     sum(losses_of(model, TWO).values()).backward()
     without = {name for name, one in model.named_parameters() if one.grad is None}
     assert without == {name for name, one in model.named_parameters() if not one.requires_grad}
-    assert {name.rsplit(".", 2)[0][: len("body.stages.0")] for name in without} == {"body.stem", "body.stages.0"}
+    assert {name.rsplit(".", 2)[0][: len("backbone.stages.0")] for name in without} == {
+        "backbone.stem",
+        "backbone.stages.0",
+    }
 
 
 def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():
@@ -132,7 +135,7 @@ def test_faster_rcnn_needs_no_masks():
 def test_features_are_channels_last_from_the_first_to_the_last(norm):
     model = small_model(small_settings(norm))
     images = small_batch().images
-    body = model.body(images)
+    body = model.backbone(images)
     pyramid = model.neck(body)
     maps = [*body.values(), *[pyramid[level] for level in (2, 3, 4, 5)]]
     assert all(map.is_contiguous(memory_format=torch.channels_last) for map in maps)

@@ -5,8 +5,8 @@ from torchvision.models.detection.backbone_utils import mobilenet_backbone
 
 from maskrcnn.config import BackboneSettings, NeckSettings
 from maskrcnn.errors import SettingError
-from maskrcnn.model.fpn import FPN
 from maskrcnn.model.mobilenet import MobileNet
+from maskrcnn.model.necks import FPN
 from maskrcnn.model.norms import FrozenBatchNorm
 
 

@@ -72,8 +72,8 @@ def _write_weights(root: Path) -> None:
         torch.manual_seed(1)
         settings = ModelSettings.model_validate({**SMALL, **more})
         state = build_model(settings, len(classes), keypoints=classes.keypoint_count).state_dict()
-        state["box_heads.0.logits.weight"] *= SURE
-        state["box_heads.0.logits.bias"][-1] = NEVER
+        state["box_head.0.logits.weight"] *= SURE
+        state["box_head.0.logits.bias"][-1] = NEVER
         save_weights(root / f"{name}.safetensors", state, settings, classes)
 
 

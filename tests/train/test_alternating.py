@@ -14,7 +14,7 @@ from maskrcnn.train.interrupt import StopRequest
 from maskrcnn.weights.files import load_weights
 from tests.train.tiny import model_settings
 
-ALL = ("body", "neck", "rpn", "heads")
+ALL = ("backbone", "neck", "rpn", "heads")
 
 
 def settings(**train):
@@ -74,9 +74,9 @@ def test_each_step_learns_its_parts_from_the_weights_it_should(whole):
     folder, result, _ = whole
     start = state(folder / "start.safetensors")
     ends = {step.folder: state(folder / step.folder / "best.safetensors") for step in STEPS}
-    heads = {"box_heads", "mask_heads"}
-    assert changed(start, ends["1_rpn"]) == {"body", "neck", "rpn"}
-    assert changed(start, ends["2_heads"]) == {"body", "neck"} | heads
+    heads = {"box_head", "mask_head"}
+    assert changed(start, ends["1_rpn"]) == {"backbone", "neck", "rpn"}
+    assert changed(start, ends["2_heads"]) == {"backbone", "neck"} | heads
     assert changed(ends["2_heads"], ends["3_rpn"]) == {"rpn"}
     assert changed(ends["3_rpn"], ends["4_heads"]) == heads
     assert result.weights == folder / "best.safetensors"
@@ -124,12 +124,12 @@ def test_a_training_that_is_killed_goes_on_in_its_step_and_ends_the_same(whole, 
 def test_a_folder_knows_the_settings_it_was_started_with(whole, tmp_path):
     assert is_alternating(whole[0])
     assert not is_alternating(tmp_path)
-    assert alternating_settings(whole[0]).train.parts == ALL
+    assert alternating_settings(whole[0]).train.layers == ALL
     assert alternating_settings(whole[0]).model == settings().model
 
 
 def test_other_settings_are_refused(whole, data, tmp_path):
     with pytest.raises(SettingError, match=r"train.learning_rate=0.5, but is to be resumed with 0.1"):
         run(data, whole[0], settings(learning_rate=0.1))
-    with pytest.raises(SettingError, match=r"train.parts=rpn: alternating training decides itself"):
-        run(data, tmp_path, settings(parts="rpn"))
+    with pytest.raises(SettingError, match=r"train.layers=rpn: alternating training decides itself"):
+        run(data, tmp_path, settings(layers="rpn"))

@@ -7,11 +7,11 @@ from torch import nn
 from maskrcnn.config import RunSettings
 from maskrcnn.model.build import build_model
 from maskrcnn.train.loop import train
-from maskrcnn.train.parts import fix_parts
+from maskrcnn.train.parts import fix_layers
 from maskrcnn.weights.files import load_weights
 from tests.train.tiny import CLASSES, batches, model_settings
 
-EVERYTHING = {"body", "neck", "rpn", "heads"}
+EVERYTHING = {"backbone", "neck", "rpn", "heads"}
 
 
 def model(norm="batch"):
@@ -27,16 +27,16 @@ def learns(module: nn.Module) -> bool:
 
 def test_nothing_is_fixed_where_everything_learns():
     whole = model()
-    assert fix_parts(whole, EVERYTHING) == []
+    assert fix_layers(whole, EVERYTHING) == []
     assert all(parameter.requires_grad for parameter in whole.parameters())
 
 
 def test_all_but_the_parts_that_learn_are_fixed():
     whole = model()
-    fixed = fix_parts(whole, ("rpn",))
+    fixed = fix_layers(whole, ("rpn",))
     assert learns(whole.rpn)
-    assert not any(learns(module) for module in (whole.body, whole.neck, whole.box_heads, whole.mask_heads))
-    assert whole.body in fixed
+    assert not any(learns(module) for module in (whole.backbone, whole.neck, whole.box_head, whole.mask_head))
+    assert whole.backbone in fixed
     assert whole.rpn not in fixed
 
 
@@ -44,7 +44,7 @@ def run(tmp_path, *parts, with_proposals=False):
     """Names of the parts whose numbers three steps have changed, and of the losses."""
     whole = model()
     before = copy.deepcopy(whole.state_dict())
-    tree = {"steps": 3, "warmup": 0, "learning_rate": 1.0, "log_every": 1, "precision": "float32", "parts": parts}
+    tree = {"steps": 3, "warmup": 0, "learning_rate": 1.0, "log_every": 1, "precision": "float32", "layers": parts}
     settings = RunSettings.model_validate({"model": whole.settings.model_dump(), "train": tree})
 
     def stream(start):
@@ -60,8 +60,8 @@ def run(tmp_path, *parts, with_proposals=False):
 
 
 def test_a_region_proposal_network_learns_alone(tmp_path):
-    changed, losses = run(tmp_path, "body", "neck", "rpn")
-    assert changed == {"body", "neck", "rpn"}
+    changed, losses = run(tmp_path, "backbone", "neck", "rpn")
+    assert changed == {"backbone", "neck", "rpn"}
     assert losses == {"rpn_objectness", "rpn_boxes"}
 
 
@@ -70,12 +70,12 @@ def test_a_fixed_body_keeps_the_statistics_of_its_norms(tmp_path):
 
 
 def test_heads_learn_on_the_proposals_of_a_file_and_on_those_of_a_fixed_network(tmp_path):
-    everything_but = {"body", "neck", "box_heads", "mask_heads"}
+    everything_but = {"backbone", "neck", "box_head", "mask_head"}
     for number, with_proposals in enumerate((True, False)):
-        changed, losses = run(tmp_path / str(number), "body", "neck", "heads", with_proposals=with_proposals)
+        changed, losses = run(tmp_path / str(number), "backbone", "neck", "heads", with_proposals=with_proposals)
         assert changed == everything_but
         assert losses == {"classes", "boxes", "masks"}
-    assert run(tmp_path / "heads", "heads")[0] == {"box_heads", "mask_heads"}
+    assert run(tmp_path / "heads", "heads")[0] == {"box_head", "mask_head"}
 
 
 def test_proposals_of_a_file_train_also_where_everything_may_learn(tmp_path):

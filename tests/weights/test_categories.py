@@ -41,7 +41,7 @@ def test_17_keypoints_are_a_person_s():
 
 def test_all_counts_come_from_the_tensors():
     state = {
-        "box_heads.0.logits.weight": torch.zeros(3, 4),
+        "box_head.0.logits.weight": torch.zeros(3, 4),
         "semantic_head.logits.weight": torch.zeros(6, 4, 1, 1),
         "keypoint_head.upsample.weight": torch.zeros(4, 7, 4, 4),
     }

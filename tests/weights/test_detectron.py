@@ -164,19 +164,19 @@ def test_names_are_spelt_as_detectron_does():
 
 def test_background_goes_last_and_leaves_boxes_and_masks():
     state, source = read("fpn").state, source_of("fpn")
-    assert torch.equal(state["box_heads.0.logits.bias"], source["roi_heads.box_predictor.cls_score.bias"])
-    assert torch.equal(state["box_heads.0.deltas.weight"], source["roi_heads.box_predictor.bbox_pred.weight"])
-    assert torch.equal(state["mask_heads.0.logits.bias"], source["roi_heads.mask_head.predictor.bias"])
+    assert torch.equal(state["box_head.0.logits.bias"], source["roi_heads.box_predictor.cls_score.bias"])
+    assert torch.equal(state["box_head.0.deltas.weight"], source["roi_heads.box_predictor.bbox_pred.weight"])
+    assert torch.equal(state["mask_head.logits.bias"], source["roi_heads.mask_head.predictor.bias"])
     other = read_benchmark(benchmark_state("fpn"), "fpn.pth").state
-    for name in ("box_heads.0.logits.bias", "box_heads.0.deltas.weight", "mask_heads.0.logits.bias"):
+    for name in ("box_head.0.logits.bias", "box_head.0.deltas.weight", "mask_head.logits.bias"):
         assert torch.equal(other[name], state[name])
 
 
 def test_frozen_norms_are_a_scale_and_a_shift():
     weights = read("fpn")
     assert weights.settings.backbone.norm_epsilon == 0
-    assert (weights.state["body.stem.norm.running_var"] == 1).all()
-    assert not weights.state["body.stages.1.0.step1.norm.running_mean"].any()
+    assert (weights.state["backbone.stem.norm.running_var"] == 1).all()
+    assert not weights.state["backbone.stages.1.0.step1.norm.running_mean"].any()
 
 
 def test_anchors_are_those_of_detectron():

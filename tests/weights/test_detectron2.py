@@ -120,7 +120,7 @@ def test_the_first_linear_layer_reads_bins_before_channels():
     state = detectron2_state()
     pooled = torch.randn(2, 32, 7, 7)
     expected = pooled.flatten(1) @ state["roi_heads.box_head.fc1.weight"].T
-    found = pooled.permute(0, 2, 3, 1).flatten(1) @ read("fpn").state["box_heads.0.hidden.0.weight"].T
+    found = pooled.permute(0, 2, 3, 1).flatten(1) @ read("fpn").state["box_head.0.hidden.0.weight"].T
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -143,11 +143,11 @@ def test_what_old_files_hold_beside_the_weights_is_kept_apart_and_read():
 def test_stages_without_counters_were_frozen():
     backbone = read("lsj").settings.backbone
     assert (backbone.norm, backbone.frozen_stages) == ("batch", 0)
-    assert read("lsj").state["body.stem.norm.num_batches_tracked"] == 7
+    assert read("lsj").state["backbone.stem.norm.num_batches_tracked"] == 7
     backbone = read("syncbn tuned").settings.backbone
     assert (backbone.norm, backbone.frozen_stages) == ("batch", 2)
-    assert "body.stem.norm.num_batches_tracked" not in read("syncbn tuned").state
-    assert read("syncbn tuned").state["body.stages.1.0.step1.norm.num_batches_tracked"] == 7
+    assert "backbone.stem.norm.num_batches_tracked" not in read("syncbn tuned").state
+    assert read("syncbn tuned").state["backbone.stages.1.0.step1.norm.num_batches_tracked"] == 7
 
 
 def test_tensors_without_a_place_are_all_named():
@@ -163,7 +163,7 @@ def test_tensors_without_a_place_are_all_named():
 
 def test_a_part_of_a_model_is_named():
     state = {name: one for name, one in detectron2_state().items() if "box_predictor" not in name}
-    with pytest.raises(WeightsError, match=r"half.pkl: no tensor that would be box_heads.0.logits.weight here"):
+    with pytest.raises(WeightsError, match=r"half.pkl: no tensor that would be box_head.0.logits.weight here"):
         read_detectron2(state, "half.pkl")
 
 

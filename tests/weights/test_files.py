@@ -54,9 +54,9 @@ def test_names_of_version_1_become_today_s(tmp_path):
     old = ["body.stem.norm.weight", "fpn.lateral.0.bias", "rpn.convolution.weight", "rpn.logits.bias"]
     old += ["box_head.hidden1.weight", "box_head.hidden2.bias", "box_head.deltas.bias"]
     old += ["mask_head.convolutions.3.bias", "mask_head.upsample.weight", "mask_head.logits.bias"]
-    new = ["body.stem.norm.weight", "neck.lateral.0.bias", "rpn.convolutions.0.weight", "rpn.logits.bias"]
-    new += ["box_heads.0.hidden.0.weight", "box_heads.0.hidden.1.bias", "box_heads.0.deltas.bias"]
-    new += ["mask_heads.0.convolutions.3.bias", "mask_heads.0.upsamples.0.weight", "mask_heads.0.logits.bias"]
+    new = ["backbone.stem.norm.weight", "neck.lateral.0.bias", "rpn.convolutions.0.weight", "rpn.logits.bias"]
+    new += ["box_head.0.hidden.0.weight", "box_head.0.hidden.1.bias", "box_head.0.deltas.bias"]
+    new += ["mask_head.convolutions.3.bias", "mask_head.upsamples.0.weight", "mask_head.logits.bias"]
     description = {"version": 1, "settings": {}, "classes": {"names": [], "category_ids": []}}
     tensors = {name: torch.tensor(float(i)) for i, name in enumerate(old)}
     save_file(tensors, tmp_path / "old.safetensors", metadata={"maskrcnn": json.dumps(description)})
@@ -67,7 +67,7 @@ def test_names_of_version_1_become_today_s(tmp_path):
 def test_the_shipped_weights_of_version_1_have_today_s_names():
     state = load_weights(SHIPPED["nuclei"]).state
     heads = {name.split(".")[0] for name in state}
-    assert heads == {"body", "neck", "rpn", "box_heads", "mask_heads"}
+    assert heads == {"backbone", "neck", "rpn", "box_head", "mask_head"}
     assert CLASS_BIAS in state
 
 
@@ -230,8 +230,8 @@ def test_of_many_faults_the_first_are_named():
 
 def test_another_number_of_classes_is_said_with_both_numbers():
     model = nn.Module()
-    model.box_heads = nn.ModuleList([nn.Module()])
-    model.box_heads[0].logits = nn.Linear(4, 3)
-    state = {CLASS_BIAS: torch.zeros(81), "box_heads.0.logits.weight": torch.zeros(81, 4)}
+    model.box_head = nn.ModuleList([nn.Module()])
+    model.box_head[0].logits = nn.Linear(4, 3)
+    state = {CLASS_BIAS: torch.zeros(81), "box_head.0.logits.weight": torch.zeros(81, 4)}
     with pytest.raises(WeightsError, match="coco: these weights know 80 classes, but the model has 2. Build"):
         apply_weights(model, state, source="coco")

@@ -50,7 +50,7 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 
 def loaded(backbone: Backbone, norm: str = "frozen_batch") -> ResNet:
     model = ResNet(BackboneSettings(name=backbone.name, norm=norm), channels=3)
-    model.load_state_dict({name.removeprefix("body."): tensor for name, tensor in backbone.state.items()})
+    model.load_state_dict({name.removeprefix("backbone."): tensor for name, tensor in backbone.state.items()})
     return model
 
 
@@ -159,7 +159,7 @@ def test_openmmlabs_names_of_clips_network(rows):
     found, other = read_backbone(state, "oclip.pth"), read_backbone(plain, "RN50.pt")
     assert_same(found.state, other.state)
     assert (found.name, found.stride_in_1x1) == ("clip_resnet50", None)
-    assert torch.equal(found.state["body.stem.step3.convolution.weight"], plain["conv3.weight"])
+    assert torch.equal(found.state["backbone.stem.step3.convolution.weight"], plain["conv3.weight"])
     loaded(found)
 
 
@@ -180,7 +180,7 @@ def test_mobilenet():
     state = torchvision.models.mobilenet_v3_large(num_classes=2).state_dict()
     found = read_backbone(state, "mobilenet.pth")
     model = MobileNet(BackboneSettings(name=found.name), channels=3)
-    model.load_state_dict({name.removeprefix("body."): tensor for name, tensor in found.state.items()})
+    model.load_state_dict({name.removeprefix("backbone."): tensor for name, tensor in found.state.items()})
     assert torch.equal(model.features[0][0].weight, state["features.0.0.weight"])
 
 
@@ -229,4 +229,4 @@ def test_other_files_are_left_to_others(names):
 
 
 def test_a_stem_alone_has_no_name():
-    assert find_name({"body.stem.convolution.weight": torch.zeros(64, 3, 7, 7)}, "x") is None
+    assert find_name({"backbone.stem.convolution.weight": torch.zeros(64, 3, 7, 7)}, "x") is None

@@ -15,16 +15,16 @@ from maskrcnn.weights.parts import (
 )
 
 NAMES = (
-    "box_heads.0.logits.bias",
-    "box_heads.2.deltas.bias",
-    "box_heads.1.hidden.0.bias",
-    "mask_heads.0.logits.bias",
-    "mask_heads.0.upsamples.0.bias",
+    "box_head.0.logits.bias",
+    "box_head.2.deltas.bias",
+    "box_head.1.hidden.0.bias",
+    "mask_head.logits.bias",
+    "mask_head.upsamples.0.bias",
     "neck.lateral.0.bias",
     "shared_head.0.step1.convolution.weight",
-    "body.stages.3.0.step1.convolution.weight",
-    "body.stem.step1.norm.bias",
-    "body.network.stem_0.weight",
+    "backbone.stages.3.0.step1.convolution.weight",
+    "backbone.stem.step1.norm.bias",
+    "backbone.network.stem_0.weight",
     "keypoint_head.upsample.bias",
     "keypoint_head.convolutions.0.bias",
     "semantic_head.logits.bias",
@@ -34,17 +34,17 @@ NAMES = (
 
 def test_parts_run_from_the_picture_to_the_heads_and_strangers_are_parts_of_their_own():
     assert names_by_part(NAMES, ModelSettings()) == {
-        "stem": ["body.stem.step1.norm.bias"],
+        "stem": ["backbone.stem.step1.norm.bias"],
         "stage 5 (layer4)": [
             "shared_head.0.step1.convolution.weight",
-            "body.stages.3.0.step1.convolution.weight",
+            "backbone.stages.3.0.step1.convolution.weight",
         ],
-        "backbone": ["body.network.stem_0.weight"],
+        "backbone": ["backbone.network.stem_0.weight"],
         "FPN": ["neck.lateral.0.bias"],
-        BOX_CLASSES: ["box_heads.0.logits.bias", "box_heads.2.deltas.bias"],
-        "box head": ["box_heads.1.hidden.0.bias"],
-        MASK_CLASSES: ["mask_heads.0.logits.bias"],
-        "mask head": ["mask_heads.0.upsamples.0.bias"],
+        BOX_CLASSES: ["box_head.0.logits.bias", "box_head.2.deltas.bias"],
+        "box head": ["box_head.1.hidden.0.bias"],
+        MASK_CLASSES: ["mask_head.logits.bias"],
+        "mask head": ["mask_head.upsamples.0.bias"],
         KEYPOINTS: ["keypoint_head.upsample.bias"],
         "keypoint head": ["keypoint_head.convolutions.0.bias"],
         STUFF: ["semantic_head.logits.bias"],
@@ -57,8 +57,8 @@ def test_layers_that_are_the_same_for_all_classes_are_no_class_layers():
         {"box_head": {"class_agnostic": True}, "mask_head": {"class_agnostic": True}}
     )
     parts = names_by_part(NAMES, settings)
-    assert parts[BOX_CLASSES] == ["box_heads.0.logits.bias"]
-    assert parts["box head"] == ["box_heads.2.deltas.bias", "box_heads.1.hidden.0.bias"]
+    assert parts[BOX_CLASSES] == ["box_head.0.logits.bias"]
+    assert parts["box head"] == ["box_head.2.deltas.bias", "box_head.1.hidden.0.bias"]
     assert MASK_CLASSES not in parts
 
 
@@ -75,8 +75,8 @@ def test_other_names_keypoints_or_stuff_make_their_layers_useless():
 
 
 def test_only_norms_of_the_backbone_tell_whether_there_are_statistics():
-    assert has_statistics(["body.stem.norm.running_mean"])
-    assert not has_statistics(["neck.lateral.0.norm.running_mean", "body.stem.norm.weight"])
+    assert has_statistics(["backbone.stem.norm.running_mean"])
+    assert not has_statistics(["neck.lateral.0.norm.running_mean", "backbone.stem.norm.weight"])
 
 
 def test_the_last_norm_of_each_frozen_block_is_divided_by_the_number_of_blocks():

@@ -7,7 +7,7 @@ TABLE = [(r"head\.(\d)\.", lambda m: f"heads.{int(m[1]) + 1}."), (r"head\.", "re
 CONVOLUTIONS = [
     (r"fpn(\d)\.norm\.", r"neck.\1.norm."),
     (r"fpn(\d)\.", r"neck.\1.convolution."),
-    (r"conv1\.", "body.stem.convolution."),
+    (r"conv1\.", "backbone.stem.convolution."),
 ]
 
 
@@ -17,12 +17,12 @@ def test_the_first_rule_that_fits_the_start_of_a_name_counts():
 
 
 def test_only_the_start_is_looked_at_and_replaced_once():
-    assert rename("body.head.2.weight", TABLE) is None
+    assert rename("backbone.head.2.weight", TABLE) is None
     assert rename("head.head.weight", TABLE) == "rest.head.weight"
 
 
 def test_names_without_a_rule_stay():
-    assert rename_known({"head.0.bias": 1, "body.bias": 2}, TABLE) == {"heads.1.bias": 1, "body.bias": 2}
+    assert rename_known({"head.0.bias": 1, "backbone.bias": 2}, TABLE) == {"heads.1.bias": 1, "backbone.bias": 2}
 
 
 def test_translating_tells_origins_and_what_is_left():
@@ -41,7 +41,7 @@ def test_a_convolution_without_a_norm_is_a_plain_one_and_the_body_s_always_have_
     )
     assert list(origins) == [
         *("neck.2.convolution.weight", "neck.2.norm.weight", "neck.3.weight", "neck.3.bias"),
-        "body.stem.convolution.weight",
+        "backbone.stem.convolution.weight",
     ]
 
 

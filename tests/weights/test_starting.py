@@ -79,8 +79,8 @@ def test_class_layers_stay_random_for_other_classes(detector, names):
     )
     torch.manual_seed(1)
     fresh = build_model(settings(), len(classes))
-    assert torch.equal(model.box_heads[0].logits.weight, fresh.box_heads[0].logits.weight)
-    assert torch.equal(model.box_heads[0].hidden[0].weight, start.state["box_heads.0.hidden.0.weight"])
+    assert torch.equal(model.box_head[0].logits.weight, fresh.box_head[0].logits.weight)
+    assert torch.equal(model.box_head[0].hidden[0].weight, start.state["box_head.0.hidden.0.weight"])
 
 
 def test_category_ids_may_differ(detector):
@@ -107,8 +107,10 @@ def test_a_plain_resnet_fills_the_backbone(backbone, tmp_path, suffix):
     model, report = begin(start)
     assert (start.backbone, start.settings, report.loaded) == ("resnet18", None, STAGES)
     assert set(report.random) == set(HEADS)
-    assert torch.equal(model.body.stages[3][0].shortcut.convolution.weight, backbone["layer4.0.downsample.0.weight"])
-    assert torch.equal(model.body.stem.norm.running_var, backbone["bn1.running_var"])
+    assert torch.equal(
+        model.backbone.stages[3][0].shortcut.convolution.weight, backbone["layer4.0.downsample.0.weight"]
+    )
+    assert torch.equal(model.backbone.stem.norm.running_var, backbone["bn1.running_var"])
 
 
 def test_the_loaded_backbone_gives_the_features_of_torchvision(backbone, tmp_path):
@@ -117,14 +119,14 @@ def test_the_loaded_backbone_gives_the_features_of_torchvision(backbone, tmp_pat
     layers = create_feature_extractor(peer.eval(), {"layer4": "5"})
     model, _ = begin(read_start(saved(backbone, tmp_path / "resnet18.safetensors")))
     image = torch.rand(1, 3, 64, 64)
-    torch.testing.assert_close(model.body(image)[5], layers(image)["5"], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model.backbone(image)[5], layers(image)["5"], atol=1e-4, rtol=1e-4)
 
 
 def test_half_precision_becomes_single(backbone, tmp_path):
     torch.save({name: tensor.half() for name, tensor in backbone.items()}, tmp_path / "half.pth")
     model, _ = begin(read_start(tmp_path / "half.pth"))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    torch.testing.assert_close(model.body.stem.convolution.weight, backbone["conv1.weight"], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(model.backbone.stem.convolution.weight, backbone["conv1.weight"], atol=1e-3, rtol=1e-3)
 
 
 def without(state, *starts):
@@ -145,7 +147,7 @@ def test_a_random_stage_with_frozen_norms_keeps_the_size_of_its_input(backbone, 
     start = read_start(saved(without(backbone, "layer4"), tmp_path / "c4.safetensors"))
     model, report = begin(start)
     assert "norms of a random stage are frozen without statistics" in str(report)
-    features = model.body(torch.randn(2, 3, 96, 96))
+    features = model.backbone(torch.randn(2, 3, 96, 96))
     assert 0.3 < features[5].std() / features[4].std() < 3
 
 
@@ -153,7 +155,7 @@ def test_trainable_norms_of_a_random_stage_are_left_as_they_are(backbone, tmp_pa
     start = read_start(saved(without(backbone, "layer4"), tmp_path / "c4.safetensors"))
     model, report = begin(start, settings(norm="batch"))
     assert report.remarks == ()
-    assert torch.equal(model.body.stages[3][1].step2.norm.weight, torch.ones(512))
+    assert torch.equal(model.backbone.stages[3][1].step2.norm.weight, torch.ones(512))
 
 
 def test_a_stage_that_would_stay_random_cannot_be_frozen(backbone, tmp_path):
@@ -190,13 +192,15 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_the_remedy(dete
 
 def test_a_deeper_body_has_tensors_without_a_place(detector):
     deeper = Start("d", build_model(settings(name="resnet34"), 2).state_dict(), settings(name="resnet34"), CELLS)
-    with pytest.raises(WeightsError, match=r"d: tensor body.stages.0.2.step1\S+ has no place in the model"):
+    with pytest.raises(WeightsError, match=r"d: tensor backbone.stages.0.2.step1\S+ has no place in the model"):
         begin(deeper)
 
 
 def test_a_part_that_is_there_by_half_is_refused(backbone, tmp_path):
     path = saved(without(backbone, "layer4.1.conv"), tmp_path / "r.safetensors")
-    with pytest.raises(WeightsError, match=r"body.stages.3.1.step1.convolution.weight and 1 more tensors are missing"):
+    with pytest.raises(
+        WeightsError, match=r"backbone.stages.3.1.step1.convolution.weight and 1 more tensors are missing"
+    ):
         begin(read_start(path))
 
 
@@ -236,7 +240,7 @@ def test_imagenet_weights_without_the_last_stage_give_features_of_order_one():
     model, report = begin(read_start(IMAGENET), chosen)
     assert report.loaded == STAGES[:4]
     assert report.random[0] == "stage 5 (layer4)"
-    features = model.body(torch.randn(1, 3, 128, 128))
+    features = model.backbone(torch.randn(1, 3, 128, 128))
     assert all(0.05 < level.std() < 20 for level in features.values())
     assert 0.2 < features[5].std() / features[4].std() < 5
 

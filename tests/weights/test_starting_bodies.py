@@ -61,8 +61,8 @@ def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
     )
     values = torch.rand(1, 3, 64, 64) * 255 - torch.tensor(MEAN)[:, None, None]
     with torch.no_grad():
-        expected = normalised.body(values / torch.tensor(DEVIATION)[:, None, None])
-        found = raw.body(values.flip(1))
+        expected = normalised.backbone(values / torch.tensor(DEVIATION)[:, None, None])
+        found = raw.backbone(values.flip(1))
     for level, features in found.items():
         torch.testing.assert_close(features, expected[level], rtol=1e-4, atol=1e-4 * expected[level].abs().max().item())
 
@@ -75,8 +75,8 @@ def test_a_grey_or_deeper_picture_of_equal_channels_looks_as_in_colour(resnet18,
     assert report.remarks == (f"the stem's 3 channels are averaged for pictures of {channels}",)
     grey = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
-        found = other.body.stem(grey.expand(1, channels, 64, 64))
-        expected = colour.body.stem(grey.expand(1, 3, 64, 64))
+        found = other.backbone.stem(grey.expand(1, channels, 64, 64))
+        expected = colour.backbone.stem(grey.expand(1, 3, 64, 64))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -102,7 +102,7 @@ def test_caffes_backbone_in_caffes_model_gives_its_features(caffe_file):
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = create_feature_extractor(peer.eval(), {"layer4": "5"})(image)["5"]
-        found = model.body(image)[5]
+        found = model.backbone(image)[5]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
 
@@ -127,9 +127,9 @@ def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resne
     assert torch.equal(kernel, resnet18["layer4.0.conv1.weight"])
     back = Start("c4", model.state_dict(), settings(parts=one_map), CELLS)
     pyramid, _ = begin(
-        Start("c4", {k: v for k, v in back.state.items() if k.startswith(("body", "shared"))}), settings()
+        Start("c4", {k: v for k, v in back.state.items() if k.startswith(("backbone", "shared"))}), settings()
     )
-    assert torch.equal(pyramid.body.stages[3][0].step1.convolution.weight, kernel)
+    assert torch.equal(pyramid.backbone.stages[3][0].step1.convolution.weight, kernel)
 
 
 def test_a_cascade_keeps_its_boxes_for_other_classes():
@@ -138,7 +138,7 @@ def test_a_cascade_keeps_its_boxes_for_other_classes():
     start = Start("c", build_model(chosen, 2).state_dict(), chosen, CELLS)
     model, report = begin(start, chosen, Classes(("leaf",), (1,)))
     assert report.random == ("class layers of the box head", "class layer of the mask head")
-    assert torch.equal(model.box_heads[2].deltas.weight, start.state["box_heads.2.deltas.weight"])
+    assert torch.equal(model.box_head[2].deltas.weight, start.state["box_head.2.deltas.weight"])
 
 
 def test_counters_of_norms_that_are_frozen_now_are_left_out():
@@ -153,7 +153,7 @@ def test_mobilenet_starts_from_torchvisions_file(tmp_path):
     sizes = {"anchors": {"sizes": [[32, 64]] * 3}}
     model, report = begin(read_start(tmp_path / "m.pth"), settings("mobilenet_v3_large", parts=sizes))
     assert report.loaded == ("backbone",)
-    assert torch.equal(model.body.features[16][0].weight, state["features.16.0.weight"])
+    assert torch.equal(model.backbone.features[16][0].weight, state["features.16.0.weight"])
     with pytest.raises(SettingError, match=r"backbone.name=resnet18: but .*m.pth is a mobilenet_v3_large. Set"):
         begin(read_start(tmp_path / "m.pth"), settings())
 
@@ -177,7 +177,7 @@ def test_timms_networks_start_from_timms_files(name, tmp_path):
     assert not missing
     image = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
-        expected, found = peer.eval()(image)[-1], model.body(image)[5]
+        expected, found = peer.eval()(image)[-1], model.backbone(image)[5]
     torch.testing.assert_close(found, expected if found.shape == expected.shape else expected.permute(0, 3, 1, 2))
 
 
@@ -187,7 +187,7 @@ def test_timms_file_of_another_network_is_refused(tmp_path):
     start = read_start(path)
     with pytest.raises(WeightsError, match=r"femto.safetensors: .* For one of timm's networks, set .*name=timm/"):
         begin(start, settings())
-    with pytest.raises(WeightsError, match=r"tensor body.network.\S+ has shape \[48\], but the model's has \[40\]"):
+    with pytest.raises(WeightsError, match=r"tensor backbone.network.\S+ has shape \[48\], but the model's has \[40\]"):
         begin(start, settings("timm/convnext_atto", frozen_stages=0))
     with pytest.raises(WeightsError, match=r"femto.safetensors: \d+ tensors have no place in timm/resnet18, the first"):
         begin(start, settings("timm/resnet18", frozen_stages=0))
@@ -199,7 +199,7 @@ def test_a_resnet_that_only_timm_has_goes_into_timms(tmp_path):
     start = read_start(saved(state, tmp_path / "se.safetensors"))
     model, report = begin(start, settings("timm/seresnet18"))
     assert report.loaded == ("backbone",)
-    assert torch.equal(model.body.network.layer4[1].se.fc1.weight, state["layer4.1.se.fc1.weight"])
+    assert torch.equal(model.backbone.network.layer4[1].se.fc1.weight, state["layer4.1.se.fc1.weight"])
     with pytest.raises(
         WeightsError, match=r"se.safetensors: 32 tensors have no place here: layer1.0.se.fc1.bias.*timm/"
     ):
@@ -212,4 +212,4 @@ def test_timms_stem_also_sees_other_channels(tmp_path):
     four = {"input": {"mean": [0.5] * 4, "deviation": [0.25] * 4}}
     model, report = begin(read_start(path), settings("timm/convnext_atto", frozen_stages=0, parts=four))
     assert report.remarks == ("the stem's 3 channels are averaged for pictures of 4",)
-    assert model.body.network.stem_0.weight.shape[1] == 4
+    assert model.backbone.network.stem_0.weight.shape[1] == 4

@@ -56,6 +56,10 @@ def test_settings_tell_what_a_network_sees():
 
 
 def test_the_stem_is_the_first_kernel_of_the_body():
-    state = {"body.scale": torch.zeros(3), "body.a.weight": torch.zeros(2, 3, 1, 1), "body.b": torch.zeros(2, 2, 1, 1)}
-    assert find_stem(state) == "body.a.weight"
+    state = {
+        "backbone.scale": torch.zeros(3),
+        "backbone.a.weight": torch.zeros(2, 3, 1, 1),
+        "backbone.b": torch.zeros(2, 2, 1, 1),
+    }
+    assert find_stem(state) == "backbone.a.weight"
     assert find_stem({"neck.weight": torch.zeros(2, 3, 1, 1)}) is None

@@ -85,7 +85,7 @@ def test_norms_are_told_by_their_tensors():
 
 def test_a_body_that_is_not_known_is_named():
     state, _ = state_of("default")
-    other = {name: one for name, one in state.items() if not name.startswith("body.stages.2.5.")}
+    other = {name: one for name, one in state.items() if not name.startswith("backbone.stages.2.5.")}
     with pytest.raises(WeightsError, match=r"x: its body has bottleneck blocks \(3, 4, 5, 3 in stages 2 to 5\)"):
         find_backbone(other, "x")
     with pytest.raises(WeightsError, match="x: its backbone is none that is known here"):

@@ -65,7 +65,7 @@ def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_
     peer.load_state_dict(state, strict=True)
     assert not peer.roi_heads.box_predictor.bbox_pred.weight[:4].any()
     assert not peer.roi_heads.mask_predictor.mask_fcn_logits.bias[:1].any()
-    assert torch.equal(peer.roi_heads.box_predictor.cls_score.weight[0], model.box_heads[0].logits.weight[3])
+    assert torch.equal(peer.roi_heads.box_predictor.cls_score.weight[0], model.box_head[0].logits.weight[3])
 
 
 def test_another_number_of_layers_in_the_box_head_has_no_form():

@@ -88,10 +88,10 @@ def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apar
     assert len(weights.classes) == CLASSES
     for part in ("weight", "bias"):
         logits = state[f"roi_heads.box_predictor.cls_score.{part}"]
-        assert torch.equal(weights.state[f"box_heads.0.logits.{part}"], logits[[1, 2, 3, 0]])
+        assert torch.equal(weights.state[f"box_head.0.logits.{part}"], logits[[1, 2, 3, 0]])
         for theirs, ours, rows in (
-            ("roi_heads.box_predictor.bbox_pred", "box_heads.0.deltas", 4),
-            ("roi_heads.mask_predictor.mask_fcn_logits", "mask_heads.0.logits", 1),
+            ("roi_heads.box_predictor.bbox_pred", "box_head.0.deltas", 4),
+            ("roi_heads.mask_predictor.mask_fcn_logits", "mask_head.logits", 1),
         ):
             tensor = state[f"{theirs}.{part}"]
             assert torch.equal(weights.state[f"{ours}.{part}"], tensor[rows:])
@@ -101,7 +101,7 @@ def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apar
 def test_the_first_layer_reads_bins_before_channels(state, weights):
     pooled = torch.randn(2, 256, 7, 7)
     expected = pooled.flatten(1) @ state["roi_heads.box_head.fc6.weight"].T
-    found = pooled.permute(0, 2, 3, 1).flatten(1) @ weights.state["box_heads.0.hidden.0.weight"].T
+    found = pooled.permute(0, 2, 3, 1).flatten(1) @ weights.state["box_head.0.hidden.0.weight"].T
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from .base import Count, Fraction, Positive, Settings
 from .model import ModelSettings
 
-Part = Literal["body", "neck", "rpn", "heads"]
+Layer = Literal["backbone", "neck", "rpn", "heads"]
 
 
 class AugmentSettings(Settings):
@@ -73,23 +73,23 @@ class TrainSettings(Settings):
     checkpoint_every: Count = Field(500, description="Steps between checkpoints.")
     log_every: Count = Field(20, description="Steps between lines of the log, each the mean over them.")
     patience: Count | None = Field(None, description="Stop after so many evaluations without a better AP.")
-    parts: tuple[Part, ...] = Field(
-        ("body", "neck", "rpn", "heads"),
-        description="What learns, the rest stays as it is: body, neck, rpn, heads. Of rpn and heads at least one, and "
-        "only their losses are computed.",
+    layers: tuple[Layer, ...] = Field(
+        ("backbone", "neck", "rpn", "heads"),
+        description="What learns, the rest stays as it is: backbone, neck, rpn, heads. Of rpn and heads at least one, "
+        "and only their losses are computed.",
     )
     seed: int = Field(0, ge=0, description="Of the random weights, the order of the pictures and their augmentation.")
 
-    @field_validator("parts", mode="before")
+    @field_validator("layers", mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    @field_validator("parts")
+    @field_validator("layers")
     @classmethod
-    def _something_learns(cls, value: tuple[Part, ...]) -> tuple[Part, ...]:
+    def _something_learns(cls, value: tuple[Layer, ...]) -> tuple[Layer, ...]:
         if not {"rpn", "heads"} & set(value):
-            raise ValueError("rpn or heads must be among the parts that learn, else there is no loss")
+            raise ValueError("rpn or heads must be among the layers that learn, else there is no loss")
         return value
 
 

@@ -1,65 +1,82 @@
 """The assembled model on one screen."""
 
 import torch
+from torch import nn
 
 from ..config import ModelSettings
 from ..errors import SettingError
 from .anchors import Anchors, check_levels
 from .box_head import BoxHead
-from .cascade import stage_settings
-from .fpn import FPN
+from .cascade import Cascade
+from .interfaces import (
+    Backbone,
+    BoxHeadLike,
+    KeypointHeadLike,
+    MaskHeadLike,
+    Neck,
+    Proposer,
+    SemanticHeadLike,
+)
 from .keypoint_head import KeypointHead
 from .mask_head import MaskHead
-from .mask_rcnn import MaskRCNN, Parts
+from .mask_rcnn import MaskRCNN
 from .mobilenet import MobileNet
+from .necks import FPN, SingleLevel
 from .resnet import ResNet, Stage5Head
 from .roi_pooling import RoIPooling
 from .rpn import RPN
 from .semantic_head import LEVELS as SEMANTIC_LEVELS
 from .semantic_head import SemanticHead
-from .single_level import SingleLevel
 from .timm_body import TimmBody
 
-Body = ResNet | MobileNet | TimmBody
 
-
-def build_model(settings: ModelSettings, classes: int, *, keypoints: int = 0) -> MaskRCNN:
+def build_model(
+    settings: ModelSettings,
+    classes: int,
+    *,
+    keypoints: int = 0,
+    backbone: Backbone | None = None,
+    neck: Neck | None = None,
+    rpn: Proposer | None = None,
+    box_head: BoxHeadLike | None = None,
+    mask_head: MaskHeadLike | nn.ModuleList | None = None,
+    keypoint_head: KeypointHeadLike | None = None,
+    semantic_head: SemanticHeadLike | None = None,
+) -> MaskRCNN:
     """The network with random weights.
 
     Args:
         settings: What it is made of.
         classes: Number of classes K, without background.
         keypoints: Number of keypoints per object, for a keypoint head.
+        backbone, neck, rpn, box_head, mask_head, keypoint_head, semantic_head: Modules of one's own, used in place of
+            those that the settings describe; see `model/interfaces.py`.
 
     Raises:
         SettingError: Parts that do not fit together.
     """
-    body = make_body(settings)
-    neck = make_neck(settings, body)
-    anchors = Anchors(settings.anchors)
-    check_levels(settings.anchors, neck.levels)
+    backbone = make_backbone(settings) if backbone is None else backbone
+    neck = make_neck(settings, backbone) if neck is None else neck
     shared = Stage5Head(settings.backbone) if settings.neck.name == "c4" else None
     width, shrink = (shared.outputs, 2) if shared else (neck.channels, 1)
-    parts = Parts(
-        body=body,
+    return MaskRCNN(
+        backbone=backbone,
         neck=neck,
-        anchors=anchors,
-        rpn=RPN(neck.channels, anchors.per_pixel, settings.rpn),
-        pooling=RoIPooling(settings.roi, neck.roi_levels),
+        rpn=make_rpn(settings, neck) if rpn is None else rpn,
+        pooling=RoIPooling(settings.roi, getattr(neck, "roi_levels", neck.levels)),
         shared_head=shared,
-        box_heads=[
-            BoxHead(width, classes, stage, pooled=-(-stage.pool_size // shrink))
-            for stage, _ in stage_settings(settings)
-        ],
-        mask_heads=make_mask_heads(settings, width, classes, shrink),
-        keypoint_head=make_keypoint_head(settings, width, keypoints),
-        semantic_head=make_semantic_head(settings, neck.levels),
-    )
-    return MaskRCNN(parts, classes=classes, settings=settings).to(memory_format=torch.channels_last)
+        box_head=make_box_head(settings, width, classes, shrink) if box_head is None else box_head,
+        mask_head=make_mask_head(settings, width, classes, shrink) if mask_head is None else mask_head,
+        keypoint_head=make_keypoint_head(settings, width, keypoints) if keypoint_head is None else keypoint_head,
+        semantic_head=make_semantic_head(settings, neck.levels) if semantic_head is None else semantic_head,
+        panoptic=settings.panoptic,
+        classes=classes,
+        settings=settings,
+    ).to(memory_format=torch.channels_last)
 
 
-def make_body(settings: ModelSettings) -> Body:
-    """The backbone alone: pictures to {level: map}, with `channels` of each level."""
+def make_backbone(settings: ModelSettings) -> Backbone:
+    """Pictures to {level: map}, with `channels` of each level."""
     name, channels = settings.backbone.name, settings.input.channels
     if name.startswith("timm/"):
         return TimmBody(settings.backbone, channels=channels)
@@ -68,28 +85,54 @@ def make_body(settings: ModelSettings) -> Body:
     return ResNet(settings.backbone, channels=channels, stages=3 if settings.neck.name == "c4" else 4)
 
 
-def make_neck(settings: ModelSettings, body: Body) -> FPN | SingleLevel:
+def make_neck(settings: ModelSettings, backbone: Backbone) -> Neck:
     """What the heads see: the pyramid, or one map, whose level names its stride."""
-    if settings.neck.name == "fpn":
-        return FPN(body.channels, settings.neck, roi_levels=body.roi_levels)
-    if settings.backbone.name.startswith("timm/") or settings.backbone.name == "mobilenet_v3_large":
+    kind, channels = settings.neck.name, backbone.channels
+    if kind == "fpn":
+        return FPN(channels, settings.neck, roi_levels=getattr(backbone, "roi_levels", tuple(channels)))
+    if not isinstance(backbone, ResNet):
         raise SettingError(
-            f"model.neck.name={settings.neck.name}: needs the stages of a residual network, but model.backbone.name="
-            f"{settings.backbone.name}. Set model.neck.name=fpn, or another backbone."
+            f"model.neck.name={kind}: needs the stages of a residual network, but the backbone is a "
+            f"{type(backbone).__name__}. Set model.neck.name=fpn, or choose another backbone."
         )
-    if settings.neck.name == "c4":
-        return SingleLevel(body.channels[4], source=4, level=4)
-    return SingleLevel(body.channels[5], source=5, level=4 if settings.backbone.dilate_stage5 else 5)
+    if kind == "c4":
+        return SingleLevel(channels[4], source=4, level=4)
+    return SingleLevel(channels[5], source=5, level=4 if settings.backbone.dilate_stage5 else 5)
 
 
-def make_mask_heads(settings: ModelSettings, width: int, classes: int, shrink: int) -> list[MaskHead]:
+def make_rpn(settings: ModelSettings, neck: Neck) -> RPN:
+    """Proposals from anchors on every level of the neck."""
+    check_levels(settings.anchors, neck.levels)
+    return RPN(neck.channels, Anchors(settings.anchors), settings.rpn)
+
+
+def make_box_head(settings: ModelSettings, width: int, classes: int, shrink: int) -> Cascade:
+    """One head, or as many as the cascade has stages; a stage differs in its overlap, its deltas and its weight."""
+    head, pooled = settings.box_head, -(-settings.box_head.pool_size // shrink)
+    if settings.cascade is None:
+        return Cascade([BoxHead(width, classes, head, pooled=pooled)])
+    stages = [
+        BoxHead(
+            width,
+            classes,
+            head.model_copy(update={"positive_iou": stage.positive_iou, "delta_weights": stage.delta_weights}),
+            pooled=pooled,
+            loss_weight=stage.loss_weight,
+        )
+        for stage in settings.cascade.stages
+    ]
+    return Cascade(stages, settings.cascade)
+
+
+def make_mask_head(settings: ModelSettings, width: int, classes: int, shrink: int) -> MaskHead | nn.ModuleList | None:
     """None, one, or one per stage of the cascade."""
-    head = settings.mask_head
+    head, cascade = settings.mask_head, settings.cascade
     if head is None:
-        return []
-    per_stage = settings.cascade is not None and settings.cascade.mask_head_per_stage
-    count = len(settings.cascade.stages) if settings.cascade and per_stage else 1
-    return [MaskHead(width, classes, head, pooled=-(-head.pool_size // shrink)) for _ in range(count)]
+        return None
+    pooled = -(-head.pool_size // shrink)
+    if cascade is None or not cascade.mask_head_per_stage:
+        return MaskHead(width, classes, head, pooled=pooled)
+    return nn.ModuleList(MaskHead(width, classes, head, pooled=pooled) for _ in cascade.stages)
 
 
 def make_keypoint_head(settings: ModelSettings, width: int, keypoints: int) -> KeypointHead | None:

@@ -5,175 +5,110 @@ One head is a cascade of one stage. Shapes: N boxes of all pictures, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from ..config import BoxHeadSettings, ModelSettings
-from ..ops.boxes import clip_boxes
-from ..ops.deltas import decode_boxes
+from ..config import CascadeSettings
 from ..structures.instances import Instances
-from .box_head import (
-    BoxTargets,
-    box_loss,
-    box_losses,
-    box_predictions,
-    box_targets,
-    match_all,
-    select_targets,
-)
+from .box_head import BoxHead
+from .box_targets import BoxTargets, box_targets, match_all
+from .interfaces import Detections, Losses, Pool, Sampled
 
-Pool = Callable[[list[Tensor]], Tensor]
 Size = tuple[int, int]
 
 
-@dataclass
-class StageOutput:
-    """What one stage saw in training: its pooled features [N, S, S, C] and what they stand for."""
-
-    pooled: Tensor
-    targets: BoxTargets
-
-
-def stage_settings(settings: ModelSettings) -> list[tuple[BoxHeadSettings, float]]:
-    """Settings and loss weight of each box head."""
-    if settings.cascade is None:
-        return [(settings.box_head, 1.0)]
-    return [
-        (
-            settings.box_head.model_copy(
-                update={"positive_iou": stage.positive_iou, "delta_weights": stage.delta_weights}
-            ),
-            stage.loss_weight,
-        )
-        for stage in settings.cascade.stages
-    ]
-
-
-def cascade_loss(
-    heads: Sequence[nn.Module],
-    pool: Pool,
-    proposals: list[Tensor],
-    targets: list[Instances],
-    sizes: list[Size],
-    *,
-    classes: int,
-    settings: ModelSettings,
-) -> tuple[dict[str, Tensor], list[StageOutput]]:
-    """Losses `classes` and `boxes`, summed over the stages, and what each stage was trained on.
-
-    The first stage is trained on a choice of the proposals and the annotated boxes, each later one on the same boxes
-    after refinement, or, if the settings say so, again on a choice of them and the annotated boxes.
+class Cascade(nn.ModuleList):
+    """One box head, or several of which each sees what the one before has refined.
 
     Args:
-        heads: Box heads.
-        pool: Features [N, S, S, C] of boxes given per picture.
-        proposals: Per picture [N_i, 4].
-        targets: Annotated objects per picture.
-        sizes: (height, width) of the pictures inside the padding.
+        heads: At least one, all with the same `pool_size`.
+        settings: `average` and `resample` are used; none: the defaults.
     """
-    losses: dict[str, Tensor] = {}
-    outputs = []
-    boxes = proposals
-    resample = settings.cascade is not None and settings.cascade.resample
-    for number, (head, (stage, weight)) in enumerate(zip(heads, stage_settings(settings), strict=True)):
-        if number > 0 and not resample:
-            chosen = match_all(boxes, targets, annotated=False, classes=classes, settings=stage)
-        elif number == 0 and stage.hard_examples:
-            chosen = _hardest(head, pool, boxes, targets, classes, stage)
-        else:
-            chosen = box_targets(boxes, targets, classes=classes, settings=stage)
-        boxes = list(chosen.proposals.split(chosen.counts))
-        pooled = pool(boxes)
-        logits, deltas = head(pooled)
-        for name, loss in box_loss(logits, deltas, chosen, stage, epsilon=stage.loss_epsilon).items():
-            losses[name] = losses.get(name, 0) + weight * loss
-        outputs.append(StageOutput(pooled, chosen))
-        if number + 1 < len(heads):
-            refined = refine(boxes, logits.detach(), deltas.detach(), sizes, stage, settings)
-            boxes = [
-                found[(found[:, 2:] > found[:, :2]).all(dim=1) & ~(annotated & resample)]
-                for found, annotated in zip(refined, chosen.annotated.split(chosen.counts), strict=True)
-            ]
-    return losses, outputs
 
+    def __init__(self, heads: Sequence[BoxHead], settings: CascadeSettings | None = None) -> None:
+        super().__init__(heads)
+        self.settings = settings or CascadeSettings()
+        self.pool_size = heads[0].settings.pool_size
 
-def cascade_predictions(
-    heads: Sequence[nn.Module], pool: Pool, proposals: list[Tensor], sizes: list[Size], *, settings: ModelSettings
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Per picture boxes [D, 4] in network coordinates, scores [D] and labels [D], best first.
+    @property
+    def heads(self) -> list[BoxHead]:
+        """The stages in their order."""
+        return [head for head in self if isinstance(head, BoxHead)]
 
-    The classes are averaged over the stages, the boxes are those of the last.
-    """
-    stages = stage_settings(settings)
-    boxes, votes = proposals, []
-    for number, (head, (stage, _)) in enumerate(zip(heads, stages, strict=True)):
-        logits, deltas = head(pool(boxes))
-        votes.append(logits)
-        if number + 1 < len(heads):
-            boxes = refine(boxes, logits, deltas, sizes, stage, settings)
-    counts = [len(found) for found in boxes]
-    scores = _average(votes, settings)
-    return [
-        box_predictions(*parts, stages[-1][0], clamp_both_sides=stages[-1][0].clamp_both_sides)
-        for parts in zip(scores.split(counts), deltas.split(counts), boxes, sizes, strict=True)
-    ]
+    def loss(
+        self, pool: Pool, proposals: list[Tensor], objects: list[Instances], sizes: list[Size]
+    ) -> tuple[Losses, list[Sampled]]:
+        """Losses `classes` and `boxes`, summed over the stages, and what each stage was trained on.
 
+        The first stage is trained on a choice of the proposals and the annotated boxes, each later one on the same
+        boxes after refinement, or, if the settings say so, again on a choice of them and the annotated boxes.
 
-def _average(votes: list[Tensor], settings: ModelSettings) -> Tensor:
-    """[N, K + 1] scores from the logits of each stage."""
-    stacked = torch.stack(votes)
-    if settings.cascade is not None and settings.cascade.average == "logits":
-        return stacked.mean(dim=0).softmax(dim=1)
-    return stacked.softmax(dim=2).mean(dim=0)
+        Args:
+            pool: Features [N, S, S, C] of boxes given per picture.
+            proposals: Per picture [N_i, 4].
+            objects: Annotated objects per picture.
+            sizes: (height, width) of the pictures inside the padding.
+        """
+        losses: Losses = {}
+        stages = []
+        boxes, resample = proposals, self.settings.resample
+        for number, head in enumerate(self.heads):
+            if number > 0 and not resample:
+                targets = match_all(boxes, objects, annotated=False, classes=head.classes, settings=head.settings)
+            elif number == 0 and head.settings.hard_examples:
+                targets = _hardest(head, pool, boxes, objects)
+            else:
+                targets = box_targets(boxes, objects, classes=head.classes, settings=head.settings)
+            boxes = targets.boxes_of_pictures()
+            pooled = pool(boxes)
+            logits, deltas = head(pooled)
+            for name, loss in head.losses(logits, deltas, targets).items():
+                losses[name] = losses.get(name, 0) + head.loss_weight * loss
+            stages.append(Sampled(pooled, targets, head.loss_weight))
+            if number + 1 < len(self):
+                refined = head.refine(boxes, logits.detach(), deltas.detach(), sizes)
+                boxes = [
+                    found[(found[:, 2:] > found[:, :2]).all(dim=1) & ~(annotated & resample)]
+                    for found, annotated in zip(refined, targets.annotated.split(targets.counts), strict=True)
+                ]
+        return losses, stages
 
+    def predict(self, pool: Pool, proposals: list[Tensor], sizes: list[Size]) -> list[Detections]:
+        """Per picture boxes [D, 4] in network coordinates, scores [D] and labels [D], best first.
 
-def refine(
-    boxes: list[Tensor],
-    logits: Tensor,
-    deltas: Tensor,
-    sizes: list[Size],
-    stage: BoxHeadSettings,
-    settings: ModelSettings,
-) -> list[Tensor]:
-    """The boxes [N_i, 4] of each picture moved by the deltas of their best class, and kept inside the picture.
+        The classes are averaged over the stages, the boxes are those of the last.
+        """
+        boxes, votes, heads = proposals, [], self.heads
+        for number, head in enumerate(heads):
+            logits, deltas = head(pool(boxes))
+            votes.append(logits)
+            if number + 1 < len(heads):
+                boxes = head.refine(boxes, logits, deltas, sizes)
+        counts = [len(found) for found in boxes]
+        return [
+            heads[-1].detections(*parts)
+            for parts in zip(self._average(votes).split(counts), deltas.split(counts), boxes, sizes, strict=True)
+        ]
 
-    Args:
-        boxes: What the stage saw.
-        logits, deltas: [N, K + 1] and [N, K', 4] that its head gave.
-        sizes: (height, width) of the pictures inside the padding.
-        stage: Settings of the stage.
-        settings: Of the model.
-    """
-    best = logits[:, :-1].argmax(dim=1) if deltas.shape[1] > 1 else torch.zeros_like(logits[:, 0], dtype=torch.int64)
-    moved = decode_boxes(
-        deltas[torch.arange(len(deltas), device=deltas.device), best],
-        torch.cat(boxes),
-        stage.delta_weights,
-        clamp_both_sides=stage.clamp_both_sides,
-    )
-    groups = moved.split([len(found) for found in boxes])
-    return [clip_boxes(found, size) for found, size in zip(groups, sizes, strict=True)]
+    def _average(self, votes: list[Tensor]) -> Tensor:
+        """[N, K + 1] scores from the logits of each stage."""
+        stacked = torch.stack(votes)
+        if self.settings.average == "logits":
+            return stacked.mean(dim=0).softmax(dim=1)
+        return stacked.softmax(dim=2).mean(dim=0)
 
 
 @torch.no_grad()
-def _hardest(
-    head: nn.Module,
-    pool: Pool,
-    boxes: list[Tensor],
-    targets: list[Instances],
-    classes: int,
-    stage: BoxHeadSettings,
-) -> BoxTargets:
+def _hardest(head: BoxHead, pool: Pool, boxes: list[Tensor], objects: list[Instances]) -> BoxTargets:
     """The proposals of each picture with the largest losses (Shrivastava et al. 2016, OHEM).
 
     Annotated boxes are proposals too. All are passed through the head once, without gradients, to find them.
     """
-    everything = match_all(boxes, targets, annotated=True, classes=classes, settings=stage)
-    logits, deltas = head(pool(list(everything.proposals.split(everything.counts))))
-    losses, distances = box_losses(logits, deltas, everything, stage)
+    everything = match_all(boxes, objects, annotated=True, classes=head.classes, settings=head.settings)
+    logits, deltas = head(pool(everything.boxes_of_pictures()))
+    losses, distances = head.loss_of_each(logits, deltas, everything)
     losses[everything.positives] += distances
-    hardest = [own.topk(min(stage.samples, len(own))).indices for own in losses.split(everything.counts)]
-    return select_targets(everything, hardest, classes=classes)
+    most = head.settings.samples
+    return everything.select([own.topk(min(most, len(own))).indices for own in losses.split(everything.counts)])

@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from .box_head import BoxHead
 from .mask_rcnn import MaskRCNN
 from .norms import BatchNorm, NormedConvolution, fold_norm
 
@@ -23,7 +24,7 @@ def prepare_for_prediction(model: MaskRCNN, dtype: torch.dtype) -> MaskRCNN:
     for module in list(model.modules()):
         _fold_norms(module)
     model.to(dtype).to(memory_format=torch.channels_last)
-    for head in model.box_heads:
+    for head in [module for module in model.modules() if isinstance(module, BoxHead)]:
         for layer in (head.logits, head.deltas):
             layer.to(torch.promote_types(dtype, torch.float32))
     return model

@@ -5,24 +5,19 @@ Shapes: N boxes, S bins per side, C channels, K classes, M maps per box, m pixel
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import MaskHeadSettings
-from ..ops.mask_windows import resample_windows
-from ..ops.masks import resample_bitmap
-from ..ops.outlines import draw_in_box
 from ..ops.precision import at_least_float32
-from ..structures.masks import MaskCrops, Masks
 from .blocks import compute_in_blocks
 from .fusion import connect, convolve
+from .interfaces import Losses, Positives
+from .mask_targets import mask_targets
 from .norms import make_convolution, takes_statistics
-
-LARGEST_BITMAPS = 2**27
-"""Most pixels of bitmaps that a GPU holds at once, all as large as their picture, unless one picture has more."""
 
 
 class MaskHead(nn.Module):
@@ -41,6 +36,8 @@ class MaskHead(nn.Module):
 
     def __init__(self, inputs: int, classes: int, settings: MaskHeadSettings, *, pooled: int) -> None:
         super().__init__()
+        self.settings = settings
+        self.pool_size, self.paste = settings.pool_size, settings.paste
         self.size = pooled * 2**settings.doublings
         self.separate = settings.competition == "sigmoid" and not settings.class_agnostic
         maps = (1 if settings.class_agnostic else classes) + (settings.competition == "softmax")
@@ -68,6 +65,54 @@ class MaskHead(nn.Module):
             return self._forward_linear(pooled.flatten(1))
         rows = (pooled,) if labels is None or not self.separate else (pooled, labels)
         return self._forward_maps(*rows) if takes_statistics(self) else compute_in_blocks(self._forward_maps, *rows)
+
+    def loss(self, pooled: Tensor, positives: Positives) -> Losses:
+        """Loss `masks` of the pooled features [P, S, S, C] of proposals that are objects."""
+        masks = [one.masks for one in positives.objects]
+        wanted = mask_targets(masks, positives.matches, positives.boxes, self.size, self.settings.targets)
+        return {"masks": self.cross_entropy(self(pooled, positives.labels), positives.labels, wanted)}
+
+    def predict(self, pooled: Tensor, labels: Tensor) -> Tensor:
+        """[N, m, m] probabilities inside each box, of pooled features [N, S, S, C] and predicted classes [N]."""
+        return self.probabilities(self(pooled, labels), labels)
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        """Mean over the pixels; 0 without objects, and still reaching every parameter.
+
+        Sigmoid: binary, of the true class's map alone (paper, section 3). Softmax: over all maps, each pixel being of
+        the true class or background (paper, Table 2b).
+
+        Args:
+            logits: [P, M, m, m].
+            labels: [P] true classes.
+            targets: [P, m, m] in 0..1.
+        """
+        if len(labels) == 0:
+            return logits.sum() * 0
+        if self.settings.competition == "sigmoid":
+            chosen = self._maps_of(logits, labels)
+            return F.binary_cross_entropy_with_logits(chosen, targets.to(chosen))
+        logarithms = logits.log_softmax(dim=1)
+        background = logarithms[:, -1]
+        return -torch.lerp(background, self._maps_of(logarithms, labels), targets.to(background)).mean()
+
+    def probabilities(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """[N, m, m] of the predicted classes' maps, at least in single precision.
+
+        Args:
+            logits: [N, M, m, m].
+            labels: [N] predicted classes.
+        """
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # masks are pasted with these numbers
+        if self.settings.competition == "sigmoid":
+            return self._maps_of(logits, labels).sigmoid()
+        return self._maps_of(logits.softmax(dim=1), labels)
+
+    def _maps_of(self, maps: Tensor, labels: Tensor) -> Tensor:
+        """[N, m, m]: of [N, M, m, m] maps those of the labels' classes, or the only ones."""
+        if self.settings.class_agnostic or maps.shape[1] == 1:
+            return maps[:, 0]
+        return maps[torch.arange(len(labels), device=labels.device), labels]
 
     def _forward_maps(self, pooled: Tensor, labels: Tensor | None = None) -> Tensor:
         features = pooled.permute(0, 3, 1, 2)
@@ -125,125 +170,3 @@ def double_resolution(features: Tensor, weight: Tensor, bias: Tensor | None, *, 
 def join_quads(quads: Tensor) -> Tensor:
     """[N, H, W, 2, 2, D] to the map [N, 2H, 2W, D]."""
     return quads.transpose(2, 3).flatten(3, 4).flatten(1, 2)
-
-
-def mask_targets(
-    masks: list[Masks | None], matches: list[Tensor], boxes: list[Tensor], size: int, settings: MaskHeadSettings
-) -> Tensor:
-    """The part of each annotated mask that its proposal sees.
-
-    With `polygons`, objects whose outlines are not known (annotated as run lengths) get their bitmap, cut at one half.
-
-    Args:
-        masks: Annotated masks of each picture, as `MaskCrops`.
-        matches: Per picture [P_i] object of each proposal.
-        boxes: Per picture [P_i, 4] proposals.
-        size: Pixels per side of the target, m.
-        settings: Its `targets` is used.
-
-    Returns:
-        [P, m, m] in 0..1, of all pictures.
-
-    Raises:
-        ValueError: The masks are of another kind, or there are none.
-    """
-    crops = []
-    for one in masks:
-        if not isinstance(one, MaskCrops):
-            raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(one).__name__}")
-        crops.append(one)
-    drawn = settings.targets == "polygons" and any(one.outlines for one in crops)
-    # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
-    with torch.autocast(boxes[0].device.type, enabled=False):
-        if boxes[0].device.type != "cpu" and not drawn:
-            return _targets_at_once(crops, matches, boxes, size, settings)
-        targets = [
-            _target(one, i, box, size, settings)
-            for one, numbers, group in zip(crops, matches, boxes, strict=True)
-            for i, box in zip(numbers.tolist(), group, strict=True)
-        ]
-    return torch.stack(targets) if targets else boxes[0].new_zeros(0, size, size)
-
-
-def _targets_at_once(
-    masks: list[MaskCrops], matches: list[Tensor], boxes: list[Tensor], size: int, settings: MaskHeadSettings
-) -> Tensor:
-    """[P, m, m] of all proposals, where a GPU would spend its time with starting small kernels."""
-    soft = settings.targets == "soft"
-    largest = max(len(one) * one.size[0] * one.size[1] for one in masks)
-    most = max(1, LARGEST_BITMAPS // max(1, largest))
-    groups = [slice(first, first + most) for first in range(0, len(masks), most)]
-    resampled = torch.cat(
-        [_resample_all(masks[group], matches[group], boxes[group], size, half_pixel=not soft) for group in groups]
-    )
-    return resampled if soft else (resampled >= 0.5).to(resampled)
-
-
-def _resample_all(
-    masks: list[MaskCrops], matches: list[Tensor], boxes: list[Tensor], size: int, *, half_pixel: bool
-) -> Tensor:
-    """`resample_windows` for the objects of several pictures."""
-    counts = [len(one) for one in masks]
-    starts = accumulate(counts, initial=0)
-    return resample_windows(
-        torch.cat([one.pixels for one in masks]),
-        torch.cat([one.windows for one in masks]),
-        torch.tensor([one.size for one in masks]).repeat_interleave(torch.tensor(counts), dim=0),
-        torch.cat([numbers + start for numbers, start in zip(matches, starts, strict=False)]),
-        torch.cat(boxes),
-        size,
-        half_pixel=half_pixel,
-    )
-
-
-def _target(masks: MaskCrops, i: int, box: Tensor, size: int, settings: MaskHeadSettings) -> Tensor:
-    """[m, m] of one proposal."""
-    outlines = masks.outlines_of(i) if settings.targets == "polygons" else ()
-    if outlines:
-        return torch.from_numpy(draw_in_box(outlines, box.tolist(), size)).to(box)
-    soft = settings.targets == "soft"
-    resampled = resample_bitmap(masks.bitmap(i), masks.origin(i), box, masks.size, size, half_pixel=not soft)
-    return resampled if soft else (resampled >= 0.5).to(box)
-
-
-def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor, settings: MaskHeadSettings) -> dict[str, Tensor]:
-    """Mean cross-entropy of the pixels; 0 without objects, and still reaching every parameter.
-
-    Sigmoid: binary, of the true class's map alone (paper, section 3). Softmax: over all maps, each pixel being of the
-    true class or background (paper, Table 2b).
-
-    Args:
-        logits: [P, M, m, m].
-        labels: [P] true classes.
-        targets: [P, m, m] in 0..1.
-        settings: `competition` and `class_agnostic` are used.
-    """
-    if len(labels) == 0:
-        return {"masks": logits.sum() * 0}
-    if settings.competition == "sigmoid":
-        chosen = _maps_of(logits, labels, settings)
-        return {"masks": F.binary_cross_entropy_with_logits(chosen, targets.to(chosen))}
-    logarithms = logits.log_softmax(dim=1)
-    background = logarithms[:, -1]
-    return {"masks": -torch.lerp(background, _maps_of(logarithms, labels, settings), targets.to(background)).mean()}
-
-
-def mask_predictions(logits: Tensor, labels: Tensor, settings: MaskHeadSettings) -> Tensor:
-    """[N, m, m] probabilities of the predicted classes' maps, at least in single precision.
-
-    Args:
-        logits: [N, M, m, m].
-        labels: [N] predicted classes.
-        settings: `competition` and `class_agnostic` are used.
-    """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # masks are pasted with these numbers
-    if settings.competition == "sigmoid":
-        return _maps_of(logits, labels, settings).sigmoid()
-    return _maps_of(logits.softmax(dim=1), labels, settings)
-
-
-def _maps_of(maps: Tensor, labels: Tensor, settings: MaskHeadSettings) -> Tensor:
-    """[N, m, m]: of [N, M, m, m] maps those of the labels' classes, or the only ones."""
-    if settings.class_agnostic or maps.shape[1] == 1:
-        return maps[:, 0]
-    return maps[torch.arange(len(labels), device=labels.device), labels]

@@ -1,4 +1,4 @@
-"""MobileNetV3-Large (Howard et al. 2019) as the body of torchvision's fasterrcnn_mobilenet_v3_large_fpn."""
+"""MobileNetV3-Large (Howard et al. 2019) as the backbone of torchvision's fasterrcnn_mobilenet_v3_large_fpn."""
 
 from __future__ import annotations
 

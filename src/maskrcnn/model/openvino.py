@@ -1,8 +1,8 @@
 """Parts of a model that OpenVINO computes in torch's place: the same weights, the same results, compiled graphs.
 
 What depends on the data stays with torch: choosing proposals, suppression, RoIAlign, masks in pictures; and so do RPN
-and heads, whose few large products take as long there. OpenVINO gets body and neck, and the fifth stage that heads of
-C4 models share.
+and heads, whose few large products take as long there. OpenVINO gets backbone and neck, and the fifth stage that heads
+of C4 models share.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from collections import OrderedDict
 from functools import cache
 from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import SettingError
-from .fpn import FPN
+from .interfaces import Backbone, Neck
 from .mask_rcnn import MaskRCNN
-from .single_level import SingleLevel
 from .timm_body import TimmBody
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def use_openvino(model: MaskRCNN) -> None:
         model: Ready for prediction on the CPU (`prepare_for_prediction`); what is bfloat16 there, is so in OpenVINO.
 
     Raises:
-        SettingError: OpenVINO is not installed, the model is not on the CPU, or its body is from timm.
+        SettingError: OpenVINO is not installed, the model is not on the CPU, or its backbone is from timm.
     """
     device = next(model.parameters()).device
     if device.type != "cpu":
@@ -55,26 +54,27 @@ def use_openvino(model: MaskRCNN) -> None:
             'engine openvino: OpenVINO is not installed. Install it by `pip install "maskrcnn[openvino]"`, or predict '
             "with engine torch, which needs nothing more."
         )
-    if isinstance(model.body, TimmBody):
+    if isinstance(model.backbone, TimmBody):
         raise SettingError(
-            "engine openvino: the body of this model is from timm, and its layers may hold numbers that are right for "
-            "one size of picture only. Predict with engine torch."
+            "engine openvino: the backbone of this model is from timm, and its layers may hold numbers that are right "
+            "for one size of picture only. Predict with engine torch."
         )
-    model.body, model.neck = CompiledPyramid(model.body, cast(FPN | SingleLevel, model.neck)), nn.Identity()
+    model.add_module("backbone", CompiledPyramid(model.backbone, model.neck))
+    model.add_module("neck", nn.Identity())
     if model.shared_head is not None:
         model.shared_head = CompiledRows(model.shared_head)
 
 
 class CompiledPyramid(nn.Module):
-    """Body and neck in one: pictures [B, D, H, W] to {level: [B, C, H_l, W_l]}, channels_last as in torch.
+    """Backbone and neck in one: pictures [B, D, H, W] to {level: [B, C, H_l, W_l]}, channels_last as in torch.
 
     Pictures go through one by one, so that a graph is for a size of picture and not for a size of batch.
     """
 
-    def __init__(self, body: nn.Module, neck: FPN | SingleLevel) -> None:
+    def __init__(self, backbone: Backbone, neck: Neck) -> None:
         super().__init__()
         self.levels = neck.levels
-        self.part = CompiledPart(_Pyramid(body, neck))
+        self.part = CompiledPart(_Pyramid(backbone, neck))
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         maps = self.part.compute(images.permute(0, 2, 3, 1), chunk=1)
@@ -151,7 +151,8 @@ class CompiledPart:
 
 def _library() -> Any:
     """OpenVINO, which would tell Intel that it is imported if it found this module of its own."""
-    sys.modules.setdefault("openvino_telemetry", cast(Any, None))
+    hidden: Any = None
+    sys.modules.setdefault("openvino_telemetry", hidden)
     import openvino
 
     return openvino
@@ -173,14 +174,14 @@ def _make_core() -> Core:
 
 
 class _Pyramid(nn.Module):
-    """Body and neck with channels last also by name: [B, H, W, D] to a [B, H_l, W_l, C] of each level."""
+    """Backbone and neck with channels last also by name: [B, H, W, D] to a [B, H_l, W_l, C] of each level."""
 
-    def __init__(self, body: nn.Module, neck: nn.Module) -> None:
+    def __init__(self, backbone: Backbone, neck: Neck) -> None:
         super().__init__()
-        self.body, self.neck = body, neck
+        self.backbone, self.neck = backbone, neck
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        maps = self.neck(self.body(images.permute(0, 3, 1, 2)))
+        maps = self.neck(self.backbone(images.permute(0, 3, 1, 2)))
         return tuple(map.permute(0, 2, 3, 1) for map in maps.values())
 
 

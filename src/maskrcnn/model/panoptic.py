@@ -5,25 +5,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import PanopticSettings, SemanticHeadSettings
+from ..config import PanopticSettings
 from ..structures.instances import Instances
-from ..structures.panoptic import Panoptic, Segment
+from ..structures.panoptic import THING, Panoptic, Segment
 
 
-def merge_panoptic(
-    instances: Instances, semantic: Tensor, settings: PanopticSettings, head: SemanticHeadSettings
-) -> Panoptic:
+def merge_panoptic(instances: Instances, semantic: Tensor, settings: PanopticSettings) -> Panoptic:
     """Lay the objects down, the most certain first, each on the pixels that are still free; then stuff on the rest.
 
-    An object that finds more than `settings.overlap` of its mask taken is dropped. Pixels of the class that stands for
-    things stay empty unless an object took them, and so do those of stuff with fewer than `settings.stuff_area` pixels
-    left.
+    An object that finds more than `settings.overlap` of its mask taken is dropped. Pixels of things stay empty unless
+    an object took them, and so do those of stuff with fewer than `settings.stuff_area` pixels left.
 
     Args:
         instances: Predicted objects with scores and masks, in the picture's pixels.
-        semantic: [h, w] int64 class of each pixel of the same picture, in the numbers of the semantic head.
+        semantic: [h, w] int64 stuff label of each pixel of the same picture, or `THING`.
         settings: Of the merge.
-        head: Its `things` and `classes` say which class stands for things.
 
     Returns:
         Segments with the map on the CPU, the objects first.
@@ -31,17 +27,11 @@ def merge_panoptic(
     ids = np.zeros(instances.size, dtype=np.int32)
     segments = _lay_objects(ids, instances, settings)
     classes = semantic.cpu().numpy()
-    things = 0 if head.things == "first" else head.classes - 1
-    free = np.where(ids == 0, classes, things)
-    areas = np.bincount(free.ravel(), minlength=head.classes)
-    areas[things] = 0
+    free = np.where(ids == 0, classes, THING)
+    areas = np.bincount(free.ravel(), minlength=THING + 1)
+    areas[THING] = 0
     for label in np.flatnonzero(areas >= max(1, settings.stuff_area)).tolist():
-        segment = Segment(
-            id=len(segments) + 1,
-            label=label - 1 if head.things == "first" else label,
-            is_thing=False,
-            area=int(areas[label]),
-        )
+        segment = Segment(id=len(segments) + 1, label=label, is_thing=False, area=int(areas[label]))
         ids[free == label] = segment.id
         segments.append(segment)
     return Panoptic(torch.from_numpy(ids), segments)

@@ -17,8 +17,7 @@ def find_proposals(model: MaskRCNN, batch: Batch) -> list[Instances]:
     Scores are those of the region proposal network, labels are all 0. The heads are not computed.
     """
     boxes, ranks = model.propose(model.features(batch.images), batch)
-    if model.settings.rpn.rank_by == "logit":
-        ranks = [values.sigmoid() for values in ranks]
+    ranks = [model.rpn.probabilities(values) for values in ranks]
     return [
         Instances(
             size=picture_size,

@@ -141,7 +141,7 @@ class AveragingStem(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The body: stem and up to four stages of residual blocks, which end at levels 2 to 5 (strides 4 to 32)."""
+    """The backbone: stem and up to four stages of residual blocks, which end at levels 2 to 5 (strides 4 to 32)."""
 
     def __init__(self, settings: BackboneSettings, *, channels: int, stages: int = STAGES) -> None:
         """

@@ -19,6 +19,8 @@ from ..ops.nms import suppress_groups
 from ..ops.patches import neighbours
 from ..ops.precision import at_least_float32
 from ..ops.roi_align import PyramidTable
+from ..structures.batch import Batch
+from .anchors import Anchors
 from .blocks import compute_in_blocks
 from .fusion import connect, convolve
 
@@ -26,15 +28,23 @@ DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
 class RPN(nn.Module):
-    """For each anchor: is there an object, and how does its box differ from the anchor."""
+    """For each anchor: is there an object, and how does its box differ from the anchor.
 
-    def __init__(self, channels: int, anchors_per_pixel: int, settings: RPNSettings) -> None:
+    Args:
+        channels: Of the maps.
+        anchors: At each of their pixels.
+        settings: Of the layers, of what they learn from, and of which boxes become proposals.
+    """
+
+    def __init__(self, channels: int, anchors: Anchors, settings: RPNSettings) -> None:
         super().__init__()
+        self.settings = settings
+        self.anchors = anchors
         self.convolutions = nn.ModuleList(
             nn.Conv2d(channels, channels, 3, padding=1) for _ in range(settings.convolutions)
         )
-        self.logits = nn.Conv2d(channels, anchors_per_pixel, 1)
-        self.deltas = nn.Conv2d(channels, anchors_per_pixel * 4, 1)
+        self.logits = nn.Conv2d(channels, anchors.per_pixel, 1)
+        self.deltas = nn.Conv2d(channels, anchors.per_pixel * 4, 1)
         for name, parameter in self.named_parameters():
             if name.endswith("weight"):
                 nn.init.normal_(parameter, std=0.01)
@@ -52,12 +62,55 @@ class RPN(nn.Module):
             deltas.append(own_deltas.reshape(len(hidden), -1, 4))
         return logits, deltas
 
-    def patches_pay(self, features: dict[int, Tensor], samples: int) -> bool:
-        """Whether `of_anchors` for so many anchors of each picture is less work than gradients of the whole maps.
+    def loss(
+        self, features: dict[int, Tensor], table: PyramidTable, batch: Batch
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Losses `rpn_objectness` and `rpn_boxes`, and per picture [P, 4] proposals, without gradients, for the heads.
+
+        Args:
+            features: {level: [B, C, H, W]}, the finest first.
+            table: The same as one table.
+            batch: With targets.
+        """
+        patches = self.patches_pay(features)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not patches):
+            logits, deltas = self(features)
+        # torch 2.9 keeps weights that autocast has cast without gradients, and would hand them to the patches
+        # (https://github.com/pytorch/pytorch/issues/112583).
+        torch.clear_autocast_cache()
+        anchors = self._anchors_of(features, batch)
+        most = (self.settings.candidates_training, self.settings.proposals_training)
+        proposals, _ = self.choose_proposals(logits, deltas, anchors, batch.sizes, *most)
+        boxes = [target.boxes for target in batch.targets or []]
+        positives, negatives, wanted = self.choose_anchors(torch.cat(anchors), boxes)
+        chosen = torch.cat([positives, negatives])
+        if patches:
+            read = self.of_anchors(table, chosen)
+        else:
+            read = torch.cat(logits, dim=1).flatten()[chosen], torch.cat(deltas, dim=1).flatten(0, 1)[chosen]
+        return self.losses(*read, wanted, len(boxes)), proposals
+
+    def predict(self, features: dict[int, Tensor], batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+        """Per picture [P, 4] boxes that may hold an object, best first, and what they are ranked by [P]."""
+        logits, deltas = self(features)
+        most = (self.settings.candidates, self.settings.proposals)
+        return self.choose_proposals(logits, deltas, self._anchors_of(features, batch), batch.sizes, *most)
+
+    def probabilities(self, ranks: Tensor) -> Tensor:
+        """[P] scores in 0..1 of what proposals are ranked by."""
+        return ranks.sigmoid() if self.settings.rank_by == "logit" else ranks
+
+    def _anchors_of(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:
+        dtype = torch.float64 if batch.images.dtype == torch.float64 else torch.float32
+        height, width = batch.images.shape[-2:]
+        return self.anchors(features, (height, width), dtype)
+
+    def patches_pay(self, features: dict[int, Tensor]) -> bool:
+        """Whether `of_anchors` for the samples of each picture is less work than gradients of the whole maps.
 
         Those take two thirds of the work of training on the maps; the patches have to be trained on as a whole.
         """
-        seen = samples * (2 * len(self.convolutions) + 1) ** 2
+        seen = self.settings.samples * (2 * len(self.convolutions) + 1) ** 2
         return 3 * seen < 2 * sum(map.shape[-2] * map.shape[-1] for map in features.values())
 
     def of_anchors(self, table: PyramidTable, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,98 +149,92 @@ class RPN(nn.Module):
         anchors = self.logits.out_channels
         return outputs[..., :anchors], outputs[..., anchors:].unflatten(-1, (anchors, 4))
 
+    def choose_anchors(self, anchors: Tensor, boxes: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Choose the anchors that count in the loss.
 
-def rpn_targets(anchors: Tensor, boxes: list[Tensor], settings: RPNSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Choose the anchors that count in the loss.
+        Args:
+            anchors: [N, 4].
+            boxes: Per picture [M, 4] annotated boxes.
 
-    Args:
-        anchors: [N, 4].
-        boxes: Per picture [M, 4] annotated boxes.
+        Returns:
+            [P] positions, among the B * N anchors of all pictures, of those chosen as objects, [Q] of those chosen as
+            background, [P, 4] deltas of the first.
+        """
+        settings = self.settings
+        matches = match_boxes(
+            anchors,
+            boxes,
+            positive_iou=settings.positive_iou,
+            negative_iou=settings.negative_iou,
+            rescue_iou=settings.rescue_iou,
+        )
+        positives, negatives = sample_matches(
+            matches, samples=settings.samples, positive_fraction=settings.positive_fraction
+        )
+        pictures, places = positives // len(anchors), positives % len(anchors)
+        wanted = pad_boxes(boxes).to(anchors)[pictures, matches[pictures, places]]
+        return positives, negatives, encode_boxes(wanted, anchors[places], DELTA_WEIGHTS)
 
-    Returns:
-        [P] positions, among the B * N anchors of all pictures, of those chosen as objects, [Q] of those chosen as
-        background, [P, 4] deltas of the first.
-    """
-    matches = match_boxes(
-        anchors,
-        boxes,
-        positive_iou=settings.positive_iou,
-        negative_iou=settings.negative_iou,
-        rescue_iou=settings.rescue_iou,
-    )
-    positives, negatives = sample_matches(
-        matches, samples=settings.samples, positive_fraction=settings.positive_fraction
-    )
-    pictures, places = positives // len(anchors), positives % len(anchors)
-    wanted = pad_boxes(boxes).to(anchors)[pictures, matches[pictures, places]]
-    return positives, negatives, encode_boxes(wanted, anchors[places], DELTA_WEIGHTS)
+    def losses(self, logits: Tensor, deltas: Tensor, wanted: Tensor, pictures: int) -> dict[str, Tensor]:
+        """Cross-entropy of the chosen anchors, and smooth L1 of the objects' deltas, over the number of chosen ones.
 
+        Args:
+            logits, deltas: [P + Q] and [P + Q, 4] of the chosen anchors, the P objects first.
+            wanted: [P, 4] deltas.
+            pictures: That the anchors were chosen from.
+        """
+        settings = self.settings
+        # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
+        labels = torch.zeros_like(logits, dtype=torch.float32)
+        labels[: len(wanted)] = 1
+        distance = F.smooth_l1_loss(deltas[: len(wanted)], wanted, beta=settings.smooth_l1_beta, reduction="sum")
+        objectness = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+        chosen = settings.samples * pictures if settings.normaliser == "samples" else max(1, len(labels))
+        count = settings.loss_epsilon + chosen
+        return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}
 
-def rpn_loss(
-    logits: Tensor, deltas: Tensor, wanted: Tensor, pictures: int, settings: RPNSettings, *, epsilon: float = 0.0
-) -> dict[str, Tensor]:
-    """Cross-entropy of the chosen anchors, and smooth L1 of the objects' deltas, over the number of chosen ones.
+    @torch.no_grad()
+    def choose_proposals(
+        self,
+        logits: list[Tensor],
+        deltas: list[Tensor],
+        anchors: list[Tensor],
+        sizes: list[tuple[int, int]],
+        candidates: int,
+        proposals: int,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Decode the best anchors of each level and keep the best boxes that do not repeat one another.
 
-    Args:
-        logits, deltas: [P + Q] and [P + Q, 4] of the chosen anchors, the P objects first.
-        wanted: [P, 4] deltas.
-        pictures: That the anchors were chosen from.
-        epsilon: Added to the number.
-    """
-    # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
-    labels = torch.zeros_like(logits, dtype=torch.float32)
-    labels[: len(wanted)] = 1
-    distance = F.smooth_l1_loss(deltas[: len(wanted)], wanted, beta=settings.smooth_l1_beta, reduction="sum")
-    objectness = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-    count = epsilon + (settings.samples * pictures if settings.normaliser == "samples" else max(1, len(labels)))
-    return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}
+        Args:
+            logits, deltas, anchors: Per level.
+            sizes: B (height, width) of the pictures inside the padding.
+            candidates: Anchors kept per level before suppression.
+            proposals: Boxes kept per picture after it.
 
-
-@torch.no_grad()
-def rpn_predictions(
-    logits: list[Tensor],
-    deltas: list[Tensor],
-    anchors: list[Tensor],
-    sizes: list[tuple[int, int]],
-    settings: RPNSettings,
-    *,
-    candidates: int,
-    proposals: int,
-    clamp_both_sides: bool = False,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Decode the best anchors of each level and keep the best boxes that do not repeat one another.
-
-    Args:
-        logits, deltas, anchors: Per level.
-        sizes: B (height, width) of the pictures inside the padding.
-        candidates: Anchors kept per level before suppression.
-        proposals: Boxes kept per picture after it.
-        clamp_both_sides: As in `decode_boxes`.
-
-    Returns:
-        Per picture [P, 4] proposals, best first, and their [P] scores, or logits if they are ranked by these.
-    """
-    best_logits, best_deltas, references = [], [], []
-    for level_logits, level_deltas, level_anchors in zip(logits, deltas, anchors, strict=True):
-        best, order = level_logits.topk(min(candidates, level_logits.shape[1]), dim=1)
-        best_logits.append(best)
-        best_deltas.append(level_deltas.gather(1, order[..., None].expand(-1, -1, 4)))
-        references.append(level_anchors[order])
-    boxes = decode_boxes(
-        torch.cat(best_deltas, dim=1).flatten(0, 1),
-        torch.cat(references, dim=1).flatten(0, 1),
-        DELTA_WEIGHTS,
-        clamp_both_sides=clamp_both_sides,
-    ).view(len(sizes), -1, 4)
-    counts = [level.shape[1] for level in best_logits]
-    if boxes.device.type == "cuda":
-        return _choose_at_once(list(boxes.split(counts, dim=1)), best_logits, sizes, settings, proposals)
-    levels = torch.cat([torch.full((count,), level, device=boxes.device) for level, count in enumerate(counts)])
-    chosen = [
-        _choose_proposals(own, own_logits, levels, size, settings, proposals)
-        for own, own_logits, size in zip(boxes, torch.cat(best_logits, dim=1), sizes, strict=True)
-    ]
-    return [boxes for boxes, _ in chosen], [ranks for _, ranks in chosen]
+        Returns:
+            Per picture [P, 4] proposals, best first, and their [P] scores, or logits if they are ranked by these.
+        """
+        best_logits, best_deltas, references = [], [], []
+        for level_logits, level_deltas, level_anchors in zip(logits, deltas, anchors, strict=True):
+            best, order = level_logits.topk(min(candidates, level_logits.shape[1]), dim=1)
+            best_logits.append(best)
+            best_deltas.append(level_deltas.gather(1, order[..., None].expand(-1, -1, 4)))
+            references.append(level_anchors[order])
+        boxes = decode_boxes(
+            torch.cat(best_deltas, dim=1).flatten(0, 1),
+            torch.cat(references, dim=1).flatten(0, 1),
+            DELTA_WEIGHTS,
+            clamp_both_sides=self.settings.clamp_both_sides,
+        ).view(len(sizes), -1, 4)
+        counts = [level.shape[1] for level in best_logits]
+        if boxes.device.type == "cuda":
+            return _choose_at_once(list(boxes.split(counts, dim=1)), best_logits, sizes, self.settings, proposals)
+        levels = torch.cat([torch.full((count,), level, device=boxes.device) for level, count in enumerate(counts)])
+        chosen = [
+            _choose_proposals(own, own_logits, levels, size, self.settings, proposals)
+            for own, own_logits, size in zip(boxes, torch.cat(best_logits, dim=1), sizes, strict=True)
+        ]
+        return [boxes for boxes, _ in chosen], [ranks for _, ranks in chosen]
 
 
 def _choose_at_once(

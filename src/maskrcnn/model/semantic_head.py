@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ..config import SemanticHeadSettings
 from ..ops.precision import at_least_float32
+from ..structures.batch import Batch
 from ..structures.panoptic import THING, UNKNOWN
+from .interfaces import Losses
 from .norms import make_convolution
 
 LEVELS = (2, 3, 4, 5)
@@ -30,6 +32,7 @@ class SemanticHead(nn.Module):
 
     def __init__(self, channels: int, settings: SemanticHeadSettings) -> None:
         super().__init__()
+        self.settings = settings
         width = settings.channels
         self.levels = nn.ModuleList(
             nn.ModuleList(
@@ -50,6 +53,54 @@ class SemanticHead(nn.Module):
         ]
         return at_least_float32(self.logits(sum(grown[1:], start=grown[0])))
 
+    def loss(self, features: dict[int, Tensor], maps: Tensor) -> Losses:
+        """Loss `semantic` of feature maps and semantic maps [B, H, W]."""
+        return {"semantic": self.cross_entropy(self(features), self.classes_of(maps))}
+
+    def predict(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:
+        """Semantic map [h, w] of each image in the caller's pixels, int64: stuff labels 0..S-1 and `THING`."""
+        padded = (batch.images.shape[-2], batch.images.shape[-1])
+        sizes = zip(self(features), batch.sizes, batch.picture_sizes, strict=True)
+        return [self.maps_of(semantic_labels(logits, size, picture, padded)) for logits, size, picture in sizes]
+
+    def classes_of(self, maps: Tensor) -> Tensor:
+        """The head's classes of annotated pixels.
+
+        Args:
+            maps: [B, H, W] uint8 semantic maps: stuff labels 0..S-1, `THING` or `UNKNOWN`.
+
+        Returns:
+            [B, H, W] int64 in 0..C-1, or `UNKNOWN` where a pixel does not count.
+        """
+        labels = maps.long()
+        stuff = labels + 1 if self.settings.things == "first" else labels
+        return torch.where(labels == THING, self._things, stuff).where(labels != UNKNOWN, UNKNOWN)
+
+    def maps_of(self, classes: Tensor) -> Tensor:
+        """Semantic maps of the head's classes: the reverse of `classes_of`."""
+        stuff = classes - 1 if self.settings.things == "first" else classes
+        return torch.where(classes == self._things, THING, stuff)
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Weighted mean over the pixels; 0 where none is annotated, and still reaching every parameter.
+
+        Args:
+            logits: [B, C, H / 4, W / 4].
+            targets: [B, H, W] int64 classes, or `UNKNOWN`.
+        """
+        settings = self.settings
+        if settings.loss_at == "map":
+            targets = targets[:, ::STRIDE, ::STRIDE]
+        logits = _resize(logits, (targets.shape[1], targets.shape[2]))
+        total = F.cross_entropy(logits, targets, reduction="sum", ignore_index=UNKNOWN)
+        count = (targets != UNKNOWN).sum().clamp(min=1) if settings.loss_over == "annotated" else targets.numel()
+        return settings.loss_weight * total / count
+
+    @property
+    def _things(self) -> int:
+        """The class that stands for things."""
+        return 0 if self.settings.things == "first" else self.settings.classes - 1
+
 
 def _to_finest(features: Tensor, convolutions: nn.Module, *, double: bool) -> Tensor:
     for convolution in convolutions.children():
@@ -57,38 +108,6 @@ def _to_finest(features: Tensor, convolutions: nn.Module, *, double: bool) -> Te
         if double:
             features = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
     return features
-
-
-def semantic_targets(maps: Tensor, settings: SemanticHeadSettings) -> Tensor:
-    """The head's classes of annotated pixels.
-
-    Args:
-        maps: [B, H, W] uint8 semantic maps: stuff labels 0..S-1, `THING` or `UNKNOWN`.
-        settings: `classes` and `things` are used.
-
-    Returns:
-        [B, H, W] int64 in 0..C-1, or `UNKNOWN` where a pixel does not count.
-    """
-    labels = maps.long()
-    stuff = labels + 1 if settings.things == "first" else labels
-    things = 0 if settings.things == "first" else settings.classes - 1
-    return torch.where(labels == THING, things, stuff).where(labels != UNKNOWN, UNKNOWN)
-
-
-def semantic_loss(logits: Tensor, targets: Tensor, settings: SemanticHeadSettings) -> dict[str, Tensor]:
-    """Weighted mean cross-entropy of pixels; 0 where none is annotated, and still reaching every parameter.
-
-    Args:
-        logits: [B, C, H / 4, W / 4].
-        targets: [B, H, W] int64 classes, or `UNKNOWN`.
-        settings: `loss_at`, `loss_over` and `loss_weight` are used.
-    """
-    if settings.loss_at == "map":
-        targets = targets[:, ::STRIDE, ::STRIDE]
-    logits = _resize(logits, (targets.shape[1], targets.shape[2]))
-    total = F.cross_entropy(logits, targets, reduction="sum", ignore_index=UNKNOWN)
-    count = (targets != UNKNOWN).sum().clamp(min=1) if settings.loss_over == "annotated" else targets.numel()
-    return {"semantic": settings.loss_weight * total / count}
 
 
 def semantic_predictions(

@@ -1,4 +1,4 @@
-"""Networks of the library timm as bodies (extra `timm`)."""
+"""Networks of the library timm as backbones (extra `timm`)."""
 
 from __future__ import annotations
 

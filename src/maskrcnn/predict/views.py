@@ -17,7 +17,6 @@ from torch import Tensor
 from ..config import BoxHeadSettings
 from ..data.views import mirror_batch, mirror_boxes
 from ..model.box_head import suppress_repetitions
-from ..model.keypoint_head import keypoint_predictions
 from ..model.mask_rcnn import Detections, MaskRCNN
 from ..ops.boxes import clip_boxes, scale_boxes, scale_points
 from ..ops.roi_align import PyramidTable
@@ -130,17 +129,15 @@ def _instances(
     model: MaskRCNN, batch: Batch, joined: list[Detections], masks: Tensor | None, maps: Tensor | None
 ) -> list[Instances]:
     """Detections in the caller's pixels, with masks and keypoints where there are some."""
-    settings = model.settings
     counts = [len(scores) for _, scores, _ in joined]
     objects = []
     for i, (boxes, scores, labels) in enumerate(joined):
         size, picture_size = batch.sizes[i], batch.picture_sizes[i]
         found = Instances(size=picture_size, boxes=boxes, labels=labels, scores=scores)
-        if masks is not None and settings.mask_head is not None:
-            found.masks = SoftMasks(masks.split(counts)[i], boxes, picture_size, paste=settings.mask_head.paste)
-        if maps is not None and settings.keypoint_head is not None:
-            at_input = scale_boxes(boxes, picture_size, size)
-            points = keypoint_predictions(maps.split(counts)[i], at_input, settings.keypoint_head)
+        if masks is not None:
+            found.masks = SoftMasks(masks.split(counts)[i], boxes, picture_size, paste=model.mask_heads[0].paste)
+        if maps is not None and model.keypoint_head is not None:
+            points = model.keypoint_head.decode(maps.split(counts)[i], scale_boxes(boxes, picture_size, size))
             points[..., :2] = scale_points(points[..., :2], size, picture_size)
             found.keypoints = points
         objects.append(found)

@@ -1,12 +1,12 @@
 """The four steps in which Faster R-CNN was trained first (Ren et al. 2015, section 3.2, "4-Step Alternating Training").
 
-1. The region proposal network learns, with body and neck, from the first weights.
-2. The heads learn on the proposals of step 1, with a body and neck of their own, from the first weights again.
-3. The region proposal network learns anew on the body and neck of step 2, which stay as they are from here on.
+1. The region proposal network learns, with backbone and neck, from the first weights.
+2. The heads learn on the proposals of step 1, with a backbone and neck of their own, from the first weights again.
+3. The region proposal network learns anew on the backbone and neck of step 2, which stay as they are from here on.
 4. The heads go on learning on the proposals of step 3.
 
-Then both share one body. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first weights,
-and proposals are computed once, on whole pictures.
+Then both share one backbone. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first
+weights, and proposals are computed once, on whole pictures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from ..config import RunSettings
-from ..config.training import Part
+from ..config.training import Layer
 from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
 from ..data.records import CocoData
@@ -31,6 +31,7 @@ from ..errors import SettingError
 from ..evaluate.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
+from ..model.rpn import RPN
 from ..ops.atomic import replacing
 from ..ops.precision import autocast
 from ..structures.classes import Classes
@@ -38,7 +39,7 @@ from ..weights.files import apply_weights, load_weights, save_weights
 from .checkpoint import CHECKPOINT_NAME, load_checkpoint
 from .coco import HELD_OUT_NAME, TrainingData, train_on_coco
 from .loop import TrainingResult
-from .parts import PARTS
+from .parts import LAYERS
 
 START_NAME = "start.safetensors"
 PROPOSALS = {"learnt": "proposals_learnt.jsonl", "judged": "proposals_judged.jsonl"}
@@ -52,20 +53,20 @@ class Step(NamedTuple):
 
     Args:
         folder: Its name below the run's folder.
-        parts: What learns.
+        layers: What learns.
         start: Step whose weights it starts with; None: the first weights.
         proposals: Step whose region proposal network proposes; None: its own.
     """
 
     folder: str
-    parts: tuple[Part, ...]
+    layers: tuple[Layer, ...]
     start: str | None
     proposals: str | None
 
 
 STEPS = (
-    Step("1_rpn", ("body", "neck", "rpn"), start=None, proposals=None),
-    Step("2_heads", ("body", "neck", "heads"), start=None, proposals="1_rpn"),
+    Step("1_rpn", ("backbone", "neck", "rpn"), start=None, proposals=None),
+    Step("2_heads", ("backbone", "neck", "heads"), start=None, proposals="1_rpn"),
     Step("3_rpn", ("rpn",), start="2_heads", proposals=None),
     Step("4_heads", ("heads",), start="3_rpn", proposals="3_rpn"),
 )
@@ -79,7 +80,7 @@ def is_alternating(folder: Path) -> bool:
 def alternating_settings(folder: Path) -> RunSettings:
     """The settings an alternating training was started with."""
     settings = load_checkpoint(folder / STEPS[0].folder / CHECKPOINT_NAME).settings
-    return _learning(settings, PARTS)
+    return _learning(settings, LAYERS)
 
 
 def train_alternating(
@@ -100,16 +101,16 @@ def train_alternating(
     Args:
         model: With the first weights; not changed. Of a training that goes on, only its layers count.
         data, device, quiet: As for `train_on_coco`.
-        settings: Of each step; `train.parts` must name all parts.
+        settings: Of each step; `train.layers` must name all layers.
         folder: Made if it does not exist.
         announce: Shows the progress of proposing.
 
     Returns:
         The last step's, or that of the step that was stopped.
     """
-    if set(settings.train.parts) != set(PARTS):
+    if set(settings.train.layers) != set(LAYERS):
         raise SettingError(
-            f"train.parts={','.join(settings.train.parts)}: alternating training decides itself what learns when. "
+            f"train.layers={','.join(settings.train.layers)}: alternating training decides itself what learns when. "
             "Leave it out."
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,17 +118,17 @@ def train_alternating(
     ends: dict[str, Path] = {}
     console = Console(stderr=True, quiet=quiet)
     for step in STEPS:
-        own, place = _learning(settings, step.parts), folder / step.folder
+        own, place = _learning(settings, step.layers), folder / step.folder
         learner = copy.deepcopy(model)
         if step.start is not None:
             apply_weights(learner, load_weights(ends[step.start]).state, source=str(ends[step.start]))
-        console.print(f"Step {step.folder}: {', '.join(step.parts)}", highlight=False)
+        console.print(f"Step {step.folder}: {', '.join(step.layers)}", highlight=False)
         part = data if step.proposals is None else _with_proposals(data, folder / step.proposals, settings)
         result = train_on_coco(learner, part, own, folder=place, device=device, resume=True, quiet=quiet)
         if not result.finished:
             return result
         ends[step.folder] = result.weights
-        if "rpn" in step.parts:
+        if "rpn" in step.layers:
             apply_weights(learner, load_weights(result.weights).state, source=str(result.weights))
             _propose(learner.eval(), data, settings, folder=place, device=device, announce=announce)
     for name in ("best.safetensors", "last.safetensors", "log.jsonl", HELD_OUT_NAME):
@@ -135,8 +136,8 @@ def train_alternating(
     return replace(result, weights=folder / result.weights.name)
 
 
-def _learning(settings: RunSettings, parts: tuple[str, ...]) -> RunSettings:
-    train = settings.train.model_copy(update={"parts": parts})
+def _learning(settings: RunSettings, layers: tuple[str, ...]) -> RunSettings:
+    train = settings.train.model_copy(update={"layers": layers})
     return settings.model_copy(update={"train": train})
 
 
@@ -174,7 +175,8 @@ def _propose(
     for name, (part, chosen) in wanted.items():
         path = folder / PROPOSALS[name]
         if not path.exists():
-            model.settings = settings.model.model_copy(update={"rpn": chosen})
+            assert isinstance(model.rpn, RPN)
+            model.rpn.settings = chosen
             with announce("proposing", len(part.records)) as count:
                 _write(path, model, part, settings, device=device, count=count)
 

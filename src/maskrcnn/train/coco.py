@@ -137,7 +137,7 @@ def _scores(
         data.records, settings.model.input, batch=settings.data.batch, workers=settings.data.workers
     )
     found, stream = cast(MaskRCNN, model), (batch.to(device) for batch in batches)
-    if "heads" not in settings.train.parts:
+    if "heads" not in settings.train.layers:
         proposals = collect_proposals(lambda batch: find_proposals(found, batch), stream)
         return {"proposals": average_recall(truth, dict(proposals))}
     results = collect_results(found.predict, stream, data.classes)

@@ -26,7 +26,7 @@ from .display import TrainingDisplay
 from .log import TrainingLog
 from .losses import LossWindow
 from .optimiser import build_optimiser
-from .parts import PARTS, fix_parts
+from .parts import LAYERS, fix_layers
 from .settings import check_resumable, evaluation_interval, required_steps
 
 
@@ -55,7 +55,7 @@ class Run:
         self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.steps = required_steps(settings)
         self.model = model.to(device)
-        self.fixed = fix_parts(self.model, settings.train.parts)
+        self.fixed = fix_layers(self.model, settings.train.layers)
         self.optimiser = build_optimiser(self.model, settings.train)
         self.average = WeightAverage(self.model, settings.train.average) if settings.train.average else None
         self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
@@ -109,8 +109,8 @@ class Run:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The losses, by name, of the parts that learn."""
-        parts = self.settings.train.parts
-        return self.model(batch) if set(parts) == set(PARTS) else self.model(batch, parts)
+        layers = self.settings.train.layers
+        return self.model(batch) if set(layers) == set(LAYERS) else self.model(batch, layers)
 
     def begin_training(self) -> None:
         """Put what learns into training mode; norms of what is fixed do not measure either."""

@@ -34,13 +34,13 @@ DETECTRON: list[Rename] = [
     (r"conv_rpn(?:_fpn2)?_([wb])$", lambda m: f"rpn.convolutions.0.{_PLAIN[m[1]]}"),
     (r"rpn_cls_logits(?:_fpn2)?_([wb])$", lambda m: f"rpn.logits.{_PLAIN[m[1]]}"),
     (r"rpn_bbox_pred(?:_fpn2)?_([wb])$", lambda m: f"rpn.deltas.{_PLAIN[m[1]]}"),
-    (r"fc([67])_([wb])$", lambda m: f"box_heads.0.hidden.{int(m[1]) - 6}.{_PLAIN[m[2]]}"),
-    (rf"head_conv(\d)_{_LEAF}", lambda m: f"box_heads.0.convolutions.{int(m[1]) - 1}.{_PART[m['leaf']]}"),
-    (r"cls_score_([wb])$", lambda m: f"box_heads.0.logits.{_PLAIN[m[1]]}"),
-    (r"bbox_pred_([wb])$", lambda m: f"box_heads.0.deltas.{_PLAIN[m[1]]}"),
-    (rf"_\[mask\]_fcn(\d)_{_LEAF}", lambda m: f"mask_heads.0.convolutions.{int(m[1]) - 1}.{_PART[m['leaf']]}"),
-    (r"conv5_mask_([wb])$", lambda m: f"mask_heads.0.upsamples.0.{_PLAIN[m[1]]}"),
-    (r"mask_fcn_logits_([wb])$", lambda m: f"mask_heads.0.logits.{_PLAIN[m[1]]}"),
+    (r"fc([67])_([wb])$", lambda m: f"box_head.0.hidden.{int(m[1]) - 6}.{_PLAIN[m[2]]}"),
+    (rf"head_conv(\d)_{_LEAF}", lambda m: f"box_head.0.convolutions.{int(m[1]) - 1}.{_PART[m['leaf']]}"),
+    (r"cls_score_([wb])$", lambda m: f"box_head.0.logits.{_PLAIN[m[1]]}"),
+    (r"bbox_pred_([wb])$", lambda m: f"box_head.0.deltas.{_PLAIN[m[1]]}"),
+    (rf"_\[mask\]_fcn(\d)_{_LEAF}", lambda m: f"mask_head.convolutions.{int(m[1]) - 1}.{_PART[m['leaf']]}"),
+    (r"conv5_mask_([wb])$", lambda m: f"mask_head.upsamples.0.{_PLAIN[m[1]]}"),
+    (r"mask_fcn_logits_([wb])$", lambda m: f"mask_head.logits.{_PLAIN[m[1]]}"),
     (r"conv_fcn(\d)_([wb])$", lambda m: f"keypoint_head.convolutions.{int(m[1]) - 1}.{_PLAIN[m[2]]}"),
     (r"kps_score_lowres_([wb])$", lambda m: f"keypoint_head.upsample.{_PLAIN[m[1]]}"),
 ]
@@ -56,8 +56,8 @@ def _in_sequence(layer: str, match: re.Match[str]) -> str:
 
 
 BENCHMARK: list[Rename] = [
-    (r"backbone\.body\.stem\.conv1\.", "body.stem.convolution."),
-    (r"backbone\.body\.stem\.bn1\.", "body.stem.norm."),
+    (r"backbone\.body\.stem\.conv1\.", "backbone.stem.convolution."),
+    (r"backbone\.body\.stem\.bn1\.", "backbone.stem.norm."),
     *((rf"backbone\.body\.(?=layer){pattern}", ours) for pattern, ours in BODY),
     *(
         (
@@ -73,15 +73,15 @@ BENCHMARK: list[Rename] = [
     (r"rpn\.head\.conv\.", "rpn.convolutions.0."),
     (r"rpn\.head\.cls_logits\.", "rpn.logits."),
     (r"rpn\.head\.bbox_pred\.", "rpn.deltas."),
-    (r"roi_heads\.box\.feature_extractor\.fc([67])\.(?=\w+$)", lambda m: f"box_heads.0.hidden.{int(m[1]) - 6}."),
-    (r"roi_heads\.box\.predictor\.cls_score\.", "box_heads.0.logits."),
-    (r"roi_heads\.box\.predictor\.bbox_pred\.", "box_heads.0.deltas."),
+    (r"roi_heads\.box\.feature_extractor\.fc([67])\.(?=\w+$)", lambda m: f"box_head.0.hidden.{int(m[1]) - 6}."),
+    (r"roi_heads\.box\.predictor\.cls_score\.", "box_head.0.logits."),
+    (r"roi_heads\.box\.predictor\.bbox_pred\.", "box_head.0.deltas."),
     (
         rf"roi_heads\.mask\.feature_extractor\.mask_fcn(?P<number>\d)\.{_SEQUENCE}",
-        lambda m: _in_sequence(f"mask_heads.0.convolutions.{int(m['number']) - 1}", m),
+        lambda m: _in_sequence(f"mask_head.convolutions.{int(m['number']) - 1}", m),
     ),
-    (r"roi_heads\.mask\.predictor\.conv5_mask\.", "mask_heads.0.upsamples.0."),
-    (r"roi_heads\.mask\.predictor\.mask_fcn_logits\.", "mask_heads.0.logits."),
+    (r"roi_heads\.mask\.predictor\.conv5_mask\.", "mask_head.upsamples.0."),
+    (r"roi_heads\.mask\.predictor\.mask_fcn_logits\.", "mask_head.logits."),
     (
         r"roi_heads\.keypoint\.feature_extractor\.conv_fcn(\d)\.",
         lambda m: f"keypoint_head.convolutions.{int(m[1]) - 1}.",
@@ -186,18 +186,18 @@ def _shared_if_c4(name: str, origins: Mapping[str, str]) -> str:
     """Stage 5 of a network without pyramid and linear layers is the head of the boxes."""
     if "neck.lateral.0.convolution.weight" in origins or "neck.lateral.0.weight" in origins:
         return name
-    return name if "box_heads.0.hidden.0.weight" in origins else _shared(name)
+    return name if "box_head.0.hidden.0.weight" in origins else _shared(name)
 
 
 def _shared(name: str) -> str:
-    return name.replace("body.stages.3.", "shared_head.", 1)
+    return name.replace("backbone.stages.3.", "shared_head.", 1)
 
 
 def _with_statistics(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Frozen norms of Detectron are a scale and a shift: the mean is 0, the variance 1."""
     complete = dict(state)
     for name, tensor in state.items():
-        if name.startswith(("body.", "shared_head.")) and name.endswith(".norm.weight"):
+        if name.startswith(("backbone.", "shared_head.")) and name.endswith(".norm.weight"):
             layer = name.removesuffix("weight")
             complete.setdefault(f"{layer}running_mean", torch.zeros_like(tensor))
             complete.setdefault(f"{layer}running_var", torch.ones_like(tensor))
@@ -210,6 +210,6 @@ def _convolutions_in_a_row(grouped: bool) -> Rename:
     return (
         r"roi_heads\.box\.feature_extractor\.xconvs\.(\d+)\.",
         lambda m: (
-            f"box_heads.0.convolutions.{int(m[1]) // step}.{'norm' if grouped and int(m[1]) % 3 else 'convolution'}."
+            f"box_head.0.convolutions.{int(m[1]) // step}.{'norm' if grouped and int(m[1]) % 3 else 'convolution'}."
         ),
     )

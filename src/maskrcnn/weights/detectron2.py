@@ -16,15 +16,15 @@ from .structure import Tree, counts_batches, find_structure, merge, neck_channel
 
 
 def _stage(match: re.Match[str]) -> str:
-    block = f"body.stages.{int(match[1]) - 2}.{match[2]}."
+    block = f"backbone.stages.{int(match[1]) - 2}.{match[2]}."
     step = "shortcut" if match[3] == "shortcut" else f"step{match[3][-1]}"
     return f"{block}{step}.{match[4] or 'convolution.'}"
 
 
 # A convolution is renamed as if it had a norm.
 TABLE: list[Rename] = [
-    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.norm\.", "body.stem.norm."),
-    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.(?=weight$)", "body.stem.convolution."),
+    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.norm\.", "backbone.stem.norm."),
+    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.(?=weight$)", "backbone.stem.convolution."),
     (r"backbone\.(?:bottom_up\.)?res([2-5])\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)", _stage),
     (
         r"roi_heads\.res5\.(\d+)\.(conv\d|shortcut)\.(norm\.)?(?=\w+$)",
@@ -42,17 +42,17 @@ TABLE: list[Rename] = [
     (r"proposal_generator\.rpn_head\.anchor_deltas\.", "rpn.deltas."),
     (
         r"roi_heads\.box_head\.(\d\.)?conv(\d)\.(norm\.)?(?=\w+$)",
-        lambda m: f"box_heads.{m[1] or '0.'}convolutions.{int(m[2]) - 1}.{m[3] or 'convolution.'}",
+        lambda m: f"box_head.{m[1] or '0.'}convolutions.{int(m[2]) - 1}.{m[3] or 'convolution.'}",
     ),
-    (r"roi_heads\.box_head\.(\d\.)?fc(\d)\.", lambda m: f"box_heads.{m[1] or '0.'}hidden.{int(m[2]) - 1}."),
-    (r"roi_heads\.box_predictor\.(\d\.)?cls_score\.", lambda m: f"box_heads.{m[1] or '0.'}logits."),
-    (r"roi_heads\.box_predictor\.(\d\.)?bbox_pred\.", lambda m: f"box_heads.{m[1] or '0.'}deltas."),
+    (r"roi_heads\.box_head\.(\d\.)?fc(\d)\.", lambda m: f"box_head.{m[1] or '0.'}hidden.{int(m[2]) - 1}."),
+    (r"roi_heads\.box_predictor\.(\d\.)?cls_score\.", lambda m: f"box_head.{m[1] or '0.'}logits."),
+    (r"roi_heads\.box_predictor\.(\d\.)?bbox_pred\.", lambda m: f"box_head.{m[1] or '0.'}deltas."),
     (
         r"roi_heads\.mask_head\.mask_fcn(\d)\.(norm\.)?(?=\w+$)",
-        lambda m: f"mask_heads.0.convolutions.{int(m[1]) - 1}.{m[2] or 'convolution.'}",
+        lambda m: f"mask_head.convolutions.{int(m[1]) - 1}.{m[2] or 'convolution.'}",
     ),
-    (r"roi_heads\.mask_head\.deconv\.(?=\w+$)", "mask_heads.0.upsamples.0."),
-    (r"roi_heads\.mask_head\.predictor\.", "mask_heads.0.logits."),
+    (r"roi_heads\.mask_head\.deconv\.(?=\w+$)", "mask_head.upsamples.0."),
+    (r"roi_heads\.mask_head\.predictor\.", "mask_head.logits."),
     (r"roi_heads\.keypoint_head\.conv_fcn(\d)\.", lambda m: f"keypoint_head.convolutions.{int(m[1]) - 1}."),
     (r"roi_heads\.keypoint_head\.score_lowres\.", "keypoint_head.upsample."),
     (
@@ -143,7 +143,7 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         tree = merge(tree, {"rpn": {"proposals_training": 2000}})
     # Frozen norms count no batches: those that do in the stem were learnt from random weights.
     learnt = counts_batches(state)
-    from_scratch = "body.stem.norm.num_batches_tracked" in state
+    from_scratch = "backbone.stem.norm.num_batches_tracked" in state
     if learnt:
         tree["backbone"] |= {"norm": "batch", "frozen_stages": 0 if from_scratch else 2}
     # The place of the stride has no trace in the tensors: it is Microsoft's, also in the "new baselines" with their two

@@ -8,12 +8,14 @@ from typing import Any
 from .renames import Rename
 
 TENSORS: list[Rename] = [
+    (r"body\.", "backbone."),
     (r"fpn\.", "neck."),
     (r"rpn\.convolution\.", "rpn.convolutions.0."),
-    (r"box_head\.hidden(\d)\.", lambda m: f"box_heads.0.hidden.{int(m[1]) - 1}."),
-    (r"box_head\.", "box_heads.0."),
-    (r"mask_head\.upsample\.", "mask_heads.0.upsamples.0."),
-    (r"mask_head\.", "mask_heads.0."),
+    (r"box_head\.hidden(\d)\.", lambda m: f"box_head.0.hidden.{int(m[1]) - 1}."),
+    (r"box_head\.", "box_head.0."),
+    (r"box_heads\.", "box_head."),
+    (r"mask_head\.upsample\.", "mask_head.upsamples.0."),
+    (r"mask_heads\.0\.", "mask_head."),
 ]
 """Starts of names of tensors in versions 1 and 2, and what stands there today."""
 

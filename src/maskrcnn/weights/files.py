@@ -31,7 +31,7 @@ _EXTRA = "extra."
 KEY = "maskrcnn"
 _FAULTS_SHOWN = 4
 # One entry per class and one for the background.
-CLASS_BIAS = "box_heads.0.logits.bias"
+CLASS_BIAS = "box_head.0.logits.bias"
 _HALF = (torch.float16, torch.bfloat16)
 
 

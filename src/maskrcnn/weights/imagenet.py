@@ -32,19 +32,19 @@ _LEAVES = {
 }
 _LEAF = rf"(?P<leaf>{'|'.join(_LEAVES)})$"
 CAFFE2: list[Rename] = [
-    (r"conv1_w$", "body.stem.convolution.weight"),
-    (rf"(?:res_)?conv1_[bg]n_{_LEAF}", lambda m: f"body.stem.norm.{_LEAVES[m['leaf']]}"),
+    (r"conv1_w$", "backbone.stem.convolution.weight"),
+    (rf"(?:res_)?conv1_[bg]n_{_LEAF}", lambda m: f"backbone.stem.norm.{_LEAVES[m['leaf']]}"),
     (r"res(\d)_(\d+)_branch(1|2[abc])_w$", lambda m: f"{_caffe2_layer(m)}.convolution.weight"),
     (rf"res(\d)_(\d+)_branch(1|2[abc])_[bg]n_{_LEAF}", lambda m: f"{_caffe2_layer(m)}.norm.{_LEAVES[m['leaf']]}"),
 ]
 """Names of Detectron, and of the files that detectron2 starts from."""
 
 CLIP: list[Rename] = [
-    (r"conv(\d)\.(?=\w+$)", r"body.stem.step\1.convolution."),
-    (r"bn(\d)\.(?=\w+$)", r"body.stem.step\1.norm."),
+    (r"conv(\d)\.(?=\w+$)", r"backbone.stem.step\1.convolution."),
+    (r"bn(\d)\.(?=\w+$)", r"backbone.stem.step\1.norm."),
     *BODY,
 ]
-MOBILENET: list[Rename] = [(r"features\.(?=\d)", "body.features.")]
+MOBILENET: list[Rename] = [(r"features\.(?=\d)", "backbone.features.")]
 # What tells classes apart, the texts of CLIP, counters, a bias of some 1e-9, and what an optimiser left behind.
 UNUSED = re.compile(
     r"(fc|classifier|stem\.fc|linear|attnpool)\..*|(fc1000|pred|fc)_[wb]|conv1_b|stem\.conv1\.bias"
@@ -123,11 +123,11 @@ def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
         WeightsError: None that is known here.
     """
     blocks = tuple(_count_blocks(state, stage) for stage in range(4))
-    kernel = state.get("body.stages.0.0.step2.convolution.weight")
-    stem = state["body.stem.convolution.weight"]
+    kernel = state.get("backbone.stages.0.0.step2.convolution.weight")
+    stem = state["backbone.stem.convolution.weight"]
     if kernel is None:
         return None
-    kind = "bottleneck" if "body.stages.0.0.step3.convolution.weight" in state else "basic"
+    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
     layer = (kind, len(kernel) // kernel.shape[1], kernel.shape[1] * 64 // len(stem))
     fitting = [
         name
@@ -146,7 +146,7 @@ def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
 def _read_torchvision(state: Mapping[str, Tensor], source: str) -> Backbone:
     ours = _renamed(state, BODY, source)
     # Caffe's networks in these names, as OpenMMLab publishes them, have norms without a mean; so do random ones.
-    mean, scale = (ours.get(f"body.stem.norm.{leaf}") for leaf in ("running_mean", "weight"))
+    mean, scale = (ours.get(f"backbone.stem.norm.{leaf}") for leaf in ("running_mean", "weight"))
     if mean is not None and scale is not None and not mean.any() and (scale != 1).any():
         return Backbone(ours, find_name(ours, source), Pixels("bgr", raw=True), stride_in_1x1=True)
     return Backbone(ours, find_name(ours, source))
@@ -210,8 +210,8 @@ def _renamed(state: Mapping[str, Tensor], table: Iterable[Rename], source: str) 
 
 
 def _count_blocks(state: Mapping[str, Tensor], stage: int) -> int:
-    return len({name.split(".")[3] for name in state if name.startswith(f"body.stages.{stage}.")})
+    return len({name.split(".")[3] for name in state if name.startswith(f"backbone.stages.{stage}.")})
 
 
 def _caffe2_layer(match: re.Match[str]) -> str:
-    return f"body.stages.{int(match[1]) - 2}.{match[2]}.{_STEPS[match[3]]}"
+    return f"backbone.stages.{int(match[1]) - 2}.{match[2]}.{_STEPS[match[3]]}"

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ..config import BackboneSettings
 
-HIDDEN = re.compile(r"box_heads\.\d+\.hidden\.0\.weight")
-MASK_HIDDEN = re.compile(r"mask_heads\.\d+\.hidden\.0\.weight")
-LOGITS = re.compile(r"box_heads\.\d+\.logits\.(weight|bias)")
-DELTAS = re.compile(r"box_heads\.\d+\.deltas\.(weight|bias)")
-MASK_LOGITS = re.compile(r"mask_heads\.\d+\.logits\.(weight|bias)")
+HIDDEN = re.compile(r"box_head\.\d+\.hidden\.0\.weight")
+MASK_HIDDEN = re.compile(r"mask_head\.(?:\d+\.)?hidden\.0\.weight")
+LOGITS = re.compile(r"box_head\.\d+\.logits\.(weight|bias)")
+DELTAS = re.compile(r"box_head\.\d+\.deltas\.(weight|bias)")
+MASK_LOGITS = re.compile(r"mask_head\.(?:\d+\.)?logits\.(weight|bias)")
 TRACKED = "num_batches_tracked"
 
 
@@ -72,11 +72,11 @@ def split_counters(
 
 
 def _is_frozen(name: str, backbone: BackboneSettings) -> bool:
-    if not name.startswith(("body.", "shared_head.")):
+    if not name.startswith(("backbone.", "shared_head.")):
         return False
-    stage = re.match(r"body\.stages\.(\d)\.", name)
-    number = int(stage[1]) + 1 if stage else 0 if name.startswith("body.stem.") else 4
-    if name.startswith("body.features."):
+    stage = re.match(r"backbone\.stages\.(\d)\.", name)
+    number = int(stage[1]) + 1 if stage else 0 if name.startswith("backbone.stem.") else 4
+    if name.startswith("backbone.features."):
         number = 5  # stages of a MobileNet are not told apart: with norms that measure it is read as wholly trainable
     return backbone.norm == "frozen_batch" or number < backbone.frozen_stages
 
@@ -84,7 +84,7 @@ def _is_frozen(name: str, backbone: BackboneSettings) -> bool:
 def _swapped(name: str, tensor: Tensor, state: Mapping[str, Tensor], channels: int, *, to_bins: bool) -> Tensor:
     if not (HIDDEN.fullmatch(name) or MASK_HIDDEN.fullmatch(name)):
         return tensor
-    head = ".".join(name.split(".")[:2])
+    head = name.removesuffix(".hidden.0.weight")
     for last in (f"{head}.convolutions.0.convolution.weight", f"{head}.convolutions.0.weight"):
         channels = len(state[last]) if last in state else channels
     size = round((tensor.shape[1] / channels) ** 0.5)

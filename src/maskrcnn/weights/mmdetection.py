@@ -27,8 +27,8 @@ _NORM = r"(conv|bn|gn)\."
 
 
 def _head(match: re.Match[str]) -> str:
-    """`bbox_head.` or, in a cascade, `bbox_head.1.`, and likewise for masks."""
-    return f"{'box' if match['head'] == 'bbox' else 'mask'}_heads.{match['stage'] or '0.'}"
+    """Of `bbox_head.` or, in a cascade, `bbox_head.1.`, and likewise for masks."""
+    return f"box_head.{match['stage'] or '0.'}" if match["head"] == "bbox" else f"mask_head.{match['stage'] or ''}"
 
 
 def _convolution(match: re.Match[str]) -> str:
@@ -67,11 +67,11 @@ TABLE: list[Rename] = [
 ]
 # MMOCR's oCLIP models: a stem of three convolutions in a row, and shortcuts that begin with a pooling.
 CLIP: list[Rename] = [
-    (r"backbone\.stem\.([036])\.", lambda m: f"body.stem.step{int(m[1]) // 3 + 1}.convolution."),
-    (r"backbone\.stem\.([147])\.", lambda m: f"body.stem.step{int(m[1]) // 3 + 1}.norm."),
+    (r"backbone\.stem\.([036])\.", lambda m: f"backbone.stem.step{int(m[1]) // 3 + 1}.convolution."),
+    (r"backbone\.stem\.([147])\.", lambda m: f"backbone.stem.step{int(m[1]) // 3 + 1}.norm."),
     (
         r"backbone\.layer(\d)\.(\d+)\.downsample\.([12])\.",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3]) - 1]}.",
+        lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3]) - 1]}.",
     ),
 ]
 WRAPPER = "wrapped_model."
@@ -191,7 +191,7 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
 
 
 def _is_caffe(state: Mapping[str, Tensor]) -> bool:
-    means = state.get("body.stem.norm.running_mean")
+    means = state.get("backbone.stem.norm.running_mean")
     return means is not None and not means.any()
 
 

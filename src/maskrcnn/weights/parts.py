@@ -18,24 +18,24 @@ STUFF = "class layer of the semantic head"
 
 # The first that fits counts.
 _PARTS = (
-    (r"body\.stem\.", STAGES[0]),
-    *((rf"body\.stages\.{stage}\.", name) for stage, name in enumerate(STAGES[1:])),
+    (r"backbone\.stem\.", STAGES[0]),
+    *((rf"backbone\.stages\.{stage}\.", name) for stage, name in enumerate(STAGES[1:])),
     (r"shared_head\.", STAGES[4]),
-    (r"body\.", "backbone"),
+    (r"backbone\.", "backbone"),
     (r"neck\.", "FPN"),
     (r"rpn\.", "RPN"),
-    (r"box_heads\.\d+\.logits\.", BOX_CLASSES),
-    (r"box_heads\.\d+\.deltas\.", BOX_CLASSES),
-    (r"box_heads\.", "box head"),
-    (r"mask_heads\.\d+\.logits\.", MASK_CLASSES),
-    (r"mask_heads\.", "mask head"),
+    (r"box_head\.\d+\.logits\.", BOX_CLASSES),
+    (r"box_head\.\d+\.deltas\.", BOX_CLASSES),
+    (r"box_head\.", "box head"),
+    (r"mask_head\.(?:\d+\.)?logits\.", MASK_CLASSES),
+    (r"mask_head\.", "mask head"),
     (r"keypoint_head\.upsample\.", KEYPOINTS),
     (r"keypoint_head\.", "keypoint head"),
     (r"semantic_head\.logits\.", STUFF),
     (r"semantic_head\.", "semantic head"),
 )
-_DELTAS = re.compile(r"box_heads\.\d+\.deltas\.")
-LAST_NORM = re.compile(r"(?:body\.stages\.\d|shared_head)\.(\d+)\.step(\d)\.norm\.weight")
+_DELTAS = re.compile(r"box_head\.\d+\.deltas\.")
+LAST_NORM = re.compile(r"(?:backbone\.stages\.\d|shared_head)\.(\d+)\.step(\d)\.norm\.weight")
 
 
 def names_by_part(names: Iterable[str], settings: ModelSettings) -> dict[str, list[str]]:
@@ -65,7 +65,7 @@ def parts_of_classes(there: Classes, here: Classes) -> set[str]:
 
 def has_statistics(names: Iterable[str]) -> bool:
     """Whether the backbone's norms have a mean and a variance."""
-    return any(name.startswith("body.") and name.endswith(".running_mean") for name in names)
+    return any(name.startswith("backbone.") and name.endswith(".running_mean") for name in names)
 
 
 def calm(names: list[str], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -58,6 +58,6 @@ def check_all_placed(left: Collection[str], source: str, readable: str) -> None:
 
 def _settled(name: str, names: Mapping[str, T]) -> str:
     layer, middle, leaf = name.rpartition(".convolution.")
-    if not middle or layer.startswith(("body.", "shared_head.")) or f"{layer}.norm.weight" in names:
+    if not middle or layer.startswith(("backbone.", "shared_head.")) or f"{layer}.norm.weight" in names:
         return name
     return f"{layer}.{leaf}"

@@ -25,7 +25,7 @@ from .stem import find_stem, fit_stem, pixels_of
 
 COUNTER = "num_batches_tracked"
 CLASSIFIER = re.compile(r"(head|fc|classifier|norm|head_dist)\.")
-TIMM = "body.network."
+TIMM = "backbone.network."
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) 
     """The start by the names of this model: stage 5 may be its body's or its shared head's, timm's have their own."""
     if start.foreign is not None:
         return replace(start, state=_timm_names(own, start, settings))
-    stage, head = "body.stages.3.", "shared_head."
+    stage, head = "backbone.stages.3.", "shared_head."
     places = (stage, head) if any(name.startswith(head) for name in own) else (head, stage)
     state = {
         places[1] + name.removeprefix(places[0]) if name.startswith(places[0]) else name: tensor
@@ -187,7 +187,7 @@ def _check_backbone(own: Mapping[str, Tensor], start: Start, settings: ModelSett
             f"model.backbone.name={backbone.name}: but {start.source} is a {start.backbone}. "
             f"Set model.backbone.name={start.backbone}, or give other weights."
         )
-    if start.stride_in_1x1 not in (None, backbone.stride_in_1x1) and "body.stages.0.0.step3.norm.weight" in own:
+    if start.stride_in_1x1 not in (None, backbone.stride_in_1x1) and "backbone.stages.0.0.step3.norm.weight" in own:
         place = "first 1x1" if start.stride_in_1x1 else "3x3"
         value = str(start.stride_in_1x1).lower()
         raise SettingError(

@@ -22,7 +22,7 @@ def pixels_of(settings: InputSettings) -> Pixels:
 
 def find_stem(state: Mapping[str, Tensor]) -> str | None:
     """Name of the first convolution of a model's body, which is the first kernel among its tensors."""
-    return next((name for name, tensor in state.items() if name.startswith("body.") and tensor.ndim == 4), None)
+    return next((name for name, tensor in state.items() if name.startswith("backbone.") and tensor.ndim == 4), None)
 
 
 def fit_stem(kernel: Tensor, channels: int, *, source: Pixels, target: Pixels) -> tuple[Tensor, list[str]]:

@@ -14,7 +14,7 @@ from ..errors import WeightsError
 Tree = dict[str, Any]
 State = Mapping[str, Tensor]
 
-NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_heads.0.logits.weight", "box_heads.0.deltas.weight")
+NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_head.0.logits.weight", "box_head.0.deltas.weight")
 # Kind of block, groups, width of a group in the first stage of 64 channels, and blocks of stages 2 to 5.
 BODIES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
     ("basic", 1, 64, (2, 2, 2, 2)): "resnet18",
@@ -57,13 +57,13 @@ def find_structure(state: State, source: str) -> Tree:
         "neck": {"name": neck},
         "rpn": {"convolutions": _count(state, r"rpn\.convolutions\.(\d+)\.")},
         "box_head": _find_box_head(state, neck),
-        "mask_head": _find_mask_head(state, neck),
+        "mask_head": _find_mask_head(state),
         "keypoint_head": _find_keypoint_head(state),
         "semantic_head": _find_semantic_head(state),
-        "cascade": {} if "box_heads.1.logits.weight" in state else None,
+        "cascade": {} if "box_head.1.logits.weight" in state else None,
     }
     if tree["cascade"] is not None:
-        tree["cascade"] = {"mask_head_per_stage": "mask_heads.1.logits.weight" in state}
+        tree["cascade"] = {"mask_head_per_stage": "mask_head.1.logits.weight" in state}
     if neck == "fpn":
         tree["neck"] |= {"channels": neck_channels(state), "norm": find_norm(state, "neck.lateral.0.")}
     return tree
@@ -75,18 +75,18 @@ def find_backbone(state: State, source: str) -> Tree:
     Raises:
         WeightsError: None that is known here.
     """
-    if "body.features.16.0.weight" in state:
+    if "backbone.features.16.0.weight" in state:
         return {"name": "mobilenet_v3_large"}
-    clip = "body.stem.step3.convolution.weight" in state
-    stem = "body.stem.step3." if clip else "body.stem."
+    clip = "backbone.stem.step3.convolution.weight" in state
+    stem = "backbone.stem.step3." if clip else "backbone.stem."
     if f"{stem}convolution.weight" not in state:
         raise WeightsError(f"{source}: its backbone is none that is known here. `maskrcnn settings` lists them.")
-    counts = [_count(state, rf"body\.stages\.{i}\.(\d+)\.") for i in range(4)]
+    counts = [_count(state, rf"backbone\.stages\.{i}\.(\d+)\.") for i in range(4)]
     blocks = tuple(count or _count(state, r"shared_head\.(\d+)\.") for count in counts)
     width = len(state[f"{stem}convolution.weight"])
-    kernel = state.get("body.stages.0.0.step2.convolution.weight")
+    kernel = state.get("backbone.stages.0.0.step2.convolution.weight")
     groups, group_width = (1, 0) if kernel is None else (len(kernel) // kernel.shape[1], kernel.shape[1])
-    kind = "bottleneck" if "body.stages.0.0.step3.convolution.weight" in state else "basic"
+    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
     name = BODIES.get((kind, groups, group_width * 64 // width, blocks))
     if name is None or (clip and name != "resnet50"):
         raise WeightsError(
@@ -128,7 +128,7 @@ def counts_batches(state: State) -> bool:
 
 def find_classes(state: State) -> int:
     """Number of classes, without background."""
-    return len(state["box_heads.0.logits.weight"]) - 1
+    return len(state["box_head.0.logits.weight"]) - 1
 
 
 def find_keypoints(state: State) -> int:
@@ -166,37 +166,37 @@ def _count(state: State, pattern: str) -> int:
 
 
 def _find_box_head(state: State, neck: str) -> Tree:
-    convolutions = _count(state, r"box_heads\.0\.convolutions\.(\d+)\.")
-    layers = _count(state, r"box_heads\.0\.hidden\.(\d+)\.")
+    convolutions = _count(state, r"box_head\.0\.convolutions\.(\d+)\.")
+    layers = _count(state, r"box_head\.0\.hidden\.(\d+)\.")
     tree: Tree = {"convolutions": convolutions, "linear_layers": layers}
     channels = neck_channels(state)
     if convolutions:
-        layer = "box_heads.0.convolutions.0."
+        layer = "box_head.0.convolutions.0."
         channels = len(_convolution(state, layer))
         tree |= {"convolution_channels": channels, "norm": find_norm(state, layer)}
     if layers:
-        rows, columns = state["box_heads.0.hidden.0.weight"].shape
+        rows, columns = state["box_head.0.hidden.0.weight"].shape
         tree |= {"channels": rows, "pool_size": round((columns / channels) ** 0.5)}
     elif neck == "c4":
         tree["pool_size"] = 14
-    cascade = "box_heads.1.logits.weight" in state
-    one_box = len(state["box_heads.0.deltas.weight"]) == 4
+    cascade = "box_head.1.logits.weight" in state
+    one_box = len(state["box_head.0.deltas.weight"]) == 4
     return {**tree, "class_agnostic": one_box and (cascade or find_classes(state) > 1)}
 
 
-def _find_mask_head(state: State, neck: str) -> Tree | None:
-    logits = state.get("mask_heads.0.logits.weight")
+def _find_mask_head(state: State) -> Tree | None:
+    head = "mask_head.0." if "mask_head.0.logits.weight" in state else "mask_head."
+    logits = state.get(f"{head}logits.weight")
     if logits is None:
         return None
-    if "mask_heads.0.hidden.0.weight" in state:
-        layers = _count(state, r"mask_heads\.0\.hidden\.(\d+)\.")
-        return {"kind": "linear", "convolutions": layers, "channels": len(state["mask_heads.0.hidden.0.weight"]) // 4}
-    convolutions = _count(state, r"mask_heads\.0\.convolutions\.(\d+)\.")
+    if f"{head}hidden.0.weight" in state:
+        layers = _count(state, rf"{head}hidden\.(\d+)\.")
+        return {"kind": "linear", "convolutions": layers, "channels": len(state[f"{head}hidden.0.weight"]) // 4}
     return {
-        "convolutions": convolutions,
+        "convolutions": _count(state, rf"{head}convolutions\.(\d+)\."),
         "channels": logits.shape[1],
-        "norm": find_norm(state, "mask_heads.0.convolutions.0."),
-        "doublings": _count(state, r"mask_heads\.0\.upsamples\.(\d+)\."),
+        "norm": find_norm(state, f"{head}convolutions.0."),
+        "doublings": _count(state, rf"{head}upsamples\.(\d+)\."),
         "class_agnostic": len(logits) == 1 and find_classes(state) > 1,
     }
 

@@ -17,17 +17,17 @@ from .structure import neck_channels
 _BLOCKS = {"lateral": "inner", "output": "layer"}
 _PLAIN = r"(?=(?:weight|bias)$)"
 TABLE: list[Rename] = [
-    (r"body\.stem\.convolution\.", "backbone.body.conv1."),
-    (r"body\.stem\.norm\.", "backbone.body.bn1."),
+    (r"backbone\.stem\.convolution\.", "backbone.body.conv1."),
+    (r"backbone\.stem\.norm\.", "backbone.body.bn1."),
     (
-        r"body\.stages\.(\d)\.(\d+)\.step(\d)\.(convolution|norm)\.",
+        r"backbone\.stages\.(\d)\.(\d+)\.step(\d)\.(convolution|norm)\.",
         lambda m: f"backbone.body.layer{int(m[1]) + 1}.{m[2]}.{'conv' if m[4] == 'convolution' else 'bn'}{m[3]}.",
     ),
     (
-        r"body\.stages\.(\d)\.(\d+)\.shortcut\.(convolution|norm)\.",
+        r"backbone\.stages\.(\d)\.(\d+)\.shortcut\.(convolution|norm)\.",
         lambda m: f"backbone.body.layer{int(m[1]) + 1}.{m[2]}.downsample.{int(m[3] == 'norm')}.",
     ),
-    (r"body\.features\.", "backbone.body."),
+    (r"backbone\.features\.", "backbone.body."),
     (
         r"neck\.(lateral|output)\.(\d)\.(convolution\.|norm\.)?",
         lambda m: f"backbone.fpn.{_BLOCKS[m[1]]}_blocks.{m[2]}.{int(m[3] == 'norm.')}.",
@@ -36,18 +36,18 @@ TABLE: list[Rename] = [
     (r"rpn\.logits\.", "rpn.head.cls_logits."),
     (r"rpn\.deltas\.", "rpn.head.bbox_pred."),
     (
-        r"box_heads\.0\.convolutions\.(\d)\.(convolution|norm)\.",
+        r"box_head\.0\.convolutions\.(\d)\.(convolution|norm)\.",
         lambda m: f"roi_heads.box_head.{m[1]}.{int(m[2] == 'norm')}.",
     ),
-    (r"box_heads\.0\.hidden\.(\d)\.", lambda m: f"roi_heads.box_head.fc{int(m[1]) + 6}."),
-    (r"box_heads\.0\.logits\.", "roi_heads.box_predictor.cls_score."),
-    (r"box_heads\.0\.deltas\.", "roi_heads.box_predictor.bbox_pred."),
+    (r"box_head\.0\.hidden\.(\d)\.", lambda m: f"roi_heads.box_head.fc{int(m[1]) + 6}."),
+    (r"box_head\.0\.logits\.", "roi_heads.box_predictor.cls_score."),
+    (r"box_head\.0\.deltas\.", "roi_heads.box_predictor.bbox_pred."),
     (
-        r"mask_heads\.0\.convolutions\.(\d)\.(convolution\.|norm\.)?",
+        r"mask_head\.convolutions\.(\d)\.(convolution\.|norm\.)?",
         lambda m: f"roi_heads.mask_head.{m[1]}.{int(m[2] == 'norm.')}.",
     ),
-    (r"mask_heads\.0\.upsamples\.0\.", "roi_heads.mask_predictor.conv5_mask."),
-    (r"mask_heads\.0\.logits\.", "roi_heads.mask_predictor.mask_fcn_logits."),
+    (r"mask_head\.upsamples\.0\.", "roi_heads.mask_predictor.conv5_mask."),
+    (r"mask_head\.logits\.", "roi_heads.mask_predictor.mask_fcn_logits."),
     (r"keypoint_head\.convolutions\.(\d+)\.", lambda m: f"roi_heads.keypoint_head.{2 * int(m[1])}."),
     (r"keypoint_head\.upsample\.", "roi_heads.keypoint_predictor.kps_score_lowres."),
 ]
@@ -138,7 +138,7 @@ def to_torchvision(weights: Weights) -> dict[str, Tensor]:
     table: list[Rename] = [*TABLE]
     if convolutions:
         # Behind the convolutions comes the flattening, then the linear layer.
-        table.insert(0, (r"box_heads\.0\.hidden\.0\.", f"roi_heads.box_head.{convolutions + 1}."))
+        table.insert(0, (r"box_head\.0\.hidden\.0\.", f"roi_heads.box_head.{convolutions + 1}."))
     theirs = {}
     for name, tensor in state.items():
         new = str(rename(name, table))

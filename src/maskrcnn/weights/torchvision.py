@@ -16,16 +16,16 @@ from .structure import Tree, counts_batches, find_structure, merge, neck_channel
 _LEAF = r"(?=\w+$)"
 _BLOCKS = {"inner": "lateral", "layer": "output"}
 BODY: list[Rename] = [
-    (rf"conv1\.{_LEAF}", "body.stem.convolution."),
-    (rf"bn1\.{_LEAF}", "body.stem.norm."),
+    (rf"conv1\.{_LEAF}", "backbone.stem.convolution."),
+    (rf"bn1\.{_LEAF}", "backbone.stem.norm."),
     (
         rf"layer([1-4])\.(\d+)\.conv(\d)\.{_LEAF}",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution.",
+        lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.convolution.",
     ),
-    (rf"layer([1-4])\.(\d+)\.bn(\d)\.{_LEAF}", lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
+    (rf"layer([1-4])\.(\d+)\.bn(\d)\.{_LEAF}", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.step{m[3]}.norm."),
     (
         rf"layer([1-4])\.(\d+)\.downsample\.([01])\.{_LEAF}",
-        lambda m: f"body.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3])]}.",
+        lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{('convolution', 'norm')[int(m[3])]}.",
     ),
 ]
 """Plain residual networks."""
@@ -33,7 +33,7 @@ BODY: list[Rename] = [
 # Names written before torchvision 0.13 lack the `.0` of wrapped layers. A convolution is renamed as if it had a norm.
 TABLE: list[Rename] = [
     *((rf"backbone\.body\.{pattern}", ours) for pattern, ours in BODY),
-    (r"backbone\.body\.(?=\d+\.)", "body.features."),
+    (r"backbone\.body\.(?=\d+\.)", "backbone.features."),
     (
         rf"backbone\.fpn\.(inner|layer)_blocks\.(\d)\.(?:0\.)?{_LEAF}",
         lambda m: f"neck.{_BLOCKS[m[1]]}.{m[2]}.convolution.",
@@ -43,17 +43,17 @@ TABLE: list[Rename] = [
     (rf"rpn\.head\.conv\.(\d)\.0\.{_LEAF}", r"rpn.convolutions.\1."),
     (rf"rpn\.head\.cls_logits\.{_LEAF}", "rpn.logits."),
     (rf"rpn\.head\.bbox_pred\.{_LEAF}", "rpn.deltas."),
-    (rf"roi_heads\.box_head\.fc([67])\.{_LEAF}", lambda m: f"box_heads.0.hidden.{int(m[1]) - 6}."),
-    (rf"roi_heads\.box_head\.(\d+)\.0\.{_LEAF}", r"box_heads.0.convolutions.\1.convolution."),
-    (rf"roi_heads\.box_head\.(\d+)\.1\.{_LEAF}", r"box_heads.0.convolutions.\1.norm."),
-    (rf"roi_heads\.box_head\.5\.{_LEAF}", "box_heads.0.hidden.0."),
-    (rf"roi_heads\.box_predictor\.cls_score\.{_LEAF}", "box_heads.0.logits."),
-    (rf"roi_heads\.box_predictor\.bbox_pred\.{_LEAF}", "box_heads.0.deltas."),
-    (rf"roi_heads\.mask_head\.mask_fcn(\d)\.{_LEAF}", lambda m: f"mask_heads.0.convolutions.{int(m[1]) - 1}."),
-    (rf"roi_heads\.mask_head\.(\d)\.0\.{_LEAF}", r"mask_heads.0.convolutions.\1.convolution."),
-    (rf"roi_heads\.mask_head\.(\d)\.1\.{_LEAF}", r"mask_heads.0.convolutions.\1.norm."),
-    (rf"roi_heads\.mask_predictor\.conv5_mask\.{_LEAF}", "mask_heads.0.upsamples.0."),
-    (rf"roi_heads\.mask_predictor\.mask_fcn_logits\.{_LEAF}", "mask_heads.0.logits."),
+    (rf"roi_heads\.box_head\.fc([67])\.{_LEAF}", lambda m: f"box_head.0.hidden.{int(m[1]) - 6}."),
+    (rf"roi_heads\.box_head\.(\d+)\.0\.{_LEAF}", r"box_head.0.convolutions.\1.convolution."),
+    (rf"roi_heads\.box_head\.(\d+)\.1\.{_LEAF}", r"box_head.0.convolutions.\1.norm."),
+    (rf"roi_heads\.box_head\.5\.{_LEAF}", "box_head.0.hidden.0."),
+    (rf"roi_heads\.box_predictor\.cls_score\.{_LEAF}", "box_head.0.logits."),
+    (rf"roi_heads\.box_predictor\.bbox_pred\.{_LEAF}", "box_head.0.deltas."),
+    (rf"roi_heads\.mask_head\.mask_fcn(\d)\.{_LEAF}", lambda m: f"mask_head.convolutions.{int(m[1]) - 1}."),
+    (rf"roi_heads\.mask_head\.(\d)\.0\.{_LEAF}", r"mask_head.convolutions.\1.convolution."),
+    (rf"roi_heads\.mask_head\.(\d)\.1\.{_LEAF}", r"mask_head.convolutions.\1.norm."),
+    (rf"roi_heads\.mask_predictor\.conv5_mask\.{_LEAF}", "mask_head.upsamples.0."),
+    (rf"roi_heads\.mask_predictor\.mask_fcn_logits\.{_LEAF}", "mask_head.logits."),
     (rf"roi_heads\.keypoint_head\.(\d+)\.{_LEAF}", lambda m: f"keypoint_head.convolutions.{int(m[1]) // 2}."),
     (rf"roi_heads\.keypoint_predictor\.kps_score_lowres\.{_LEAF}", "keypoint_head.upsample."),
 ]

@@ -7,7 +7,7 @@ import torch
 
 from ...config import AnchorSettings, ModelSettings
 from ...model.anchors import Anchors, check_levels
-from ...model.build import make_body, make_neck
+from ...model.build import make_backbone, make_neck
 
 PROBE = 1024
 """Side of an input from which the network's strides are read."""
@@ -46,9 +46,9 @@ def level_strides(settings: ModelSettings) -> dict[int, float]:
         SettingError: Parts of the network do not fit together.
     """
     with torch.device("meta"):
-        body = make_body(settings)
-        neck = make_neck(settings, body)
-        maps = neck(body.eval()(torch.zeros(1, settings.input.channels, PROBE, PROBE)))
+        backbone = make_backbone(settings)
+        neck = make_neck(settings, backbone)
+        maps = neck(backbone(torch.zeros(1, settings.input.channels, PROBE, PROBE)))
     check_levels(settings.anchors, maps)
     return {level: PROBE / map.shape[-1] for level, map in maps.items()}
 
