@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -89,8 +89,10 @@ class MaskRCNN(nn.Module):
         """None, one, or one for each stage of the box head."""
         if self.mask_head is None:
             return []
-        heads: Any = self.mask_head
-        return list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+        if not isinstance(self.mask_head, nn.ModuleList):
+            return [self.mask_head]
+        heads: Iterable[Any] = self.mask_head
+        return list(heads)
 
     def forward(self, batch: Batch, parts: Collection[str] = ("rpn", "heads")) -> Losses:
         """Losses of a batch with targets, one scalar each.

@@ -9,8 +9,11 @@ from .norms import make_convolution
 
 
 class FPN(nn.Module):
-    """Feature pyramid network (Lin et al. 2017): top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
-    added to fine detail, and one more level that is every second pixel of the last."""
+    """Feature pyramid network (Lin et al. 2017).
+
+    A top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning added to
+    fine detail, and one more level that is every second pixel of the last.
+    """
 
     def __init__(self, inputs: dict[int, int], settings: NeckSettings, *, roi_levels: tuple[int, ...]) -> None:
         """

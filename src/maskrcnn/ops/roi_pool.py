@@ -1,7 +1,7 @@
 """What RoIAlign is compared with: pooling of boxes that are rounded to whole pixels.
 
-RoIPool (Girshick 2015, Fast R-CNN, section 2.1): box and bins are rounded, the largest value counts. RoIWarp (Dai et al.
-2016, Instance-aware semantic segmentation via multi-task network cascades, section 3.2): the box alone is rounded.
+RoIPool (Girshick 2015, Fast R-CNN, section 2.1): box and bins are rounded, the largest value counts. RoIWarp (Dai et
+al. 2016, Instance-aware semantic segmentation via multi-task network cascades, section 3.2): the box alone is rounded.
 
 Shapes: N boxes, S bins per side, C channels, R rows of the table.
 """
