@@ -4,14 +4,8 @@ import pytest
 import torch
 
 from maskrcnn.config import BoxHeadSettings
-from maskrcnn.model.box_head import (
-    BoxHead,
-    box_loss,
-    box_predictions,
-    box_targets,
-    match_all,
-    select_targets,
-)
+from maskrcnn.model.box_head import BoxHead
+from maskrcnn.model.box_targets import box_targets, match_all
 from maskrcnn.structures.instances import Instances
 
 CLASSES = 2
@@ -32,6 +26,10 @@ def targets(proposals, boxes=BOXES, labels=LABELS, **settings):
 def targets_of_all(proposals, annotated, **settings):
     torch.manual_seed(0)
     return box_targets(proposals, annotated, classes=CLASSES, settings=BoxHeadSettings(**settings))
+
+
+def head(inputs: int = 3, pooled: int = 2, **settings: object) -> BoxHead:
+    return BoxHead(inputs, CLASSES, BoxHeadSettings(**settings), pooled=pooled)
 
 
 def test_proposals_take_the_label_of_the_object_they_overlap_and_objects_are_proposals_too():
@@ -67,7 +65,7 @@ def test_losses_by_hand():
     deltas = torch.full((3, CLASSES, 4), 77.0)  # of other classes, which nothing asks for
     deltas[1, 1] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     deltas[2, 0] = torch.tensor([0.0, 0.1, 0.0, 0.0])
-    losses = box_loss(logits, deltas, found, BoxHeadSettings())
+    losses = head().losses(logits, deltas, found)
     torch.testing.assert_close(losses["classes"], torch.tensor((math.log(2) + 2 * math.log(3)) / 3))
     torch.testing.assert_close(losses["boxes"], torch.tensor((1 - 1 / 18 + 0.5 * 0.1**2 * 9) / 3))
 
@@ -80,10 +78,10 @@ def test_losses_of_two_pictures_are_those_of_all_their_proposals():
     torch.manual_seed(1)
     logits, deltas = torch.randn(count, CLASSES + 1), torch.randn(count, CLASSES, 4)
     first = len(pictures[0].labels)
-    together = box_loss(logits, deltas, both, BoxHeadSettings())
+    together = head().losses(logits, deltas, both)
     alone = [
-        box_loss(logits[:first], deltas[:first], pictures[0], BoxHeadSettings()),
-        box_loss(logits[first:], deltas[first:], pictures[1], BoxHeadSettings()),
+        head().losses(logits[:first], deltas[:first], pictures[0]),
+        head().losses(logits[first:], deltas[first:], pictures[1]),
     ]
     for name, loss in together.items():
         expected = (alone[0][name] * first + alone[1][name] * (count - first)) / count
@@ -92,51 +90,48 @@ def test_losses_of_two_pictures_are_those_of_all_their_proposals():
 
 @pytest.mark.parametrize("proposals", [BOXES, NO_BOXES])
 def test_losses_without_objects_or_proposals_are_finite_and_reach_every_parameter(proposals):
-    settings = BoxHeadSettings(channels=8, convolutions=1, convolution_channels=8)
-    head = BoxHead(3, CLASSES, settings, pooled=2)
+    module = head(channels=8, convolutions=1, convolution_channels=8)
     found = targets(proposals, NO_BOXES, NO_LABELS)
-    losses = box_loss(*head(torch.randn(len(proposals), 2, 2, 3)), found, settings)
+    losses = module.losses(*module(torch.randn(len(proposals), 2, 2, 3)), found)
     sum(losses.values()).backward()
     assert losses["boxes"] == 0
-    assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        BoxHeadSettings(channels=8),
-        BoxHeadSettings(channels=8, convolutions=2, convolution_channels=32, norm="group", linear_layers=1),
-        BoxHeadSettings(linear_layers=0),
+        {"channels": 8},
+        {"channels": 8, "convolutions": 2, "convolution_channels": 32, "norm": "group", "linear_layers": 1},
+        {"linear_layers": 0},
     ],
     ids=["linear", "convolutions", "mean"],
 )
 def test_outputs_of_every_kind_of_head(settings):
-    logits, deltas = BoxHead(3, CLASSES, settings, pooled=2)(torch.randn(5, 2, 2, 3))
+    logits, deltas = head(**settings)(torch.randn(5, 2, 2, 3))
     assert (logits.shape, deltas.shape) == ((5, CLASSES + 1), (5, CLASSES, 4))
 
 
 def test_without_linear_layers_the_mean_over_the_grid_is_classified():
-    head = BoxHead(3, CLASSES, BoxHeadSettings(linear_layers=0), pooled=2)
-    pooled = torch.randn(4, 2, 2, 3)
-    expected = pooled.mean(dim=(1, 2)) @ head.logits.weight.T
-    torch.testing.assert_close(head(pooled)[0], expected)
+    module, pooled = head(linear_layers=0), torch.randn(4, 2, 2, 3)
+    expected = pooled.mean(dim=(1, 2)) @ module.logits.weight.T
+    torch.testing.assert_close(module(pooled)[0], expected)
 
 
 def test_convolutions_see_the_grid_as_it_lies():
-    head = BoxHead(1, CLASSES, BoxHeadSettings(convolutions=1, convolution_channels=1, channels=9), pooled=3)
+    module = head(1, 3, convolutions=1, convolution_channels=1, channels=9)
     with torch.no_grad():
-        head.convolutions[0].weight.zero_()[0, 0, 0, 1] = 1.0  # the pixel above
-        head.convolutions[0].bias.zero_()
-        head.hidden[0].weight.copy_(torch.eye(9))
-        head.hidden[1].weight.copy_(torch.eye(9))
-        head.logits.weight.copy_(torch.eye(9)[: CLASSES + 1] + torch.eye(9)[3:6])
+        module.convolutions[0].weight.zero_()[0, 0, 0, 1] = 1.0  # the pixel above
+        module.convolutions[0].bias.zero_()
+        module.hidden[0].weight.copy_(torch.eye(9))
+        module.hidden[1].weight.copy_(torch.eye(9))
+        module.logits.weight.copy_(torch.eye(9)[: CLASSES + 1] + torch.eye(9)[3:6])
     grid = torch.arange(1.0, 10.0).view(1, 3, 3, 1)
-    assert head(grid)[0].tolist() == [[1.0, 2.0, 3.0]]
+    assert module(grid)[0].tolist() == [[1.0, 2.0, 3.0]]
 
 
 def test_class_agnostic_boxes_are_shared_by_all_classes():
-    head = BoxHead(3, CLASSES, BoxHeadSettings(channels=8, class_agnostic=True), pooled=2)
-    assert head(torch.randn(5, 2, 2, 3))[1].shape == (5, 1, 4)
+    assert head(channels=8, class_agnostic=True)(torch.randn(5, 2, 2, 3))[1].shape == (5, 1, 4)
     deltas = torch.tensor([[[10.0, 0.0, 0.0, 0.0]]])
     boxes, _, labels = predict([[0.5, 0.4, 0.1]], torch.tensor([[0.0, 0.0, 10.0, 10.0]]), deltas)
     assert labels.tolist() == [0, 1]
@@ -145,15 +140,15 @@ def test_class_agnostic_boxes_are_shared_by_all_classes():
 
 def test_class_agnostic_losses_by_hand():
     found = targets(BOXES[:1] + 1, positive_fraction=1.0)
-    losses = box_loss(torch.zeros(3, CLASSES + 1), torch.zeros(3, 1, 4), found, BoxHeadSettings(smooth_l1_beta=0))
+    losses = head(smooth_l1_beta=0).losses(torch.zeros(3, CLASSES + 1), torch.zeros(3, 1, 4), found)
     torch.testing.assert_close(losses["boxes"], torch.tensor((1.0 + 1.0) / 3))  # 10 * 1 px / 10 px, for x and y
 
 
 def test_the_number_that_losses_are_divided_by_may_be_enlarged():
-    found, settings = targets(BOXES), BoxHeadSettings()
+    found = targets(BOXES)
     logits, deltas = torch.randn(len(found.labels), CLASSES + 1), torch.randn(len(found.labels), CLASSES, 4)
-    plain = box_loss(logits, deltas, found, settings)
-    half = box_loss(logits, deltas, found, settings, epsilon=len(found.labels))
+    plain = head().losses(logits, deltas, found)
+    half = head(loss_epsilon=len(found.labels)).losses(logits, deltas, found)
     torch.testing.assert_close({name: loss / 2 for name, loss in plain.items()}, half)
 
 
@@ -162,7 +157,7 @@ def test_a_choice_of_targets_keeps_labels_matches_and_deltas_together():
     pictures, annotated = [proposals[[1, 0]], proposals], [objects(), objects()]
     everything = match_all(pictures, annotated, annotated=False, classes=CLASSES, settings=BoxHeadSettings())
     assert everything.labels.tolist() == [CLASSES, 1, 1, CLASSES, 0]
-    chosen = select_targets(everything, [torch.tensor([1]), torch.tensor([2, 1])], classes=CLASSES)
+    chosen = everything.select([torch.tensor([1]), torch.tensor([2, 1])])
     assert chosen.proposals.tolist() == proposals[[0, 2, 1]].tolist()
     assert (chosen.counts, chosen.positive_counts) == ([1, 2], [1, 1])
     assert chosen.labels.tolist() == [1, 0, CLASSES]
@@ -198,7 +193,7 @@ def predict(scores: list[list[float]], proposals: torch.Tensor, deltas=None, **s
     """`scores` are probabilities of each class, background last."""
     probabilities = torch.tensor(scores).reshape(-1, CLASSES + 1)
     deltas = torch.zeros(len(probabilities), CLASSES, 4) if deltas is None else deltas
-    return box_predictions(probabilities, deltas, proposals, SIZE, BoxHeadSettings(**settings))
+    return head(**settings).detections(probabilities, deltas, proposals, SIZE)
 
 
 def test_every_class_that_scores_is_a_detection_best_first():

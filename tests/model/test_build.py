@@ -4,6 +4,7 @@ import torch
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
+from maskrcnn.model.mask_head import MaskHead
 from tests.model.small import CLASSES, objects, small_batch, small_settings
 
 
@@ -16,7 +17,7 @@ def test_heads_are_as_wide_as_their_settings_say():
     model = build_model(settings, 7)
     assert model.rpn.logits.out_channels == 2
     assert model.rpn.deltas.out_channels == 8
-    (box_head,), (mask_head,) = model.box_head, model.mask_heads
+    (box_head,), mask_head = model.box_head, model.mask_head
     assert box_head.hidden[0].in_features == 5 * 5 * 16
     assert box_head.logits.out_features == 7 + 1
     assert box_head.deltas.out_features == 7 * 4
@@ -27,7 +28,7 @@ def test_heads_are_as_wide_as_their_settings_say():
 
 def test_without_a_mask_head_it_is_faster_rcnn():
     model = build_model(small_settings(mask_head=None), 2)
-    assert len(model.mask_heads) == 0
+    assert model.mask_head is None
     assert not [name for name in model.state_dict() if name.startswith("mask")]
 
 
@@ -108,8 +109,9 @@ def test_a_head_that_does_not_fit_is_refused():
 
 def test_stages_of_a_cascade_have_a_mask_head_each_if_asked():
     model = build_model(variant(VARIANTS["cascade"]), 2)
-    assert (len(model.box_head), len(model.mask_heads)) == (3, 3)
-    assert len(build_model(variant({"cascade": {}}), 2).mask_heads) == 1
+    assert (len(model.box_head), len(model.mask_head)) == (3, 3)
+    one = build_model(variant({"cascade": {}}), 2)
+    assert (len(one.box_head), type(one.mask_head)) == (3, MaskHead)
 
 
 def test_the_default_model_has_as_many_parameters_as_torchvisions():

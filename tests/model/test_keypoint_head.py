@@ -6,15 +6,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn.config import KeypointHeadSettings
-from maskrcnn.model.keypoint_head import KeypointHead, keypoint_loss, keypoint_predictions, keypoint_targets
+from maskrcnn.model.keypoint_head import KeypointHead, keypoint_targets
 
 SETTINGS = KeypointHeadSettings(pool_size=3, channels=6, convolutions=2)
 KEYPOINTS = 5
 
 
-def head() -> KeypointHead:
+def head(**changes: object) -> KeypointHead:
     torch.manual_seed(0)
-    return KeypointHead(4, KEYPOINTS, SETTINGS).double()
+    return KeypointHead(4, KEYPOINTS, SETTINGS.model_copy(update=changes)).double()
 
 
 @pytest.mark.parametrize("count", [2, 0])
@@ -46,10 +46,10 @@ def test_the_loss_is_the_mean_over_valid_maps_only():
     logits = torch.full((1, 3, 2, 2), 7.0)
     logits[0, 0] = torch.tensor([[math.log(5), 0.0], [0.0, 0.0]])
     positions, valid = torch.tensor([[0, 1, 2]]), torch.tensor([[True, False, True]])
-    found = keypoint_loss(logits, positions, valid, SETTINGS)["keypoints"]
+    found = head().cross_entropy(logits, positions, valid)
     # The right pixels have probabilities of 5/8 and 1/4.
     torch.testing.assert_close(found, torch.tensor((math.log(8 / 5) + math.log(4)) / 2))
-    doubled = keypoint_loss(logits, positions, valid, KeypointHeadSettings(loss_weight=2.0))["keypoints"]
+    doubled = head(loss_weight=2.0).cross_entropy(logits, positions, valid)
     torch.testing.assert_close(doubled, 2 * found)
 
 
@@ -58,7 +58,7 @@ def test_the_loss_without_a_valid_keypoint_is_zero_and_reaches_every_parameter(c
     module = head()
     logits = module(torch.ones(count, 3, 3, 4, dtype=torch.float64))
     positions = torch.zeros(count, KEYPOINTS, dtype=torch.int64)
-    loss = keypoint_loss(logits, positions, positions > 0, SETTINGS)["keypoints"]
+    loss = module.cross_entropy(logits, positions, positions > 0)
     loss.backward()
     assert loss == 0
     assert all((parameter.grad == 0).all() for parameter in module.parameters())
@@ -85,8 +85,8 @@ def test_predictions_are_those_of_a_slow_reference():
     logits = torch.randn(4, KEYPOINTS, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     boxes = torch.tensor([[3.2, 4.1, 33.9, 90.3], [0, 0, 12, 12], [5, 5, 5.25, 9.5], [7, 8, 9.5, 8]]).double()
     points, peaks, shares = slow_predictions(logits, boxes)
-    by_peak = keypoint_predictions(logits, boxes, KeypointHeadSettings(score="logit"))
-    by_share = keypoint_predictions(logits, boxes, KeypointHeadSettings(score="share"))
+    by_peak = head(score="logit").decode(logits, boxes)
+    by_share = head(score="share").decode(logits, boxes)
     for found in (by_peak, by_share):
         torch.testing.assert_close(found[..., :2], points, rtol=0, atol=1e-12)
     torch.testing.assert_close(by_peak[..., 2], peaks, rtol=0, atol=1e-12)
@@ -96,12 +96,12 @@ def test_predictions_are_those_of_a_slow_reference():
 def test_autocast_does_not_move_predictions():
     logits, boxes = torch.randn(2, 3, 12, 12), torch.tensor([[0.0, 0.0, 30.0, 60.0], [10.0, 10.0, 70.0, 20.0]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = keypoint_predictions(logits, boxes, SETTINGS)
-    assert torch.equal(found, keypoint_predictions(logits, boxes, SETTINGS))
+        found = head().decode(logits, boxes)
+    assert torch.equal(found, head().decode(logits, boxes))
 
 
 def test_no_boxes_have_no_keypoints():
-    assert keypoint_predictions(torch.zeros(0, 3, 12, 12), torch.zeros(0, 4), SETTINGS).shape == (0, 3, 3)
+    assert head().decode(torch.zeros(0, 3, 12, 12), torch.zeros(0, 4)).shape == (0, 3, 3)
 
 
 def test_what_a_map_learns_is_where_the_prediction_is():
@@ -109,5 +109,5 @@ def test_what_a_map_learns_is_where_the_prediction_is():
     keypoints = torch.tensor([[[30.5, 41.0, 2.0], [65.9, 131.0, 1.0]]])
     positions, _ = keypoint_targets(keypoints, boxes, 56)
     logits = F.one_hot(positions, 56 * 56).float().view(1, 2, 56, 56)
-    found = keypoint_predictions(logits, boxes, SETTINGS)
+    found = head().decode(logits, boxes)
     assert (found[..., :2] - keypoints[..., :2]).abs().amax(dim=(0, 1)).tolist() <= [0.5, 1.0]

@@ -5,11 +5,10 @@ import torch
 from torch import nn
 
 from maskrcnn.config import MaskHeadSettings
-from maskrcnn.model.mask_head import MaskHead, double_resolution, join_quads, mask_loss, mask_predictions
+from maskrcnn.model.mask_head import MaskHead, double_resolution, join_quads
 
 CLASSES = 3
-SIGMOID, SOFTMAX = MaskHeadSettings(), MaskHeadSettings(competition="softmax")
-AGNOSTIC = MaskHeadSettings(class_agnostic=True)
+SIGMOID, SOFTMAX, AGNOSTIC = {}, {"competition": "softmax"}, {"class_agnostic": True}
 
 
 def head(**settings: object) -> MaskHead:
@@ -64,7 +63,7 @@ def test_every_kind_of_head_gives_its_maps_and_every_parameter_learns(settings, 
     assert logits.shape == (count, *shape)
     assert module.size == shape[-1]
     labels, targets = torch.arange(count), torch.rand(count, module.size, module.size)
-    loss = mask_loss(logits, labels, targets, MaskHeadSettings.model_validate(settings))["masks"]
+    loss = module.cross_entropy(logits, labels, targets)
     loss.backward()
     gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
@@ -114,15 +113,15 @@ def test_a_head_of_56_pixels_doubles_twice_with_a_relu_between():
 @pytest.mark.parametrize("settings", [settings for settings, _ in KINDS], ids=str)
 @pytest.mark.parametrize("count", [4, 0])
 def test_the_maps_of_the_labels_are_those_among_all(settings, count):
-    module, choice = head(**settings).double().eval(), MaskHeadSettings.model_validate(settings)
+    module = head(**settings).double().eval()
     pooled = torch.randn(count, 3, 3, 4, dtype=torch.float64)
     labels, targets = torch.tensor([2, 0, 1, 2])[:count], torch.rand(count, module.size, module.size).double()
     of_all, chosen = module(pooled), module(pooled, labels)
-    assert chosen.shape[1] == (1 if module.separate and choice.kind == "convolutions" else of_all.shape[1])
-    masks = [mask_predictions(logits, labels, choice) for logits in (of_all, chosen)]
+    assert chosen.shape[1] == (1 if module.separate and module.settings.kind == "convolutions" else of_all.shape[1])
+    masks = [module.probabilities(logits, labels) for logits in (of_all, chosen)]
     torch.testing.assert_close(masks[1], masks[0], rtol=0, atol=1e-12)
     parameters = list(module.parameters())
-    losses = [mask_loss(logits, labels, targets, choice)["masks"] for logits in (of_all, chosen)]
+    losses = [module.cross_entropy(logits, labels, targets) for logits in (of_all, chosen)]
     for found, wanted in zip(*(torch.autograd.grad(loss, parameters) for loss in reversed(losses)), strict=True):
         torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
 
@@ -147,14 +146,14 @@ def test_an_empty_batch_leaves_the_statistics_of_a_batch_norm_finite():
 def test_the_loss_is_the_mean_over_the_true_classs_pixels():
     logits = torch.full((1, CLASSES, 1, 2), 99.0)
     logits[0, 1, 0] = torch.tensor([0.0, math.log(3)])
-    loss = mask_loss(logits, torch.tensor([1]), torch.tensor([[[1.0, 0.0]]]), SIGMOID)["masks"]
+    loss = head(**SIGMOID).cross_entropy(logits, torch.tensor([1]), torch.tensor([[[1.0, 0.0]]]))
     # Probabilities of 1/2 for an object's pixel, and of 3/4 for one that is not.
     torch.testing.assert_close(loss, torch.tensor((math.log(2) + math.log(4)) / 2))
 
 
 def test_a_class_agnostic_head_is_trained_on_its_only_map_whatever_the_class():
     logits = torch.tensor([0.0, math.log(3)]).expand(2, 1, 1, 2)
-    loss = mask_loss(logits, torch.tensor([1, 2]), torch.tensor([[1.0, 0.0]]).expand(2, 1, 2), AGNOSTIC)["masks"]
+    loss = head(**AGNOSTIC).cross_entropy(logits, torch.tensor([1, 2]), torch.tensor([[1.0, 0.0]]).expand(2, 1, 2))
     torch.testing.assert_close(loss, torch.tensor((math.log(2) + math.log(4)) / 2))
 
 
@@ -162,9 +161,9 @@ def test_with_a_softmax_each_pixel_is_of_the_true_class_or_background():
     # Classes and background have odds of 1 : 2 : 1 : 4 in the first pixel and 1 : 5 : 1 : 1 in the second.
     odds = torch.tensor([[1.0, 1], [2, 5], [1, 1], [4, 1]])
     logits = odds.log()[None, :, None] + 7
-    hard = mask_loss(logits, torch.tensor([1]), torch.tensor([[[0.0, 1.0]]]), SOFTMAX)["masks"]
+    hard = head(**SOFTMAX).cross_entropy(logits, torch.tensor([1]), torch.tensor([[[0.0, 1.0]]]))
     torch.testing.assert_close(hard, torch.tensor((math.log(2) + math.log(8 / 5)) / 2))
-    soft = mask_loss(logits, torch.tensor([1]), torch.tensor([[[0.25, 1.0]]]), SOFTMAX)["masks"]
+    soft = head(**SOFTMAX).cross_entropy(logits, torch.tensor([1]), torch.tensor([[[0.25, 1.0]]]))
     expected = (0.25 * math.log(4) + 0.75 * math.log(2) + math.log(8 / 5)) / 2
     torch.testing.assert_close(soft, torch.tensor(expected))
 
@@ -172,20 +171,20 @@ def test_with_a_softmax_each_pixel_is_of_the_true_class_or_background():
 def test_predictions_are_probabilities_of_the_predicted_class():
     logits, none = torch.randn(2, CLASSES + 1, 4, 4), torch.zeros(0, dtype=torch.int64)
     labels = torch.tensor([2, 0])
-    found = mask_predictions(logits[:, :CLASSES], labels, SIGMOID)
+    found = head(**SIGMOID).probabilities(logits[:, :CLASSES], labels)
     assert torch.equal(found, torch.stack([logits[0, 2], logits[1, 0]]).sigmoid())
     shares = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
-    torch.testing.assert_close(mask_predictions(logits, labels, SOFTMAX), torch.stack([shares[0, 2], shares[1, 0]]))
-    assert torch.equal(mask_predictions(logits[:, :1], labels, AGNOSTIC), logits[:, 0].sigmoid())
+    torch.testing.assert_close(head(**SOFTMAX).probabilities(logits, labels), torch.stack([shares[0, 2], shares[1, 0]]))
+    assert torch.equal(head(**AGNOSTIC).probabilities(logits[:, :1], labels), logits[:, 0].sigmoid())
     for settings in (SIGMOID, SOFTMAX, AGNOSTIC):
-        assert mask_predictions(logits[:0], none, settings).shape == (0, 4, 4)
+        assert head(**settings).probabilities(logits[:0], none).shape == (0, 4, 4)
 
 
 def test_probabilities_are_not_left_in_half_precision():
     logits, labels = torch.randn(2, CLASSES, 4, 4), torch.tensor([2, 0])
-    found = mask_predictions(logits.bfloat16(), labels, SIGMOID)
+    found = head(**SIGMOID).probabilities(logits.bfloat16(), labels)
     assert torch.equal(found, torch.stack([logits[0, 2], logits[1, 0]]).bfloat16().float().sigmoid())
-    assert mask_predictions(logits.double(), labels, SOFTMAX).dtype == torch.float64
+    assert head(**SOFTMAX).probabilities(logits.double(), labels).dtype == torch.float64
 
 
 def test_convolutions_meet_few_numbers_of_boxes_and_the_added_ones_change_nothing():

@@ -84,7 +84,10 @@ def test_a_frozen_part_stays_and_the_rest_learns():
     sum(losses_of(model, TWO).values()).backward()
     without = {name for name, one in model.named_parameters() if one.grad is None}
     assert without == {name for name, one in model.named_parameters() if not one.requires_grad}
-    assert {name.rsplit(".", 2)[0][: len("backbone.stages.0")] for name in without} == {"backbone.stem", "backbone.stages.0"}
+    assert {name.rsplit(".", 2)[0][: len("backbone.stages.0")] for name in without} == {
+        "backbone.stem",
+        "backbone.stages.0",
+    }
 
 
 def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():

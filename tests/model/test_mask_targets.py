@@ -4,14 +4,12 @@ import torch
 import torchvision.ops
 from pycocotools import mask as oracle
 
-from maskrcnn.config import MaskHeadSettings
-from maskrcnn.model import mask_head
-from maskrcnn.model.mask_head import _targets_at_once, mask_targets
+from maskrcnn.model import mask_targets as module
+from maskrcnn.model.mask_targets import _targets_at_once, mask_targets
 from maskrcnn.structures.masks import Crop, MaskCrops
 from maskrcnn.structures.object_masks import ObjectMasks
 
-SOFT = MaskHeadSettings()
-THRESHOLDED, POLYGONS = MaskHeadSettings(targets="thresholded"), MaskHeadSettings(targets="polygons")
+SOFT, THRESHOLDED, POLYGONS = "soft", "thresholded", "polygons"
 
 
 def masks() -> MaskCrops:
@@ -21,7 +19,7 @@ def masks() -> MaskCrops:
     return MaskCrops.of([Crop(10, 20, left), Crop(0, 0, np.ones((4, 4), dtype=bool))], (40, 50))
 
 
-def targets_of(masks, matches: torch.Tensor, boxes: torch.Tensor, size: int, settings: MaskHeadSettings):
+def targets_of(masks, matches: torch.Tensor, boxes: torch.Tensor, size: int, settings: str):
     """Targets of one picture."""
     return mask_targets([masks], [matches], [boxes], size, settings)
 
@@ -38,7 +36,7 @@ def test_a_target_is_the_part_of_its_mask_the_proposal_sees():
 @pytest.mark.parametrize("most", [1, 2**27], ids=["one picture at a time", "all at once"])
 @pytest.mark.parametrize("settings", [SOFT, THRESHOLDED])
 def test_a_gpu_s_targets_of_all_pictures_are_those_of_a_cpu(settings, most, monkeypatch):
-    monkeypatch.setattr(mask_head, "LARGEST_BITMAPS", most)
+    monkeypatch.setattr(module, "LARGEST_BITMAPS", most)
     whole = MaskCrops.of([Crop(3, 0, np.ones((30, 27), dtype=bool)), Crop(0, 4, np.ones((9, 9), dtype=bool))], (30, 30))
     every = [masks(), MaskCrops.of([], (20, 20)), whole, masks()[1:]]
     boxes = [random_boxes(count, one.size) for count, one in zip((40, 0, 30, 20), every)]

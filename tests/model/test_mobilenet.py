@@ -5,7 +5,7 @@ from torchvision.models.detection.backbone_utils import mobilenet_backbone
 
 from maskrcnn.config import BackboneSettings, NeckSettings
 from maskrcnn.errors import SettingError
-from maskrcnn.model.fpn import FPN
+from maskrcnn.model.necks import FPN
 from maskrcnn.model.mobilenet import MobileNet
 from maskrcnn.model.norms import FrozenBatchNorm
 
@@ -38,7 +38,7 @@ def test_maps_through_the_pyramid_equal_torchvisions():
     pyramid = FPN(body.channels, NeckSettings(), roi_levels=body.roi_levels)
     state = other.state_dict()
     for name, tensor in body.state_dict().items():
-        tensor.copy_(state[name.replace("features.", "backbone.")])
+        tensor.copy_(state[name.replace("features.", "body.")])
     for name, tensor in pyramid.state_dict().items():
         kind, level, leaf = name.split(".")
         tensor.copy_(state[f"fpn.{'inner' if kind == 'lateral' else 'layer'}_blocks.{level}.0.{leaf}"])
@@ -59,9 +59,9 @@ def test_the_same_layers_learn_as_in_torchvision(frozen_stages):
         if parameter.requires_grad
     }
     expected = {
-        name.replace("backbone.", "features.")
+        name.replace("body.", "features.")
         for name, parameter in peer(6 - frozen_stages).named_parameters()
-        if parameter.requires_grad and name.startswith("backbone.")
+        if parameter.requires_grad and name.startswith("body.")
     }
     assert learning == expected
 

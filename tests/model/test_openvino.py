@@ -169,7 +169,7 @@ def test_a_body_from_timm_is_refused():
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")
     model = small_model(small_settings(backbone={"name": "timm/resnet10t", "norm": "batch"}))
-    with pytest.raises(SettingError, match=r"engine openvino: the body of this model is from timm.*engine torch"):
+    with pytest.raises(SettingError, match=r"engine openvino: the backbone of this model is from timm.*engine torch"):
         use_openvino(model)
 
 

@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.config import PanopticSettings, SemanticHeadSettings
+from maskrcnn.config import PanopticSettings
 from maskrcnn.model.panoptic import merge_panoptic
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
-from maskrcnn.structures.panoptic import Segment
+from maskrcnn.structures.panoptic import THING, Segment
 
 SIZE = (4, 10)
-HEAD = SemanticHeadSettings(classes=4)
 
 
 def strips(*found: tuple[int, int, float]) -> Instances:
@@ -25,13 +24,14 @@ def strips(*found: tuple[int, int, float]) -> Instances:
 
 
 def pixels(*columns: int) -> torch.Tensor:
-    """The same class of pixels all the way down each column."""
-    return torch.tensor([columns]).expand(SIZE[0], -1)
+    """Each column's kind of pixel all the way down: 0 for things, above it those of stuff."""
+    kinds = torch.tensor([columns]).expand(SIZE[0], -1)
+    return torch.where(kinds == 0, THING, kinds - 1)
 
 
-def merge(instances: Instances, semantic: torch.Tensor, head: SemanticHeadSettings = HEAD, **changed: float):
+def merge(instances: Instances, semantic: torch.Tensor, **changed: float):
     settings = PanopticSettings(**{"overlap": 0.5, "stuff_area": 0, "score_threshold": 0.3} | changed)
-    return merge_panoptic(instances, semantic, settings, head)
+    return merge_panoptic(instances, semantic, settings)
 
 
 def test_objects_lie_on_top_in_the_order_of_their_scores_and_stuff_fills_the_rest():
@@ -74,12 +74,6 @@ def test_small_rests_of_stuff_stay_empty():
     ]
     assert found.map[:, 4].tolist() == [0] * 4
     assert len(merge(strips((0, 4, 0.9)), semantic, stuff_area=9).segments) == 2
-
-
-def test_the_last_class_may_stand_for_things():
-    found = merge(strips(), pixels(0, 0, 3, 3, 1, 1, 2, 2, 2, 2), HEAD.model_copy(update={"things": "last"}))
-    assert [(segment.label, segment.area) for segment in found.segments] == [(0, 8), (1, 8), (2, 16)]
-    assert found.map[0].tolist() == [1, 1, 0, 0, 2, 2, 3, 3, 3, 3]
 
 
 def test_a_picture_with_nothing_in_it_has_no_segments():

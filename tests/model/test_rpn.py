@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from maskrcnn.config import RPNSettings
-from maskrcnn.model.rpn import RPN, _choose_at_once, rpn_loss, rpn_predictions, rpn_targets
+from maskrcnn.config import AnchorSettings, RPNSettings
+from maskrcnn.model.anchors import Anchors
+from maskrcnn.model.rpn import RPN, _choose_at_once
 from maskrcnn.ops.precision import at_least_float32
 from maskrcnn.ops.roi_align import make_table
 
@@ -17,15 +18,21 @@ def softplus(value: float) -> float:
     return math.log1p(math.exp(value))
 
 
-def losses_of(logits, deltas, boxes, settings, **options):
+def network(**settings: object) -> RPN:
+    """For maps of 4 channels, with two anchors at each pixel."""
+    return RPN(4, Anchors(AnchorSettings(ratios=(1.0, 2.0))), RPNSettings(**settings))
+
+
+def losses_of(logits, deltas, boxes, **settings):
     """Of outputs [B, N] and [B, N, 4] for the anchors of each picture."""
-    positives, negatives, wanted = rpn_targets(ANCHORS, boxes, settings)
+    rpn = network(**settings)
+    positives, negatives, wanted = rpn.choose_anchors(ANCHORS, boxes)
     chosen = torch.cat([positives, negatives])
-    return rpn_loss(logits.flatten()[chosen], deltas.flatten(0, 1)[chosen], wanted, len(boxes), settings, **options)
+    return rpn.losses(logits.flatten()[chosen], deltas.flatten(0, 1)[chosen], wanted, len(boxes))
 
 
 def test_outputs_are_ordered_as_the_anchors():
-    rpn = RPN(4, 2, RPNSettings(convolutions=2))
+    rpn = network(convolutions=2)
     features = {2: torch.randn(3, 4, 5, 6), 3: torch.randn(3, 4, 2, 3)}
     logits, deltas = rpn(features)
     assert [level.shape for level in logits] == [(3, 60), (3, 12)]
@@ -41,7 +48,7 @@ def test_outputs_are_ordered_as_the_anchors():
 @pytest.mark.parametrize("count", [70, 1, 0])
 def test_single_anchors_have_the_outputs_and_gradients_of_whole_maps(convolutions, count):
     torch.manual_seed(0)
-    rpn = RPN(4, 2, RPNSettings(convolutions=convolutions)).double()
+    rpn = network(convolutions=convolutions).double()
     for parameter in rpn.parameters():
         torch.nn.init.normal_(parameter)  # biases too: what a convolution sees beyond the map is 0, not its bias
     features = {2: torch.randn(3, 4, 5, 6).double(), 3: torch.randn(3, 4, 2, 3).double()}
@@ -62,18 +69,18 @@ def test_single_anchors_have_the_outputs_and_gradients_of_whole_maps(convolution
 @pytest.mark.parametrize(("convolutions", "samples", "pay"), [(1, 10, True), (1, 11, False), (2, 4, False)])
 def test_patches_pay_where_they_hold_less_than_two_thirds_of_the_maps(convolutions, samples, pay):
     maps = {2: torch.zeros(3, 4, 10, 12), 3: torch.zeros(3, 4, 5, 5)}  # 145 pixels in each picture
-    assert RPN(4, 2, RPNSettings(convolutions=convolutions)).patches_pay(maps, samples) == pay
+    assert network(convolutions=convolutions, samples=samples).patches_pay(maps) == pay
 
 
 def test_outputs_of_a_bfloat16_network_are_float32():
-    logits, deltas = RPN(4, 2, RPNSettings()).bfloat16()({2: torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)})
+    logits, deltas = network().bfloat16()({2: torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)})
     assert logits[0].dtype == deltas[0].dtype == torch.float32
     assert at_least_float32(torch.zeros(1, dtype=torch.float64)).dtype == torch.float64
 
 
 def test_anchors_are_chosen_with_their_deltas():
     boxes = torch.tensor([[1.0, 0.0, 11.0, 10.0]])  # overlaps the first anchor by 9 / 11
-    positives, negatives, deltas = rpn_targets(ANCHORS, [boxes, NONE, OBJECT + 20], RPNSettings())
+    positives, negatives, deltas = network().choose_anchors(ANCHORS, [boxes, NONE, OBJECT + 20])
     # Three anchors in each of the pictures; the last object is moved down too, where it overlaps none.
     assert (positives.tolist(), negatives.tolist()) == ([0], [1, 2, 3, 4, 5, 6, 7, 8])
     torch.testing.assert_close(deltas, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
@@ -81,14 +88,14 @@ def test_anchors_are_chosen_with_their_deltas():
 
 def test_objects_of_several_pictures_are_matched_with_their_own_anchors():
     boxes = [ANCHORS[:2], ANCHORS[2:], ANCHORS[[1, 2, 0]] + 1]
-    positives, negatives, deltas = rpn_targets(ANCHORS, boxes, RPNSettings(positive_iou=0.6))
+    positives, negatives, deltas = network(positive_iou=0.6).choose_anchors(ANCHORS, boxes)
     assert (positives.tolist(), negatives.tolist()) == ([0, 1, 5, 6, 7, 8], [2, 3, 4])
     torch.testing.assert_close(deltas, torch.tensor([0.0] * 3 + [0.1] * 3)[:, None] * torch.tensor([1.0, 1, 0, 0]))
 
 
 def test_an_object_without_a_good_anchor_gets_its_best_one():
     boxes = torch.tensor([[40.0, 0.0, 50.0, 2.0]])  # overlaps the last anchor by a fifth
-    positives, negatives, _ = rpn_targets(ANCHORS, [boxes], RPNSettings())
+    positives, negatives, _ = network().choose_anchors(ANCHORS, [boxes])
     assert (positives.tolist(), negatives.tolist()) == ([2], [0, 1])
 
 
@@ -97,7 +104,7 @@ def test_losses_by_hand():
     deltas = torch.zeros(1, 3, 4)
     deltas[0, 0] = torch.tensor([0.1, -1.0, 0.0, 0.0])
     deltas[0, 1] = 99.0  # of background, which has no box
-    losses = losses_of(logits, deltas, [OBJECT], RPNSettings())
+    losses = losses_of(logits, deltas, [OBJECT])
     objectness = (softplus(-2) + softplus(-1) + softplus(0.5)) / 3
     # 0.1 lies in the parabola below 1/9, 1.0 on the line above it.
     boxes = (0.5 * 0.1**2 * 9 + 1 - 1 / 18) / 3
@@ -107,7 +114,7 @@ def test_losses_by_hand():
 
 def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
     logits, deltas = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), torch.ones(2, 3, 4)
-    losses = losses_of(logits, deltas, [OBJECT, NONE], RPNSettings())
+    losses = losses_of(logits, deltas, [OBJECT, NONE])
     objectness = (softplus(0) + sum(map(softplus, (1, 2, 3, 4, 5)))) / 6
     torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(objectness))
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 * (1 - 1 / 18) / 6))
@@ -115,12 +122,12 @@ def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
 
 @pytest.mark.parametrize(
     ("boxes", "settings"),
-    [(NONE, RPNSettings()), (ANCHORS[:1] + 500, RPNSettings(negative_iou=0))],
+    [(NONE, {}), (ANCHORS[:1] + 500, {"negative_iou": 0})],
     ids=["all are background", "none is chosen"],
 )
 def test_pictures_whose_objects_have_no_anchor_have_finite_losses_that_reach_the_outputs(boxes, settings):
     logits, deltas = torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3, 4, requires_grad=True)
-    losses = losses_of(logits, deltas, [boxes, boxes], settings)
+    losses = losses_of(logits, deltas, [boxes, boxes], **settings)
     sum(losses.values()).backward()
     assert losses["rpn_boxes"] == 0
     assert losses["rpn_objectness"].isfinite()
@@ -130,9 +137,7 @@ def test_pictures_whose_objects_have_no_anchor_have_finite_losses_that_reach_the
 
 def predict(logits, anchors, *, sizes=((100, 100),), candidates=10, proposals=10, deltas=None, **settings):
     deltas = [torch.zeros(*level.shape, 4) for level in logits] if deltas is None else deltas
-    return rpn_predictions(
-        logits, deltas, anchors, list(sizes), RPNSettings(**settings), candidates=candidates, proposals=proposals
-    )
+    return network(**settings).choose_proposals(logits, deltas, anchors, list(sizes), candidates, proposals)
 
 
 def test_proposals_come_best_first_with_their_probability():
@@ -199,11 +204,11 @@ def test_there_may_be_no_proposals():
 
 def test_losses_may_be_plain_distances_over_the_number_of_samples_asked_for():
     logits, deltas = torch.zeros(2, 3), torch.ones(2, 3, 4)
-    settings = RPNSettings(smooth_l1_beta=0, normaliser="samples", samples=10)
-    losses = losses_of(logits, deltas, [OBJECT, NONE], settings)
+    settings = {"smooth_l1_beta": 0, "normaliser": "samples", "samples": 10}
+    losses = losses_of(logits, deltas, [OBJECT, NONE], **settings)
     torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(6 * math.log(2) / 20))
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 20))
-    losses = losses_of(logits, deltas, [OBJECT, NONE], settings, epsilon=20)
+    losses = losses_of(logits, deltas, [OBJECT, NONE], **settings, loss_epsilon=20)
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 40))
 
 

@@ -5,13 +5,7 @@ import torch.nn.functional as F
 from maskrcnn.config import ModelSettings, SemanticHeadSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import make_semantic_head
-from maskrcnn.model.semantic_head import (
-    SemanticHead,
-    semantic_labels,
-    semantic_loss,
-    semantic_predictions,
-    semantic_targets,
-)
+from maskrcnn.model.semantic_head import SemanticHead, semantic_labels, semantic_predictions
 from maskrcnn.structures.panoptic import THING, UNKNOWN
 
 CLASSES = 11
@@ -19,6 +13,10 @@ CLASSES = 11
 
 def settings(**changed: object) -> SemanticHeadSettings:
     return SemanticHeadSettings(**{"classes": CLASSES, "channels": 32} | changed)
+
+
+def head_of(**changed: object) -> SemanticHead:
+    return SemanticHead(5, settings(**changed))
 
 
 def pyramid(size: tuple[int, int] = (64, 96)) -> dict[int, torch.Tensor]:
@@ -30,7 +28,7 @@ def pyramid(size: tuple[int, int] = (64, 96)) -> dict[int, torch.Tensor]:
 
 @pytest.mark.parametrize(("norm", "name"), [("group", "levels.3.2.convolution.weight"), ("none", "levels.3.2.weight")])
 def test_every_pixel_of_the_finest_level_gets_a_logit_per_class(norm, name):
-    head = SemanticHead(5, settings(norm=norm))
+    head = head_of(norm=norm)
     assert head(pyramid()).shape == (2, CLASSES, 16, 24)
     assert dict(head.named_parameters())[name].shape == (32, 32, 3, 3)
     assert [len(convolutions) for convolutions in head.levels] == [1, 1, 2, 3]
@@ -38,7 +36,7 @@ def test_every_pixel_of_the_finest_level_gets_a_logit_per_class(norm, name):
 
 def test_the_head_is_the_sum_of_its_levels_each_doubled_after_every_convolution():
     torch.manual_seed(0)
-    head = SemanticHead(5, settings(norm="none")).double()
+    head = head_of(norm="none").double()
     features = {level: values.double() for level, values in pyramid().items()}
     total = 0
     for level, convolutions in zip((2, 3, 4, 5), head.levels, strict=True):
@@ -57,9 +55,11 @@ def test_the_head_is_the_sum_of_its_levels_each_doubled_after_every_convolution(
 @pytest.mark.parametrize(("things", "expected"), [("first", [0, 1, 10, 255]), ("last", [10, 0, 9, 255])])
 def test_things_are_one_class_before_or_after_stuff(things, expected):
     maps = torch.tensor([[[THING, 0, 9, UNKNOWN]]], dtype=torch.uint8)
-    found = semantic_targets(maps, settings(things=things))
+    head = head_of(things=things)
+    found = head.classes_of(maps)
     assert found.dtype == torch.int64
     assert found.tolist() == [[expected]]
+    assert head.maps_of(found[..., :3]).tolist() == maps[..., :3].tolist()
 
 
 def certain(classes: torch.Tensor) -> torch.Tensor:
@@ -72,9 +72,9 @@ def test_the_loss_is_the_mean_over_annotated_pixels():
     targets = torch.full((1, 8, 12), UNKNOWN)
     targets[0, 0, :2] = 4
     half, wrong = torch.log(torch.tensor(2.0)), torch.log(torch.tensor(2.0 * (CLASSES - 1)))
-    torch.testing.assert_close(semantic_loss(logits, targets, settings())["semantic"], 0.5 * half)
+    torch.testing.assert_close(head_of().cross_entropy(logits, targets), 0.5 * half)
     targets[0, 7, 10:] = 5
-    torch.testing.assert_close(semantic_loss(logits, targets, settings(loss_weight=1))["semantic"], (half + wrong) / 2)
+    torch.testing.assert_close(head_of(loss_weight=1).cross_entropy(logits, targets), (half + wrong) / 2)
 
 
 def test_the_loss_can_be_divided_by_all_pixels_and_look_at_every_fourth_only():
@@ -82,10 +82,10 @@ def test_the_loss_can_be_divided_by_all_pixels_and_look_at_every_fourth_only():
     targets[0, 0, 0] = targets[0, 4, 8] = 4
     targets[0, 3, 3] = 5
     half, wrong = torch.log(torch.tensor(2.0)), torch.log(torch.tensor(2.0 * (CLASSES - 1)))
-    chosen = settings(loss_weight=1, loss_over="all")
-    torch.testing.assert_close(semantic_loss(logits, targets, chosen)["semantic"], (2 * half + wrong) / 96)
-    chosen.loss_at = "map"
-    torch.testing.assert_close(semantic_loss(logits, targets, chosen)["semantic"], 2 * half / 6)
+    head = head_of(loss_weight=1, loss_over="all")
+    torch.testing.assert_close(head.cross_entropy(logits, targets), (2 * half + wrong) / 96)
+    head.settings.loss_at = "map"
+    torch.testing.assert_close(head.cross_entropy(logits, targets), 2 * half / 6)
 
 
 def test_the_loss_compares_enlarged_logits_with_the_pixels_of_the_input():
@@ -94,13 +94,13 @@ def test_the_loss_compares_enlarged_logits_with_the_pixels_of_the_input():
     targets[0, :5] = UNKNOWN
     enlarged = F.interpolate(logits, scale_factor=4, mode="bilinear")
     expected = 0.5 * F.cross_entropy(enlarged, targets, ignore_index=UNKNOWN)
-    torch.testing.assert_close(semantic_loss(logits, targets, settings())["semantic"], expected)
+    torch.testing.assert_close(head_of().cross_entropy(logits, targets), expected)
 
 
 @pytest.mark.parametrize("over", ["annotated", "all"])
 def test_without_annotated_pixels_the_loss_is_0_and_reaches_every_parameter(over):
-    head = SemanticHead(5, settings())
-    loss = semantic_loss(head(pyramid()), torch.full((2, 64, 96), UNKNOWN), settings(loss_over=over))["semantic"]
+    head = head_of(loss_over=over)
+    loss = head.cross_entropy(head(pyramid()), torch.full((2, 64, 96), UNKNOWN))
     loss.backward()
     assert loss == 0
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in head.parameters())
@@ -152,23 +152,22 @@ def test_what_the_head_needs_is_said(changes, levels, words):
 @pytest.mark.parametrize("classes", [2, 54])
 def test_a_new_head_finds_all_classes_equally_likely(classes):
     torch.manual_seed(0)
-    logits = SemanticHead(5, settings(classes=classes))(pyramid())
-    loss = semantic_loss(logits, torch.zeros(2, 64, 96, dtype=torch.int64), settings(classes=classes, loss_weight=1))
-    assert loss["semantic"].item() == pytest.approx(torch.log(torch.tensor(classes)).item(), rel=0.2)
+    head = head_of(classes=classes, loss_weight=1)
+    loss = head.cross_entropy(head(pyramid()), torch.zeros(2, 64, 96, dtype=torch.int64))
+    assert loss.item() == pytest.approx(torch.log(torch.tensor(classes)).item(), rel=0.2)
 
 
 def test_a_pattern_is_learnt_by_heart():
     torch.manual_seed(0)
-    chosen = settings(classes=3, loss_weight=1)
-    head = SemanticHead(5, chosen)
+    head = head_of(classes=3, loss_weight=1)
     features = pyramid((32, 64))
     maps = torch.full((2, 32, 64), THING, dtype=torch.uint8)
     maps[0, :16], maps[1, :, 24:], maps[:, 28:] = 0, 1, UNKNOWN
     optimiser = torch.optim.AdamW(head.parameters(), lr=1e-2)
     for _ in range(25):
-        semantic_loss(head(features), semantic_targets(maps, chosen), chosen)["semantic"].backward()
+        head.loss(features, maps)["semantic"].backward()
         optimiser.step()
         optimiser.zero_grad()
     labels = torch.stack([semantic_labels(one, (32, 64), (32, 64), (32, 64)) for one in head(features)])
-    right = labels == semantic_targets(maps, chosen)
+    right = labels == head.classes_of(maps)
     assert right[:, :28].float().mean() > 0.95

@@ -6,7 +6,7 @@ from torch import nn
 
 from maskrcnn.config import BackboneSettings, NeckSettings
 from maskrcnn.errors import SettingError
-from maskrcnn.model.fpn import FPN
+from maskrcnn.model.necks import FPN
 from maskrcnn.model.timm_body import TimmBody
 
 timm = pytest.importorskip("timm")

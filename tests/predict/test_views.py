@@ -7,7 +7,6 @@ from maskrcnn.config import BoxHeadSettings
 from maskrcnn.data.inputs import make_batch
 from maskrcnn.data.views import join_scales, mirror_batch, mirror_boxes
 from maskrcnn.model.build import build_model
-from maskrcnn.model.keypoint_head import keypoint_predictions
 from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.predict import views as module
 from maskrcnn.predict.views import join_detections, predict_views, views_of
@@ -92,7 +91,7 @@ def test_masks_and_keypoint_maps_are_means_over_the_views(model, pictures):
         assert len(soft) == 4
         assert_close(found.masks.probabilities, sum(soft) / 4)
         at_input = scale_boxes(found.boxes, PICTURE_SIZES[i], SIZES[0][i])
-        points = keypoint_predictions(sum(maps) / 4, at_input, model.settings.keypoint_head)
+        points = model.keypoint_head.decode(sum(maps) / 4, at_input)
         assert_close(found.keypoints, points * torch.tensor([0.5, 0.5, 1.0]))
 
 

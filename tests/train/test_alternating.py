@@ -132,4 +132,4 @@ def test_other_settings_are_refused(whole, data, tmp_path):
     with pytest.raises(SettingError, match=r"train.learning_rate=0.5, but is to be resumed with 0.1"):
         run(data, whole[0], settings(learning_rate=0.1))
     with pytest.raises(SettingError, match=r"train.layers=rpn: alternating training decides itself"):
-        run(data, tmp_path, settings(parts="rpn"))
+        run(data, tmp_path, settings(layers="rpn"))

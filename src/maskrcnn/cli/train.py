@@ -187,13 +187,13 @@ def _train(
 
 def without_proposing(settings: RunSettings) -> RunSettings:
     """The settings of a run on proposals from a file, from which the region proposal network learns nothing."""
-    parts = tuple(part for part in settings.train.layers if part != "rpn")
-    if "heads" not in parts:
+    layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
+    if "heads" not in layers:
         raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are not "
-            "among these layers. Leave out --proposals, or train.layers."
+            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are "
+            "not among these layers. Leave out --proposals, or train.layers."
         )
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"parts": parts})})
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"layers": layers})})
 
 
 def _with_proposals(data: TrainingData, arguments: DataArguments, settings: RunSettings) -> TrainingData:

@@ -75,8 +75,8 @@ class TrainSettings(Settings):
     patience: Count | None = Field(None, description="Stop after so many evaluations without a better AP.")
     layers: tuple[Layer, ...] = Field(
         ("backbone", "neck", "rpn", "heads"),
-        description="What learns, the rest stays as it is: backbone, neck, rpn, heads. Of rpn and heads at least one, and "
-        "only their losses are computed.",
+        description="What learns, the rest stays as it is: backbone, neck, rpn, heads. Of rpn and heads at least one, "
+        "and only their losses are computed.",
     )
     seed: int = Field(0, ge=0, description="Of the random weights, the order of the pictures and their augmentation.")
 

@@ -97,9 +97,7 @@ class BoxHead(nn.Module):
         )
         return F.cross_entropy(logits, targets.labels, reduction="none"), distances.sum(dim=1)
 
-    def refine(
-        self, boxes: list[Tensor], logits: Tensor, deltas: Tensor, sizes: list[tuple[int, int]]
-    ) -> list[Tensor]:
+    def refine(self, boxes: list[Tensor], logits: Tensor, deltas: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
         """The boxes [N_i, 4] of each picture moved by the deltas of their best class, and kept inside the picture.
 
         Args:

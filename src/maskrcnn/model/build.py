@@ -8,7 +8,6 @@ from ..errors import SettingError
 from .anchors import Anchors, check_levels
 from .box_head import BoxHead
 from .cascade import Cascade
-from .fpn import FPN
 from .interfaces import (
     Backbone,
     BoxHeadLike,
@@ -22,12 +21,12 @@ from .keypoint_head import KeypointHead
 from .mask_head import MaskHead
 from .mask_rcnn import MaskRCNN
 from .mobilenet import MobileNet
+from .necks import FPN, SingleLevel
 from .resnet import ResNet, Stage5Head
 from .roi_pooling import RoIPooling
 from .rpn import RPN
 from .semantic_head import LEVELS as SEMANTIC_LEVELS
 from .semantic_head import SemanticHead
-from .single_level import SingleLevel
 from .timm_body import TimmBody
 
 
@@ -125,9 +124,7 @@ def make_box_head(settings: ModelSettings, width: int, classes: int, shrink: int
     return Cascade(stages, settings.cascade)
 
 
-def make_mask_head(
-    settings: ModelSettings, width: int, classes: int, shrink: int
-) -> MaskHead | nn.ModuleList | None:
+def make_mask_head(settings: ModelSettings, width: int, classes: int, shrink: int) -> MaskHead | nn.ModuleList | None:
     """None, one, or one per stage of the cascade."""
     head, cascade = settings.mask_head, settings.cascade
     if head is None:

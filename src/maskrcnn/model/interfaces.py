@@ -1,7 +1,7 @@
 """What the parts of a `MaskRCNN` must be able to do, so that any of them can be replaced by a module of one's own.
 
-Each is a `torch.nn.Module`; none has to inherit from anything else, and none knows the others. Shapes: B images, N boxes
-of all images, S bins per side, K classes. Boxes are x1, y1, x2, y2 in pixels of the network's input.
+Each is a `torch.nn.Module`; none has to inherit from anything else, and none knows the others. Shapes: B images,
+N boxes of all images, S bins per side, K classes. Boxes are x1, y1, x2, y2 in pixels of the network's input.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +89,8 @@ class MaskRCNN(nn.Module):
         """None, one, or one for each stage of the box head."""
         if self.mask_head is None:
             return []
-        return list(self.mask_head) if isinstance(self.mask_head, nn.ModuleList) else [self.mask_head]
+        heads: Any = self.mask_head
+        return list(heads) if isinstance(heads, nn.ModuleList) else [heads]
 
     def forward(self, batch: Batch, parts: Collection[str] = ("rpn", "heads")) -> Losses:
         """Losses of a batch with targets, one scalar each.

@@ -1,8 +1,8 @@
 """Parts of a model that OpenVINO computes in torch's place: the same weights, the same results, compiled graphs.
 
 What depends on the data stays with torch: choosing proposals, suppression, RoIAlign, masks in pictures; and so do RPN
-and heads, whose few large products take as long there. OpenVINO gets backbone and neck, and the fifth stage that heads of
-C4 models share.
+and heads, whose few large products take as long there. OpenVINO gets backbone and neck, and the fifth stage that heads
+of C4 models share.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def use_openvino(model: MaskRCNN) -> None:
         )
     if isinstance(model.backbone, TimmBody):
         raise SettingError(
-            "engine openvino: the backbone of this model is from timm, and its layers may hold numbers that are right for "
-            "one size of picture only. Predict with engine torch."
+            "engine openvino: the backbone of this model is from timm, and its layers may hold numbers that are right "
+            "for one size of picture only. Predict with engine torch."
         )
     model.add_module("backbone", CompiledPyramid(model.backbone, model.neck))
     model.add_module("neck", nn.Identity())

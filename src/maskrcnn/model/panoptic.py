@@ -13,8 +13,8 @@ from ..structures.panoptic import THING, Panoptic, Segment
 def merge_panoptic(instances: Instances, semantic: Tensor, settings: PanopticSettings) -> Panoptic:
     """Lay the objects down, the most certain first, each on the pixels that are still free; then stuff on the rest.
 
-    An object that finds more than `settings.overlap` of its mask taken is dropped. Pixels of things stay empty unless an
-    object took them, and so do those of stuff with fewer than `settings.stuff_area` pixels left.
+    An object that finds more than `settings.overlap` of its mask taken is dropped. Pixels of things stay empty unless
+    an object took them, and so do those of stuff with fewer than `settings.stuff_area` pixels left.
 
     Args:
         instances: Predicted objects with scores and masks, in the picture's pixels.

@@ -8,8 +8,7 @@ from torch import Tensor
 from ..config import RoISettings
 from ..ops.levels import assign_levels
 from ..ops.roi_align import PyramidTable, make_table, roi_align
-from ..ops.roi_pool import roi_pool
-from ..ops.roi_warp import roi_warp
+from ..ops.roi_pool import roi_pool, roi_warp
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""RoIPool (Girshick 2015, Fast R-CNN, section 2.1): box and bins are rounded to whole pixels, the largest value counts.
+"""What RoIAlign is compared with: pooling of boxes that are rounded to whole pixels.
+
+RoIPool (Girshick 2015, Fast R-CNN, section 2.1): box and bins are rounded, the largest value counts. RoIWarp (Dai et al.
+2016, Instance-aware semantic segmentation via multi-task network cascades, section 3.2): the box alone is rounded.
 
 Shapes: N boxes, S bins per side, C channels, R rows of the table.
 """
@@ -9,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .precision import at_least_float32
-from .roi_align import PyramidTable, group_pairs
+from .roi_align import PyramidTable, group_pairs, roi_align
 
 LARGEST_PART = 2**21
 """Values that are compared at once; so many stay in a processor's cache."""
@@ -46,6 +49,36 @@ def roi_pool(table: PyramidTable, boxes: Tensor, pictures: Tensor, levels: Tenso
     ]
     largest = _largest_rows(table.rows, indices).reshape(len(order), -1)[order.argsort()]
     return largest.reshape(len(order), size, size, channels) * filled
+
+
+def roi_warp(
+    table: PyramidTable,
+    boxes: Tensor,
+    pictures: Tensor,
+    levels: Tensor,
+    *,
+    size: int,
+    samples: int,
+    largest: bool = False,
+) -> Tensor:
+    """Join the bilinear samples of each of `size` x `size` bins of every rounded box (RoIWarp).
+
+    As He et al. 2017 describe and compare it (Mask R-CNN, section 3 and table 2c): bilinear as RoIAlign, but of a box
+    that has been rounded to whole pixels as in RoIPool.
+
+    Args:
+        table: Features from `make_table`.
+        boxes: [N, 4] x1, y1, x2, y2 in input pixels; rounded, both corner pixels belong to the box.
+        pictures, levels, size, samples, largest: As in `roi_align`.
+
+    Returns:
+        [N, S, S, C] in the dtype of the table.
+    """
+    level = levels - table.finest
+    pixels = box_pixels(boxes, table, level)
+    pixels[:, 2:] = pixels[:, 2:].maximum(pixels[:, :2]) + 1
+    rounded = pixels / table.scales.to(pixels.dtype)[level, None]
+    return roi_align(table, rounded, pictures, levels, size=size, samples=samples, half_pixel=True, largest=largest)
 
 
 def box_pixels(boxes: Tensor, table: PyramidTable, level: Tensor) -> Tensor:

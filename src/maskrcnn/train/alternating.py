@@ -5,8 +5,8 @@
 3. The region proposal network learns anew on the backbone and neck of step 2, which stay as they are from here on.
 4. The heads go on learning on the proposals of step 3.
 
-Then both share one backbone. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first weights,
-and proposals are computed once, on whole pictures.
+Then both share one backbone. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first
+weights, and proposals are computed once, on whole pictures.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ..errors import SettingError
 from ..evaluate.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
+from ..model.rpn import RPN
 from ..ops.atomic import replacing
 from ..ops.precision import autocast
 from ..structures.classes import Classes
@@ -52,7 +53,7 @@ class Step(NamedTuple):
 
     Args:
         folder: Its name below the run's folder.
-        parts: What learns.
+        layers: What learns.
         start: Step whose weights it starts with; None: the first weights.
         proposals: Step whose region proposal network proposes; None: its own.
     """
@@ -135,8 +136,8 @@ def train_alternating(
     return replace(result, weights=folder / result.weights.name)
 
 
-def _learning(settings: RunSettings, parts: tuple[str, ...]) -> RunSettings:
-    train = settings.train.model_copy(update={"parts": parts})
+def _learning(settings: RunSettings, layers: tuple[str, ...]) -> RunSettings:
+    train = settings.train.model_copy(update={"layers": layers})
     return settings.model_copy(update={"train": train})
 
 
@@ -174,6 +175,7 @@ def _propose(
     for name, (part, chosen) in wanted.items():
         path = folder / PROPOSALS[name]
         if not path.exists():
+            assert isinstance(model.rpn, RPN)
             model.rpn.settings = chosen
             with announce("proposing", len(part.records)) as count:
                 _write(path, model, part, settings, device=device, count=count)

@@ -1,4 +1,4 @@
-"""Feature pyramid network (Lin et al. 2017)."""
+"""From a backbone's maps to those that all heads see: a feature pyramid, or one map as it is."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from .norms import make_convolution
 
 
 class FPN(nn.Module):
-    """Top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
+    """Feature pyramid network (Lin et al. 2017): top-down pathway with lateral connections: every level gets the same number of channels, coarse meaning
     added to fine detail, and one more level that is every second pixel of the last."""
 
     def __init__(self, inputs: dict[int, int], settings: NeckSettings, *, roi_levels: tuple[int, ...]) -> None:
@@ -45,3 +45,24 @@ class FPN(nn.Module):
         pyramid = {level: pyramid[level] for level in levels}
         pyramid[levels[-1] + 1] = pyramid[levels[-1]][..., ::2, ::2]
         return pyramid
+
+
+class SingleLevel(nn.Module):
+    """Takes one map of the backbone and leaves it as it is (C4, C5 and DC5; He et al. 2017, Table 2a, section 4)."""
+
+    def __init__(self, channels: int, *, source: int, level: int) -> None:
+        """
+        Args:
+            channels: Of the map.
+            source: The backbone's level it is taken from.
+            level: What it is called from here on, after its stride of 2**level.
+        """
+        super().__init__()
+        self.channels = channels
+        self.source = source
+        self.levels: tuple[int, ...] = (level,)
+        self.roi_levels = self.levels
+
+    def forward(self, features: dict[int, Tensor]) -> dict[int, Tensor]:
+        """{level: [B, C_l, H_l, W_l]} of the backbone to {level: [B, C, H, W]} of the one map."""
+        return {self.levels[0]: features[self.source]}

@@ -4,7 +4,7 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from maskrcnn.config import NeckSettings
-from maskrcnn.model.fpn import FPN
+from maskrcnn.model.necks import FPN, SingleLevel
 
 CHANNELS = {2: 3, 3: 5, 4: 7, 5: 9}
 SIZES = {2: (17, 13), 3: (9, 7), 4: (5, 4), 5: (3, 2)}
@@ -89,3 +89,12 @@ def test_the_last_level_is_every_second_pixel_of_the_one_before():
     found = pyramid()(inputs())
     assert torch.equal(found[6], found[5][..., ::2, ::2])
     assert found[6].shape == (2, 6, 2, 1)
+
+
+def test_the_map_is_left_as_it_is_and_named_after_its_stride():
+    maps = {level: torch.rand(1, level, 3, 3) for level in (2, 3, 4, 5)}
+    dilated = SingleLevel(5, source=5, level=4)
+    assert (dilated.channels, dilated.levels, dilated.roi_levels) == (5, (4,), (4,))
+    found = dilated(maps)
+    assert list(found) == [4]
+    assert found[4] is maps[5]
