@@ -12,6 +12,7 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON
 from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights
 from maskrcnn.weights.reading import SHIPPED
+from tests.builders.attacks import Attack
 
 CLASSES = Classes(names=("cell", "Zelle ü"), category_ids=(3, 17))
 SETTINGS = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "mask_head": None})
@@ -142,20 +143,10 @@ def test_a_file_of_another_kind_is_refused(path):
         load_weights(path)
 
 
-class RunsCode:
-    """Unpickled, it writes a file."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return (self.marker.touch, ())
-
-
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_is_refused_and_never_run(tmp_path, zipped):
     marker = tmp_path / "ran"
-    torch.save(RunsCode(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    torch.save(Attack(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(WeightsError, match=r"w.pth: ") as caught:
         load_weights(tmp_path / "w.pth")
     assert "`maskrcnn convert w.pth OUT.safetensors`" in str(caught.value)

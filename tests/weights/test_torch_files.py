@@ -15,6 +15,7 @@ from maskrcnn.weights import torch_files
 from maskrcnn.weights.files import read_tensors
 from maskrcnn.weights.pickles import Inert
 from maskrcnn.weights.torch_files import COUNT, LEGACY, MAGIC, Room, read_restricted, read_torch
+from tests.builders.attacks import Attack
 
 SHARED = torch.arange(12.0)
 STATE = {
@@ -38,16 +39,6 @@ def saved(value: object, zipped: bool) -> bytes:
     file = io.BytesIO()
     torch.save(value, file, _use_new_zipfile_serialization=zipped)
     return file.getvalue()
-
-
-class Attack:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, mark):
-        self.mark = str(mark)
-
-    def __reduce__(self):
-        return os.mkdir, (self.mark,)
 
 
 class AttackBySetting(Attack):
@@ -216,3 +207,12 @@ def test_tensors_without_a_number_for_each_place_are_named(tmp_path, tensor):
     torch.save({"odd": tensor}, tmp_path / "model.pth")
     with pytest.raises(WeightsError, match=r"model\.pth: "):
         read_tensors(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize("function", [b"c__builtin__\nbytearray", b"ctorch\nTensor", b"ccollections\nCounter"])
+def test_a_program_that_asks_for_memory_is_not_given_to_torch(only_torch, tmp_path, function):
+    path = tmp_path / "model.pth"
+    path.write_bytes(archive({"data.pkl": b"\x80\x02" + function + b"\nJ\x00\x00\x00\x10\x85R.", "version": b"3\n"}))
+    assert read_torch(path) is None
+    path.write_bytes(archive({"data.pkl": b"\x80\x02}.", "version": b"3\n"}))
+    assert read_torch(path) == {}

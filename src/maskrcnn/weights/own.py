@@ -242,7 +242,7 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
     if KEY not in metadata:
         raise WeightsError(
             f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
-            "Detectors of other libraries are read by read_weights and `maskrcnn convert`; store tensors of other origin "
+            "Detectors of other libraries are read by read_weights and `maskrcnn convert`; store other tensors "
             "with save_weights, with the settings and classes of their model."
         )
     try:
