@@ -148,7 +148,7 @@ def test_clips_text_tower_and_attention_pool_are_left_out():
 def test_clip_of_another_depth_is_refused():
     deeper = clip_state()
     deeper |= {name.replace("layer3.5", "layer3.6"): one for name, one in deeper.items() if "layer3.5" in name}
-    with pytest.raises(WeightsError, match=r"RN101.pt: .*3, 4, 7, 3.*clip_resnet50"):
+    with pytest.raises(WeightsError, match=r"RN101.pt: .*3, 4, 7, 3"):
         read_backbone(deeper, "RN101.pt")
 
 
@@ -177,7 +177,7 @@ def test_timms_resnets_have_torchvisions_names():
 def test_timms_other_resnets_are_refused_by_name():
     timm = pytest.importorskip("timm")
     state = timm.create_model("resnet26").state_dict()
-    message = r"x.pth: .*64.*bottleneck.*2, 2, 2, 2"
+    message = r"x.pth: .*bottleneck.*2, 2, 2, 2"
     with pytest.raises(WeightsError, match=message):
         read_backbone(state, "x.pth")
 
