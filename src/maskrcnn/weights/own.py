@@ -141,7 +141,12 @@ def load_weights(path: str | Path) -> Weights:
         WeightsError: It is missing, cut off, of another kind or of a newer version.
     """
     path = Path(path)
-    _check_kind(path)
+    if find_kind(path) != "safetensors":
+        raise WeightsError(
+            f"{path}: this is a torch or pickle file, but weights of maskrcnn are .safetensors files. Those of other "
+            f"libraries are read by read_weights and `maskrcnn convert {path.name} OUT.safetensors`; of a training run "
+            "of maskrcnn take best.safetensors or last.safetensors beside it."
+        )
     return unpack_weights(path, *read_safetensors(path))
 
 
@@ -233,25 +238,12 @@ def _stored(path: Path, name: str, tensor: Tensor, dtype: torch.dtype | None) ->
     return converted
 
 
-def _check_kind(path: Path) -> None:
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file. Give the path of a .safetensors file that maskrcnn wrote.")
-    if find_kind(path) != "safetensors":
-        raise WeightsError(
-            f"{path}: this is a torch or pickle file, which can run code when it is read; only .safetensors files of "
-            "maskrcnn are read here. Those of detectron2, mmdetection, torchvision and others are read, without "
-            f"running what is in them, by read_weights and `maskrcnn convert {path.name} OUT.safetensors`. Of a "
-            "training run of maskrcnn take best.safetensors or last.safetensors beside it."
-        )
-
-
 def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
     if KEY not in metadata:
         raise WeightsError(
             f"{path}: a safetensors file without the settings and classes that maskrcnn stores in its metadata. "
-            "Whole detectors of detectron2, mmdetection, torchvision and others are known by the names of their "
-            "tensors to read_weights and `maskrcnn convert`. Store tensors of other origin with save_weights, with the "
-            "settings and classes of their model."
+            "Detectors of other libraries are read by read_weights and `maskrcnn convert`; store other tensors "
+            "with save_weights, with the settings and classes of their model."
         )
     try:
         description = json.loads(metadata[KEY])

@@ -148,7 +148,7 @@ def test_clips_text_tower_and_attention_pool_are_left_out():
 def test_clip_of_another_depth_is_refused():
     deeper = clip_state()
     deeper |= {name.replace("layer3.5", "layer3.6"): one for name, one in deeper.items() if "layer3.5" in name}
-    with pytest.raises(WeightsError, match=r"RN101.pt: a CLIP network with 3, 4, 7, 3 blocks .* \(clip_resnet50\)"):
+    with pytest.raises(WeightsError, match=r"RN101.pt: .*3, 4, 7, 3"):
         read_backbone(deeper, "RN101.pt")
 
 
@@ -177,17 +177,13 @@ def test_timms_resnets_have_torchvisions_names():
 def test_timms_other_resnets_are_refused_by_name():
     timm = pytest.importorskip("timm")
     state = timm.create_model("resnet26").state_dict()
-    message = (
-        r"x.pth: a stem of 64 channels, bottleneck blocks \(2, 2, 2, 2 in stages 2 to 5\).*no network that is known"
-    )
+    message = r"x.pth: .*bottleneck.*2, 2, 2, 2"
     with pytest.raises(WeightsError, match=message):
         read_backbone(state, "x.pth")
 
 
 def test_tensors_without_a_place_are_named(resnet50):
-    with pytest.raises(
-        WeightsError, match=r"x.pth: 1 tensors have no place here: layer1.0.se.fc1.weight. Readable are"
-    ):
+    with pytest.raises(WeightsError, match=r"x.pth: 1 .*layer1.0.se.fc1.weight"):
         read_backbone({**resnet50, "layer1.0.se.fc1.weight": torch.zeros(1)}, "x.pth")
 
 

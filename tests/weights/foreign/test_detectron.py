@@ -207,9 +207,9 @@ def test_what_training_left_behind_is_not_used():
 
 
 def test_blobs_without_a_place_are_named():
-    with pytest.raises(WeightsError, match=r"x.pkl: 1 tensors have no place here: body_conv_fcn1_w. Readable are"):
+    with pytest.raises(WeightsError, match=r"x.pkl: 1 .*body_conv_fcn1_w"):
         read_detectron(blobs("fpn") | {"body_conv_fcn1_w": torch.zeros(1)}, "x.pkl")
-    with pytest.raises(WeightsError, match=r"no place here: module.roi_heads.maskiou.fc1.weight. Readable are"):
+    with pytest.raises(WeightsError, match=r"x.pth: 1 .*module.roi_heads.maskiou.fc1.weight"):
         read_maskrcnn_benchmark(
             benchmark_state("fpn") | {"module.roi_heads.maskiou.fc1.weight": torch.zeros(1)}, "x.pth"
         )

@@ -116,13 +116,13 @@ def test_the_configuration_in_the_file_counts(key):
 
 
 def test_a_configuration_with_other_values_is_named():
-    with pytest.raises(WeightsError, match=r"odd.pth: the configuration beside its tensors has values"):
+    with pytest.raises(WeightsError, match=r"odd.pth: .*configuration"):
         read_mmdetection(mmdetection_state(), "odd.pth", {"cfg": CONFIG.replace("score_thr=0.3", "score_thr='high'")})
 
 
 def test_a_part_that_is_not_known_is_named_though_its_tensors_have_the_same_names():
     text = CONFIG.replace("depth=50", "depth=50, conv_cfg=dict(type='ConvWS')")
-    with pytest.raises(WeightsError, match=r"ws.pth: its configuration has backbone.conv_cfg.type=ConvWS, which"):
+    with pytest.raises(WeightsError, match=r"ws.pth: .*backbone.conv_cfg.type=ConvWS"):
         read_mmdetection(mmdetection_state(), "ws.pth", {"cfg": text})
 
 
@@ -145,7 +145,5 @@ def test_coco_s_names_have_coco_s_ids():
 def test_tensors_without_a_place_are_named_as_the_file_has_them():
     state = {f"wrapped_model.{name}": one for name, one in mmdetection_state().items()}
     state["wrapped_model.backbone.layer2.0.conv2.conv_offset.weight"] = torch.zeros(1)
-    with pytest.raises(
-        WeightsError, match=r"dcn.pth: 1 tensors have no place here: wrapped_model.backbone.layer2.0.conv2.conv_offset"
-    ):
+    with pytest.raises(WeightsError, match=r"dcn.pth: 1 .*wrapped_model.backbone.layer2.0.conv2.conv_offset"):
         read_mmdetection(state, "dcn.pth")

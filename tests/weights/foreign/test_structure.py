@@ -86,16 +86,16 @@ def test_norms_are_told_by_their_tensors():
 def test_a_body_that_is_not_known_is_named():
     state, _ = state_of("default")
     other = {name: one for name, one in state.items() if not name.startswith("backbone.stages.2.5.")}
-    with pytest.raises(WeightsError, match=r"x: its body has bottleneck blocks \(3, 4, 5, 3 in stages 2 to 5\)"):
+    with pytest.raises(WeightsError, match=r"x: .*bottleneck.*3, 4, 5, 3"):
         find_backbone(other, "x")
-    with pytest.raises(WeightsError, match="x: its backbone is none that is known here"):
+    with pytest.raises(WeightsError, match="x: .*backbone"):
         find_backbone({}, "x")
 
 
 def test_a_detector_without_a_needed_part_is_named():
     state, _ = state_of("default")
     del state["rpn.logits.weight"]
-    with pytest.raises(WeightsError, match="x: no tensor that would be rpn.logits.weight here"):
+    with pytest.raises(WeightsError, match="x: .*rpn.logits.weight"):
         find_structure(state, "x")
 
 

@@ -154,9 +154,9 @@ def test_keypoints_are_a_person_s():
 
 
 def test_a_tensor_without_a_place_is_named(state):
-    with pytest.raises(WeightsError, match=r"^x.pth: 1 tensors .* no place here: backbone.body.layer5.0.conv1.weight"):
+    with pytest.raises(WeightsError, match=r"^x.pth: 1 .*backbone.body.layer5.0.conv1.weight"):
         read_torchvision({**state, "backbone.body.layer5.0.conv1.weight": torch.zeros(1)}, "x.pth")
-    with pytest.raises(WeightsError, match=r"no place here: backbone.body.layer1.0.se.fc1.weight. Readable are torchv"):
+    with pytest.raises(WeightsError, match=r"backbone.body.layer1.0.se.fc1.weight.* torchv"):
         read_torchvision({**state, "backbone.body.layer1.0.se.fc1.weight": torch.zeros(1)}, "x.pth")
 
 
@@ -222,5 +222,5 @@ def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_
 
 def test_another_number_of_layers_in_the_box_head_has_no_form():
     settings = ModelSettings.model_validate({"box_head": {"linear_layers": 1}})
-    with pytest.raises(WeightsError, match="no form for a box head of 0 convolutions and 1 linear layers"):
+    with pytest.raises(WeightsError, match="0 convolutions and 1 linear"):
         to_torchvision(Weights({}, settings, name_classes(3)))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import WeightsError
 from . import detectron, detectron2
 from .names import Table, check_all_placed, normed, translate
-from .structure import BODIES
+from .structure import FIRST_KERNEL, fitting_networks
 from .torchvision import block_table, resnet_table
 
 EPSILON = 1e-5
@@ -97,24 +97,11 @@ def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
     Raises:
         WeightsError: None that is known here.
     """
-    blocks = tuple(_count_blocks(state, stage) for stage in range(4))
-    kernel = state.get("backbone.stages.0.0.step2.convolution.weight")
-    stem = state["backbone.stem.convolution.weight"]
-    if kernel is None:
+    if FIRST_KERNEL not in state:
         return None
-    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
-    layer = (kind, len(kernel) // kernel.shape[1], kernel.shape[1] * 64 // len(stem))
-    fitting = [
-        name
-        for (*own, counts), name in BODIES.items()
-        if tuple(own) == layer and all(have in (0, count) for have, count in zip(blocks, counts, strict=True))
-    ]
-    if not fitting or len(stem) != 64:
-        raise WeightsError(
-            f"{source}: a stem of {len(stem)} channels, {kind} blocks ({', '.join(map(str, blocks))} in stages 2 to 5) "
-            f"and {layer[1]} groups of {kernel.shape[1]} channels are no network that is known here: "
-            f"{', '.join(BODIES.values())}."
-        )
+    if (width := len(state["backbone.stem.convolution.weight"])) != 64:
+        raise WeightsError(f"{source}: a plain backbone with a stem of {width} channels; known are those of 64.")
+    fitting = fitting_networks(state, "backbone.stem.", source, whole=False)
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -142,11 +129,9 @@ def _read_caffe2(state: Mapping[str, Tensor], source: str) -> Backbone:
 
 def _read_clip(state: dict[str, Tensor], source: str) -> Backbone:
     ours = _renamed(state, CLIP, source)
-    blocks = [_count_blocks(ours, stage) for stage in range(4)]
-    if any(have not in (0, count) for have, count in zip(blocks, (3, 4, 6, 3), strict=True)):
+    if "resnet50" not in fitting_networks(ours, "backbone.stem.step3.", source, whole=False):
         raise WeightsError(
-            f"{source}: a CLIP network with {', '.join(map(str, blocks))} blocks in its stages; known is only "
-            "ResNet-50 with 3, 4, 6 and 3 (clip_resnet50)."
+            f"{source}: a CLIP network of another kind than ResNet-50 (clip_resnet50), the only one known."
         )
     return Backbone(ours, "clip_resnet50", stride_in_1x1=None)
 
@@ -184,7 +169,3 @@ def _renamed(
     readable = "plain ResNets of torchvision, timm, Caffe, Detectron and CLIP, and MobileNetV3"
     check_all_placed([names[name] for name in left], source, readable)
     return {ours: state[names[name]] for ours, name in origins.items()}
-
-
-def _count_blocks(state: Mapping[str, Tensor], stage: int) -> int:
-    return len({name.split(".")[3] for name in state if name.startswith(f"backbone.stages.{stage}.")})

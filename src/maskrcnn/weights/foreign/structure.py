@@ -15,6 +15,7 @@ Tree = dict[str, Any]
 State = Mapping[str, Tensor]
 
 NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_head.0.logits.weight", "box_head.0.deltas.weight")
+FIRST_KERNEL = "backbone.stages.0.0.step2.convolution.weight"
 # Kind of block, groups, width of a group in the first stage of 64 channels, and blocks of stages 2 to 5.
 BODIES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
     ("basic", 1, 64, (2, 2, 2, 2)): "resnet18",
@@ -79,27 +80,49 @@ def find_backbone(state: State, source: str) -> Tree:
         return {"name": "mobilenet_v3_large"}
     clip = "backbone.stem.step3.convolution.weight" in state
     stem = "backbone.stem.step3." if clip else "backbone.stem."
-    if f"{stem}convolution.weight" not in state:
+    if f"{stem}convolution.weight" not in state or FIRST_KERNEL not in state:
         raise WeightsError(f"{source}: its backbone is none that is known here. `maskrcnn settings` lists them.")
-    counts = [_count(state, rf"backbone\.stages\.{i}\.(\d+)\.") for i in range(4)]
-    blocks = tuple(count or _count(state, r"shared_head\.(\d+)\.") for count in counts)
-    width = len(state[f"{stem}convolution.weight"])
-    kernel = state.get("backbone.stages.0.0.step2.convolution.weight")
-    groups, group_width = (1, 0) if kernel is None else (len(kernel) // kernel.shape[1], kernel.shape[1])
-    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
-    name = BODIES.get((kind, groups, group_width * 64 // width, blocks))
-    if name is None or (clip and name != "resnet50"):
-        raise WeightsError(
-            f"{source}: its body has {kind} blocks ({', '.join(map(str, blocks))} in stages 2 to 5) with {groups} "
-            f"groups of {group_width} channels in the first, and a stem of {width} channels, which is none that is "
-            f"known here: {', '.join(get_args(ResNetName))}."
-        )
+    fitting = fitting_networks(state, stem, source, whole=True)
+    if clip and fitting != ["resnet50"]:
+        raise WeightsError(f"{source}: a CLIP network like {fitting[0]}; known is only ResNet-50 (clip_resnet50).")
     norm = find_norm(state, stem)
     return {
-        "name": "clip_resnet50" if clip else name,
-        "width": width,
+        "name": "clip_resnet50" if clip else fitting[0],
+        "width": len(state[f"{stem}convolution.weight"]),
         "norm": "frozen_batch" if norm == "batch" else norm,
     }
+
+
+def fitting_networks(state: State, stem: str, source: str, *, whole: bool) -> list[ResNetName]:
+    """The residual networks that have the blocks, groups and widths of a body.
+
+    Args:
+        state: Tensors by our names, at least of stage 2.
+        stem: Start of the name of the stem's last convolution.
+        source: Name of the file, for messages.
+        whole: No stage is missing, of which the last may be the head of the boxes.
+
+    Raises:
+        WeightsError: There are none.
+    """
+    counts = [_count(state, rf"backbone\.stages\.{i}\.(\d+)\.") for i in range(4)]
+    blocks = [count or _count(state, r"shared_head\.(\d+)\.") for count in counts]
+    kernel = state[FIRST_KERNEL]
+    width, groups = len(state[f"{stem}convolution.weight"]), len(kernel) // kernel.shape[1]
+    kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
+    fitting = [
+        name
+        for (*layer, known), name in BODIES.items()
+        if layer == [kind, groups, kernel.shape[1] * 64 // width]
+        and all(have == count or (have == 0 and not whole) for have, count in zip(blocks, known, strict=True))
+    ]
+    if not fitting:
+        raise WeightsError(
+            f"{source}: its body has {kind} blocks ({', '.join(map(str, blocks))} in stages 2 to 5) with {groups} "
+            f"groups of {kernel.shape[1]} channels in the first, and a stem of {width} channels, which is none that is "
+            f"known here: {', '.join(get_args(ResNetName))}."
+        )
+    return fitting
 
 
 def find_neck(state: State) -> str:
