@@ -2,6 +2,7 @@ import copy
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def owl(keypoints: list[float] | None = None, **more) -> dict:
     return {"image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40], "area": 1600, "keypoints": points, **more}
 
 
-def score(truth: dict, *results: dict) -> dict[str, float]:
+def score(truth: dict, *results: dict) -> Mapping[str, float | None]:
     return coco_scores(truth, list(results), kinds=["keypoints"])["keypoints"].numbers
 
 

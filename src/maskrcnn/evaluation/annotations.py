@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ class Annotations:
 
 def _require_sizes(sizes: Mapping[int, Size], source: str) -> None:
     for image_id, size in sizes.items():
-        if not all(isinstance(side, Integral) and int(side) > 0 for side in size):
+        if not all(isinstance(side, int | np.integer) and int(side) > 0 for side in size):
             raise DataError(
                 f"{source}: image {image_id}: height {size[0]!r} and width {size[1]!r} must be whole numbers above 0. "
                 "Correct them."

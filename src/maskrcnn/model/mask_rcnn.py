@@ -134,6 +134,17 @@ class MaskRCNN(nn.Module):
         table = self.pooling.table(features)
         found = self.detect(table, self.propose(features, batch)[0], batch.sizes)
         masks, keypoints = self.predict_masks(table, found), self.predict_keypoints(table, found)
+        return self.to_instances(found, masks, keypoints, features, batch)
+
+    def to_instances(
+        self,
+        found: list[Detections],
+        masks: list[Tensor | None],
+        keypoints: list[Tensor | None],
+        features: Features,
+        batch: Batch,
+    ) -> list[Instances]:
+        """What the heads gave for each picture in the caller's pixels, with segments if there is a semantic head."""
         objects = [
             self._to_picture(i, *parts, batch) for i, parts in enumerate(zip(found, masks, keypoints, strict=True))
         ]

@@ -21,7 +21,7 @@ from ..evaluation.sections import Say, say_nothing
 from ..evaluation.segment_results import keep_segments
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from ..weights.files import Weights
+from ..weights.own import Weights
 from .class_match import ClassMatch, match_classes
 from .panoptic_evaluation import has_segments, score_saved_segments, score_segments
 from .predictor import Predictor

@@ -18,7 +18,6 @@ from torch import Tensor
 from ..config import BoxHeadSettings, InputSettings
 from ..errors import SettingError
 from ..model.box_head import suppress_repetitions
-from ..model.keypoint_head import keypoint_predictions
 from ..model.mask_rcnn import Detections, MaskRCNN
 from ..ops.boxes import clip_boxes, scale_boxes
 from ..ops.roi_align import PyramidTable
@@ -195,8 +194,7 @@ def _assemble(
 ) -> list[Instances]:
     """Detections in the caller's pixels, with masks, keypoints and segments where there are some."""
     keypoints: list[Tensor | None] = [None] * len(found)
-    if logits is not None and model.settings.keypoint_head is not None:
-        points = keypoint_predictions(logits, torch.cat([one[0] for one in found]), model.settings.keypoint_head)
+    if logits is not None and model.keypoint_head is not None:
+        points = model.keypoint_head.decode(logits, torch.cat([one[0] for one in found]))
         keypoints = list(points.split([len(one[0]) for one in found]))
-    parts = enumerate(zip(found, masks, keypoints, strict=True))
-    return model._add_panoptic([model._to_picture(i, *one, batch) for i, one in parts], features, batch)
+    return model.to_instances(found, masks, keypoints, features, batch)
