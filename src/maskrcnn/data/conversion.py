@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import DataError, SettingError
-from ..ops.atomic import replacing
+from ..ops.json_files import write_json
 from .pictures import picture_size
 from .records import CocoData, Record, common_folder
 from .split import subset_contents
@@ -69,9 +68,7 @@ def write_coco(
         if pictures != "none":
             _bring(record.path, folder / image["file_name"], pictures)
         say(1)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary:
-        temporary.write_text(json.dumps(contents), encoding="utf-8")
+    write_json(file, contents)
 
 
 def require_size(record: Record) -> None:

@@ -6,7 +6,6 @@ import pytest
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.readers.ochuman import convert_ochuman
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.segmentations import run_lengths
 from tests.builders.ochuman import lay_out, native, person
 from tests.builders.scoring import coco_scores
@@ -56,7 +55,7 @@ def compare_subset(ours: dict, expected: dict):
 
 def compare_scores(given: dict, kind: str, expected: dict):
     results = given[{"segm": "segm_dt", "keypoints": "keypoint_dt"}[kind]]
-    scores = coco_scores(Annotations.parse(given["coco"]), results, kinds=(kind,))[kind]
+    scores = coco_scores(given["coco"], results, kinds=(kind,))[kind]
     per_category = {str(key): value for key, value in scores.per_category.items()}
     found = {**scores.numbers, "AP_per_category": per_category}
     assert found.keys() == expected.keys()
