@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -118,8 +119,12 @@ def test_predictions_of_whatever_origin_are_scored_in_one_call(folder, tiny_sett
         score(report.results, data),
         score(records, content),
         score(report.results, report.truth),
+        score(
+            [replace(record.instances, scores=torch.full((len(record.instances),), 0.9)) for record in data.records],
+            data,
+        ),
     ]
-    assert [one["segm"] for one in scored] == [report["segm"]] * 5
+    assert [one["segm"] for one in scored] == [report["segm"]] * 6
     assert scored[0].facts["score_threshold_from"] == "default"
     with pytest.raises(DataError, match=r"found\.json: record \d+: image_id"):
         score(folder / "found.json", folder / "train.json")

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from ..structures.instances import Instances
 from .annotations import Annotations
+from .coco import AREAS
 
 LIMITS = (100, 300, 1000)
 """How many of a picture's proposals count: the numbers of the RPN and FPN papers."""
-AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
 NAMES = {"": "all", "s": "small", "m": "medium", "l": "large"}
 TOGETHER = 100
 """Pictures that are matched at once, because the evaluator makes a dictionary of every box."""

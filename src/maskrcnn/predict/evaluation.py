@@ -13,6 +13,7 @@ from ..data.readers.coco import to_data
 from ..data.records import CocoData, Contents, is_panoptic
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
+from ..evaluation.arrays import Found, is_by_image, records_of
 from ..evaluation.coco import kinds_of, kinds_to_score
 from ..evaluation.collect import collect_results
 from ..evaluation.report import MOST_DETECTIONS, Report, score_results
@@ -115,7 +116,7 @@ def evaluate(
 
 
 def score(
-    results: Results | Path | str | Iterable[dict],
+    results: Results | Path | str | Iterable[dict] | Mapping[int, Found] | Sequence[Found],
     data: Data,
     *,
     split: str = "val",
@@ -132,8 +133,9 @@ def score(
         print(report["bbox"]["AP"])
 
     Args:
-        results: A COCO results file or its records, or `Results`; `records_of` makes records of arrays. On a dataset in
-            COCO's panoptic format also results in that format.
+        results: A COCO results file or its records, or `Results`; or predictions image by image, as `Instances` or
+            as torchvision's detectors give them (see `evaluation.arrays`). On a dataset in COCO's panoptic format also
+            results in that format.
         data: A dataset, or the path of one in any known format; or annotations alone.
         split: Of a path that holds several.
         kinds: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results.
@@ -150,7 +152,11 @@ def score(
     if isinstance(data, Contents) and is_panoptic(data.coco):
         return score_saved_segments(data.source, data.coco, results, say)
     truth = truth_of(data)
-    found = Results.read(results, truth) if isinstance(results, str | Path) else Results.parse(results, truth)
+    if isinstance(results, str | Path):
+        found = Results.read(results, truth)
+    else:
+        given = results if isinstance(results, Sequence | Mapping) else list(results)
+        found = Results.parse(records_of(given, truth) if is_by_image(given) else given, truth)
     kinds = kinds_to_score(truth, found) if kinds is None else kinds
     threshold = _threshold(score_threshold, {}, truth, found, kinds)
     return score_results(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.benchmarks.cityscapes.dataset import Cityscapes, CityscapesPanoptic
+from maskrcnn.data.readers import cityscapes
 from maskrcnn.data.readers.cityscapes import list_objects
 from maskrcnn.errors import DataError
 from maskrcnn.structures.panoptic import encode_ids
@@ -56,6 +57,16 @@ def test_pictures_and_truth_have_the_eight_kinds_of_things(opened):
     assert [record.path.name for record in data.records] == [f"{FIRST}_leftImg8bit.png", f"{SECOND}_leftImg8bit.png"]
     assert list(opened.truth.categories) == list(data.classes.category_ids) == [24, 25, 26, 27, 28, 31, 32, 33]
     assert [found["iscrowd"] for found in opened.truth.objects] == [1, 0, 0, 0]
+
+
+def test_each_label_map_is_decoded_once(tmp_path, maps, monkeypatch):
+    decoded = []
+    read = cityscapes.read_instance_ids
+    monkeypatch.setattr(cityscapes, "read_instance_ids", lambda path: decoded.append(path.name) or read(path))
+    opened = Cityscapes(write_city(tmp_path / "data", maps))
+    opened.dataset()
+    assert scores(opened, perfect(maps)) == scores(opened, perfect(maps))
+    assert sorted(decoded) == [f"{name}_gtFine_instanceIds.png" for name in maps]
 
 
 def test_unsure_predictions_lower_the_quality_of_all_but_not_of_the_surer(opened, maps):

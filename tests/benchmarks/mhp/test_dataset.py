@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
+from maskrcnn.data.readers import mhp
 from maskrcnn.errors import DataError
 from tests.builders.mhp import ANNA, BERT, found, lay_out
 from tests.builders.scores import numbers
@@ -16,6 +17,14 @@ def test_perfect_people_score_one(tmp_path: Path):
     assert scores["persons"]["AP"] == 1
     assert opened.counts == {"pictures": 2, "objects": 3}
     assert [record.path.name for record in opened.dataset().records] == ["1.jpg", "2.jpg"]
+
+
+def test_each_map_of_parts_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    decoded, read = [], mhp.read_parts
+    monkeypatch.setattr(mhp, "read_parts", lambda file: decoded.append(file.name) or read(file))
+    opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA, BERT]}))
+    assert numbers(opened, [found(1, ANNA), found(1, BERT, 0.8)])["parts"]["PCP_0_5"] == 1
+    assert sorted(decoded) == ["1_02_01.png", "1_02_02.png"]
 
 
 def test_parts_of_the_wrong_kind_are_still_whole_people(tmp_path: Path):
