@@ -10,7 +10,7 @@ FLOORS = (
     {"config", "ops"},
     {"structures"},
     {"model", "data", "weights", "evaluation", "draw"},
-    {"predict", "export", "train"},
+    {"predict", "export", "train", "doctor"},
     {"benchmarks", "profiling"},
     {"cli", "serve"},
 )
