@@ -17,7 +17,7 @@ FOUND = {"image_id": 139, "category_id": 1, "bbox": [10, 10, 40, 30], "segmentat
 
 def lay_out(folder: Path) -> Path:
     """COCO's files with two pictures in each split."""
-    (folder / "annotations").mkdir()
+    (folder / "annotations").mkdir(parents=True)
     for pictures, name in (("val2017", "{}"), ("val2014", "COCO_val2014_{}"), ("test2017", "{}")):
         (folder / pictures).mkdir()
         for image_id in (139, 285):

@@ -7,7 +7,7 @@ from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.records import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.evaluation.recall import average_recall
-from maskrcnn.predict.evaluation import evaluate_predictor
+from maskrcnn.predict.evaluation import evaluate
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.predict.proposals import propose_for
 from maskrcnn.weights.files import load_weights
@@ -48,7 +48,7 @@ def test_the_proposals_of_all_pictures_are_written_and_scored(data, with_all_anc
 def test_a_model_with_its_proposals_in_a_file_finds_what_it_finds_without(data, predictor, tmp_path):
     propose_for(predictor, data, tmp_path / "p.jsonl", workers=0)
     joined = read_proposals(tmp_path / "p.jsonl", data, most=1000)
-    own, filed = (evaluate_predictor(predictor, which, workers=0).results for which in (data, joined))
+    own, filed = (evaluate(predictor, which, workers=0).results for which in (data, joined))
     assert len(own) == len(filed) > 0
     for one, other in zip(own[:10], filed[:10], strict=True):  # corners are rounded to hundredths, so far ones may swap
         assert one["score"] == pytest.approx(other["score"], abs=1e-3)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
+from ..config import SCORE_THRESHOLD
 from ..data.readers.coco import to_data
 from ..data.records import CocoData, Contents
 from ..errors import DataError, SettingError
@@ -18,8 +19,7 @@ from ..evaluation.sections import Say, Section, say_nothing
 
 Kinds = TypeVar("Kinds", bound=Measure)
 Submits = Literal["file", "folder"] | None
-SCORE_THRESHOLD = 0.5
-"""From which score on predictions count in benchmarks that do not rank them; they themselves have none."""
+"""What is submitted is one file, or the files of a folder."""
 
 
 class Benchmark(ABC):

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
-from ..evaluation.accuracy import Threshold
+from ..evaluation.annotations import Annotations
 from ..evaluation.report import Report, library_versions
 from ..evaluation.results import Results, to_results
 from ..evaluation.sections import Say, say_nothing
 from ..evaluation.segment_results import to_segment_results
 from ..predict.class_match import ClassMatch, match_classes
 from ..predict.evaluation import predict_results
+from ..predict.predictor import Predictor
 from ..predict.thresholds import find_threshold
 from .benchmark import Benchmark
 from .registry import open_benchmark
 
 if TYPE_CHECKING:
     from ..data.records import CocoData
-    from ..predict.predictor import Predictor
 
 
 def run_benchmark(
@@ -31,10 +31,14 @@ def run_benchmark(
     predictions: Predictor | Path | Iterable[dict[str, Any]],
     submission: Path | None = None,
     score_threshold: float | None = None,
-    batch: int = 1,
+    batch_size: int = 1,
     say: Say = say_nothing,
 ) -> Report:
     """Score by a benchmark's own rules what a model predicts for its images, or what was predicted before.
+
+    Example:
+        report = run_benchmark("cityscapes", "data/cityscapes", predictions=Predictor("weights.safetensors"))
+        print(report["instances"]["AP"])
 
     Args:
         name: Of the registry, such as "cityscapes".
@@ -42,29 +46,27 @@ def run_benchmark(
         split: None: the usual one.
         predictions: A model that predicts now; a COCO results file, or what the benchmark's server takes; or records.
         submission: Where to write what the server takes; None: nowhere.
-        score_threshold: From which predictions count where they are not ranked; None: the model's own, or 0.5.
-        batch: Images that go through the model together.
+        score_threshold: From which predictions count where they are not ranked; None: the model's own, or the usual.
+        batch_size: Images that go through the model together.
         say: Called with what is being done.
 
     Raises:
         SettingError: There is no such benchmark or split, it only ranks, or nothing would be scored or written.
         DataError: Its files, or the predictions, cannot be used.
     """
-    from ..predict.predictor import Predictor
-
     benchmark = open_benchmark(name, folder, split)
     predictor = predictions if isinstance(predictions, Predictor) else None
     require_useful(benchmark, submission=submission, score_threshold=score_threshold, predicts=predictor is not None)
-    if predictor is not None:
-        results = predict_benchmark(benchmark, predictor, benchmark.dataset(), batch=batch)
-    elif isinstance(predictions, Path):
-        results = benchmark.read(predictions)
+    if isinstance(predictions, Predictor):
+        data = benchmark.dataset()
+        match = match_classes(predictions.classes, data.classes, source=benchmark.source)
+        results = predict_benchmark(benchmark, predictions, data, match, batch_size=batch_size)
     else:
-        results = benchmark.parse(predictions)  # type: ignore[arg-type]
-    threshold = choose_threshold(benchmark, score_threshold, predictor)
+        results = benchmark.read(predictions) if isinstance(predictions, Path) else benchmark.parse(predictions)
+    report = score_benchmark(benchmark, results, predictor, score_threshold=score_threshold, say=say)
     if submission is not None:
         benchmark.submit(results, submission)
-    return score_benchmark(benchmark, results, threshold, say=say)
+    return report
 
 
 def require_useful(
@@ -105,9 +107,9 @@ def predict_benchmark(
     benchmark: Benchmark,
     predictor: Predictor,
     data: CocoData,
-    match: ClassMatch | None = None,
+    match: ClassMatch,
     *,
-    batch: int = 1,
+    batch_size: int = 1,
     on_progress: Callable[[int], None] | None = None,
 ) -> Results:
     """What a model finds in the images of a benchmark.
@@ -116,36 +118,40 @@ def predict_benchmark(
         benchmark: The split.
         predictor: The model; give it `benchmark.max_detections`.
         data: The images, of `benchmark.dataset`.
-        match: The benchmark's label of each of the model's labels; None: matched by name.
-        batch: Images that go through the model together.
+        match: Of the model's and the images' classes.
+        batch_size: Images that go through the model together.
         on_progress: Called after each batch with the number of its images.
     """
-    match = match or match_classes(predictor.classes, data.classes, source=str(data.source))
-    describe = to_segment_results if benchmark.panoptic else to_results
-    return predict_results(
-        predictor, data, match, benchmark.known, describe=describe, batch_size=batch, on_progress=on_progress
+    classes = data.classes
+    names = dict(zip((*classes.category_ids, *classes.stuff_ids), (*classes.names, *classes.stuff), strict=True))
+    sizes = {record.image_id: record.size for record in data.records}
+    results = predict_results(
+        predictor,
+        data,
+        match,
+        Annotations(benchmark.source, sizes, names, [], classes.skeleton),
+        describe=to_segment_results if benchmark.panoptic else to_results,
+        batch_size=batch_size,
+        on_progress=on_progress,
     )
-
-
-def choose_threshold(benchmark: Benchmark, given: float | None, predictor: Predictor | None) -> Threshold | None:
-    """The score from which predictions count: given, or of the model's notes; None where they are ranked."""
-    if not benchmark.thresholded:
-        return None
-    if given is not None:
-        return Threshold(given, "given")
-    return find_threshold(None, predictor.notes) if predictor is not None else None
+    return benchmark.parse(results)
 
 
 def score_benchmark(
-    benchmark: Benchmark, results: Results, threshold: Threshold | None = None, *, say: Say = say_nothing
+    benchmark: Benchmark,
+    results: Results,
+    predictor: Predictor | None = None,
+    *,
+    score_threshold: float | None = None,
+    say: Say = say_nothing,
 ) -> Report:
-    """Score predictions, if the ground truth is public.
+    """Score predictions by a benchmark's rules, if its ground truth is public; and set its `score_threshold`.
 
     Args:
         benchmark: The split.
         results: Its predictions.
-        threshold: Of `choose_threshold`; None: the benchmark's own.
-        say: Called with what is being done.
+        predictor: The model that they are of, whose notes may have a score threshold.
+        score_threshold, say: As for `run_benchmark`.
     """
     facts: dict[str, Any] = {
         "benchmark": benchmark.name,
@@ -155,7 +161,8 @@ def score_benchmark(
         "predictions": len(results),
         "versions": library_versions(),
     }
-    if threshold is not None:
+    if benchmark.thresholded:
+        threshold = find_threshold(score_threshold, predictor.notes if predictor else {})
         benchmark.score_threshold = threshold.score
         facts |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
     sections = benchmark.score(results, say) if benchmark.public else []

@@ -13,6 +13,7 @@ from rich.console import Console
 from ..config import RunSettings
 from ..config.studies import Study, read_studies
 from ..errors import SettingError
+from ..ops.json_files import read_json, write_json
 from .ablation_table import ablation_markdown, ablation_table
 from .beginning import Beginning, build_start, choose_beginning
 from .demo import PICTURES, STEPS, demo_settings
@@ -124,12 +125,12 @@ def _measure(
     path = folder / SCORES_NAME
     asked = beginning.settings.model_dump(mode="json")
     if path.exists():
-        scores = json.loads(path.read_text(encoding="utf-8"))
+        scores: dict[str, Any] = read_json(path)
         if scores["settings"] != asked:
             raise SettingError(f"{folder}: was trained with other settings. Give another --output, or remove it.")
         return scores
     scores = _train(folder, beginning, data, study, device=device) | {"settings": asked}
-    path.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    write_json(path, scores, indent=1)
     return scores
 
 

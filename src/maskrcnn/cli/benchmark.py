@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
-from .console import require_place, say
+from .console import require_place, say, show
 from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
 from .progress import PictureBar, waiting
 from .proposals import ProposalFile
-from .scoring import (
-    ERRORS,
-    Analysis,
-    Compare,
-    Drawn,
-    DrawnInto,
-    Errors,
-    JsonFile,
-    Model,
-    Scored,
-    finish,
-)
+from .scoring import ERRORS, Analysis, Compare, Drawn, DrawnInto, Errors, JsonFile, Model, Scored, finish
 from .settings import Overrides
 from .views import Flip, Scales, chosen_views
+
+if TYPE_CHECKING:
+    from ..benchmarks.benchmark import Benchmark
+    from ..evaluation.results import Results
+    from ..predict.predictor import Predictor
 
 
 def benchmark(
@@ -49,6 +43,9 @@ def benchmark(
     errors: Errors = False,
     pictures: Drawn = None,
     output: DrawnInto = ERRORS,
+    max_detections: Annotated[
+        int | None, typer.Option(min=1, help="Of the model, per picture; none: as the benchmark counts.")
+    ] = None,
     score_threshold: Annotated[
         float | None,
         typer.Option(
@@ -67,33 +64,22 @@ def benchmark(
 
     `maskrcnn benchmark cityscapes --data cityscapes --weights model.safetensors --submission sent`.
     """
-    _check(weights, results, {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides})
-    from ..benchmarks.registry import find_benchmark, open_benchmark
-    from ..benchmarks.run import choose_threshold, predict_benchmark, require_useful, score_benchmark
-
+    of_model = {"--flip": flip, "--scales": scales, "--proposals": proposals, "--max-detections": max_detections}
+    _check(weights, results, of_model | {"settings": overrides})
     analysis = Analysis(compare, errors, pictures, output)
     require_place(json)
     require_place(results if weights else None)
-    require_place(submission, folder=find_benchmark(name).submits == "folder")
-    with waiting("reading the annotations"):
-        opened = open_benchmark(name, data, split)
-    kept = weights is not None and results is not None
-    require_useful(
-        opened, submission=submission, score_threshold=score_threshold, predicts=weights is not None, kept=kept
-    )
-    if (errors or pictures) and opened.truth is None:
-        raise SettingError(
-            f"--errors, --pictures: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
-            "public."
-        )
+    opened = _open(name, data, split, submission, analysis)
+    from ..benchmarks.run import require_useful, score_benchmark
+
+    predicts, kept = weights is not None, weights is not None and results is not None
+    require_useful(opened, submission=submission, score_threshold=score_threshold, predicts=predicts, kept=kept)
     facts: dict[str, Any] = {}
     predictor = None
     if weights is not None:
         model = Model(weights, overrides or [], device, precision, engine, chosen_views(flip, scales), batch, proposals)
-        predictor, facts = model.open(opened.max_detections), model.facts()
-        images, match = model.match(predictor, opened.dataset())
-        with PictureBar("predicting", len(images.records)) as bar:
-            found = predict_benchmark(opened, predictor, images, match, batch=batch, on_progress=bar.advance)
+        predictor, facts = model.open(max_detections or opened.max_detections), model.facts()
+        found = _predict(opened, predictor, model)
         if results is not None:
             found.write(results)
     else:
@@ -103,19 +89,18 @@ def benchmark(
     if results is not None:
         facts["results_file"] = str(results.absolute())
     with waiting("scoring") as step:
-        report = score_benchmark(opened, found, choose_threshold(opened, score_threshold, predictor), say=step)
+        report = score_benchmark(opened, found, predictor, score_threshold=score_threshold, say=step)
     if submission is not None:
         opened.submit(found, submission)
         say(f"Written for the official evaluation: {submission}")
-    score_others = opened.score if opened.public else None
-    scored = Scored(report.adding(**facts), opened.dataset, opened.image_names, opened.read, score_others)
-    finish(scored, analysis, json)
+    score = opened.score if opened.public else None
+    finish(Scored(report.adding(**facts), opened.dataset, opened.image_names, opened.read, score), analysis, json)
     if not opened.public:
-        say("Its ground truth is not public: --submission writes what its server takes.")
+        show("Its ground truth is not public: --submission writes what its server takes.")
 
 
 def _check(weights: str | None, results: Path | None, of_model: dict[str, Any]) -> None:
-    """Refuse options that say nothing together before the long work."""
+    """Refuse options that say nothing together."""
     if weights is None and results is None:
         raise SettingError(
             "benchmark needs --weights, to predict, or --results, to score what was predicted before. Give one."
@@ -125,3 +110,27 @@ def _check(weights: str | None, results: Path | None, of_model: dict[str, Any]) 
         raise SettingError(
             f"{idle[0]}: only what a model predicts now can change by this. Give --weights, or leave it out."
         )
+
+
+def _open(name: str, folder: Path, split: str | None, submission: Path | None, analysis: Analysis) -> Benchmark:
+    """The benchmark's split, for which the analysis makes sense."""
+    from ..benchmarks.registry import find_benchmark, open_benchmark
+
+    require_place(submission, folder=find_benchmark(name).submits == "folder")
+    with waiting("reading the annotations"):
+        opened = open_benchmark(name, folder, split)
+    if (analysis.errors or analysis.pictures) and opened.truth is None:
+        raise SettingError(
+            f"--errors, --pictures: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
+            "public."
+        )
+    return opened
+
+
+def _predict(opened: Benchmark, predictor: Predictor, model: Model) -> Results:
+    """What a model finds, under a progress bar."""
+    from ..benchmarks.run import predict_benchmark
+
+    data, match = model.match(predictor, opened.dataset())
+    with PictureBar("predicting", len(data.records)) as bar:
+        return predict_benchmark(opened, predictor, data, match, batch_size=model.batch, on_progress=bar.advance)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .evaluate import require_place
+from .console import require_place
 from .progress import PictureBar
 
 QUICK_ROUNDS, USUAL_ROUNDS = 2, 5

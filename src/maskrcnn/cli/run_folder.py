@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SettingError
-from ..ops.atomic import replacing
+from ..errors import DataError, SettingError
+from ..ops.json_files import read_json, write_json
 
 DATA_NAME = "data.json"
 CHECKPOINT_NAME = "last.pt"
@@ -34,9 +33,7 @@ class DataArguments:
     def save(self, folder: Path) -> None:
         """Write `data.json` into a run's folder."""
         content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / DATA_NAME) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / DATA_NAME, content, indent=2)
 
 
 def load_data_arguments(folder: Path) -> DataArguments:
@@ -47,14 +44,14 @@ def load_data_arguments(folder: Path) -> DataArguments:
     """
     path = folder / DATA_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         data = Path(content["data"])
         names = ("images", "val", "proposals", "val_proposals")
         paths = {name: None if content.get(name) is None else Path(content[name]) for name in names}
         skip_invalid, alternating = bool(content["skip_invalid"]), bool(content.get("alternating", False))
         form = None if content.get("form") is None else str(content["form"])
         return DataArguments(data, **paths, skip_invalid=skip_invalid, alternating=alternating, form=form)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (DataError, KeyError, TypeError) as error:
         raise SettingError(
             f"{path}: does not say which data the run was started with ({error}). Name the folder of a run with "
             "--output, or give --data (and --images, --val) as the run was started with."

@@ -18,10 +18,12 @@ import torch
 
 from ..errors import DataError
 from ..ops.atomic import replacing
+from ..ops.json_files import parse_json
 from ..structures.instances import Instances
 from .records import CocoData, Record
 
 SUFFIXES = (".jsonl", ".json")
+REMEDY = "Copy the file again, or write it with `maskrcnn propose`."
 SLACK = 1.0
 """Pixels by which a box may leave its picture; other libraries count pixels from 1, or the last one twice."""
 
@@ -139,7 +141,7 @@ def list_proposals(path: Path) -> Iterator[Listed]:
 
 def _from_line(path: Path, line: str, number: int) -> Listed:
     place = f"line {number}"
-    content = _parse(path, place, line)
+    content = parse_json(line, f"{path}: {place}", remedy=REMEDY)
     try:
         boxes = np.array(content["boxes"], dtype=np.float64).reshape(-1, 4)
         scores = content.get("scores")
@@ -153,7 +155,7 @@ def _from_line(path: Path, line: str, number: int) -> Listed:
 
 def _from_results(path: Path, text: str) -> Iterator[Listed]:
     rows: dict[int, list[list[float]]] = {}
-    for number, record in enumerate(_parse(path, "the list", text)):
+    for number, record in enumerate(parse_json(text, str(path), remedy=REMEDY)):
         try:
             x, y, width, height = map(float, record["bbox"])
             row = [x, y, x + width, y + height, float(record["score"])]
@@ -166,15 +168,6 @@ def _from_results(path: Path, text: str) -> Iterator[Listed]:
     for image_id, found in rows.items():
         values = np.array(found)
         yield Listed(image_id, values[:, :4], values[:, 4], f"image id {image_id}")
-
-
-def _parse(path: Path, place: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DataError(
-            f"{path}: {place} is not complete JSON ({error}). Copy the file again, or write it with `maskrcnn propose`."
-        ) from error
 
 
 def _best(one: Listed, record: Record, source: str, most: int) -> torch.Tensor:

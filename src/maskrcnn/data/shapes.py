@@ -5,7 +5,6 @@ of earlier ones, and as in COCO an object's mask has only the pixels that can be
 """
 
 import colorsys
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.random import Generator, default_rng
 from PIL import Image
 from torch import Tensor
 
-from ..ops.atomic import replacing
+from ..ops.json_files import write_json
 from ..structures.masks import Crop, encode_crop
 from ..structures.panoptic import encode_ids
 
@@ -58,8 +57,7 @@ def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) ->
     for part, (name, count) in enumerate((("train", train), ("val", val))):
         scenes = (draw_scene(default_rng([seed, part, number]), size) for number in range(count))
         content = _write_pictures(folder / "images", name, scenes)
-        with replacing(folder / f"{name}.json") as path:
-            path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(folder / f"{name}.json", content)
 
 
 def write_shape_segments(folder: Path, *, train: int, val: int, size: int, seed: int) -> None:
@@ -80,8 +78,7 @@ def write_shape_segments(folder: Path, *, train: int, val: int, size: int, seed:
             images.append({"id": number + 1, "file_name": file_name, "width": size, "height": size})
             annotations.append({"image_id": number + 1, "file_name": file_name, "segments_info": segments})
         content = {"images": images, "annotations": annotations, "categories": categories}
-        with replacing(folder / f"panoptic_{name}.json") as path:
-            path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(folder / f"panoptic_{name}.json", content)
 
 
 def draw_scene(random: Generator, size: int) -> Scene:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from .results import Results
 from .segmentations import Size, rle_crop
 
 
-def paint_label_map(masks: Sequence[dict], size: Size) -> np.ndarray:
+def paint_label_map(segmentations: Sequence[Any], size: Size) -> np.ndarray:
     """Paint objects without overlap: a pixel belongs to the first of them that covers it.
 
     Args:
-        masks: RLE of each object, the most important first.
+        segmentations: RLE of each object, with compressed counts, the most important first.
         size: (height, width) of the picture.
 
     Returns:
@@ -22,8 +23,8 @@ def paint_label_map(masks: Sequence[dict], size: Size) -> np.ndarray:
         pixel.
     """
     painted = np.zeros(size, dtype=np.int32)
-    for number, rle in enumerate(masks, start=1):
-        x, y, bitmap = rle_crop(rle)
+    for number, segmentation in enumerate(segmentations, start=1):
+        x, y, bitmap = rle_crop(segmentation)
         window = painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
         window[bitmap & (window == 0)] = number
     return painted
@@ -46,21 +47,18 @@ def best_first(records: Sequence[dict], *, score_threshold: float) -> list[dict]
 
 
 def paint_pictures(
-    records: Sequence[dict], sizes: Mapping[int, Size], *, score_threshold: float
+    results: Results, sizes: Mapping[int, Size], *, score_threshold: float
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The predictions of each picture painted without overlap, the best first.
 
     Args:
-        records: COCO results; those without a mask are left out.
+        results: Those without a mask are left out.
         sizes: (height, width) of the pictures by their ids.
-        score_threshold: Records with at least this score are painted.
+        score_threshold: Predictions with at least this score are painted.
 
     Returns:
         Image id and label map of each picture, in the order of `sizes`.
     """
-    found = defaultdict(list)
-    for record in records:
-        found[record["image_id"]].append(record)
     for image_id, size in sizes.items():
-        kept = best_first(found[image_id], score_threshold=score_threshold)
+        kept = best_first(results.by_image.get(image_id, []), score_threshold=score_threshold)
         yield image_id, paint_label_map([record["segmentation"] for record in kept], size)

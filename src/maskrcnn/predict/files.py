@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -16,7 +15,7 @@ from ..draw.instances import draw_instances
 from ..draw.panoptic import draw_panoptic
 from ..draw.pictures import write_picture
 from ..errors import DataError
-from ..ops.atomic import replacing
+from ..ops.json_files import write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
@@ -98,8 +97,8 @@ def predict_files(
             if drawn and shown_from is not None:
                 write_picture(folder / drawn, _draw(picture, found, predictor.classes, shown_from))
     content = _described(predictor.classes) | {"pictures": entries, "failed": failed}
-    with _writing(folder), replacing(folder / PREDICTIONS) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+    with _writing(folder):
+        write_json(folder / PREDICTIONS, content)
     return Outcome(len(entries), sum(len(entry["objects"]) for entry in entries), [one["error"] for one in failed])
 
 

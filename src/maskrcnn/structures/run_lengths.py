@@ -5,8 +5,7 @@ compressed text stores each as the difference to the run two before it, five bit
 (https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c, `rleFrString`).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -101,13 +100,6 @@ def _runs_fill(differences: np.ndarray, runs: np.ndarray, pixels: np.ndarray) ->
         sums = np.cumsum(np.where(chosen, differences, 0))
         counts[chosen] = (sums - np.repeat(sums[starts], runs))[chosen]
     return bool((counts >= 0).all() and (np.add.reduceat(counts, starts) == pixels).all())
-
-
-def crop_from_rle(rle: Mapping[str, Any]) -> Crop:
-    """The object's pixels in its own window, of compressed RLE: {"size": [height, width], "counts": text}."""
-    text = rle["counts"]
-    height, width = rle["size"]
-    return crop_from_counts(counts_from_text(text.encode("ascii") if isinstance(text, str) else text), (height, width))
 
 
 def crop_from_counts(counts: np.ndarray, size: tuple[int, int]) -> Crop:

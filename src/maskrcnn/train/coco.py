@@ -1,6 +1,5 @@
 """Training on a data set on disk: what is learnt from, what is judged by, and the run itself."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..evaluation.report import score_results
 from ..evaluation.results import Results
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
-from ..ops.atomic import replacing
+from ..ops.json_files import write_json
 from ..structures.batch import Batch
 from .loop import TrainingResult, train
 from .settings import with_steps
@@ -126,8 +125,7 @@ def train_on_coco(
         quiet=quiet,
     )
     if data.held_out:
-        with replacing(folder / HELD_OUT_NAME) as path:
-            path.write_text(json.dumps(contents), encoding="utf-8")
+        write_json(folder / HELD_OUT_NAME, contents)
     return result
 
 

@@ -1,6 +1,5 @@
 """The losses since the last look at them, kept on the device so that looking does not slow the training down."""
 
-import json
 import math
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import TrainingError
+from ..ops.json_files import write_json
 
 
 class LossWindow:
@@ -57,7 +57,7 @@ class LossWindow:
         report = self._folder / "failed_batch.json"
         # JSON has no NaN, so numbers are written as text.
         content = {"step": step, "paths": list(paths), "losses": {name: str(value) for name, value in numbers.items()}}
-        report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(report, content, indent=2)
         bad = ", ".join(f"{name} = {value}" for name, value in numbers.items() if not math.isfinite(value))
         return TrainingError(
             f"{report}: in step {step} {bad}, but losses must be finite. Its pictures: {', '.join(paths)}. Look at "

@@ -35,7 +35,7 @@ def polygon(image_id, points, score=0.9):
 
 
 def written(tmp_path, *records):
-    write_icdar_results(Results.parse(records, TRUTH), tmp_path / "out.zip", TRUTH.sizes, NAMES, score_threshold=0.5)
+    write_icdar_results(Results.parse(records, TRUTH), tmp_path / "out.zip", NAMES, score_threshold=0.5)
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
@@ -86,9 +86,8 @@ def test_broken_results_of_icdar_are_named(tmp_path, files, message):
 
 def test_lines_of_ctw1500_count_pictures_from_zero(tmp_path):
     write_ctw1500_results(
-        Results.parse((bar(8, 5, 10, 20, 8, 0.5), polygon(3, [0, 0, 1.5, 0, 1, 1]), bar(3, 0, 0, 2, 2, 0.1)), TRUTH),
+        Results.parse([bar(8, 5, 10, 20, 8, 0.5), polygon(3, [0, 0, 1.5, 0, 1, 1]), bar(3, 0, 0, 2, 2, 0.1)], TRUTH),
         tmp_path / "out.txt",
-        TRUTH.sizes,
         NAMES,
         score_threshold=0.5,
     )

@@ -12,8 +12,7 @@ import numpy as np
 from ...data.readers.cityscapes import FIRST_OBJECT, IGNORED, LABELS, THINGS, VALUES
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section, say_nothing
-from ...evaluation.segmentations import Size
-from ...structures.run_lengths import crop_from_rle
+from ...evaluation.segmentations import Size, rle_crop
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 SMALLEST = 100
@@ -99,7 +98,7 @@ def _meet(values: np.ndarray, records: Sequence[dict]) -> dict[int, Meeting]:
         label = record["category_id"]
         if label not in regions or record.get("segmentation") is None:
             continue
-        x, y, bitmap = crop_from_rle(record["segmentation"])
+        x, y, bitmap = rle_crop(record["segmentation"])
         if bitmap.any():
             below = values[y : y + bitmap.shape[0], x : x + bitmap.shape[1]][bitmap]
             shared = np.bincount(below, minlength=VALUES)

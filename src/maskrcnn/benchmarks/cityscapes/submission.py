@@ -18,10 +18,9 @@ from ...data.pictures import UNREADABLE
 from ...data.readers.cityscapes import LABELS
 from ...errors import DataError
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size
+from ...evaluation.segmentations import Size, rle_crop
 from ...ops.atomic import replacing
 from ...structures.masks import encode_crop, tight_crop
-from ...structures.run_lengths import crop_from_rle
 
 LAYOUT = "CITY_SEQUENCE_FRAME*.txt with lines `MASK LABEL SCORE`, and the PNG files of the masks"
 OFFICIAL_NAME = re.compile(r"\w+_\d{6}_\d{6}")
@@ -144,7 +143,7 @@ def _read_mask(path: Path, size: Size | None, file: Path) -> dict:
 
 
 def _write_mask(path: Path, segmentation: dict, size: Size) -> None:
-    x, y, bitmap = crop_from_rle(segmentation)
+    x, y, bitmap = rle_crop(segmentation)
     pixels = np.zeros(size, dtype=np.uint8)
     pixels[y : y + bitmap.shape[0], x : x + bitmap.shape[1]] = 255 * bitmap
     Image.fromarray(pixels).save(path, compress_level=FASTEST)

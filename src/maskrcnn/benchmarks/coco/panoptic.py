@@ -46,9 +46,7 @@ class CocoPanoptic(Benchmark):
         self.image_names = picture_names(coco, truth)
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
-        results = super().parse(records, source)
-        results.require("segm")
-        return results
+        return self._truth.parse(records, source=source)
 
     def _score(self, results: Results, say: Say) -> list[Section]:
         return panoptic_sections(self._truth, results, say)

@@ -69,5 +69,5 @@ def effective_robustness(average: float | None, reference: float | None) -> floa
 
 
 def _row(truth: Annotations, results: Results) -> dict[str, float | None]:
-    numbers = coco_sections(truth, results, kinds=("bbox",))[0].numbers
-    return {name: None if numbers[name] < 0 else numbers[name] for name in ROW}
+    (section,) = coco_sections(truth, results, kinds=("bbox",))
+    return {name: None if section.numbers[name] == -1 else section.numbers[name] for name in ROW}

@@ -42,8 +42,8 @@ def crowdpose_sections(
         One section; -1 where no person is annotated, as in a level without pictures.
     """
     say("keypoints")
-    scores = coco_sections(truth, results, kinds=("keypoints",))[0]
-    numbers = {name: scores.numbers[name] for name in NUMBERS}
+    (section,) = coco_sections(truth, results, kinds=("keypoints",))
+    numbers = {name: section.numbers[name] for name in NUMBERS}
     for level, (least, below) in LEVELS.items():
         say(f"{level} pictures")
         chosen = {image_id for image_id in truth.sizes if least <= crowd_index[image_id] < below}
@@ -64,7 +64,8 @@ def crowdpose_truth(truth: Annotations) -> Annotations:
     return replace(truth, objects=objects, skeleton=CROWDPOSE_PERSON)
 
 
-def _ap_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> float:
+def _ap_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> float | None:
     if not image_ids:
         return -1.0
-    return coco_sections(*part_of(truth, results, image_ids), kinds=("keypoints",))[0].numbers["AP"]
+    (section,) = coco_sections(*part_of(truth, results, image_ids), kinds=("keypoints",))
+    return section.numbers["AP"]

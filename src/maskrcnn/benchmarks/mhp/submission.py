@@ -20,9 +20,8 @@ from ...data.pictures import UNREADABLE
 from ...errors import DataError
 from ...evaluation.label_maps import best_first, paint_label_map
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size, run_lengths, to_text
+from ...evaluation.segmentations import Size, rle_crop, run_lengths, to_text
 from ...structures.regions import find_regions
-from ...structures.run_lengths import crop_from_rle
 from ..archives import Place, find_in_archive, write_archive
 from .metric import PARTS, VALUES
 
@@ -64,7 +63,7 @@ def part_map(record: Mapping[str, Any], size: Size) -> np.ndarray:
     """[H, W] uint8 of a record's parsed `parts`, 0 where it has none; where two overlap, the one with the higher id."""
     painted = np.zeros(size, dtype=np.uint8)
     for part, rle in sorted(record["parts"].items()):
-        x, y, bitmap = crop_from_rle(rle)
+        x, y, bitmap = rle_crop(rle)
         painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]][bitmap] = part
     return painted
 

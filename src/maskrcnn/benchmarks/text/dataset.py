@@ -49,8 +49,9 @@ class TextBenchmark(Benchmark):
         self.counts = {**self.counts, "objects": len(self.known.objects) - ignored, "ignored": ignored}
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
-        """As of every benchmark; the sizes of images that are not there are those of the masks found in them."""
-        given = records if isinstance(records, Results) else list(records)
+        if isinstance(records, Results):
+            return records
+        given = list(records)
         return Results.parse(given, self._sized(given), source=source)
 
     def _sized(self, records: Iterable[Any]) -> Annotations:
@@ -82,8 +83,7 @@ class Icdar2015(TextBenchmark):
         return read_icdar_words(path)
 
     def _submit(self, results: Results, path: Path) -> None:
-        sizes = self._sized(results).sizes
-        write_icdar_results(results, path, sizes, self.image_names, score_threshold=self.score_threshold)
+        write_icdar_results(results, path, self.image_names, score_threshold=self.score_threshold)
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
         return read_icdar_results(path, self.source, self.image_names)
@@ -102,8 +102,7 @@ class Ctw1500(TextBenchmark):
         return read_ctw1500_words(path)
 
     def _submit(self, results: Results, path: Path) -> None:
-        sizes = self._sized(results).sizes
-        write_ctw1500_results(results, path, sizes, self.image_names, score_threshold=self.score_threshold)
+        write_ctw1500_results(results, path, self.image_names, score_threshold=self.score_threshold)
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
         return read_ctw1500_results(path, self.image_names)

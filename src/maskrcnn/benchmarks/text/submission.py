@@ -18,7 +18,7 @@ import numpy as np
 from ...data.readers.words import read_numbers
 from ...errors import DataError
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size, rle_crop
+from ...evaluation.segmentations import rle_crop
 from ...evaluation.text_report import found_polygons, outline_of, rectangle_of
 from ...ops.atomic import replacing
 from ..archives import find_in_archive, write_archive
@@ -31,7 +31,6 @@ PREFIX = "res_"
 def write_icdar_results(
     results: Results,
     path: Path,
-    sizes: Mapping[int, Size],
     names: Mapping[int, str],
     *,
     score_threshold: float,
@@ -41,14 +40,13 @@ def write_icdar_results(
     Args:
         results: Masks become rectangles at any angle.
         path: The zip file.
-        sizes: (height, width) of the images by their ids.
         names: Of the pictures by id.
         score_threshold: Words with at least this score are written.
     """
     lines: dict[int, list[str]] = {image_id: [] for image_id in names}
     for record in results:
         if record["score"] >= score_threshold:
-            for corners in _corners(record, sizes[record["image_id"]]):
+            for corners in _corners(record):
                 lines[record["image_id"]].append(",".join(map(str, corners.ravel().tolist())))
     members = ((f"{PREFIX}{names[key]}.txt", "".join(f"{line}\n" for line in lines[key]).encode()) for key in names)
     write_archive(path, members)
@@ -87,7 +85,6 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
 def write_ctw1500_results(
     results: Results,
     path: Path,
-    sizes: Mapping[int, Size],
     names: Mapping[int, str],
     *,
     score_threshold: float,
@@ -97,7 +94,6 @@ def write_ctw1500_results(
     Args:
         results: Masks become their outlines.
         path: The text file.
-        sizes: (height, width) of the images by their ids.
         names: Of the pictures by id.
         score_threshold: Lines of text with at least this score are written.
     """
@@ -160,7 +156,7 @@ def _lines(text: str, where: str, separator: str | None) -> Iterator[tuple[str, 
             yield f"{where}: line {number}", line.strip().strip(",").split(separator)
 
 
-def _corners(record: dict[str, Any], size: Size) -> list[np.ndarray]:
+def _corners(record: dict[str, Any]) -> list[np.ndarray]:
     """[4, 2] whole pixels of a word's corners, cut as the official script cuts them, clockwise."""
     polygons = found_polygons(record, rectangle_of)
     if any(len(polygon) != 4 for polygon in polygons):
