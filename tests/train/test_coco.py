@@ -114,9 +114,7 @@ def test_keypoints_can_be_trained_and_decide_which_weights_are_best(tmp_path):
 def test_annotations_that_cannot_be_scored_are_named_before_the_first_step(tmp_path):
     write_shapes(tmp_path, train=2, val=1, size=64, seed=0)
     data = read(tmp_path)
-    contents = json.loads((tmp_path / "val.json").read_text())
-    contents["annotations"][0]["bbox"] = [1, 2, 3]
-    (tmp_path / "val.json").write_text(json.dumps(contents))
+    data.judged.coco["annotations"][0]["bbox"] = [1, 2, 3]
     with pytest.raises(DataError, match=r"bbox \[1, 2, 3\] must be 4 finite numbers"):
         run(data, tmp_path / "run", settings())
     assert not (tmp_path / "run").exists()
