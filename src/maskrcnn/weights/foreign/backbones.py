@@ -17,7 +17,7 @@ from .torchvision import block_table, resnet_table
 
 EPSILON = 1e-5
 CLIP: Table = [
-    *normed("", "backbone.stem.step{step}.", convolution="conv{step}.", norm="bn{step}."),
+    *normed("", "backbone.stem.step{step}.", convolution="conv{step}.", norms="bn{step}."),
     *block_table("layer{stage+1}.{block}.", "backbone.stages.{stage}.{block}."),
 ]
 MOBILENET: Table = [("features.{i}.*", "backbone.features.{i}.*")]

@@ -16,12 +16,12 @@ from .torchvision import block_table, resnet_table
 
 def _maybe_normed(theirs: str, ours: str) -> Table:
     """A convolution, or in a row a convolution and its norm."""
-    return [(theirs, f"{ours}convolution."), *normed(theirs, ours, convolution="0.", norm="1.")]
+    return [(theirs, f"{ours}convolution."), *normed(theirs, ours, convolution="0.", norms="1.")]
 
 
 _BOX, _MASK, _KEYPOINT = (f"roi_heads.{head}.feature_extractor." for head in ("box", "mask", "keypoint"))
 TABLE: Table = [
-    *normed("backbone.body.stem.", "backbone.stem.", convolution="conv1.", norm="bn1."),
+    *normed("backbone.body.stem.", "backbone.stem.", convolution="conv1.", norms="bn1."),
     *resnet_table("backbone.body."),
     *block_table(f"{_BOX}head.layer4.{{block}}.", "shared_head.{block}."),
     *_maybe_normed("backbone.fpn.fpn_inner{i+1}.", "neck.lateral.{i}."),
@@ -40,7 +40,7 @@ TABLE: Table = [
 ]
 # Convolutions of a box head in a row, each followed by its norm, if any, and a ReLU.
 PLAIN_ROW: Table = [(f"{_BOX}xconvs.{{i*2}}.", "box_head.0.convolutions.{i}.convolution.")]
-NORMED_ROW = normed(f"{_BOX}xconvs.", "box_head.0.convolutions.{i}.", convolution="{i*3}.", norm="{i*3+1}.")
+NORMED_ROW = normed(f"{_BOX}xconvs.", "box_head.0.convolutions.{i}.", convolution="{i*3}.", norms="{i*3+1}.")
 UNUSED = re.compile(r"rpn\.anchor_generator\..*|roi_heads\.mask\.feature_extractor\.head\..*")
 """Anchors that follow from the settings, and the stage that boxes and masks share, which stands there twice."""
 WRAPPER = "module."

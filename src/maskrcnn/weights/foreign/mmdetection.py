@@ -25,7 +25,7 @@ from .torchvision import block_table, resnet_table
 def _layers(theirs: str, ours: str) -> Table:
     """Mmcv's modules of a convolution and a batch or group norm."""
     return [
-        *normed(theirs, ours, convolution="conv.", norm="bn."),
+        *normed(theirs, ours, convolution="conv.", norms="bn."),
         (f"{theirs}gn.", f"{ours}norm."),
     ]
 
@@ -47,9 +47,9 @@ def _heads(stage: str) -> Table:
 
 TABLE: Table = [
     *resnet_table("backbone."),
-    *resnet_table("backbone.", norm="gn"),
+    *resnet_table("backbone.", norms="gn"),
     *block_table("roi_head.shared_head.layer4.{block}.", "shared_head.{block}."),
-    *block_table("roi_head.shared_head.layer4.{block}.", "shared_head.{block}.", norm="gn"),
+    *block_table("roi_head.shared_head.layer4.{block}.", "shared_head.{block}.", norms="gn"),
     *_layers("neck.lateral_convs.{i}.", "neck.lateral.{i}."),
     *_layers("neck.fpn_convs.{i}.", "neck.output.{i}."),
     ("rpn_head.rpn_conv.", "rpn.convolutions.0."),
@@ -63,12 +63,12 @@ TABLE: Table = [
 ]
 # MMOCR's oCLIP models: a stem of three convolutions in a row, and shortcuts that begin with a pooling.
 CLIP: Table = [
-    *normed("backbone.stem.", "backbone.stem.step{i+1}.", convolution="{i*3}.", norm="{i*3+1}."),
+    *normed("backbone.stem.", "backbone.stem.step{i+1}.", convolution="{i*3}.", norms="{i*3+1}."),
     *normed(
         "backbone.layer{stage+1}.{block}.downsample.",
         "backbone.stages.{stage}.{block}.shortcut.",
         convolution="1.",
-        norm="2.",
+        norms="2.",
     ),
 ]
 WRAPPER = "wrapped_model."

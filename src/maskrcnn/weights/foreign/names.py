@@ -28,9 +28,9 @@ class _Side(NamedTuple):
     template: str
 
 
-def normed(theirs: str, ours: str, *, convolution: str = "", norm: str = "norm.") -> Table:
+def normed(theirs: str, ours: str, *, convolution: str = "", norms: str = "norm.") -> Table:
     """Pairs for a convolution and its norm; `translate` leaves the middle of our name out if there is no norm."""
-    return [(f"{theirs}{convolution}", f"{ours}convolution."), (f"{theirs}{norm}", f"{ours}norm.")]
+    return [(f"{theirs}{convolution}", f"{ours}convolution."), (f"{theirs}{norms}", f"{ours}norm.")]
 
 
 def rename(name: str, table: Table) -> str | None:

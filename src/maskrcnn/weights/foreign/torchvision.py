@@ -18,30 +18,30 @@ from .names import Table, check_all_placed, normed, rename_back, translate
 from .structure import Tree, counts_batches, find_structure, merge, neck_channels
 
 
-def block_table(theirs: str, ours: str, norm: str = "bn") -> Table:
+def block_table(theirs: str, ours: str, norms: str = "bn") -> Table:
     """The convolutions and norms of residual blocks, by torchvision's names."""
     return [
-        *normed(theirs, f"{ours}step{{step}}.", convolution="conv{step}.", norm=f"{norm}{{step}}."),
-        *normed(theirs, f"{ours}shortcut.", convolution="downsample.0.", norm="downsample.1."),
+        *normed(theirs, f"{ours}step{{step}}.", convolution="conv{step}.", norms=f"{norms}{{step}}."),
+        *normed(theirs, f"{ours}shortcut.", convolution="downsample.0.", norms="downsample.1."),
     ]
 
 
-def resnet_table(theirs: str = "", norm: str = "bn") -> Table:
+def resnet_table(theirs: str = "", norms: str = "bn") -> Table:
     """A plain residual network, by torchvision's names behind a start of their own."""
     return [
-        *normed(theirs, "backbone.stem.", convolution="conv1.", norm=f"{norm}1."),
+        *normed(theirs, "backbone.stem.", convolution="conv1.", norms=f"{norms}1."),
         *(
             pair
             for i in range(4)
-            for pair in block_table(f"{theirs}layer{i + 1}.{{block}}.", f"backbone.stages.{i}.{{block}}.", norm)
+            for pair in block_table(f"{theirs}layer{i + 1}.{{block}}.", f"backbone.stages.{i}.{{block}}.", norms)
         ),
     ]
 
 
 def _fpn(convolution: str) -> Table:
     return [
-        *normed("backbone.fpn.inner_blocks.{i}.", "neck.lateral.{i}.", convolution=convolution, norm="1."),
-        *normed("backbone.fpn.layer_blocks.{i}.", "neck.output.{i}.", convolution=convolution, norm="1."),
+        *normed("backbone.fpn.inner_blocks.{i}.", "neck.lateral.{i}.", convolution=convolution, norms="1."),
+        *normed("backbone.fpn.layer_blocks.{i}.", "neck.output.{i}.", convolution=convolution, norms="1."),
     ]
 
 
@@ -49,7 +49,7 @@ def _fpn(convolution: str) -> Table:
 NEW: Table = [
     *_fpn("0."),
     ("rpn.head.conv.{i}.0.", "rpn.convolutions.{i}."),
-    *normed("roi_heads.mask_head.{i}.", "mask_head.convolutions.{i}.", convolution="0.", norm="1."),
+    *normed("roi_heads.mask_head.{i}.", "mask_head.convolutions.{i}.", convolution="0.", norms="1."),
 ]
 OLD: Table = [
     *_fpn(""),
@@ -61,7 +61,7 @@ TABLE: Table = [
     ("backbone.body.{i}.*", "backbone.features.{i}.*"),  # a MobileNet
     ("rpn.head.cls_logits.", "rpn.logits."),
     ("rpn.head.bbox_pred.", "rpn.deltas."),
-    *normed("roi_heads.box_head.{i}.", "box_head.0.convolutions.{i}.", convolution="0.", norm="1."),
+    *normed("roi_heads.box_head.{i}.", "box_head.0.convolutions.{i}.", convolution="0.", norms="1."),
     ("roi_heads.box_predictor.cls_score.", "box_head.0.logits."),
     ("roi_heads.box_predictor.bbox_pred.", "box_head.0.deltas."),
     ("roi_heads.mask_predictor.conv5_mask.", "mask_head.upsamples.0."),
