@@ -230,10 +230,13 @@ def _load(pictures: Dataset[Item | DataError], batches: Iterable[list], workers:
     )
     with _one_thread():  # a process that is forked while OpenCV has threads waits for them without end
         ready = iter(loader)
-    for batch in ready:
-        if isinstance(batch, DataError):
-            raise batch
-        yield batch
+    try:
+        for batch in ready:
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
+    finally:
+        del ready  # ends the workers, also while somebody keeps the error: at its exit, Python would wait for them
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
