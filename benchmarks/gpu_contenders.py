@@ -28,7 +28,7 @@ from maskrcnn.ops.precision import autocast
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.masks import to_rle
-from maskrcnn.train.optimiser import build_optimiser, set_learning_rate
+from maskrcnn.training.optimiser import build_optimiser, set_learning_rate
 from maskrcnn.weights.files import Weights
 
 DEVICE = torch.device("cuda")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from maskrcnn.config import RunSettings
 from maskrcnn.errors import DataError
-from maskrcnn.train.coco import read_training_data
+from maskrcnn.training.dataset import read_training_data
 
 OUTLINE = [[4, 4, 24, 4, 24, 24, 4, 24]]
 

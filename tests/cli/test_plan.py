@@ -8,7 +8,7 @@ from maskrcnn.cli.plan import data_remarks, fallback_panel, plan_table
 from maskrcnn.config import RunSettings
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.train.coco import TrainingData
+from maskrcnn.training.dataset import TrainingData
 
 
 @pytest.fixture(scope="module")

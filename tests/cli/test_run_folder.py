@@ -11,8 +11,8 @@ from maskrcnn.cli.run_folder import (
     resume_command,
 )
 from maskrcnn.errors import SettingError
-from maskrcnn.train.alternating import STEPS
-from maskrcnn.train.checkpoint import CHECKPOINT_NAME
+from maskrcnn.training.alternating import STEPS
+from maskrcnn.training.checkpoint import CHECKPOINT_NAME
 
 
 @pytest.mark.parametrize(

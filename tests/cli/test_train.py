@@ -9,8 +9,8 @@ from maskrcnn.config import ModelSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
-from maskrcnn.train.checkpoint import load_checkpoint
-from maskrcnn.train.interrupt import StopRequest
+from maskrcnn.training.checkpoint import load_checkpoint
+from maskrcnn.training.interrupt import StopRequest
 from maskrcnn.weights.files import load_weights, save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from tests.conftest import CLASSES, TINY

@@ -10,7 +10,7 @@ FLOORS = (
     {"config", "ops"},
     {"structures"},
     {"model", "data", "weights", "evaluate", "draw"},
-    {"predict", "export", "train"},
+    {"predict", "export", "training"},
     {"measure"},
     {"cli", "serve"},
 )
@@ -50,7 +50,7 @@ def test_imports_go_down_the_floors_only(path):
     [
         ("data/shapes.py", "from ..model.build import build_model", ["model"]),
         ("ops/nms.py", "from maskrcnn.structures import boxes", ["structures"]),
-        ("train/loop.py", "import maskrcnn.predict.predictor", ["predict"]),
+        ("training/loop.py", "import maskrcnn.predict.predictor", ["predict"]),
         ("model/fpn.py", "def forward():\n    from .. import cli", ["cli"]),
         ("model/fpn.py", "from .resnet import ResNet\nfrom ..ops import boxes\nimport torch", []),
         ("data/readers/coco.py", "from ..records import Record\nfrom ...errors import DataError", []),

@@ -22,7 +22,7 @@ from .settings import ConfigFile, Overrides
 if TYPE_CHECKING:
     import torch
 
-    from ..train.coco import TrainingData
+    from ..training.dataset import TrainingData
 
 SCORES_NAME = "scores.json"
 TABLE_NAME = "table.md"
@@ -59,7 +59,7 @@ def ablate(
     was when the same command is given again.
     """
     from ..ops.devices import choose_device
-    from ..train.coco import read_training_data
+    from ..training.dataset import read_training_data
 
     chosen = _choose_study(study)
     folder, place, console = output or Path("ablations") / study, choose_device(device), Console(stderr=True)
@@ -138,8 +138,8 @@ def _train(
 ) -> dict[str, Any]:
     from ..predict.evaluation import evaluate_predictor
     from ..predict.predictor import Predictor
-    from ..train.coco import train_on_coco
-    from ..train.log import LOG_NAME
+    from ..training.dataset import train_on_coco
+    from ..training.log import LOG_NAME
 
     settings: RunSettings = beginning.settings
     model, _ = build_start(beginning, data.learnt.classes)

@@ -77,7 +77,7 @@ def choose_beginning(
 def build_start(beginning: Beginning, classes: Classes) -> tuple[MaskRCNN, str]:
     """The model with its first weights, random ones by the run's seed, and where they come from in words."""
     from ..model.build import build_model
-    from ..train.loop import seed_random_numbers
+    from ..training.loop import seed_random_numbers
     from ..weights.starting import start_from
 
     settings = beginning.settings

@@ -104,7 +104,7 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> dict[st
     from ..data.shapes import SHAPES, write_shapes
     from ..evaluate.report import report_tables
     from ..model.build import build_model
-    from ..train.coco import read_training_data, train_on_coco
+    from ..training.dataset import read_training_data, train_on_coco
 
     began = time.monotonic()
     console = Console(stderr=True)

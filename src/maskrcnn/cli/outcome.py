@@ -40,7 +40,7 @@ def write_outcome(folder: Path, weights: Path, judged: CocoData, *, device: torc
     from ..evaluate.report import write_report
     from ..predict.evaluation import evaluate_predictor
     from ..predict.predictor import Predictor
-    from ..train.log import LOG_NAME
+    from ..training.log import LOG_NAME
 
     predictor = Predictor(weights, device=device)
     with PictureBar("scoring", len(judged.records)) as bar:
@@ -56,7 +56,7 @@ def write_recall(folder: Path, recall: Mapping[str, float]) -> Table:
     from ..draw.curves import draw_curves
     from ..evaluate.recall import recall_table
     from ..evaluate.report import write_report
-    from ..train.log import LOG_NAME
+    from ..training.log import LOG_NAME
 
     write_report(folder / REPORT_NAME, {"recall": dict(recall)})
     draw_curves(folder / LOG_NAME, folder / CURVES_NAME)

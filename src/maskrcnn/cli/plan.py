@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..data.records import CocoData
-    from ..train.coco import TrainingData
+    from ..training.dataset import TrainingData
 
 MOST_NAMES = 8
 MOST_SKIPPED = 5
@@ -28,8 +28,8 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     Args:
         origin: Where the first weights come from.
     """
-    from ..train.optimiser import peak_learning_rate
-    from ..train.settings import evaluation_interval, with_steps
+    from ..training.optimiser import peak_learning_rate
+    from ..training.settings import evaluation_interval, with_steps
 
     train = with_steps(settings, len(data.learnt.records)).train
     classes = data.learnt.classes

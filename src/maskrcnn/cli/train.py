@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import torch
 
     from ..model.mask_rcnn import MaskRCNN
-    from ..train.coco import TrainingData
-    from ..train.loop import TrainingResult
+    from ..training.dataset import TrainingData
+    from ..training.loop import TrainingResult
 
 
 def train(
@@ -126,8 +126,8 @@ def _arguments(
 
 
 def _settings_of(folder: Path) -> RunSettings:
-    from ..train.alternating import alternating_settings, is_alternating
-    from ..train.checkpoint import CHECKPOINT_NAME, load_checkpoint
+    from ..training.alternating import alternating_settings, is_alternating
+    from ..training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 
     if is_alternating(folder):
         return alternating_settings(folder)
@@ -135,7 +135,7 @@ def _settings_of(folder: Path) -> RunSettings:
 
 
 def _read(arguments: DataArguments, settings: RunSettings) -> TrainingData:
-    from ..train.coco import read_training_data
+    from ..training.dataset import read_training_data
 
     with waiting(f"reading {arguments.data}"):
         return read_training_data(
@@ -157,7 +157,7 @@ def _train(
     device: torch.device,
     resume: bool,
 ) -> None:
-    from ..train.settings import with_stuff
+    from ..training.settings import with_stuff
 
     console = Console(stderr=True)
     if beginning.warning:
@@ -219,8 +219,8 @@ def _run(
     resume: bool,
     alternating: bool,
 ) -> TrainingResult:
-    from ..train.alternating import train_alternating
-    from ..train.coco import train_on_coco
+    from ..training.alternating import train_alternating
+    from ..training.dataset import train_on_coco
 
     if not alternating:
         return train_on_coco(model, data, settings, folder=folder, device=device, resume=resume, quiet=False)
@@ -236,7 +236,7 @@ def _count_pictures(words: str, pictures: int) -> Iterator[Callable[[int], None]
 def _judged_on(folder: Path, arguments: DataArguments, data: TrainingData) -> list[str]:
     """The words of a command that name the data the run was judged by."""
     from ..data.formats import split_meant
-    from ..train.coco import HELD_OUT_NAME
+    from ..training.dataset import HELD_OUT_NAME
 
     if data.held_out:
         return data_words(folder / HELD_OUT_NAME, data.judged.images)

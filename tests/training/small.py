@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskrcnn.config import RunSettings
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
-from maskrcnn.train.loop import TrainingResult, train
+from maskrcnn.training.loop import TrainingResult, train
 
 CLASSES = Classes(names=("cell",), category_ids=(1,))
 

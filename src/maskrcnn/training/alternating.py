@@ -36,7 +36,7 @@ from ..ops.precision import autocast
 from ..structures.classes import Classes
 from ..weights.files import apply_weights, load_weights, save_weights
 from .checkpoint import CHECKPOINT_NAME, load_checkpoint
-from .coco import HELD_OUT_NAME, TrainingData, train_on_coco
+from .dataset import HELD_OUT_NAME, TrainingData, train_on_coco
 from .loop import TrainingResult
 from .parts import PARTS
 

@@ -7,9 +7,9 @@ from maskrcnn.config import KeypointHeadSettings, RunSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.model.build import build_model
-from maskrcnn.train.coco import HELD_OUT_NAME, read_training_data, train_on_coco
+from maskrcnn.training.dataset import HELD_OUT_NAME, read_training_data, train_on_coco
 from maskrcnn.weights.files import load_weights
-from tests.train.tiny import model_settings
+from tests.training.tiny import model_settings
 
 
 @pytest.fixture(scope="module")

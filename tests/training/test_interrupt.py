@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from maskrcnn.train.interrupt import StopRequest
+from maskrcnn.training.interrupt import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from maskrcnn.train.average import WeightAverage
+from maskrcnn.training.average import WeightAverage
 
 
 def norm(value):

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from maskrcnn.errors import SettingError, TrainingError
-from maskrcnn.train.checkpoint import load_checkpoint
-from maskrcnn.train.loop import seed_random_numbers
+from maskrcnn.training.checkpoint import load_checkpoint
+from maskrcnn.training.loop import seed_random_numbers
 from maskrcnn.weights.files import load_weights
-from tests.train import small, tiny
+from tests.training import small, tiny
 
 
 def lines(folder, kind):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.train import tiny
+from tests.training import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {"optimiser": "adamw", "average": 0.9, "precision": "bfloat16", "accumulate": 2, "evaluate_every": 3}
@@ -22,7 +22,7 @@ PLAIN = {"optimiser": "sgd", "precision": "float32", "schedule": "cosine"}
 
 def run_in_a_process(folder: Path, settings: dict, *, until: Callable[[Path], bool] | None = None) -> bool:
     """Run or go on with a run, and kill it as soon as a condition holds; whether it was killed."""
-    command = [sys.executable, "-m", "tests.train.tiny", str(folder), json.dumps(settings)]
+    command = [sys.executable, "-m", "tests.training.tiny", str(folder), json.dumps(settings)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         while process.poll() is None:

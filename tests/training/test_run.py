@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from maskrcnn.errors import SettingError
-from maskrcnn.train.run import Run, main_score
-from tests.train import small
+from maskrcnn.training.run import Run, main_score
+from tests.training import small
 
 
 def open_run(folder, *, resume=False, **train):

@@ -8,11 +8,11 @@ from maskrcnn.config import RunSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
-from maskrcnn.train.alternating import PROPOSALS, STEPS, alternating_settings, is_alternating, train_alternating
-from maskrcnn.train.coco import read_training_data
-from maskrcnn.train.interrupt import StopRequest
+from maskrcnn.training.alternating import PROPOSALS, STEPS, alternating_settings, is_alternating, train_alternating
+from maskrcnn.training.dataset import read_training_data
+from maskrcnn.training.interrupt import StopRequest
 from maskrcnn.weights.files import load_weights
-from tests.train.tiny import model_settings
+from tests.training.tiny import model_settings
 
 ALL = ("body", "neck", "rpn", "heads")
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from maskrcnn.errors import WeightsError
-from maskrcnn.train.checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
-from tests.train import small
+from maskrcnn.training.checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
+from tests.training import small
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import pytest
 from maskrcnn.config import RunSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.structures.classes import Classes
-from maskrcnn.train.checkpoint import Checkpoint, RunProgress
-from maskrcnn.train.settings import check_resumable, evaluation_interval, required_steps, with_steps, with_stuff
-from tests.train import small
+from maskrcnn.training.checkpoint import Checkpoint, RunProgress
+from maskrcnn.training.settings import check_resumable, evaluation_interval, required_steps, with_steps, with_stuff
+from tests.training import small
 
 PATH = Path("run/last.pt")
 

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from maskrcnn.config import TrainSettings
-from maskrcnn.train.optimiser import build_optimiser, peak_learning_rate, set_learning_rate, split_parameters
-from tests.train import small
+from maskrcnn.training.optimiser import build_optimiser, peak_learning_rate, set_learning_rate, split_parameters
+from tests.training import small
 
 
 def layers():

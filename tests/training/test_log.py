@@ -2,8 +2,8 @@ import json
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from maskrcnn.train.log import TrainingLog
-from tests.train import small
+from maskrcnn.training.log import TrainingLog
+from tests.training import small
 
 
 def open_log(folder, *, position=0, step=0):

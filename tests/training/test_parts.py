@@ -6,10 +6,10 @@ from torch import nn
 
 from maskrcnn.config import RunSettings
 from maskrcnn.model.build import build_model
-from maskrcnn.train.loop import train
-from maskrcnn.train.parts import fix_parts
+from maskrcnn.training.loop import train
+from maskrcnn.training.parts import fix_parts
 from maskrcnn.weights.files import load_weights
-from tests.train.tiny import CLASSES, batches, model_settings
+from tests.training.tiny import CLASSES, batches, model_settings
 
 EVERYTHING = {"body", "neck", "rpn", "heads"}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskrcnn.errors import TrainingError
-from maskrcnn.train.losses import LossWindow
+from maskrcnn.training.losses import LossWindow
 
 
 def values(**numbers):

@@ -1,7 +1,7 @@
 """A small real model and small generated pictures, for tests of the loop.
 
 As a script it is a training run in a process of its own, which a test can kill:
-`python -m tests.train.tiny FOLDER {"optimiser": "sgd"}`.
+`python -m tests.training.tiny FOLDER {"optimiser": "sgd"}`.
 """
 
 import json
@@ -19,7 +19,7 @@ from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
-from maskrcnn.train.loop import TrainingResult, train
+from maskrcnn.training.loop import TrainingResult, train
 
 CLASSES = Classes(names=("square", "bar"), category_ids=(3, 7))
 SIDE = 64
