@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskrcnn.config import RunSettings
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
-from maskrcnn.training.loop import TrainingResult, train
+from maskrcnn.training.loop import TrainingResult, train_loop
 
 CLASSES = Classes(names=("cell",), category_ids=(1,))
 
@@ -43,7 +43,7 @@ def run(folder: Path, *, model: nn.Module | None = None, resume: bool = False, *
     """Train; `batches`, `evaluate` and `quiet` go to the loop, everything else is a setting."""
     given = {name: options.pop(name) for name in ("evaluate", "quiet") if name in options}
     stream = options.pop("batches", batches)
-    return train(
+    return train_loop(
         model or Small(),
         stream,
         settings(**options),

@@ -7,7 +7,8 @@ from maskrcnn.config import KeypointHeadSettings, RunSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.model.build import build_model
-from maskrcnn.training.dataset import HELD_OUT_NAME, read_training_data, train_on_coco
+from maskrcnn.training.dataset import read_training_data, train_on_dataset
+from maskrcnn.training.run_folder import HELD_OUT_NAME, DataArguments
 from maskrcnn.weights.files import load_weights
 from tests.training.tiny import model_settings
 
@@ -29,13 +30,13 @@ def settings(**data):
 
 
 def read(data, *, images=None, val=None, **options):
-    return read_training_data(data, settings(**options), images=images, val=val, skip_invalid=False)
+    return read_training_data(DataArguments(data, images=images, val=val), settings(**options))
 
 
 def run(data, folder, chosen):
     torch.manual_seed(0)
     model = build_model(chosen.model, len(SHAPES), keypoints=data.learnt.classes.keypoint_count)
-    return train_on_coco(model, data, chosen, folder=folder, device=torch.device("cpu"), resume=False, quiet=True)
+    return train_on_dataset(model, data, chosen, folder=folder, device=torch.device("cpu"), resume=False, quiet=True)
 
 
 def test_the_validation_part_of_a_folder_is_found(folder):

@@ -6,7 +6,7 @@ from torch import nn
 
 from maskrcnn.config import RunSettings
 from maskrcnn.model.build import build_model
-from maskrcnn.training.loop import train
+from maskrcnn.training.loop import train_loop
 from maskrcnn.training.parts import fix_parts
 from maskrcnn.weights.files import load_weights
 from tests.training.tiny import CLASSES, batches, model_settings
@@ -52,7 +52,7 @@ def run(tmp_path, *parts, with_proposals=False):
             batch.proposals = [target.boxes + 1 for target in batch.targets] if with_proposals else None
             yield batch
 
-    result = train(whole, stream, settings, classes=CLASSES, folder=tmp_path, quiet=True)
+    result = train_loop(whole, stream, settings, classes=CLASSES, folder=tmp_path, quiet=True)
     after = load_weights(result.weights).state
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

@@ -19,7 +19,7 @@ from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
-from maskrcnn.training.loop import TrainingResult, train
+from maskrcnn.training.loop import TrainingResult, train_loop
 
 CLASSES = Classes(names=("square", "bar"), category_ids=(3, 7))
 SIDE = 64
@@ -53,7 +53,7 @@ def real_run(folder: Path, **settings: object) -> TrainingResult:
         torch.rand(7)
         return {"segm": {"AP": model.box_heads[0].logits.bias.sum().item()}}
 
-    return train(
+    return train_loop(
         model,
         batches,
         run_settings(**settings),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ..errors import SettingError
-from .progress import PictureBar, waiting
+from ..progress import PictureBar, waiting
 
 if TYPE_CHECKING:
     from ..data.records import CocoData

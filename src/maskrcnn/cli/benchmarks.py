@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..errors import SettingError
-from .progress import waiting
+from ..progress import waiting
 from .scoring import Keep, Model, Scored, predict
 
 if TYPE_CHECKING:

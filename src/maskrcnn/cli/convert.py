@@ -11,7 +11,6 @@ from rich.console import Console
 
 from ..config import RunSettings
 from ..errors import SettingError, WeightsError
-from .overrides import change_settings
 
 if TYPE_CHECKING:
     from ..model.mask_rcnn import MaskRCNN
@@ -46,7 +45,7 @@ def convert(
     _check_words(target, to, half, overrides or [])
     weights = read_weights(source)
     _check_layers(weights, overrides or [])
-    weights.settings = change_settings(RunSettings(model=weights.settings), overrides or []).model
+    weights.settings = RunSettings(model=weights.settings).changed(overrides).model
     _write(weights, target, to, half)
     for line in summary(weights):
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
@@ -84,7 +83,7 @@ def _check_words(target: Path, to: Library | None, half: bool, overrides: list[s
     for words in overrides:
         if not words.startswith("model."):
             raise SettingError(f"{words}: only settings of the model are stored with weights, as model.input.mean.")
-    change_settings(RunSettings(), overrides)
+    RunSettings().changed(overrides)
 
 
 def _check_layers(weights: Weights, overrides: list[str]) -> None:
@@ -120,7 +119,7 @@ def _empty_model(weights: Weights, overrides: list[str]) -> MaskRCNN:
 
     from ..model.build import build_model
 
-    settings = change_settings(RunSettings(model=weights.settings), overrides).model
+    settings = RunSettings(model=weights.settings).changed(overrides).model
     with torch.device("meta"):
         return build_model(settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
 

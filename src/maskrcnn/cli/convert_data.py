@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import SettingError
+from ..progress import PictureBar
+from .commands import print_commands
 from .data_sets import DataFormat, open_data
-from .outcome import print_commands
-from .progress import PictureBar
 
 if TYPE_CHECKING:
     from ..data.records import CocoData

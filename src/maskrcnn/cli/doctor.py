@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..progress import PictureBar, waiting
 from .data_sets import DataFormat
 from .evaluate import require_place
-from .overrides import change_settings, settings_of_preset
-from .progress import PictureBar, waiting
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
@@ -59,10 +58,11 @@ def doctor(
     from ..ops.atomic import replacing
     from ..predict.health.diagnosis import diagnose
     from ..predict.health.page import write_diagnosis
+    from ..weights.published import preset_settings
 
     for path in (report, as_json):
         require_place(path)
-    settings = change_settings(settings_of_preset(preset), overrides or [], config)
+    settings = preset_settings(preset).changed(config, overrides)
     with waiting(f"reading {data}"):
         read = read_splits(data, val=val, names=split or (), form=form, images=images)
     found = diagnose(str(data), read, settings.model, announce=_announce)

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from ..errors import SettingError
 from .benchmarks import NAMES, Wanted, compare_benchmark, score_benchmark
-from .data_sets import DataFormat, open_data
+from .data_sets import DataFormat, ProposalFile, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, OptionalSource, Precision
-from .proposals import ProposalFile
 from .scoring import (
     Model,
     Rule,

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from ..errors import DataError
+from ..progress import PictureBar
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, is_setting, open_predictor
-from .progress import PictureBar
 from .views import Flip, Scales, chosen_views
 
 

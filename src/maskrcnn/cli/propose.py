@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..progress import PictureBar
 from .data_sets import DataFormat, open_data
 from .evaluate import require_place
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, open_predictor
-from .progress import PictureBar
 from .settings import Overrides
 
 

@@ -12,9 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..config import ViewSettings
+from ..progress import PictureBar, waiting
 from .models import EngineName, PrecisionName, open_predictor
-from .progress import PictureBar, waiting
-from .proposals import join_file
 
 if TYPE_CHECKING:
     from ..data.records import CocoData, Contents
@@ -219,7 +218,9 @@ def predict(
     from ..predict.evaluation import predict_records
 
     if model.proposals:
-        data = join_file(model.proposals, data, most=predictor.settings.rpn.proposals)
+        from ..predict.proposal_files import read_proposal_file
+
+        data = read_proposal_file(model.proposals, data, most=predictor.settings.rpn.proposals)
     match = match_classes(predictor.classes, data.classes, source=str(data.source))
     for note in match.notes:
         say(f"Note: {note}.")

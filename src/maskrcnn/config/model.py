@@ -1,10 +1,10 @@
 """The network."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import NotNegative, Settings
+from .base import AT_PREDICTION, NotNegative, Settings
 from .features import AnchorSettings, BackboneSettings, FPNSettings, InputSettings, RoISettings, RPNSettings
 from .heads import (
     BoxHeadSettings,
@@ -19,7 +19,9 @@ from .heads import (
 class ModelSettings(Settings):
     """Mask R-CNN and its relatives; `mask_head: null` gives Faster R-CNN."""
 
-    input: InputSettings = Field(InputSettings(), description="How a picture becomes the network's input.")
+    input: Annotated[InputSettings, AT_PREDICTION] = Field(
+        InputSettings(), description="How a picture becomes the network's input."
+    )
     backbone: BackboneSettings = Field(BackboneSettings(), description="From pixels to features.")
     neck: Literal["fpn", "c4", "c5"] = Field(
         "fpn",
@@ -27,16 +29,18 @@ class ModelSettings(Settings):
         "c5: the map of stage 5.",
     )
     fpn: FPNSettings = Field(FPNSettings(), description="Feature pyramid.")
-    anchors: AnchorSettings = Field(AnchorSettings(), description="Where proposals start.")
-    rpn: RPNSettings = Field(RPNSettings(), description="Region proposal network.")
-    roi: RoISettings = Field(RoISettings(), description="Pooling of the features of a box.")
+    anchors: Annotated[AnchorSettings, AT_PREDICTION] = Field(AnchorSettings(), description="Where proposals start.")
+    rpn: Annotated[RPNSettings, AT_PREDICTION] = Field(RPNSettings(), description="Region proposal network.")
+    roi: Annotated[RoISettings, AT_PREDICTION] = Field(RoISettings(), description="Pooling of the features of a box.")
     box_head: BoxHeadSettings = Field(BoxHeadSettings(), description="Classes and boxes.")
     cascade: CascadeSettings | None = Field(None, description="Several box heads in a row; null: one.")
     mask_head: MaskHeadSettings | None = Field(MaskHeadSettings(), description="Masks; null: boxes only, Faster R-CNN.")
     keypoint_head: KeypointHeadSettings | None = Field(None, description="Keypoints; null: none.")
     semantic_head: SemanticHeadSettings | None = Field(None, description="Classes of pixels; null: none.")
-    panoptic: PanopticSettings = Field(PanopticSettings(), description="Joining of detections and classes of pixels.")
-    clamp_both_sides: bool = Field(
+    panoptic: Annotated[PanopticSettings, AT_PREDICTION] = Field(
+        PanopticSettings(), description="Joining of detections and classes of pixels."
+    )
+    clamp_both_sides: Annotated[bool, AT_PREDICTION] = Field(
         False, description="Refined boxes may also not shrink below 16/1000 of a side (mmdetection)."
     )
     loss_epsilon: NotNegative = Field(

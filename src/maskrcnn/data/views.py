@@ -43,7 +43,7 @@ def _scaled(settings: InputSettings, scale: float) -> InputSettings:
             f"numbers from {lowest:g} to {highest:g}."
         )
     size = {"shorter": round(scale)} if settings.magnify is None else {"magnify": scale}
-    return settings.model_copy(update={**size, "longer": max(1, round(settings.longer * scale / usual))})
+    return settings.changed({**size, "longer": max(1, round(settings.longer * scale / usual))})
 
 
 def join_scales(batches: Sequence[Batch]) -> Batch:

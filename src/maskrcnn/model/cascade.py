@@ -43,9 +43,7 @@ def stage_settings(settings: ModelSettings) -> list[tuple[BoxHeadSettings, float
         return [(settings.box_head, 1.0)]
     return [
         (
-            settings.box_head.model_copy(
-                update={"positive_iou": stage.positive_iou, "delta_weights": stage.delta_weights}
-            ),
+            settings.box_head.changed({"positive_iou": stage.positive_iou, "delta_weights": stage.delta_weights}),
             stage.loss_weight,
         )
         for stage in settings.cascade.stages

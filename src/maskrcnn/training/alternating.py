@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from rich.console import Console
 
 from ..config import RunSettings
 from ..config.training import Part
+from ..data.augmentation import Augment
 from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
 from ..data.records import CocoData
@@ -33,18 +33,17 @@ from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.atomic import replacing
 from ..ops.precision import autocast
+from ..progress import PictureBar
 from ..structures.classes import Classes
 from ..weights.files import apply_weights, load_weights, save_weights
-from .checkpoint import CHECKPOINT_NAME, load_checkpoint
-from .dataset import HELD_OUT_NAME, TrainingData, train_on_coco
+from .checkpoint import load_checkpoint
+from .dataset import TrainingData, train_on_dataset
 from .loop import TrainingResult
 from .parts import PARTS
+from .run_folder import BEST_NAME, CHECKPOINT_NAME, FIRST_STEP, HELD_OUT_NAME, LAST_NAME, LOG_NAME
 
 START_NAME = "start.safetensors"
 PROPOSALS = {"learnt": "proposals_learnt.jsonl", "judged": "proposals_judged.jsonl"}
-
-Announce = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Gets what is done and for how many pictures; gives what is called with the number of pictures that are done."""
 
 
 class Step(NamedTuple):
@@ -64,8 +63,8 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step("1_rpn", ("body", "neck", "rpn"), start=None, proposals=None),
-    Step("2_heads", ("body", "neck", "heads"), start=None, proposals="1_rpn"),
+    Step(FIRST_STEP, ("body", "neck", "rpn"), start=None, proposals=None),
+    Step("2_heads", ("body", "neck", "heads"), start=None, proposals=FIRST_STEP),
     Step("3_rpn", ("rpn",), start="2_heads", proposals=None),
     Step("4_heads", ("heads",), start="3_rpn", proposals="3_rpn"),
 )
@@ -90,7 +89,7 @@ def train_alternating(
     folder: Path,
     device: torch.device,
     quiet: bool,
-    announce: Announce,
+    augment: Augment | None = None,
 ) -> TrainingResult:
     """Train in four steps, or go on in the step that was stopped.
 
@@ -99,10 +98,9 @@ def train_alternating(
 
     Args:
         model: With the first weights; not changed. Of a training that goes on, only its layers count.
-        data, device, quiet: As for `train_on_coco`.
+        data, device, quiet, augment: As for `train_on_dataset`.
         settings: Of each step; `train.parts` must name all parts.
         folder: Made if it does not exist.
-        announce: Shows the progress of proposing.
 
     Returns:
         The last step's, or that of the step that was stopped.
@@ -123,21 +121,22 @@ def train_alternating(
             apply_weights(learner, load_weights(ends[step.start]).state, source=str(ends[step.start]))
         console.print(f"Step {step.folder}: {', '.join(step.parts)}", highlight=False)
         part = data if step.proposals is None else _with_proposals(data, folder / step.proposals, settings)
-        result = train_on_coco(learner, part, own, folder=place, device=device, resume=True, quiet=quiet)
+        result = train_on_dataset(
+            learner, part, own, folder=place, device=device, resume=True, quiet=quiet, augment=augment
+        )
         if not result.finished:
             return result
         ends[step.folder] = result.weights
         if "rpn" in step.parts:
             apply_weights(learner, load_weights(result.weights).state, source=str(result.weights))
-            _propose(learner.eval(), data, settings, folder=place, device=device, announce=announce)
-    for name in ("best.safetensors", "last.safetensors", "log.jsonl", HELD_OUT_NAME):
+            _propose(learner.eval(), data, settings, folder=place, device=device, console=console)
+    for name in (BEST_NAME, LAST_NAME, LOG_NAME, HELD_OUT_NAME):
         _copy(ends[STEPS[-1].folder].parent / name, folder / name)
     return replace(result, weights=folder / result.weights.name)
 
 
 def _learning(settings: RunSettings, parts: tuple[str, ...]) -> RunSettings:
-    train = settings.train.model_copy(update={"parts": parts})
-    return settings.model_copy(update={"train": train})
+    return settings.changed({"train.parts": parts})
 
 
 def _first_model(model: MaskRCNN, folder: Path, settings: RunSettings, classes: Classes) -> MaskRCNN:
@@ -165,18 +164,18 @@ def _propose(
     *,
     folder: Path,
     device: torch.device,
-    announce: Announce,
+    console: Console,
 ) -> None:
     """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
     rpn = settings.model.rpn
     counts = {"candidates": rpn.candidates_training, "proposals": rpn.proposals_training}
-    wanted = {"learnt": (data.learnt, rpn.model_copy(update=counts)), "judged": (data.judged, rpn)}
+    wanted = {"learnt": (data.learnt, rpn.changed(counts)), "judged": (data.judged, rpn)}
     for name, (part, chosen) in wanted.items():
         path = folder / PROPOSALS[name]
         if not path.exists():
-            model.settings = settings.model.model_copy(update={"rpn": chosen})
-            with announce("proposing", len(part.records)) as count:
-                _write(path, model, part, settings, device=device, count=count)
+            model.settings = settings.model.changed({"rpn": chosen})
+            with PictureBar("proposing", len(part.records), console) as bar:
+                _write(path, model, part, settings, device=device, count=bar.advance)
 
 
 @torch.no_grad()

@@ -20,7 +20,6 @@ from ..errors import WeightsError
 from ..ops.atomic import replacing
 from ..structures.classes import Classes
 
-CHECKPOINT_NAME = "last.pt"
 _VERSION = 1
 _FORMAT = "maskrcnn training run"
 

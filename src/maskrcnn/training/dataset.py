@@ -1,4 +1,4 @@
-"""Training on a data set on disk: what is learnt from, what is judged by, and the run itself."""
+"""Training on a data set: what is learnt from, what is judged by, and the run itself."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import cast
 import torch
 
 from ..config import RunSettings
+from ..data.augmentation import Augment
 from ..data.formats import has_split, read_data, recognise, split_meant
 from ..data.loading import evaluation_batches, training_batches
 from ..data.records import CocoData, require_objects
@@ -22,10 +23,9 @@ from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.atomic import replacing
 from ..structures.batch import Batch
-from .loop import TrainingResult, train
+from .loop import TrainingResult, train_loop
+from .run_folder import HELD_OUT_NAME, DataArguments
 from .settings import with_steps
-
-HELD_OUT_NAME = "held_out.json"
 
 
 @dataclass(frozen=True)
@@ -42,35 +42,20 @@ class TrainingData:
     held_out: bool
 
 
-def read_training_data(
-    data: Path,
-    settings: RunSettings,
-    *,
-    images: Path | None,
-    val: Path | None,
-    skip_invalid: bool,
-    form: str | None = None,
-) -> TrainingData:
+def read_training_data(source: DataArguments, settings: RunSettings) -> TrainingData:
     """Read what to train on. Without validation data a part of the pictures is held out.
 
     Args:
-        data: File or folder of any format of `data.formats`.
+        source: Files or folders of any format of `data.formats`, or data sets in memory.
         settings: `data.held_out` and `train.seed` are used.
-        images: Folder of the pictures, if it is not beside the file.
-        val: Validation data in the same form, or a folder of them alone; None: the folder's own, or a part held out.
-        skip_invalid: Leave out objects that cannot be used.
-        form: Name of the format of both parts; None: recognised.
 
     Raises:
         DataError: A file cannot be used, has no objects, or has other classes than the other.
     """
-    own = form or recognise(data, "train")
-    learnt = read_data(data, "train", form=own, images=images, skip_invalid=skip_invalid)
+    learnt, judged = _read_learnt(source), _read_judged(source)
     require_objects(learnt)
-    if val is None and not has_split(data, "val", form=own):
+    if judged is None:
         return TrainingData(*hold_out(learnt, settings.data.held_out, seed=settings.train.seed), held_out=True)
-    split = "val" if val is None else split_meant(val, "val", form=form)
-    judged = read_data(val or data, split, form=form if val else own, images=images, skip_invalid=skip_invalid)
     if judged.classes != learnt.classes:
         raise DataError(
             f"{judged.source}: its categories are {_described(judged)}, but those of {learnt.source} are "
@@ -79,7 +64,29 @@ def read_training_data(
     return TrainingData(learnt, judged, held_out=False)
 
 
-def train_on_coco(
+def _read_learnt(source: DataArguments) -> CocoData:
+    if isinstance(source.data, CocoData):
+        return source.data
+    form = source.form or recognise(source.data, "train")
+    return read_data(source.data, "train", form=form, images=source.images, skip_invalid=source.skip_invalid)
+
+
+def _read_judged(source: DataArguments) -> CocoData | None:
+    """The data to judge by; None: there are none of their own."""
+    place, form = source.val, source.form
+    if isinstance(place, CocoData):
+        return place
+    if place is None:
+        if isinstance(source.data, CocoData):
+            return None
+        place, form = source.data, form or recognise(source.data, "train")
+        if not has_split(place, "val", form=form):
+            return None
+    split = "val" if source.val is None else split_meant(place, "val", form=form)
+    return read_data(place, split, form=form, images=source.images, skip_invalid=source.skip_invalid)
+
+
+def train_on_dataset(
     model: MaskRCNN,
     data: TrainingData,
     settings: RunSettings,
@@ -88,6 +95,7 @@ def train_on_coco(
     device: torch.device,
     resume: bool,
     quiet: bool,
+    augment: Augment | None = None,
 ) -> TrainingResult:
     """Train a model; the best one by the judged pictures is kept.
 
@@ -95,7 +103,8 @@ def train_on_coco(
         model: With the data's classes.
         data: Of `read_training_data`. If a part was held out, `held_out.json` in the folder lists it in the end.
         settings: Of the run; without `train.steps` their number follows from the number of pictures.
-        folder, device, resume, quiet: As for `train`.
+        folder, device, resume, quiet: As for `train_loop`.
+        augment: As for `training_batches`.
     """
     settings = with_steps(settings, len(data.learnt.records))
     contents = subset_contents(data.judged)
@@ -104,15 +113,9 @@ def train_on_coco(
     _score(truth, [], data.judged, settings)
 
     def batches(start: int) -> Iterator[Batch]:
-        return training_batches(
-            data.learnt.records,
-            settings,
-            skeleton=data.learnt.classes.skeleton,
-            start=start,
-            workers=settings.data.workers,
-        )
+        return training_batches(data.learnt, settings, start=start, augment=augment)
 
-    result = train(
+    result = train_loop(
         model,
         batches,
         settings,

@@ -13,8 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ..config import RunSettings
 from ..structures.classes import Classes
-
-LOG_NAME = "log.jsonl"
+from .run_folder import LOG_NAME
 
 
 class TrainingLog:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import RunSettings
+from ..data.records import CocoData
 from ..ops.allocator import keep_freed_memory
 from ..ops.precision import autocast
 from ..structures.batch import Batch
@@ -24,6 +25,7 @@ from ..structures.classes import Classes
 from .interrupt import StopRequest
 from .optimiser import set_learning_rate
 from .run import Run
+from .run_folder import BEST_NAME, LAST_NAME
 
 Batches = Callable[[int], Iterator[Batch]]
 Evaluation = Callable[[nn.Module], dict]
@@ -37,8 +39,10 @@ class TrainingResult:
         step: Optimiser steps made.
         finished: False: it was asked to stop before its end, and can be resumed.
         best: Best score (see `main_score`); None without evaluation.
-        scores: The last evaluation's.
+        scores: The last evaluation's; of a finished `maskrcnn.train` those of the weights, as `maskrcnn evaluate` has.
         weights: The file to predict with: best.safetensors, or last.safetensors without evaluation.
+        folder: Of the run.
+        judged: What it was judged by, of `maskrcnn.train`.
     """
 
     step: int
@@ -46,9 +50,11 @@ class TrainingResult:
     best: float | None
     scores: dict
     weights: Path
+    folder: Path
+    judged: CocoData | None = None
 
 
-def train(
+def train_loop(
     model: nn.Module,
     batches: Batches,
     settings: RunSettings,
@@ -97,8 +103,8 @@ def train(
         run.save()
         run.say_farewell()
     progress = run.progress
-    weights = folder / ("last.safetensors" if progress.best is None else "best.safetensors")
-    return TrainingResult(progress.step, run.is_finished(), progress.best, progress.scores, weights)
+    weights = folder / (LAST_NAME if progress.best is None else BEST_NAME)
+    return TrainingResult(progress.step, run.is_finished(), progress.best, progress.scores, weights, folder)
 
 
 def _step(run: Run, stream: Iterator[Batch]) -> None:

@@ -5,11 +5,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from ..config import RunSettings, TrainSettings
+from ..config.training import LEARNING_RATES, REFERENCE_BATCH, WEIGHT_DECAYS
 from .schedule import learning_rate_factor
-
-_LEARNING_RATE = {"sgd": 0.02, "adamw": 0.0002}
-_WEIGHT_DECAY = {"sgd": 0.0001, "adamw": 0.05}
-_REFERENCE_BATCH = 16
 
 
 def build_optimiser(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -23,7 +20,7 @@ def build_optimiser(model: nn.Module, settings: TrainSettings) -> torch.optim.Op
         settings: Optimiser, momentum and weight decay. The learning rate is set by `set_learning_rate`.
     """
     decayed, plain = split_parameters(model)
-    decay = _WEIGHT_DECAY[settings.optimiser] if settings.weight_decay is None else settings.weight_decay
+    decay = WEIGHT_DECAYS[settings.optimiser] if settings.weight_decay is None else settings.weight_decay
     groups = [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in decayed + plain)
@@ -47,8 +44,8 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 def peak_learning_rate(settings: RunSettings) -> float:
     """The learning rate after warm-up: linear in the pictures per step (Goyal et al. 2017)."""
     train = settings.train
-    rate = _LEARNING_RATE[train.optimiser] if train.learning_rate is None else train.learning_rate
-    return rate * settings.data.batch * train.accumulate / _REFERENCE_BATCH
+    rate = LEARNING_RATES[train.optimiser] if train.learning_rate is None else train.learning_rate
+    return rate * settings.data.batch * train.accumulate / REFERENCE_BATCH
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, *, steps: int, settings: RunSettings) -> float:

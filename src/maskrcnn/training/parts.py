@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import get_args
 
+import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from ..config.training import Part
+from ..errors import SettingError
+from ..model.norms import FrozenBatchNorm
 
 PARTS: tuple[str, ...] = get_args(Part)
 
@@ -28,5 +32,41 @@ def fix_parts(model: nn.Module, parts: Collection[str]) -> list[nn.Module]:
     return fixed
 
 
+def require_learnable(model: nn.Module) -> None:
+    """Refuse a model whose frozen layers are random, for they would stay so for ever.
+
+    Norms tell: those of a network that has learnt have statistics, scales and shifts of their own.
+
+    Raises:
+        SettingError: No frozen norm of the model has any.
+    """
+    frozen = [module for module in model.modules() if _is_frozen_norm(module)]
+    if not frozen or not all(_is_untouched(norm) for norm in frozen):
+        return
+    rule = "frozen layers would stay random for ever"
+    if any(isinstance(norm, FrozenBatchNorm) for norm in frozen):
+        rule = "there are no statistics that a frozen batch norm could have"
+    raise SettingError(
+        f"the weights are random, and {len(frozen)} norms of the model are frozen: {rule}. Start from weights "
+        "(--weights), or learn all layers with model.backbone.norm=group model.backbone.frozen_stages=0 "
+        "(in Python RunSettings().changed(maskrcnn.FROM_RANDOM))."
+    )
+
+
 def _part_of(name: str) -> str:
     return name if name in PARTS else "heads"
+
+
+def _is_frozen_norm(module: nn.Module) -> bool:
+    if isinstance(module, FrozenBatchNorm):
+        return True
+    if not isinstance(module, (_NormBase, nn.GroupNorm, nn.LayerNorm)) or not isinstance(module.weight, nn.Parameter):
+        return False
+    return not module.weight.requires_grad
+
+
+def _is_untouched(norm: nn.Module) -> bool:
+    """Whether a norm is as it was made."""
+    initial = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
+    tensors = {name: getattr(norm, name, None) for name in initial}
+    return all(tensor is None or bool(torch.all(tensor == initial[name])) for name, tensor in tensors.items())

@@ -21,12 +21,13 @@ from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.files import apply_weights, save_weights
 from .average import WeightAverage
-from .checkpoint import CHECKPOINT_NAME, Checkpoint, RunProgress, load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
 from .display import TrainingDisplay
 from .log import TrainingLog
 from .losses import LossWindow
 from .optimiser import build_optimiser
-from .parts import PARTS, fix_parts
+from .parts import PARTS, fix_parts, require_learnable
+from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
 from .settings import check_resumable, evaluation_interval, required_steps
 
 
@@ -83,13 +84,16 @@ class Run:
         """Start a run in a folder, or go on from its checkpoint.
 
         Raises:
-            SettingError: The folder holds a run already and `resume` is not set, or one with other settings.
+            SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the
+                model's frozen layers are random.
             WeightsError: The checkpoint cannot be read.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_partial_files(folder)
         path = folder / CHECKPOINT_NAME
         checkpoint = None
+        if not path.exists():
+            require_learnable(model)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partial_files(folder)
         if path.exists():
             if not resume:
                 raise SettingError(f"{folder}: holds a training run already. Resume it, or give another folder.")
@@ -108,9 +112,15 @@ class Run:
         self.log.close()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The losses, by name, of the parts that learn."""
-        parts = self.settings.train.parts
-        return self.model(batch) if set(parts) == set(PARTS) else self.model(batch, parts)
+        """The losses, by name, of the parts that learn, times their weights."""
+        parts, weights = self.settings.train.parts, self.settings.train.loss_weights
+        losses = self.model(batch) if set(parts) == set(PARTS) else self.model(batch, parts)
+        if unknown := weights.keys() - losses.keys():
+            raise SettingError(
+                f"train.loss_weights: there is no loss {', '.join(sorted(unknown))}. The losses of this model are "
+                f"{', '.join(losses)}."
+            )
+        return {name: loss * weights[name] if name in weights else loss for name, loss in losses.items()}
 
     def begin_training(self) -> None:
         """Put what learns into training mode; norms of what is fixed do not measure either."""
@@ -164,7 +174,7 @@ class Run:
         progress.waited = 0 if better else progress.waited + 1
         if better:
             progress.best = score
-            self._save_weights("best.safetensors")
+            self._save_weights(BEST_NAME)
         self.display.say(f"step {progress.step}: {name} {score:.3f}{' (best so far)' if better else ''}")
 
     def save(self) -> None:
@@ -182,7 +192,7 @@ class Run:
             average=None if self.average is None else self.average.model.state_dict(),
         )
         save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
-        self._save_weights("last.safetensors")
+        self._save_weights(LAST_NAME)
         self._saved_step = progress.step
 
     def say_farewell(self) -> None:

@@ -24,7 +24,7 @@ def with_steps(settings: RunSettings, pictures: int) -> RunSettings:
         return settings
     per_step = settings.data.batch * settings.train.accumulate
     steps = max(_FEWEST_STEPS, math.ceil(_PASSES * pictures / per_step))
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"steps": steps})})
+    return settings.changed({"train.steps": steps})
 
 
 def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
@@ -33,16 +33,14 @@ def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
     Raises:
         SettingError: The data has none.
     """
-    head = settings.model.semantic_head
-    if head is None:
+    if settings.model.semantic_head is None:
         return settings
     if not classes.stuff:
         raise SettingError(
             "model.semantic_head: learns the classes of all pixels, but the data has objects only. Give a file in "
             "COCO's panoptic format as --data, with stuff among its categories, or set model.semantic_head=null."
         )
-    fitting = head.model_copy(update={"classes": len(classes.stuff) + 1})
-    return settings.model_copy(update={"model": settings.model.model_copy(update={"semantic_head": fitting})})
+    return settings.changed({"model.semantic_head.classes": len(classes.stuff) + 1})
 
 
 def required_steps(settings: RunSettings) -> int:

@@ -1,4 +1,4 @@
-"""The folder of a training run: its name, and the data it is told to learn from, which a resumed run looks up there."""
+"""The folder of a training run: its name, its files, and its data, which a resumed run looks up there."""
 
 from __future__ import annotations
 
@@ -7,33 +7,61 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..data.records import CocoData
 from ..errors import SettingError
 from ..ops.atomic import replacing
 
-DATA_NAME = "data.json"
 CHECKPOINT_NAME = "last.pt"
+LAST_NAME = "last.safetensors"
+BEST_NAME = "best.safetensors"
+LOG_NAME = "log.jsonl"
+DATA_NAME = "data.json"
+HELD_OUT_NAME = "held_out.json"
+SCORES_NAME = "scores.json"
+CURVES_NAME = "curves.png"
+SHEET_NAME = "sheet.png"
 FIRST_STEP = "1_rpn"
+"""Of an alternating training, with a run of its own in it."""
 GENERIC = re.compile(r"_?annotations(\.coco)?|instances_.*|.*train.*|val|valid|images", re.IGNORECASE)
 """Names of files and folders that do not tell data sets apart."""
 
 
 @dataclass(frozen=True)
 class DataArguments:
-    """What `maskrcnn train` was told about its data, and how it goes through them; paths are absolute."""
+    """What a run was told about its data, and how it goes through them.
 
-    data: Path
-    images: Path | None
-    val: Path | None
-    skip_invalid: bool
+    Args:
+        data: To learn from: a file or folder, or a data set in memory, which cannot be looked up again.
+        images: Folder of the images, if it is not beside the file.
+        val: To judge by, as `data`; None: the folder's own, or a part held out.
+        skip_invalid: Leave out objects that break a rule.
+        proposals, val_proposals: Files of boxes in place of the network's own.
+        alternating: In four steps.
+        form: Name of the format; None: recognised.
+    """
+
+    data: Path | CocoData
+    images: Path | None = None
+    val: Path | CocoData | None = None
+    skip_invalid: bool = False
     proposals: Path | None = None
     val_proposals: Path | None = None
     alternating: bool = False
     form: str | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the data, for people."""
+        return str(self.data.source if isinstance(self.data, CocoData) else self.data)
+
     def save(self, folder: Path) -> None:
         """Write `data.json` into a run's folder."""
-        content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        content: dict[str, Any] = dict(vars(self))
+        if isinstance(self.data, CocoData) or isinstance(self.val, CocoData):
+            content["data"] = content["val"] = None
+        content = {name: str(one.resolve()) if isinstance(one, Path) else one for name, one in content.items()}
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / DATA_NAME) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -48,6 +76,8 @@ def load_data_arguments(folder: Path) -> DataArguments:
     path = folder / DATA_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content["data"] is None:
+            raise ValueError("they were in memory")
         data = Path(content["data"])
         names = ("images", "val", "proposals", "val_proposals")
         paths = {name: None if content.get(name) is None else Path(content[name]) for name in names}
@@ -61,9 +91,9 @@ def load_data_arguments(folder: Path) -> DataArguments:
         ) from error
 
 
-def default_folder(data: Path) -> Path:
+def default_folder(data: str | Path | CocoData | None) -> Path:
     """`runs/` and the name of the data set: of the file or else of the nearest folder whose name tells something."""
-    path = data.resolve()
+    path = Path(data.source if isinstance(data, CocoData) else data or "").resolve()
     names = [path.stem if path.is_file() else path.name, *(parent.name for parent in path.parents)]
     return Path("runs") / next((name for name in names if name and not GENERIC.fullmatch(name)), "model")
 

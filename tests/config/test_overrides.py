@@ -1,14 +1,15 @@
 import pytest
 import yaml
 
-from maskrcnn.cli.overrides import change_settings, keys_of_preset, settings_of_preset, walk_settings
-from maskrcnn.config import RunSettings
+from maskrcnn.config import ModelSettings, RunSettings
+from maskrcnn.config.overrides import walk_settings
 from maskrcnn.config.presets import preset_changes, preset_names
 from maskrcnn.errors import SettingError
+from maskrcnn.weights.published import preset_settings
 
 
 def changed(*overrides, file=None):
-    return change_settings(RunSettings(), overrides, file)
+    return RunSettings().changed(file, overrides)
 
 
 def refused(*overrides, file=None):
@@ -45,7 +46,7 @@ def test_without_changes_the_settings_stay_as_they_are():
 
 def test_the_settings_one_starts_from_are_not_touched():
     start = RunSettings()
-    change_settings(start, ["model.box_head.detections=7"])
+    start.changed(["model.box_head.detections=7"])
     assert start == RunSettings()
 
 
@@ -126,13 +127,42 @@ def test_a_list_of_settings_is_given_whole(tmp_path):
 def test_a_preset_and_a_file_of_its_changes_give_the_same_settings(preset, tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(preset_changes(preset)))
-    assert changed(file=file) == settings_of_preset(preset)
+    assert changed(file=file) == preset_settings(preset)
 
 
-def test_a_presets_keys_are_those_it_changes():
-    assert keys_of_preset("paper/R101-FPN") == {"model.backbone.name", "model.box_head.smooth_l1_beta"}
-    assert keys_of_preset(None) == set()
-    assert settings_of_preset(None) == RunSettings()
+def test_dictionaries_words_and_settings_say_the_same():
+    model = {"box_head": {"detections": 7}, "mask_head": None, "cascade": {}}
+    expected = RunSettings.model_validate({"model": model, "train": {"steps": 5}})
+    nested, dotted = {"model": model}, {"train.steps": 5}
+    words = ["model.box_head.detections=7", "model.mask_head=null", "model.cascade={}", "train.steps=5"]
+    for changes in ((nested, dotted), (words,), (expected,), (None, nested, {"train.steps": 1}, dotted)):
+        assert RunSettings().changed(*changes) == expected
+
+
+def test_every_class_of_settings_changes_its_own_and_validates():
+    settings = ModelSettings().changed({"box_head.detections": 7})
+    assert settings.box_head.detections == 7
+    with pytest.raises(SettingError, match=r"box_head\.detections=0"):
+        settings.changed({"box_head": {"detections": 0}})
+    with pytest.raises(SettingError, match=r"did you mean box_head\.detections"):
+        settings.changed({"box_head.detection": 3})
+
+
+def test_a_section_that_stands_keeps_its_values_when_it_is_switched_on():
+    settings = RunSettings().changed({"model.mask_head.channels": 8})
+    assert settings.changed({"model.mask_head": {}}) == settings
+
+
+@pytest.mark.parametrize("key", ["model.box_head.detections", "model.rpn.proposals", "model.backbone.norm_epsilon"])
+def test_what_leaves_the_layers_alone_may_change_at_prediction(key):
+    value = 7 if "norm" not in key else 0.5
+    assert RunSettings().changed_at_prediction({key: value}) == RunSettings().changed({key: value})
+
+
+@pytest.mark.parametrize("key", ["model.fpn.channels", "model.box_head.pool_size", "train.steps"])
+def test_what_weights_were_learnt_with_may_not_change_at_prediction(key):
+    with pytest.raises(SettingError, match=f"{key}=64.*Can be changed: model.input, "):
+        RunSettings().changed_at_prediction({key: 64})
 
 
 def test_sections_come_before_what_is_in_them():

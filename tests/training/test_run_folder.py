@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.cli.run_folder import (
+from maskrcnn.errors import SettingError
+from maskrcnn.training.alternating import STEPS
+from maskrcnn.training.run_folder import (
+    CHECKPOINT_NAME,
     FIRST_STEP,
     DataArguments,
     check_folder,
@@ -10,9 +13,6 @@ from maskrcnn.cli.run_folder import (
     load_data_arguments,
     resume_command,
 )
-from maskrcnn.errors import SettingError
-from maskrcnn.training.alternating import STEPS
-from maskrcnn.training.checkpoint import CHECKPOINT_NAME
 
 
 @pytest.mark.parametrize(

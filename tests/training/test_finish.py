@@ -1,24 +1,13 @@
 import json
-import shlex
-from pathlib import Path
 
 import pytest
 import torch
 
-from maskrcnn.cli.outcome import (
-    MOST_SHOWN,
-    data_words,
-    evaluate_command,
-    predict_command,
-    propose_command,
-    shown_records,
-    write_outcome,
-    write_recall,
-)
 from maskrcnn.config import ModelSettings
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.model.build import build_model
+from maskrcnn.training.finish import MOST_SHOWN, finish_run, shown_records, write_scores
 from maskrcnn.weights.files import save_weights
 from tests.conftest import CLASSES, TINY
 
@@ -36,7 +25,7 @@ def test_scores_curves_and_a_sheet_are_written(judged, tmp_path):
     save_weights(tmp_path / "w.safetensors", build_model(settings, 5).state_dict(), settings, CLASSES)
     (tmp_path / "log.jsonl").write_text("")
     device = torch.device("cpu")
-    report = write_outcome(tmp_path, tmp_path / "w.safetensors", judged, device=device, batch=4)
+    report = finish_run(tmp_path / "w.safetensors", judged, device=device, batch=4)
     assert report["pictures"] == 20
     assert "segm" not in report
     assert {"scores.json", "curves.png", "sheet.png"} <= {path.name for path in tmp_path.iterdir()}
@@ -44,9 +33,8 @@ def test_scores_curves_and_a_sheet_are_written(judged, tmp_path):
 
 def test_a_run_that_learnt_proposals_gets_its_recall_and_curves(tmp_path):
     (tmp_path / "log.jsonl").write_text("")
-    recall = {f"AR{size}@{limit}": 0.25 for size in ("", "s", "m", "l") for limit in (100, 1000)}
-    assert write_recall(tmp_path, recall).row_count == 4
-    assert json.loads((tmp_path / "scores.json").read_text()) == {"recall": recall}
+    write_scores(tmp_path, {"recall": {"AR@100": 0.25}})
+    assert json.loads((tmp_path / "scores.json").read_text()) == {"recall": {"AR@100": 0.25}}
     assert (tmp_path / "curves.png").exists()
 
 
@@ -61,20 +49,3 @@ def test_pictures_without_objects_are_shown_where_there_are_no_others(judged):
     assert shown_records(empty) == empty
     assert shown_records([*empty, judged.records[5]]) == [judged.records[5]]
     assert shown_records([]) == []
-
-
-def test_commands_can_be_pasted_into_a_shell():
-    command = predict_command(Path("my runs/best.safetensors"), Path("a b"), Path("out"))
-    assert shlex.split(command)[2:5] == ["a b", "--weights", "my runs/best.safetensors"]
-    data = data_words(Path("v.json"), Path("c d"))
-    assert "--images 'c d'" in evaluate_command(Path("w"), data)
-    assert "--proposals" not in evaluate_command(Path("w"), data)
-    assert evaluate_command(Path("w"), data, Path("p q")).endswith("--proposals 'p q'")
-    assert propose_command(Path("w"), data_words(Path("v.json"), Path("c"))) == (
-        "maskrcnn propose --data v.json --images c --weights w"
-    )
-
-
-def test_a_data_set_is_named_with_what_was_said_about_it_only():
-    assert data_words(Path("d"), None) == ["--data", "d"]
-    assert data_words(Path("d"), Path("p"), "yolo") == ["--data", "d", "--images", "p", "--format", "yolo"]

@@ -1,18 +1,17 @@
-"""Files of region proposals on the command line: maskrcnn's own, COCO's results, and those of Detectron."""
+"""Files of region proposals of every kind: maskrcnn's own, COCO's results, and those of Detectron."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+import numpy as np
 
+from ..data.proposals import Listed, join_proposals, read_proposals
+from ..data.records import CocoData
 from ..errors import DataError
-
-if TYPE_CHECKING:
-    from ..data.proposals import Listed
-    from ..data.records import CocoData
+from ..weights.pickles import read_pickle, to_tensor
 
 PICKLED = (".pkl", ".pickle")
 RENAMED = {"indexes": "ids", "scores": "objectness_logits"}
@@ -20,18 +19,8 @@ RENAMED = {"indexes": "ids", "scores": "objectness_logits"}
 CORNERS = 0
 """Of detectron2's `BoxMode`: x1, y1, x2, y2 in pixels."""
 
-ProposalFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--proposals",
-        metavar="FILE",
-        help="Boxes that take the place of the network's own proposals (Fast R-CNN): a file of `maskrcnn propose`, "
-        "COCO results, or Detectron's .pkl.",
-    ),
-]
 
-
-def join_file(path: Path, data: CocoData, *, most: int) -> CocoData:
+def read_proposal_file(path: Path, data: CocoData, *, most: int) -> CocoData:
     """The data set with the proposals of a file of any kind that is known.
 
     Args:
@@ -42,8 +31,6 @@ def join_file(path: Path, data: CocoData, *, most: int) -> CocoData:
         DataError: The file cannot be read, or does not fit the data set.
         WeightsError: A .pkl file is damaged, or holds more than arrays and plain values.
     """
-    from ..data.proposals import join_proposals, read_proposals
-
     if path.suffix.lower() not in PICKLED:
         return read_proposals(path, data, most=most)
     return join_proposals(data, list_pickled(path), source=str(path), most=most)
@@ -54,9 +41,6 @@ def list_pickled(path: Path) -> Iterator[Listed]:
 
     Nothing in the file is executed.
     """
-    from ..data.proposals import Listed
-    from ..weights.pickles import read_pickle
-
     try:
         content = read_pickle(path.read_bytes(), str(path))
     except OSError as error:
@@ -78,16 +62,10 @@ def _is_dict(content: Any) -> bool:
 
 
 def _items(values: Any) -> Any:
-    from ..weights.pickles import to_tensor
-
     tensor = to_tensor(values)
     return values if tensor is None else tensor.tolist()
 
 
 def _array(values: Any) -> Any:
-    import numpy as np
-
-    from ..weights.pickles import to_tensor
-
     tensor = to_tensor(values)
     return np.asarray(values if tensor is None else tensor.numpy(), dtype=np.float64)

@@ -4,8 +4,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from maskrcnn.cli import progress
-from maskrcnn.cli.progress import PictureBar, waiting
+from maskrcnn import progress
+from maskrcnn.progress import PictureBar, waiting
 
 
 def drawn(monkeypatch, *, patience: float, terminal: bool) -> str:

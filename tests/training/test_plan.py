@@ -4,11 +4,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from maskrcnn.cli.plan import data_remarks, fallback_panel, plan_table
 from maskrcnn.config import RunSettings
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.training.dataset import TrainingData
+from maskrcnn.training.plan import data_remarks, fallback_panel, plan_table
 
 
 @pytest.fixture(scope="module")

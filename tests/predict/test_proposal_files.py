@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.cli.proposals import join_file
 from maskrcnn.data.proposals import write_proposals
 from maskrcnn.data.records import CocoData, Record
 from maskrcnn.errors import DataError, WeightsError
+from maskrcnn.predict.proposal_files import read_proposal_file
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 
@@ -22,7 +22,7 @@ def data():
 
 
 def found(path):
-    return [record.proposals.tolist() for record in join_file(path, data(), most=10).records]
+    return [record.proposals.tolist() for record in read_proposal_file(path, data(), most=10).records]
 
 
 def pickled(tmp_path, content):

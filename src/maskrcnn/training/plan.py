@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
-
-if TYPE_CHECKING:
-    import torch
-
-    from ..data.records import CocoData
-    from ..training.dataset import TrainingData
+from ..data.records import CocoData
+from ..ops.precision import autocast
+from .dataset import TrainingData
+from .optimiser import peak_learning_rate
+from .settings import evaluation_interval, with_steps
 
 MOST_NAMES = 8
 MOST_SKIPPED = 5
@@ -28,9 +27,6 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     Args:
         origin: Where the first weights come from.
     """
-    from ..training.optimiser import peak_learning_rate
-    from ..training.settings import evaluation_interval, with_steps
-
     train = with_steps(settings, len(data.learnt.records)).train
     classes = data.learnt.classes
     per_step = settings.data.batch * train.accumulate
@@ -87,9 +83,5 @@ def _counts(data: CocoData) -> str:
 
 
 def _precision(settings: RunSettings, device: torch.device) -> str:
-    import torch
-
-    from ..ops.precision import autocast
-
     with autocast(settings.train.precision, device):
         return "bfloat16" if torch.is_autocast_enabled(device.type) else "float32"
