@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from maskrcnn.training.average import WeightAverage
+from maskrcnn.training.average import average_weights
 
 
 def norm(value):
@@ -12,23 +12,24 @@ def norm(value):
 
 
 def test_the_first_updates_weigh_more_and_later_ones_as_the_decay_says():
-    average = WeightAverage(norm(0.0), decay=0.75)
-    average.update(norm(1.0), step=0)  # decay 1 / 10
-    torch.testing.assert_close(average.model.weight.data, torch.tensor([0.9]))
-    average.update(norm(0.0), step=1000)  # decay 0.75
-    torch.testing.assert_close(average.model.weight.data, torch.tensor([0.675]))
+    average = average_weights(norm(0.0), decay=0.75)
+    average.update_parameters(norm(1.0))  # decay 1 / 10
+    torch.testing.assert_close(average.module.weight.data, torch.tensor([0.9]))
+    late = average_weights(average.module, decay=0.75, updates=1000)
+    late.update_parameters(norm(0.0))  # decay 0.75
+    torch.testing.assert_close(late.module.weight.data, torch.tensor([0.675]))
 
 
 def test_buffers_are_taken_over_as_they_are():
-    average = WeightAverage(norm(0.0), decay=0.75)
-    average.update(norm(8.0), step=1000)
-    assert average.model.running_mean.item() == 8
+    average = average_weights(norm(0.0), decay=0.75, updates=1000)
+    average.update_parameters(norm(8.0))
+    assert average.module.running_mean.item() == 8
 
 
 def test_the_model_is_not_touched_and_the_average_is_not_trained():
     model = norm(1.0)
-    average = WeightAverage(model, decay=0.5)
-    average.update(norm(5.0), step=100)
+    average = average_weights(model, decay=0.5, updates=100)
+    average.update_parameters(norm(5.0))
     assert model.weight.item() == 1
     assert model.weight.requires_grad
-    assert not any(parameter.requires_grad for parameter in average.model.parameters())
+    assert not any(parameter.requires_grad for parameter in average.module.parameters())

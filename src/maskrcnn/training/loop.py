@@ -131,7 +131,7 @@ def _step(run: Run, stream: Iterator[Batch]) -> None:
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     if run.average is not None:
-        run.average.update(run.model, run.progress.step)
+        run.average.update_parameters(run.model)
     run.step_is_done(time.monotonic() - started, rate)
 
 

@@ -20,7 +20,7 @@ from ..ops.atomic import remove_partial_files
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.files import apply_weights, save_weights
-from .average import WeightAverage
+from .average import average_weights
 from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
 from .display import TrainingDisplay
 from .log import TrainingLog
@@ -58,8 +58,9 @@ class Run:
         self.model = model.to(device)
         self.fixed = fix_parts(self.model, settings.train.parts)
         self.optimiser = build_optimiser(self.model, settings.train)
-        self.average = WeightAverage(self.model, settings.train.average) if settings.train.average else None
         self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
+        decay = settings.train.average
+        self.average = average_weights(self.model, decay, updates=progress.step) if decay else None
         if checkpoint is not None:
             self._restore(checkpoint)
         self._saved_step = -1 if checkpoint is None else progress.step
@@ -131,7 +132,7 @@ class Run:
     @property
     def result(self) -> nn.Module:
         """The model to evaluate and to keep: averaged, if the run averages."""
-        return self.model if self.average is None else self.average.model
+        return self.model if self.average is None else self.average.module
 
     def is_finished(self) -> bool:
         """Whether all steps are made, or too many evaluations have brought no better score."""
@@ -189,7 +190,7 @@ class Run:
             classes=self.classes,
             model=self.model.state_dict(),
             optimiser=self.optimiser.state_dict(),
-            average=None if self.average is None else self.average.model.state_dict(),
+            average=None if self.average is None else self.average.module.state_dict(),
         )
         save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
         self._save_weights(LAST_NAME)
@@ -209,7 +210,7 @@ class Run:
         apply_weights(self.model, checkpoint.model, source=source)
         self.optimiser.load_state_dict(checkpoint.optimiser)
         if self.average is not None and checkpoint.average is not None:
-            apply_weights(self.average.model, checkpoint.average, source=source)
+            apply_weights(self.average.module, checkpoint.average, source=source)
 
     def _save_weights(self, name: str) -> None:
         notes = {"step": str(self.progress.step), "best": str(self.progress.best)}
