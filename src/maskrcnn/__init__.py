@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Classes": "structures.classes",
+    "FROM_RANDOM": "config.presets",
     "Instances": "structures.instances",
     "MaskRCNNError": "errors",
     "ModelSettings": "config",
@@ -24,9 +25,12 @@ _HOMES = {
     "read_weights": "weights.reading",
     "save_weights": "weights.files",
     "to_rle": "structures.masks",
+    "train": "training.train",
+    "training_batches": "data.loading",
 }
 
 __all__ = [
+    "FROM_RANDOM",
     "Classes",
     "Instances",
     "MaskRCNNError",
@@ -42,6 +46,8 @@ __all__ = [
     "read_weights",
     "save_weights",
     "to_rle",
+    "train",
+    "training_batches",
 ]
 
 

@@ -76,6 +76,7 @@ def require_at_prediction(settings: BaseModel, *sources: Changes) -> None:
 def read_changes(sources: Iterable[Changes], known: Mapping[str, FieldInfo]) -> dict[str, Change]:
     """The changes of all sources by dotted key; the last of each key counts."""
     changes: dict[str, Change] = {}
+    tree: Mapping[str, Any]
     for source in sources:
         if source is None:
             continue

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def average_weights(model: nn.Module, decay: float, *, updates: int = 0) -> AveragedModel:
     """Exponential moving average of a model's weights (Polyak and Juditsky 1992; as in Tan and Le 2019).
@@ -17,7 +19,7 @@ def average_weights(model: nn.Module, decay: float, *, updates: int = 0) -> Aver
         updates: How many came before, of a run that goes on.
     """
 
-    def mix(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    def mix(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         number = int(average.n_averaged)  # not `count`, which waits for the GPU
         torch._foreach_lerp_(averaged, current, 1 - min(decay, number / (9 + number)))
 
