@@ -28,7 +28,7 @@ from maskrcnn.profiling.scenes import make_objects, make_picture, whole_masks
 from maskrcnn.profiling.works import Work
 from maskrcnn.structures.batch import Batch, Scales
 from maskrcnn.structures.masks import to_rle
-from maskrcnn.train.optimiser import build_optimiser, set_learning_rate
+from maskrcnn.training.optimiser import build_optimiser, set_learning_rate
 from maskrcnn.weights.own import Weights
 
 DEVICE = torch.device("cuda")

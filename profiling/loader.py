@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ class Ours:
     """This library's loader."""
 
     def __init__(self, data: Path, images: Path, settings: RunSettings, limit: int) -> None:
-        self.records = [record for record in read_coco(data, images).records if len(record.instances)][:limit]
+        read = read_coco(data, images)
+        self.records = [record for record in read.records if len(record.instances)][:limit]
+        self.data = replace(read, records=self.records)
         self.settings = settings
 
     def __len__(self) -> int:
@@ -115,7 +118,7 @@ class Ours:
         return image, timed("targets", lambda: geometry.move_objects(record.instances))
 
     def batches(self, workers: int) -> Iterator[Any]:
-        return training_batches(self.records, self.settings, workers=workers)
+        return training_batches(self.data, self.settings, workers=workers)
 
 
 class Torchvision:

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Classes": "structures.classes",
     "CocoData": "data.records",
+    "FROM_RANDOM": "config.presets",
     "Instances": "structures.instances",
     "MaskRCNNError": "errors",
     "ModelSettings": "config",
@@ -31,9 +32,12 @@ _HOMES = {
     "save_weights": "weights.own",
     "score": "predict.evaluation",
     "to_rle": "structures.masks",
+    "train": "training.train",
+    "training_batches": "data.loading",
 }
 
 __all__ = [
+    "FROM_RANDOM",
     "Classes",
     "CocoData",
     "Instances",
@@ -56,6 +60,8 @@ __all__ = [
     "save_weights",
     "score",
     "to_rle",
+    "train",
+    "training_batches",
 ]
 
 

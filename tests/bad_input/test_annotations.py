@@ -8,7 +8,8 @@ from PIL import Image
 
 from maskrcnn.config import RunSettings
 from maskrcnn.errors import DataError
-from maskrcnn.train.coco import read_training_data
+from maskrcnn.training.dataset import read_training_data
+from maskrcnn.training.run_folder import DataArguments
 
 OUTLINE = [[4, 4, 24, 4, 24, 24, 4, 24]]
 
@@ -130,4 +131,4 @@ def test_a_data_set_without_objects_can_be_evaluated_but_not_learnt_from(folder,
 def test_a_data_set_without_objects_is_refused_by_the_public_function_too(folder):
     write(folder, with_lists(annotations=[]))
     with pytest.raises(DataError, match="nothing to learn"):
-        read_training_data(folder / "data.json", RunSettings(), images=folder / "images", val=None, skip_invalid=False)
+        read_training_data(DataArguments(folder / "data.json", images=folder / "images"), RunSettings())

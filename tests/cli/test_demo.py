@@ -2,7 +2,8 @@ import shlex
 
 import pytest
 
-from maskrcnn.cli.demo import Drawings, demo_settings, run_demo
+from maskrcnn.cli.demo import print_next_steps
+from maskrcnn.training.demo import Drawings, demo_settings, run_demo
 
 FEW = Drawings(learnt=8, unseen=2, side=64)
 
@@ -12,7 +13,13 @@ def few_steps(tmp_path, monkeypatch):
     """The demo with a few pictures and steps."""
     monkeypatch.setenv("COLUMNS", "200")
     settings = demo_settings(steps=2, seed=3)
-    return lambda: run_demo(tmp_path / "my demo", settings, FEW)
+
+    def run():
+        result = run_demo(tmp_path / "my demo", settings, FEW)
+        print_next_steps(tmp_path / "my demo", result, seconds=1)
+        return result.scores
+
+    return run
 
 
 def test_the_demo_leaves_pictures_weights_scores_and_a_sheet(few_steps, tmp_path, capsys):

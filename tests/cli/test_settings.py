@@ -3,9 +3,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from maskrcnn.cli.main import app
-from maskrcnn.cli.overrides import change_settings, section_of, walk_settings
 from maskrcnn.cli.settings import settings_tables
 from maskrcnn.config import RunSettings
+from maskrcnn.config.overrides import section_of, walk_settings
 
 
 def printed(*arguments):
@@ -33,8 +33,8 @@ def test_values_are_shown_as_they_are_typed():
 def test_the_printed_file_gives_the_same_settings_again(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text(printed("--yaml", "train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"))
-    expected = change_settings(RunSettings(), ["train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"])
-    assert change_settings(RunSettings(), [], file) == expected
+    expected = RunSettings().changed(["train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"])
+    assert RunSettings().changed(file) == expected
     assert yaml.safe_load(file.read_text())["train"]["steps"] == 7
 
 

@@ -9,8 +9,8 @@ from maskrcnn.config import ModelSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
-from maskrcnn.train.checkpoint import load_checkpoint
-from maskrcnn.train.interrupt import StopRequest
+from maskrcnn.training.checkpoint import load_checkpoint
+from maskrcnn.training.interrupt import StopRequest
 from maskrcnn.weights.own import load_weights, save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from tests.conftest import CLASSES, TINY
@@ -154,6 +154,7 @@ def test_cocos_weights_are_the_default(train, data, monkeypatch, tmp_path):
     path.parent.mkdir(parents=True)
     torch.manual_seed(0)
     body = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    body.body.bn1.running_mean.fill_(0.1)  # statistics, as what was trained has
     torch.save(MaskRCNN(body, num_classes=91).state_dict(), path)
     words = ("model.input.shorter=64", "data.workers=0", "data.batch=1", "train.steps=1")
     done = train("--data", data, *words)
@@ -194,13 +195,16 @@ def test_objects_without_an_outline_are_counted(train, data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "Give --data, a data set's file or folder"),
-        (("--resume",), "Give --data"),
+        ((), "(--data)"),
+        (("--resume",), "(--data)"),
         (("--resume", "--output", "nothing"), "nothing: holds no training run to resume"),
         (("--data", "nowhere"), "nowhere: there is no such file or folder"),
         (("--data", ".", "train.stps=3"), "did you mean train.steps?"),
         (("--data", "DATA", "--weights", "nucleii"), "nucleii: no such file"),
-        (("--data", "DATA", "--weights", "none", "model.backbone.norm=frozen_batch"), "no statistics to freeze"),
+        (
+            ("--data", "DATA", "--weights", "none", "model.backbone.norm=frozen_batch"),
+            "no statistics that a frozen batch norm could have",
+        ),
         (("--data", "DATA", "--weights", "none", "model.backbone.frozen_stages=1"), "stay random for ever"),
         (("--data", ".", "--device", "abacus"), "device abacus"),
     ],

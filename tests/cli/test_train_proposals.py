@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from maskrcnn.data.shapes import write_shapes
-from maskrcnn.train.checkpoint import load_checkpoint
+from maskrcnn.training.checkpoint import load_checkpoint
 from maskrcnn.weights.own import load_weights
 from tests.cli.test_train import SCRATCH
 

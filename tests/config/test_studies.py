@@ -1,6 +1,5 @@
 import pytest
 
-from maskrcnn.cli.overrides import change_settings
 from maskrcnn.config import RunSettings
 from maskrcnn.config.studies import read_studies
 
@@ -8,7 +7,7 @@ from maskrcnn.config.studies import read_studies
 @pytest.mark.parametrize("name", read_studies())
 def test_every_variant_is_reachable_and_unlike_the_others(name):
     study = read_studies()[name]
-    settings = [change_settings(RunSettings(), variant.changes).model for variant in study.variants.values()]
+    settings = [RunSettings().changed(variant.changes).model for variant in study.variants.values()]
     assert all(one not in settings[:i] for i, one in enumerate(settings))
     head = "keypoint_head" if study.score == "keypoints" else "mask_head"
     assert all(getattr(one, head) is not None for one in settings)

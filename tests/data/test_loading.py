@@ -1,7 +1,9 @@
 import json
 import multiprocessing
 import os
+import random
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from multiprocessing import active_children
@@ -18,10 +20,11 @@ from maskrcnn.data.inputs import prepare_picture
 from maskrcnn.data.loading import default_workers, evaluation_batches, evaluation_scales, read_record, training_batches
 from maskrcnn.data.pictures import read_picture
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import Record
+from maskrcnn.data.records import CocoData, Record
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.structures.batch import Batch
+from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.panoptic import THING, UNKNOWN
 
 SIZES = [(40, 60), (60, 40), (50, 50), (33, 70), (64, 40), (20, 90), (40, 60)]
@@ -52,8 +55,13 @@ def settings() -> RunSettings:
     return run
 
 
+def batches(records: list[Record], run: RunSettings | None = None, **how) -> Iterator[Batch]:
+    data = CocoData(Path("data"), list(records), Classes(("box",), (1,)), dict)
+    return training_batches(data, run or settings(), **how)
+
+
 def take(count: int, records: list[Record], **how) -> list[Batch]:
-    return list(islice(training_batches(records, settings(), **how), count))
+    return list(islice(batches(records, **how), count))
 
 
 def assert_equal(some: list[Batch], others: list[Batch]) -> None:
@@ -156,7 +164,7 @@ def test_pictures_are_read_and_padded_as_the_input_says(records: list[Record]):
     evaluated = next(evaluation_batches(records[:1], inputs, workers=0))
     assert evaluated.images.shape == (1, 1, *evaluated.sizes[0])
     settings = RunSettings.model_validate({"model": {"input": inputs.model_dump()}, "data": {"batch": 1}})
-    trained = next(training_batches(records[:1], settings, workers=0))
+    trained = next(batches(records[:1], settings, workers=0))
     assert trained.images.shape == (1, 1, *trained.sizes[0])
 
 
@@ -187,7 +195,7 @@ def test_there_is_at_least_one_worker_and_never_too_many():
 def test_workers_outlive_a_signal_that_only_the_parent_may_act_on(records, number):
     before = signal.signal(number, lambda *_: None)
     try:
-        stream = training_batches(records, settings(), workers=1)
+        stream = batches(records, settings(), workers=1)
         next(stream)
         workers = multiprocessing.active_children()
         assert workers
@@ -197,6 +205,37 @@ def test_workers_outlive_a_signal_that_only_the_parent_may_act_on(records, numbe
             next(stream)
     finally:
         signal.signal(number, before)
+
+
+def mirrored(image, instances):
+    """A change of one's own, drawn from all three generators."""
+    if torch.rand(()) + np.random.rand() + random.random() < 1.5:
+        return image, instances
+    boxes, width = instances.boxes.clone(), image.shape[2]
+    boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    return image.flip(2), replace(instances, boxes=boxes)
+
+
+def test_a_change_of_ones_own_comes_first_and_follows_from_the_seed(records: list[Record]):
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    plain, once, again, resumed = (
+        take(count, records, augment=change, start=start, workers=0)
+        for count, change, start in ((6, None, 0), (6, mirrored, 0), (6, mirrored, 0), (3, mirrored, 3))
+    )
+    assert [torch.equal(one.images, other.images) for one, other in zip(once, again)] == [True] * 6
+    assert all(torch.equal(one.images, other.images) for one, other in zip(once[3:], resumed))
+    assert not all(torch.equal(one.images, other.images) for one, other in zip(once, plain))
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[:2]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_a_change_of_ones_own_must_give_an_image_of_its_objects(records: list[Record]):
+    with pytest.raises(DataError, match=r"png: the augmentation gave an image torch.float32"):
+        take(1, records, augment=lambda image, instances: (image / 255, instances), workers=0)
+    with pytest.raises(DataError, match=r"png: the augmentation gave"):
+        take(1, records, augment=lambda image, instances: (image[:, 1:], instances), workers=0)
+    with pytest.raises(DataError, match="also has semantic segments or proposals"):
+        take(1, with_proposals(records), augment=mirrored, workers=0)
 
 
 @pytest.fixture
@@ -212,7 +251,7 @@ def segments(tmp_path: Path) -> list[Record]:
 def test_the_classes_of_pixels_come_along_for_a_model_that_learns_them(segments: list[Record], workers: int):
     run = settings()
     run.model.semantic_head = SemanticHeadSettings(classes=2)
-    for batch in islice(training_batches(segments, run, workers=workers), 2):
+    for batch in islice(batches(segments, run, workers=workers), 2):
         assert batch.semantic.shape == (2, *batch.images.shape[2:])
         for values, target in zip(batch.semantic, batch.targets, strict=True):
             bitmaps = [target.masks.bitmap(i) for i in range(len(target))]
@@ -222,13 +261,13 @@ def test_the_classes_of_pixels_come_along_for_a_model_that_learns_them(segments:
 
 
 def test_other_models_are_spared_the_classes_of_pixels(segments: list[Record]):
-    assert next(training_batches(segments, settings(), workers=0)).semantic is None
+    assert next(batches(segments, settings(), workers=0)).semantic is None
 
 
 def test_a_picture_without_segments_is_unknown_all_over(records: list[Record]):
     run = settings()
     run.model.semantic_head = SemanticHeadSettings(classes=2)
-    assert (next(training_batches(records, run, workers=0)).semantic == UNKNOWN).all()
+    assert (next(batches(records, run, workers=0)).semantic == UNKNOWN).all()
 
 
 def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
@@ -247,7 +286,7 @@ def with_proposals(records: list[Record]) -> list[Record]:
 
 def test_proposals_come_along_and_move_with_their_objects(records: list[Record]):
     found = 0
-    for batch in islice(training_batches(with_proposals(records), settings(), workers=0), 8):
+    for batch in islice(batches(with_proposals(records), settings(), workers=0), 8):
         assert len(batch.proposals) == len(batch) == 2
         for boxes, target in zip(batch.proposals, batch.targets, strict=True):
             assert torch.equal(boxes[: len(target)], target.boxes)  # the last one is the box of the crowd

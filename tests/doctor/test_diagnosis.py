@@ -3,7 +3,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from maskrcnn.cli.overrides import change_settings
 from maskrcnn.config import InputSettings, RunSettings
 from maskrcnn.data.records import CocoData
 from maskrcnn.data.shapes import write_shapes
@@ -74,7 +73,7 @@ def test_all_advised_settings_are_settings(tmp_path):
     assert {"model.box_head.detections", "model.anchors.sizes", "model.mask_head", "augment.flip"} <= keys
     assert {"model.input.stretch", "model.backbone.frozen_stages", "model.input.shorter"} <= keys
     assert "model.box_head.nms_threshold" in keys
-    changed = change_settings(RunSettings(), found.words)
+    changed = RunSettings().changed(found.words)
     assert changed.model.mask_head is None
     assert len(changed.model.anchors.sizes) == 5
 

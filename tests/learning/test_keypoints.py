@@ -54,7 +54,7 @@ def test_keypoints_of_four_pictures_are_learnt_by_heart(tmp_path):
     model = build_model(SETTINGS.model, len(data.classes), keypoints=data.classes.keypoint_count)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=STEPS, pct_start=0.1)
-    pictures = training_batches(data.records, SETTINGS, skeleton=data.classes.skeleton, workers=0)
+    pictures = training_batches(data, SETTINGS, workers=0)
     for _, batch in zip(range(STEPS), pictures):
         sum(model(batch).values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10)

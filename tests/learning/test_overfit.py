@@ -38,7 +38,7 @@ def learn(data: CocoData, settings: RunSettings, steps: int = STEPS) -> MaskRCNN
     model = build_model(settings.model, len(data.classes))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=steps, pct_start=0.1)
-    for _, batch in zip(range(steps), training_batches(data.records, settings, workers=0)):
+    for _, batch in zip(range(steps), training_batches(data, settings, workers=0)):
         sum(model(batch).values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
         optimiser.step(), optimiser.zero_grad(), schedule.step()

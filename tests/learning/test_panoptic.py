@@ -8,7 +8,7 @@ from maskrcnn.data.loading import evaluation_batches
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.structures.panoptic import THING
-from maskrcnn.train.settings import with_stuff
+from maskrcnn.training.settings import with_stuff
 from tests.learning.test_overfit import SETTINGS, SIDE, learn
 
 

@@ -2,7 +2,6 @@ import re
 
 import pytest
 
-from maskrcnn.cli.overrides import change_settings
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import preset_names
 from tests.rules.source import ROOT
@@ -48,7 +47,7 @@ def test_settings_and_presets_named_in_documents_exist(path):
     for setting in words(text, SETTING):
         if setting.startswith(("model.input.mean", "model.input.deviation")):
             continue  # of one length only together
-        change_settings(RunSettings(), [setting])
+        RunSettings().changed([setting])
     assert set(words(text, PRESET)) <= set(preset_names())
 
 
@@ -57,7 +56,7 @@ def test_settings_for_other_channels_hold_together():
     given = [setting for setting in words(text, SETTING) if setting.startswith("model.input.")]
     channels = [setting for setting in given if "mean" in setting or "deviation" in setting]
     assert len(channels) == 2
-    assert change_settings(RunSettings(), channels).model.input.channels == 4
+    assert RunSettings().changed(channels).model.input.channels == 4
 
 
 def test_the_pattern_finds_settings():

@@ -6,7 +6,7 @@ import pytest
 from tests.rules.source import trees
 
 FLOORS = (
-    {"errors"},
+    {"errors", "progress"},
     {"config", "ops"},
     {"structures"},
     {"model", "data", "evaluation", "draw"},

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
+from ..progress import PictureBar, waiting
 from .console import say, show
-from .progress import PictureBar, waiting
 
 if TYPE_CHECKING:
     from ..data.records import CocoData

@@ -9,10 +9,10 @@ import typer
 
 from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
+from ..progress import PictureBar, waiting
 from .console import require_place, say
+from .data_sets import ProposalFile
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, OptionalSource, Precision, Scales, chosen_tta
-from .progress import PictureBar, waiting
-from .proposals import ProposalFile
 from .scoring import ERRORS, Analysis, Compare, Drawn, DrawnInto, Errors, JsonFile, Model, Scored, finish
 from .settings import Overrides
 

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from ..config import RunSettings
 from ..errors import SettingError
-from .overrides import change_settings
 
 if TYPE_CHECKING:
     from ..weights.own import Weights
@@ -51,9 +50,9 @@ def convert(
     for words in overrides or []:
         if not words.startswith("model."):
             raise SettingError(f"{words}: only settings of the model are stored with weights, as model.input.mean.")
-    change_settings(RunSettings(), overrides or [])
+    RunSettings().changed(overrides)
     read = read_weights(source)
-    settings = change_settings(RunSettings(model=read.settings), overrides or []).model
+    settings = RunSettings(model=read.settings).changed(overrides).model
     weights = convert_weights(read, target, to=to, settings=settings, dtype=torch.float16 if half else None)
     for line in summary(weights):
         Console().print(line, highlight=False, markup=False, soft_wrap=True)

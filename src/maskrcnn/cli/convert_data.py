@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..progress import announce
+from .commands import print_commands
 from .data_sets import DataFormat, print_skipped
-from .outcome import print_commands
-from .progress import announce
 
 if TYPE_CHECKING:
     from ..data.records import CocoData

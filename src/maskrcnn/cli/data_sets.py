@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .progress import waiting
+from ..progress import waiting
 
 if TYPE_CHECKING:
     from ..data.records import CocoData
@@ -18,6 +18,15 @@ DataFormat = Annotated[
     typer.Option("--format", metavar="NAME", help="Of the data: `coco`, `yolo`, `labelme`, ...; none: recognised."),
 ]
 """The formats that exist are listed by the message about one that does not."""
+ProposalFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--proposals",
+        metavar="FILE",
+        help="Boxes that take the place of the network's own proposals (Fast R-CNN): a file of `maskrcnn propose`, "
+        "COCO results, or Detectron's .pkl.",
+    ),
+]
 
 
 def open_data(

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ..config import RunSettings
-from .console import say, show
-from .outcome import (
-    CURVES_NAME,
-    SHEET_NAME,
-    data_words,
-    evaluate_command,
-    predict_command,
-    print_commands,
-    write_outcome,
-)
-from .run_folder import CHECKPOINT_NAME
+from .commands import data_words, evaluate_command, predict_command, print_commands
+from .console import show
 
 if TYPE_CHECKING:
-    from ..evaluation.report import Report
-
-STEPS = 1100
-
-
-class Drawings(NamedTuple):
-    """The pictures of the demo.
-
-    Args:
-        learnt, unseen: How many to learn from, and how many to judge by.
-        side: Of each, in pixels.
-    """
-
-    learnt: int
-    unseen: int
-    side: int
-
-
-PICTURES = Drawings(learnt=600, unseen=100, side=112)
+    from ..training.loop import TrainingResult
 
 
 def demo(
@@ -52,107 +23,33 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of the pictures, the first weights and the order.")] = 0,
 ) -> None:
     """Watch a Mask R-CNN learn overlapping shapes, in less than four minutes on two cores."""
-    run_demo(output, demo_settings(steps=STEPS, seed=seed), PICTURES)
-
-
-def demo_settings(*, steps: int, seed: int) -> RunSettings:
-    """A network and a training run of the size of the task: objects of 20 to 60 pixels in small pictures."""
-    return RunSettings.model_validate(
-        {
-            "model": {
-                "input": {"magnify": 1},
-                "backbone": {"name": "resnet18", "width": 32, "norm": "batch", "frozen_stages": 0},
-                "neck": {"channels": 64},
-                "anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (1.0,)},
-                "rpn": {
-                    "samples": 128,
-                    "positive_fraction": 0.5,
-                    "candidates_training": 200,
-                    "candidates": 100,
-                    "proposals_training": 200,
-                    "proposals": 100,
-                },
-                "box_head": {"channels": 256, "samples": 48, "positive_fraction": 0.5},
-                "mask_head": {"channels": 64, "convolutions": 2},
-            },
-            "augment": {"scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0},
-            "data": {"batch": 4, "workers": 0},
-            "train": {
-                "steps": steps,
-                "optimiser": "adamw",
-                "learning_rate": 0.004,
-                "warmup": 60,
-                "schedule": "cosine",
-                "clip": 1,
-                "average": 0.99,
-                "evaluate_every": -(-steps // 3),
-                "seed": seed,
-            },
-        }
-    )
-
-
-def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Report:
-    """Draw pictures, learn from them, and judge by others; everything it writes is in `folder`.
-
-    Args:
-        folder: Made if it is not there; an earlier demo in it is replaced.
-        settings: Of the run.
-        drawings: How many pictures, and of what size.
-
-    Returns:
-        The scores on the unseen pictures.
-    """
-    import torch
-
-    from ..data.shapes import SHAPES, write_shapes
-    from ..model.build import build_model
-    from ..train.coco import read_training_data, train_on_coco
+    from ..training.demo import PICTURES, STEPS, demo_settings, run_demo
 
     began = time.monotonic()
-    console = Console(stderr=True)
-    run, device = folder / "run", torch.device("cpu")
-    _forget(run)
-    say(f"Drawing {drawings.learnt} pictures to learn from and {drawings.unseen} to judge by in {folder} ...")
-    write_shapes(folder, train=drawings.learnt, val=drawings.unseen, size=drawings.side, seed=settings.train.seed)
-    data = read_training_data(folder, settings, images=None, val=None, skip_invalid=False)
-    say(f"Learning {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ...")
-    torch.manual_seed(settings.train.seed)
-    model = build_model(settings.model, len(SHAPES))
-    result = train_on_coco(model, data, settings, folder=run, device=device, resume=False, quiet=False)
+    result = run_demo(output, demo_settings(steps=STEPS, seed=seed), PICTURES)
     if not result.finished:
         raise typer.Exit(1)
-    # Not the best weights but the last ones: then nothing was chosen by the unseen pictures.
-    weights = run / "last.safetensors"
-    report = write_outcome(run, weights, data.judged, device=device, batch=settings.data.batch)
-    for name in (SHEET_NAME, CURVES_NAME):
-        (run / name).replace(folder / name)
-    show(report.table())
-    _say_what_is_next(console, folder, weights, report, seconds=time.monotonic() - began)
-    return report
+    show(result.report.table())
+    print_next_steps(output, result, seconds=time.monotonic() - began)
 
 
-def _forget(run: Path) -> None:
-    """Take away an earlier run of the demo, and nothing else."""
-    for name in (CHECKPOINT_NAME, "log.jsonl", "best.safetensors", "last.safetensors"):
-        (run / name).unlink(missing_ok=True)
-    shutil.rmtree(run / "tensorboard", ignore_errors=True)
-
-
-def _say_what_is_next(console: Console, folder: Path, weights: Path, report: Report, *, seconds: float) -> None:
+def print_next_steps(folder: Path, result: TrainingResult, *, seconds: float) -> None:
     """The scores as measured, where the pictures are, and commands to copy."""
-    say(
-        f"On {report.facts['pictures']} pictures it had never seen: box AP {report['bbox']['AP']:.3f}, mask AP "
-        f"{report['segm']['AP']:.3f} (COCO's, over IoU 0.50:0.95), after {seconds:.0f} seconds in all.",
-    )
-    say(f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n")
+    from ..training.run_folder import CURVES_NAME, SHEET_NAME
+
+    console, scores = Console(stderr=True), result.scores
+    for words in (
+        f"On {scores['pictures']} pictures it had never seen: box AP {scores['bbox']['AP']:.3f}, mask AP "
+        f"{scores['segm']['AP']:.3f} (COCO's, over IoU 0.50:0.95), after {seconds:.0f} seconds in all.",
+        f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n",
+    ):
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
+    image = folder / "images" / "val_0001.png"
     print_commands(
         console,
         {
-            "Find the shapes in a picture": predict_command(
-                weights, folder / "images" / "val_0001.png", folder / "predictions"
-            ),
-            "Score the weights again": evaluate_command(weights, data_words(folder, None)),
+            "Find the shapes in a picture": predict_command(result.weights, image, folder / "predictions"),
+            "Score the weights again": evaluate_command(result.weights, data_words(folder, None)),
             "Train on pictures of your own": "maskrcnn train --data train.json --images pictures/",
         },
     )

@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..progress import announce, waiting
 from .console import require_place
 from .data_sets import DataFormat
-from .overrides import change_settings, settings_of_preset
-from .progress import announce, waiting
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
@@ -54,10 +53,11 @@ def doctor(
     """
     from ..doctor.diagnosis import diagnose
     from ..ops.json_files import write_json
+    from ..weights.published import preset_settings
 
     for path in (report, as_json):
         require_place(path)
-    settings = change_settings(settings_of_preset(preset), overrides or [], config)
+    settings = preset_settings(preset).changed(config, overrides)
     found = diagnose(data, settings.model, val=val, splits=split or (), form=form, images=images, announce=announce)
     options = {"--val": val, "--format": form, "--images": images, "--preset": preset, "--config": config}
     command = _command(found, data, options, overrides or [])

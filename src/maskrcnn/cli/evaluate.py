@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..progress import PictureBar, waiting
 from .console import require_place
-from .data_sets import DataFormat, open_data
+from .data_sets import DataFormat, ProposalFile, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, Precision, Scales, Source, chosen_tta
-from .progress import PictureBar, waiting
-from .proposals import ProposalFile
 from .scoring import (
     ERRORS,
     Analysis,

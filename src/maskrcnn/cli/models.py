@@ -13,29 +13,9 @@ from pydantic import ValidationError
 
 from ..config import RunSettings, TTASettings
 from ..errors import SettingError
-from .overrides import change_settings
 
 if TYPE_CHECKING:
     from ..predict.predictor import Predictor
-
-CHANGEABLE = (
-    "model.input.",
-    "model.backbone.stride_in_1x1",
-    "model.backbone.norm_epsilon",
-    "model.anchors.",
-    "model.rpn.",
-    "model.roi.",
-    "model.box_head.score_threshold",
-    "model.box_head.smallest_side",
-    "model.box_head.nms_threshold",
-    "model.box_head.nms_across_classes",
-    "model.box_head.detections",
-    "model.box_head.clamp_both_sides",
-    "model.mask_head.paste",
-    "model.keypoint_head.score",
-    "model.panoptic.",
-)
-"""Settings that leave the layers, and so the weights, as they are."""
 
 SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=.")
 
@@ -107,13 +87,10 @@ def open_predictor(
     from ..predict.predictor import Predictor
     from ..weights.reading import read_weights
 
-    change_settings(RunSettings(), overrides)  # a word that is wrong word is said before weights are read or fetched
-    _check_changeable(overrides)
+    RunSettings().changed_at_prediction(overrides)  # what is wrong is said before weights are read or fetched
     weights = read_weights(source)
-    settings = weights.settings.model_copy(deep=True)
-    if detections is not None:
-        settings.box_head.detections = detections
-    settings = change_settings(RunSettings(model=settings), overrides).model
+    most = {} if detections is None else {"model.box_head.detections": detections}
+    settings = RunSettings(model=weights.settings).changed(most, overrides).model
     return Predictor(weights, device=device, precision=precision, settings=settings, engine=engine, tta=tta)
 
 
@@ -138,12 +115,3 @@ def chosen_tta(flip: bool, scales: str | None) -> TTASettings | None:
 def is_setting(word: str) -> bool:
     """Whether a word of the command line is a setting rather than a picture: `key=value`, and no such file."""
     return bool(SETTING.match(word)) and not Path(word).exists()
-
-
-def _check_changeable(overrides: Sequence[str]) -> None:
-    for words in overrides:
-        if not words.startswith(CHANGEABLE):
-            raise SettingError(
-                f"{words}: this cannot be changed when a model predicts, because its weights were learnt with it, or "
-                f"because it is about training. Can be changed: {', '.join(CHANGEABLE)}."
-            )

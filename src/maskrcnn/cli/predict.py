@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..progress import PictureBar
 from .console import say
 from .models import (
     AUTO,
@@ -20,7 +21,6 @@ from .models import (
     is_setting,
     open_predictor,
 )
-from .progress import PictureBar
 
 
 def predict(

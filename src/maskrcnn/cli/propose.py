@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..progress import PictureBar
 from .console import require_place
 from .data_sets import DataFormat, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, open_predictor
-from .progress import PictureBar
 from .settings import Overrides
 
 

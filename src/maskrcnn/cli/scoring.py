@@ -12,11 +12,10 @@ from rich.console import Group
 
 from ..config import TTASettings
 from ..errors import SettingError
+from ..progress import waiting
 from .analysis import show_comparison, show_errors
 from .console import say, show
 from .models import EngineName, PrecisionName, open_predictor
-from .progress import waiting
-from .proposals import join_file
 
 if TYPE_CHECKING:
     from ..data.records import CocoData
@@ -111,7 +110,9 @@ class Model:
         from ..predict.class_match import match_classes
 
         if self.proposals:
-            data = join_file(self.proposals, data, most=predictor.settings.rpn.proposals)
+            from ..predict.proposal_files import read_proposal_file
+
+            data = read_proposal_file(self.proposals, data, most=predictor.settings.rpn.proposals)
         match = match_classes(predictor.classes, data.classes, source=str(data.source))
         for note in match.notes:
             say(f"Note: {note}.")

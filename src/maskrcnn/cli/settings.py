@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
-from .overrides import change_settings, section_of, settings_of_preset, walk_settings
+from ..config.overrides import section_of, walk_settings
+from ..weights.published import preset_settings
 
 Overrides = Annotated[
     list[str] | None,
@@ -32,7 +33,7 @@ def settings(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for `--config` instead of a table.")] = False,
 ) -> None:
     """List every setting of a training run, with its value and its meaning."""
-    chosen = change_settings(settings_of_preset(preset), overrides or [], config)
+    chosen = preset_settings(preset).changed(config, overrides)
     if as_yaml:
         typer.echo(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, default_flow_style=None), nl=False)
     else:

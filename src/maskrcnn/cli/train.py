@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ..config import RunSettings
-from ..errors import SettingError
-from .beginning import Beginning, build_start, choose_beginning
-from .data_sets import DataFormat
-from .outcome import (
-    data_words,
-    evaluate_command,
-    predict_command,
-    print_commands,
-    print_outcome,
-    propose_command,
-    write_outcome,
-    write_recall,
-)
-from .overrides import change_settings, settings_of_preset
-from .plan import data_remarks, fallback_panel, plan_table
-from .progress import PictureBar, waiting
-from .proposals import ProposalFile, join_file
-from .run_folder import DataArguments, check_folder, default_folder, load_data_arguments, resume_command
+from .commands import data_words, evaluate_command, predict_command, print_commands, propose_command
+from .console import show
+from .data_sets import DataFormat, ProposalFile
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
-    import torch
-
-    from ..model.mask_rcnn import MaskRCNN
-    from ..train.coco import TrainingData
-    from ..train.loop import TrainingResult
+    from ..training.loop import TrainingResult
 
 
 def train(
@@ -90,169 +67,69 @@ def train(
     The folder gets the weights to predict with (`best.safetensors`), the log, the scores, curves and pictures. A run
     that was stopped, by Ctrl-C or by a power cut, goes on with `--resume`; an alternating one also by the same command.
     """
-    from ..ops.devices import choose_device
+    from ..training.run_folder import resume_command
+    from ..training.train import train as run_training
 
-    if data is None and not (resume and output):
-        raise SettingError("Give --data, a data set's file or folder; or --resume and the run's folder as --output.")
-    if (alternating and proposals) or (val_proposals and not proposals):
-        raise SettingError("--alternating makes its own proposals, and --val-proposals goes with --proposals.")
-    folder = output or default_folder(data or Path())
-    check_folder(folder, resume=resume, alternating=alternating)
-    place = choose_device(device)
-    given = None
-    if data is not None:
-        paths = {"images": images, "val": val, "proposals": proposals, "val_proposals": val_proposals}
-        given = _arguments(data, paths, skip_invalid=skip_invalid, alternating=alternating, form=form)
-    if resume:
-        if overrides or config or weights or preset:
-            raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
-        arguments = given or load_data_arguments(folder)
-        beginning = Beginning(_settings_of(folder), None)
-        found = _read(arguments, beginning.settings)
-    else:
-        assert given is not None
-        arguments = given
-        # Before the weights, which may have to be fetched; they bring settings of the model only.
-        found = _read(arguments, change_settings(settings_of_preset(preset), overrides or [], config))
-        beginning = choose_beginning(weights, overrides or [], config, preset)
-    _train(folder, arguments, found, beginning, device=place, resume=resume)
-
-
-def _arguments(
-    data: Path, paths: dict[str, Path | None], *, skip_invalid: bool, alternating: bool, form: str | None
-) -> DataArguments:
-    absolute = {name: None if path is None else path.resolve() for name, path in paths.items()}
-    return DataArguments(data.resolve(), **absolute, skip_invalid=skip_invalid, alternating=alternating, form=form)
-
-
-def _settings_of(folder: Path) -> RunSettings:
-    from ..train.alternating import alternating_settings, is_alternating
-    from ..train.checkpoint import CHECKPOINT_NAME, load_checkpoint
-
-    if is_alternating(folder):
-        return alternating_settings(folder)
-    return load_checkpoint(folder / CHECKPOINT_NAME).settings
-
-
-def _read(arguments: DataArguments, settings: RunSettings) -> TrainingData:
-    from ..train.coco import read_training_data
-
-    with waiting(f"reading {arguments.data}"):
-        return read_training_data(
-            arguments.data,
-            settings,
-            images=arguments.images,
-            val=arguments.val,
-            skip_invalid=arguments.skip_invalid,
-            form=arguments.form,
-        )
-
-
-def _train(
-    folder: Path,
-    arguments: DataArguments,
-    data: TrainingData,
-    beginning: Beginning,
-    *,
-    device: torch.device,
-    resume: bool,
-) -> None:
-    from ..train.settings import with_stuff
-
+    result = run_training(
+        data,
+        output=output,
+        val=val,
+        images=images,
+        form=form,
+        skip_invalid=skip_invalid,
+        weights=weights,
+        preset=preset,
+        settings=overrides,
+        config=config,
+        device=device,
+        resume=resume,
+        proposals=proposals,
+        val_proposals=val_proposals,
+        alternating=alternating,
+    )
     console = Console(stderr=True)
-    if beginning.warning:
-        console.print(fallback_panel(beginning.warning))
-    settings = with_stuff(beginning.settings, data.learnt.classes)
-    if arguments.proposals is not None:
-        settings = without_proposing(settings)
-        data = _with_proposals(data, arguments, settings)
-    model, origin = build_start(beginning._replace(settings=settings), data.learnt.classes)
-    arguments.save(folder)
-    console.print(plan_table(folder, data, settings, device=device, origin="the run's own" if resume else origin))
-    console.print(*data_remarks(data), sep="\n")
-    result = _run(model, data, settings, folder, device=device, resume=resume, alternating=arguments.alternating)
     if not result.finished:
-        print_commands(console, {"Go on": resume_command(folder)})
-        return
-    judged_on = _judged_on(folder, arguments, data)
-    if "heads" in settings.train.layers:
-        report = write_outcome(folder, result.weights, data.judged, device=device, batch=settings.data.batch)
-        proposals = arguments.val_proposals or arguments.proposals
-        print_outcome(console, folder, report)
-        print_commands(console, _next_commands(folder, result.weights, data, judged_on, proposals))
+        print_commands(console, {"Go on": resume_command(result.folder)})
+    elif "recall" in result.scores:
+        _print_recall(console, result)
     else:
-        Console().print(write_recall(folder, result.scores["proposals"]))
-        print_commands(console, {"Write proposals": propose_command(result.weights, judged_on)})
+        _print_scores(console, result)
 
 
-def without_proposing(settings: RunSettings) -> RunSettings:
-    """The settings of a run on proposals from a file, from which the region proposal network learns nothing."""
-    layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
-    if "heads" not in layers:
-        raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are "
-            "not among these layers. Leave out --proposals, or train.layers."
-        )
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"layers": layers})})
+def _print_recall(console: Console, result: TrainingResult) -> None:
+    from ..evaluation.recall import recall_table
+
+    show(recall_table(result.scores["recall"]))
+    print_commands(console, {"Write proposals": propose_command(result.weights, _judged_on(result))})
 
 
-def _with_proposals(data: TrainingData, arguments: DataArguments, settings: RunSettings) -> TrainingData:
-    assert arguments.proposals is not None
-    if not data.held_out and arguments.val_proposals is None:
-        raise SettingError(
-            f"{arguments.proposals}: has the proposals of {data.learnt.source}, but the run is judged by "
-            f"{data.judged.source}. Give the proposals of that with --val-proposals."
-        )
-    rpn = settings.model.rpn
-    learnt = join_file(arguments.proposals, data.learnt, most=rpn.proposals_training)
-    judged = join_file(arguments.val_proposals or arguments.proposals, data.judged, most=rpn.proposals)
-    return replace(data, learnt=learnt, judged=judged)
+def _print_scores(console: Console, result: TrainingResult) -> None:
+    """The scores of a run, where its curves and its sheet are, and what to do next."""
+    from ..data.records import common_folder
+    from ..training.run_folder import CURVES_NAME, SHEET_NAME, load_data_arguments
+
+    folder, source = result.folder, load_data_arguments(result.folder)
+    show(result.report.table())
+    console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
+    proposals = source.val_proposals or source.proposals
+    commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(result), proposals)}
+    if proposals is None:  # with them a model finds nothing in images alone
+        images = common_folder(result.judged.records)
+        predict = predict_command(result.weights, images, folder / "predictions")
+        commands = {"Find objects in pictures": predict} | commands
+    print_commands(console, commands)
 
 
-def _run(
-    model: MaskRCNN,
-    data: TrainingData,
-    settings: RunSettings,
-    folder: Path,
-    *,
-    device: torch.device,
-    resume: bool,
-    alternating: bool,
-) -> TrainingResult:
-    from ..train.alternating import train_alternating
-    from ..train.coco import train_on_coco
-
-    if not alternating:
-        return train_on_coco(model, data, settings, folder=folder, device=device, resume=resume, quiet=False)
-    return train_alternating(model, data, settings, folder=folder, device=device, quiet=False, announce=_count_pictures)
-
-
-@contextmanager
-def _count_pictures(words: str, pictures: int) -> Iterator[Callable[[int], None]]:
-    with PictureBar(words, pictures) as bar:
-        yield bar.advance
-
-
-def _judged_on(folder: Path, arguments: DataArguments, data: TrainingData) -> list[str]:
+def _judged_on(result: TrainingResult) -> list[str]:
     """The words of a command that name the data the run was judged by."""
     from ..data.formats import split_meant
-    from ..train.coco import HELD_OUT_NAME
+    from ..training.run_folder import HELD_OUT_NAME, load_data_arguments
 
-    if data.held_out:
-        return data_words(folder / HELD_OUT_NAME, data.judged.images)
-    path = arguments.val or arguments.data
-    split = split_meant(path, "val", form=arguments.form)
-    words = data_words(path, arguments.images, arguments.form)
+    folder = result.folder
+    if (folder / HELD_OUT_NAME).exists():
+        return data_words(folder / HELD_OUT_NAME, result.judged.images)
+    source = load_data_arguments(folder)
+    path = source.val or source.data
+    split = split_meant(path, "val", form=source.form)
+    words = data_words(path, source.images, source.form)
     return words if split == "val" else [*words, "--split", split]
-
-
-def _next_commands(
-    folder: Path, weights: Path, data: TrainingData, judged_on: list[str], proposals: Path | None
-) -> dict[str, str]:
-    from ..data.records import common_folder
-
-    score = {"Score the weights again": evaluate_command(weights, judged_on, proposals)}
-    if proposals is not None:  # such a model finds nothing without them
-        return score
-    pictures = common_folder(data.judged.records)
-    return {"Find objects in pictures": predict_command(weights, pictures, folder / "predictions"), **score}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Count, Fraction, NotNegative, Positive, Settings
+from .base import AT_PREDICTION, Count, Fraction, NotNegative, Positive, Settings
 
 ResNetName = Literal[
     "resnet18",
@@ -73,7 +73,7 @@ class BackboneSettings(Settings):
     width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
         64, description="Channels of the stem and the first stage, doubled by each later stage; 64 as published."
     )
-    stride_in_1x1: bool = Field(
+    stride_in_1x1: Annotated[bool, AT_PREDICTION] = Field(
         False, description="Bottlenecks stride in their first convolution (Caffe, MSRA), not in their 3x3 (PyTorch)."
     )
     dilate_stage5: bool = Field(False, description="Stage 5 keeps stride 16 and is dilated instead (DC5).")
@@ -82,7 +82,7 @@ class BackboneSettings(Settings):
         description="frozen_batch for fine-tuning, group for training from random weights; sync_batch: statistics of "
         "all processes of torch.distributed, in one process the same as batch.",
     )
-    norm_epsilon: NotNegative = Field(
+    norm_epsilon: Annotated[NotNegative, AT_PREDICTION] = Field(
         1e-5, description="Added to the variance; torchvision's published first-generation files use 0."
     )
     frozen_stages: Annotated[int, Field(ge=0, le=5)] = Field(

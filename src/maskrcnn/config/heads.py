@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import Count, Fraction, NotNegative, Positive, Settings
+from .base import AT_PREDICTION, Count, Fraction, NotNegative, Positive, Settings
 from .features import HeadNorm
 
 DeltaWeights = tuple[Positive, Positive, Positive, Positive]
@@ -33,16 +33,22 @@ class BoxHeadSettings(Settings):
     loss_epsilon: NotNegative = Field(
         0.0, description="Added to the number of boxes by which losses are divided (mmdetection: 1.1920929e-07)."
     )
-    clamp_both_sides: bool = Field(
+    clamp_both_sides: Annotated[bool, AT_PREDICTION] = Field(
         False, description="Refined boxes may also not shrink below 16/1000 of a side (mmdetection)."
     )
-    score_threshold: Fraction = Field(0.05, description="Detections with lower scores are dropped.")
-    smallest_side: NotNegative | None = Field(1e-2, description="Detections with a shorter side are dropped.")
-    nms_threshold: Fraction = Field(
+    score_threshold: Annotated[Fraction, AT_PREDICTION] = Field(
+        0.05, description="Detections with lower scores are dropped."
+    )
+    smallest_side: Annotated[NotNegative | None, AT_PREDICTION] = Field(
+        1e-2, description="Detections with a shorter side are dropped."
+    )
+    nms_threshold: Annotated[Fraction, AT_PREDICTION] = Field(
         0.5, description="Overlap from which the weaker of two detections of a class is suppressed."
     )
-    nms_across_classes: bool = Field(False, description="Detections also suppress those of other classes.")
-    detections: Count = Field(100, description="Most detections per picture.")
+    nms_across_classes: Annotated[bool, AT_PREDICTION] = Field(
+        False, description="Detections also suppress those of other classes."
+    )
+    detections: Annotated[Count, AT_PREDICTION] = Field(100, description="Most detections per picture.")
 
 
 class CascadeStage(Settings):
@@ -96,7 +102,7 @@ class MaskHeadSettings(Settings):
         description="What masks are trained on: the resampled bitmap, the same cut at one half on the half-pixel grid "
         "(mmdetection), or the outlines drawn on the grid (detectron2).",
     )
-    paste: Literal["grown", "sampled"] = Field(
+    paste: Annotated[Literal["grown", "sampled"], AT_PREDICTION] = Field(
         "grown",
         description="How masks are enlarged: spread over whole pixels of a grown box (torchvision), or sampled at the "
         "pixels' centres (detectron2, mmdetection).",
@@ -109,7 +115,7 @@ class KeypointHeadSettings(Settings):
     pool_size: Count = Field(14, description="Side of the pooled grid; maps have four times as many pixels a side.")
     channels: Count = Field(512, description="Width of the convolutions.")
     convolutions: Count = Field(8, description="Number of 3x3 convolutions.")
-    score: Literal["logit", "share"] = Field(
+    score: Annotated[Literal["logit", "share"], AT_PREDICTION] = Field(
         "logit", description="Score of a keypoint: its peak (torchvision), or the peak's share of the map (detectron2)."
     )
     loss_weight: Positive = Field(1.0, description="Factor of the loss.")

@@ -1,8 +1,10 @@
 """The network."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from .base import Settings
+from .base import AT_PREDICTION, Settings
 from .features import AnchorSettings, BackboneSettings, InputSettings, NeckSettings, RoISettings, RPNSettings
 from .heads import (
     BoxHeadSettings,
@@ -17,15 +19,19 @@ from .heads import (
 class ModelSettings(Settings):
     """Mask R-CNN and its relatives; `mask_head: null` gives Faster R-CNN."""
 
-    input: InputSettings = Field(InputSettings(), description="How a picture becomes the network's input.")
+    input: Annotated[InputSettings, AT_PREDICTION] = Field(
+        InputSettings(), description="How a picture becomes the network's input."
+    )
     backbone: BackboneSettings = Field(BackboneSettings(), description="From pixels to features.")
     neck: NeckSettings = Field(NeckSettings(), description="From features to the maps that the heads see.")
-    anchors: AnchorSettings = Field(AnchorSettings(), description="Where proposals start.")
-    rpn: RPNSettings = Field(RPNSettings(), description="Region proposal network.")
-    roi: RoISettings = Field(RoISettings(), description="Pooling of the features of a box.")
+    anchors: Annotated[AnchorSettings, AT_PREDICTION] = Field(AnchorSettings(), description="Where proposals start.")
+    rpn: Annotated[RPNSettings, AT_PREDICTION] = Field(RPNSettings(), description="Region proposal network.")
+    roi: Annotated[RoISettings, AT_PREDICTION] = Field(RoISettings(), description="Pooling of the features of a box.")
     box_head: BoxHeadSettings = Field(BoxHeadSettings(), description="Classes and boxes.")
     cascade: CascadeSettings | None = Field(None, description="Several box heads in a row; null: one.")
     mask_head: MaskHeadSettings | None = Field(MaskHeadSettings(), description="Masks; null: boxes only, Faster R-CNN.")
     keypoint_head: KeypointHeadSettings | None = Field(None, description="Keypoints; null: none.")
     semantic_head: SemanticHeadSettings | None = Field(None, description="Classes of pixels; null: none.")
-    panoptic: PanopticSettings = Field(PanopticSettings(), description="Joining of detections and classes of pixels.")
+    panoptic: Annotated[PanopticSettings, AT_PREDICTION] = Field(
+        PanopticSettings(), description="Joining of detections and classes of pixels."
+    )

@@ -11,6 +11,14 @@ from ..errors import SettingError
 from .model import ModelSettings
 
 FOLDER = Path(__file__).parents[1] / "presets"
+FROM_RANDOM: dict[str, Any] = {
+    "model.backbone.norm": "group",
+    "model.backbone.frozen_stages": 0,
+    "train.optimiser": "adamw",
+    "train.learning_rate": 0.0008,
+    "train.schedule": "cosine",
+}
+"""What random weights need: `RunSettings().changed(FROM_RANDOM)`."""
 
 
 def preset_names() -> list[str]:

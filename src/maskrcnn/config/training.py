@@ -4,10 +4,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from .base import Count, Fraction, Positive, Settings
+from .base import Count, Fraction, NotNegative, Positive, Settings
 from .model import ModelSettings
 
 Layer = Literal["backbone", "neck", "rpn", "heads"]
+OptimizerName = Literal["sgd", "adamw"]
+LEARNING_RATES: dict[OptimizerName, float] = {"sgd": 0.02, "adamw": 0.0002}
+"""Of a batch of `REFERENCE_BATCH` images."""
+REFERENCE_BATCH = 16
+WEIGHT_DECAYS: dict[OptimizerName, float] = {"sgd": 0.0001, "adamw": 0.05}
+
+
+def _by_optimizer(values: dict[OptimizerName, float]) -> str:
+    return ", ".join(f"{value:g} for {name}" for name, value in values.items())
 
 
 class AugmentSettings(Settings):
@@ -21,11 +30,9 @@ class AugmentSettings(Settings):
     crop_on_object: Fraction = Field(
         0.0, description="Probability that the crop holds an object drawn at random; else it lies anywhere."
     )
-    brightness: Annotated[float, Field(ge=0)] = Field(
-        0.2, description="Colour jitter of brightness, as in torchvision."
-    )
-    contrast: Annotated[float, Field(ge=0)] = Field(0.2, description="Colour jitter of contrast.")
-    saturation: Annotated[float, Field(ge=0)] = Field(0.2, description="Colour jitter of saturation.")
+    brightness: NotNegative = Field(0.2, description="Colour jitter of brightness, as in torchvision.")
+    contrast: NotNegative = Field(0.2, description="Colour jitter of contrast.")
+    saturation: NotNegative = Field(0.2, description="Colour jitter of saturation.")
     hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0, description="Colour jitter of hue, as a part of the colour circle."
     )
@@ -50,19 +57,23 @@ class TrainSettings(Settings):
     """The training loop."""
 
     steps: Count | None = Field(None, description="Optimiser steps; none: 12 passes over the data, at least 1000.")
-    optimiser: Literal["sgd", "adamw"] = Field(
-        "sgd", description="Stochastic gradient descent with momentum, or AdamW."
-    )
+    optimiser: OptimizerName = Field("sgd", description="Stochastic gradient descent with momentum, or AdamW.")
     learning_rate: Positive | None = Field(
-        None, description="For a batch of 16 pictures, scaled to the batch; none: 0.02 for sgd, 0.0002 for adamw."
+        None,
+        description=f"For a batch of {REFERENCE_BATCH} pictures, scaled to the batch; none: "
+        f"{_by_optimizer(LEARNING_RATES)}.",
     )
     momentum: Fraction = Field(0.9, description="Of sgd.")
-    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="None: 0.0001 sgd, 0.05 adamw.")
+    weight_decay: NotNegative | None = Field(None, description=f"None: {_by_optimizer(WEIGHT_DECAYS)}.")
     schedule: Literal["step", "cosine"] = Field(
         "step", description="How the learning rate falls: in steps, or along half a cosine wave to zero."
     )
     milestones: tuple[Fraction, ...] = Field((0.67, 0.89), description="Of `step`: where the rate falls to a tenth.")
     warmup: Annotated[int, Field(ge=0)] = Field(500, description="Steps of linear warm-up, at most a tenth of all.")
+    loss_weights: dict[str, NotNegative] = Field(
+        {},
+        description="Factors of the losses by their names in the log, for example {masks: 2}; all others count once.",
+    )
     clip: Positive | None = Field(10.0, description="Largest norm of the gradient.")
     accumulate: Count = Field(1, description="Batches per optimiser step.")
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 where it is fast.")

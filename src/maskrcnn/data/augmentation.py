@@ -1,6 +1,7 @@
 """Random changes of a training picture, all drawn from torch's global random generator."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,10 @@ from ..structures.instances import Instances
 from ..structures.skeletons import Skeleton
 from .geometry import Geometry
 from .inputs import resize_and_normalise, resize_factor, resized_size, round_side, stretch_brightness
+
+Augment = Callable[[Tensor, Instances], tuple[Tensor, Instances]]
+"""A change of one's own: gets an image [C, h, w] uint8 (RGB where C is 3) and its objects in its pixels, and gives both
+changed. Whatever it draws from the generators of torch, numpy and `random` follows from the run's seed."""
 
 
 class Augmented(NamedTuple):

@@ -1,12 +1,14 @@
 """Records to batches, in this process or in workers, with the same numbers in either."""
 
 import os
+import random
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -15,12 +17,12 @@ from ..config import InputSettings, RunSettings
 from ..errors import DataError
 from ..ops.boxes import scale_boxes
 from ..structures.batch import Batch, Scales
-from ..structures.skeletons import Skeleton
-from .augmentation import Augmented, augment
+from ..structures.instances import Instances
+from .augmentation import Augment, Augmented, augment
 from .inputs import make_batch, prepare_picture, resized_size
 from .pictures import read_picture
 from .plan import BatchPlan, Draw
-from .records import Record
+from .records import CocoData, Record
 
 Item = TypeVar("Item", Batch, Scales)
 
@@ -30,30 +32,35 @@ AHEAD = 4
 
 
 def training_batches(
-    records: Sequence[Record],
+    data: CocoData,
     settings: RunSettings,
     *,
-    skeleton: Skeleton | None = None,
     start: int = 0,
     workers: int | None = None,
+    augment: Augment | None = None,
 ) -> Iterator[Batch]:
     """Augmented batches without end.
+
+    Example:
+        for batch in training_batches(dataset, settings):
+            losses = model(batch.to(device))
 
     Batch n is a pure function of the records, the settings and n: a run that starts again at `start` sees the same
     pixels as one that never stopped, whatever the number of workers. No random generator of the caller is touched.
 
     Args:
-        records: The data set.
+        data: What is learnt from.
         settings: `model.input`, `augment`, `data` and `train.seed` are used.
-        skeleton: Of the objects' keypoints, if they have any.
         start: Number of the first batch, counted from the start of the whole run.
-        workers: Loader processes, 0 for none; none given: `default_workers()`.
+        workers: Loader processes, 0 for none; None: `data.workers`, or by the machine.
+        augment: A change of one's own that comes before the settings' changes; those can be switched off in `augment`.
 
     Raises:
         DataError: A picture cannot be read, also when a worker reads it; or there is none to train on.
     """
-    plan = BatchPlan(records, settings)
-    return _load(TrainingPictures(records, settings, skeleton), plan.batches(start), workers)
+    plan = BatchPlan(data.records, settings)
+    workers = settings.data.workers if workers is None else workers
+    return _load(TrainingPictures(data, settings, augment), plan.batches(start), workers)
 
 
 def evaluation_batches(
@@ -93,10 +100,11 @@ def default_workers() -> int:
 class TrainingPictures(Dataset[Batch | DataError]):
     """Makes an augmented batch of some draws."""
 
-    def __init__(self, records: Sequence[Record], settings: RunSettings, skeleton: Skeleton | None) -> None:
-        self.records = records
+    def __init__(self, data: CocoData, settings: RunSettings, augment: Augment | None) -> None:
+        self.records = data.records
         self.settings = settings
-        self.skeleton = skeleton
+        self.skeleton = data.classes.skeleton
+        self.augment = augment
 
     def __getitem__(self, draws: list[Draw]) -> Batch | DataError:
         """The batch, or, because a DataLoader would bury it in the traceback of a worker, what went wrong."""
@@ -119,22 +127,55 @@ class TrainingPictures(Dataset[Batch | DataError]):
         )
 
     def _augmented(self, record: Record, seed: int) -> Augmented:
-        picture = read_record(record, self.settings.model.input.channels)
+        picture, instances = read_record(record, self.settings.model.input.channels), record.instances
         semantic = None
         if self.settings.model.semantic_head is not None and record.segments is not None:
             semantic = record.segments.semantic()
         settings = self.settings
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
+            if self.augment is not None:
+                picture, instances = _changed(self.augment, picture, record, seed)
             return augment(
                 picture,
-                record.instances,
+                instances,
                 settings.augment,
                 settings.model.input,
                 self.skeleton,
                 semantic,
                 record.proposals,
             )
+
+
+def _changed(change: Augment, picture: Tensor, record: Record, seed: int) -> tuple[Tensor, Instances]:
+    """A user's change of an image and its objects, checked as what comes from outside."""
+    if record.segments is not None or record.proposals is not None:
+        raise DataError(
+            f"{record.path}: an augmentation of one's own moves an image and its objects, but this image also has "
+            "semantic segments or proposals. Train without `augment`, or without these."
+        )
+    with _seeded(seed):
+        image, instances = change(picture, record.instances)
+    if image.dtype != torch.uint8 or len(image) != len(picture) or instances.size != tuple(image.shape[1:]):
+        raise DataError(
+            f"{record.path}: the augmentation gave an image {image.dtype} {list(image.shape)} and objects in an image "
+            f"of {instances.size[0]} x {instances.size[1]} px (height, width). It must give uint8 "
+            f"[{len(picture)}, height, width] and objects of that size."
+        )
+    return image, instances
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The generators of numpy and of `random` follow from the seed, and are the caller's again afterwards."""
+    states = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 class EvaluationPictures(Dataset[Scales | DataError]):

@@ -222,7 +222,7 @@ def _candidate(
 ) -> AnchorSettings:
     sides = [_even(finest * step**number) for number in range(levels * per_level)]
     sizes = tuple(tuple(sides[i * per_level : (i + 1) * per_level]) for i in range(levels))
-    return settings.model_copy(update={"sizes": sizes, "ratios": ratios, "shapes": None})
+    return settings.changed({"sizes": sizes, "ratios": ratios, "shapes": None})
 
 
 def _even(size: float) -> float:

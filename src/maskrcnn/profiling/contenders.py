@@ -18,7 +18,7 @@ from ..ops.precision import Precision, autocast, bfloat16_is_fast
 from ..predict.predictor import Engine, Predictor
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
-from ..train.optimiser import build_optimiser, set_learning_rate
+from ..training.optimiser import build_optimiser, set_learning_rate
 from .peers import CLASSES, build_peer, our_weights
 from .scenes import OBJECTS, make_objects, make_picture, whole_masks
 from .works import Work

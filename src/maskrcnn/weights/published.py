@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-from ..errors import WeightsError
+from ..config import RunSettings
+from ..config.presets import preset_changes, preset_names
+from ..errors import SettingError, WeightsError
 from .download import Checksum, check_file, fetch
 
 TABLE = Path(__file__).with_name("published.yaml")
@@ -80,6 +82,33 @@ def find_published(name: str) -> str | None:
         if _plain(name) in (_plain(known), _plain(one.alias or known)):
             return known
     return None
+
+
+def find_preset(name: str) -> str:
+    """The preset that a name of `maskrcnn models` stands for: of that name, else that of the published checkpoint.
+
+    Raises:
+        SettingError: It is a published checkpoint without a preset. Other unknown names are given back.
+    """
+    published = None if name in preset_names() else find_published(name)
+    if published is None:
+        return name
+    preset = PUBLISHED[published].preset
+    if preset is None:
+        raise SettingError(
+            f"{name}: these published weights have no preset; their settings are found when they are read. "
+            f"Give them with --weights {name}."
+        )
+    return preset
+
+
+def preset_settings(name: str | None) -> RunSettings:
+    """The defaults, with the model of a preset if one is named, which may be by the name of a published checkpoint.
+
+    Raises:
+        SettingError: There is no preset of that name.
+    """
+    return RunSettings() if name is None else RunSettings().changed(preset_changes(find_preset(name)))
 
 
 def download(name: str) -> Path:

@@ -1,0 +1,204 @@
+"""The four steps in which Faster R-CNN was trained first (Ren et al. 2015, section 3.2, "4-Step Alternating Training").
+
+1. The region proposal network learns, with backbone and neck, from the first weights.
+2. The heads learn on the proposals of step 1, with a backbone and neck of their own, from the first weights again.
+3. The region proposal network learns anew on the backbone and neck of step 2, which stay as they are from here on.
+4. The heads go on learning on the proposals of step 3.
+
+Then both share one backbone. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first
+weights, and proposals are computed once, on whole pictures.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+
+from ..config import RunSettings
+from ..config.training import Layer
+from ..data.augmentation import Augment
+from ..data.loading import evaluation_batches
+from ..data.proposals import read_proposals, write_proposals
+from ..data.records import CocoData
+from ..errors import SettingError
+from ..evaluation.collect import collect_proposals
+from ..model.mask_rcnn import MaskRCNN
+from ..model.proposals import find_proposals
+from ..model.rpn import RPN
+from ..ops.atomic import replacing
+from ..ops.precision import autocast
+from ..progress import PictureBar
+from ..structures.classes import Classes
+from ..weights.own import apply_weights, load_weights, save_weights
+from .checkpoint import load_checkpoint
+from .dataset import TrainingData, train_on_dataset
+from .loop import TrainingResult
+from .parts import LAYERS
+from .run_folder import BEST_NAME, CHECKPOINT_NAME, FIRST_STEP, HELD_OUT_NAME, LAST_NAME, LOG_NAME
+
+START_NAME = "start.safetensors"
+PROPOSALS = {"learnt": "proposals_learnt.jsonl", "judged": "proposals_judged.jsonl"}
+
+
+class Step(NamedTuple):
+    """One of the four.
+
+    Args:
+        folder: Its name below the run's folder.
+        layers: What learns.
+        start: Step whose weights it starts with; None: the first weights.
+        proposals: Step whose region proposal network proposes; None: its own.
+    """
+
+    folder: str
+    layers: tuple[Layer, ...]
+    start: str | None
+    proposals: str | None
+
+
+STEPS = (
+    Step(FIRST_STEP, ("backbone", "neck", "rpn"), start=None, proposals=None),
+    Step("2_heads", ("backbone", "neck", "heads"), start=None, proposals=FIRST_STEP),
+    Step("3_rpn", ("rpn",), start="2_heads", proposals=None),
+    Step("4_heads", ("heads",), start="3_rpn", proposals="3_rpn"),
+)
+
+
+def is_alternating(folder: Path) -> bool:
+    """Whether a folder holds an alternating training that has begun."""
+    return (folder / STEPS[0].folder / CHECKPOINT_NAME).exists()
+
+
+def alternating_settings(folder: Path) -> RunSettings:
+    """The settings an alternating training was started with."""
+    settings = load_checkpoint(folder / STEPS[0].folder / CHECKPOINT_NAME).settings
+    return _learning(settings, LAYERS)
+
+
+def train_alternating(
+    model: MaskRCNN,
+    data: TrainingData,
+    settings: RunSettings,
+    *,
+    folder: Path,
+    device: torch.device,
+    quiet: bool,
+    augment: Augment | None = None,
+) -> TrainingResult:
+    """Train in four steps, or go on in the step that was stopped.
+
+    Each step is a run of `train.steps` steps in its own folder, `1_rpn`, `2_heads`, `3_rpn` and `4_heads`; what goes on
+    to the next are its best weights. The folder gets `best.safetensors`, `last.safetensors` and the log of the last.
+
+    Args:
+        model: With the first weights; not changed. Of a training that goes on, only its layers count.
+        data, device, quiet, augment: As for `train_on_dataset`.
+        settings: Of each step; `train.layers` must name all layers.
+        folder: Made if it does not exist.
+
+    Returns:
+        The last step's, or that of the step that was stopped.
+    """
+    if set(settings.train.layers) != set(LAYERS):
+        raise SettingError(
+            f"train.layers={','.join(settings.train.layers)}: alternating training decides itself what learns when. "
+            "Leave it out."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    model = _first_model(model, folder, settings, data.learnt.classes)
+    ends: dict[str, Path] = {}
+    console = Console(stderr=True, quiet=quiet)
+    for step in STEPS:
+        own, place = _learning(settings, step.layers), folder / step.folder
+        learner = copy.deepcopy(model)
+        if step.start is not None:
+            apply_weights(learner, load_weights(ends[step.start]).state, source=str(ends[step.start]))
+        console.print(f"Step {step.folder}: {', '.join(step.layers)}", highlight=False)
+        part = data if step.proposals is None else _with_proposals(data, folder / step.proposals, settings)
+        result = train_on_dataset(
+            learner, part, own, folder=place, device=device, resume=True, quiet=quiet, augment=augment
+        )
+        if not result.finished:
+            return result
+        ends[step.folder] = result.weights
+        if "rpn" in step.layers:
+            apply_weights(learner, load_weights(result.weights).state, source=str(result.weights))
+            _propose(learner.eval(), data, settings, folder=place, device=device, console=console)
+    for name in (BEST_NAME, LAST_NAME, LOG_NAME, HELD_OUT_NAME):
+        _copy(ends[STEPS[-1].folder].parent / name, folder / name)
+    return replace(result, weights=folder / result.weights.name)
+
+
+def _learning(settings: RunSettings, layers: tuple[str, ...]) -> RunSettings:
+    return settings.changed({"train.layers": layers})
+
+
+def _first_model(model: MaskRCNN, folder: Path, settings: RunSettings, classes: Classes) -> MaskRCNN:
+    """The model with the first weights, which are kept for step 2; those of a training that goes on are read."""
+    path = folder / START_NAME
+    if is_alternating(folder):
+        model = copy.deepcopy(model)
+        apply_weights(model, load_weights(path).state, source=str(path))
+    else:
+        save_weights(path, model.state_dict(), settings.model, classes)
+    return model
+
+
+def _with_proposals(data: TrainingData, folder: Path, settings: RunSettings) -> TrainingData:
+    rpn = settings.model.rpn
+    learnt = read_proposals(folder / PROPOSALS["learnt"], data.learnt, most=rpn.proposals_training)
+    judged = read_proposals(folder / PROPOSALS["judged"], data.judged, most=rpn.proposals)
+    return replace(data, learnt=learnt, judged=judged)
+
+
+def _propose(
+    model: MaskRCNN,
+    data: TrainingData,
+    settings: RunSettings,
+    *,
+    folder: Path,
+    device: torch.device,
+    console: Console,
+) -> None:
+    """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
+    rpn = settings.model.rpn
+    counts = {"candidates": rpn.candidates_training, "proposals": rpn.proposals_training}
+    wanted = {"learnt": (data.learnt, rpn.changed(counts)), "judged": (data.judged, rpn)}
+    for name, (part, chosen) in wanted.items():
+        path = folder / PROPOSALS[name]
+        if not path.exists():
+            assert isinstance(model.rpn, RPN)
+            model.rpn.settings = chosen
+            with PictureBar("proposing", len(part.records), console) as bar:
+                _write(path, model, part, settings, device=device, count=bar.advance)
+
+
+@torch.no_grad()
+def _write(
+    path: Path,
+    model: MaskRCNN,
+    data: CocoData,
+    settings: RunSettings,
+    *,
+    device: torch.device,
+    count: Callable[[int], None],
+) -> None:
+    batches = evaluation_batches(
+        data.records, settings.model.input, batch=settings.data.batch, workers=settings.data.workers
+    )
+    with autocast(settings.train.precision, device):
+        found = collect_proposals(lambda batch: find_proposals(model, batch.to(device)), batches, on_progress=count)
+        write_proposals(path, found)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.exists():
+        with replacing(target) as temporary:
+            shutil.copyfile(source, temporary)

@@ -1,0 +1,156 @@
+"""The training loop.
+
+Every batch and every random number follow from the seed and the batch's number, so a run that is killed and resumed
+from its checkpoint makes exactly the steps it would have made.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..config import RunSettings
+from ..data.records import CocoData
+from ..evaluation.report import Report
+from ..ops.allocator import keep_freed_memory
+from ..ops.precision import autocast
+from ..structures.batch import Batch
+from ..structures.classes import Classes
+from .interrupt import StopRequest
+from .optimiser import set_learning_rate
+from .run import Run
+from .run_folder import BEST_NAME, LAST_NAME
+
+Batches = Callable[[int], Iterator[Batch]]
+Evaluation = Callable[[nn.Module], dict]
+
+
+@dataclass
+class TrainingResult:
+    """How a run ended.
+
+    Args:
+        step: Optimiser steps made.
+        finished: False: it was asked to stop before its end, and can be resumed.
+        best: Best score (see `main_score`); None without evaluation.
+        scores: The last evaluation's; of a finished `maskrcnn.train` those of the weights, as `maskrcnn evaluate` has.
+        weights: The file to predict with: best.safetensors, or last.safetensors without evaluation.
+        folder: Of the run.
+        judged: What it was judged by, of `maskrcnn.train`.
+        report: The scores of the finished run's weights, of `maskrcnn.train`; None where no head learns.
+    """
+
+    step: int
+    finished: bool
+    best: float | None
+    scores: dict
+    weights: Path
+    folder: Path
+    judged: CocoData | None = None
+    report: Report | None = None
+
+
+def train_loop(
+    model: nn.Module,
+    batches: Batches,
+    settings: RunSettings,
+    *,
+    classes: Classes,
+    folder: Path,
+    evaluate: Evaluation | None = None,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    quiet: bool = False,
+) -> TrainingResult:
+    """Train a model, with everything the run leaves behind in one folder.
+
+    Args:
+        model: `forward(batch)` gives its losses by name.
+        batches: Gives the batches from number n on, without end; batch n must be the same every time.
+        settings: Of the run; `train.steps` must be set (see `with_steps`).
+        classes: What the labels mean.
+        folder: Made if it does not exist.
+        evaluate: Scores of a model, such as {"bbox": {"AP": 0.4, ...}, "segm": {"AP": 0.35, ...}}.
+        device: Where to train.
+        resume: Go on from the folder's last checkpoint; without one, start.
+        quiet: Show nothing on the screen.
+
+    Raises:
+        TrainingError: A loss is not finite.
+        SettingError: The folder holds a run already, or one with other settings.
+        WeightsError: The checkpoint cannot be read or written.
+    """
+    device = torch.device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    with (
+        StopRequest() as stop,
+        Run.open(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
+    ):
+        stream = batches(run.progress.step * settings.train.accumulate)
+        while True:
+            if run.checkpoint_is_due() or (evaluate and run.evaluation_is_due()):
+                run.save()
+            if evaluate and run.evaluation_is_due():
+                _evaluate(run, evaluate)
+            if run.is_finished() or stop.received:
+                break
+            _step(run, stream)
+        run.save()
+        run.say_farewell()
+    progress = run.progress
+    weights = folder / (LAST_NAME if progress.best is None else BEST_NAME)
+    return TrainingResult(progress.step, run.is_finished(), progress.best, progress.scores, weights, folder)
+
+
+def _step(run: Run, stream: Iterator[Batch]) -> None:
+    """One step of the optimiser."""
+    train = run.settings.train
+    started = time.monotonic()
+    run.begin_training()
+    rate = set_learning_rate(run.optimiser, run.progress.step, steps=run.steps, settings=run.settings)
+    paths: tuple[str, ...] = ()
+    values: dict[str, Tensor] = {}
+    for part in range(train.accumulate):
+        batch = next(stream).to(run.device)
+        seed_random_numbers(train.seed, run.progress.step * train.accumulate + part)
+        with autocast(train.precision, run.device):
+            losses = run.losses(batch)
+            loss = torch.stack([value.float() for value in losses.values()]).sum() / train.accumulate
+        loss.backward()
+        paths += batch.paths
+        for name, value in (losses | {"loss": loss * train.accumulate}).items():
+            values[name] = values.get(name, 0) + value.detach() / train.accumulate
+    if train.clip is not None:
+        values["gradient_norm"] = nn.utils.clip_grad_norm_(run.model.parameters(), train.clip)
+    run.record(paths, values)
+    run.optimiser.step()
+    run.optimiser.zero_grad(set_to_none=True)
+    if run.average is not None:
+        run.average.update_parameters(run.model)
+    run.step_is_done(time.monotonic() - started, rate)
+
+
+def _evaluate(run: Run, evaluate: Evaluation) -> None:
+    """Score the averaged weights, or the weights as they are, and keep them if they are the best."""
+    started = time.monotonic()
+    model = run.result.eval()
+    with torch.no_grad(), autocast(run.settings.train.precision, run.device):
+        scores = evaluate(model)
+    run.evaluation_is_done(scores, time.monotonic() - started)
+
+
+def seed_random_numbers(seed: int, number: int) -> None:
+    """Seed all generators for one batch, so that its random choices follow from the run's seed and its number."""
+    # SeedSequence mixes the two, so that neighbouring batches and neighbouring seeds have nothing in common.
+    mixed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+    torch.manual_seed(mixed)
+    np.random.seed(mixed)
+    random.seed(mixed)

@@ -1,0 +1,245 @@
+"""A run in its folder: what it is made of, what it writes, and what is due after a step.
+
+The folder holds `last.pt` (checkpoint), `last.safetensors` and `best.safetensors` (weights to predict with),
+`log.jsonl` and `tensorboard/`.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from ..config import RunSettings
+from ..errors import SettingError
+from ..ops.atomic import remove_partial_files
+from ..structures.batch import Batch
+from ..structures.classes import Classes
+from ..weights.own import apply_weights, save_weights
+from .average import average_weights
+from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
+from .display import TrainingDisplay
+from .log import TrainingLog
+from .losses import LossWindow
+from .optimiser import build_optimiser
+from .parts import LAYERS, fix_layers, require_learnable
+from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
+from .settings import check_resumable, evaluation_interval, required_steps
+
+
+class Run:
+    """A run between two of its steps. `Run.open` starts or resumes one.
+
+    Args:
+        model: In training, on the device.
+        settings, classes, folder: What it is a run of, and where.
+        device: Where the model is.
+        quiet: Show nothing on the screen.
+        checkpoint: To go on from; None: a new run.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: RunSettings,
+        *,
+        classes: Classes,
+        folder: Path,
+        device: torch.device,
+        quiet: bool,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
+        self.steps = required_steps(settings)
+        self.model = model.to(device)
+        self.fixed = fix_layers(self.model, settings.train.layers)
+        self.optimiser = build_optimiser(self.model, settings.train)
+        self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
+        decay = settings.train.average
+        self.average = average_weights(self.model, decay, updates=progress.step) if decay else None
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        self._saved_step = -1 if checkpoint is None else progress.step
+        self._pictures = 0
+        self._logged_seconds = progress.seconds
+        self.window = LossWindow(folder, progress.loss_sums, progress.loss_count)
+        self.log = TrainingLog(folder, settings, classes, position=progress.log_position, step=progress.step)
+        self.display = TrainingDisplay(self.steps, step=progress.step, quiet=quiet)
+
+    @classmethod
+    def open(
+        cls,
+        model: nn.Module,
+        settings: RunSettings,
+        *,
+        classes: Classes,
+        folder: Path,
+        device: torch.device,
+        resume: bool,
+        quiet: bool,
+    ) -> Run:
+        """Start a run in a folder, or go on from its checkpoint.
+
+        Raises:
+            SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the
+                model's frozen layers are random.
+            WeightsError: The checkpoint cannot be read.
+        """
+        path = folder / CHECKPOINT_NAME
+        checkpoint = None
+        if not path.exists():
+            require_learnable(model)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partial_files(folder)
+        if path.exists():
+            if not resume:
+                raise SettingError(f"{folder}: holds a training run already. Resume it, or give another folder.")
+            checkpoint = load_checkpoint(path)
+            check_resumable(path, checkpoint, settings, classes)
+        return cls(model, settings, classes=classes, folder=folder, device=device, quiet=quiet, checkpoint=checkpoint)
+
+    def __enter__(self) -> Self:
+        self.display.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.display.__exit__(kind, error, trace)
+        self.log.close()
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses, by name, of the layers that learn, times their weights."""
+        layers, weights = self.settings.train.layers, self.settings.train.loss_weights
+        losses = self.model(batch) if set(layers) == set(LAYERS) else self.model(batch, layers)
+        if unknown := weights.keys() - losses.keys():
+            raise SettingError(
+                f"train.loss_weights: there is no loss {', '.join(sorted(unknown))}. The losses of this model are "
+                f"{', '.join(losses)}."
+            )
+        return {name: loss * weights[name] if name in weights else loss for name, loss in losses.items()}
+
+    def begin_training(self) -> None:
+        """Put what learns into training mode; norms of what is fixed do not measure either."""
+        self.model.train()
+        for module in self.fixed:
+            module.eval()
+
+    @property
+    def result(self) -> nn.Module:
+        """The model to evaluate and to keep: averaged, if the run averages."""
+        return self.model if self.average is None else self.average.module
+
+    def is_finished(self) -> bool:
+        """Whether all steps are made, or too many evaluations have brought no better score."""
+        patience = self.settings.train.patience
+        return self.progress.step >= self.steps or (patience is not None and self.progress.waited >= patience)
+
+    def checkpoint_is_due(self) -> bool:
+        """Also before the first step: then even a run that is killed at once can be resumed."""
+        step = self.progress.step
+        return step != self._saved_step and step % self.settings.train.checkpoint_every == 0
+
+    def evaluation_is_due(self) -> bool:
+        """Whether the model of this step is still to be evaluated."""
+        step = self.progress.step
+        last = step == self.steps or step % evaluation_interval(self.settings.train) == 0
+        return step > self.progress.evaluated and last
+
+    def record(self, paths: tuple[str, ...], values: dict[str, Tensor]) -> None:
+        """Take a step's losses; on the CPU, where it costs nothing, they are checked at once."""
+        self._pictures += len(paths)
+        self.window.add(self.progress.step + 1, paths, values)
+        if self.device.type == "cpu":
+            self.window.settle()
+
+    def step_is_done(self, seconds: float, learning_rate: float) -> None:
+        """Count a step, and now and then write a line of the log."""
+        self.progress.step += 1
+        self.progress.seconds += seconds
+        self.display.advance(self.progress.step)
+        if self.progress.step % self.settings.train.log_every == 0:
+            self._log_losses(learning_rate)
+
+    def evaluation_is_done(self, scores: dict, seconds: float) -> None:
+        """Log the scores, and keep the weights if they are the best so far."""
+        progress = self.progress
+        progress.evaluated, progress.scores = progress.step, scores
+        name, score = main_score(scores)
+        self.log.evaluation(progress.step, scores, seconds)
+        better = progress.best is None or score > progress.best
+        progress.waited = 0 if better else progress.waited + 1
+        if better:
+            progress.best = score
+            self._save_weights(BEST_NAME)
+        self.display.say(f"step {progress.step}: {name} {score:.3f}{' (best so far)' if better else ''}")
+
+    def save(self) -> None:
+        """Write the checkpoint and the last weights, after a check that all losses were finite."""
+        self.window.settle()
+        progress = self.progress
+        progress.loss_sums, progress.loss_count = self.window.content()
+        progress.log_position = self.log.position()
+        checkpoint = Checkpoint(
+            progress=progress,
+            settings=self.settings,
+            classes=self.classes,
+            model=self.model.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            average=None if self.average is None else self.average.module.state_dict(),
+        )
+        save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
+        self._save_weights(LAST_NAME)
+        self._saved_step = progress.step
+
+    def say_farewell(self) -> None:
+        """Say how the run ended, and how to go on if it was stopped."""
+        step, best = self.progress.step, self.progress.best
+        if not self.is_finished():
+            self.display.say(f"Stopped after step {step} of {self.steps}; resume the run in {self.folder} to go on.")
+        else:
+            name, _ = main_score(self.progress.scores)
+            self.display.say(f"{step} steps done{'' if best is None else f', best {name} {best:.3f}'}: {self.folder}")
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        source = str(self.folder / CHECKPOINT_NAME)
+        apply_weights(self.model, checkpoint.model, source=source)
+        self.optimiser.load_state_dict(checkpoint.optimiser)
+        if self.average is not None and checkpoint.average is not None:
+            apply_weights(self.average.module, checkpoint.average, source=source)
+
+    def _save_weights(self, name: str) -> None:
+        notes = {"step": str(self.progress.step), "best": str(self.progress.best)}
+        path = self.folder / name
+        save_weights(path, self.result.state_dict(), self.settings.model, self.classes, notes=notes)
+
+    def _log_losses(self, learning_rate: float) -> None:
+        self.window.settle()
+        means = self.window.take_means()
+        entry = {
+            "step": self.progress.step,
+            "loss": means.pop("loss"),
+            "gradient_norm": means.pop("gradient_norm", None),
+            "losses": means,
+            "learning_rate": learning_rate,
+            "pictures_per_second": self._pictures / max(1e-9, self.progress.seconds - self._logged_seconds),
+            "seconds": self.progress.seconds,
+        }
+        self._pictures, self._logged_seconds = 0, self.progress.seconds
+        self.log.step(entry)
+        self.display.show(entry)
+
+
+def main_score(scores: dict) -> tuple[str, float]:
+    """Name and value of the score by which runs are compared.
+
+    AP of the finest thing that is learnt, keypoints, masks or boxes; AR@1000 where only proposals are.
+    """
+    finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
+    name = "AR@1000" if finest == "proposals" else "AP"
+    score = scores.get(finest, {}).get(name)
+    return name, -math.inf if score is None or math.isnan(score) else score

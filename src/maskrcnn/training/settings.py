@@ -1,0 +1,84 @@
+"""Settings of a run that depend on its data or on its checkpoint."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from ..config import RunSettings, TrainSettings
+from ..errors import SettingError
+from ..structures.classes import Classes
+from .checkpoint import Checkpoint
+
+_PASSES = 12
+_FEWEST_STEPS = 1000
+_EVALUATIONS = 10
+# These may change when a run is resumed: they do not touch its weights.
+_FREE = {"data.workers", "train.checkpoint_every", "train.evaluate_every", "train.log_every", "train.patience"}
+
+
+def with_steps(settings: RunSettings, pictures: int) -> RunSettings:
+    """The settings with `train.steps` filled in from the number of pictures, unless it is set."""
+    if settings.train.steps is not None:
+        return settings
+    per_step = settings.data.batch * settings.train.accumulate
+    steps = max(_FEWEST_STEPS, math.ceil(_PASSES * pictures / per_step))
+    return settings.changed({"train.steps": steps})
+
+
+def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
+    """The settings with as many classes of pixels as the data has, if the model has a semantic head.
+
+    Raises:
+        SettingError: The data has none.
+    """
+    if settings.model.semantic_head is None:
+        return settings
+    if not classes.stuff:
+        raise SettingError(
+            "model.semantic_head: learns the classes of all pixels, but the data has objects only. Give a file in "
+            "COCO's panoptic format as --data, with stuff among its categories, or set model.semantic_head=null."
+        )
+    return settings.changed({"model.semantic_head.classes": len(classes.stuff) + 1})
+
+
+def required_steps(settings: RunSettings) -> int:
+    """`train.steps`, or a SettingError if it is not set."""
+    if settings.train.steps is None:
+        raise SettingError(
+            "train.steps: not set, but the loop needs a number. Fill it in with with_steps(settings, pictures)."
+        )
+    return settings.train.steps
+
+
+def evaluation_interval(settings: TrainSettings) -> int:
+    """Steps between two evaluations."""
+    return settings.evaluate_every or max(1, math.ceil((settings.steps or 1) / _EVALUATIONS))
+
+
+def check_resumable(path: Path, checkpoint: Checkpoint, settings: RunSettings, classes: Classes) -> None:
+    """Refuse to go on with a run under settings or classes that would make it another run.
+
+    Raises:
+        SettingError: Naming the first setting that differs, with both values.
+    """
+    if checkpoint.classes != classes:
+        raise SettingError(
+            f"{path}: a run with the classes {', '.join(checkpoint.classes.names)}, but the data has "
+            f"{', '.join(classes.names)} or other category ids. Give the data it was started with, or another folder."
+        )
+    before, now = _flat(checkpoint.settings.model_dump()), _flat(settings.model_dump())
+    for key in sorted(before.keys() | now.keys()):
+        if key not in _FREE and before.get(key) != now.get(key):
+            raise SettingError(
+                f"{path}: the run was started with {key}={before.get(key)}, but is to be resumed with {now.get(key)}. "
+                "Leave it as it was, or start a new run in another folder."
+            )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

@@ -1,0 +1,106 @@
+"""Where a training starts: its first weights, and the settings that follow from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config import RunSettings
+from ..config.overrides import Changes
+from ..config.presets import FROM_RANDOM, preset_changes, read_preset
+from ..errors import WeightsError
+from ..model.build import build_model
+from ..model.mask_rcnn import MaskRCNN
+from ..structures.classes import Classes
+from ..weights.published import PUBLISHED, download, find_preset, preset_settings
+from ..weights.start import Start, read_start, start_from
+from .loop import seed_random_numbers
+from .parts import require_learnable
+
+COCO_WEIGHTS = "torchvision/maskrcnn_resnet50_fpn"
+NO_WEIGHTS = "none"
+
+
+class TrainingStart(NamedTuple):
+    """Weights and settings of a run that is to start.
+
+    Args:
+        settings: Of the run.
+        weights: What the weights file has; None: random weights.
+        warning: Why the weights are random although nobody asked for it.
+    """
+
+    settings: RunSettings
+    weights: Start | None = None
+    warning: str | None = None
+
+
+def choose_start(weights: str | Path | None, *changes: Changes, preset: str | None = None) -> TrainingStart:
+    """Read the weights to start from, and put the settings of the user over those that follow from them.
+
+    A detector brings its model's settings along, unless a preset is named. A plain backbone has none, and random
+    weights need `FROM_RANDOM`, which a preset and the user win over.
+
+    Args:
+        weights: File or name; "none": random; None: published weights of the preset's model or backbone, or
+            torchvision's COCO weights, or random if they cannot be fetched.
+        changes: As for `Settings.changed`; they win over the preset.
+        preset: Name of the model's settings; None: those of the weights.
+
+    Raises:
+        SettingError: A setting is wrong.
+        WeightsError: Weights that were asked for cannot be read.
+    """
+    base = preset_settings(preset)
+    chosen = base.changed(*changes)  # what is wrong with them is said before anything is fetched
+    start, warning = _read(weights, preset)
+    if start is None:
+        own = preset_changes(find_preset(preset)) if preset else {}
+        return TrainingStart(RunSettings().changed(FROM_RANDOM, own, *changes), None, warning)
+    if start.settings is not None and preset is None:
+        chosen = RunSettings(model=start.settings).changed(*changes)
+    return TrainingStart(chosen, start)
+
+
+def default_weights(preset: str | None) -> str:
+    """Published weights that fit a preset: the best of the same model, else its backbone on ImageNet, else COCO's."""
+    if preset is None:
+        return COCO_WEIGHTS
+    preset = find_preset(preset)
+    same = {sum(one.scores.values()): name for name, one in PUBLISHED.items() if one.preset == preset}
+    backbone = f"torchvision/{read_preset(preset).backbone.name}"
+    return same[max(same)] if same else backbone if backbone in PUBLISHED else COCO_WEIGHTS
+
+
+def build_start(start: TrainingStart, classes: Classes, *, resume: bool = False) -> tuple[MaskRCNN, str]:
+    """The model with its first weights, random ones by the run's seed, and where they come from in words.
+
+    Args:
+        resume: The weights are still to come, from a checkpoint.
+
+    Raises:
+        SettingError: The settings freeze weights that are random.
+    """
+    settings = start.settings
+    seed_random_numbers(settings.train.seed, 0)
+    model = build_model(settings.model, len(classes), keypoints=classes.keypoint_count)
+    if resume:
+        return model, "the run's own"
+    if start.weights is None:
+        require_learnable(model)
+        return model, f"random: {settings.model.backbone.name} with {settings.model.backbone.norm} norm"
+    report = start_from(model, start.weights, settings=settings.model, classes=classes)
+    return model, f"{start.weights.source}: {report}"
+
+
+def _read(weights: str | Path | None, preset: str | None) -> tuple[Start | None, str | None]:
+    if weights == NO_WEIGHTS:
+        return None, None
+    if weights is not None:
+        return read_start(weights), None
+    name = default_weights(preset)
+    try:
+        download(name)
+    except WeightsError as error:
+        return None, str(error)
+    return read_start(name), None

@@ -1,0 +1,224 @@
+"""The whole way from data to a model in one call: `maskrcnn.train`, and `maskrcnn train` on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from ..config import RunSettings
+from ..data.augmentation import Augment
+from ..data.records import CocoData
+from ..errors import SettingError
+from ..model.mask_rcnn import MaskRCNN
+from ..ops.devices import choose_device
+from ..predict.proposal_files import read_proposal_file
+from ..progress import waiting
+from ..weights.published import preset_settings
+from .alternating import alternating_settings, is_alternating, train_alternating
+from .checkpoint import load_checkpoint
+from .dataset import TrainingData, read_training_data, train_on_dataset
+from .finish import finish_run, write_scores
+from .loop import TrainingResult
+from .plan import data_remarks, fallback_panel, plan_table
+from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments
+from .settings import with_stuff
+from .start import TrainingStart, build_start, choose_start
+
+DataSource = str | Path | CocoData
+
+
+def train(
+    data: DataSource | None = None,
+    *,
+    output: str | Path | None = None,
+    val: DataSource | None = None,
+    images: str | Path | None = None,
+    form: str | None = None,
+    skip_invalid: bool = False,
+    weights: str | Path | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | Iterable[str] | RunSettings | None = None,
+    config: str | Path | None = None,
+    model: MaskRCNN | None = None,
+    augment: Augment | None = None,
+    device: str | torch.device | None = None,
+    resume: bool = False,
+    proposals: str | Path | None = None,
+    val_proposals: str | Path | None = None,
+    alternating: bool = False,
+    quiet: bool = False,
+) -> TrainingResult:
+    """Train a model on a data set, and score it.
+
+    Example:
+        result = maskrcnn.train("data/", output="runs/mine", settings={"train.steps": 2000})
+        print(result.scores["segm"]["AP"], result.weights)
+
+    The folder gets the weights to predict with (`best.safetensors`), checkpoints, the log, scores, curves and a sheet
+    of images. A run that was stopped, by Ctrl-C or by a power cut, goes on with `resume` and ends in the same weights.
+
+    Args:
+        data: A data set's file or folder of any known format, or one in memory; None: what the run to resume has.
+        output: The run's folder; None: `runs/` and the data's name.
+        val: Data to judge by; None: the folder's own, or a part held out.
+        images: Folder of the images, if it is not beside the file.
+        form: Name of the data's format; None: recognised.
+        skip_invalid: Leave out objects that break a rule, where one would be an error.
+        weights: File or name to start from; None: published ones, or random ones if they cannot be fetched; "none":
+            random. Random weights get settings that suit them (`maskrcnn.FROM_RANDOM`).
+        preset: Name of the model's settings; None: those of the weights.
+        settings: Changes such as {"train.steps": 2000} or ["train.steps=2000"], or settings, of which counts what
+            differs from the defaults. They win over the preset and the file.
+        config: YAML file with settings.
+        model: To train in place of the one that weights and settings give, such as `build_model` makes with a backbone
+            or a head of one's own. Its settings are the run's.
+        augment: A change of images and objects of one's own, before those of the settings; see `training_batches`.
+        device: "cpu", "cuda", "cuda:1", "mps"; None: CUDA where it is.
+        resume: Go on with the run in the folder, under its own settings.
+        proposals, val_proposals: Files of boxes in place of the network's own proposals (Fast R-CNN).
+        alternating: In four steps: proposals, heads, proposals, heads (Ren et al. 2015); `output` tells where it was.
+        quiet: Show nothing on the screen.
+
+    Returns:
+        Where the weights are and, if it was not stopped, what they reach on the data to judge by.
+
+    Raises:
+        SettingError: Arguments or settings contradict each other, or the folder holds a run already.
+        DataError: The data cannot be used.
+        WeightsError: The weights cannot be read.
+        TrainingError: A loss is not finite.
+    """
+    _refuse_contradictions(locals())
+    folder = Path(output) if output else default_folder(data)
+    check_folder(folder, resume=resume, alternating=alternating)
+    place, console = choose_device(device), Console(stderr=True, quiet=quiet)
+    if data is None:
+        source = load_data_arguments(folder)
+    else:
+        source = DataArguments(
+            _path_or_data(data),
+            images=_path(images),
+            val=_path_or_data(val),
+            skip_invalid=skip_invalid,
+            proposals=_path(proposals),
+            val_proposals=_path(val_proposals),
+            alternating=alternating,
+            form=form,
+        )
+    changes = (_path(config), settings)
+    if resume:
+        chosen = _settings_of(folder)
+    else:
+        chosen = (preset_settings(preset) if model is None else RunSettings(model=model.settings)).changed(*changes)
+    with waiting(f"reading {source.name}", console):
+        found = read_training_data(source, chosen)
+    # After the data, for the weights may have to be fetched.
+    known = resume or model is not None
+    start = TrainingStart(chosen) if known else choose_start(weights, *changes, preset=preset)
+    result = _train(
+        folder, source, found, start, model=model, augment=augment, device=place, resume=resume, console=console
+    )
+    return replace(result, folder=folder, judged=found.judged)
+
+
+def _train(
+    folder: Path,
+    source: DataArguments,
+    data: TrainingData,
+    start: TrainingStart,
+    *,
+    model: MaskRCNN | None,
+    augment: Augment | None,
+    device: torch.device,
+    resume: bool,
+    console: Console,
+) -> TrainingResult:
+    if start.warning:
+        console.print(fallback_panel(start.warning))
+    settings = with_stuff(start.settings, data.learnt.classes)
+    if source.proposals is not None:
+        settings = without_proposing(settings)
+        data = _with_proposals(data, source, settings)
+    origin = "of the given model"
+    if model is None:
+        model, origin = build_start(start._replace(settings=settings), data.learnt.classes, resume=resume)
+    source.save(folder)
+    console.print(plan_table(folder, data, settings, device=device, origin=origin))
+    console.print(*data_remarks(data), sep="\n")
+    how: dict[str, Any] = {"folder": folder, "device": device, "quiet": console.quiet, "augment": augment}
+    if source.alternating:
+        result = train_alternating(model, data, settings, **how)
+    else:
+        result = train_on_dataset(model, data, settings, **how, resume=resume)
+    return _finished(result, data.judged, settings, device=device, quiet=console.quiet)
+
+
+def _finished(
+    result: TrainingResult, judged: CocoData, settings: RunSettings, *, device: torch.device, quiet: bool
+) -> TrainingResult:
+    """The result with the scores of its weights, which are written too, unless the run was stopped."""
+    if not result.finished:
+        return result
+    if "heads" in settings.train.layers:
+        report = finish_run(result.weights, judged, device=device, batch=settings.data.batch, quiet=quiet)
+        return replace(result, scores=report.to_dict(), report=report)
+    scores = {"recall": result.scores["proposals"]}
+    write_scores(result.weights.parent, scores)
+    return replace(result, scores=scores)
+
+
+def without_proposing(settings: RunSettings) -> RunSettings:
+    """The settings of a run on proposals from a file, from which the region proposal network learns nothing."""
+    layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
+    if "heads" not in layers:
+        raise SettingError(
+            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are not "
+            "among these layers. Leave out --proposals, or train.layers."
+        )
+    return settings.changed({"train.layers": layers})
+
+
+def _with_proposals(data: TrainingData, source: DataArguments, settings: RunSettings) -> TrainingData:
+    assert source.proposals is not None
+    if not data.held_out and source.val_proposals is None:
+        raise SettingError(
+            f"{source.proposals}: has the proposals of {data.learnt.source}, but the run is judged by "
+            f"{data.judged.source}. Give the proposals of that with --val-proposals."
+        )
+    rpn = settings.model.rpn
+    learnt = read_proposal_file(source.proposals, data.learnt, most=rpn.proposals_training)
+    judged = read_proposal_file(source.val_proposals or source.proposals, data.judged, most=rpn.proposals)
+    return replace(data, learnt=learnt, judged=judged)
+
+
+def _settings_of(folder: Path) -> RunSettings:
+    if is_alternating(folder):
+        return alternating_settings(folder)
+    return load_checkpoint(folder / CHECKPOINT_NAME).settings
+
+
+def _refuse_contradictions(given: Mapping[str, Any]) -> None:
+    """Refuse arguments of `train` that exclude each other."""
+    if given["data"] is None and not (given["resume"] and given["output"]):
+        raise SettingError(
+            "Give the data, a data set's file or folder (--data); or resume (--resume) the run in a folder (--output)."
+        )
+    if (given["alternating"] and given["proposals"]) or (given["val_proposals"] and not given["proposals"]):
+        raise SettingError("--alternating makes its own proposals, and --val-proposals goes with --proposals.")
+    if given["resume"] and any(given[name] for name in ("settings", "config", "weights", "preset")):
+        raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
+    if given["model"] is not None and any(given[name] for name in ("weights", "preset", "alternating")):
+        raise SettingError("model: brings its own weights and settings. Leave out weights, preset and alternating.")
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _path_or_data(given: DataSource | None) -> Path | CocoData | None:
+    return given if isinstance(given, CocoData) else _path(given)

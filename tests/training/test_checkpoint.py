@@ -1,0 +1,85 @@
+import json
+import resource
+
+import pytest
+import torch
+
+from maskrcnn.errors import WeightsError
+from maskrcnn.training.checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
+from tests.training import small
+
+
+@pytest.fixture
+def path(tmp_path):
+    save_checkpoint(tmp_path / "last.pt", checkpoint())
+    return tmp_path / "last.pt"
+
+
+def checkpoint(values=3):
+    progress = RunProgress(step=7, best=0.25, scores={"segm": {"AP": 0.25}}, log_position=99, loss_sums={"boxes": 1.5})
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
+    state = {"value": torch.arange(values) / 7}
+    return Checkpoint(progress, small.settings(), small.CLASSES, state, optimiser.state_dict(), None)
+
+
+def test_everything_comes_back(path):
+    saved, loaded = checkpoint(), load_checkpoint(path)
+    assert torch.equal(loaded.model.pop("value"), saved.model.pop("value"))
+    assert loaded == saved
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"last.pt: no such checkpoint. Give the folder of a run"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
+def test_a_checkpoint_that_was_cut_off_is_not_loaded(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(WeightsError, match=r"last.pt: not a whole checkpoint of a training run"):
+        load_checkpoint(path)
+
+
+class RunsCode:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (self.marker.touch, ())
+
+
+def test_code_inside_a_checkpoint_is_not_run(tmp_path):
+    marker = tmp_path / "ran"
+    torch.save({"format": RunsCode(marker)}, tmp_path / "last.pt")
+    with pytest.raises(WeightsError, match=r"last.pt: not a whole checkpoint .* is not run as code"):
+        load_checkpoint(tmp_path / "last.pt")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("content", [[1], {"state_dict": {}}, {"format": "maskrcnn training run", "version": 2}])
+def test_a_file_of_another_format_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(WeightsError, match="not a checkpoint of a training run in version 1 of its format"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
+def test_settings_of_another_version_are_refused(path):
+    content = torch.load(path, weights_only=True)
+    content["settings"] = json.dumps({"neck": 1})
+    torch.save(content, path)
+    with pytest.raises(WeightsError, match="its settings are not those of this version of maskrcnn"):
+        load_checkpoint(path)
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(path):
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(WeightsError, match=r"last.pt: the checkpoint could not be written .* Make room"):
+            save_checkpoint(path, checkpoint(values=1_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.config import RunSettings
+from maskrcnn.errors import SettingError
+from maskrcnn.structures.classes import Classes
+from maskrcnn.training.checkpoint import Checkpoint, RunProgress
+from maskrcnn.training.settings import check_resumable, evaluation_interval, required_steps, with_steps, with_stuff
+from tests.training import small
+
+PATH = Path("run/last.pt")
+
+
+def run_settings(data=None, **train):
+    return RunSettings.model_validate({"data": data or {}, "train": train})
+
+
+@pytest.mark.parametrize(
+    ("pictures", "data", "train", "steps"),
+    [
+        (10, {}, {}, 1000),
+        (1000, {"batch": 2}, {}, 6000),
+        (1001, {"batch": 2}, {"accumulate": 3}, 2002),
+        (1000, {}, {"steps": 7}, 7),
+    ],
+)
+def test_the_steps_are_twelve_passes_at_least_a_thousand_or_as_set(pictures, data, train, steps):
+    assert required_steps(with_steps(run_settings(data, **train), pictures)) == steps
+
+
+def test_a_semantic_head_gets_the_classes_of_the_data():
+    stuff = Classes(("cat",), (1,), stuff=("sky", "grass"), stuff_ids=(2, 3))
+    plain, panoptic = run_settings(), RunSettings.model_validate({"model": {"semantic_head": {"channels": 32}}})
+    fitted = with_stuff(panoptic, stuff)
+    assert (fitted.model.semantic_head.classes, fitted.model.semantic_head.channels) == (3, 32)
+    assert with_stuff(fitted, stuff) == fitted
+    assert with_stuff(plain, stuff) == plain
+    with pytest.raises(SettingError, match="model.semantic_head: learns the classes of all pixels, but the data has"):
+        with_stuff(panoptic, Classes(("cat",), (1,)))
+
+
+def test_the_loop_asks_for_the_steps():
+    with pytest.raises(SettingError, match="train.steps: not set"):
+        required_steps(run_settings())
+
+
+@pytest.mark.parametrize(
+    ("train", "interval"), [({"steps": 1000}, 100), ({"steps": 7}, 1), ({"steps": 15}, 2), ({"evaluate_every": 30}, 30)]
+)
+def test_there_are_ten_evaluations_unless_it_is_set(train, interval):
+    assert evaluation_interval(run_settings(**train).train) == interval
+
+
+def check(now, classes=small.CLASSES):
+    before = Checkpoint(RunProgress(), run_settings(steps=10), small.CLASSES, {}, {}, None)
+    check_resumable(PATH, before, now, classes)
+
+
+def test_a_run_goes_on_with_what_does_not_touch_its_weights():
+    check(run_settings({"workers": 3}, steps=10, patience=2, log_every=1, evaluate_every=2, checkpoint_every=9))
+
+
+def test_a_run_does_not_go_on_as_another_one():
+    with pytest.raises(SettingError) as caught:
+        check(run_settings(steps=10, learning_rate=0.5))
+    assert str(caught.value) == (
+        f"{PATH}: the run was started with train.learning_rate=None, but is to be resumed with 0.5. "
+        "Leave it as it was, or start a new run in another folder."
+    )
+
+
+def test_a_run_does_not_go_on_without_its_masks():
+    without = RunSettings.model_validate({"model": {"mask_head": None}, "train": {"steps": 10}})
+    with pytest.raises(SettingError, match=r"model.mask_head"):
+        check(without)
+
+
+def test_a_run_does_not_go_on_with_other_classes():
+    with pytest.raises(SettingError, match="a run with the classes cell, but the data has cat"):
+        check(run_settings(steps=10), Classes(("cat",), (1,)))

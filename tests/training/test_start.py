@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+from maskrcnn.config import ModelSettings, RunSettings
+from maskrcnn.config.presets import FROM_RANDOM, read_preset
+from maskrcnn.errors import SettingError
+from maskrcnn.model.build import build_model
+from maskrcnn.training.start import build_start, choose_start, default_weights
+from maskrcnn.weights.own import save_weights
+from tests.conftest import CLASSES, TINY
+
+
+@pytest.fixture
+def detector(tmp_path):
+    settings = ModelSettings.model_validate(TINY)
+    save_weights(tmp_path / "w.safetensors", build_model(settings, 5).state_dict(), settings, CLASSES)
+    return str(tmp_path / "w.safetensors")
+
+
+def test_random_weights_get_settings_that_suit_them():
+    settings = choose_start("none").settings
+    assert settings == RunSettings().changed(FROM_RANDOM)
+    assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
+
+
+def test_the_users_settings_win_over_those_for_random_weights(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("model: {backbone: {norm: batch}}\ntrain: {optimiser: sgd}\n")
+    settings = choose_start("none", file, ["train.schedule=step"]).settings
+    assert (settings.model.backbone.norm, settings.train.optimiser, settings.train.schedule) == ("batch", "sgd", "step")
+
+
+@pytest.mark.parametrize("words", ["model.backbone.norm=frozen_batch", "model.backbone.frozen_stages=2"])
+def test_random_weights_cannot_be_frozen(words):
+    with pytest.raises(SettingError, match="random for ever|no statistics"):
+        build_start(choose_start("none", [words]), CLASSES)
+
+
+def test_a_detectors_settings_are_those_of_its_file_under_the_users(detector):
+    start = choose_start(detector, ["model.input.shorter=50"])
+    expected = ModelSettings.model_validate(TINY)
+    expected.input.shorter = 50
+    assert start.settings.model == expected
+    assert start.settings.train == RunSettings().train
+
+
+def test_a_wrong_setting_is_said_before_weights_are_read():
+    with pytest.raises(SettingError, match="did you mean train.steps"):
+        choose_start("no such file", ["train.step=3"])
+
+
+def test_the_seed_gives_the_random_weights():
+    words = ["model.backbone.name=resnet18", "model.neck.channels=8", "model.box_head.channels=8"]
+    states = [
+        build_start(choose_start("none", [*words, f"train.seed={seed}"]), CLASSES)[0].state_dict() for seed in (1, 1, 2)
+    ]
+    name = "backbone.stem.convolution.weight"
+    assert torch.equal(states[0][name], states[1][name])
+    assert not torch.equal(states[0][name], states[2][name])
+
+
+def test_a_preset_gives_the_model_and_the_user_wins(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("model: {rpn: {proposals: 200}, box_head: {detections: 50}}\n")
+    settings = choose_start(
+        "none", file, ["model.box_head.detections=60"], preset="detectron2/mask_rcnn_R_50_C4"
+    ).settings
+    assert (settings.model.neck, settings.model.rpn.candidates) == ("c4", 6000)
+    assert (settings.model.rpn.proposals, settings.model.box_head.detections) == (200, 60)
+    assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
+
+
+def test_the_norm_of_a_preset_wins_over_the_one_for_random_weights():
+    settings = choose_start("none", preset="torchvision/maskrcnn_resnet50_fpn_v2").settings
+    assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("batch", 0)
+    assert settings.train.optimiser == "adamw"
+
+
+def test_a_preset_wins_over_the_settings_of_the_weights(detector):
+    start = choose_start(detector, ["model.input.shorter=50"], preset="paper/R50-FPN")
+    expected = read_preset("paper/R50-FPN")
+    expected.input.shorter = 50
+    assert start.settings.model == expected
+
+
+def test_an_unknown_preset_is_said_before_weights_are_read():
+    with pytest.raises(SettingError, match="Did you mean paper/R50-C4"):
+        choose_start("no such file", preset="R50-C4")
+
+
+@pytest.mark.parametrize(
+    ("preset", "weights"),
+    [
+        (None, "torchvision/maskrcnn_resnet50_fpn"),
+        ("torchvision/fasterrcnn_resnet50_fpn_v2", "torchvision/fasterrcnn_resnet50_fpn_v2"),
+        ("detectron2/mask_rcnn_R_50_C4", "detectron2/mask_rcnn_R_50_C4_3x"),
+        ("paper/R101-C4", "torchvision/resnet101"),
+        ("mmdetection/mask_rcnn_x101_32x8d_fpn", "torchvision/resnext101_32x8d"),
+    ],
+)
+def test_training_starts_from_the_best_published_weights_of_a_preset(preset, weights):
+    assert default_weights(preset) == weights
+
+
+def test_the_name_of_published_weights_serves_as_a_preset():
+    preset, name = "detectron2/mask_rcnn_R_50_C4", "detectron2/R50-C4-1x"
+    assert choose_start("none", preset=name) == choose_start("none", preset=preset)
+    assert default_weights(name) == default_weights(preset)

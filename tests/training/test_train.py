@@ -1,0 +1,120 @@
+"""`maskrcnn.train`, the call that the verb makes; what only the verb does is in tests/cli."""
+
+import json
+
+import pytest
+import torch
+
+from maskrcnn.config import RunSettings
+from maskrcnn.config.presets import FROM_RANDOM
+from maskrcnn.data.formats import read_data
+from maskrcnn.data.shapes import SHAPES, write_shapes
+from maskrcnn.errors import SettingError
+from maskrcnn.model.build import build_model
+from maskrcnn.training.checkpoint import load_checkpoint
+from maskrcnn.training.interrupt import StopRequest
+from maskrcnn.training.loop import train_loop
+from maskrcnn.training.parts import require_learnable
+from maskrcnn.training.train import train
+from maskrcnn.weights.files import load_weights
+from tests.training import small, tiny
+
+SMALL = {
+    "model": {
+        "input": {"magnify": 1},
+        "backbone": {"name": "resnet18", "width": 32},
+        "fpn": {"channels": 32},
+        "anchors": {"sizes": [8, 16, 32, 48, 64]},
+        "rpn": {"candidates_training": 50},
+        "box_head": {"channels": 32, "samples": 16},
+        "mask_head": None,
+    },
+    "data": {"workers": 0},
+    "train": {"steps": 1, "log_every": 1, "precision": "float32"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shapes")
+    write_shapes(folder, train=3, val=1, size=64, seed=0)
+    return folder
+
+
+def test_a_data_set_in_memory_is_learnt_scored_and_gone_on_with_when_given_again(folder, tmp_path, monkeypatch, capsys):
+    data, val = read_data(folder), read_data(folder, "val")
+    how = {"output": tmp_path / "run", "val": val, "device": "cpu", "quiet": True}
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "received", True) or self)
+        stopped = train(data, **how, weights="none", settings=SMALL)
+    assert not stopped.finished
+    with pytest.raises(SettingError, match=r"data.json.*in memory"):
+        train(output=tmp_path / "run", resume=True)
+    result = train(data, **how, resume=True)
+    assert (result.finished, result.step, result.folder) == (True, 1, tmp_path / "run")
+    assert result.scores["pictures"] == 1
+    assert "AP50" in result.scores["bbox"]
+    assert load_weights(result.weights).classes.names == SHAPES
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_model_and_an_augmentation_of_ones_own_are_trained(folder, tmp_path):
+    settings = RunSettings().changed(FROM_RANDOM, SMALL)
+    torch.manual_seed(0)
+    model = build_model(settings.model, len(SHAPES))
+    seen = []
+
+    def darker(image, instances):
+        seen.append(tuple(image.shape))
+        return image // 2, instances
+
+    words = ["train.steps=1", "data.workers=0", "train.precision=float32"]
+    result = train(folder, output=tmp_path, model=model, augment=darker, settings=words, device="cpu", quiet=True)
+    assert seen
+    assert set(seen) == {(3, 64, 64)}
+    assert load_checkpoint(tmp_path / "last.pt").settings.model == settings.model
+    state = load_weights(result.weights).state
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "--data"),
+        ({"data": ".", "resume": True, "settings": ["train.steps=1"]}, "--resume"),
+        ({"data": ".", "model": small.Small(), "weights": "none"}, "model: brings its own weights"),
+        ({"data": ".", "alternating": True, "proposals": "p.jsonl"}, "--alternating"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused(arguments, message):
+    with pytest.raises(SettingError, match=message):
+        train(**arguments)
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        {"norm": "frozen_batch", "frozen_stages": 0},
+        {"norm": "frozen_batch", "frozen_stages": 2},
+        {"norm": "batch", "frozen_stages": 1},
+        {"norm": "group", "frozen_stages": 2},
+    ],
+)
+def test_the_loop_refuses_a_model_that_would_stay_random(backbone, tmp_path):
+    settings = tiny.run_settings().changed({"model.backbone": backbone})
+    model = build_model(settings.model, len(tiny.CLASSES))
+    with pytest.raises(SettingError, match="the weights are random"):
+        train_loop(model, tiny.batches, settings, classes=tiny.CLASSES, folder=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+    for norm in (module for module in model.body.modules() if hasattr(module, "eps")):
+        norm.bias.data.fill_(0.5)  # as if it had been learnt
+    require_learnable(model)
+
+
+def test_losses_get_their_weights(tmp_path):
+    plain = small.run(tmp_path / "plain", steps=1, log_every=1)
+    weighted = small.run(tmp_path / "weighted", steps=1, log_every=1, loss_weights={"first": 3.0})
+    losses = [json.loads((one.folder / "log.jsonl").read_text().splitlines()[1])["losses"] for one in (plain, weighted)]
+    assert losses[1] == {"first": 3 * losses[0]["first"], "others": losses[0]["others"]}
+    with pytest.raises(SettingError, match=r"no loss mask.*first, others"):
+        small.run(tmp_path / "wrong", loss_weights={"mask": 2.0})
