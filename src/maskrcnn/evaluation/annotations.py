@@ -132,7 +132,7 @@ class Annotations:
         return f"{self.source}: annotation {found.get('id', '?')} of picture {found['image_id']}"
 
 
-def _require_sizes(sizes: Mapping[int, Size], source: str) -> None:
+def _require_sizes(sizes: Mapping[int, Sequence[Any]], source: str) -> None:
     for image_id, size in sizes.items():
         if not all(isinstance(side, int | np.integer) and int(side) > 0 for side in size):
             raise DataError(

@@ -13,7 +13,7 @@ from ..data.readers.coco import to_data
 from ..data.records import CocoData, Contents, is_panoptic
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
-from ..evaluation.arrays import Found, is_by_image, records_of
+from ..evaluation.arrays import is_by_image, records_of
 from ..evaluation.coco import kinds_of, kinds_to_score
 from ..evaluation.collect import collect_results
 from ..evaluation.report import MOST_DETECTIONS, Report, score_results
@@ -116,7 +116,7 @@ def evaluate(
 
 
 def score(
-    results: Results | Path | str | Iterable[dict] | Mapping[int, Found] | Sequence[Found],
+    results: Results | Path | str | Iterable[Any],
     data: Data,
     *,
     split: str = "val",
@@ -155,7 +155,7 @@ def score(
     if isinstance(results, str | Path):
         found = Results.read(results, truth)
     else:
-        given = results if isinstance(results, Sequence | Mapping) else list(results)
+        given: Any = results if isinstance(results, Sequence | Mapping) else list(results)
         found = Results.parse(records_of(given, truth) if is_by_image(given) else given, truth)
     kinds = kinds_to_score(truth, found) if kinds is None else kinds
     threshold = _threshold(score_threshold, {}, truth, found, kinds)
