@@ -17,7 +17,7 @@ def test_heads_are_as_wide_as_their_settings_say():
     model = build_model(settings, 7)
     assert model.rpn.logits.out_channels == 2
     assert model.rpn.deltas.out_channels == 8
-    (box_head,), mask_head = model.box_head, model.mask_head
+    box_head, mask_head = model.box_head[0], model.mask_head
     assert box_head.hidden[0].in_features == 5 * 5 * 16
     assert box_head.logits.out_features == 7 + 1
     assert box_head.deltas.out_features == 7 * 4

@@ -27,7 +27,7 @@ def demo(
 
     began = time.monotonic()
     result = run_demo(output, demo_settings(steps=STEPS, seed=seed), PICTURES)
-    if not result.finished:
+    if result.report is None:
         raise typer.Exit(1)
     show(result.report.table())
     print_next_steps(output, result, seconds=time.monotonic() - began)

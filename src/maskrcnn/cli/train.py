@@ -14,6 +14,8 @@ from .data_sets import DataFormat, ProposalFile
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
+    from ..data.records import CocoData
+    from ..evaluation.report import Report
     from ..training.loop import TrainingResult
 
 
@@ -88,48 +90,47 @@ def train(
         alternating=alternating,
     )
     console = Console(stderr=True)
-    if not result.finished:
+    if not result.finished or result.judged is None:
         print_commands(console, {"Go on": resume_command(result.folder)})
-    elif "recall" in result.scores:
-        _print_recall(console, result)
+    elif result.report is None:
+        _print_recall(console, result, result.judged)
     else:
-        _print_scores(console, result)
+        _print_scores(console, result, result.judged, result.report)
 
 
-def _print_recall(console: Console, result: TrainingResult) -> None:
+def _print_recall(console: Console, result: TrainingResult, judged: CocoData) -> None:
     from ..evaluation.recall import recall_table
 
     show(recall_table(result.scores["recall"]))
-    print_commands(console, {"Write proposals": propose_command(result.weights, _judged_on(result))})
+    print_commands(console, {"Write proposals": propose_command(result.weights, _judged_on(result.folder, judged))})
 
 
-def _print_scores(console: Console, result: TrainingResult) -> None:
+def _print_scores(console: Console, result: TrainingResult, judged: CocoData, report: Report) -> None:
     """The scores of a run, where its curves and its sheet are, and what to do next."""
     from ..data.records import common_folder
     from ..training.run_folder import CURVES_NAME, SHEET_NAME, load_data_arguments
 
     folder, source = result.folder, load_data_arguments(result.folder)
-    show(result.report.table())
+    show(report.table())
     console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
     proposals = source.val_proposals or source.proposals
-    commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(result), proposals)}
+    commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(folder, judged), proposals)}
     if proposals is None:  # with them a model finds nothing in images alone
-        images = common_folder(result.judged.records)
-        predict = predict_command(result.weights, images, folder / "predictions")
+        predict = predict_command(result.weights, common_folder(judged.records), folder / "predictions")
         commands = {"Find objects in pictures": predict} | commands
     print_commands(console, commands)
 
 
-def _judged_on(result: TrainingResult) -> list[str]:
-    """The words of a command that name the data the run was judged by."""
+def _judged_on(folder: Path, judged: CocoData) -> list[str]:
+    """The words of a command that name the data a run was judged by."""
     from ..data.formats import split_meant
     from ..training.run_folder import HELD_OUT_NAME, load_data_arguments
 
-    folder = result.folder
     if (folder / HELD_OUT_NAME).exists():
-        return data_words(folder / HELD_OUT_NAME, result.judged.images)
+        return data_words(folder / HELD_OUT_NAME, judged.images)
     source = load_data_arguments(folder)
     path = source.val or source.data
+    assert isinstance(path, Path), "the command line has no datasets in memory"
     split = split_meant(path, "val", form=source.form)
     words = data_words(path, source.images, source.form)
     return words if split == "val" else [*words, "--split", split]
