@@ -63,7 +63,7 @@ class MyMaskHead(nn.Module):
 
     def loss(self, pooled, positives: Positives):
         masks = [one.masks for one in positives.objects]
-        wanted = mask_targets(masks, positives.matches, positives.boxes, self.pool_size)
+        wanted = mask_targets(masks, positives.matches, positives.boxes, self.pool_size, "soft")
         if len(wanted) == 0:
             return {"my_masks": self(pooled).sum() * 0}
         return {"my_masks": F.binary_cross_entropy_with_logits(self(pooled), wanted)}

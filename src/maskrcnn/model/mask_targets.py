@@ -23,7 +23,7 @@ Kind = Literal["soft", "thresholded", "polygons"]
 
 
 def mask_targets(
-    masks: list[Masks | None], matches: list[Tensor], boxes: list[Tensor], size: int, kind: Kind = "soft"
+    masks: list[Masks | None], matches: list[Tensor], boxes: list[Tensor], size: int, kind: Kind
 ) -> Tensor:
     """The part of each annotated mask that its proposal sees.
 
