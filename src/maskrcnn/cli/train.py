@@ -113,7 +113,7 @@ def _print_scores(console: Console, result: TrainingResult) -> None:
     console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
     proposals = source.val_proposals or source.proposals
     commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(result), proposals)}
-    if proposals is None:  # with them a model finds nothing in images alone
+    if proposals is None and result.judged is not None:  # with them a model finds nothing in images alone
         images = common_folder(result.judged.records)
         predict = predict_command(result.weights, images, folder / "predictions")
         commands = {"Find objects in pictures": predict} | commands
@@ -125,11 +125,13 @@ def _judged_on(result: TrainingResult) -> list[str]:
     from ..data.formats import split_meant
     from ..training.run_folder import HELD_OUT_NAME, load_data_arguments
 
-    folder = result.folder
+    folder, judged = result.folder, result.judged
+    assert judged is not None
     if (folder / HELD_OUT_NAME).exists():
-        return data_words(folder / HELD_OUT_NAME, result.judged.images)
+        return data_words(folder / HELD_OUT_NAME, judged.images)
     source = load_data_arguments(folder)
     path = source.val or source.data
+    assert isinstance(path, Path)
     split = split_meant(path, "val", form=source.form)
     words = data_words(path, source.images, source.form)
     return words if split == "val" else [*words, "--split", split]

@@ -64,10 +64,11 @@ def run_ablation(
         SettingError: The data have not what the study is about, or the folder holds a run with other settings.
     """
     if data is None:
-        data, changes = DataArguments(folder / "shapes"), (demo_settings(steps=STEPS, seed=0), *changes)
-        if not data.data.exists():
+        shapes, changes = folder / "shapes", (demo_settings(steps=STEPS, seed=0), *changes)
+        data = DataArguments(shapes)
+        if not shapes.exists():
             seed = RunSettings().changed(*changes).train.seed
-            write_shapes(data.data, train=PICTURES.learnt, val=PICTURES.unseen, size=PICTURES.side, seed=seed)
+            write_shapes(shapes, train=PICTURES.learnt, val=PICTURES.unseen, size=PICTURES.side, seed=seed)
     console = Console(stderr=True, quiet=quiet)
     starts = {
         name: _fit_anchors(choose_start(weights, *changes, variant.changes)) for name, variant in study.variants.items()
@@ -88,7 +89,8 @@ def run_ablation(
 
 def _fit_anchors(start: TrainingStart) -> TrainingStart:
     """On a single map all sizes of anchors are used there."""
-    model, changes = start.settings.model, {}
+    model = start.settings.model
+    changes: dict[str, Any] = {}
     if model.neck != "fpn":
         changes["model.anchors.sizes"] = (tuple(side for level in model.anchors.sizes for side in level),)
     if model.neck == "c4" and model.mask_head is not None:

@@ -101,9 +101,9 @@ def train(
         source = load_data_arguments(folder)
     else:
         source = DataArguments(
-            _path_or_data(data),
+            data if isinstance(data, CocoData) else Path(data),
             images=_path(images),
-            val=_path_or_data(val),
+            val=val if isinstance(val, CocoData) else _path(val),
             skip_invalid=skip_invalid,
             proposals=_path(proposals),
             val_proposals=_path(val_proposals),
@@ -166,9 +166,9 @@ def _finished(
         return result
     if "heads" in settings.train.parts:
         scores = finish_run(result.weights, judged, device=device, batch=settings.data.batch, quiet=quiet)
-    else:
-        scores: dict[str, Any] = {"recall": result.scores["proposals"]}
-        write_scores(result.weights.parent, scores)
+        return replace(result, scores=scores)
+    scores = {"recall": result.scores["proposals"]}
+    write_scores(result.weights.parent, scores)
     return replace(result, scores=scores)
 
 
@@ -218,7 +218,3 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
 
 def _path(given: str | Path | None) -> Path | None:
     return None if given is None else Path(given)
-
-
-def _path_or_data(given: DataSource | None) -> Path | CocoData | None:
-    return given if isinstance(given, CocoData) else _path(given)
