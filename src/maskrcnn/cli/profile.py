@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..progress import PictureBar
 from .console import require_place
-from .progress import PictureBar
 
 QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..progress import waiting
 from .console import require_place
 from .data_sets import DataFormat, open_data
-from .progress import waiting
 from .scoring import (
     ERRORS,
     Analysis,
