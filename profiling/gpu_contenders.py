@@ -17,7 +17,7 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor, nn
 
 from maskrcnn.config import RunSettings
-from maskrcnn.data.inputs import make_batch, prepare_picture
+from maskrcnn.data.preprocessing import make_batch, prepare_picture
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.model.rpn import RPN
@@ -28,7 +28,7 @@ from maskrcnn.profiling.scenes import make_objects, make_picture, whole_masks
 from maskrcnn.profiling.works import Work
 from maskrcnn.structures.batch import Batch, Scales
 from maskrcnn.structures.masks import to_rle
-from maskrcnn.training.optimiser import build_optimiser, set_learning_rate
+from maskrcnn.training.optimizer import build_optimiser, set_learning_rate
 from maskrcnn.weights.own import Weights
 
 DEVICE = torch.device("cuda")

@@ -38,10 +38,10 @@ from torchvision.transforms import v2
 
 from maskrcnn.config import RunSettings
 from maskrcnn.data.augmentation import change_colours, draw_geometry
-from maskrcnn.data.inputs import make_batch, prepare_picture, resize_and_normalise
+from maskrcnn.data.preprocessing import make_batch, prepare_picture, resize_and_normalise
 from maskrcnn.data.loading import read_record, training_batches
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import Record
+from maskrcnn.data.dataset import Record
 from maskrcnn.data.shapes import SHAPES, draw_scene
 from maskrcnn.ops.allocator import keep_freed_memory
 from maskrcnn.profiling.report import describe_machine

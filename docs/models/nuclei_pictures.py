@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.draw.instances import draw_instances
-from maskrcnn.draw.pictures import write_picture
+from maskrcnn.draw.images import write_picture
 from maskrcnn.predict.predictor import Predictor
 
 SIDE = 256

@@ -48,7 +48,7 @@ def load_fixture(name: str) -> Fixture:
     tensors = json.loads((folder / "tensors.json").read_text())
     state = _fill_module().fill(tensors, meta["seed"], meta["scale"], meta["bias"])
     assert _hash(state) == meta["state_sha256"], f"{name}: the rule gives other weights here than where it was recorded"
-    from maskrcnn.data.pictures import read_picture
+    from maskrcnn.data.images import read_picture
 
     return Fixture(name, meta, state, read_picture(folder / "input.png"), dict(np.load(folder / "expected.npz")))
 

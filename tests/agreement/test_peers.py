@@ -15,13 +15,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.data.inputs import make_batch, prepare_picture
-from maskrcnn.model import cascade
-from maskrcnn.model.box_targets import BoxTargets, box_targets
+from maskrcnn.data.preprocessing import make_batch, prepare_picture
+from maskrcnn.model.heads import cascade
+from maskrcnn.model.heads.box_targets import BoxTargets, box_targets
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.model.roi_pooling import RoIPooling
-from maskrcnn.model.semantic_head import semantic_predictions
+from maskrcnn.model.heads.semantic import semantic_predictions
 from maskrcnn.ops.boxes import scale_boxes, scale_points
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances

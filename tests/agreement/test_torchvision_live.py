@@ -14,7 +14,7 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import masks_to_boxes
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from maskrcnn.data.inputs import make_batch, prepare_picture
+from maskrcnn.data.preprocessing import make_batch, prepare_picture
 from maskrcnn.data.shapes import draw_scene
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN

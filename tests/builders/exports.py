@@ -18,8 +18,8 @@ from PIL import Image
 
 from maskrcnn.data.formats import read_data
 from maskrcnn.data.readers.coco import to_data
-from maskrcnn.data.records import CocoData, Contents
-from maskrcnn.ops.polygons import outline_bitmap
+from maskrcnn.data.dataset import CocoData, Contents
+from maskrcnn.ops.contours import outline_bitmap
 from maskrcnn.structures.masks import tight_crop
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared")) / "data"

@@ -5,7 +5,7 @@ from maskrcnn.cli.main import app
 from maskrcnn.cli.models import is_setting, open_predictor
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import SettingError
-from maskrcnn.model import openvino
+from maskrcnn.engines import openvino
 
 
 def opened(source, *overrides: str, detections: int | None = None):

@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from maskrcnn.config import AugmentSettings, InputSettings
 from maskrcnn.data.augmentation import augment, change_colours, draw_geometry
-from maskrcnn.data.inputs import prepare_picture
+from maskrcnn.data.preprocessing import prepare_picture
 from maskrcnn.data.loading import read_record
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import Record
+from maskrcnn.data.dataset import Record
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.object_masks import ObjectMasks
+from maskrcnn.structures.annotated_masks import ObjectMasks
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
 STILL = {"flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}

@@ -8,9 +8,9 @@ from PIL import Image
 
 from maskrcnn.data import readers
 from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise, split_meant
-from maskrcnn.data.pictures import picture_size
+from maskrcnn.data.images import picture_size
 from maskrcnn.data.readers import gathering
-from maskrcnn.data.records import Contents
+from maskrcnn.data.dataset import Contents
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 from tests.rules.source import ROOT

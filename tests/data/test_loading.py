@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 
 from maskrcnn.config import InputSettings, RunSettings, SemanticHeadSettings
-from maskrcnn.data.inputs import prepare_picture
+from maskrcnn.data.preprocessing import prepare_picture
 from maskrcnn.data.loading import default_workers, evaluation_batches, evaluation_scales, read_record, training_batches
-from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.images import read_picture
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import CocoData, Record
+from maskrcnn.data.dataset import CocoData, Record
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.structures.batch import Batch

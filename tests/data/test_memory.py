@@ -7,13 +7,13 @@ from maskrcnn.config import RunSettings
 from maskrcnn.data.conversion import convert_dataset
 from maskrcnn.data.formats import read_data
 from maskrcnn.data.loading import evaluation_batches, read_record, training_batches
-from maskrcnn.data.records import CocoData
+from maskrcnn.data.dataset import CocoData
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.predict.evaluation import score
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import MaskCrops
-from maskrcnn.structures.skeletons import Skeleton
+from maskrcnn.structures.keypoint_schema import Skeleton
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
 MASK = np.zeros((40, 60), dtype=bool)

@@ -10,7 +10,7 @@ from maskrcnn.data.proposals import (
     without_proposals,
     write_proposals,
 )
-from maskrcnn.data.records import CocoData, Record
+from maskrcnn.data.dataset import CocoData, Record
 from maskrcnn.errors import DataError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import pytest
 
 from maskrcnn.config import InputSettings, RunSettings
-from maskrcnn.data.records import CocoData
+from maskrcnn.data.dataset import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.doctor.diagnosis import diagnose, with_words
 from tests.builders.made_set import MadeSet, named, names, noise

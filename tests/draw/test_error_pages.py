@@ -4,7 +4,7 @@ import torch
 
 from maskrcnn.draw.error_pages import COLOURS, Entry, ErrorPage, Judged, draw_error_index, draw_error_page
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.skeletons import Skeleton
+from maskrcnn.structures.keypoint_schema import Skeleton
 from tests.draw.test_instances import black, squares
 
 NOTHING = Judged(squares(), [], [])

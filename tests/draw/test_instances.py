@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.draw.colours import GREY, object_colours
+from maskrcnn.draw.colors import GREY, object_colours
 from maskrcnn.draw.instances import TINT, draw_instances
-from maskrcnn.draw.pictures import font_size, line_width
+from maskrcnn.draw.images import font_size, line_width
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops

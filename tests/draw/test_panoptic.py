@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskrcnn.draw.colours import object_colours
+from maskrcnn.draw.colors import object_colours
 from maskrcnn.draw.panoptic import TINT, draw_panoptic, segment_colours
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.panoptic import Panoptic, Segment

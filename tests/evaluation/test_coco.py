@@ -10,7 +10,7 @@ from maskrcnn.config import KeypointHeadSettings, ModelSettings
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.evaluation.coco import coco_sections, kinds_of, unique_names
 from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.skeletons import COCO_PERSON
+from maskrcnn.structures.keypoint_schema import COCO_PERSON
 from tests.builders.scoring import coco_scores, parsed
 from tests.builders.vectors import load_vector, number, vector_files
 

@@ -6,7 +6,7 @@ import torch
 from maskrcnn.config import RunSettings
 from maskrcnn.data.loading import evaluation_batches, training_batches
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import CocoData
+from maskrcnn.data.dataset import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.collect import collect_results

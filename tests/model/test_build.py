@@ -4,7 +4,7 @@ import torch
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
-from maskrcnn.model.mask_head import MaskHead
+from maskrcnn.model.heads.mask import MaskHead
 from tests.model.small import CLASSES, objects, small_batch, small_settings
 
 

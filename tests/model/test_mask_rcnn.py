@@ -3,7 +3,7 @@ import torch
 
 from maskrcnn.model.rpn import RPN
 from maskrcnn.structures.batch import Batch
-from maskrcnn.structures.object_masks import ObjectMasks
+from maskrcnn.structures.annotated_masks import ObjectMasks
 from tests.model.small import CLASSES, SIZE, fill_norms, objects, small_batch, small_model, small_settings
 
 LOSSES = {"rpn_objectness", "rpn_boxes", "classes", "boxes", "masks"}

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskrcnn.config import BoxHeadSettings
-from maskrcnn.model.box_head import suppress_repetitions
-from maskrcnn.model.box_targets import box_targets
+from maskrcnn.model.heads.box import suppress_repetitions
+from maskrcnn.model.heads.box_targets import box_targets
 from maskrcnn.model.build import build_model
-from maskrcnn.model.folding import prepare_for_prediction
+from maskrcnn.model.inference.folding import prepare_for_prediction
 from maskrcnn.model.interfaces import Positives, Sampled
-from maskrcnn.model.mask_targets import mask_targets
+from maskrcnn.model.heads.mask_targets import mask_targets
 from maskrcnn.ops.boxes import clip_boxes
 from maskrcnn.ops.deltas import decode_boxes
 from tests.model.small import CLASSES, objects, small_batch, small_settings

@@ -8,7 +8,7 @@ from maskrcnn.predict.class_match import match_classes
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.panoptic import Panoptic, Segment
-from maskrcnn.structures.skeletons import COCO_PERSON, CROWDPOSE_PERSON
+from maskrcnn.structures.keypoint_schema import COCO_PERSON, CROWDPOSE_PERSON
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))
 

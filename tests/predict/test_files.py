@@ -15,8 +15,8 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.panoptic import Panoptic, Segment
-from maskrcnn.structures.skeletons import skeleton_of
-from maskrcnn.structures.soft_masks import SoftMasks
+from maskrcnn.structures.keypoint_schema import skeleton_of
+from maskrcnn.structures.predicted_masks import SoftMasks
 from tests.rules.source import ROOT
 
 
@@ -221,8 +221,8 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.structures.panoptic import Panoptic, Segment
-from maskrcnn.structures.skeletons import skeleton_of
-from maskrcnn.structures.soft_masks import SoftMasks
+from maskrcnn.structures.keypoint_schema import skeleton_of
+from maskrcnn.structures.predicted_masks import SoftMasks
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

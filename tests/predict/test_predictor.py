@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from maskrcnn.config import ModelSettings, TTASettings
-from maskrcnn.data.inputs import make_batch, prepare_picture
-from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.preprocessing import make_batch, prepare_picture
+from maskrcnn.data.images import read_picture
 from maskrcnn.errors import DataError, SettingError, WeightsError
 from maskrcnn.model.build import build_model
 from maskrcnn.predict.predictor import Predictor

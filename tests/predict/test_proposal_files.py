@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maskrcnn.data.proposals import write_proposals
-from maskrcnn.data.records import CocoData, Record
+from maskrcnn.data.dataset import CocoData, Record
 from maskrcnn.errors import DataError, WeightsError
 from maskrcnn.predict.proposal_files import read_proposal_file
 from maskrcnn.structures.classes import Classes

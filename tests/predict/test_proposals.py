@@ -5,7 +5,7 @@ import pytest
 
 from maskrcnn.data.proposals import read_proposals
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import CocoData
+from maskrcnn.data.dataset import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.evaluation.recall import average_recall
 from maskrcnn.predict.evaluation import evaluate

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from maskrcnn.config import BoxHeadSettings, InputSettings
-from maskrcnn.data.inputs import make_batch, resized_size
+from maskrcnn.data.preprocessing import make_batch, resized_size
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.ops.boxes import scale_boxes

@@ -3,7 +3,7 @@ import pickle
 import pytest
 
 from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.skeletons import COCO_PERSON
+from maskrcnn.structures.keypoint_schema import COCO_PERSON
 
 CLASSES = Classes(names=("cat", "dog", "owl"), category_ids=(17, 3, 90))
 

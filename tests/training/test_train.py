@@ -14,7 +14,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.training.checkpoint import load_checkpoint
 from maskrcnn.training.interrupt import StopRequest
 from maskrcnn.training.loop import train_loop
-from maskrcnn.training.parts import require_learnable
+from maskrcnn.training.layers import require_learnable
 from maskrcnn.training.train import train
 from maskrcnn.weights.files import load_weights
 from tests.training import small, tiny

@@ -9,7 +9,7 @@ from torch import nn
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.skeletons import COCO_PERSON
+from maskrcnn.structures.keypoint_schema import COCO_PERSON
 from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights
 from maskrcnn.weights.reading import SHIPPED
 from tests.builders.attacks import Attack

@@ -2,7 +2,7 @@ import torch
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.skeletons import Skeleton
+from maskrcnn.structures.keypoint_schema import Skeleton
 from maskrcnn.weights.parts import (
     BOX_CLASSES,
     KEYPOINTS,

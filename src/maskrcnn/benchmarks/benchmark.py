@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from ..config import SCORE_THRESHOLD
 from ..data.readers.coco import to_data
-from ..data.records import CocoData, Contents
+from ..data.dataset import CocoData, Contents
 from ..errors import DataError, SettingError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco_input import Measure, field_of

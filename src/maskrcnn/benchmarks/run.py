@@ -20,7 +20,7 @@ from .benchmark import Benchmark
 from .registry import open_benchmark
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
+    from ..data.dataset import CocoData
 
 
 def run_benchmark(

@@ -12,10 +12,10 @@ from ..progress import PictureBar, waiting
 from .console import say, show
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
+    from ..data.dataset import CocoData
     from ..evaluation.report import Report
     from ..evaluation.results import Kind, Results
-    from ..evaluation.worst import PictureErrors
+    from ..analysis.worst import PictureErrors
 
 LISTED = 10
 """Worst pictures that are named where none are drawn."""
@@ -47,9 +47,9 @@ def show_errors(
         DataError: A picture cannot be used.
     """
     from ..evaluation.coco import comparable_kinds
-    from ..evaluation.errors import analyse_errors, errors_report, errors_tables
-    from ..evaluation.verdicts import judge_results
-    from ..evaluation.worst import worst_pictures, worst_report, worst_table
+    from ..analysis.errors import analyse_errors, errors_report, errors_tables
+    from ..analysis.faults import judge_results
+    from ..analysis.worst import worst_pictures, worst_report, worst_table
 
     if drawn and (folder is None or dataset is None):
         raise SettingError(f"--pictures {drawn}: there is no folder to write to, or no pictures. Give both.")
@@ -83,7 +83,7 @@ def _draw(
     folder: Path, data: CocoData, report: Report, worst: Sequence[PictureErrors], kind: Kind, score: float
 ) -> list[Path]:
     """`write_error_pictures` under a progress bar."""
-    from ..predict.error_pictures import write_error_pictures
+    from ..predict.error_images import write_error_pictures
 
     assert report.truth is not None
     with PictureBar("drawing", len(worst)) as bar:
@@ -107,7 +107,7 @@ def show_comparison(report: Report, other: Path, *, read: Callable[[Path], Resul
         DataError: The other run's file cannot be used.
     """
     from ..evaluation.coco import comparable_kinds
-    from ..evaluation.compare import (
+    from ..analysis.compare import (
         compare_results,
         comparison_report,
         comparison_steps,

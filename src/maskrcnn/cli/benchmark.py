@@ -11,7 +11,7 @@ from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
 from ..progress import PictureBar, waiting
 from .console import require_place, say
-from .data_sets import ProposalFile
+from .datasets import ProposalFile
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, OptionalSource, Precision, Scales, chosen_tta
 from .scoring import ERRORS, Analysis, Compare, Drawn, DrawnInto, Errors, JsonFile, Model, Scored, finish
 from .settings import Overrides

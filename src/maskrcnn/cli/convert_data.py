@@ -12,10 +12,10 @@ from rich.table import Table
 
 from ..progress import announce
 from .commands import print_commands
-from .data_sets import DataFormat, print_skipped
+from .datasets import DataFormat, print_skipped
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
+    from ..data.dataset import CocoData
 
 Pictures = Literal["copy", "link", "none"]
 MOST_NAMES = 12
@@ -45,7 +45,7 @@ def convert_data(
     not changed.
     """
     from ..data.conversion import convert_dataset
-    from ..data.records import common_folder
+    from ..data.dataset import common_folder
 
     done = convert_dataset(
         data,

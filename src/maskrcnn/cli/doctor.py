@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..progress import announce, waiting
 from .console import require_place
-from .data_sets import DataFormat
+from .datasets import DataFormat
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:

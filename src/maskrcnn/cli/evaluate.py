@@ -9,7 +9,7 @@ import typer
 
 from ..progress import PictureBar, waiting
 from .console import require_place
-from .data_sets import DataFormat, ProposalFile, open_data
+from .datasets import DataFormat, ProposalFile, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, Precision, Scales, Source, chosen_tta
 from .scoring import (
     ERRORS,

@@ -14,7 +14,7 @@ from maskrcnn import __version__
 from ..errors import MaskRCNNError
 from .ablate import ablate
 from .benchmark import benchmark
-from .catalogue import models
+from .catalog import models
 from .convert import convert
 from .convert_data import convert_data
 from .demo import demo

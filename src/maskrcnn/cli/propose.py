@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..progress import PictureBar
 from .console import require_place
-from .data_sets import DataFormat, open_data
+from .datasets import DataFormat, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, open_predictor
 from .settings import Overrides
 

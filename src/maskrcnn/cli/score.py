@@ -9,7 +9,7 @@ import typer
 
 from ..progress import waiting
 from .console import require_place
-from .data_sets import DataFormat, open_data
+from .datasets import DataFormat, open_data
 from .scoring import (
     ERRORS,
     Analysis,
@@ -29,7 +29,7 @@ from .scoring import (
 )
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData, Contents
+    from ..data.dataset import CocoData, Contents
 
 
 def score(

@@ -18,7 +18,7 @@ from .console import say, show
 from .models import EngineName, PrecisionName, open_predictor
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
+    from ..data.dataset import CocoData
     from ..evaluation.report import Report
     from ..evaluation.results import Results
     from ..evaluation.sections import Say, Section
@@ -205,7 +205,7 @@ def parse_threshold(words: str | None) -> float | Literal["best"] | None:
 
 def _compare_numbers(scored: Scored, other: Path) -> dict[str, Any]:
     """Show a benchmark's own numbers of this run beside those of another."""
-    from ..evaluation.compare import results_of
+    from ..analysis.compare import results_of
     from ..evaluation.report import sections_report
     from ..evaluation.tables import difference_tables
 

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from .commands import data_words, evaluate_command, predict_command, print_commands, propose_command
 from .console import show
-from .data_sets import DataFormat, ProposalFile
+from .datasets import DataFormat, ProposalFile
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
-    from ..data.records import CocoData
+    from ..data.dataset import CocoData
     from ..evaluation.report import Report
     from ..training.loop import TrainingResult
 
@@ -107,7 +107,7 @@ def _print_recall(console: Console, result: TrainingResult, judged: CocoData) ->
 
 def _print_scores(console: Console, result: TrainingResult, judged: CocoData, report: Report) -> None:
     """The scores of a run, where its curves and its sheet are, and what to do next."""
-    from ..data.records import common_folder
+    from ..data.dataset import common_folder
     from ..training.run_folder import CURVES_NAME, SHEET_NAME, load_data_arguments
 
     folder, source = result.folder, load_data_arguments(result.folder)

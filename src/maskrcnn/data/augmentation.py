@@ -10,9 +10,9 @@ from torchvision.transforms import v2
 
 from ..config import AugmentSettings, InputSettings
 from ..structures.instances import Instances
-from ..structures.skeletons import Skeleton
+from ..structures.keypoint_schema import Skeleton
 from .geometry import Geometry
-from .inputs import resize_and_normalise, resize_factor, resized_size, round_side, stretch_brightness
+from .preprocessing import resize_and_normalise, resize_factor, resized_size, round_side, stretch_brightness
 
 Augment = Callable[[Tensor, Instances], tuple[Tensor, Instances]]
 """A change of one's own: gets an image [C, h, w] uint8 (RGB where C is 3) and its objects in its pixels, and gives both

@@ -16,8 +16,8 @@ from ..errors import DataError, SettingError
 from ..ops.json_files import write_json
 from ..ops.progress import Announce, silently
 from .formats import Reading, find_splits, read_data
-from .pictures import picture_size
-from .records import CocoData, Record, common_folder
+from .images import picture_size
+from .dataset import CocoData, Record, common_folder
 
 Pictures = Literal["copy", "link", "none"]
 """Files of their own, links to the old files, or nothing: the old files are used."""

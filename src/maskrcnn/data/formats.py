@@ -33,7 +33,7 @@ from .readers.coco import to_data
 from .readers.coco_folders import SPLITS, split_of
 from .readers.gathering import Format
 from .readers.yolo import require_description
-from .records import CocoData, Contents
+from .dataset import CocoData, Contents
 
 # COCO takes every JSON file that no other format knows; pictures of masks may lie beside its files.
 FORMATS: dict[str, Format] = {

@@ -14,8 +14,8 @@ from torchvision.transforms.v2 import functional as v2
 
 from ..ops.boxes import clip_boxes
 from ..structures.instances import Instances
-from ..structures.object_masks import ObjectMasks
-from ..structures.skeletons import Skeleton
+from ..structures.annotated_masks import ObjectMasks
+from ..structures.keypoint_schema import Skeleton
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from ..ops.boxes import scale_boxes
 from ..structures.batch import Batch, Scales
 from ..structures.instances import Instances
 from .augmentation import Augment, Augmented, augment
-from .inputs import make_batch, prepare_picture, resized_size
-from .pictures import read_picture
-from .plan import BatchPlan, Draw
-from .records import CocoData, Record
+from .preprocessing import make_batch, prepare_picture, resized_size
+from .images import read_picture
+from .sampler import BatchPlan, Draw
+from .dataset import CocoData, Record
 
 Item = TypeVar("Item", Batch, Scales)
 

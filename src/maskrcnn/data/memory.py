@@ -14,9 +14,9 @@ from ..errors import DataError
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import encode_crop, tight_crop
-from .pictures import picture_size
+from .images import picture_size
 from .readers.coco import to_data
-from .records import CocoData, Contents, coco_objects
+from .dataset import CocoData, Contents, coco_objects
 
 Image = Path | str | np.ndarray | Tensor | PIL.Image.Image
 Objects = Instances | Sequence[Mapping[str, Any]]

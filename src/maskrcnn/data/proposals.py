@@ -20,7 +20,7 @@ from ..errors import DataError
 from ..ops.atomic import replacing
 from ..ops.json_files import parse_json
 from ..structures.instances import Instances
-from .records import CocoData, Record
+from .dataset import CocoData, Record
 
 SUFFIXES = (".jsonl", ".json")
 REMEDY = "Copy the file again, or write it with `maskrcnn propose`."

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..structures.masks import Crop, tight_crop
 from ..structures.panoptic import UNKNOWN, decode_ids
-from .pictures import read_pixels
+from .images import read_pixels
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..config import InputSettings, ModelSettings
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..ops.progress import Announce, silently
 from .anchors import Fit, better_anchors, find_in_anchors, fit, level_strides
 from .box_checks import SAME, find_in_boxes

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..data.records import Record
+from ..data.dataset import Record
 from .findings import Example, Finding, counted, share, some
 from .images import LEAST_CORRELATION, MOST_BITS, PictureFacts, near_pairs, same_files
 

@@ -14,8 +14,8 @@ from PIL import ExifTags
 from torch import Tensor
 
 from ..data.loading import default_workers
-from ..data.pictures import open_image, read_picture
-from ..data.records import Record, to_rgb
+from ..data.images import open_image, read_picture
+from ..data.dataset import Record, to_rgb
 from ..errors import DataError
 
 THUMB = 16

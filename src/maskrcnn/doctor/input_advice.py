@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import InputSettings
-from ..data.inputs import resized_size
+from ..data.preprocessing import resized_size
 from .findings import MOST_EXAMPLES, Finding, share
 from .objects import ObjectTable
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 
-from ..data.records import Record
-from ..ops.outlines import Polygons
+from ..data.dataset import Record
+from ..ops.rasterize import Polygons
 from ..structures.instances import Instances
 from ..structures.masks import tight_crop
-from ..structures.object_masks import ObjectMasks
+from ..structures.annotated_masks import ObjectMasks
 from .findings import MOST_EXAMPLES, Example
 from .splits import Split
 

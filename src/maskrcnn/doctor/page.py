@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..config import AnchorSettings
-from ..data.pictures import read_picture
+from ..data.images import read_picture
 from ..errors import DataError
 from ..ops.atomic import replacing
 from .class_checks import class_counts

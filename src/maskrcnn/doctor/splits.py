@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.formats import has_split, read_contents, recognise, require_format
-from ..data.pictures import picture_size
+from ..data.images import picture_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_folders import split_of
 from ..data.readers.coco_objects import is_number
-from ..data.records import CocoData, Contents, is_panoptic
+from ..data.dataset import CocoData, Contents, is_panoptic
 from ..errors import DataError
 from .findings import Example, Finding, share, some
 

@@ -13,10 +13,10 @@ from torchvision.ops import box_area
 from torchvision.transforms.v2 import functional as F
 
 from ..structures.instances import Instances
-from ..structures.skeletons import Skeleton
-from .colours import GREY, Colour
+from ..structures.keypoint_schema import Skeleton
+from .colors import GREY, Colour
 from .instances import Mark, paint_instances
-from .pictures import scale_picture
+from .images import scale_picture
 
 COLOURS: dict[str, Colour] = {
     "right": (70, 215, 95),

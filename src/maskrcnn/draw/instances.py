@@ -14,12 +14,12 @@ from ..config import SCORE_THRESHOLD
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import Crop, Masks
-from ..structures.skeletons import Skeleton
-from .colours import GREY, Colour, object_colours
+from ..structures.keypoint_schema import Skeleton
+from .colors import GREY, Colour, object_colours
 from .labels import Label, draw_labels
 from .panoptic import draw_panoptic
-from .pictures import font_size, line_width, scale_picture
-from .skeletons import draw_skeletons
+from .images import font_size, line_width, scale_picture
+from .keypoints import draw_skeletons
 
 TINT = 0.35
 MOST_SCORES = 10

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .colours import Colour, readable_on
+from .colors import Colour, readable_on
 
 Rectangle = tuple[float, float, float, float]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..structures.classes import Classes
 from ..structures.panoptic import Panoptic, Segment
-from .colours import BLACK, GREY, Colour, object_colours
+from .colors import BLACK, GREY, Colour, object_colours
 from .labels import Label, draw_labels
-from .pictures import font_size, line_width, scale_picture
+from .images import font_size, line_width, scale_picture
 
 TINT = 0.5
 MUTED = 0.6  # share of grey in the colours of stuff

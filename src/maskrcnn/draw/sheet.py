@@ -11,7 +11,7 @@ from ..config import SCORE_THRESHOLD
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .instances import draw_instances
-from .pictures import scale_picture
+from .images import scale_picture
 
 TITLES = ("picture", "annotated", "predicted")
 GAP = 8

@@ -14,7 +14,7 @@ from faster_coco_eval.core import mask as coco_mask
 
 from ..errors import DataError
 from ..ops.json_files import read_json
-from ..structures.skeletons import Skeleton, shared_skeleton
+from ..structures.keypoint_schema import Skeleton, shared_skeleton
 from .segmentations import Size, run_lengths
 
 

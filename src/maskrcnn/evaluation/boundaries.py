@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..structures.masks import Crop, encode_crop
-from ..structures.run_lengths import counts_from_text, crop_from_counts
+from ..structures.rle import counts_from_text, crop_from_counts
 from .segmentations import Size
 
 WIDTH = 0.02

@@ -13,7 +13,7 @@ from ..ops.json_files import read_json, write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .annotations import Annotations
-from .result_rules import all_sound, problem_of
+from .result_checks import all_sound, problem_of
 from .segmentations import run_lengths, to_text
 
 Kind = Literal["bbox", "segm", "keypoints"]

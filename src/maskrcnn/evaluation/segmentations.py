@@ -7,7 +7,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ..structures.masks import Crop
-from ..structures.run_lengths import check_counts, counts_from_text, crop_from_counts
+from ..structures.rle import check_counts, counts_from_text, crop_from_counts
 
 Size = tuple[int, int]
 

@@ -9,7 +9,7 @@ import shapely
 
 from ..config import SCORE_THRESHOLD
 from ..errors import DataError
-from ..ops.polygons import trace_contours
+from ..ops.contours import trace_contours
 from ..structures.masks import Crop, crop_polygon
 from .annotations import Annotations
 from .results import Results

@@ -6,8 +6,8 @@ from torch import nn
 from ..config import ModelSettings
 from ..errors import SettingError
 from .anchors import Anchors, check_levels
-from .box_head import BoxHead
-from .cascade import Cascade
+from .heads.box import BoxHead
+from .heads.cascade import Cascade
 from .interfaces import (
     Backbone,
     BoxHeadLike,
@@ -17,17 +17,17 @@ from .interfaces import (
     Proposer,
     SemanticHeadLike,
 )
-from .keypoint_head import KeypointHead
-from .mask_head import MaskHead
+from .heads.keypoint import KeypointHead
+from .heads.mask import MaskHead
 from .mask_rcnn import MaskRCNN
-from .mobilenet import MobileNet
+from .backbones.mobilenet import MobileNet
 from .necks import FPN, SingleLevel
-from .resnet import ResNet, Stage5Head
+from .backbones.resnet import ResNet, Stage5Head
 from .roi_pooling import RoIPooling
 from .rpn import RPN
-from .semantic_head import LEVELS as SEMANTIC_LEVELS
-from .semantic_head import SemanticHead
-from .timm_body import TimmBody
+from .heads.semantic import LEVELS as SEMANTIC_LEVELS
+from .heads.semantic import SemanticHead
+from .backbones.timm import TimmBody
 
 
 def build_model(

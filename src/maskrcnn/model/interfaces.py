@@ -15,7 +15,7 @@ from torch import Tensor
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from ..structures.instances import Instances
-from .box_targets import BoxTargets
+from .heads.box_targets import BoxTargets
 
 Features = dict[int, Tensor]
 """{level: [B, C, H, W]}, the finest first; level l has a stride of 2**l pixels."""

@@ -14,7 +14,7 @@ from ..ops.boxes import scale_boxes, scale_points
 from ..ops.roi_align import PyramidTable, make_table
 from ..structures.batch import Batch
 from ..structures.instances import Instances
-from ..structures.soft_masks import SoftMasks
+from ..structures.predicted_masks import SoftMasks
 from .interfaces import (
     Backbone,
     BoxHeadLike,

@@ -21,8 +21,8 @@ from ..ops.precision import at_least_float32
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from .anchors import Anchors
-from .blocks import compute_in_blocks
-from .fusion import connect, convolve
+from .inference.chunking import compute_in_blocks
+from .inference.fusion import connect, convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..data.formats import read_contents
 from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
-from ..data.records import CocoData, Contents, is_panoptic
+from ..data.dataset import CocoData, Contents, is_panoptic
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
 from ..evaluation.arrays import is_by_image, records_of

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..draw.instances import draw_instances
-from ..draw.pictures import write_picture
+from ..draw.images import write_picture
 from ..errors import DataError
 from ..ops.atomic import replacing
 from ..ops.json_files import write_json
@@ -20,7 +20,7 @@ from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import PolygonKind
 from ..structures.panoptic import Panoptic, describe_segments, encode_ids
-from ..structures.skeletons import in_whole_pixels
+from ..structures.keypoint_schema import in_whole_pixels
 from .predictor import Predictor
 from .sources import find_pictures, read_ahead
 from .thresholds import find_threshold

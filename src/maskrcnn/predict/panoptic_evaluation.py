@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..evaluation.panoptic_quality import PanopticTruth, panoptic_sections
 from ..evaluation.report import Report, library_versions
 from ..evaluation.sections import Say, Section, say_nothing

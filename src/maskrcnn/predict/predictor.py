@@ -14,12 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import ModelSettings, TTASettings
-from ..data.inputs import make_batch, prepare_picture
-from ..data.pictures import ImageInput, load_image
+from ..data.preprocessing import make_batch, prepare_picture
+from ..data.images import ImageInput, load_image
 from ..errors import SettingError
 from ..model.build import build_model
-from ..model.folding import prepare_for_prediction
-from ..model.openvino import use_openvino
+from ..model.inference.folding import prepare_for_prediction
+from ..engines.openvino import use_openvino
 from ..ops.allocator import keep_freed_memory
 from ..ops.devices import choose_device
 from ..ops.precision import Precision, uses_bfloat16

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.proposals import Listed, join_proposals, read_proposals
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..errors import DataError
 from ..weights.pickles import read_pickle, to_tensor
 

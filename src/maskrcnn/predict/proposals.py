@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
-from ..data.records import CocoData, has_objects
+from ..data.dataset import CocoData, has_objects
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals

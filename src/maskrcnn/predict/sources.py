@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..data.pictures import PICTURES, read_picture
+from ..data.images import PICTURES, read_picture
 from ..errors import DataError
 
 

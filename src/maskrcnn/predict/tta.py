@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..config import BoxHeadSettings, InputSettings
 from ..errors import SettingError
-from ..model.box_head import suppress_repetitions
+from ..model.heads.box import suppress_repetitions
 from ..model.mask_rcnn import Detections, MaskRCNN
 from ..ops.boxes import clip_boxes, scale_boxes
 from ..ops.roi_align import PyramidTable

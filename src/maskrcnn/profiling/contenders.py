@@ -11,14 +11,14 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
 from ..config import RunSettings
-from ..data.inputs import make_batch, prepare_picture
+from ..data.preprocessing import make_batch, prepare_picture
 from ..model.build import build_model
 from ..ops.allocator import keep_freed_memory
 from ..ops.precision import Precision, autocast, bfloat16_is_fast
 from ..predict.predictor import Engine, Predictor
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
-from ..training.optimiser import build_optimiser, set_learning_rate
+from ..training.optimizer import build_optimiser, set_learning_rate
 from .peers import CLASSES, build_peer, our_weights
 from .scenes import OBJECTS, make_objects, make_picture, whole_masks
 from .works import Work

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from .skeletons import Skeleton
+from .keypoint_schema import Skeleton
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ..ops.devices import carry
 from .classes import Classes
 from .masks import Index, Masks, PolygonKind, as_index
 from .panoptic import Panoptic
-from .skeletons import in_whole_pixels
+from .keypoint_schema import in_whole_pixels
 
 if TYPE_CHECKING:
     import supervision
@@ -197,7 +197,7 @@ class Instances:
             ValueError: The classes are not known.
         """
         # Reading and drawing know what instances are, not the reverse: they are looked up only when they are used.
-        from ..data.pictures import load_image
+        from ..data.images import load_image
         from ..draw.instances import draw_instances
 
         drawn = draw_instances(load_image(image), self, classes, score_threshold=score_threshold, scale=scale)

@@ -20,8 +20,8 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
 from ..ops.devices import carry
-from ..ops.outlines import Polygons
-from ..ops.polygons import fit_quadrilateral, outline_bitmap
+from ..ops.rasterize import Polygons
+from ..ops.contours import fit_quadrilateral, outline_bitmap
 
 Index = int | slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]
 """Which objects: one, some by their numbers, a truth value for each, or a slice."""

@@ -26,7 +26,7 @@ from ..config.training import Layer
 from ..data.augmentation import Augment
 from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..errors import SettingError
 from ..evaluation.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
@@ -40,7 +40,7 @@ from ..weights.own import apply_weights, load_weights, save_weights
 from .checkpoint import load_checkpoint
 from .dataset import TrainingData, train_on_dataset
 from .loop import TrainingResult
-from .parts import LAYERS
+from .layers import LAYERS
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, FIRST_STEP, HELD_OUT_NAME, LAST_NAME, LOG_NAME
 
 START_NAME = "start.safetensors"

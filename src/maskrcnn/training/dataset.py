@@ -11,7 +11,7 @@ from ..config import RunSettings
 from ..data.augmentation import Augment
 from ..data.formats import has_split, read_data, recognise, split_meant
 from ..data.loading import evaluation_batches, training_batches
-from ..data.records import CocoData, require_objects
+from ..data.dataset import CocoData, require_objects
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import kinds_of

@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 
 from ..data.loading import evaluation_scales, read_record
-from ..data.records import CocoData, Record
+from ..data.dataset import CocoData, Record
 from ..draw.curves import draw_curves
-from ..draw.pictures import write_picture
+from ..draw.images import write_picture
 from ..draw.sheet import Row, draw_sheet
 from ..evaluation.report import Report, write_report
 from ..predict.evaluation import evaluate

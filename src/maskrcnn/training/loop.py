@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from ..config import RunSettings
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..evaluation.report import Report
 from ..ops.allocator import keep_freed_memory
 from ..ops.precision import autocast
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from .interrupt import StopRequest
-from .optimiser import set_learning_rate
+from .optimizer import set_learning_rate
 from .run import Run
 from .run_folder import BEST_NAME, LAST_NAME
 

@@ -25,8 +25,8 @@ from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoin
 from .display import TrainingDisplay
 from .log import TrainingLog
 from .losses import LossWindow
-from .optimiser import build_optimiser
-from .parts import LAYERS, fix_layers, require_learnable
+from .optimizer import build_optimiser
+from .layers import LAYERS, fix_layers, require_learnable
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
 from .settings import check_resumable, evaluation_interval, required_steps
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..errors import DataError, SettingError
 from ..ops.json_files import read_json, write_json
 

@@ -15,7 +15,7 @@ from ..structures.classes import Classes
 from ..weights.published import PUBLISHED, download, find_preset, preset_settings
 from ..weights.start import Start, read_start, start_from
 from .loop import seed_random_numbers
-from .parts import require_learnable
+from .layers import require_learnable
 
 COCO_WEIGHTS = "torchvision/maskrcnn_resnet50_fpn"
 NO_WEIGHTS = "none"

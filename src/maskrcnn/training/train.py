@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..config import RunSettings
 from ..data.augmentation import Augment
-from ..data.records import CocoData
+from ..data.dataset import CocoData
 from ..errors import SettingError
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import choose_device
@@ -24,7 +24,7 @@ from .checkpoint import load_checkpoint
 from .dataset import TrainingData, read_training_data, train_on_dataset
 from .finish import finish_run, write_scores
 from .loop import TrainingResult
-from .plan import data_remarks, fallback_panel, plan_table
+from .summary import data_remarks, fallback_panel, plan_table
 from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments
 from .settings import with_stuff
 from .start import TrainingStart, build_start, choose_start

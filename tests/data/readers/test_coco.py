@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.records import CocoData, require_objects
+from maskrcnn.data.dataset import CocoData, require_objects
 from maskrcnn.errors import DataError
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared"))

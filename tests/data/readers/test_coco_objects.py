@@ -10,8 +10,8 @@ from pycocotools import mask as oracle
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.readers.coco_objects import box_outline, is_id, is_number, read_keypoints, read_object, read_skeleton
 from maskrcnn.errors import DataError
-from maskrcnn.structures.run_lengths import counts_from_text, crop_from_counts
-from maskrcnn.structures.skeletons import COCO_PERSON, skeleton_of
+from maskrcnn.structures.rle import counts_from_text, crop_from_counts
+from maskrcnn.structures.keypoint_schema import COCO_PERSON, skeleton_of
 
 SIZE = (50, 60)
 LABELS = {3: 0, 7: 1}

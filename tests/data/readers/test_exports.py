@@ -7,9 +7,9 @@ from faster_coco_eval.core import mask as coco_mask
 
 from maskrcnn.data.formats import read_data
 from maskrcnn.data.readers.coco import to_data
-from maskrcnn.data.records import Contents
+from maskrcnn.data.dataset import Contents
 from maskrcnn.structures.masks import encode_crop
-from maskrcnn.structures.skeletons import COCO_PERSON
+from maskrcnn.structures.keypoint_schema import COCO_PERSON
 from tests.builders.exports import (
     SHARED,
     assert_comes_back,

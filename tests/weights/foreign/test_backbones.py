@@ -6,8 +6,8 @@ import torchvision
 
 from maskrcnn.config import BackboneSettings
 from maskrcnn.errors import WeightsError
-from maskrcnn.model.mobilenet import MobileNet
-from maskrcnn.model.resnet import ResNet
+from maskrcnn.model.backbones.mobilenet import MobileNet
+from maskrcnn.model.backbones.resnet import ResNet
 from maskrcnn.weights.foreign.backbones import NORMALISED_RGB, Backbone, Pixels, find_name, read_backbone
 from tests.builders.checkpoints import caffe2_name, random_resnet
 

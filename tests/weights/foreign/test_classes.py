@@ -1,6 +1,6 @@
 import torch
 
-from maskrcnn.structures.skeletons import COCO_PERSON
+from maskrcnn.structures.keypoint_schema import COCO_PERSON
 from maskrcnn.weights.foreign.classes import DATA_SETS, STUFF, classes_of, name_by_data, name_classes, name_keypoints
 from maskrcnn.weights.published import PUBLISHED
 

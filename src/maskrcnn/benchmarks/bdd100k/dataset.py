@@ -9,7 +9,7 @@ from typing import Any
 from ...data.readers.bdd100k import CLASSES, LAYOUT, SIZE, read_bdd100k
 from ...data.readers.gathering import list_pictures
 from ...data.readers.scalabel import frames_contents
-from ...data.records import Contents
+from ...data.dataset import Contents
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section

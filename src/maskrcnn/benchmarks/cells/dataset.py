@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...data.readers.mask_pictures import find_label_maps, gather_label_maps, has_label_maps, is_parted
+from ...data.readers.mask_images import find_label_maps, gather_label_maps, has_label_maps, is_parted
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section

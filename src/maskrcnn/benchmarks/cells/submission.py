@@ -10,7 +10,7 @@ from typing import Any
 import scipy.io
 
 from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
-from ...data.readers.mask_pictures import list_maps
+from ...data.readers.mask_images import list_maps
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.label_maps import paint_pictures

@@ -17,7 +17,7 @@ from ...data.readers.cityscapes import (
     read_label_maps,
     to_segments,
 )
-from ...data.records import CocoData
+from ...data.dataset import CocoData
 from ...evaluation.annotations import Annotations
 from ...evaluation.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
 from ...evaluation.results import Results

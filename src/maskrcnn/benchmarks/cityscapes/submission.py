@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...data.pictures import read_pixels
+from ...data.images import read_pixels
 from ...data.readers.cityscapes import LABELS
 from ...errors import DataError
 from ...evaluation.results import Results

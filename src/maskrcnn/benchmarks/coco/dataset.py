@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from ...data.readers.coco import parse_coco
 from ...data.readers.coco_folders import find_coco
-from ...data.records import CocoData, Contents
+from ...data.dataset import CocoData, Contents
 from ...errors import DataError
 from ...evaluation.coco import coco_sections
 from ...evaluation.coco_input import Measure
 from ...evaluation.results import Kind, Results
 from ...evaluation.sections import Say, Section
-from ...structures.skeletons import COCO_PERSON
+from ...structures.keypoint_schema import COCO_PERSON
 from ..benchmark import Benchmark, Submits, kinds_given
 from .submission import read_lists, write_lists
 

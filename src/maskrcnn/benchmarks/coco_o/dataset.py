@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.readers.coco import parse_coco
-from ...data.records import Contents
+from ...data.dataset import Contents
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results, read_records

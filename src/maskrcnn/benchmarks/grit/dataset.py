@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...data.records import CocoData, Contents
+from ...data.dataset import CocoData, Contents
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results

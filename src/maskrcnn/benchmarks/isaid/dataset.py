@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...data.pictures import picture_size
+from ...data.images import picture_size
 from ...data.readers.coco import parse_coco
-from ...data.records import Contents
+from ...data.dataset import Contents
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.coco import KINDS, coco_sections

@@ -16,7 +16,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from ...data.pictures import read_pixels
+from ...data.images import read_pixels
 from ...errors import DataError
 from ...evaluation.label_maps import best_first, paint_label_map
 from ...evaluation.results import Results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...data.readers.coco import parse_coco
 from ...data.readers.ochuman import find_ochuman, read_ochuman
-from ...data.records import Contents
+from ...data.dataset import Contents
 from ...errors import DataError
 from ...evaluation.coco import coco_sections
 from ...evaluation.results import Kind, Results

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...data.readers.voc import CLASSES, list_voc_set, read_segments, read_voc_pictures
-from ...data.records import Contents
+from ...data.dataset import Contents
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
-from ..pictures import read_pixels
-from ..records import Contents
+from ..images import read_pixels
+from ..dataset import Contents
 from .gathering import Format, Gathering
 from .scalabel import Size, Taxonomy, frames_contents, load_frames
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import LabelMap, Region
-from ..pictures import picture_size, read_pixels
-from ..records import Contents
-from .coco_pictures import NAMED
+from ..images import picture_size, read_pixels
+from ..dataset import Contents
+from .coco_images import NAMED
 from .gathering import Format
 
 SPLITS = ("train", "val", "test")

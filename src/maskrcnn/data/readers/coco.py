@@ -14,12 +14,12 @@ from ...errors import DataError
 from ...ops.json_files import read_json
 from ...structures.classes import Classes
 from ...structures.instances import Instances
-from ...structures.object_masks import ObjectMasks
-from ..records import CocoData, Contents, Record, is_panoptic
+from ...structures.annotated_masks import ObjectMasks
+from ..dataset import CocoData, Contents, Record, is_panoptic
 from .coco_folders import find_coco, has_split
 from .coco_objects import AnnotatedObject, box_outline, is_id, read_object, read_skeleton
 from .coco_panoptic import read_panoptic
-from .coco_pictures import Picture, read_pictures
+from .coco_images import Picture, read_pictures
 from .gathering import Format
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."

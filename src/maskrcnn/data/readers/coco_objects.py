@@ -9,9 +9,9 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
-from ...structures.object_masks import Drawn, Polygons
-from ...structures.run_lengths import check_counts, counts_from_text, crop_from_counts
-from ...structures.skeletons import PIXEL_MIDDLE, Skeleton, shared_skeleton
+from ...structures.annotated_masks import Drawn, Polygons
+from ...structures.rle import check_counts, counts_from_text, crop_from_counts
+from ...structures.keypoint_schema import PIXEL_MIDDLE, Skeleton, shared_skeleton
 
 Box = tuple[float, float, float, float]
 

@@ -10,12 +10,12 @@ import torch
 from ...errors import DataError
 from ...structures.classes import Classes
 from ...structures.instances import Instances
-from ...structures.object_masks import ObjectMasks
+from ...structures.annotated_masks import ObjectMasks
 from ...structures.panoptic import MOST_STUFF, THING
-from ..records import CocoData, Record
+from ..dataset import CocoData, Record
 from ..segments import SegmentFile, SegmentMask
 from .coco_objects import AnnotatedObject, is_id, read_object
-from .coco_pictures import Picture, require_files
+from .coco_images import Picture, require_files
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such segments out."
 LARGEST_ID = 2**24 - 1

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from ...errors import DataError
-from ..records import Contents
+from ..dataset import Contents
 from .gathering import Format, list_pictures, read_text
 from .words import UNREADABLE_WORD, Word, WordsFile, gather_words, pair_files, read_numbers
 

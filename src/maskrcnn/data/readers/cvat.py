@@ -23,11 +23,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ...errors import DataError
-from ..pictures import picture_size
-from ..records import Contents
+from ..images import picture_size
+from ..dataset import Contents
 from .coco_folders import SPLITS
 from .gathering import Format, Gathering, find_picture, first_bytes
-from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
+from .polygons import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 NO_OBJECTS = ("tag", "attribute")
 SUBSET = re.compile(rb'<image [^>]*subset="([^"]*)"')

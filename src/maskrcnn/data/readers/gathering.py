@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ..pictures import PICTURES
-from ..records import Contents
+from ..images import PICTURES
+from ..dataset import Contents
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognised."""

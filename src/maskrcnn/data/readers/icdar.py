@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import DataError
-from ..records import Contents
+from ..dataset import Contents
 from .gathering import Format, list_pictures, read_text
-from .mask_pictures import files_by_name
+from .mask_images import files_by_name
 from .words import UNREADABLE_WORD, Word, WordsFile, gather_words, pair_files, read_numbers
 
 FOLDERS = {

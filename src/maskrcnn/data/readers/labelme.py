@@ -21,12 +21,12 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..pictures import picture_size, read_pixels
-from ..records import Contents
+from ..images import picture_size, read_pixels
+from ..dataset import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number
 from .gathering import Format, Gathering, find_picture, first_bytes, read_text
-from .outlines import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
+from .polygons import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
 
 LABELS = "labels.txt"
 NO_CLASS = ("__ignore__", "_background_")

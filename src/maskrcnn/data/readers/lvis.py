@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import DataError
-from ..records import Contents
+from ..dataset import Contents
 from .coco import parse_coco
 from .gathering import Format
 

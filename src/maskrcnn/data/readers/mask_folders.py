@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ..pictures import picture_size
-from ..records import Contents
-from .coco_pictures import NAMED
+from ..images import picture_size
+from ..dataset import Contents
+from .coco_images import NAMED
 from .gathering import Format, Gathering, list_pictures
 from .label_maps import ENDINGS, mask_object, read_mask
-from .mask_pictures import ALL, SPLITS, MaskedPicture, files_by_name, require_size
+from .mask_images import ALL, SPLITS, MaskedPicture, files_by_name, require_size
 
 LAYOUT = "NAME/images/NAME.png, NAME/masks/*.png; or images/NAME.png, masks/NAME/*.png"
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import LabelMap
-from ..pictures import picture_size, read_pixels
-from ..records import Contents
+from ..images import picture_size, read_pixels
+from ..dataset import Contents
 from .gathering import Format
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")

@@ -14,8 +14,8 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
-from ...structures.skeletons import COCO_PERSON
-from ..records import Contents
+from ...structures.keypoint_schema import COCO_PERSON
+from ..dataset import Contents
 from .gathering import Format
 
 NAME = "ochuman.json"

@@ -14,7 +14,7 @@ import scipy.io
 
 from ...errors import DataError
 from ...structures.regions import find_regions
-from ..records import Contents
+from ..dataset import Contents
 from .coco_folders import SPLITS
 from .gathering import Format, Gathering, read_text
 from .voc import CLASSES

@@ -18,8 +18,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..pictures import picture_size
-from ..records import Contents
+from ..images import picture_size
+from ..dataset import Contents
 from .coco_folders import SPLITS, split_of
 from .coco_objects import is_id, is_number
 from .gathering import Format, Gathering, first_bytes

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..pictures import picture_size
-from ..records import Contents
+from ..images import picture_size
+from ..dataset import Contents
 from .coco_folders import SPLITS
 from .coco_objects import is_number
 from .gathering import Format, Gathering, find_picture, first_bytes, read_text
-from .outlines import ellipse_outline
+from .polygons import ellipse_outline
 
 CLASS_WORDS = ("class", "label", "name", "type", "category", "object")
 CROWD = "iscrowd"

@@ -21,8 +21,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
-from ..pictures import open_image, picture_size
-from ..records import Contents
+from ..images import open_image, picture_size
+from ..dataset import Contents
 from .coco_folders import SPLITS
 from .gathering import PICTURES, Format, Gathering, find_picture, first_bytes, read_text
 from .label_maps import read_label_map

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
-from ..pictures import picture_size
-from ..records import Contents
-from .coco_pictures import NAMED
+from ..images import picture_size
+from ..dataset import Contents
+from .coco_images import NAMED
 from .gathering import Gathering
 
 UNREADABLE_WORD = "###"

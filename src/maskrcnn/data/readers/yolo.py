@@ -22,9 +22,9 @@ from typing import Any
 import yaml
 
 from ...errors import DataError
-from ...structures.skeletons import COCO_PERSON
-from ..pictures import PICTURES, picture_size
-from ..records import Contents
+from ...structures.keypoint_schema import COCO_PERSON
+from ..images import PICTURES, picture_size
+from ..dataset import Contents
 from .coco_folders import SPLITS
 from .gathering import Format, Gathering, list_pictures, read_text
 from .yolo_labels import KeypointShape, label_lines, label_object

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ...structures.classes import Classes
-from ...structures.skeletons import COCO_PERSON, Skeleton
+from ...structures.keypoint_schema import COCO_PERSON, Skeleton
 from .structure import find_classes, find_keypoints, find_stuff
 
 # COCO's classes of pixels without objects (panoptic task).

@@ -1,0 +1,270 @@
+"""Which detection found which object, by COCO's greedy rule, at several thresholds at once.
+
+The official evaluator keeps its matches to itself; errors, worst pictures and comparisons of two runs start from them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from faster_coco_eval.core import mask as coco_mask
+
+from ..evaluation.annotations import Annotations
+from ..evaluation.keypoints import MOST_DETECTIONS, keypoint_objects, keypoint_sigmas, object_keypoint_similarities
+from ..evaluation.results import FIELDS, Kind, Results
+
+THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+EVERY_AREA = (0.0, 1e10)
+HIGHEST = 1 - 1e-10
+"""A threshold of 1 is taken for this, so that a perfect detection fits in spite of rounding."""
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Detections and objects of one picture; D detections, G objects.
+
+    Args:
+        image_id: The picture.
+        detections: [D] their places in the results, the best score first (of equal ones the first).
+        objects: [G] their places in the truth's objects.
+        same: [D, G] whether detection and object are of the same class.
+        ious: [D, G] how well they fit, of whatever classes: IoU of boxes or masks, or similarity of keypoints; with a
+            crowd the part of the detection's own area that lies in it.
+        detection_areas: [D] in square pixels; None where all areas count.
+        object_areas: [G] as annotated.
+        crowd: [G] whether several detections may lie in it.
+        ignored: [G] whether it need not be found, as a crowd or for lack of keypoints.
+    """
+
+    image_id: int
+    detections: np.ndarray
+    objects: np.ndarray
+    same: np.ndarray
+    ious: np.ndarray
+    detection_areas: np.ndarray | None
+    object_areas: np.ndarray
+    crowd: np.ndarray
+    ignored: np.ndarray
+
+
+@dataclass(frozen=True)
+class Matches:
+    """All detections that count, at T thresholds: D of them, picture by picture in the order of the image ids.
+
+    Args:
+        image_ids: [P] ascending.
+        pictures: [D] places in `image_ids`.
+        detections: [D] places in the results.
+        categories: [D] category ids.
+        scores: [D].
+        partners: [T, D] places in the truth's objects; -1: none.
+        ignored: [T, D] whether the detection counts neither as right nor as wrong.
+        wanted: [G] whether each of the truth's objects is to be found.
+    """
+
+    image_ids: np.ndarray
+    pictures: np.ndarray
+    detections: np.ndarray
+    categories: np.ndarray
+    scores: np.ndarray
+    partners: np.ndarray
+    ignored: np.ndarray
+    wanted: np.ndarray
+
+
+def match_results(
+    truth: Annotations,
+    results: Results,
+    kind: Kind,
+    *,
+    thresholds: Sequence[float] = THRESHOLDS,
+    area: tuple[float, float] = EVERY_AREA,
+    max_detections: int = 100,
+    on_progress: Callable[[int], None] | None = None,
+) -> Matches:
+    """Match all detections of a data set with its objects.
+
+    Args:
+        truth: The annotated objects.
+        results: The predictions; those without the kind's field are left out.
+        kind: "bbox", "segm" or "keypoints".
+        thresholds: T least IoUs.
+        area: Objects of other areas (both ends belong to it) need not be found.
+        max_detections: Most detections that count per picture and class; of keypoints at most 20.
+        on_progress: Called after each picture with 1.
+    """
+    found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
+    wanted = np.zeros(len(truth.objects), dtype=bool)
+    sized = tuple(area) != EVERY_AREA
+    overlaps = picture_overlaps(truth, results, kind, max_detections=max_detections, sized=sized)
+    for place, picture in enumerate(overlaps):
+        partners, ignored = match_picture(picture, thresholds, area)
+        wanted[picture.objects] = ~ignored_objects(picture, area)
+        found.append((place, picture.detections, partners, ignored))
+        if on_progress:
+            on_progress(1)
+    detections = np.concatenate([part[1] for part in found] or [np.zeros(0, dtype=np.int64)])
+    columns = [np.zeros((len(thresholds), 0), dtype=np.int64)]
+    return Matches(
+        image_ids=np.array(sorted(truth.sizes), dtype=np.int64),
+        pictures=np.repeat(np.arange(len(found)), [len(part[1]) for part in found]),
+        detections=detections,
+        categories=np.array([results[i]["category_id"] for i in detections], dtype=np.int64),
+        scores=np.array([results[i]["score"] for i in detections], dtype=float),
+        partners=np.concatenate([*columns, *(part[2] for part in found)], axis=1),
+        ignored=np.concatenate([*columns, *(part[3] for part in found)], axis=1).astype(bool),
+        wanted=wanted,
+    )
+
+
+def match_picture(
+    picture: Overlaps, thresholds: Sequence[float], area: tuple[float, float] = EVERY_AREA
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match the detections of a picture with its objects, the best detection first.
+
+    Each takes the free object of its class that it fits best, from the threshold on; of equal ones the last. Objects
+    that need not be found are taken only where no other fits; crowds stay free (pycocotools, `evaluateImg`).
+
+    Args:
+        picture: Its detections and objects.
+        thresholds: T least IoUs.
+        area: Objects of other areas need not be found, detections of other areas need not be right.
+
+    Returns:
+        [T, D] places in the truth's objects, -1 without a partner; [T, D] whether the detection does not count.
+    """
+    limits = np.minimum(np.array(thresholds, dtype=float), HIGHEST)
+    optional = ignored_objects(picture, area)
+    ious = np.where(picture.same, picture.ious, -1.0)
+    chosen = np.full((len(limits), len(picture.detections)), -1)
+    free = np.ones((len(picture.objects), len(limits)), dtype=bool)
+    lowest = limits.min(initial=2)
+    for detection in np.flatnonzero(ious.max(axis=1, initial=-1) >= lowest):
+        row = ious[detection]
+        searching = np.ones(len(limits), dtype=bool)
+        candidates = np.flatnonzero(row >= lowest).tolist()
+        for column in sorted(candidates, key=lambda column: (optional[column], -row[column], -column)):
+            takes = searching & free[column] & (row[column] >= limits)
+            chosen[takes, detection] = column
+            searching &= ~takes
+            if not picture.crowd[column]:
+                free[column] &= ~takes
+    alone = chosen < 0
+    outside = np.zeros(len(picture.detections), dtype=bool)
+    if picture.detection_areas is not None:
+        outside = (picture.detection_areas < area[0]) | (picture.detection_areas > area[1])
+    if not len(picture.objects):
+        return chosen, alone & outside
+    return np.where(alone, -1, picture.objects[chosen]), np.where(alone, outside, optional[chosen])
+
+
+def ignored_objects(picture: Overlaps, area: tuple[float, float] = EVERY_AREA) -> np.ndarray:
+    """[G] whether an object need not be found: crowds, objects without keypoints, other areas."""
+    return picture.ignored | (picture.object_areas < area[0]) | (picture.object_areas > area[1])
+
+
+def picture_overlaps(
+    truth: Annotations, results: Results, kind: Kind, *, max_detections: int = 100, sized: bool = False
+) -> Iterator[Overlaps]:
+    """Overlaps of one picture after the other, in the order of the image ids.
+
+    Args:
+        truth, results, kind, max_detections: As for `match_results`.
+        sized: Measure the detections' areas, too.
+    """
+    found: dict[int, list[int]] = defaultdict(list)
+    for place, record in enumerate(results):
+        if record.get(FIELDS[kind]) is not None:
+            found[record["image_id"]].append(place)
+    complete = keypoint_objects(truth) if kind == "keypoints" else truth.complete
+    annotated: dict[int, list[int]] = defaultdict(list)
+    for place, one in enumerate(complete):
+        annotated[one["image_id"]].append(place)
+    most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
+    compare, measure = COMPARISONS[kind]
+    for image_id in sorted(truth.sizes):
+        detections = _best(found[image_id], results, most)
+        objects = np.array(annotated[image_id], dtype=np.int64)
+        records = [results[i] for i in detections]
+        known = [complete[i] for i in objects]
+        shapes = _shapes(truth, records, kind)
+        yield Overlaps(
+            image_id,
+            detections,
+            objects,
+            _categories(records)[:, None] == _categories(known)[None],
+            compare(truth, shapes, known, objects),
+            measure(shapes) if sized else None,
+            np.array([one["area"] for one in known], dtype=float),
+            np.array([one["iscrowd"] for one in known], dtype=bool),
+            np.array([one["iscrowd"] or not one.get("num_keypoints", 1) for one in known], dtype=bool),
+        )
+
+
+def _best(places: list[int], results: Sequence[dict], most: int) -> np.ndarray:
+    """Places of the `most` best of each class, the best first."""
+    chosen, counts = [], defaultdict[int, int](int)
+    for place in sorted(places, key=lambda place: -results[place]["score"]):
+        category = results[place]["category_id"]
+        counts[category] += 1
+        if counts[category] <= most:
+            chosen.append(place)
+    return np.array(chosen, dtype=np.int64)
+
+
+def _categories(records: list[dict]) -> np.ndarray:
+    return np.array([record["category_id"] for record in records], dtype=np.int64)
+
+
+def _shapes(truth: Annotations, records: list[dict], kind: Kind) -> Any:
+    """Boxes or run lengths of some records, or [D, Kp, 3] keypoints."""
+    if kind == "segm":
+        return [record["segmentation"] for record in records]
+    if kind == "bbox":
+        return [record["bbox"] for record in records]
+    points = np.array([record["keypoints"] for record in records], dtype=float)
+    return points.reshape(len(records), len(keypoint_sigmas(truth)), 3)
+
+
+def _compare_boxes(truth: Annotations, boxes: list, known: list[dict], objects: np.ndarray) -> np.ndarray:
+    return _overlaps(boxes, [one["bbox"] for one in known], known)
+
+
+def _compare_masks(truth: Annotations, masks: list, known: list[dict], objects: np.ndarray) -> np.ndarray:
+    return _overlaps(masks, [truth.masks[i] for i in objects], known)
+
+
+def _compare_keypoints(truth: Annotations, points: np.ndarray, known: list[dict], objects: np.ndarray) -> np.ndarray:
+    return object_keypoint_similarities(truth, points, known)
+
+
+def _overlaps(first: list, second: list, known: list[dict]) -> np.ndarray:
+    overlaps = np.zeros((len(first), len(second)))
+    if overlaps.size:
+        overlaps[:] = coco_mask.iou(first, second, [one["iscrowd"] for one in known])
+    return overlaps
+
+
+def _box_areas(boxes: list) -> np.ndarray:
+    return np.array(boxes, dtype=float).reshape(-1, 4)[:, 2:].prod(axis=1)
+
+
+def _mask_areas(masks: list) -> np.ndarray:
+    return np.array(coco_mask.area(masks) if masks else [], dtype=float)
+
+
+def _keypoint_areas(points: np.ndarray) -> np.ndarray:
+    """Of the box around all keypoints."""
+    return np.ptp(points[:, :, :2], axis=1).prod(axis=1)
+
+
+COMPARISONS: dict[Kind, tuple[Callable[..., np.ndarray], Callable[[Any], np.ndarray]]] = {
+    "bbox": (_compare_boxes, _box_areas),
+    "segm": (_compare_masks, _mask_areas),
+    "keypoints": (_compare_keypoints, _keypoint_areas),
+}
+"""How well shapes fit objects [D, G], and the areas of shapes [D]."""

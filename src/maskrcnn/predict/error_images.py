@@ -1,0 +1,165 @@
+"""The worst pictures of an evaluation, drawn into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from faster_coco_eval.core import mask as coco_mask
+from torch import Tensor
+
+from ..data.loading import read_record
+from ..data.dataset import CocoData, Record
+from ..draw.error_pages import Entry, ErrorPage, Judged, draw_error_index, draw_error_page
+from ..draw.images import write_picture
+from ..errors import DataError
+from ..evaluation.annotations import Annotations
+from ..evaluation.keypoints import keypoint_sigmas
+from ..evaluation.results import Kind, Results
+from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS
+from ..analysis.worst import PictureErrors, describe_errors
+from ..structures.instances import Instances
+from ..structures.annotated_masks import ObjectMasks
+from ..structures.keypoint_schema import PIXEL_MIDDLE
+
+NAMES: dict[str, str] = dict([("right", "right"), *FAULT_TITLES.items(), ("ignored", "need not be found")])
+INDEX = "index.png"
+
+
+def write_error_pictures(
+    folder: Path,
+    data: CocoData,
+    truth: Annotations,
+    results: Results,
+    worst: Sequence[PictureErrors],
+    kind: Kind,
+    score: float,
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Draw each picture with annotated objects beside predicted ones, and an index of them all.
+
+    Args:
+        folder: Where `index.png` and the pictures are written, numbered from the worst one on.
+        data: Where the pictures are.
+        truth, results: What was judged.
+        worst: Of `worst_pictures`.
+        kind: "bbox", "segm" or "keypoints": what was judged and is drawn.
+        score: Least score of the detections that are drawn.
+        on_progress: Called after each picture with 1.
+
+    Returns:
+        The files of the pictures.
+
+    Raises:
+        DataError: A picture cannot be read, or the data set does not have it.
+    """
+    records = {record.image_id: record for record in data.records}
+    paths, entries = [], []
+    for number, errors in enumerate(worst, start=1):
+        if errors.image_id not in records:
+            raise DataError(
+                f"{data.source}: has no picture {errors.image_id} to draw. Give the data set that was scored."
+            )
+        page = _page(records[errors.image_id], truth, results, errors, kind, score)
+        drawn = draw_error_page(page)
+        paths.append(folder / f"{number:03d}-{records[errors.image_id].path.stem}.png")
+        write_picture(paths[-1], drawn)
+        entries.append(Entry(drawn, f"{number}. {page.title}", page.words))
+        if on_progress:
+            on_progress(1)
+    if entries:
+        title = f"The {len(entries)} pictures with the most errors, detections from a score of {score:.2f}"
+        write_picture(folder / INDEX, draw_error_index(entries, title=title))
+    return paths
+
+
+def _page(
+    record: Record, truth: Annotations, results: Results, errors: PictureErrors, kind: Kind, score: float
+) -> ErrorPage:
+    several = len(truth.categories) > 1
+    return ErrorPage(
+        title=record.path.name,
+        words=f"{errors.errors} errors: {describe_errors(truth, results, errors)}",
+        picture=read_record(record, 3),
+        annotated=_annotated(truth, errors, kind, several),
+        predicted=_predicted(truth, results, errors, kind, several),
+        headings=("annotated", f"predicted, score at least {score:.2f}"),
+        names=NAMES,
+        skeleton=truth.skeleton if kind == "keypoints" else None,
+    )
+
+
+def _annotated(truth: Annotations, errors: PictureErrors, kind: Kind, several: bool) -> Judged:
+    """The annotated objects, each with what became of it."""
+    places = [place for place, one in enumerate(truth.objects) if one["image_id"] == errors.image_id]
+    became = dict.fromkeys(places, "ignored") | dict.fromkeys(errors.missed, "missed")
+    for meant, verdict in reversed(list(zip(errors.meant, errors.verdicts, strict=True))):
+        if verdict in ("classification", "localisation") and became[meant] != "right":
+            became[meant] = verdict
+        elif verdict == "right":
+            became[meant] = "right"
+    known = [{**truth.complete[place], **_shape(truth, place, kind)} for place in places]
+    names = [truth.categories[one["category_id"]] if several else "" for one in known]
+    return Judged(_instances(truth, known, errors.image_id, kind), [became[place] for place in places], names)
+
+
+def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
+    if kind == "segm":
+        return {"segmentation": truth.masks[place]}
+    return {"keypoints": truth.objects[place].get("keypoints")} if kind == "keypoints" else {}
+
+
+def _predicted(truth: Annotations, results: Results, errors: PictureErrors, kind: Kind, several: bool) -> Judged:
+    """The detections, each with what is wrong with it."""
+    found = [results[place] for place in errors.detections]
+    texts = []
+    for record, verdict, meant in zip(found, errors.verdicts, errors.meant, strict=True):
+        name = truth.categories[record["category_id"]] if several else ""
+        wrong = verdict == FAULTS[CLASSIFICATION]
+        is_really = f", is {truth.categories[truth.objects[meant]['category_id']]}" if wrong else ""
+        texts.append(f"{name} {record['score']:.2f}{is_really}".strip())
+    return Judged(_instances(truth, found, errors.image_id, kind), list(errors.verdicts), texts)
+
+
+def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind: Kind) -> Instances:
+    """COCO records, annotated or predicted, as objects that can be drawn."""
+    size = truth.sizes[image_id]
+    labels = torch.zeros(len(records), dtype=torch.int64)
+    scores = torch.tensor([record["score"] for record in records]) if records and "score" in records[0] else None
+    if kind == "bbox":
+        return Instances(size, _boxes([record["bbox"] for record in records]), labels, scores)
+    if kind == "segm":
+        masks = [record["segmentation"] for record in records]
+        boxes = _boxes([coco_mask.toBbox(mask).tolist() for mask in masks])
+        return Instances(size, boxes, labels, scores, masks=ObjectMasks.of([_counts(mask) for mask in masks], size))
+    boxes, keypoints = _boxes([_box_around(record) for record in records]), _keypoints(truth, records)
+    return Instances(size, boxes, labels, scores, keypoints=keypoints)
+
+
+def _counts(mask: dict) -> bytes:
+    return mask["counts"].encode("ascii") if isinstance(mask["counts"], str) else mask["counts"]
+
+
+def _boxes(boxes: list[list[float]]) -> Tensor:
+    """[N, 4] x1, y1, x2, y2 of x, y, width, height."""
+    corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners
+
+
+def _box_around(record: dict) -> list[float]:
+    if record.get("bbox") is not None:
+        return record["bbox"]
+    points = torch.tensor(record["keypoints"], dtype=torch.float32).reshape(-1, 3)[:, :2]
+    low, high = points.amin(dim=0), points.amax(dim=0)
+    return [*low.tolist(), *(high - low).tolist()]
+
+
+def _keypoints(truth: Annotations, records: Sequence[dict]) -> Tensor:
+    """[N, Kp, 3] in continuous pixels; objects without keypoints have none that is visible."""
+    count = len(keypoint_sigmas(truth))
+    points = [record.get("keypoints") or [0.0] * 3 * count for record in records]
+    offset = torch.tensor([PIXEL_MIDDLE, PIXEL_MIDDLE, 0])
+    return torch.tensor(points, dtype=torch.float32).reshape(-1, count, 3) + offset

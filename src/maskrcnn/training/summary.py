@@ -1,0 +1,87 @@
+"""What a training run is about to do, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from ..config import RunSettings
+from ..data.dataset import CocoData
+from ..ops.precision import autocast
+from .dataset import TrainingData
+from .optimizer import peak_learning_rate
+from .settings import evaluation_interval, with_steps
+
+MOST_NAMES = 8
+MOST_SKIPPED = 5
+
+
+def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, device: torch.device, origin: str) -> Table:
+    """Data, classes, steps, learning rate, precision, device, first weights and folder of a run.
+
+    Args:
+        origin: Where the first weights come from.
+    """
+    train = with_steps(settings, len(data.learnt.records)).train
+    classes = data.learnt.classes
+    per_step = settings.data.batch * train.accumulate
+    chosen = f", {settings.data.held_out:.0%} of them held out" if data.held_out else f" of {data.judged.source}"
+    rows = {
+        "learns from": f"{_counts(data.learnt)} of {data.learnt.source}",
+        "is judged by": f"{_counts(data.judged)}{chosen}, every {evaluation_interval(train)} steps",
+        "classes": _names(classes.names),
+        **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
+        "steps": f"{train.steps}, {per_step} pictures each, "
+        f"{(train.steps or 0) * per_step / max(1, len(data.learnt.records)):.1f} passes over the data",
+        "optimiser": f"{train.optimiser}, learning rate {peak_learning_rate(settings):.2g}, {train.schedule} schedule",
+        "computes": f"on {device}, {_precision(settings, device)}",
+        "first weights": origin,
+        "folder": str(folder),
+    }
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, words in rows.items():
+        table.add_row(Text(name, style="bold"), Text(words))
+    return table
+
+
+def data_remarks(data: TrainingData) -> Iterator[Text]:
+    """What the user should know about objects that were left out, or that have no outline."""
+    for part in (data.learnt,) if data.held_out else (data.learnt, data.judged):
+        for message in part.skipped[:MOST_SKIPPED]:
+            yield Text(f"Left out: {message}", style="yellow")
+        if len(part.skipped) > MOST_SKIPPED:
+            yield Text(f"Left out: {len(part.skipped) - MOST_SKIPPED} more objects of {part.source}", style="yellow")
+        if part.without_mask:
+            yield Text(
+                f"{part.source}: {part.without_mask} objects have no outline, their box stands in for it; train boxes "
+                "alone with model.mask_head=null.",
+                style="yellow",
+            )
+
+
+def fallback_panel(reason: str) -> Panel:
+    """A warning that the run starts from random weights."""
+    words = Text(
+        f"{reason}\n\nTraining starts from random weights instead, with settings that suit them. That takes many more "
+        "pictures and steps to become good. To start from weights of your own: --weights FILE."
+    )
+    return Panel(words, title="Warning: no pretrained weights", border_style="yellow")
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return f"{len(names)}: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}"
+
+
+def _counts(data: CocoData) -> str:
+    objects = sum(len(record.instances) for record in data.records)
+    return f"{len(data.records)} pictures with {objects} objects"
+
+
+def _precision(settings: RunSettings, device: torch.device) -> str:
+    with autocast(settings.train.precision, device):
+        return "bfloat16" if torch.is_autocast_enabled(device.type) else "float32"

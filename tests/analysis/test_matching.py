@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from maskrcnn.evaluation.annotations import Annotations
+from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS
+from maskrcnn.analysis.matching import match_results, picture_overlaps
+from maskrcnn.analysis.precision import class_precisions
+from tests.builders.scoring import coco_scores, found, truth_of
+from tests.builders.vectors import load_vector, vector_files
+
+
+@pytest.mark.parametrize("path", vector_files("coco"))
+def test_ap_from_matches_is_that_of_the_official_evaluation_in_every_range_of_areas(path):
+    vector = load_vector(path)
+    truth, records = Annotations.parse(vector["input"]["gt"]), vector["input"]["dt"]
+    for kind in vector["expected"]:
+        scores = coco_scores(truth, records, kinds=(kind,))[kind]
+        for name, area in (KEYPOINT_AREAS if kind == "keypoints" else AREAS).items():
+            matches = match_results(truth, records, kind, area=area)
+            once = np.ones((len(matches.image_ids), 1), dtype=np.int32)
+            found = {category: ap[:, 0].mean() for category, ap in class_precisions(truth, matches, once)}
+            there = [ap for ap in found.values() if not np.isnan(ap)]
+            assert (np.mean(there) if there else -1) == pytest.approx(scores.numbers[f"AP{name}"], abs=1e-12)
+            if not name:
+                assert np.nan_to_num(list(found.values()), nan=-1) == pytest.approx(
+                    [scores.per_category[category] for category in found], abs=1e-12
+                )
+
+
+def test_a_detection_takes_the_free_object_of_its_class_that_it_fits_best():
+    truth = truth_of((1, 1, [0, 0, 10, 10], 0), (1, 1, [0, 0, 10, 8], 0), (1, 2, [0, 0, 10, 9], 0))
+    records = [found(1, 1, [0, 0, 10, 9], 0.5), found(1, 1, [0, 0, 10, 10], 0.9), found(1, 2, [50, 50, 9, 9], 0.7)]
+    matches = match_results(truth, records, "bbox", thresholds=(0.5, 0.85, 0.95))
+    assert matches.detections.tolist() == [1, 2, 0]
+    # IoU of the last one with the object that is left: 80 / 90 = 0.89.
+    assert matches.partners.tolist() == [[0, -1, 1], [0, -1, 1], [0, -1, -1]]
+    assert not matches.ignored.any()
+
+
+def test_of_two_objects_that_fit_alike_the_last_is_taken_as_pycocotools_does():
+    truth = truth_of((1, 1, [0, 0, 10, 10], 0), (1, 1, [0, 0, 10, 10], 0))
+    records = [found(1, 1, [0, 0, 10, 10], 0.9), found(1, 1, [0, 0, 10, 10], 0.8), found(1, 1, [0, 0, 10, 10], 0.8)]
+    assert match_results(truth, records, "bbox", thresholds=(0.5, 1)).partners.tolist() == [[1, 0, -1]] * 2
+
+
+def test_a_crowd_takes_any_number_of_detections_that_fit_nothing_else_and_ignores_them():
+    truth = truth_of((1, 1, [0, 0, 50, 50], 1), (1, 1, [0, 0, 20, 20], 0))
+    records = [found(1, 1, [0, 0, 20, side], 0.9 - side / 100) for side in (20, 18, 10)]
+    matches = match_results(truth, records, "bbox", thresholds=(0.5,))
+    assert matches.partners.tolist() == [[1, 0, 0]]
+    assert matches.ignored.tolist() == [[False, True, True]]
+    assert matches.wanted.tolist() == [False, True]
+
+
+def test_detections_and_objects_of_other_areas_do_not_count_but_those_at_both_ends_do():
+    truth = truth_of((1, 1, [0, 0, 10, 10], 0), (1, 1, [50, 50, 40, 40], 0))
+    records = [
+        found(1, 1, [50, 50, 40, 40], 0.9),
+        found(1, 1, [20, 20, 40, 20], 0.8),
+        found(1, 1, [0, 50, 5, 5], 0.7),
+        found(1, 1, [0, 0, 10, 10], 0.6),
+    ]
+    matches = match_results(truth, records, "bbox", thresholds=(0.5,), area=(25, 100))
+    assert matches.ignored.tolist() == [[True, True, False, False]]
+    assert matches.wanted.tolist() == [True, False]
+
+
+def test_only_the_best_detections_of_each_class_in_each_picture_count():
+    truth = truth_of((1, 1, [0, 0, 10, 10], 0), pictures=2)
+    records = [found(image, n % 2 + 1, [0, 0, 10, 10], n / 10) for image in (1, 2) for n in range(6)]
+    matches = match_results(truth, records, "bbox", max_detections=1)
+    assert matches.scores.tolist() == [0.5, 0.4, 0.5, 0.4]
+    assert matches.pictures.tolist() == [0, 0, 1, 1]
+
+
+def test_fits_of_other_classes_are_known_but_never_matched():
+    truth = truth_of((1, 2, [0, 0, 10, 10], 0))
+    records = [found(1, 1, [0, 0, 10, 10], 0.9)]
+    picture = next(picture_overlaps(truth, records, "bbox"))
+    assert picture.ious.tolist() == [[1.0]]
+    assert not picture.same.any()
+    assert match_results(truth, records, "bbox").partners.max() == -1
+
+
+def test_nothing_matches_nothing():
+    for truth in (truth_of(pictures=0), truth_of(), truth_of((1, 1, [0, 0, 10, 10], 0))):
+        matches = match_results(truth, [], "bbox")
+        assert matches.partners.shape == matches.ignored.shape == (10, 0)
+        assert matches.wanted.shape == (len(truth.objects),)
+
+
+def test_every_picture_is_told():
+    told = []
+    match_results(truth_of(pictures=3), [], "bbox", on_progress=told.append)
+    assert told == [1, 1, 1]
