@@ -1,7 +1,7 @@
 """What mkdocs cannot know by itself: pages that lie outside docs/, their links, and the reference of the public names.
 
-Pages are written for the repository, where links are relative to files. Here each link is turned into one of the site, or,
-where it leads to a file that is no page, into one to the repository.
+Pages are written for the repository, where links are relative to files. Here each link is turned into one of the site,
+or, where it leads to a file that is no page, into one to the repository.
 """
 
 import posixpath

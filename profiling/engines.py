@@ -36,11 +36,11 @@ from maskrcnn.profiling.peers import build_peer
 from maskrcnn.profiling.processes import Measured
 from maskrcnn.profiling.report import describe_machine
 from maskrcnn.profiling.run import measure_all
-from maskrcnn.profiling.scenes import make_picture
+from maskrcnn.profiling.scenes import make_image
 from maskrcnn.profiling.works import WORKS, Work
 
 Engine = Callable[[Tensor], list[Tensor]]
-"""A picture to boxes, labels, scores and small masks."""
+"""An image to boxes, labels, scores and small masks."""
 NAMES = {
     "onnxruntime": {"ONNX Runtime": "float32"},
     "openvino": {"OpenVINO, float32": "f32", "OpenVINO, its default": ""},
@@ -51,27 +51,27 @@ def make_engine_run(work: Work, name: str, state: State) -> Run:
     """As `make_run`, for the engines as well."""
     if name in {*PEERS, *SETTINGS, PRODUCTS}:
         return make_run(work, name, state)
-    picture = make_picture(work.size)
+    image = make_image(work.size)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
-        export(build_peer(work, state), picture, file)
+        export(build_peer(work, state), image, file)
         run_engine = onnx_runtime(file) if name in NAMES["onnxruntime"] else openvino(file, NAMES["openvino"][name])
 
     def run() -> int:
-        boxes, _, _, masks = run_engine(picture / 255)
+        boxes, _, _, masks = run_engine(image / 255)
         return len(paste_masks_in_image(masks, boxes, work.size)[:, 0] > 0.5)
 
     return run
 
 
-def export(peer: nn.Module, picture: Tensor, file: Path) -> None:
-    """Write boxes, labels, scores and small masks of one picture as an ONNX graph."""
+def export(peer: nn.Module, image: Tensor, file: Path) -> None:
+    """Write boxes, labels, scores and small masks of one image as an ONNX graph."""
     peer.transform.postprocess = lambda result, sizes, original: result
     torch.onnx.export(
         peer,
-        ([picture / 255],),
+        ([image / 255],),
         str(file),
-        input_names=["picture"],
+        input_names=["image"],
         output_names=["boxes", "labels", "scores", "masks"],
         opset_version=17,
         dynamo=False,
@@ -84,7 +84,7 @@ def onnx_runtime(file: Path) -> Engine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return lambda picture: [torch.from_numpy(one) for one in session.run(None, {"picture": picture.numpy()})]
+    return lambda image: [torch.from_numpy(one) for one in session.run(None, {"image": image.numpy()})]
 
 
 def openvino(file: Path, precision: str) -> Engine:
@@ -96,8 +96,8 @@ def openvino(file: Path, precision: str) -> Engine:
         settings["INFERENCE_PRECISION_HINT"] = precision
     compiled = engine.Core().compile_model(engine.Core().read_model(str(file)), "CPU", settings)
 
-    def run(picture: Tensor) -> list[Tensor]:
-        found = compiled([picture.numpy()])
+    def run(image: Tensor) -> list[Tensor]:
+        found = compiled([image.numpy()])
         return [torch.from_numpy(found[output].copy()) for output in compiled.outputs]
 
     return run

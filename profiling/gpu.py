@@ -1,6 +1,6 @@
-"""Prediction and a training step on a GPU beside torchvision's `maskrcnn_resnet50_fpn`: same weights, same picture.
+"""Prediction and a training step on a GPU beside torchvision's `maskrcnn_resnet50_fpn`: same weights, same image.
 
-Both live in one process, and their runs alternate. torchvision gets its pictures and masks on the device already.
+Both live in one process, and their runs alternate. torchvision gets its images and masks on the device already.
 Prints tables of medians, ratios, memory and the slowest kernels, and writes them to `gpu.md` beside this file, anew
 after each piece of work. A contender that cannot run has its error as its row.
 
@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 COUNTED = f"{OURS} {PLAIN}"
 """Whose operations are counted, and whose kernels are listed: the others of a work compute the same."""
 PROFILED = 8
-"""Pictures of the runs whose kernels are listed."""
+"""Images of the runs whose kernels are listed."""
 
 
 class Row(NamedTuple):
@@ -119,7 +119,7 @@ def find_kernels(run: Run, most: int = 10) -> Kernels:
 
 def table(rows: list[Row], rate: float) -> list[str]:
     lines = [
-        f"| work | pictures | contender | ms | pictures/s | of {PEER}'s float32 time | of its bfloat16 time "
+        f"| work | images | contender | ms | images/s | of {PEER}'s float32 time | of its bfloat16 time "
         "| GiB beyond weights | of the bf16 rate |",
         "|---|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
@@ -149,17 +149,17 @@ def page(rows: list[Row], rate: float, kernels: dict[str, Kernels], rounds: str,
         "# On a GPU, beside torchvision",
         "",
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, torchvision {torchvision.__version__}, "
-        f"Python {platform.python_version()}; pictures of {SIZE[0]} x {SIZE[1]}, 1000 proposals, 100 detections; "
+        f"Python {platform.python_version()}; images of {SIZE[0]} x {SIZE[1]}, 1000 proposals, 100 detections; "
         f"medians of {rounds} alternating runs. bf16 matrix products reach {rate / 1e12:.0f} TFLOP/s here. Measured in "
         f"{minutes:.1f} minutes.",
         "",
-        "compiled: body, neck and RPN by `torch.compile`. CUDA graph: the same part captured at the padded shape of "
+        "compiled: backbone, neck and RPN by `torch.compile`. CUDA graph: the same part captured at the padded shape of "
         "the batch, in training with its backward pass.",
         "",
         *table(rows, rate),
     ]
     for work, found in kernels.items():
-        lines += ["", f"Slowest kernels of a {work} of {PROFILED} pictures, {COUNTED}."]
+        lines += ["", f"Slowest kernels of a {work} of {PROFILED} images, {COUNTED}."]
         lines += [f"It starts {found.count}, which take {found.milliseconds:.1f} ms of the device."]
         lines += ["", "| kernel | ms |", "|---|---:|"]
         lines += [f"| `{name[:100]}` | {milliseconds:.2f} |" for name, milliseconds in found.slowest]
@@ -169,7 +169,7 @@ def page(rows: list[Row], rate: float, kernels: dict[str, Kernels], rounds: str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 8, 16])
-    parser.add_argument("--rounds", type=int, default=7, help="of one picture; fewer of large batches, 3 at least")
+    parser.add_argument("--rounds", type=int, default=7, help="of one image; fewer of large batches, 3 at least")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
     started = time.perf_counter()

@@ -1,6 +1,6 @@
 """Who is timed on a GPU: torchvision, and this library plain, compiled, and with CUDA graphs at the padded shape.
 
-Everything before the number of boxes decides the shapes (body, neck and the RPN's convolutions) can be compiled or
+Everything before the number of boxes decides the shapes (backbone, neck and the RPN's convolutions) can be compiled or
 captured; the rest runs as it always does.
 """
 
@@ -17,18 +17,18 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor, nn
 
 from maskrcnn.config import RunSettings
-from maskrcnn.data.preprocessing import make_batch, prepare_picture
+from maskrcnn.data.preprocessing import make_batch, prepare_image
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.model.rpn import RPN
 from maskrcnn.ops.precision import autocast
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.profiling.peers import CLASSES, build_peer, make_weights, our_weights
-from maskrcnn.profiling.scenes import make_objects, make_picture, whole_masks
+from maskrcnn.profiling.scenes import make_image, make_objects, whole_masks
 from maskrcnn.profiling.works import Work
 from maskrcnn.structures.batch import Batch, Scales
 from maskrcnn.structures.masks import to_rle
-from maskrcnn.training.optimizer import build_optimiser, set_learning_rate
+from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
 from maskrcnn.weights.own import Weights
 
 DEVICE = torch.device("cuda")
@@ -38,7 +38,7 @@ PEER, OURS = "torchvision", "maskrcnn"
 PLAIN = "bfloat16"
 VARIANTS = ("float32", PLAIN, f"{PLAIN}, compiled", f"{PLAIN}, CUDA graph", f"{PLAIN}, compiled, CUDA graph")
 """Of ours: a precision, and what is done to the part of fixed shapes."""
-PREDICTION, RUN_LENGTHS, TRAINING = "prediction", "prediction, run lengths", "training step"
+PREDICTION, RLE, TRAINING = "prediction", "prediction, RLE", "training step"
 Run = Callable[[], object]
 Outputs = tuple[dict[int, Tensor], tuple[list[Tensor], list[Tensor]]]
 Part = Callable[[Tensor], Outputs]
@@ -53,7 +53,7 @@ class Contender(NamedTuple):
 
 
 class FixedPart(nn.Module):
-    """Pictures to the levels' features and the RPN's logits and deltas."""
+    """Images to the levels' features and the RPN's logits and deltas."""
 
     def __init__(self, model: MaskRCNN, *, mixed: bool) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def put_in(model: MaskRCNN, part: Part) -> None:
 
 
 def once(make: Callable[[Tensor], Part]) -> Part:
-    """A part that is made when the first pictures come, for pictures of their shape."""
+    """A part that is made when the first images come, for images of their shape."""
     made: list[Part] = []
 
     def run(images: Tensor) -> Outputs:
@@ -118,7 +118,7 @@ def capture(part: Part, images: Tensor) -> Part:
 class Setting(NamedTuple):
     """What all contenders share."""
 
-    picture: Tensor
+    image: Tensor
     peer: nn.Module
     weights: Weights
 
@@ -126,23 +126,23 @@ class Setting(NamedTuple):
 @cache
 def setting() -> Setting:
     state = make_weights(WORK.model)
-    return Setting(make_picture(SIZE), build_peer(WORK, state).to(DEVICE), our_weights(WORK, state))
+    return Setting(make_image(SIZE), build_peer(WORK, state).to(DEVICE), our_weights(WORK, state))
 
 
 def make_batches(count: int, *, targets: bool) -> Batch:
-    picture, _, weights = setting()
+    image, _, weights = setting()
     inputs = weights.settings.input
     objects = [make_objects(SIZE, CLASSES) for _ in range(count)] if targets else None
-    images = [prepare_picture(picture, inputs)] * count
-    return make_batch(images, [SIZE] * count, pad_to=inputs.pad_to, targets=objects).to(DEVICE)
+    images = [prepare_image(image, inputs)] * count
+    return make_batch(images, [SIZE] * count, size_divisible=inputs.size_divisible, targets=objects).to(DEVICE)
 
 
 def peer_images(count: int) -> list[Tensor]:
-    return [(setting().picture / 255).to(DEVICE)] * count
+    return [(setting().image / 255).to(DEVICE)] * count
 
 
 def predictions(count: int) -> list[Contender]:
-    """Boxes and masks as each gives them; and, of few pictures, masks as run lengths."""
+    """Boxes and masks as each gives them; and, of few images, masks as RLE."""
 
     def peer_masks(mixed: bool) -> Run:
         images, peer = peer_images(count), setting().peer
@@ -153,7 +153,7 @@ def predictions(count: int) -> list[Contender]:
 
         return run
 
-    def peer_run_lengths() -> Run:
+    def peer_rle() -> Run:
         find = peer_masks(False)
         return lambda: [[coco_mask.encode(np.asfortranarray(one)) for one in masks.cpu().numpy()] for masks in find()]
 
@@ -161,7 +161,7 @@ def predictions(count: int) -> list[Contender]:
         predictor, scales = our_predictor(variant), Scales((make_batches(count, targets=False),))
         return lambda: predictor.predict_scales(scales)
 
-    def our_run_lengths() -> Run:
+    def our_rle() -> Run:
         find = ours(PLAIN)
         return lambda: [to_rle(found.masks) for found in find()]
 
@@ -169,8 +169,8 @@ def predictions(count: int) -> list[Contender]:
     found += [Contender(PREDICTION, f"{PEER} bfloat16", lambda: peer_masks(True))]
     found += [Contender(PREDICTION, f"{OURS} {variant}", lambda variant=variant: ours(variant)) for variant in VARIANTS]
     if count <= 2:  # torchvision's encoding on the host takes seconds
-        found += [Contender(RUN_LENGTHS, f"{PEER} float32", peer_run_lengths)]
-        found += [Contender(RUN_LENGTHS, f"{OURS} {PLAIN}", our_run_lengths)]
+        found += [Contender(RLE, f"{PEER} float32", peer_rle)]
+        found += [Contender(RLE, f"{OURS} {PLAIN}", our_rle)]
     return found
 
 
@@ -216,15 +216,15 @@ def steps(count: int) -> list[Contender]:
 @cache
 def peer_training(mixed: bool) -> Callable[[list[Tensor], list[dict]], None]:
     model = copy.deepcopy(setting().peer).train()
-    optimiser = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], lr=1e-5, momentum=0.9)
-    fill_momentum(optimiser)
+    optimizer = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], lr=1e-5, momentum=0.9)
+    fill_momentum(optimizer)
 
     def run(images: list[Tensor], targets: list[dict]) -> None:
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=mixed):
             losses = model(images, [dict(target) for target in targets])
         sum(losses.values()).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
     return run
 
@@ -234,10 +234,10 @@ def our_training(variant: str) -> Callable[[Batch], None]:
     model = build_model(weights.settings, CLASSES).train()
     model.load_state_dict(weights.state)
     model.to(DEVICE, memory_format=torch.channels_last)
-    settings = RunSettings(model=weights.settings)
-    optimiser = build_optimiser(model, settings.train)
-    set_learning_rate(optimiser, 0, steps=100_000, settings=settings)
-    fill_momentum(optimiser)
+    settings = RunSettings.of(weights.settings)
+    optimizer = build_optimizer(model, settings.train)
+    set_learning_rate(optimizer, 0, steps=100_000, settings=settings)
+    fill_momentum(optimizer)
     if "compiled" in variant:
         put_in(model, torch.compile(FixedPart(model, mixed=True)))
     elif "graph" in variant:
@@ -247,8 +247,8 @@ def our_training(variant: str) -> Callable[[Batch], None]:
         with autocast(precision, DEVICE):
             losses = model(batch)
         sum(losses.values()).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
     return run
 
@@ -256,11 +256,11 @@ def our_training(variant: str) -> Callable[[Batch], None]:
 compiled_training = cache(our_training)
 
 
-def fill_momentum(optimiser: torch.optim.Optimizer) -> None:
+def fill_momentum(optimizer: torch.optim.Optimizer) -> None:
     """Its memory is there from the start, and no part of what a step needs for itself."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         for parameter in group["params"]:
-            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def capture_training(model: MaskRCNN, images: Tensor) -> Part:

@@ -1,10 +1,10 @@
-"""How time and memory of prediction grow with the picture, the number of objects and the number of pictures at once.
+"""How time and memory of prediction grow with the image, the number of objects and the number of images at once.
 
-Our default beside torchvision as it comes, each measurement in a process of its own; masks become run lengths.
+Our default beside torchvision as it comes, each measurement in a process of its own; masks become RLE.
 Writes a table, and the slope with what explains it, to `growth.md` beside this file.
 
     python profiling/growth.py [--rounds 2] [--sides 400 800 1200 1600 2000 2400] [--objects 10 100 300 1000]
-        [--pictures 1 2 4 8]
+        [--worst 1 2 4 8]
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CONTENDERS = {PEER: False, DEFAULT: True, PRODUCTS: False}
 Series = dict[float, dict[str, Measured]]
 
 
-def make_work(title: str, *, size: tuple[int, int] = BASE.size, pictures: int = 1, most: int = 100) -> Work:
-    return Work(title, BASE.model, size, pictures, BASE.task, most)
+def make_work(title: str, *, size: tuple[int, int] = BASE.size, images: int = 1, most: int = 100) -> Work:
+    return Work(title, BASE.model, size, images, BASE.task, most)
 
 
 def table(series: Series, unit: str) -> list[str]:
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--sides", type=int, nargs="*", default=[400, 800, 1200, 1600, 2000, 2400])
     parser.add_argument("--objects", type=int, nargs="*", default=[10, 100, 300, 1000])
-    parser.add_argument("--pictures", type=int, nargs="*", default=[1, 2, 4, 8])
+    parser.add_argument("--worst", type=int, nargs="*", default=[1, 2, 4, 8])
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
     height, width = BASE.size
@@ -113,19 +113,19 @@ def main() -> None:
     ]
     questions: list[tuple[str, str, dict[float, Work]]] = [
         (
-            "Size of the picture, which is a square",
+            "Size of the image, which is a square",
             "megapixel",
             {s * s / 1e6: make_work(f"{s}x{s}", size=(s, s)) for s in arguments.sides},
         ),
         (
-            f"Objects in a picture of {height}x{width}",
+            f"Objects in an image of {height}x{width}",
             "object",
             {n: make_work(f"{n} objects", most=n) for n in arguments.objects},
         ),
         (
-            f"Pictures of {height}x{width} at once",
-            "picture",
-            {n: make_work(f"{n} pictures", pictures=n) for n in arguments.pictures},
+            f"Images of {height}x{width} at once",
+            "image",
+            {n: make_work(f"{n} images", images=n) for n in arguments.images},
         ),
     ]
     for title, unit, works in questions:

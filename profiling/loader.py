@@ -1,12 +1,12 @@
-"""From picture files to training batches: this library's loader beside torchvision's reference pipeline.
+"""From image files to training batches: this library's loader beside torchvision's reference pipeline.
 
-Both read the same JPEG files and COCO annotations and do the same work: decode, mirror half of the pictures, shorter
-side to 800 and longer to at most 1333 pixels, boxes and masks moved along, normalised, and padded to a batch of two.
-torchvision does it as in its references/detection: Pillow, v2 transforms, a bitmap of the picture's size for every
+Both read the same JPEG files and COCO annotations and do the same work: decode, mirror half of the images, shorter
+side to 800 and longer to at most 1333 pixels, boxes and masks moved along, normalized, and padded to a batch of two.
+torchvision does it as in its references/detection: Pillow, v2 transforms, a bitmap of the image's size for every
 object, and then the model's own `GeneralizedRCNNTransform`, or instead of that `v2.Resize` on bytes. Each contender
 runs in a process of its own, in turns. Writes a table to `loader.md` beside this file; needs pycocotools.
 
-    python profiling/loader.py [--rounds 3] [--pictures 24] [--data train.json --images images]
+    python profiling/loader.py [--rounds 3] [--worst 24] [--data train.json --images images]
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.transforms import v2
 
 from maskrcnn.config import RunSettings
-from maskrcnn.data.augmentation import change_colours, draw_geometry
-from maskrcnn.data.preprocessing import make_batch, prepare_picture, resize_and_normalise
-from maskrcnn.data.loading import read_record, training_batches
-from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.augmentation import change_colors, draw_geometry
 from maskrcnn.data.dataset import Record
+from maskrcnn.data.loading import read_record, training_batches
+from maskrcnn.data.preprocessing import make_batch, prepare_image, resize_and_normalize
+from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import SHAPES, draw_scene
 from maskrcnn.ops.allocator import keep_freed_memory
 from maskrcnn.profiling.report import describe_machine
@@ -49,41 +49,41 @@ from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
 
 SIZES = {"640x480": (480, 640), "1800x1200": (1200, 1800)}
-STAGES = ("decode", "targets", "augment", "resize and normalise", "batch")
-OURS, DEFAULT = "maskrcnn", "maskrcnn, colours and scale too"
+STAGES = ("decode", "targets", "augment", "resize and normalize", "batch")
+OURS, DEFAULT = "maskrcnn", "maskrcnn, colors and scale too"
 TORCHVISION, TUNED, RESIZED = "torchvision", "torchvision, tuned allocator", "torchvision with v2.Resize"
 CONTENDERS = (OURS, TORCHVISION, TUNED, RESIZED, DEFAULT)
 BATCH = 2
 WORKERS = (0, 2)
 GPU_STEP = 8 / 0.12
-"""Pictures a second that training on an H200 takes in batches of eight (gpu.md)."""
+"""Images a second that training on an H200 takes in batches of eight (gpu.md)."""
 
 Timer = Callable[[str, Callable[[], Any]], Any]
 
 
 def plain_settings() -> RunSettings:
-    """Nothing but the mirror images of torchvision's reference."""
+    """Nothing but the flipped images of torchvision's reference."""
     augment = {"flip": 0.5, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
-    return RunSettings.model_validate({"augment": augment, "data": {"batch": BATCH}})
+    return RunSettings.model_validate({"augment": augment, "data": {"batch_size": BATCH}})
 
 
-def draw_pictures(folder: Path, size: tuple[int, int], count: int) -> None:
-    """Write `train.json` and `images/*.jpg` of generated shapes, with outlines as in COCO."""
+def draw_images(folder: Path, size: tuple[int, int], count: int) -> None:
+    """Write `train.json` and `images/*.jpg` of generated shapes, with polygons as in COCO."""
     (folder / "images").mkdir(parents=True)
     images, annotations = [], []
     for number in range(1, count + 1):
         scene = draw_scene(np.random.default_rng([0, number]), max(size))
         name = f"{number}.jpg"
-        Image.fromarray(scene.picture[: size[0], : size[1]]).save(folder / "images" / name, quality=92)
+        Image.fromarray(scene.image[: size[0], : size[1]]).save(folder / "images" / name, quality=92)
         images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
         for label, mask in zip(scene.labels, scene.masks, strict=True):
             visible = np.ascontiguousarray(mask[: size[0], : size[1]]).astype(np.uint8)
             contours, _ = cv2.findContours(visible, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1)
-            outlines = [contour.ravel().tolist() for contour in contours if len(contour) > 3]
+            polygons = [contour.ravel().tolist() for contour in contours if len(contour) > 3]
             x, y, width, height = cv2.boundingRect(visible)
-            if outlines and min(width, height) > 2:
+            if polygons and min(width, height) > 2:
                 found = {"id": len(annotations) + 1, "image_id": number, "category_id": label + 1, "iscrowd": 0}
-                found |= {"bbox": [x, y, width, height], "area": int(visible.sum()), "segmentation": outlines}
+                found |= {"bbox": [x, y, width, height], "area": int(visible.sum()), "segmentation": polygons}
                 annotations.append(found)
     categories = [{"id": label, "name": name} for label, name in enumerate(SHAPES, 1)]
     content = {"images": images, "annotations": annotations, "categories": categories}
@@ -107,14 +107,14 @@ class Ours:
         inputs, records = self.settings.model.input, [self.records[number] for number in numbers]
         images, targets = zip(*(self._moved(record, timed) for record in records), strict=True)
         sizes = [record.size for record in records]
-        return timed("batch", lambda: make_batch(images, sizes, pad_to=inputs.pad_to, targets=targets))
+        return timed("batch", lambda: make_batch(images, sizes, size_divisible=inputs.size_divisible, targets=targets))
 
     def _moved(self, record: Record, timed: Timer) -> tuple[torch.Tensor, Instances]:
         inputs, augment = self.settings.model.input, self.settings.augment
-        picture = timed("decode", lambda: read_record(record, 3))
+        pixels = timed("decode", lambda: read_record(record, 3))
         geometry = draw_geometry(record.size, augment, inputs)
-        changed = timed("augment", lambda: change_colours(geometry.move_pixels(picture), augment))
-        image = timed(STAGES[3], lambda: resize_and_normalise(changed, inputs, geometry.size))
+        changed = timed("augment", lambda: change_colors(geometry.move_pixels(pixels), augment))
+        image = timed(STAGES[3], lambda: resize_and_normalize(changed, inputs, geometry.size))
         return image, timed("targets", lambda: geometry.move_objects(record.instances))
 
     def batches(self, workers: int) -> Iterator[Any]:
@@ -152,9 +152,9 @@ class Torchvision:
 
     def _prepared(self, number: int, timed: Timer) -> tuple[torch.Tensor, dict]:
         key = self.files.ids[number]
-        picture = timed("decode", lambda: self.files._load_image(key))
+        pixels = timed("decode", lambda: self.files._load_image(key))
         found = [one for one in self.files._load_target(key) if not one["iscrowd"]]
-        image, target = timed("targets", lambda: self.wrapped._wrapper(number, (picture, found)))
+        image, target = timed("targets", lambda: self.wrapped._wrapper(number, (pixels, found)))
         image, target = timed("augment", lambda: self.first(image, target))
         image, target = timed(STAGES[3], lambda: self.prepare(image, target))
         if not self.resizes_bytes:
@@ -177,7 +177,7 @@ def open_contender(name: str, data: Path, images: Path, limit: int) -> Ours | To
 
 
 def contend(name: str, data: Path, images: Path, limit: int) -> dict[str, float]:
-    """Milliseconds of a processor for each stage of a picture, and pictures a second, in this process."""
+    """Milliseconds of a processor for each stage of an image, and images a second, in this process."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if name not in (TORCHVISION, RESIZED):
@@ -210,13 +210,13 @@ def contend(name: str, data: Path, images: Path, limit: int) -> dict[str, float]
 
 def run_contender(name: str, data: Path, images: Path, limit: int) -> dict[str, float]:
     """`contend` in a new process."""
-    command = [sys.executable, __file__, "--contender", name, "--data", data, "--images", images, "--pictures", limit]
+    command = [sys.executable, __file__, "--contender", name, "--data", data, "--images", images, "--worst", limit]
     output = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
 def compare(title: str, data: Path, images: Path, limit: int, rounds: int) -> list[str]:
-    """The table of one set of pictures."""
+    """The table of one set of images."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
     for _ in range(rounds):
         for name in CONTENDERS:
@@ -230,7 +230,7 @@ def compare(title: str, data: Path, images: Path, limit: int, rounds: int) -> li
         "",
         f"## {title}",
         "",
-        f"| ms of a processor per picture | {' | '.join(STAGES)} | all | ratio | pictures/s, no worker | 2 workers |",
+        f"| ms of a processor per image | {' | '.join(STAGES)} | all | ratio | images/s, no worker | 2 workers |",
         f"|---|{'---:|' * (len(STAGES) + 4)}",
     ]
     for name, found in medians.items():
@@ -241,41 +241,41 @@ def compare(title: str, data: Path, images: Path, limit: int, rounds: int) -> li
     return [
         *lines,
         "",
-        f"With its default augmentation, maskrcnn prepares the pictures of a training step of two on this processor in "
-        f"{100 * share:.1f} % of the step's {cpu_step():.1f} s. An H200, which takes {GPU_STEP:.0f} pictures a second, "
+        f"With its default augmentation, maskrcnn prepares the images of a training step of two on this processor in "
+        f"{100 * share:.1f} % of the step's {cpu_step():.1f} s. An H200, which takes {GPU_STEP:.0f} images a second, "
         f"is fed by {whole[DEFAULT] / 1000 * GPU_STEP:.1f} such cores.",
     ]
 
 
 def cpu_step() -> float:
-    """Seconds of a training step of two pictures at our default, as `make profile` last measured them."""
+    """Seconds of a training step of two images at our default, as `make profile` last measured them."""
     rows = json.loads(Path(__file__).with_name("results.json").read_text())["rows"]
     return next(row["seconds"] for row in rows if row["work"] == "training" and row["setting"] == "default")
 
 
 def largest_difference(data: Path, images: Path) -> float:
     """Of a value of the network's input, ours to torchvision's in float64."""
-    picture = read_record(Ours(data, images, plain_settings(), 1).records[0])
+    image = read_record(Ours(data, images, plain_settings(), 1).records[0])
     inputs = plain_settings().model.input
-    transform = GeneralizedRCNNTransform(800, 1333, list(inputs.mean), list(inputs.deviation)).eval()
-    expected, _ = transform.resize(transform.normalize(picture.double() / 255), None)
-    return float((prepare_picture(picture, inputs) - expected).abs().max())
+    transform = GeneralizedRCNNTransform(800, 1333, list(inputs.mean), list(inputs.std)).eval()
+    expected, _ = transform.resize(transform.normalize(image.double() / 255), None)
+    return float((prepare_image(image, inputs) - expected).abs().max())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=24)
-    parser.add_argument("--data", type=Path, help="COCO annotations of your own pictures; none: generated ones")
-    parser.add_argument("--images", type=Path, help="folder of these pictures")
+    parser.add_argument("--worst", type=int, default=24)
+    parser.add_argument("--data", type=Path, help="COCO annotations of your own images; none: generated ones")
+    parser.add_argument("--images", type=Path, help="folder of these images")
     parser.add_argument("--contender", choices=CONTENDERS, help="run only this one, in this process")
     arguments = parser.parse_args()
     if arguments.contender:
-        print(json.dumps(contend(arguments.contender, arguments.data, arguments.images, arguments.pictures)))
+        print(json.dumps(contend(arguments.contender, arguments.data, arguments.images, arguments.images)))
         return
     machine = describe_machine(threads=1, rounds=arguments.rounds)
     lines = [
-        "# From picture files to training batches",
+        "# From image files to training batches",
         "",
         f"{machine['processor']}, torch {machine['torch']}, torchvision {machine['torchvision']}, OpenCV "
         f"{cv2.__version__}, Pillow {PIL.__version__}, {machine['date']}; medians of {machine['rounds']} runs in "
@@ -283,13 +283,13 @@ def main() -> None:
         "cores were busy before. `ratio` is our time divided by the other's.",
     ]
     with tempfile.TemporaryDirectory() as temporary:
-        sets = {"Pictures of your own": (arguments.data, arguments.images)} if arguments.data else {}
+        sets = {"Images of your own": (arguments.data, arguments.images)} if arguments.data else {}
         for title, size in SIZES.items() if not sets else ():
             folder = Path(temporary) / title
-            draw_pictures(folder, size, arguments.pictures)
-            sets[f"Generated pictures of {title}"] = (folder / "train.json", folder / "images")
+            draw_images(folder, size, arguments.images)
+            sets[f"Generated images of {title}"] = (folder / "train.json", folder / "images")
         for title, (data, images) in sets.items():
-            lines += compare(title, data, images, arguments.pictures, arguments.rounds)
+            lines += compare(title, data, images, arguments.images, arguments.rounds)
             lines.append(
                 f"Our input differs from torchvision's in float64 by at most {largest_difference(data, images):.0e}."
             )

@@ -1,6 +1,6 @@
-"""Where the time of one predicted picture goes, on the CPU: by part of the network, and by operator.
+"""Where the time of one predicted image goes, on the CPU: by part of the network, and by operator.
 
-For a small picture and a large one, in the default precision, with masks as pixels. Counts changes of layout too: those
+For a small image and a large one, in the default precision, with masks as pixels. Counts changes of layout too: those
 that torch makes between its operators, and those that oneDNN makes inside them. Writes `parts.md` beside this file.
 
     python profiling/parts.py [--rounds 10] [--threads N] [--works prediction-small prediction]
@@ -30,11 +30,11 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.profiling.contenders import SETTINGS
 from maskrcnn.profiling.peers import make_weights, our_weights
 from maskrcnn.profiling.report import describe_machine
-from maskrcnn.profiling.scenes import make_picture, whole_masks
+from maskrcnn.profiling.scenes import make_image, whole_masks
 from maskrcnn.profiling.works import WORKS, Work
 
 Run = Callable[[], object]
-SINGLE = [name for name, work in WORKS.items() if work.task == "pixels" and work.pictures == 1]
+SINGLE = [name for name, work in WORKS.items() if work.task == "pixels" and work.images == 1]
 KINDS = {
     "convolutions": ("convolution",),
     "matrix products": ("mm", "linear"),
@@ -74,9 +74,9 @@ class Stopwatch:
 
 def watched(predictor: Predictor, work: Work, stopwatch: Stopwatch) -> Run:
     """A prediction whose parts are timed, in the order in which they begin."""
-    watch, model, picture = stopwatch.watch, predictor.model, make_picture(work.size)
+    watch, model, image = stopwatch.watch, predictor.model, make_image(work.size)
     predictor.predict_scales = watch("objects put together", predictor.predict_scales)
-    predictor.placed = watch("picture prepared", predictor.placed)
+    predictor.placed = watch("image prepared", predictor.placed)
     model.backbone.forward = watch("backbone", model.backbone.forward)
     model.neck.forward = watch("pyramid", model.neck.forward)
     model.rpn.forward = watch("RPN: layers", model.rpn.forward)
@@ -90,7 +90,7 @@ def watched(predictor: Predictor, work: Work, stopwatch: Stopwatch) -> Run:
     model.predict_masks = watch("mask head: masks chosen", model.predict_masks)
 
     def run() -> Tensor:
-        found = stopwatch.run("picture prepared", predictor, picture)
+        found = stopwatch.run("image prepared", predictor, image)
         return stopwatch.run("masks as pixels", whole_masks, found)
 
     return run

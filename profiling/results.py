@@ -2,7 +2,7 @@
 
     python profiling/results.py [--json profiling/results.json]
 
-writes `RESULTS.md` beside this file and the README's picture; `make profile` measures first.
+writes `RESULTS.md` beside this file and the README's image; `make profile` measures first.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def batches(rows: list[dict[str, Any]]) -> str:
-    """What several pictures at once are worth."""
-    found = {row["work"]: row["pictures"] / row["seconds"] for row in rows if row["setting"] == "default"}
+    """What several images at once are worth."""
+    found = {row["work"]: row["images"] / row["seconds"] for row in rows if row["setting"] == "default"}
     if not {"prediction", "prediction-batch4"} <= found.keys():
         return ""
     one, four = found["prediction"], found["prediction-batch4"]
-    return f"\nFour pictures at once: {four:.2f} pictures a second, {four / one:.2f} times as many as one by one.\n"
+    return f"\nFour images at once: {four:.2f} images a second, {four / one:.2f} times as many as one by one.\n"
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ Every contender reads the same two files and scores them in a process of its own
 process; their runs alternate, so that all of them see the same moods of the machine. Prints a table of medians and
 ratios, and writes it to `scoring.md` beside this file.
 
-    python profiling/scoring.py [--pictures 5000] [--rounds 1]
+    python profiling/scoring.py [--worst 5000] [--rounds 1]
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ KINDS = ("bbox", "segm")
 Numbers = list[float]
 
 
-def draw_outline(random: np.random.Generator, box: np.ndarray) -> list[float]:
-    """A wavy closed outline inside a box x, y, width, height, as a polygon."""
+def draw_polygon(random: np.random.Generator, box: np.ndarray) -> list[float]:
+    """A wavy closed polygon inside a box x, y, width, height, as a polygon."""
     angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
     waves = sum(random.normal(0, 0.5 / k**1.5) * np.cos(k * angles + random.uniform(0, 2 * np.pi)) for k in range(2, 6))
     radius = np.clip(0.8 + 0.2 * waves, 0.2, 1)
@@ -53,32 +53,32 @@ def move_box(random: np.random.Generator, box: np.ndarray) -> np.ndarray:
     return np.concatenate([(middle - sides / 2).clip(0, [WIDTH, HEIGHT] - sides), sides])
 
 
-def make_files(folder: Path, pictures: int) -> None:
-    """Write `annotations.json` and `results.json`, about 7 objects and 100 detections in each picture."""
+def make_files(folder: Path, found_images: int) -> None:
+    """Write `annotations.json` and `results.json`, about 7 objects and 100 detections in each image."""
     from pycocotools import mask as coco_mask
 
     random = np.random.default_rng(0)
     common = 1 / np.arange(1, CLASSES + 1)  # classes are as unequal as COCO's
     objects, results = [], []
-    for image_id in range(1, pictures + 1):
+    for image_id in range(1, found_images + 1):
         boxes = [draw_box(random) for _ in range(random.poisson(OBJECTS))]
         labels = random.choice(CLASSES, len(boxes), p=common / common.sum())
         for box, label in zip(boxes, labels, strict=True):
-            outline = draw_outline(random, box)
-            rle = coco_mask.frPyObjects([outline], HEIGHT, WIDTH)[0]
+            polygon = draw_polygon(random, box)
+            rle = coco_mask.frPyObjects([polygon], HEIGHT, WIDTH)[0]
             found = {"id": len(objects) + 1, "image_id": image_id, "category_id": int(label) + 1}
             area, crowd = float(coco_mask.area(rle)), int(random.random() < 0.01)
-            objects.append({**found, "bbox": box.tolist(), "segmentation": [outline], "area": area, "iscrowd": crowd})
+            objects.append({**found, "bbox": box.tolist(), "segmentation": [polygon], "area": area, "iscrowd": crowd})
         for _ in range(DETECTIONS):
             near = len(boxes) > 0 and random.random() < 0.6
             chosen = int(random.integers(len(boxes))) if near else 0
             box = move_box(random, boxes[chosen]) if near else draw_box(random)
             label = labels[chosen] if near and random.random() < 0.7 else random.integers(CLASSES)
-            rle = coco_mask.frPyObjects([draw_outline(random, box)], HEIGHT, WIDTH)[0]
+            rle = coco_mask.frPyObjects([draw_polygon(random, box)], HEIGHT, WIDTH)[0]
             found = {"image_id": image_id, "category_id": int(label) + 1, "score": round(float(random.beta(0.5, 2)), 5)}
             mask = {"size": [HEIGHT, WIDTH], "counts": rle["counts"].decode()}
             results.append({**found, "bbox": box.round(2).tolist(), "segmentation": mask})
-    images = [{"id": number, "width": WIDTH, "height": HEIGHT} for number in range(1, pictures + 1)]
+    images = [{"id": number, "width": WIDTH, "height": HEIGHT} for number in range(1, found_images + 1)]
     categories = [{"id": number, "name": f"class {number}"} for number in range(1, CLASSES + 1)]
     content = {"images": images, "categories": categories, "annotations": objects}
     (folder / "annotations.json").write_text(json.dumps(content))
@@ -178,12 +178,12 @@ def rows_of(kind: str, runs: dict[str, list[dict]]) -> list[str]:
     return rows
 
 
-def write_table(pictures: int, rounds: int, rows: list[str]) -> None:
+def write_table(images: int, rounds: int, rows: list[str]) -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pycocotools", "faster-coco-eval", "numpy"))
     lines = [
         "# Scoring COCO results",
         "",
-        f"{pictures} generated pictures of {WIDTH} x {HEIGHT}, {DETECTIONS} detections and about {OBJECTS} objects in "
+        f"{images} generated images of {WIDTH} x {HEIGHT}, {DETECTIONS} detections and about {OBJECTS} objects in "
         f"each, {CLASSES} classes. Each run reads both JSON files and scores one kind in a process of its own; median "
         f"of {rounds} alternating run{'s' if rounds > 1 else ''} on a machine that did other work too, so compare the "
         "seconds of the processor, not those of the clock. The last column is the largest difference of the twelve "
@@ -203,7 +203,7 @@ def write_table(pictures: int, rounds: int, rows: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=5000)
+    parser.add_argument("--worst", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the generated files here, and use them if they are there")
     parser.add_argument("--contender", choices=CONTENDERS, help="run only this one, on the files in --folder")
@@ -216,9 +216,9 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "results.json").is_file():
-            make_files(folder, arguments.pictures)
+            make_files(folder, arguments.images)
         rows = compare(folder, arguments.rounds)
-    write_table(arguments.pictures, arguments.rounds, rows)
+    write_table(arguments.images, arguments.rounds, rows)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from maskrcnn.config import ModelSettings
 from maskrcnn.structures.classes import Classes
 
 TINY = {
-    "input": {"shorter": 96, "longer": 192},
+    "input": {"min_size": 96, "max_size": 192},
     "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
     "neck": {"channels": 32},
     "anchors": {"sizes": (8, 16, 32, 48, 64)},
-    "rpn": {"candidates": 100, "proposals": 100},
+    "rpn": {"pre_nms_top_n": 100, "post_nms_top_n": 100},
     "box_head": {"channels": 32},
     "mask_head": {"channels": 16, "convolutions": 1},
 }

@@ -5,13 +5,13 @@ import pytest
 from rich.console import Console
 
 from maskrcnn import progress
-from maskrcnn.progress import PictureBar, waiting
+from maskrcnn.progress import ImageBar, waiting
 
 
 def drawn(monkeypatch, *, patience: float, terminal: bool) -> str:
     monkeypatch.setattr(progress, "PATIENCE", patience)
     console = Console(file=StringIO(), force_terminal=terminal, width=80)
-    with PictureBar("predicting", 3, console) as bar:
+    with ImageBar("predicting", 3, console) as bar:
         bar.advance(2)
         bar.advance(1)
     return console.file.getvalue()

@@ -10,7 +10,7 @@ class SettingError(MaskRCNNError):
 
 
 class DataError(MaskRCNNError):
-    """A picture or an annotation file cannot be used as it is."""
+    """An image or an annotation file cannot be used as it is."""
 
 
 class WeightsError(MaskRCNNError):

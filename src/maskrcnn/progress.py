@@ -21,21 +21,21 @@ from rich.progress import (
 PATIENCE = 2.0
 
 
-class PictureBar:
-    """Counts pictures on a terminal, and appears only if that takes more than two seconds; nothing of it stays.
+class ImageBar:
+    """Counts images on a terminal, and appears only if that takes more than two seconds; nothing of it stays.
 
     Args:
         words: What is being done.
-        pictures: How many there are.
+        images: How many there are.
         console: Where to draw; None: standard error.
     """
 
-    def __init__(self, words: str, pictures: int, console: Console | None = None) -> None:
+    def __init__(self, words: str, images: int, console: Console | None = None) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         console = console or Console(stderr=True)
         self._bar = Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task(words, total=pictures)
+        self._task = self._bar.add_task(words, total=images)
         self._begin = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -47,9 +47,9 @@ class PictureBar:
         if not self._bar.disable:  # rich before 14.3 ends one that it never drew with a blank line
             self._bar.stop()
 
-    def advance(self, pictures: int) -> None:
-        """So many more pictures are done."""
-        self._bar.advance(self._task, pictures)
+    def advance(self, images: int) -> None:
+        """So many more images are done."""
+        self._bar.advance(self._task, images)
         if time.monotonic() - self._begin > PATIENCE:
             self._bar.start()
 
@@ -60,7 +60,7 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
 
     The block gets a function that names the step it is at.
 
-    For work whose steps cannot be counted, such as reading a data set of unknown size.
+    For work whose steps cannot be counted, such as reading a dataset of unknown size.
 
     Args:
         words: What is being done.
@@ -83,10 +83,10 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
 
 
 @contextmanager
-def announce(words: str, pictures: int) -> Iterator[Callable[[int], None]]:
+def announce(words: str, images: int) -> Iterator[Callable[[int], None]]:
     """Show the progress of the library's work: a bar, or the time where the number of steps is not known."""
-    if pictures:
-        with PictureBar(words, pictures) as bar:
+    if images:
+        with ImageBar(words, images) as bar:
             yield bar.advance
     else:
         with waiting(words):

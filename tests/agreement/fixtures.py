@@ -22,12 +22,12 @@ TOLERANCE = 1e-9
 
 @dataclass
 class Fixture:
-    """One model of a peer: its checkpoint, its picture and what it computed at every stage."""
+    """One model of a peer: its checkpoint, its image and what it computed at every stage."""
 
     name: str
     meta: dict
     state: dict[str, Tensor]
-    picture: Tensor
+    image: Tensor
     expected: dict[str, np.ndarray]
 
 
@@ -48,9 +48,9 @@ def load_fixture(name: str) -> Fixture:
     tensors = json.loads((folder / "tensors.json").read_text())
     state = _fill_module().fill(tensors, meta["seed"], meta["scale"], meta["bias"])
     assert _hash(state) == meta["state_sha256"], f"{name}: the rule gives other weights here than where it was recorded"
-    from maskrcnn.data.images import read_picture
+    from maskrcnn.data.images import read_image
 
-    return Fixture(name, meta, state, read_picture(folder / "input.png"), dict(np.load(folder / "expected.npz")))
+    return Fixture(name, meta, state, read_image(folder / "input.png"), dict(np.load(folder / "expected.npz")))
 
 
 def _hash(state: dict[str, Tensor]) -> str:

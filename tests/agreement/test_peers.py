@@ -1,4 +1,4 @@
-"""Same checkpoint, same picture: what each peer recorded at every stage comes out here too.
+"""Same checkpoint, same image: what each peer recorded at every stage comes out here too.
 
 Every folder of fixtures is tested, also one that is put there later.
 """
@@ -15,13 +15,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.data.preprocessing import make_batch, prepare_picture
+from maskrcnn.data.preprocessing import make_batch, prepare_image
+from maskrcnn.model.build import build_model
 from maskrcnn.model.heads import cascade
 from maskrcnn.model.heads.box_targets import BoxTargets, box_targets
-from maskrcnn.model.build import build_model
+from maskrcnn.model.heads.semantic import semantic_predictions
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.model.roi_pooling import RoIPooling
-from maskrcnn.model.heads.semantic import semantic_predictions
 from maskrcnn.ops.boxes import scale_boxes, scale_points
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances
@@ -72,7 +72,7 @@ class Record:
         self.model = model
 
     def predict(self, batch: Batch) -> Instances:
-        """Objects of the one picture of a batch."""
+        """Objects of the one image of a batch."""
         parts = {"body": self.model.backbone, "features": self.model.neck, "rpn": self.model.rpn}
         parts |= {f"box{i}": head for i, head in enumerate(self.model.box_head)}
         parts |= {f"mask{i}": head for i, head in enumerate(self.model.mask_heads)}
@@ -138,8 +138,8 @@ def run(request) -> Run:
 
 def make_input(fixture: Fixture, model: MaskRCNN, dtype: torch.dtype) -> Batch:
     settings = model.settings.input
-    image = prepare_picture(fixture.picture, settings, dtype=dtype)
-    return make_batch([image], [tuple(fixture.picture.shape[-2:])], pad_to=settings.pad_to)
+    image = prepare_image(fixture.image, settings, dtype=dtype)
+    return make_batch([image], [tuple(fixture.image.shape[-2:])], size_divisible=settings.size_divisible)
 
 
 def test_network_input_agrees(run: Run):
@@ -150,7 +150,7 @@ def test_network_input_agrees(run: Run):
     assert_close(image.abs().sum() / image.numel(), expected["input.abs_sum"] / image.numel(), "mean magnitude")
     h, w = run.batch.sizes[0]
     assert_close(image[:, :4, :4], expected["input.topleft"], "top left")
-    assert_close(image[:, h // 2 : h // 2 + 4, w // 2 : w // 2 + 4], expected["input.centre"], "centre")
+    assert_close(image[:, h // 2 : h // 2 + 4, w // 2 : w // 2 + 4], expected["input.center"], "center")
     assert_close(image[:, h - 4 : h, w - 4 : w], expected["input.end"], "end")
 
 
@@ -301,7 +301,7 @@ def test_losses_agree(run: Run):
     for name, value in recorded.items():
         if names[name] == "rpn_objectness" and (spread := drawn_objectness(run, batch.targets[0])):
             for one in (losses["rpn_objectness"].item(), value):
-                assert abs(one - spread.mean) < 5 * spread.deviation, f"{name}: {one}, expected {spread}"
+                assert abs(one - spread.mean) < 5 * spread.std, f"{name}: {one}, expected {spread}"
         else:
             assert_close(losses[names[name]], value, name, SINGLE if name == "loss_rpn_cls" else TOLERANCE)
     if "loss_count.rois" in run.expected:
@@ -317,7 +317,7 @@ class Spread(NamedTuple):
 
 
 def drawn_objectness(run: Run, target: Instances) -> Spread | None:
-    """The objectness loss where a picture has more background anchors than samples, so that some are drawn at random.
+    """The objectness loss where an image has more background anchors than samples, so that some are drawn at random.
 
     None where there are enough samples for all: then nothing is random.
     """
@@ -330,13 +330,13 @@ def drawn_objectness(run: Run, target: Instances) -> Spread | None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run.model.rpn, "settings", everything)
         objects, background, _ = run.model.rpn.choose_anchors(anchors, [target.boxes])
-    drawn = settings.samples - len(objects)
+    drawn = settings.batch_size_per_image - len(objects)
     if drawn >= len(background):
         return None
     losses = F.softplus(logits[background])
-    mean = (F.softplus(-logits[objects]).sum() + drawn * losses.mean()) / settings.samples
+    mean = (F.softplus(-logits[objects]).sum() + drawn * losses.mean()) / settings.batch_size_per_image
     left_out = 1 - drawn / len(background)
-    return Spread(mean.item(), (losses.std() * (drawn * left_out) ** 0.5 / settings.samples).item())
+    return Spread(mean.item(), (losses.std() * (drawn * left_out) ** 0.5 / settings.batch_size_per_image).item())
 
 
 def recorded_losses(expected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -351,21 +351,21 @@ def recorded_losses(expected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def make_targets(run: Run) -> Instances:
     """The annotated objects of the fixture in network coordinates."""
-    expected, size, picture_size = run.expected, run.batch.sizes[0], run.batch.picture_sizes[0]
+    expected, size, image_size = run.expected, run.batch.sizes[0], run.batch.image_sizes[0]
     boxes = torch.from_numpy(expected["gt.boxes"]).double()
     labels = torch.from_numpy(expected["gt.labels"]).long() - run.first_label
     masks = keypoints = None
     if "gt.keypoints" in expected:
         keypoints = torch.from_numpy(expected["gt.keypoints"]).double()
     if "gt.polygons" in expected:
-        masks = outline_masks(expected["gt.polygons"], size)
+        masks = polygon_masks(expected["gt.polygons"], size)
     elif "gt.masks.bits" in expected:
         bitmaps = unpack(expected, "gt.masks")
         masks = resized_masks(bitmaps, size) if run.peer == "torchvision" else packed_masks(bitmaps, size)
     if run.peer == "torchvision":
-        boxes = scale_boxes(boxes, picture_size, size)
+        boxes = scale_boxes(boxes, image_size, size)
         if keypoints is not None:
-            keypoints[..., :2] = scale_points(keypoints[..., :2], picture_size, size)
+            keypoints[..., :2] = scale_points(keypoints[..., :2], image_size, size)
     return Instances(size=size, boxes=boxes, labels=labels, masks=masks, keypoints=keypoints)
 
 
@@ -384,7 +384,7 @@ def test_float32_agrees_with_the_unmodified_peer(run: Run):
 
 
 def resized_masks(bitmaps: np.ndarray, size: tuple[int, int]) -> MaskCrops:
-    """torchvision brings annotated masks to the network's size by nearest neighbour."""
+    """torchvision brings annotated masks to the network's size by nearest neighbor."""
     resized = F.interpolate(torch.from_numpy(bitmaps)[:, None].float(), size=size)[:, 0]
     return packed_masks(resized.bool().numpy(), size)
 
@@ -393,7 +393,7 @@ def packed_masks(bitmaps: np.ndarray, size: tuple[int, int]) -> MaskCrops:
     return MaskCrops.of([Crop(0, 0, bitmap) for bitmap in bitmaps], size)
 
 
-def outline_masks(outlines: np.ndarray, size: tuple[int, int]) -> MaskCrops:
-    """Masks [N, P, 2] of which the outlines alone are used."""
-    nothing = [Crop(0, 0, np.zeros((0, 0), dtype=bool))] * len(outlines)
-    return MaskCrops.of(nothing, size, tuple((outline,) for outline in outlines))
+def polygon_masks(polygons: np.ndarray, size: tuple[int, int]) -> MaskCrops:
+    """Masks [N, P, 2] of which the polygons alone are used."""
+    nothing = [Crop(0, 0, np.zeros((0, 0), dtype=bool))] * len(polygons)
+    return MaskCrops.of(nothing, size, tuple((polygon,) for polygon in polygons))

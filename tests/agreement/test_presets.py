@@ -45,8 +45,8 @@ PRESETS = {
     },
 }
 NOT_IN_TENSORS = {
-    "input.shorter": "the size of the pictures (MMOCR)",
-    "input.longer": "the size of the pictures (MMOCR)",
+    "input.min_size": "the size of the images (MMOCR)",
+    "input.max_size": "the size of the images (MMOCR)",
     "backbone.frozen_stages": "what was trained",
 }
 

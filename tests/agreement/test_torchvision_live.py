@@ -1,4 +1,4 @@
-"""The installed torchvision, with random weights: the same results and losses, in a batch of two pictures."""
+"""The installed torchvision, with random weights: the same results and losses, in a batch of two images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import masks_to_boxes
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from maskrcnn.data.preprocessing import make_batch, prepare_picture
+from maskrcnn.data.preprocessing import make_batch, prepare_image
 from maskrcnn.data.shapes import draw_scene
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
@@ -76,10 +76,10 @@ def ours(peer: nn.Module) -> MaskRCNN:
     settings = weights.settings
     assert len(weights.classes) == CLASSES
     settings.backbone.norm_epsilon = EPSILON
-    settings.input.shorter, settings.input.longer = SHORTER, LONGER
-    settings.rpn.samples = settings.box_head.samples = MANY
+    settings.input.min_size, settings.input.max_size = SHORTER, LONGER
+    settings.rpn.batch_size_per_image = settings.box_head.batch_size_per_image = MANY
     settings.box_head.positive_fraction = 0.5
-    settings.rpn.proposals = settings.rpn.proposals_training = 200
+    settings.rpn.post_nms_top_n = settings.rpn.post_nms_top_n_training = 200
     model = build_model(settings, CLASSES)
     apply_weights(model, weights.state, source="torchvision")
     return model.double()
@@ -87,14 +87,14 @@ def ours(peer: nn.Module) -> MaskRCNN:
 
 @pytest.fixture(scope="module")
 def scenes() -> list[tuple[Tensor, Tensor, np.ndarray]]:
-    """Two pictures of different shape: pixels, labels, bitmaps."""
+    """Two images of different shape: pixels, labels, bitmaps."""
     found = []
     for seed, (height, width) in enumerate([(150, 160), (200, 140)]):
         scene = draw_scene(np.random.default_rng(seed), 200)
         bitmaps = np.stack(scene.masks)[:, :height, :width]
         seen = bitmaps.sum(axis=(1, 2)) > 50
-        picture = torch.from_numpy(scene.picture[:height, :width].copy()).permute(2, 0, 1)
-        found.append((picture, torch.tensor(scene.labels)[torch.from_numpy(seen)], bitmaps[seen]))
+        image = torch.from_numpy(scene.image[:height, :width].copy()).permute(2, 0, 1)
+        found.append((image, torch.tensor(scene.labels)[torch.from_numpy(seen)], bitmaps[seen]))
     return found
 
 
@@ -105,18 +105,18 @@ def object_boxes(bitmaps: np.ndarray) -> Tensor:
 
 
 def our_batch(scenes, settings, *, with_targets: bool) -> Batch:
-    images = [prepare_picture(picture, settings.input, dtype=torch.float64) for picture, _, _ in scenes]
-    sizes = [tuple(picture.shape[-2:]) for picture, _, _ in scenes]
-    batch = make_batch(images, sizes, pad_to=32)
+    images = [prepare_image(image, settings.input, dtype=torch.float64) for image, _, _ in scenes]
+    sizes = [tuple(image.shape[-2:]) for image, _, _ in scenes]
+    batch = make_batch(images, sizes, size_divisible=32)
     if with_targets:
         batch.targets = [
             Instances(
                 size=size,
-                boxes=scale_boxes(object_boxes(bitmaps), picture_size, size),
+                boxes=scale_boxes(object_boxes(bitmaps), image_size, size),
                 labels=labels,
                 masks=resized_masks(bitmaps, size),
             )
-            for (_, labels, bitmaps), size, picture_size in zip(scenes, batch.sizes, sizes, strict=True)
+            for (_, labels, bitmaps), size, image_size in zip(scenes, batch.sizes, sizes, strict=True)
         ]
     return batch
 
@@ -124,7 +124,7 @@ def our_batch(scenes, settings, *, with_targets: bool) -> Batch:
 def test_results_of_a_batch_agree(peer: nn.Module, ours: MaskRCNN, scenes):
     peer.eval()
     with torch.no_grad():
-        expected = peer([picture.double() / 255 for picture, _, _ in scenes])
+        expected = peer([image.double() / 255 for image, _, _ in scenes])
     found = ours.predict(our_batch(scenes, ours.settings, with_targets=False))
     for theirs, mine in zip(expected, found, strict=True):
         assert len(mine) > 10
@@ -143,7 +143,7 @@ def test_losses_of_a_batch_agree(peer: nn.Module, ours: MaskRCNN, scenes):
         for _, labels, bitmaps in scenes
     ]
     with torch.no_grad():
-        expected = peer([picture.double() / 255 for picture, _, _ in scenes], targets)
+        expected = peer([image.double() / 255 for image, _, _ in scenes], targets)
         losses = ours(our_batch(scenes, ours.settings, with_targets=True))
     assert set(losses) == {LOSSES["torchvision"][name] for name in expected}
     for name, value in expected.items():

@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.analysis.compare import (
     compare_results,
     comparison_report,
@@ -14,29 +12,31 @@ from maskrcnn.analysis.compare import (
     comparison_tables,
     read_other,
 )
-from tests.builders.scoring import coco_scores, found, truth_of
+from maskrcnn.errors import DataError
+from maskrcnn.evaluation.annotations import Annotations
 from tests.analysis.test_precision import random_run
+from tests.builders.scoring import coco_scores, found, truth_of
 
 
-def two_runs(pictures=12):
+def two_runs(count=12):
     """A truth, predictions, and the same with other scores and fewer objects."""
-    objects, records = random_run(5, pictures)
+    objects, records = random_run(5, count)
     random = np.random.default_rng(1)
     other = [{**one, "score": float(random.random())} for one in records if random.random() < 0.8]
-    return objects, truth_of(*objects, pictures=pictures), records, other
+    return objects, truth_of(*objects, count=count), records, other
 
 
 def copied(objects, records, copies):
-    """Truth and predictions in which each picture is there so many times."""
+    """Truth and predictions in which each image is there so many times."""
     images = [image for image, count in enumerate(copies, 1) for _ in range(count)]
     content = [(new, *one[1:]) for new, image in enumerate(images, 1) for one in objects if one[0] == image]
     again = [
         {**one, "image_id": new} for new, image in enumerate(images, 1) for one in records if one["image_id"] == image
     ]
-    return truth_of(*content, pictures=len(images)), again
+    return truth_of(*content, count=len(images)), again
 
 
-def test_the_interval_is_that_of_scoring_drawn_pictures_anew():
+def test_the_interval_is_that_of_scoring_drawn_images_anew():
     objects, truth, first, second = two_runs()
     result = compare_results(truth, first, second, "bbox", resamples=8, seed=3)
     draws = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12), size=8)
@@ -73,8 +73,8 @@ def test_a_run_is_as_good_as_itself():
     assert (number.difference, number.low, number.high, number.second_better) == (0, 0, 0, 0.5)
 
 
-def test_a_run_that_is_better_on_every_picture_is_surely_better():
-    truth = truth_of(*[(image, 1, [0, 0, 20, 20], 0) for image in range(1, 10)], pictures=9)
+def test_a_run_that_is_better_on_every_image_is_surely_better():
+    truth = truth_of(*[(image, 1, [0, 0, 20, 20], 0) for image in range(1, 10)], count=9)
     second = [found(image, 1, [0, 0, 20, 20], image / 10) for image in range(1, 10)]
     first = [{**one, "bbox": [0, 0, 20, 13]} for one in second]
     number = compare_results(truth, first, second, "bbox", resamples=50).numbers["AP"]
@@ -83,17 +83,17 @@ def test_a_run_that_is_better_on_every_picture_is_surely_better():
     assert (number.low, number.high, number.second_better) == pytest.approx((0.6, 0.6, 1))
 
 
-def test_the_same_seed_draws_the_same_pictures():
+def test_the_same_seed_draws_the_same_images():
     _, truth, first, second = two_runs()
     results = [compare_results(truth, first, second, "bbox", resamples=9, seed=seed) for seed in (1, 1, 2)]
     assert results[0] == results[1] != results[2]
 
 
-def test_classes_and_pictures_without_objects_have_no_row():
-    truth = truth_of((1, 1, [0, 0, 9, 9], 0), pictures=1, classes=3)
+def test_classes_and_images_without_objects_have_no_row():
+    truth = truth_of((1, 1, [0, 0, 9, 9], 0), count=1, classes=3)
     result = compare_results(truth, [], [], "bbox", resamples=3)
     assert list(result.per_class) == ["class 1"]
-    nothing = compare_results(truth_of(pictures=0), [], [], "bbox", resamples=3)
+    nothing = compare_results(truth_of(count=0), [], [], "bbox", resamples=3)
     assert nothing.numbers == nothing.per_class == {}
 
 
@@ -154,7 +154,7 @@ def test_results_of_other_formats_are_read_by_who_knows_them(tmp_path):
         ({"bbox": {"AP": 0.5}}, "a report without `results_file`.*again with --results FILE"),
         ({"results_file": "gone.json"}, "its `results_file` .*gone.json is not there"),
         ("{", "is not valid JSON"),
-        ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99 is not among the 12 pictures"),
+        ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99 is not among the 12 images"),
     ],
 )
 def test_what_cannot_be_compared_is_told_with_the_remedy(tmp_path, content, message):

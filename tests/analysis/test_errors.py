@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from maskrcnn.analysis.errors import analyse_errors, errors_report, errors_tables
+from maskrcnn.analysis.errors import analyze_errors, errors_report, errors_tables
 from maskrcnn.analysis.faults import FAULTS, judge_results
 from tests.builders.scoring import coco_scores, found, truth_of
 
@@ -15,7 +15,7 @@ BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
 
 def losses(objects, records, **shape):
     truth = truth_of(*objects, **shape)
-    return analyse_errors(truth, judge_results(truth, records, "bbox"))
+    return analyze_errors(truth, judge_results(truth, records, "bbox"))
 
 
 def box_iou(first, second):
@@ -39,7 +39,7 @@ def slow_judgement(objects, records):
             fault, target = "right", max(free, key=free.get)
             taken[target] = place
         elif own and 0.1 <= own[best] < 0.5:
-            fault, target = "localisation", best
+            fault, target = "localization", best
         elif other and other[best_other] >= 0.5:
             fault, target = "classification", best_other
         elif own and own[best] >= 0.5:
@@ -54,9 +54,9 @@ def slow_precision(objects, judged, mended):
     """Mean AP after some kinds of errors are put right, by rewriting the list of detections."""
     rows, done = judged
     claimed, listed = set(done), []
-    claims = {target for _, _, fault, target in rows if fault in ("classification", "localisation")}
+    claims = {target for _, _, fault, target in rows if fault in ("classification", "localization")}
     for category, score, fault, target in rows:
-        first = fault in ("classification", "localisation") and target not in claimed
+        first = fault in ("classification", "localization") and target not in claimed
         if first:
             claimed.add(target)
         if fault == "right" or fault not in mended:
@@ -96,29 +96,29 @@ def random_errors(seed):
 def test_what_each_kind_costs_is_that_of_putting_it_right_by_hand(seed):
     objects, records = random_errors(seed)
     judged = slow_judgement(objects, records)
-    analysed = losses(objects, records, pictures=8, classes=3)
+    analyzed = losses(objects, records, count=8, classes=3)
     before = slow_precision(objects, judged, ())
-    assert analysed.whole.ap == pytest.approx(before, abs=1e-12)
+    assert analyzed.whole.ap == pytest.approx(before, abs=1e-12)
     for place, fault in enumerate(FAULTS):
         alone = slow_precision(objects, judged, (fault,)) - before
-        assert analysed.whole.alone[fault] == pytest.approx(max(alone, 0), abs=1e-12)
+        assert analyzed.whole.alone[fault] == pytest.approx(max(alone, 0), abs=1e-12)
         share = slow_precision(objects, judged, FAULTS[: place + 1]) - slow_precision(objects, judged, FAULTS[:place])
-        assert analysed.whole.shares[fault] == pytest.approx(share, abs=1e-12)
+        assert analyzed.whole.shares[fault] == pytest.approx(share, abs=1e-12)
         if fault != "missed":
-            assert analysed.whole.counts[fault] == sum(row[2] == fault for row in judged[0])
+            assert analyzed.whole.counts[fault] == sum(row[2] == fault for row in judged[0])
 
 
 @pytest.mark.parametrize("seed", range(6, 10))
 def test_the_shares_add_up_to_the_missing_ap_of_the_whole_and_of_each_class(seed):
     objects, records = random_errors(seed)
-    analysed = losses(objects, records, pictures=8, classes=3)
-    official = coco_scores(truth_of(*objects, pictures=8, classes=3), records, kinds=("bbox",))["bbox"]
-    assert analysed.whole.ap == pytest.approx(official.numbers["AP50"], abs=1e-12)
-    for name, one in [*analysed.per_class.items(), ("", analysed.whole)]:
+    analyzed = losses(objects, records, count=8, classes=3)
+    official = coco_scores(truth_of(*objects, count=8, classes=3), records, kinds=("bbox",))["bbox"]
+    assert analyzed.whole.ap == pytest.approx(official.numbers["AP50"], abs=1e-12)
+    for name, one in [*analyzed.per_class.items(), ("", analyzed.whole)]:
         assert sum(one.shares.values()) == pytest.approx(1 - one.ap, abs=1e-12)
         if name:
             assert one.ap == pytest.approx(official.per_class[name]["AP50"], abs=1e-12)
-    aps = [one.ap for one in analysed.per_class.values()]
+    aps = [one.ap for one in analyzed.per_class.values()]
     assert aps == sorted(aps)
 
 
@@ -126,7 +126,7 @@ def test_the_shares_add_up_to_the_missing_ap_of_the_whole_and_of_each_class(seed
     ("objects", "records", "fault", "ap"),
     [
         ([(1, CAT, BOX, 0)], [found(1, DOG, BOX, 0.9)], "classification", 0),
-        ([(1, CAT, BOX, 0)], [found(1, CAT, [0, 0, 9, 10], 0.9)], "localisation", 0),
+        ([(1, CAT, BOX, 0)], [found(1, CAT, [0, 0, 9, 10], 0.9)], "localization", 0),
         ([(1, CAT, BOX, 0)], [], "missed", 0),
         ([(1, CAT, BOX, 0)], [found(1, CAT, APART, 0.9), found(1, CAT, BOX, 0.8)], "background", 0.5),
         (
@@ -158,7 +158,7 @@ def test_of_two_detections_meant_for_one_object_the_better_is_put_right_and_the_
     # Cats: 0 before, found after the wrong class is right. Dogs: 1/2 before, 1 after.
     assert whole.ap == pytest.approx(0.25)
     assert whole.shares["classification"] == pytest.approx(0.75)
-    assert whole.shares["localisation"] == pytest.approx(0)
+    assert whole.shares["localization"] == pytest.approx(0)
 
 
 def test_perfect_predictions_miss_nothing():
@@ -168,27 +168,27 @@ def test_perfect_predictions_miss_nothing():
 
 
 def test_classes_without_objects_have_no_row_but_their_detections_are_counted():
-    analysed = losses([(1, CAT, BOX, 0)], [found(1, DOG, APART, 0.9), found(1, CAT, BOX, 0.9)])
-    assert list(analysed.per_class) == ["class 1"]
-    assert analysed.whole.counts["background"] == 1
+    analyzed = losses([(1, CAT, BOX, 0)], [found(1, DOG, APART, 0.9), found(1, CAT, BOX, 0.9)])
+    assert list(analyzed.per_class) == ["class 1"]
+    assert analyzed.whole.counts["background"] == 1
     assert losses([], [found(1, DOG, APART, 0.9)]).whole is None
 
 
-def shown(analysed):
+def shown(analyzed):
     console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(errors_tables(analysed, "bbox"))
+    console.print(errors_tables(analyzed, "bbox"))
     return console.export_text()
 
 
 def test_the_table_and_the_report_say_the_same():
     objects, records = random_errors(0)
-    analysed = losses(objects, records, pictures=8, classes=3)
-    report = json.loads(json.dumps(errors_report(analysed), allow_nan=False))
-    assert report["all"]["shares"] == analysed.whole.shares
+    analyzed = losses(objects, records, count=8, classes=3)
+    report = json.loads(json.dumps(errors_report(analyzed), allow_nan=False))
+    assert report["all"]["shares"] == analyzed.whole.shares
     assert set(report["per_class"]) == {"class 1", "class 2", "class 3"}
-    text = shown(analysed)
+    text = shown(analyzed)
     for fault in FAULTS:
-        assert f"{100 * analysed.whole.shares[fault]:.1f}" in text
-    assert f"missing {100 * (1 - analysed.whole.ap):.1f}" in text
+        assert f"{100 * analyzed.whole.shares[fault]:.1f}" in text
+    assert f"missing {100 * (1 - analyzed.whole.ap):.1f}" in text
     assert all(name in text for name in ("wrong class", "class and place", "class 3"))
     assert "no object to find" in shown(losses([], []))

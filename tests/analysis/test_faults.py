@@ -24,8 +24,8 @@ def named(verdicts):
         (CAT, [0, 0, 20, 10], "right", 0),
         (CAT, [0, 0, 20, 9], "right", 0),
         (DOG, [0, 0, 20, 10], "classification", 0),
-        (CAT, [0, 0, 9, 10], "localisation", 0),
-        (CAT, [0, 0, 2, 10], "localisation", 0),
+        (CAT, [0, 0, 9, 10], "localization", 0),
+        (CAT, [0, 0, 2, 10], "localization", 0),
         (CAT, [0, 0, 1, 10], "background", 1),
         (DOG, [0, 0, 9, 10], "class_and_place", 1),
         (CAT, [50, 50, 20, 10], "background", 1),
@@ -47,7 +47,7 @@ def test_the_second_detection_of_an_object_is_a_duplicate():
 
 def test_a_wrong_place_at_the_own_class_comes_before_a_wrong_class():
     objects = [(1, CAT, [0, 0, 20, 10], 0), (1, DOG, [0, 0, 8, 10], 0)]
-    assert named(verdicts_of(objects, [found(1, CAT, [0, 0, 8, 10], 0.9)])) == ["localisation"]
+    assert named(verdicts_of(objects, [found(1, CAT, [0, 0, 8, 10], 0.9)])) == ["localization"]
 
 
 def test_detections_in_a_crowd_are_ignored_and_a_crowd_is_never_missed():
@@ -69,7 +69,7 @@ def test_below_a_score_objects_are_missed():
 def test_the_limits_can_be_others():
     objects, records = [(1, CAT, [0, 0, 20, 10], 0)], [found(1, CAT, [0, 0, 12, 10], 0.9)]
     assert named(verdicts_of(objects, records)) == ["right"]
-    assert named(verdicts_of(objects, records, iou=0.7)) == ["localisation"]
+    assert named(verdicts_of(objects, records, iou=0.7)) == ["localization"]
     assert named(verdicts_of(objects, records, iou=0.7, background=0.65)) == ["background"]
 
 
@@ -96,7 +96,7 @@ def test_nothing_found_or_annotated_is_fine():
     assert named(verdicts_of([], [found(1, CAT, [0, 0, 20, 10], 0.9)])) == ["background"]
 
 
-def test_every_picture_is_told():
+def test_every_image_is_told():
     told = []
-    judge_results(truth_of(pictures=3), [], "bbox", on_progress=told.append)
+    judge_results(truth_of(count=3), [], "bbox", on_progress=told.append)
     assert np.sum(told) == 3

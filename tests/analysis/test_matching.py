@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from maskrcnn.analysis.matching import image_overlaps, match_results
+from maskrcnn.analysis.precision import class_precisions
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS
-from maskrcnn.analysis.matching import match_results, picture_overlaps
-from maskrcnn.analysis.precision import class_precisions
 from tests.builders.scoring import coco_scores, found, truth_of
 from tests.builders.vectors import load_vector, vector_files
 
@@ -65,31 +65,31 @@ def test_detections_and_objects_of_other_areas_do_not_count_but_those_at_both_en
     assert matches.wanted.tolist() == [True, False]
 
 
-def test_only_the_best_detections_of_each_class_in_each_picture_count():
-    truth = truth_of((1, 1, [0, 0, 10, 10], 0), pictures=2)
+def test_only_the_best_detections_of_each_class_in_each_image_count():
+    truth = truth_of((1, 1, [0, 0, 10, 10], 0), count=2)
     records = [found(image, n % 2 + 1, [0, 0, 10, 10], n / 10) for image in (1, 2) for n in range(6)]
     matches = match_results(truth, records, "bbox", max_detections=1)
     assert matches.scores.tolist() == [0.5, 0.4, 0.5, 0.4]
-    assert matches.pictures.tolist() == [0, 0, 1, 1]
+    assert matches.images.tolist() == [0, 0, 1, 1]
 
 
 def test_fits_of_other_classes_are_known_but_never_matched():
     truth = truth_of((1, 2, [0, 0, 10, 10], 0))
     records = [found(1, 1, [0, 0, 10, 10], 0.9)]
-    picture = next(picture_overlaps(truth, records, "bbox"))
-    assert picture.ious.tolist() == [[1.0]]
-    assert not picture.same.any()
+    image = next(image_overlaps(truth, records, "bbox"))
+    assert image.ious.tolist() == [[1.0]]
+    assert not image.same.any()
     assert match_results(truth, records, "bbox").partners.max() == -1
 
 
 def test_nothing_matches_nothing():
-    for truth in (truth_of(pictures=0), truth_of(), truth_of((1, 1, [0, 0, 10, 10], 0))):
+    for truth in (truth_of(count=0), truth_of(), truth_of((1, 1, [0, 0, 10, 10], 0))):
         matches = match_results(truth, [], "bbox")
         assert matches.partners.shape == matches.ignored.shape == (10, 0)
         assert matches.wanted.shape == (len(truth.objects),)
 
 
-def test_every_picture_is_told():
+def test_every_image_is_told():
     told = []
-    match_results(truth_of(pictures=3), [], "bbox", on_progress=told.append)
+    match_results(truth_of(count=3), [], "bbox", on_progress=told.append)
     assert told == [1, 1, 1]

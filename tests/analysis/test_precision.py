@@ -32,10 +32,10 @@ def test_nothing_right_is_0_and_nothing_to_find_is_no_number():
     assert average_precision(none, none, np.array([3, 0])).tolist() == pytest.approx([0, np.nan], nan_ok=True)
 
 
-def random_run(seed, pictures):
+def random_run(seed, count):
     random = np.random.default_rng(seed)
     objects, records = [], []
-    for image in range(1, pictures + 1):
+    for image in range(1, count + 1):
         for _ in range(random.integers(0, 5)):
             box, category = [*random.integers(0, 60, 2).tolist(), 20, 20], int(random.integers(1, 3))
             objects.append((image, category, box, int(random.random() < 0.35)))
@@ -45,16 +45,16 @@ def random_run(seed, pictures):
     return objects, records
 
 
-def test_weights_are_copies_of_pictures():
-    objects, records = random_run(1, pictures=20)
-    truth = truth_of(*objects, pictures=20)
+def test_weights_are_copies_of_images():
+    objects, records = random_run(1, count=20)
+    truth = truth_of(*objects, count=20)
     weights = np.random.default_rng(2).integers(0, 4, (20, 5)).astype(np.int32)
     weighted = dict(class_precisions(truth, match_results(truth, records, "bbox"), weights))
     for column in range(5):
         copies = [image for image in range(1, 21) for _ in range(weights[image - 1, column])]
         copied = truth_of(
             *[(new, *one[1:]) for new, image in enumerate(copies, 1) for one in objects if one[0] == image],
-            pictures=len(copies),
+            count=len(copies),
         )
         again = [
             {**one, "image_id": new}
@@ -68,8 +68,8 @@ def test_weights_are_copies_of_pictures():
 
 
 def test_many_weightings_are_worked_on_in_parts(monkeypatch):
-    objects, records = random_run(3, pictures=5)
-    truth = truth_of(*objects, pictures=5)
+    objects, records = random_run(3, count=5)
+    truth = truth_of(*objects, count=5)
     matches = match_results(truth, records, "bbox")
     weights = np.random.default_rng(0).integers(0, 3, (5, 7)).astype(np.int32)
     whole = dict(class_precisions(truth, matches, weights))

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from maskrcnn.analysis.faults import judge_results
-from maskrcnn.analysis.worst import describe_errors, worst_pictures, worst_report, worst_table
+from maskrcnn.analysis.worst import describe_errors, worst_images, worst_report, worst_table
 from tests.builders.scoring import found, truth_of
 
 CAT, DOG = 1, 2
@@ -20,11 +20,11 @@ RECORDS = [
 
 
 def worst_of(objects=OBJECTS, records=RECORDS, *, score=0.5, most=10):
-    truth = truth_of(*objects, pictures=4)
-    return truth, worst_pictures(truth, judge_results(truth, records, "bbox"), score, most)
+    truth = truth_of(*objects, count=4)
+    return truth, worst_images(truth, judge_results(truth, records, "bbox"), score, most)
 
 
-def test_pictures_come_by_their_number_of_errors_and_those_without_are_left_out():
+def test_images_come_by_their_number_of_errors_and_those_without_are_left_out():
     _, worst = worst_of()
     assert [(one.image_id, one.errors) for one in worst] == [(2, 3), (3, 1)]
     assert worst[0].verdicts == ["classification", "background"]
@@ -67,17 +67,17 @@ def test_words_say_what_went_wrong_the_most_frequent_first():
 
 def test_where_there_is_one_class_its_name_is_not_said():
     truth = truth_of((1, 1, BOX, 0), classes=1)
-    worst = worst_pictures(truth, judge_results(truth, [], "bbox"), 0.5, 3)
+    worst = worst_images(truth, judge_results(truth, [], "bbox"), 0.5, 3)
     assert describe_errors(truth, [], worst[0]) == "missed 1"
 
 
-def test_the_table_names_pictures_by_their_files_where_known():
+def test_the_table_names_images_by_their_files_where_known():
     truth, worst = worst_of()
     report = worst_report(truth, RECORDS, worst)
     assert report[0]["image_id"] == 2
     console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(worst_table([{**report[0], "picture": "two.png"}, *report[1:]], 0.5))
+    console.print(worst_table([{**report[0], "image": "two.png"}, *report[1:]], 0.5))
     text = console.export_text()
     assert "two.png" in text
-    assert "picture 3" in text
+    assert "image 3" in text
     assert "score of 0.50" in text

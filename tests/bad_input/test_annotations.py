@@ -11,13 +11,13 @@ from maskrcnn.errors import DataError
 from maskrcnn.training.dataset import read_training_data
 from maskrcnn.training.run_folder import DataArguments
 
-OUTLINE = [[4, 4, 24, 4, 24, 24, 4, 24]]
+POLYGON = [[4, 4, 24, 4, 24, 24, 4, 24]]
 
 
 def content(**first) -> dict:
-    """Two pictures with an object each; `first` changes the first object."""
+    """Two images with an object each; `first` changes the first object."""
     objects = [
-        {"id": number, "image_id": number, "category_id": 1, "bbox": [4, 4, 20, 20], "segmentation": OUTLINE}
+        {"id": number, "image_id": number, "category_id": 1, "bbox": [4, 4, 20, 20], "segmentation": POLYGON}
         for number in (1, 2)
     ]
     objects[0] |= first
@@ -51,11 +51,11 @@ BROKEN = {
     "an empty file": ("", r"not valid JSON|is empty"),
     "a list": ("[]", r"holds a list, but a COCO annotation file is an object"),
     "no categories": (with_lists(categories=[]), r"`categories` is empty.* Add at least one"),
-    "a missing picture": (
+    "a missing image": (
         with_lists(images=[*content()["images"], {"id": 3, "file_name": "3.png", "width": 48, "height": 32}]),
-        r"1 of its 3 pictures are not there: images/3\.png|1 of its 3 pictures are not there: \S+/images/3\.png",
+        r"1 of its 3 images are not there: images/3\.png|1 of its 3 images are not there: \S+/images/3\.png",
     ),
-    "an unknown picture": (content(image_id=9), r"annotation 1: `image_id` is 9, but no image .* Correct the file"),
+    "an unknown image": (content(image_id=9), r"annotation 1: `image_id` is 9, but no image .* Correct the file"),
     "an unknown category": (content(category_id=5), r"annotation 1 \(1\.png\): .*category_id.* 5.* Correct the file"),
     "a box of no area": (content(bbox=[4, 4, 0, 9]), r"annotation 1 \(1\.png\): box \[4, 4, 0, 9\].* Correct the file"),
     "a box outside": (
@@ -63,20 +63,20 @@ BROKEN = {
         r"annotation 1 \(1\.png\): box x 60..69, y 4..13 lies outside.* Correct the file",
     ),
     "a box with NaN": (content(bbox=[4, float("nan"), 9, 9]), r"annotation 1 \(1\.png\): box .*nan.* Correct the file"),
-    "an outline with NaN": (
+    "a polygon with NaN": (
         content(segmentation=[[4, 4, float("nan"), 4, 24, 24]]),
         r"annotation 1 \(1\.png\): .*nan.* Correct the file",
     ),
-    "run lengths of the wrong size": (
+    "RLE of the wrong size": (
         content(segmentation={"size": [32, 40], "counts": [0, 1280]}),
         r"annotation 1 \(1\.png\): .*32.*40.* Correct the file",
     ),
-    "run lengths that are too short": (
+    "RLE that are too short": (
         content(segmentation={"size": [32, 48], "counts": [5, 100]}),
         r"annotation 1 \(1\.png\): .*105.* Correct the file",
     ),
     "an object id used twice": (content(id=2), r"annotation 2 \(2\.png\): its id is used twice.* Correct the file"),
-    "a picture id used twice": (
+    "an image id used twice": (
         with_lists(images=content()["images"] * 2),
         r"image id 1 is used twice \(1\.png and 1\.png\)\. Give each its own",
     ),
@@ -104,7 +104,7 @@ def test_a_broken_annotation_file_gives_one_message_and_nothing_is_written(folde
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("kind", ["a box of no area", "an unknown picture", "run lengths of the wrong size"])
+@pytest.mark.parametrize("kind", ["a box of no area", "an unknown image", "RLE of the wrong size"])
 def test_broken_objects_can_be_left_out(folder, tiny_weights, run_cli, kind):
     write(folder, BROKEN[kind][0])
     done = run_cli(
@@ -116,15 +116,15 @@ def test_broken_objects_can_be_left_out(folder, tiny_weights, run_cli, kind):
     assert json.loads((folder / "scores.json").read_text())["objects"] == 1
 
 
-def test_a_data_set_without_objects_can_be_evaluated_but_not_learnt_from(folder, tiny_weights, run_cli):
+def test_a_data_set_without_objects_can_be_evaluated_but_not_learned_from(folder, tiny_weights, run_cli):
     write(folder, with_lists(annotations=[]))
     words = ["--data", "data.json", "--images", "images", "--weights", tiny_weights]
     assert run_cli(*COMMANDS["evaluate"], *words).code == 0
     scores = json.loads((folder / "scores.json").read_text())
-    assert (scores["segm"]["AP"], scores["pictures"], scores["objects"]) == (-1, 2, 0)
+    assert (scores["segm"]["AP"], scores["images"], scores["objects"]) == (-1, 2, 0)
     done = run_cli(*COMMANDS["train"], *words)
     assert done.code == 1
-    assert "none of the 2 pictures has an object" in done.err
+    assert "none of the 2 images has an object" in done.err
     assert not (folder / "run").exists()
 
 

@@ -31,7 +31,7 @@ def encode(mask: np.ndarray) -> dict:
 
 
 def lay_out(folder: Path, *kinds: str) -> Path:
-    """BDD100K's folder with two pictures, one of them empty, and labels of some kinds."""
+    """BDD100K's folder with two images, one of them empty, and labels of some kinds."""
     (folder / "images" / "10k" / "val").mkdir(parents=True)
     for name in ("b1", "a2"):
         Image.new("RGB", SIZE[::-1]).save(folder / "images" / "10k" / "val" / f"{name}.jpg")
@@ -69,6 +69,6 @@ def write_bitmask(path: Path, found: list[dict]) -> None:
     for one in found:
         bits = one["attributes"].get("crowd", 0) << 1 | one["attributes"].get("ignored", 0)
         bits |= one["attributes"].get("occluded", 0) << 2
-        colour = [CLASSES.names.index(one["category"]) + 1, bits, one["number"] >> 8, one["number"] & 255]
-        pixels[one["mask"] > 0] = colour
+        color = [CLASSES.names.index(one["category"]) + 1, bits, one["number"] >> 8, one["number"] & 255]
+        pixels[one["mask"] > 0] = color
     Image.fromarray(pixels).save(path)

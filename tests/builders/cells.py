@@ -16,18 +16,18 @@ def cells(shift=0):
     return values
 
 
-def kumar(root, names=("breast_1", "liver_2"), folder="test_same", pictures=True):
+def kumar(root, names=("breast_1", "liver_2"), folder="test_same", images=True):
     for name in names:
         (root / folder / "Labels").mkdir(parents=True, exist_ok=True)
         scipy.io.savemat(root / folder / "Labels" / f"{name}.mat", {"inst_map": cells()})
-        if pictures:
+        if images:
             (root / folder / "Images").mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(root / folder / "Images" / f"{name}.tif")
     return root
 
 
 def cell17(folder):
-    """Pictures of the challenge of 2017 beside their numbers."""
+    """Images of the challenge of 2017 beside their numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("image01", "image02"):
         Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(folder / f"{name}.png")

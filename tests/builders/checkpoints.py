@@ -1,4 +1,4 @@
-"""Small checkpoints under the names of other libraries; detectors have bodies half as wide as a ResNet-50."""
+"""Small checkpoints under the names of other libraries; detectors have backbones half as wide as a ResNet-50."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def fill(shapes: Shapes, seed: int) -> dict[str, Tensor]:
 
 
 def random_resnet(name: str) -> dict[str, Tensor]:
-    """One of torchvision's classifiers, with norms that have learnt something."""
+    """One of torchvision's classifiers, with norms that have learned something."""
     torch.manual_seed(0)
     state = getattr(torchvision.models, name)(num_classes=2).state_dict()
     for key, tensor in state.items():

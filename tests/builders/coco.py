@@ -8,21 +8,21 @@ from PIL import Image
 
 from maskrcnn.structures.keypoint_schema import COCO_PERSON
 
-OUTLINE = [[10, 10, 50, 10, 50, 40, 10, 40]]
+POLYGON = [[10, 10, 50, 10, 50, 40, 10, 40]]
 
 POINTS = [point for n in range(17) for point in (10 + 2 * n, 12 + n, 2)]
 
-FOUND = {"image_id": 139, "category_id": 1, "bbox": [10, 10, 40, 30], "segmentation": OUTLINE, "score": 0.9}
+FOUND = {"image_id": 139, "category_id": 1, "bbox": [10, 10, 40, 30], "segmentation": POLYGON, "score": 0.9}
 
 
 def lay_out(folder: Path) -> Path:
-    """COCO's files with two pictures in each split."""
+    """COCO's files with two images in each split."""
     (folder / "annotations").mkdir(parents=True)
-    for pictures, name in (("val2017", "{}"), ("val2014", "COCO_val2014_{}"), ("test2017", "{}")):
-        (folder / pictures).mkdir()
+    for found_images, name in (("val2017", "{}"), ("val2014", "COCO_val2014_{}"), ("test2017", "{}")):
+        (folder / found_images).mkdir()
         for image_id in (139, 285):
-            picture = Image.fromarray(np.full((60, 80, 3), image_id % 256, dtype=np.uint8))
-            picture.save(folder / pictures / f"{name.format(f'{image_id:012d}')}.jpg")
+            image = Image.fromarray(np.full((60, 80, 3), image_id % 256, dtype=np.uint8))
+            image.save(folder / found_images / f"{name.format(f'{image_id:012d}')}.jpg")
     objects = [{"id": n, "image_id": i, **place} for n, (i, place) in enumerate([(139, FOUND), (285, FOUND)], start=1)]
     for found, image_id in zip(objects, (139, 285), strict=True):
         found.update(image_id=image_id, area=1200, iscrowd=0, keypoints=POINTS, num_keypoints=17)

@@ -9,7 +9,7 @@ BOXES = [[10, 10, 20, 20], [40, 10, 20, 20]]
 
 
 def lay_out(folder: Path, *domains: str) -> None:
-    """A picture with two cats in each; the ids are the same everywhere."""
+    """An image with two cats in each; the ids are the same everywhere."""
     for domain in domains:
         (folder / domain / "val2017").mkdir(parents=True)
         (folder / domain / "annotations").mkdir()

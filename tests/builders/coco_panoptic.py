@@ -25,8 +25,8 @@ SEGMENTS = [
 ]
 
 
-def write(folder: Path, *, pictures: bool = True) -> Path:
-    """COCO with one picture whose pixels are annotated."""
+def write(folder: Path, *, images: bool = True) -> Path:
+    """COCO with one image whose pixels are annotated."""
     segments = folder / "annotations" / "panoptic_val2017"
     segments.mkdir(parents=True)
     Image.fromarray(encode_ids(torch.from_numpy(IDS))).save(segments / "000000000724.png")
@@ -39,7 +39,7 @@ def write(folder: Path, *, pictures: bool = True) -> Path:
             }
         )
     )
-    if pictures:
+    if images:
         (folder / "val2017").mkdir(exist_ok=True)
         Image.new("RGB", (30, 20)).save(folder / "val2017" / "000000000724.jpg")
     return folder

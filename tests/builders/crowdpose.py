@@ -16,12 +16,12 @@ def flat(points: list) -> list:
 
 
 def crowdpose(*crowding: float) -> dict:
-    """A picture with one person for each crowd index, numbered from 7."""
-    pictures = range(7, 7 + len(crowding))
+    """An image with one person for each crowd index, numbered from 7."""
+    images = range(7, 7 + len(crowding))
     return {
         "images": [
             {"id": key, "width": 100, "height": 80, "file_name": f"{key}.jpg", "crowdIndex": index}
-            for key, index in zip(pictures, crowding, strict=True)
+            for key, index in zip(images, crowding, strict=True)
         ],
         "categories": [{"id": 1, "name": "person", "keypoints": list(CROWDPOSE_PERSON.names), "skeleton": []}],
         "annotations": [
@@ -34,7 +34,7 @@ def crowdpose(*crowding: float) -> dict:
                 "keypoints": flat(POINTS),
                 "bbox": [10, 20, 40, 50],
             }
-            for key in pictures
+            for key in images
         ],
     }
 
@@ -45,7 +45,7 @@ def found(image_id: int, shift: float = 0, score: float = 0.9) -> dict:
 
 
 def lay_out(root: Path, split: str = "test", **changes) -> Path:
-    """CrowdPose as it is unpacked, with two pictures."""
+    """CrowdPose as it is unpacked, with two images."""
     content = {**crowdpose(0.1, 0.9), **changes}
     for folder in ("images", "json"):
         (root / folder).mkdir(exist_ok=True)

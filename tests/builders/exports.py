@@ -1,4 +1,4 @@
-"""Data sets in COCO's terms written as other tools write them, and the comparison of what is read back."""
+"""Datasets in COCO's terms written as other tools write them, and the comparison of what is read back."""
 
 import base64
 import csv
@@ -16,30 +16,30 @@ import yaml
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from maskrcnn.data.formats import read_data
+from maskrcnn.data.dataset import Contents, Dataset
+from maskrcnn.data.formats import read_dataset
 from maskrcnn.data.readers.coco import to_data
-from maskrcnn.data.dataset import CocoData, Contents
-from maskrcnn.ops.contours import outline_bitmap
+from maskrcnn.ops.contours import trace_contour
 from maskrcnn.structures.masks import tight_crop
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared")) / "data"
 
 
-def drawn_set(folder, *, pictures=3, size=(40, 60), keypoints=False, seed=0):
-    """Generated pictures with objects of every kind of annotation: COCO's contents; the pictures lie in `folder`."""
+def drawn_set(folder, *, found_images=3, size=(40, 60), keypoints=False, seed=0):
+    """Generated images with objects of every kind of annotation: COCO's contents; the images lie in `folder`."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for number in range(1, pictures + 1):
+    for number in range(1, found_images + 1):
         name = f"p{number}.png"
         Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(folder / name)
         images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
         if number == 1:
-            continue  # a picture without objects
+            continue  # an image without objects
         for place in range(2):
             x, y = random.integers(2, 20, 2).tolist()
-            outline = [[x, y, x + 11.5, y + 1, x + 12, y + 9.25, x + 3, y + 8]]
-            fields = {"segmentation": outline, "iscrowd": 0}
+            polygon = [[x, y, x + 11.5, y + 1, x + 12, y + 9.25, x + 3, y + 8]]
+            fields = {"segmentation": polygon, "iscrowd": 0}
             annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": 1 + place, **fields})
             if keypoints:
                 annotations[-1]["keypoints"] = [x + 1, y + 2.5, 2, 0, 0, 0, x + 4, y + 5, 1]
@@ -50,7 +50,7 @@ def drawn_set(folder, *, pictures=3, size=(40, 60), keypoints=False, seed=0):
 
 
 def real_set(name):
-    """COCO's contents of a real data set, objects with an outline without their box, which is rounded; None: absent."""
+    """COCO's contents of a real dataset, objects with a polygon without their box, which is rounded; None: absent."""
     file = SHARED / name
     if not file.is_file():
         return None
@@ -67,11 +67,11 @@ def without(coco, unwanted):
 
 
 def is_drawn_at_once(found):
-    """Whether an object is one outline."""
+    """Whether an object is one polygon."""
     return isinstance(found.get("segmentation"), list) and len(found["segmentation"]) == 1
 
 
-def each_picture(coco):
+def each_image(coco):
     """Each image with its annotations and the names of their classes."""
     names = {category["id"]: category["name"] for category in coco["categories"]}
     objects = defaultdict(list)
@@ -81,20 +81,20 @@ def each_picture(coco):
         yield image, objects[image["id"]]
 
 
-def link_pictures(coco, images, folder):
-    """Link each picture into a folder, and get their places there."""
+def link_images(coco, images, folder):
+    """Link each image into a folder, and get their places there."""
     folder.mkdir(parents=True, exist_ok=True)
     for image in coco["images"]:
         (folder / image["file_name"]).symlink_to((images / image["file_name"]).resolve())
 
 
-def write_yolo(coco, images, folder, split="train", kind="outlines"):
-    """`data.yaml`, images/ and labels/; `kind` is outlines, boxes or keypoints."""
-    link_pictures(coco, images, folder / "images" / split)
+def write_yolo(coco, images, folder, split="train", kind="polygons"):
+    """`data.yaml`, images/ and labels/; `kind` is polygons, boxes or keypoints."""
+    link_images(coco, images, folder / "images" / split)
     labels = folder / "labels" / split
     labels.mkdir(parents=True)
     names = [category["name"] for category in coco["categories"]]
-    for image, objects in each_picture(coco):
+    for image, objects in each_image(coco):
         scale = image["width"], image["height"]
         lines = [f"{names.index(name)} {yolo_numbers(found, scale, kind)}" for found, name in objects]
         if lines:
@@ -109,9 +109,9 @@ def write_yolo(coco, images, folder, split="train", kind="outlines"):
 
 
 def yolo_numbers(found, scale, kind):
-    if kind == "outlines":
-        (outline,) = found["segmentation"]
-        return " ".join(repr(value / scale[place % 2]) for place, value in enumerate(outline))
+    if kind == "polygons":
+        (polygon,) = found["segmentation"]
+        return " ".join(repr(value / scale[place % 2]) for place, value in enumerate(polygon))
     x, y, width, height = found["bbox"]
     numbers = [(x + width / 2) / scale[0], (y + height / 2) / scale[1], width / scale[0], height / scale[1]]
     if kind == "keypoints":
@@ -120,10 +120,10 @@ def yolo_numbers(found, scale, kind):
 
 
 def write_labelme(coco, images, folder):
-    """A JSON file beside each picture; parts of an object have one `group_id`."""
-    link_pictures(coco, images, folder)
+    """A JSON file beside each image; parts of an object have one `group_id`."""
+    link_images(coco, images, folder)
     (folder / "labels.txt").write_text("__ignore__\n" + "\n".join(each["name"] for each in coco["categories"]))
-    for image, objects in each_picture(coco):
+    for image, objects in each_image(coco):
         shapes = []
         for number, (found, name) in enumerate(objects):
             parts = labelme_parts(found)
@@ -136,17 +136,17 @@ def write_labelme(coco, images, folder):
 
 
 def labelme_parts(found):
-    outlines = found.get("segmentation")
-    if isinstance(outlines, dict):
-        x, y, bitmap = crop_of(outlines)
+    polygons = found.get("segmentation")
+    if isinstance(polygons, dict):
+        x, y, bitmap = crop_of(polygons)
         png = io.BytesIO()
         Image.fromarray(bitmap.astype(np.uint8)).save(png, "PNG")
         points = [[x, y], [x + bitmap.shape[1] - 1, y + bitmap.shape[0] - 1]]
         return [{"shape_type": "mask", "points": points, "mask": base64.b64encode(png.getvalue()).decode()}]
-    if not outlines:
+    if not polygons:
         x, y, width, height = found["bbox"]
         return [{"shape_type": "rectangle", "points": [[x + width, y], [x, y + height]]}]
-    return [{"shape_type": "polygon", "points": [part[i : i + 2] for i in range(0, len(part), 2)]} for part in outlines]
+    return [{"shape_type": "polygon", "points": [part[i : i + 2] for i in range(0, len(part), 2)]} for part in polygons]
 
 
 def crop_of(segmentation):
@@ -158,7 +158,7 @@ def crop_of(segmentation):
 
 def write_cvat(coco, images, folder, subset=None):
     """`annotations.xml` beside images/."""
-    link_pictures(coco, images, folder / "images" / (subset or ""))
+    link_images(coco, images, folder / "images" / (subset or ""))
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
     labels = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
@@ -170,7 +170,7 @@ def write_cvat(coco, images, folder, subset=None):
             if parent:
                 SubElement(label, "parent").text = parent
     keypoints = {category["name"]: category.get("keypoints") for category in coco["categories"]}
-    for number, (image, objects) in enumerate(each_picture(coco)):
+    for number, (image, objects) in enumerate(each_image(coco)):
         about = {"id": str(number), "name": image["file_name"], **({"subset": subset} if subset else {})}
         place = SubElement(root, "image", {**about, "width": str(image["width"]), "height": str(image["height"])})
         for group, (found, name) in enumerate(objects, start=1):
@@ -179,16 +179,16 @@ def write_cvat(coco, images, folder, subset=None):
 
 
 def add_cvat_object(place, found, name, group, names):
-    outlines, about = found.get("segmentation"), {"label": name, "occluded": "0", "group_id": str(group)}
-    if isinstance(outlines, dict):
-        x, y, bitmap = crop_of(outlines)
+    polygons, about = found.get("segmentation"), {"label": name, "occluded": "0", "group_id": str(group)}
+    if isinstance(polygons, dict):
+        x, y, bitmap = crop_of(polygons)
         changes = np.flatnonzero(np.diff(bitmap.ravel().astype(np.int8), prepend=0, append=0))
         runs = np.diff(changes, prepend=0, append=bitmap.size)
         runs = runs[:-1] if runs[-1] == 0 else runs
         window = {"left": str(x), "top": str(y), "width": str(bitmap.shape[1]), "height": str(bitmap.shape[0])}
         shapes = [SubElement(place, "mask", {**about, "rle": ", ".join(map(str, runs.tolist())), **window})]
-    elif outlines:
-        shapes = [SubElement(place, "polygon", {**about, "points": cvat_points(part)}) for part in outlines]
+    elif polygons:
+        shapes = [SubElement(place, "polygon", {**about, "points": cvat_points(part)}) for part in polygons]
     else:
         x, y, width, height = found["bbox"]
         corners = {"xtl": x, "ytl": y, "xbr": x + width, "ybr": y + height}
@@ -196,21 +196,21 @@ def add_cvat_object(place, found, name, group, names):
     if found.get("iscrowd"):
         SubElement(shapes[0], "attribute", {"name": "is_crowd"}).text = "true"
     if names and found.get("keypoints"):
-        skeleton = SubElement(place, "skeleton", about)
+        keypoint_schema = SubElement(place, "skeleton", about)
         for point, (x, y, seen) in zip(names, np.reshape(found["keypoints"], (-1, 3)).tolist(), strict=True):
             state = {"outside": str(int(seen == 0)), "occluded": str(int(seen == 1))}
-            SubElement(skeleton, "points", {"label": point, **state, "points": f"{x:.2f},{y:.2f}"})
+            SubElement(keypoint_schema, "points", {"label": point, **state, "points": f"{x:.2f},{y:.2f}"})
 
 
-def cvat_points(outline):
-    return ";".join(f"{x:.2f},{y:.2f}" for x, y in zip(outline[::2], outline[1::2], strict=True))
+def cvat_points(polygon):
+    return ";".join(f"{x:.2f},{y:.2f}" for x, y in zip(polygon[::2], polygon[1::2], strict=True))
 
 
 def write_via(coco, images, folder, form="project"):
-    """One file of VIA beside the pictures; `form` is project, json or csv."""
-    link_pictures(coco, images, folder)
+    """One file of VIA beside the images; `form` is project, json or csv."""
+    link_images(coco, images, folder)
     metadata = {}
-    for image, objects in each_picture(coco):
+    for image, objects in each_image(coco):
         regions = [
             {"shape_attributes": via_shape(found), "region_attributes": via_attributes(found, name)}
             for found, name in objects
@@ -244,27 +244,27 @@ def via_attributes(found, name):
 
 
 def via_shape(found):
-    outlines = found.get("segmentation")
-    if not outlines:
+    polygons = found.get("segmentation")
+    if not polygons:
         return {"name": "rect", **dict(zip(("x", "y", "width", "height"), found["bbox"], strict=True))}
-    (outline,) = outlines
-    return {"name": "polygon", "all_points_x": outline[::2], "all_points_y": outline[1::2]}
+    (polygon,) = polygons
+    return {"name": "polygon", "all_points_x": polygon[::2], "all_points_y": polygon[1::2]}
 
 
 def traced(coco):
-    """The contents with run lengths replaced by the outline of their largest part."""
+    """The contents with RLE replaced by the polygon of their largest part."""
     found = []
     for one in coco["annotations"]:
         if isinstance(one.get("segmentation"), dict):
             crop = crop_of(one["segmentation"])
-            outline = outline_bitmap(crop.bitmap) + np.array([crop.x, crop.y])
-            one = {**one, "segmentation": [outline.ravel().tolist()]}
+            polygon = trace_contour(crop.bitmap) + np.array([crop.x, crop.y])
+            one = {**one, "segmentation": [polygon.ravel().tolist()]}
         found.append(one)
     return {**coco, "annotations": found}
 
 
-def assert_equal(before: CocoData, after: CocoData, *, closeness: float = 0.0, keypoints: bool = True):
-    """Every picture has the same objects in the same order: classes, boxes, crowds, masks to the pixel, keypoints."""
+def assert_equal(before: Dataset, after: Dataset, *, closeness: float = 0.0, keypoints: bool = True):
+    """Every image has the same objects in the same order: classes, boxes, crowds, masks to the pixel, keypoints."""
     assert set(after.classes.names) <= set(before.classes.names)
     others = {record.path.name: record for record in after.records}
     assert sorted(others) == sorted(record.path.name for record in before.records)
@@ -284,7 +284,7 @@ def assert_equal(before: CocoData, after: CocoData, *, closeness: float = 0.0, k
 
 
 def assert_comes_back(write, coco, images: Path, folder: Path, *, closeness: float = 0.0, **options):
-    """Written by one of the functions above and read again, a data set has the same objects."""
+    """Written by one of the functions above and read again, a dataset has the same objects."""
     write(coco, images, folder, **options)
     before = to_data(Contents(folder, images, coco))
-    assert_equal(before, read_data(folder), closeness=closeness)
+    assert_equal(before, read_dataset(folder), closeness=closeness)

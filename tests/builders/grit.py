@@ -13,8 +13,8 @@ SIZE = (20, 30)
 BOXES = [[1, 2, 11, 12], [15, 2, 25, 18]]
 
 
-def run_lengths(x1: int, y1: int, x2: int, y2: int) -> dict:
-    """A filled box as COCO's run lengths."""
+def rle(x1: int, y1: int, x2: int, y2: int) -> dict:
+    """A filled box as COCO RLE."""
     mask = np.zeros(SIZE, dtype=np.uint8, order="F")
     mask[y1:y2, x1:x2] = 1
     rle = coco_mask.encode(mask)
@@ -47,7 +47,7 @@ def lay_out(root: Path, split: str = "val", **tasks: list[dict]) -> Path:
 
 def with_truth(root: Path, split: str = "val") -> Path:
     """Four samples of each task, half of them from a new source."""
-    masks = [run_lengths(*box) for box in BOXES]
+    masks = [rle(*box) for box in BOXES]
     return lay_out(
         root,
         split,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-OUTLINE = [[10, 10, 30, 10, 30, 30, 10, 30]]
+POLYGON = [[10, 10, 30, 10, 30, 30, 10, 30]]
 
 PATCHES = ["P0003.png", "P0003_0_800_600_1400.png", "P0004_0_800_600_1400.png"]
 
@@ -22,7 +22,7 @@ def lay_out(folder: Path, split: str, name: str | None) -> None:
     categories = [{"id": 9, "name": "Small_Vehicle"}, {"id": 1, "name": "ship"}]
     annotations = [
         {"id": n, "image_id": n, "category_id": category, "category_name": "", "iscrowd": 0, "area": 400}
-        | {"bbox": [10, 10, 20, 20], "segmentation": OUTLINE}
+        | {"bbox": [10, 10, 20, 20], "segmentation": POLYGON}
         for n, category in enumerate((9, 1))
     ]
     content = {"images": images, "categories": categories, "annotations": annotations}

@@ -1,4 +1,4 @@
-"""Every benchmark's files as a reader has them after unpacking, with two small pictures each, and weights for them."""
+"""Every benchmark's files as a reader has them after unpacking, with two small images each, and weights for them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,9 +37,9 @@ from tests.conftest import TINY
 THINGS = ("person", "cat", "dog", "pedestrian", "cup", "car", "ship")
 """One at least of each benchmark with several classes."""
 STUFF = ("road", "sky-other-merged")
-SMALL = {**TINY, "input": {"shorter": 64, "longer": 128}}
+SMALL = {**TINY, "input": {"min_size": 64, "max_size": 128}}
 KEYPOINTS = {"keypoint_head": {"channels": 8, "convolutions": 1}}
-SEMANTIC = {"semantic_head": {"classes": len(STUFF) + 1, "channels": 32}, "panoptic": {"stuff_area": 0}}
+SEMANTIC = {"semantic_head": {"classes": len(STUFF) + 1, "channels": 32}, "panoptic": {"stuff_area_limit": 0}}
 SURE = 100
 """Factor that makes random weights sure of a class, as some benchmarks leave out what is unsure."""
 NEVER = -1000.0
@@ -62,8 +62,8 @@ def _write_weights(root: Path) -> None:
     things = Classes(THINGS, tuple(range(1, len(THINGS) + 1)))
     for name, more, classes in (
         ("model", {}, things),
-        ("keypoints", KEYPOINTS, replace(person, skeleton=COCO_PERSON)),
-        ("crowdpose", KEYPOINTS, replace(person, skeleton=CROWDPOSE_PERSON)),
+        ("keypoints", KEYPOINTS, replace(person, keypoint_schema=COCO_PERSON)),
+        ("crowdpose", KEYPOINTS, replace(person, keypoint_schema=CROWDPOSE_PERSON)),
         ("panoptic", SEMANTIC, replace(things, stuff=STUFF, stuff_ids=(101, 102))),
         ("cells", {}, Classes(("nucleus",), (1,))),
         ("text", {}, Classes(("text",), (1,))),
@@ -101,12 +101,12 @@ def _write_streets(root: Path) -> None:
         cityscapes.SECOND: cityscapes.street(29000, 33000, 4),
     }
     for split in ("val", "test"):
-        cityscapes.write_city(root / "cityscapes", maps, split, pictures=True)
+        cityscapes.write_city(root / "cityscapes", maps, split, images=True)
     bdd100k.lay_out(root / "bdd100k", "rles")
-    pictures = root / "bdd100k" / "images" / "10k" / "test"
-    pictures.mkdir()
+    images = root / "bdd100k" / "images" / "10k" / "test"
+    images.mkdir()
     for name in ("c3", "d4"):
-        Image.new("RGB", bdd100k_reader.SIZE[::-1]).save(pictures / f"{name}.jpg")
+        Image.new("RGB", bdd100k_reader.SIZE[::-1]).save(images / f"{name}.jpg")
 
 
 def _write_people(root: Path) -> None:

@@ -25,7 +25,7 @@ BERT = person((18, 2, 26, 18), parts=(34,))
 
 def lay_out(
     root: Path,
-    pictures: dict[str, list[np.ndarray]],
+    images: dict[str, list[np.ndarray]],
     split: str = "val",
     listed: str = "val",
     place: str = "parsing_annos",
@@ -33,8 +33,8 @@ def lay_out(
     """LV-MHP-v2 as it is unpacked."""
     for folder in (root / "list", root / split / "images", root / split / place):
         folder.mkdir(parents=True, exist_ok=True)
-    (root / "list" / f"{listed}.txt").write_text("".join(f"{name}\n" for name in pictures))
-    for name, people in pictures.items():
+    (root / "list" / f"{listed}.txt").write_text("".join(f"{name}\n" for name in images))
+    for name, people in images.items():
         Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(root / split / "images" / f"{name}.jpg")
         for number, values in enumerate(people, start=1):
             file = root / split / place / f"{name}_{len(people):02d}_{number:02d}.png"
@@ -44,6 +44,6 @@ def lay_out(
 
 def found(image_id: int, values: np.ndarray, score: float = 0.9) -> dict:
     """A record of a label map."""
-    (mask,) = [region.run_lengths() for region in find_regions(values > 0) if region.value]
-    parts = {str(region.value): region.run_lengths() for region in find_regions(values) if region.value}
+    (mask,) = [region.rle() for region in find_regions(values > 0) if region.value]
+    parts = {str(region.value): region.rle() for region in find_regions(values) if region.value}
     return {"image_id": image_id, "category_id": 1, "score": score, "segmentation": mask, "parts": parts}

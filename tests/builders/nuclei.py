@@ -12,7 +12,7 @@ def draw(path, values):
 
 
 def bowl(root, *counts):
-    """stage1_train with so many nuclei in each picture."""
+    """stage1_train with so many nuclei in each image."""
     for number, count in enumerate(counts):
         folder = root / "stage1_train" / f"id{number}"
         draw(folder / "images" / f"id{number}.png", np.zeros((*SIZE, 4), np.uint8))

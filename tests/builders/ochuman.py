@@ -22,17 +22,17 @@ def person(**changes) -> dict:
     return {"bbox": [2, 2, 12, 22], "keypoints": points, "segms": segms, "max_iou": 0.6, **changes}
 
 
-def native(*pictures: list[dict]) -> dict:
+def native(*found_images: list[dict]) -> dict:
     images = [
         {"image_id": f"{n:06d}", "file_name": f"{n:06d}.jpg", "height": 40, "width": 50, "annotations": people}
-        for n, people in enumerate(pictures)
+        for n, people in enumerate(found_images)
     ]
     return {"keypoint_names": NAMES, "keypoint_visible": {}, "images": images}
 
 
-def lay_out(root: Path, *pictures: list[dict]) -> Path:
+def lay_out(root: Path, *images: list[dict]) -> Path:
     """OCHuman as it is unpacked."""
-    content = native(*pictures)
+    content = native(*images)
     (root / "images").mkdir()
     (root / "ochuman.json").write_text(json.dumps(content))
     for image in content["images"]:

@@ -40,13 +40,13 @@ def coco_scores(content: Content, records: Sequence[dict] | Path = (), **options
     }
 
 
-def truth_of(*objects: tuple, pictures: int = 1, classes: int = 2) -> Annotations:
-    """Annotations of boxes from (picture, class, box, crowd), in pictures of 100 x 100 pixels."""
+def truth_of(*objects: tuple, count: int = 1, classes: int = 2) -> Annotations:
+    """Annotations of boxes from (image, class, box, crowd), in images of 100 x 100 pixels."""
     annotations = [
         {"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": crowd}
         for n, (image, category, box, crowd) in enumerate(objects)
     ]
-    images = [{"id": n, "height": 100, "width": 100} for n in range(1, pictures + 1)]
+    images = [{"id": n, "height": 100, "width": 100} for n in range(1, count + 1)]
     categories = [{"id": n, "name": f"class {n}"} for n in range(1, classes + 1)]
     return Annotations.parse({"images": images, "categories": categories, "annotations": annotations})
 

@@ -16,14 +16,14 @@ def curve(top):
     return above + below
 
 
-def icdar(root, pictures=True, count=2):
+def icdar(root, images=True, count=2):
     (root / "ch4_test_images").mkdir()
     (root / "Challenge4_Test_Task1_GT").mkdir()
     for number in range(1, count + 1):
         lines = [",".join(map(str, [*word, "a,b"])) for word in WORDS] + [",".join(map(str, [*IGNORED, "###"]))]
         file = root / "Challenge4_Test_Task1_GT" / f"gt_img_{number}.txt"
         file.write_text("\r\n".join(lines), encoding="utf-8-sig")
-        if pictures:
+        if images:
             Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(root / "ch4_test_images" / f"img_{number}.jpg")
     return root
 

@@ -13,7 +13,7 @@ Thing = tuple[str, tuple[int, int, int, int], bool]
 
 
 def write_xml(file: Path, *things: Thing, size: bool = True, more: str = "") -> None:
-    """The annotation of one picture."""
+    """The annotation of one image."""
     objects = "".join(
         f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated><difficult>{int(difficult)}</difficult>"
         f"<bndbox><xmax>{box[2]}</xmax><xmin>{box[0]}</xmin><ymax>{box[3]}</ymax><ymin>{box[1]}</ymin></bndbox>"
@@ -26,7 +26,7 @@ def write_xml(file: Path, *things: Thing, size: bool = True, more: str = "") -> 
     file.write_text(f"<annotation><filename>{file.stem}.jpg</filename>{sizes}{objects}{more}</annotation>")
 
 
-def write_picture(folder: Path, stem: str, ending: str = ".jpg") -> None:
+def write_image(folder: Path, stem: str, ending: str = ".jpg") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / f"{stem}{ending}")
 
@@ -47,17 +47,17 @@ def write_segments(root: Path, stem: str, *parts: tuple[int, tuple[int, int, int
             values[y1 - 1 : y2, x1 - 1 : x2] = value
     for folder, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
         (root / folder).mkdir(parents=True, exist_ok=True)
-        picture = Image.fromarray(values, mode="L").convert("P")
-        picture.putdata(values.ravel().tolist())
-        picture.save(root / folder / f"{stem}.png")
+        image = Image.fromarray(values, mode="L").convert("P")
+        image.putdata(values.ravel().tolist())
+        image.save(root / folder / f"{stem}.png")
 
 
-def write_sbd(root: Path, split: str, pictures: dict[str, list[tuple[int, tuple[int, int, int, int]]]]) -> None:
-    """Pictures of 30 x 20 with rectangles: class, x, y, width, height of each."""
+def write_sbd(root: Path, split: str, images: dict[str, list[tuple[int, tuple[int, int, int, int]]]]) -> None:
+    """Images of 30 x 20 with rectangles: class, x, y, width, height of each."""
     for folder in ("img", "inst"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in pictures))
-    for name, objects in pictures.items():
+    (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in images))
+    for name, objects in images.items():
         Image.new("RGB", (30, 20)).save(root / "img" / f"{name}.jpg")
         values = np.zeros((20, 30), dtype=np.uint8)
         for number, (_, (x, y, width, height)) in enumerate(objects, start=1):
@@ -71,7 +71,7 @@ DOG, CAT = ("dog", (1, 1, 10, 20), False), ("cat", (31, 11, 50, 30), False)
 
 
 def lay_out(root: Path, split: str) -> None:
-    """Two pictures with boxes, and one that has masks besides, of which only the masks are scored."""
+    """Two images with boxes, and one that has masks besides, of which only the masks are scored."""
     write_set(root, "Main", split, ["000001", "000002"])
     write_set(root, "Segmentation", split, ["000003"])
     write_xml(root / "Annotations" / "000001.xml", DOG)
@@ -79,4 +79,4 @@ def lay_out(root: Path, split: str) -> None:
     write_xml(root / "Annotations" / "000003.xml", DOG, CAT)
     write_segments(root, "000003", (12, DOG[1]), (8, CAT[1]))
     for stem in ("000001", "000002", "000003"):
-        write_picture(root / "JPEGImages", stem)
+        write_image(root / "JPEGImages", stem)

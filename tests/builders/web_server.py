@@ -13,7 +13,7 @@ class Site:
     Args:
         content: Of every path.
         ranges: Whether a part of it can be asked for.
-        cuts: After so many bytes of the body the connection ends, once per entry.
+        cuts: After so many bytes of the backbone the connection ends, once per entry.
         statuses: Answers of error given first, once per entry.
         tag: The ETag; "content": follows from the content; None: none is given.
     """
@@ -46,15 +46,15 @@ class Handler(BaseHTTPRequestHandler):
         if start is not None and start >= len(site.content):
             self.send_error(416)
             return
-        body = site.content[start or 0 :]
+        backbone = site.content[start or 0 :]
         self.send_response(200 if start is None else 206)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(backbone)))
         if start is not None:
             self.send_header("Content-Range", f"bytes {start}-{len(site.content) - 1}/{len(site.content)}")
         if site.validator:
             self.send_header("ETag", site.validator)
         self.end_headers()
-        self.wfile.write(body[: site.cuts.pop(0)] if site.cuts else body)
+        self.wfile.write(backbone[: site.cuts.pop(0)] if site.cuts else backbone)
 
     def log_message(self, *_):
         pass

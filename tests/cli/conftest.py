@@ -9,7 +9,7 @@ from maskrcnn.data.shapes import write_shapes
 
 @pytest.fixture
 def coco(tmp_path, monkeypatch):
-    """Two generated pictures laid out as COCO's val2017."""
+    """Two generated images laid out as COCO's val2017."""
     monkeypatch.chdir(tmp_path)
     write_shapes(tmp_path / "shapes", train=1, val=2, size=64, seed=0)
     (tmp_path / "coco" / "annotations").mkdir(parents=True)

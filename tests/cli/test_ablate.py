@@ -5,12 +5,12 @@ TINY = [
     "train.evaluate_every=4",
     "train.log_every=2",
     "data.workers=0",
-    "model.backbone.width=32",
-    "model.backbone.name=resnet18",
-    "model.rpn.candidates=20",
-    "model.rpn.proposals=5",
-    "model.input.magnify=1",
-    "model.box_head.channels=16",
+    "backbone.width=32",
+    "backbone.name=resnet18",
+    "rpn.pre_nms_top_n=20",
+    "rpn.post_nms_top_n=5",
+    "input.scale_factor=1",
+    "box_head.channels=16",
 ]
 
 
@@ -29,8 +29,8 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
     scores = (json.loads((output / name / "scores.json").read_text()) for name in ("RoIPool", "RoIAlign"))
     pool, align = (one["settings"]["model"] for one in scores)
     steps = [json.loads(line) for line in (output / "RoIAlign" / "log.jsonl").read_text().splitlines()]
-    learnt = [entry["seconds"] for entry in steps if entry["kind"] == "step"]
-    assert json.loads((output / "RoIAlign" / "scores.json").read_text())["seconds"] == learnt[-1]
+    learned = [entry["seconds"] for entry in steps if entry["kind"] == "step"]
+    assert json.loads((output / "RoIAlign" / "scores.json").read_text())["seconds"] == learned[-1]
     assert (pool["roi"]["method"], align["roi"]["method"]) == ("pool", "align")
     assert pool["neck"]["name"] == align["neck"]["name"] == "c5"
     assert len(pool["anchors"]["sizes"]) == 1
@@ -51,7 +51,7 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
 def test_an_unknown_study_is_named_with_those_there_are(run_cli, tmp_path):
     result = run_cli("ablate", "--study", "lenses", "--output", str(tmp_path))
     assert result.code == 1
-    assert "--study lenses: there is no such study. There are backbone, competition" in " ".join(result.err.split())
+    assert "--study lenses: there is no such study. There are backbone, activation" in " ".join(result.err.split())
 
 
 def test_a_study_of_keypoints_needs_data_with_keypoints(run_cli, tmp_path):

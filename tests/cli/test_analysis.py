@@ -25,41 +25,41 @@ def wide(monkeypatch):
 
 
 def test_errors_are_shown_and_reported(capsys):
-    report = show_errors(report_of(truth_of(*OBJECTS, pictures=2), *RECORDS), None, names={2: "two.png"})
+    report = show_errors(report_of(truth_of(*OBJECTS, count=2), *RECORDS), None, names={2: "two.png"})
     text = capsys.readouterr().out
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["errors"]["bbox"]["all"]["counts"]["classification"] == 1
     # The best F1 is that of the first detection alone, so that the second is not looked at.
-    worst = {"image_id": 2, "picture": "two.png", "errors": 2, "what": "missed 2 (class 1, class 2)"}
-    assert report["worst_pictures"] == [worst]
+    worst = {"image_id": 2, "image": "two.png", "errors": 2, "what": "missed 2 (class 1, class 2)"}
+    assert report["worst_images"] == [worst]
     assert "two.png" in text
     assert "Errors of boxes: AP50 25" in text
     assert "missed 2 (class 1, class 2)" in text
 
 
 def test_nothing_found_or_annotated_can_be_shown():
-    for truth in (truth_of(pictures=0), truth_of(*OBJECTS, pictures=2)):
+    for truth in (truth_of(count=0), truth_of(*OBJECTS, count=2)):
         report = show_errors(report_of(truth), None)
         assert set(report["errors"]) == {"bbox"}
-    assert len(report["worst_pictures"]) == 2
+    assert len(report["worst_images"]) == 2
 
 
 def test_masks_are_not_judged_by_boxes():
     mask = {"segmentation": [[0, 0, 20, 0, 20, 10, 0, 10]]}
     records = [record | mask for record in RECORDS]
-    report = show_errors(report_of(truth_of(*OBJECTS, pictures=2), *records), None)
+    report = show_errors(report_of(truth_of(*OBJECTS, count=2), *records), None)
     assert set(report["errors"]) == {"bbox"}
-    drawn = truth_of(*OBJECTS, pictures=2)
+    drawn = truth_of(*OBJECTS, count=2)
     drawn.objects[0] |= mask
     assert set(show_errors(report_of(drawn, *records), None)["errors"]) == {"bbox", "segm"}
 
 
-def test_pictures_cannot_be_drawn_without_a_folder_or_without_pictures():
-    with pytest.raises(SettingError, match="--pictures 3: there is no folder"):
+def test_images_cannot_be_drawn_without_a_folder_or_without_images():
+    with pytest.raises(SettingError, match="--worst 3: there is no folder"):
         show_errors(report_of(truth_of()), None, drawn=3)
 
 
-def test_the_worst_pictures_are_drawn_and_listed_with_their_files(tmp_path, capsys):
+def test_the_worst_images_are_drawn_and_listed_with_their_files(tmp_path, capsys):
     content = {
         "images": [{"id": n, "file_name": f"p{n}.png", "width": 100, "height": 100} for n in (1, 2)],
         "categories": [{"id": CAT, "name": "cat"}],
@@ -75,8 +75,8 @@ def test_the_worst_pictures_are_drawn_and_listed_with_their_files(tmp_path, caps
         drawn=1,
         folder=folder,
     )
-    assert report["worst_pictures"] == [
-        {"image_id": 2, "errors": 1, "what": "missed 1", "drawing": str(folder / "001-p2.png"), "picture": "p2.png"}
+    assert report["worst_images"] == [
+        {"image_id": 2, "errors": 1, "what": "missed 1", "drawing": str(folder / "001-p2.png"), "image": "p2.png"}
     ]
     assert sorted(path.name for path in folder.iterdir()) == ["001-p2.png", "index.png"]
     shown = capsys.readouterr()
@@ -88,7 +88,7 @@ def test_two_runs_are_shown_side_by_side(tmp_path, capsys):
     other = tmp_path / "older.json"
     other.write_text(json.dumps(RECORDS))
     better = [*RECORDS, found(2, DOG, APART, 0.9)]
-    report = show_comparison(report_of(truth_of(*OBJECTS, pictures=2), *better), other)
+    report = show_comparison(report_of(truth_of(*OBJECTS, count=2), *better), other)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     ap = report["compare"]["bbox"]["AP"]
     # Cats 51 / 101 in both, dogs 0 and 1.

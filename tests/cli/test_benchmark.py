@@ -21,7 +21,7 @@ def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, ti
     one, two = (json.loads((coco.parent / name).read_text()) for name in ("one.json", "two.json"))
     assert one["bbox"] == two["bbox"]
     assert one["segm"] == two["segm"]
-    assert (one["benchmark"], one["split"], one["pictures"]) == ("coco", "val", 2)
+    assert (one["benchmark"], one["split"], one["images"]) == ("coco", "val", 2)
     assert one["predictions"] == len(json.loads((coco.parent / "r.json").read_text())) > 0
     assert "100 detections" in one["rules"]["segm"]
     assert "faster-coco-eval" in one["versions"]
@@ -68,7 +68,7 @@ def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco,
     done = run_cli("benchmark", *words, "--submission", "sent", "--json", "s.json")
     assert done.code == 0
     assert "not public" in done.out
-    assert "2 pictures, " in done.out
+    assert "2 images, " in done.out
     assert not {"segm", "objects"} & json.loads((coco.parent / "s.json").read_text()).keys()
     assert list(coco.parent.glob("sent*"))
     assert run_cli("benchmark", *words[:-2], "--results", coco.parent / "sent", "--submission", "sent").code == 0
@@ -77,7 +77,7 @@ def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco,
     assert "coco test-dev: the ground truth is not public, so nothing can be scored. Give --submission" in done.err
 
 
-def test_what_no_server_takes_is_refused_before_the_pictures_are_predicted(coco, run_cli):
+def test_what_no_server_takes_is_refused_before_the_images_are_predicted(coco, run_cli):
     words = ("benchmark", "coco-boundary", "--data", coco, "--weights", "no_such.safetensors")
     done = run_cli(*words, "--submission", "sent")
     assert done.code == 1
@@ -145,12 +145,12 @@ def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
     records = perfect(coco)
     (coco.parent / "best.json").write_text(json.dumps(records))
     (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
-    words = ("--results", "worse.json", "--errors", "--pictures", 1, "--output", "drawn", "--compare", "best.json")
+    words = ("--results", "worse.json", "--errors", "--worst", 1, "--output", "drawn", "--compare", "best.json")
     done = run_cli("benchmark", "coco", "--data", coco, *words, "--json", "s.json")
     assert done.code == 0
     report = json.loads((coco.parent / "s.json").read_text())
     assert report["errors"]["segm"]
-    assert report["worst_pictures"]
+    assert report["worst_images"]
     assert report["compare"]["other"] == "best.json"
     assert "missed" in done.out
     assert list((coco.parent / "drawn").glob("*.png"))

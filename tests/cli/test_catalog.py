@@ -58,7 +58,7 @@ def test_a_second_name_is_found_by_a_part_too():
 def test_a_whole_name_shows_all_that_is_known():
     text = printed("detectron2/r50-fpn-3x")
     one = PUBLISHED["detectron2/mask_rcnn_R_50_FPN_3x"]
-    for words in (one.address, one.licence, one.source, "MD5 begins with f10217", "box AP 41.0, mask AP 37.2"):
+    for words in (one.address, one.license, one.source, "MD5 begins with f10217", "box AP 41.0, mask AP 37.2"):
         assert words in text
     assert f"put {one.file_name} into the folder that MASKRCNN_WEIGHTS names" in text
 

@@ -20,7 +20,7 @@ def zoo(tmp_path_factory):
     return path
 
 
-def test_there_and_back_is_exact_and_what_was_recognised_is_printed(run_cli, zoo, tmp_path):
+def test_there_and_back_is_exact_and_what_was_recognized_is_printed(run_cli, zoo, tmp_path):
     ours, back = tmp_path / "ours.safetensors", tmp_path / "back.pkl"
     done = run_cli("convert", zoo, ours)
     assert done.code == 0
@@ -36,14 +36,14 @@ def test_there_and_back_is_exact_and_what_was_recognised_is_printed(run_cli, zoo
 def test_a_file_of_another_library_predicts(run_cli, zoo, tmp_path):
     Image.new("RGB", (64, 48)).save(tmp_path / "photo.jpg")
     done = run_cli(
-        *("predict", tmp_path / "photo.jpg", "--weights", zoo, "--output", tmp_path / "out", "--no-pictures"),
-        *("model.input.shorter=64", "model.rpn.proposals=20"),
+        *("predict", tmp_path / "photo.jpg", "--weights", zoo, "--output", tmp_path / "out", "--no-draw"),
+        *("input.min_size=64", "rpn.post_nms_top_n=20"),
     )
     assert done.code == 0, done.err
 
 
 def test_settings_that_a_file_cannot_tell_are_stored(run_cli, zoo, tmp_path):
-    done = run_cli("convert", zoo, tmp_path / "x.safetensors", "model.backbone.stride_in_1x1=false", "--half")
+    done = run_cli("convert", zoo, tmp_path / "x.safetensors", "backbone.stride_in_1x1=false", "--half")
     assert done.code == 0
     assert load_weights(tmp_path / "x.safetensors").settings.backbone.stride_in_1x1 is False
     assert (tmp_path / "x.safetensors").stat().st_size < 0.6 * zoo.stat().st_size
@@ -55,8 +55,8 @@ def test_settings_that_a_file_cannot_tell_are_stored(run_cli, zoo, tmp_path):
         (["x.pth"], ".safetensors"),
         (["x.pth", "--to", "detectron2", "--half"], "--half"),
         (["x.safetensors", "train.steps=3"], "train.steps=3"),
-        (["x.safetensors", "model.neck.channels=16"], "Leave out model.neck.channels=16"),
-        (["x.pth", "--to", "torchvision"], "model.input.resize=pillow"),
+        (["x.safetensors", "neck.channels=16"], "Leave out neck.channels=16"),
+        (["x.pth", "--to", "torchvision"], "input.resize=pillow"),
         (["x.bin", "--to", "detectron2"], ".pkl or .pth"),
     ],
 )

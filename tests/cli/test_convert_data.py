@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.cli.main import app
-from maskrcnn.data.formats import read_data
+from maskrcnn.data.formats import read_dataset
 from tests.builders.exports import assert_equal, drawn_set, write_cvat, write_labelme, write_via, write_yolo
 
 WRITERS = {"yolo": write_yolo, "labelme": write_labelme, "cvat": write_cvat, "via": write_via}
@@ -22,7 +22,7 @@ def photos(tmp_path, monkeypatch):
 
 @pytest.fixture
 def yolo(photos):
-    """Two splits whose pictures have the same names."""
+    """Two splits whose images have the same names."""
     for split, seed in (("train", 0), ("val", 1)):
         write_yolo(drawn_set(photos / split, seed=seed), photos / split, photos.parent / "set", split)
     return photos.parent / "set"
@@ -33,19 +33,19 @@ def test_every_format_becomes_coco(run_cli, photos, tmp_path, form):
     WRITERS[form](drawn_set(photos), photos, tmp_path / "set")
     done = run_cli("convert-data", "set", "coco")
     assert done.code == 0, done.err
-    assert_equal(read_data(tmp_path / "set"), read_data(tmp_path / "coco"))
+    assert_equal(read_dataset(tmp_path / "set"), read_dataset(tmp_path / "coco"))
     content = json.loads((tmp_path / "coco" / "train.json").read_text())
     assert all(
         {"id", "image_id", "category_id", "bbox", "area", "iscrowd"} <= set(one) for one in content["annotations"]
     )
 
 
-def test_each_split_gets_a_file_and_its_own_pictures(run_cli, yolo, tmp_path):
+def test_each_split_gets_a_file_and_its_own_images(run_cli, yolo, tmp_path):
     done = run_cli("convert-data", "set", "coco")
     assert done.code == 0, done.err
     assert sorted(os.listdir("coco")) == ["images", "train.json", "val.json"]
     for split in ("train", "val"):
-        assert_equal(read_data(yolo, split), read_data(tmp_path / "coco", split))
+        assert_equal(read_dataset(yolo, split), read_dataset(tmp_path / "coco", split))
         assert sorted(os.listdir(f"coco/images/{split}")) == ["p1.png", "p2.png", "p3.png"]
 
 
@@ -57,12 +57,12 @@ def test_what_was_found_and_what_to_do_next_is_said(run_cli, yolo):
     assert "maskrcnn train --data coco" in out
 
 
-def test_pictures_can_be_left_alone_and_the_command_that_is_said_finds_them(run_cli, yolo):
-    out = run_cli("convert-data", "set", "coco", "--pictures", "none").out
+def test_images_can_be_left_alone_and_the_command_that_is_said_finds_them(run_cli, yolo):
+    out = run_cli("convert-data", "set", "coco", "--images-as", "none").out
     assert not os.path.exists("coco/images")
     words = shlex.split(next(line for line in out.splitlines() if line.startswith("  maskrcnn train")))
     assert words[:3] + words[4:5] == ["maskrcnn", "train", "--data", "--images"]
-    assert_equal(read_data(yolo), read_data(words[3], images=Path(words[5])))
+    assert_equal(read_dataset(yolo), read_dataset(words[3], images=Path(words[5])))
 
 
 def test_splits_of_another_format_in_the_same_folder_are_not_meant(run_cli, yolo):
@@ -71,8 +71,8 @@ def test_splits_of_another_format_in_the_same_folder_are_not_meant(run_cli, yolo
     assert sorted(os.listdir("coco")) == ["images", "train.json", "val.json"]
 
 
-def test_pictures_can_be_linked_and_one_split_chosen(run_cli, yolo):
-    assert run_cli("convert-data", "set", "coco", "--pictures", "link", "--split", "val").code == 0
+def test_images_can_be_linked_and_one_split_chosen(run_cli, yolo):
+    assert run_cli("convert-data", "set", "coco", "--images-as", "link", "--split", "val").code == 0
     assert os.listdir("coco/images") == ["val"]
     assert os.path.islink("coco/images/val/p1.png")
     assert not os.path.exists("coco/train.json")
@@ -82,7 +82,7 @@ def test_a_single_file_is_named_after_its_split(run_cli, photos, tmp_path):
     coco = drawn_set(photos)
     (tmp_path / "my_val.json").write_text(json.dumps(coco))
     assert run_cli("convert-data", "my_val.json", "coco", "--images", "photos").code == 0
-    assert len(read_data(tmp_path / "coco", "val").records) == 3
+    assert len(read_dataset(tmp_path / "coco", "val").records) == 3
 
 
 def test_objects_that_cannot_be_used_stop_it_or_are_left_out_and_counted(run_cli, yolo):
@@ -109,7 +109,7 @@ def test_nothing_is_written_over_without_force(run_cli, yolo):
 def test_what_is_read_is_not_written_over_even_with_force(run_cli, yolo):
     before = {path: path.read_bytes() for path in yolo.rglob("*") if path.is_file()}
     done = run_cli("convert-data", "set", "set", "--force", "--split", "train")
-    assert (done.code, "belongs to the data set that is converted" in done.err) == (1, True)
+    assert (done.code, "belongs to the dataset that is converted" in done.err) == (1, True)
     assert {path: path.read_bytes() for path in yolo.rglob("*") if path.is_file()} == before
 
 
@@ -117,7 +117,7 @@ def test_what_is_read_is_not_written_over_even_with_force(run_cli, yolo):
     ("words", "message"),
     [
         (("nowhere", "coco"), "nowhere: there is no such file or folder"),
-        (("photos", "coco"), "no data set with a split `train` was recognised"),
+        (("photos", "coco"), "no dataset with a split `train` was recognized"),
         (("set", "coco", "--format", "voc5"), "--format voc5: there is no such format"),
         (("set", "coco", "--split", "test"), "has no split `test`, but `train` (YOLO) and `val` (YOLO)"),
     ],
@@ -131,13 +131,13 @@ def test_what_cannot_be_read_is_said_before_anything_is_written(run_cli, yolo, w
     assert not os.path.exists("coco")
 
 
-def test_a_picture_of_the_wrong_size_is_named(run_cli, photos, tmp_path):
+def test_an_image_of_the_wrong_size_is_named(run_cli, photos, tmp_path):
     write_labelme(drawn_set(photos), photos, tmp_path / "set")
     (tmp_path / "set" / "p2.png").unlink()
     Image.new("L", (7, 9)).save(tmp_path / "set" / "p2.png")
     done = run_cli("convert-data", "set", "coco")
     assert (done.code, os.path.exists("coco/train.json")) == (1, False)
-    assert "p2.png: the picture is 7 px wide and 9 px high, but its annotations are for 60 x 40" in done.err
+    assert "p2.png: the image is 7 px wide and 9 px high, but its annotations are for 60 x 40" in done.err
 
 
 def test_it_has_a_name_with_a_hyphen():

@@ -5,12 +5,12 @@ import pytest
 from maskrcnn.cli.demo import print_next_steps
 from maskrcnn.training.demo import Drawings, demo_settings, run_demo
 
-FEW = Drawings(learnt=8, unseen=2, side=64)
+FEW = Drawings(train=8, val=2, side=64)
 
 
 @pytest.fixture
 def few_steps(tmp_path, monkeypatch):
-    """The demo with a few pictures and steps."""
+    """The demo with a few images and steps."""
     monkeypatch.setenv("COLUMNS", "200")
     settings = demo_settings(steps=2, seed=3)
 
@@ -22,12 +22,12 @@ def few_steps(tmp_path, monkeypatch):
     return run
 
 
-def test_the_demo_leaves_pictures_weights_scores_and_a_sheet(few_steps, tmp_path, capsys):
+def test_the_demo_leaves_images_weights_scores_and_a_sheet(few_steps, tmp_path, capsys):
     report = few_steps()
     files = {path.relative_to(tmp_path / "my demo").as_posix() for path in (tmp_path / "my demo").rglob("*")}
     assert {"train.json", "val.json", "images/val_0001.png", "run/last.safetensors"} <= files
     assert {"sheet.png", "curves.png", "run/scores.json"} <= files
-    assert (report["pictures"], report["objects"] > 0) == (2, True)
+    assert (report["images"], report["objects"] > 0) == (2, True)
     said = capsys.readouterr().err
     assert f"box AP {report['bbox']['AP']:.3f}, mask AP {report['segm']['AP']:.3f}" in said
     assert "seconds in all" in said

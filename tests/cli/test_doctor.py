@@ -12,12 +12,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_set_that_can_be_learnt_from_ends_well_and_the_page_is_named(here, run_cli):
+def test_a_set_that_can_be_learned_from_ends_well_and_the_page_is_named(here, run_cli):
     write_shapes(here / "shapes", train=6, val=3, size=64, seed=0)
     done = run_cli("doctor", "shapes")
     assert done.code == 0
     assert "0 errors" in done.out
-    assert "With pictures and figures: doctor.html" in done.out
+    assert "With images and figures: doctor.html" in done.out
     assert (here / "doctor.html").stat().st_size > 10000
     assert done.out.index("\ntrain") < done.out.index("\nval")
 
@@ -34,18 +34,18 @@ def test_what_training_would_stop_at_ends_with_1(here, run_cli):
     assert (here / "out" / "page.html").exists()
     told = json.loads((here / "out" / "told.json").read_text())
     assert told["findings"][0]["name"] == "invalid-objects"
-    assert "maskrcnn train --data set --skip-invalid" in done.out
+    assert "maskrcnn train --dataset --skip-invalid" in done.out
 
 
 def test_the_command_to_train_keeps_what_was_asked_for(here, run_cli):
     made, val = MadeSet(here / "my set", 3), MadeSet(here / "other", 3, split="val", seed=1)
     made.write()
-    words = ("model.box_head.detections=7", "model.backbone.frozen_stages=1")
+    words = ("box_head.detections_per_image=7", "backbone.frozen_stages=1")
     done = run_cli("doctor", "my set", *words, "--val", val.write(), "--preset", "paper/R50-FPN")
     assert f"maskrcnn train --data 'my set' --val {here}/other/val.json --preset paper/R50-FPN" in done.out
-    assert "model.box_head.detections=7" in done.out
+    assert "box_head.detections_per_image=7" in done.out
     assert "frozen_stages=1" not in done.out
-    assert "model.backbone.frozen_stages=3" in done.out
+    assert "backbone.frozen_stages=3" in done.out
 
 
 def test_only_the_splits_that_are_asked_for_are_looked_at(here, run_cli):

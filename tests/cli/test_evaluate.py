@@ -41,10 +41,10 @@ def renamed(folder, tiny_weights, names, notes=None):
 
 
 def test_the_json_holds_what_the_official_evaluation_of_the_results_file_gives(folder, evaluate):
-    done = evaluate("--json", "new/scores.json", "--results", "results.json", "model.box_head.detections=500")
+    done = evaluate("--json", "new/scores.json", "--results", "results.json", "box_head.detections_per_image=500")
     assert done.code == 0
     scores = json.loads((folder / "new" / "scores.json").read_text())
-    assert (scores["pictures"], scores["max_detections"], scores["predictions"] > 300) == (3, 500, True)
+    assert (scores["images"], scores["max_detections"], scores["predictions"] > 300) == (3, 500, True)
     truth = COCO("val.json")
     official = COCOeval(truth, truth.loadRes("results.json"), "bbox")
     official.params.maxDets = [1, 10, 500]
@@ -58,13 +58,13 @@ def test_the_json_holds_what_the_official_evaluation_of_the_results_file_gives(f
     assert "masks" in done.out
 
 
-def test_conditions_restrict_the_pictures_of_all_scores(folder, evaluate):
+def test_conditions_restrict_the_images_of_all_scores(folder, evaluate):
     evaluate("--where", "gray=true", "--json", "scores.json")
     scores = json.loads((folder / "scores.json").read_text())
     truth = json.loads((folder / "val.json").read_text())
-    grey = {image["id"] for image in truth["images"] if image["gray"]}
-    assert scores["pictures"] == 2
-    assert scores["objects"] == sum(found["image_id"] in grey for found in truth["annotations"])
+    gray = {image["id"] for image in truth["images"] if image["gray"]}
+    assert scores["images"] == 2
+    assert scores["objects"] == sum(found["image_id"] in gray for found in truth["annotations"])
 
 
 def test_the_score_threshold_is_given_or_noted_or_chosen(folder, evaluate, tiny_weights):
@@ -100,7 +100,7 @@ def test_classes_are_matched_by_name(folder, evaluate, tiny_weights):
     assert found <= {1, 2, 4}  # by position it would be 1 to 5
 
 
-def test_a_folder_without_pictures_gives_no_scores(folder, evaluate):
+def test_a_folder_without_images_gives_no_scores(folder, evaluate):
     change(folder, images=[], annotations=[])
     assert evaluate("--json", "s.json").code == 0
     scores = json.loads((folder / "s.json").read_text())
@@ -121,12 +121,12 @@ def test_weights_without_a_mask_head_are_scored_by_boxes(folder, run_cli, tiny_s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--where", "grey=true"], "no image record has the field 'grey'"),
+        (["--where", "gray=true"], "no image record has the field 'gray'"),
         (["--json", "images"], "images: this is a folder, but a file is to be written there"),
         (["--compare", "other.json"], "--compare other.json: there is no such file. Give the other run's results"),
         (["--results", "val.json/r.json"], "val.json cannot be written to"),
         (["--score-threshold", "1.5"], "--score-threshold 1.5: must be a number from 0 to 1, or best"),
-        (["model.backbone.name=resnet34"], "this cannot be changed when a model predicts"),
+        (["backbone.name=resnet34"], "this cannot be changed when a model predicts"),
     ],
 )
 def test_wrong_words_give_one_message(folder, evaluate, words, message):

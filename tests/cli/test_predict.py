@@ -17,27 +17,27 @@ def predicted(folder, name="predictions"):
     return json.loads((folder / name / "predictions.json").read_text())
 
 
-def test_files_folders_and_patterns_become_json_and_drawn_pictures(folder, tiny_weights, run_cli):
+def test_files_folders_and_patterns_become_json_and_drawn_images(folder, tiny_weights, run_cli):
     done = run_cli("predict", "a.png", "photos/*.png", "photos/deep", "--weights", tiny_weights, "--batch", 2)
     assert done.code == 0
-    assert "300 objects in 3 pictures: predictions/predictions.json; those with a score from 0.5 on drawn" in done.err
-    assert [one["file"] for one in predicted(folder)["pictures"]] == ["a.png", "photos/a.png", "photos/deep/b.jpg"]
-    drawings = [one["drawn"] for one in predicted(folder)["pictures"]]
+    assert "300 objects in 3 images: predictions/predictions.json; those with a score from 0.5 on drawn" in done.err
+    assert [one["file"] for one in predicted(folder)["images"]] == ["a.png", "photos/a.png", "photos/deep/b.jpg"]
+    drawings = [one["drawn"] for one in predicted(folder)["images"]]
     assert drawings == ["draw/a.png", "draw/a-2.png", "draw/b.png"]
     assert all((folder / "predictions" / drawing).is_file() for drawing in drawings)
 
 
-def test_settings_stand_among_the_pictures(folder, tiny_weights, run_cli):
-    words = ["a.png", "model.box_head.detections=4", "--weights", tiny_weights, "--output", "out", "--no-pictures"]
+def test_settings_stand_among_the_images(folder, tiny_weights, run_cli):
+    words = ["a.png", "box_head.detections_per_image=4", "--weights", tiny_weights, "--output", "out", "--no-draw"]
     assert run_cli("predict", *words).code == 0
-    assert len(predicted(folder, "out")["pictures"][0]["objects"]) == 4
+    assert len(predicted(folder, "out")["images"][0]["objects"]) == 4
     assert not (folder / "out" / "draw").exists()
 
 
 def test_polygons_are_written_if_asked_for(folder, tiny_weights, run_cli):
-    words = ["a.png", "--weights", tiny_weights, "--no-pictures", "--polygons"]
+    words = ["a.png", "--weights", tiny_weights, "--no-draw", "--polygons"]
     assert run_cli("predict", *words, "quad").code == 0
-    objects = predicted(folder)["pictures"][0]["objects"]
+    objects = predicted(folder)["images"][0]["objects"]
     assert {len(one["polygon"]) for one in objects} <= {0, 4}
     assert {len(corner) for one in objects for corner in one["polygon"]} == {2}
     done = run_cli("predict", *words, "circle")
@@ -45,21 +45,21 @@ def test_polygons_are_written_if_asked_for(folder, tiny_weights, run_cli):
     assert "contour" in done.err
 
 
-def test_predicting_again_does_not_take_its_own_drawings_for_pictures(folder, tiny_weights, run_cli):
+def test_predicting_again_does_not_take_its_own_drawings_for_images(folder, tiny_weights, run_cli):
     for _ in range(2):
         run_cli("predict", ".", "--weights", tiny_weights)
-        assert len(predicted(folder)["pictures"]) == 3
+        assert len(predicted(folder)["images"]) == 3
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["b.png"], "Error: b.png: there is no such file or folder."),
-        (["*.tif"], "Error: *.tif: no pictures were found there"),
+        (["*.tif"], "Error: *.tif: no images were found there"),
         (["a.png", "--device", "gpu"], "Error: device gpu: it cannot be used"),
-        (["a.png", "model.box_head.detection=4"], "did you mean model.box_head.detections?"),
+        (["a.png", "box_head.detection=4"], "did you mean box_head.detections_per_image?"),
         (["a.png", "--output", "a.png"], "Error: a.png: predictions cannot be written there"),
-        (["model.box_head.detections=4"], "Error: no picture was named"),
+        (["box_head.detections_per_image=4"], "Error: no image was named"),
     ],
 )
 def test_wrong_words_give_one_message(folder, tiny_weights, run_cli, words, message):

@@ -13,17 +13,17 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_proposals_are_written_and_their_recall_is_shown(folder, run_cli, tiny_weights):
-    done = run_cli("propose", "--data", ".", "--weights", tiny_weights, "--json", "s.json", "model.rpn.proposals=20")
+    done = run_cli("propose", "--data", ".", "--weights", tiny_weights, "--json", "s.json", "rpn.post_nms_top_n=20")
     assert done.code == 0, done.err
     assert len((folder / "proposals.jsonl").read_text().splitlines()) == 2
     scores = json.loads((folder / "s.json").read_text())
     assert scores["proposals"] == 40
     assert "AR@300" in done.out
     assert f"{100 * scores['recall']['AR@1000']:.1f}" in done.out
-    assert "40 proposals for 2 pictures: proposals.jsonl" in done.err
+    assert "40 proposals for 2 images: proposals.jsonl" in done.err
 
 
-def test_pictures_without_objects_have_no_recall(folder, run_cli, tiny_weights):
+def test_images_without_objects_have_no_recall(folder, run_cli, tiny_weights):
     content = json.loads((folder / "val.json").read_text())
     (folder / "val.json").write_text(json.dumps(content | {"annotations": []}))
     done = run_cli("propose", "--data", "val.json", "--weights", tiny_weights, "--output", "p.json")

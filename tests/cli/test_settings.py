@@ -25,21 +25,21 @@ def test_every_setting_is_listed():
 
 
 def test_values_are_shown_as_they_are_typed():
-    lines = printed("augment.scale=0.5,2", "train.clip=null", "augment.quarter_turns=true").splitlines()
+    lines = printed("augment.scale=0.5,2", "train.clip_grad_norm=null", "augment.rotate90=true").splitlines()
     rows = {line.split()[0]: line.split()[1] for line in lines if line.startswith("  ") and line[2:3].strip()}
-    assert (rows["scale"], rows["clip"], rows["quarter_turns"]) == ("0.5,2", "null", "true")
+    assert (rows["scale"], rows["clip"], rows["rotate90"]) == ("0.5,2", "null", "true")
 
 
 def test_the_printed_file_gives_the_same_settings_again(tmp_path):
     file = tmp_path / "run.yaml"
-    file.write_text(printed("--yaml", "train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"))
-    expected = RunSettings().changed(["train.steps=7", "model.mask_head=null", "augment.scale=0.5,2"])
+    file.write_text(printed("--yaml", "train.steps=7", "mask_head=null", "augment.scale=0.5,2"))
+    expected = RunSettings().changed(["train.steps=7", "mask_head=null", "augment.scale=0.5,2"])
     assert RunSettings().changed(file) == expected
     assert yaml.safe_load(file.read_text())["train"]["steps"] == 7
 
 
 def test_a_preset_is_shown_with_what_differs_from_it():
-    words = ("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4", "model.rpn.proposals=7")
+    words = ("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4", "rpn.post_nms_top_n=7")
     model = yaml.safe_load(printed(*words))["model"]
     assert (model["neck"]["name"], model["rpn"]["candidates"], model["rpn"]["proposals"]) == ("c4", 6000, 7)
     assert model["mask_head"]["convolutions"] == 0

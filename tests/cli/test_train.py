@@ -16,16 +16,16 @@ from maskrcnn.weights.published import PUBLISHED, Published
 from tests.conftest import CLASSES, TINY
 
 SMALL = (
-    "model.input.magnify=1",
-    "model.backbone.name=resnet18",
-    "model.backbone.width=32",
-    "model.neck.channels=32",
-    "model.anchors.sizes=8,16,32,48,64",
-    "model.rpn.candidates_training=50",
-    "model.box_head.channels=32",
-    "model.box_head.samples=16",
-    "model.mask_head.channels=16",
-    "model.mask_head.convolutions=1",
+    "input.scale_factor=1",
+    "backbone.name=resnet18",
+    "backbone.width=32",
+    "neck.channels=32",
+    "anchors.sizes=8,16,32,48,64",
+    "rpn.pre_nms_top_n_training=50",
+    "box_head.channels=32",
+    "box_head.batch_size_per_image=16",
+    "mask_head.channels=16",
+    "mask_head.convolutions=1",
     "data.workers=0",
     "train.steps=2",
 )
@@ -78,17 +78,17 @@ def test_a_run_leaves_weights_scores_curves_and_a_sheet_and_its_commands_run(tra
 
 def test_what_will_happen_is_said_first(train, data):
     said = train("--data", data, *SCRATCH).err
-    assert "8 pictures with" in said
+    assert "8 images with" in said
     assert "5: circle, square, triangle, star, cross" in said
-    assert "2, 2 pictures each, 0.5 passes over the data" in said
+    assert "2, 2 images each, 0.5 passes over the data" in said
     assert "random: resnet18 with group norm" in said
     assert "adamw, learning rate 0.0001, cosine schedule" in said
     assert "on cpu" in said
 
 
 def test_a_part_is_held_out_said_and_written(train, run_cli, data, tmp_path):
-    done = train("--data", data / "train.json", "--output", "run", "data.held_out=0.25", *SCRATCH)
-    assert "6 pictures with" in done.err
+    done = train("--data", data / "train.json", "--output", "run", "data.val_fraction=0.25", *SCRATCH)
+    assert "6 images with" in done.err
     assert "of them held out" in done.err
     assert len(json.loads((tmp_path / "run" / "held_out.json").read_text())["images"]) == 2
     assert run_cli(*commands(done.err)[1]).code == 0
@@ -109,12 +109,12 @@ def test_a_run_that_was_stopped_says_how_to_go_on_and_ends_the_same(train, run_c
 
 
 def test_a_detector_brings_its_settings_and_those_of_the_user_win(train, data, weights, tmp_path):
-    words = ("--weights", weights, "data.workers=0", "train.steps=1", "model.input.shorter=64")
+    words = ("--weights", weights, "data.workers=0", "train.steps=1", "input.min_size=64")
     done = train("--data", data, "--output", "run", *words)
     assert done.code == 0, done.err
     settings = load_weights(tmp_path / "run" / "best.safetensors").settings
     assert settings.neck.channels == TINY["neck"]["channels"]
-    assert (settings.input.shorter, settings.input.longer) == (64, 192)
+    assert (settings.input.min_size, settings.input.max_size) == (64, 192)
     assert "tiny.safetensors: from the file: stem" in done.err
 
 
@@ -153,10 +153,10 @@ def test_cocos_weights_are_the_default(train, data, monkeypatch, tmp_path):
     path = tmp_path / "torch" / "hub" / "checkpoints" / PUBLISHED[name].address.rpartition("/")[2]
     path.parent.mkdir(parents=True)
     torch.manual_seed(0)
-    body = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
-    body.body.bn1.running_mean.fill_(0.1)  # statistics, as what was trained has
-    torch.save(MaskRCNN(body, num_classes=91).state_dict(), path)
-    words = ("model.input.shorter=64", "data.workers=0", "data.batch=1", "train.steps=1")
+    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    backbone.backbone.bn1.running_mean.fill_(0.1)  # statistics, as what was trained has
+    torch.save(MaskRCNN(backbone, num_classes=91).state_dict(), path)
+    words = ("input.min_size=64", "data.workers=0", "data.batch_size=1", "train.steps=1")
     done = train("--data", data, *words)
     assert done.code == 0, done.err
     said = " ".join(done.err.split())
@@ -172,7 +172,7 @@ def test_objects_that_cannot_be_used_are_named_and_left_out_of_both_parts(train,
             found["bbox"], found["segmentation"] = [1, 2, 0, 4], []
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(contents))
-    words = ("--data", path, "--images", data / "images", "--output", "run", "data.held_out=0.5", *SCRATCH)
+    words = ("--data", path, "--images", data / "images", "--output", "run", "data.val_fraction=0.5", *SCRATCH)
     refused = train(*words)
     assert refused.code == 1
     assert "skip_invalid=True" in refused.err
@@ -183,13 +183,13 @@ def test_objects_that_cannot_be_used_are_named_and_left_out_of_both_parts(train,
     assert "is 0 px wide" in done.err
 
 
-def test_objects_without_an_outline_are_counted(train, data, tmp_path):
+def test_objects_without_a_polygon_are_counted(train, data, tmp_path):
     contents = json.loads((data / "train.json").read_text())
     for found in contents["annotations"][:3]:
         del found["segmentation"]
     (tmp_path / "boxes.json").write_text(json.dumps(contents))
     done = train("--data", tmp_path / "boxes.json", "--images", data / "images", *SCRATCH)
-    assert "3 objects have no outline" in done.err
+    assert "3 objects have no polygon" in done.err
 
 
 @pytest.mark.parametrize(
@@ -202,10 +202,10 @@ def test_objects_without_an_outline_are_counted(train, data, tmp_path):
         (("--data", ".", "train.stps=3"), "did you mean train.steps?"),
         (("--data", "DATA", "--weights", "nucleii"), "nucleii: no such file"),
         (
-            ("--data", "DATA", "--weights", "none", "model.backbone.norm=frozen_batch"),
+            ("--data", "DATA", "--weights", "none", "backbone.norm=frozen_batch"),
             "no statistics that a frozen",
         ),
-        (("--data", "DATA", "--weights", "none", "model.backbone.frozen_stages=1"), "stay random for ever"),
+        (("--data", "DATA", "--weights", "none", "backbone.frozen_stages=1"), "stay random for ever"),
         (("--data", ".", "--device", "abacus"), "device abacus"),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_run_is_not_overwritten_and_resuming_takes_no_settings(train, data):
     assert "--resume goes on with the run's own settings" in changed.err
 
 
-def test_one_class_is_learnt_too(train, data, tmp_path):
+def test_one_class_is_learned_too(train, data, tmp_path):
     contents = json.loads((data / "train.json").read_text())
     contents["categories"] = [{"id": 4, "name": "thing"}]
     for found in contents["annotations"]:

@@ -10,7 +10,7 @@ from maskrcnn.training.checkpoint import load_checkpoint
 from maskrcnn.weights.own import load_weights
 from tests.cli.test_train import SCRATCH
 
-QUICK = (*SCRATCH, "train.steps=1", "model.mask_head=null", "data.batch=1")
+QUICK = (*SCRATCH, "train.steps=1", "mask_head=null", "data.batch_size=1")
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,11 @@ def test_fast_rcnn_learns_on_proposals_of_a_file_and_is_judged_and_scored_on_som
 
 def test_one_file_is_enough_where_a_part_is_held_out(train, data):
     held = ("--data", data / "train.json", "--images", data / "images")
-    done = train(*held, "--proposals", data / "train.jsonl", *QUICK, "data.held_out=0.4")
+    done = train(*held, "--proposals", data / "train.jsonl", *QUICK, "data.val_fraction=0.4")
     assert done.code == 0, done.err
 
 
-def test_proposals_of_the_pictures_to_judge_by_are_asked_for(train, data):
+def test_proposals_of_the_images_to_judge_by_are_asked_for(train, data):
     done = train("--data", data, "--proposals", data / "train.jsonl", *QUICK)
     assert done.code == 1
     assert "but the run is judged by" in done.err

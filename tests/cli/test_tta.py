@@ -25,9 +25,9 @@ def test_predict_and_evaluate_take_views(tmp_path, monkeypatch, tiny_weights, ru
     monkeypatch.chdir(tmp_path)
     write_shapes(tmp_path, train=1, val=2, size=64, seed=0)
     views = ["--weights", tiny_weights, "--flip", "--scales", "64,96"]
-    done = run_cli("predict", "images/val_0001.png", *views, "--no-pictures")
+    done = run_cli("predict", "images/val_0001.png", *views, "--no-draw")
     assert done.code == 0
-    [found] = json.loads((tmp_path / "predictions" / "predictions.json").read_text())["pictures"]
+    [found] = json.loads((tmp_path / "predictions" / "predictions.json").read_text())["images"]
     assert len(found["objects"]) == 100
     done = run_cli("evaluate", "--data", "val.json", "--images", "images", *views, "--json", "scores.json")
     assert done.code == 0

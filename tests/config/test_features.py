@@ -9,8 +9,8 @@ def test_a_mean_without_its_deviation_is_refused():
         InputSettings(mean=(0.5,))
 
 
-def test_a_picture_has_as_many_channels_as_means():
-    assert InputSettings(mean=(0.1, 0.2), deviation=(1, 1)).channels == 2
+def test_an_image_has_as_many_channels_as_means():
+    assert InputSettings(mean=(0.1, 0.2), std=(1, 1)).channels == 2
 
 
 def test_one_size_per_level_may_stand_alone():

@@ -38,14 +38,18 @@ def test_what_a_preset_adds_lies_over_its_base():
 
 def test_a_base_may_be_another_publishers():
     settings = read_preset("mmocr/mask_rcnn_oclip_ctw1500")
-    assert (settings.backbone.name, settings.input.longer, settings.input.resize) == ("clip_resnet50", 1600, "opencv")
+    assert (settings.backbone.name, settings.input.max_size, settings.input.resize) == ("clip_resnet50", 1600, "opencv")
     assert settings.anchors.sizes == ((16,), (32,), (64,), (128,), (256,))
 
 
 def test_the_papers_models_are_as_the_paper_says():
     small, pyramid = read_preset("paper/R50-C4"), read_preset("paper/R50-FPN")
-    assert (small.box_head.samples, small.rpn.proposals) == (64, 300)
-    assert (pyramid.box_head.samples, pyramid.rpn.proposals, pyramid.box_head.detections) == (512, 1000, 100)
+    assert (small.box_head.batch_size_per_image, small.rpn.post_nms_top_n) == (64, 300)
+    assert (
+        pyramid.box_head.batch_size_per_image,
+        pyramid.rpn.post_nms_top_n,
+        pyramid.box_head.detections_per_image,
+    ) == (512, 1000, 100)
     assert read_preset("paper/X101-FPN").backbone.name == "resnext101_64x4d"
     assert (read_preset("paper/R50-C5").neck.name, read_preset("paper/R50-C5").backbone.dilate_stage5) == ("c5", False)
 
@@ -59,7 +63,7 @@ def test_means_are_those_of_imagenet_in_all_libraries():
         assert read_preset(name).input.mean == ModelSettings().input.mean
 
 
-def test_an_unknown_preset_names_its_neighbours():
+def test_an_unknown_preset_names_its_neighbors():
     with pytest.raises(SettingError, match=r"R50-C4: there is no preset .* Did you mean paper/R50-C4 or paper/R"):
         read_preset("R50-C4")
 

@@ -16,5 +16,5 @@ def test_every_variant_is_reachable_and_unlike_the_others(name):
 def test_the_papers_numbers():
     studies = read_studies()
     assert studies["roi_pooling"].variants["RoIWarp, max"].published == (27.2, 49.2, 27.1)
-    assert studies["competition"].variants["sigmoid"].published == (30.3, 51.2, 31.5)
+    assert studies["activation"].variants["sigmoid"].published == (30.3, 51.2, 31.5)
     assert studies["keypoints"].variants["RoIAlign"].published == (64.2,)

@@ -7,17 +7,17 @@ import torch
 from torch.nn import functional
 
 from maskrcnn.config import AugmentSettings, InputSettings
-from maskrcnn.data.augmentation import augment, change_colours, draw_geometry
-from maskrcnn.data.preprocessing import prepare_picture
-from maskrcnn.data.loading import read_record
-from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.augmentation import augment, change_colors, draw_geometry
 from maskrcnn.data.dataset import Record
-from maskrcnn.structures.instances import Instances
+from maskrcnn.data.loading import read_record
+from maskrcnn.data.preprocessing import prepare_image
+from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.structures.annotated_masks import ObjectMasks
+from maskrcnn.structures.instances import Instances
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
 STILL = {"flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
-AS_IT_IS = InputSettings(magnify=1, longer=10_000, mean=(0, 0, 0), deviation=(1, 1, 1))
+AS_IT_IS = InputSettings(scale_factor=1, max_size=10_000, mean=(0, 0, 0), std=(1, 1, 1))
 
 
 def real_records(name: str) -> list[Record]:
@@ -28,22 +28,22 @@ def real_records(name: str) -> list[Record]:
 
 
 def square(left: int, size: tuple[int, int] = (40, 60)) -> tuple[torch.Tensor, Instances]:
-    """A black picture with one white square of 20 px, and its object."""
-    picture = torch.zeros(3, *size, dtype=torch.uint8)
-    picture[:, 10:30, left : left + 20] = 255
+    """A black image with one white square of 20 px, and its object."""
+    image = torch.zeros(3, *size, dtype=torch.uint8)
+    image[:, 10:30, left : left + 20] = 255
     x1, y1, x2, y2 = left, 10.0, left + 20.0, 30.0
-    outline = (np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64),)
+    polygon = (np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64),)
     boxes = torch.tensor([[x1, y1, x2, y2]])
-    masks = ObjectMasks.of([outline], size)
-    return picture, Instances(size=size, boxes=boxes, labels=torch.tensor([0]), masks=masks)
+    masks = ObjectMasks.of([polygon], size)
+    return image, Instances(size=size, boxes=boxes, labels=torch.tensor([0]), masks=masks)
 
 
 @pytest.mark.parametrize("resize", ["float", "pillow", "opencv"])
-def test_nothing_random_leaves_the_prepared_picture(resize: str):
-    picture, instances = square(5)
-    inputs = InputSettings(shorter=100, resize=resize, colours="bgr")
-    image, target, *_ = augment(picture, instances, AugmentSettings(**STILL), inputs)
-    assert torch.equal(image, prepare_picture(picture, inputs))
+def test_nothing_random_leaves_the_prepared_image(resize: str):
+    pixels, instances = square(5)
+    inputs = InputSettings(min_size=100, resize=resize, channel_order="bgr")
+    image, target, *_ = augment(pixels, instances, AugmentSettings(**STILL), inputs)
+    assert torch.equal(image, prepare_image(pixels, inputs))
     assert target.size == (100, 150)
     assert target.boxes.tolist() == [[12.5, 25, 62.5, 75]]
 
@@ -52,7 +52,7 @@ def test_nothing_random_leaves_the_prepared_picture(resize: str):
 @pytest.mark.parametrize("crop", [None, 30])
 def test_bytes_are_resized_to_the_sizes_of_the_objects(resize: str, crop: int | None):
     settings = AugmentSettings(scale=(0.5, 2), crop=crop)
-    inputs = InputSettings(shorter=77, resize=resize)
+    inputs = InputSettings(min_size=77, resize=resize)
     for seed in range(10):
         torch.manual_seed(seed)
         image, target, *_ = augment(*square(5), settings, inputs)
@@ -60,24 +60,22 @@ def test_bytes_are_resized_to_the_sizes_of_the_objects(resize: str, crop: int | 
 
 
 @pytest.mark.parametrize("channels", [1, 5])
-def test_pictures_of_other_channels_than_three_change_in_brightness_alone(channels: int):
-    picture, instances = square(5)
-    picture = (picture[:1] // 2).repeat(channels, 1, 1)
-    inputs = InputSettings(magnify=1.0, mean=(0,) * channels, deviation=(1,) * channels)
+def test_images_of_other_channels_than_three_change_in_brightness_alone(channels: int):
+    pixels, instances = square(5)
+    pixels = (pixels[:1] // 2).repeat(channels, 1, 1)
+    inputs = InputSettings(scale_factor=1.0, mean=(0,) * channels, std=(1,) * channels)
     settings = AugmentSettings(**STILL | {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.2})
     torch.manual_seed(0)
-    image, target, *_ = augment(picture, instances, settings, inputs)
+    image, target, *_ = augment(pixels, instances, settings, inputs)
     assert image.shape == (channels, 40, 60)
-    assert not torch.equal(image, prepare_picture(picture, inputs))
+    assert not torch.equal(image, prepare_image(pixels, inputs))
     assert torch.equal(image, image[:1].expand_as(image))
     assert len(target) == 1
 
 
 @pytest.mark.parametrize("crop", [None, 30, 100])
 def test_mask_box_and_pixels_stay_together(crop: int | None):
-    settings = AugmentSettings(
-        vertical_flip=0.5, quarter_turns=True, scale=(0.5, 2), crop=crop, brightness=0.0, contrast=0
-    )
+    settings = AugmentSettings(vertical_flip=0.5, rotate90=True, scale=(0.5, 2), crop=crop, brightness=0.0, contrast=0)
     seen = set()
     for seed in range(60):
         torch.manual_seed(seed)
@@ -89,7 +87,7 @@ def test_mask_box_and_pixels_stay_together(crop: int | None):
             assert bright.sum() <= 40
             continue
         mask = torch.from_numpy(target.masks.bitmap(0))
-        assert (mask ^ bright).sum() <= 4 * 20 + 20  # at most the outline's own pixels
+        assert (mask ^ bright).sum() <= 4 * 20 + 20  # at most the polygon's own pixels
         x1, y1, x2, y2 = target.boxes[0].round().int().tolist()
         assert mask[y1:y2, x1:x2].float().mean() > 0.85
         assert mask.sum() == mask[max(0, y1 - 1) : y2 + 1, max(0, x1 - 1) : x2 + 1].sum()
@@ -97,10 +95,10 @@ def test_mask_box_and_pixels_stay_together(crop: int | None):
 
 
 @pytest.mark.parametrize("size", [(40, 60), (300, 20), (5, 5), (1, 1), (1, 400)])
-def test_a_crop_is_never_larger_than_asked_and_full_where_the_picture_is(size: tuple[int, int]):
+def test_a_crop_is_never_larger_than_asked_and_full_where_the_image_is(size: tuple[int, int]):
     for seed in range(50):
         torch.manual_seed(seed)
-        move = draw_geometry(size, AugmentSettings(crop=32, quarter_turns=True, scale=(0.5, 2)), AS_IT_IS)
+        move = draw_geometry(size, AugmentSettings(crop=32, rotate90=True, scale=(0.5, 2)), AS_IT_IS)
         x, y, width, height = move.window
         assert 0 <= x <= x + width <= size[1]
         assert 0 <= y <= y + height <= size[0]
@@ -150,34 +148,32 @@ def test_a_crop_without_an_object_to_hold_lies_anywhere(boxes: torch.Tensor | No
 
 
 def test_a_crop_is_not_placed_on_a_crowd():
-    picture, instances = square(0)
+    image, instances = square(0)
     settings, found = AugmentSettings(**STILL, crop=20, crop_on_object=1), []
     for instances.crowd in (torch.tensor([False]), torch.tensor([True])):
         torch.manual_seed(0)
-        found.append([augment(picture, instances, settings, AS_IT_IS)[0].mean().item() for _ in range(20)])
+        found.append([augment(image, instances, settings, AS_IT_IS)[0].mean().item() for _ in range(20)])
     assert min(found[0]) == 1
     assert min(found[1]) == 0
 
 
 def test_the_classes_of_pixels_stay_on_the_pixels():
-    settings = AugmentSettings(
-        vertical_flip=0.5, quarter_turns=True, scale=(0.5, 2), crop=30, brightness=0.0, contrast=0
-    )
+    settings = AugmentSettings(vertical_flip=0.5, rotate90=True, scale=(0.5, 2), crop=30, brightness=0.0, contrast=0)
     shown = 0
     for seed in range(40):
         torch.manual_seed(seed)
-        picture, instances = square(5)
-        image, _, semantic, _ = augment(picture, instances, settings, AS_IT_IS, semantic=picture[0] // 255 * 7)
+        pixels, instances = square(5)
+        image, _, semantic, _ = augment(pixels, instances, settings, AS_IT_IS, semantic=pixels[0] // 255 * 7)
         assert semantic.shape == image.shape[1:]
         assert set(semantic.unique().tolist()) <= {0, 7}
         bright = image[0] > 0.5
-        assert ((semantic == 7) ^ bright).sum() <= 4 * 20  # at most the outline's own pixels
+        assert ((semantic == 7) ^ bright).sum() <= 4 * 20  # at most the polygon's own pixels
         shown += int(bright.any())
     assert shown > 20
 
 
 def test_a_quarter_turn_swaps_height_and_width():
-    settings, turns = AugmentSettings(**STILL, quarter_turns=True), set()
+    settings, turns = AugmentSettings(**STILL, rotate90=True), set()
     for seed in range(20):
         torch.manual_seed(seed)
         move = draw_geometry((40, 60), settings, AS_IT_IS)
@@ -194,25 +190,25 @@ def test_scales_are_half_below_and_half_above_their_middle():
     assert 0.4 < np.mean(np.array(sizes) < 1000) < 0.6
 
 
-def test_a_negative_picture_and_no_other_colour_change():
-    picture, _ = square(5)
-    negative = change_colours(picture, AugmentSettings(**STILL, invert=1))
-    assert torch.equal(negative, 255 - picture)
-    assert change_colours(picture, AugmentSettings(**STILL)) is picture
+def test_a_negative_image_and_no_other_color_change():
+    image, _ = square(5)
+    negative = change_colors(image, AugmentSettings(**STILL, invert=1))
+    assert torch.equal(negative, 255 - image)
+    assert change_colors(image, AugmentSettings(**STILL)) is image
 
 
-def test_colours_change_and_shapes_do_not():
-    picture, _ = square(5)
+def test_colors_change_and_shapes_do_not():
+    image, _ = square(5)
     torch.manual_seed(1)
-    changed = change_colours(picture // 2, AugmentSettings(brightness=0.5))
-    assert (changed[:, 10:30, 5:25] != picture[:, 10:30, 5:25] // 2).all()
+    changed = change_colors(image // 2, AugmentSettings(brightness=0.5))
+    assert (changed[:, 10:30, 5:25] != image[:, 10:30, 5:25] // 2).all()
     assert (changed[:, :, 30:] == changed[0, 0, 0]).all()
 
 
-def test_masks_follow_the_resize_of_real_pictures():
-    """Against a slow reference: the whole bitmap, moved and resized like the picture."""
-    settings = AugmentSettings(vertical_flip=0.5, quarter_turns=True, scale=(1.0, 1.3))
-    inputs = InputSettings(shorter=400, longer=600)
+def test_masks_follow_the_resize_of_real_images():
+    """Against a slow reference: the whole bitmap, moved and resized like the image."""
+    settings = AugmentSettings(vertical_flip=0.5, rotate90=True, scale=(1.0, 1.3))
+    inputs = InputSettings(min_size=400, max_size=600)
     overlaps = []
     for seed, record in enumerate(real_records("coco_small/instances_val.json")[:6]):
         objects = record.instances[~record.instances.crowd]
@@ -232,9 +228,9 @@ def test_masks_follow_the_resize_of_real_pictures():
     assert np.mean(overlaps) > 0.96
 
 
-def test_a_real_picture_gives_the_same_sample_for_the_same_seed():
+def test_a_real_image_gives_the_same_sample_for_the_same_seed():
     record = real_records("dsb2018/val.json")[0]
-    settings, inputs = AugmentSettings(crop=128, quarter_turns=True), InputSettings(shorter=256, stretch=(1, 99.8))
+    settings, inputs = AugmentSettings(crop=128, rotate90=True), InputSettings(min_size=256, stretch=(1, 99.8))
     samples = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskrcnn.data.formats import read_data
+from maskrcnn.data.dataset import Dataset, Record, common_folder, has_objects, require_objects
+from maskrcnn.data.formats import read_dataset
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.dataset import CocoData, Record, common_folder, has_objects, require_objects
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.structures.classes import Classes
@@ -26,8 +26,8 @@ def record(*crowd: bool, known: bool = True, number: int = 1, **fields) -> Recor
     return Record(Path("cat.jpg"), number, (10, 10), fields, objects)
 
 
-def data_of(*records: Record, skipped: tuple[str, ...] = ()) -> CocoData:
-    return CocoData(Path("train.json"), list(records), Classes(("cat",), (1,)), skipped=list(skipped))
+def data_of(*records: Record, skipped: tuple[str, ...] = ()) -> Dataset:
+    return Dataset(Path("train.json"), list(records), Classes(("cat",), (1,)), skipped=list(skipped))
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,10 @@ def test_a_data_set_is_a_sequence_of_records(shapes):
     assert ids(shapes.subset([])) == []
 
 
-def test_every_image_is_either_learnt_from_or_held_out(shapes):
-    learnt, held = shapes.split(0.25, seed=0)
-    assert (len(learnt), len(held)) == (9, 3)
-    assert sorted(ids(learnt) + ids(held)) == ids(shapes)
+def test_every_image_is_either_learned_from_or_held_out(shapes):
+    learned, held = shapes.split(0.25, seed=0)
+    assert (len(learned), len(held)) == (9, 3)
+    assert sorted(ids(learned) + ids(held)) == ids(shapes)
 
 
 def test_the_seed_chooses_the_images(shapes):
@@ -133,7 +133,7 @@ def test_images_are_chosen_by_their_fields(conditions, expected):
 @pytest.mark.parametrize(
     ("condition", "kind", "told"),
     [
-        ("grey=true", DataError, "train.json.*'grey'.*gray, modality, zoom"),
+        ("gray=true", DataError, "train.json.*'gray'.*gray, modality, zoom"),
         ("zoom=3", DataError, r"train.json.*zoom=3.*zoom=2\.5 or 20 or null"),
         ("gray", SettingError, "gray: .*field=value"),
     ],
@@ -145,7 +145,7 @@ def test_a_condition_that_chooses_nothing_is_an_error(condition, kind, told):
 
 def test_what_was_parsed_is_kept_and_no_file_is_read_again(tmp_path):
     write_shapes(tmp_path, train=3, val=1, size=32, seed=0)
-    data = read_data(tmp_path)
+    data = read_dataset(tmp_path)
     (tmp_path / "train.json").unlink()
     assert len(data.to_coco()["annotations"]) == sum(len(one.instances) for one in data)
     assert ids(data[:1]) == [image["id"] for image in data[:1].to_coco()["images"]]

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data import readers
-from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_data, recognise, split_meant
-from maskrcnn.data.images import picture_size
-from maskrcnn.data.readers import gathering
 from maskrcnn.data.dataset import Contents
+from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_dataset, recognize, split_meant
+from maskrcnn.data.images import image_size
+from maskrcnn.data.readers import gathering
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 from tests.rules.source import ROOT
@@ -24,14 +24,14 @@ def shapes(tmp_path_factory):
 
 
 def test_a_folder_and_a_file_of_coco_are_read(shapes):
-    assert len(read_data(shapes).records) == 3
-    assert len(read_data(shapes, "val").records) == 2
-    assert len(read_data(str(shapes / "val.json")).records) == 2
-    assert read_data(shapes).images == shapes / "images"
+    assert len(read_dataset(shapes).records) == 3
+    assert len(read_dataset(shapes, "val").records) == 2
+    assert len(read_dataset(str(shapes / "val.json")).records) == 2
+    assert read_dataset(shapes).images == shapes / "images"
 
 
 def test_contents_can_be_read_again(shapes):
-    assert read_data(shapes).coco == json.loads((shapes / "train.json").read_text())
+    assert read_dataset(shapes).coco == json.loads((shapes / "train.json").read_text())
     assert read_contents(shapes, "val").coco == json.loads((shapes / "val.json").read_text())
 
 
@@ -44,17 +44,17 @@ def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
 
 def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes):
     with pytest.raises(DataError, match=r"`test`, .*`train` \(COCO\) and `val` \(COCO\).* --split"):
-        recognise(shapes, "test")
+        recognize(shapes, "test")
 
 
 def test_a_split_by_another_word_is_an_error_that_names_those_that_are_there(shapes):
     with pytest.raises(DataError, match=r"`validation`, .*`train` \(COCO\) and `val` \(COCO\)"):
-        recognise(shapes, "validation")
+        recognize(shapes, "validation")
 
 
 def test_an_unknown_folder_is_an_error_that_names_every_format(tmp_path):
-    with pytest.raises(DataError, match="no data set with a split `val` was recognised") as caught:
-        recognise(tmp_path, "val")
+    with pytest.raises(DataError, match="no dataset with a split `val` was recognized") as caught:
+        recognize(tmp_path, "val")
     assert all(form.title in str(caught.value) and form.layout in str(caught.value) for form in FORMATS.values())
 
 
@@ -72,16 +72,16 @@ def test_every_format_is_in_the_documentation(form):
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):
-    for ask in (recognise, read_data, has_split):
+    for ask in (recognize, read_dataset, has_split):
         with pytest.raises(DataError, match="gone: there is no such file or folder"):
             ask(tmp_path / "gone", "val")
 
 
 def test_a_format_can_be_named_and_must_exist(shapes, tmp_path):
     shutil.copy(shapes / "val.json", tmp_path / "val.txt")
-    assert len(read_data(tmp_path / "val.txt", form="coco", images=shapes / "images").records) == 2
+    assert len(read_dataset(tmp_path / "val.txt", form="coco", images=shapes / "images").records) == 2
     with pytest.raises(SettingError, match="--format cocoo: there is no such format. Known are .*coco"):
-        read_data(shapes, form="cocoo")
+        read_dataset(shapes, form="cocoo")
     with pytest.raises(SettingError, match="--format cocoo"):
         has_split(shapes, "val", form="cocoo")
 
@@ -90,14 +90,14 @@ def test_every_other_json_file_is_taken_for_coco_so_it_is_asked_after_those_that
     names = list(FORMATS)
     assert names[names.index("coco") + 1 :] == ["mask-folders", "label-maps"]  # which are folders only
     (tmp_path / "x.json").write_text("{}")
-    assert recognise(tmp_path / "x.json") == "coco"
+    assert recognize(tmp_path / "x.json") == "coco"
 
 
 def test_masks_beside_the_files_of_coco_do_not_hide_them(shapes, tmp_path):
     shutil.copytree(shapes, tmp_path / "shapes")
     (tmp_path / "shapes" / "masks").mkdir()
     (tmp_path / "shapes" / "masks" / "1.png").touch()
-    assert recognise(tmp_path / "shapes", "val") == "coco"
+    assert recognize(tmp_path / "shapes", "val") == "coco"
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -110,14 +110,14 @@ def test_no_format_is_found_in_an_empty_folder_or_an_empty_file(form, split, tmp
 
 def test_the_reader_that_the_documentation_shows_is_a_format(tmp_path, monkeypatch):
     example = inspect.cleandoc(readers.__doc__.partition("each:\n")[2].partition("\nand its")[0])
-    names = {"Path": Path, "Contents": Contents, "picture_size": picture_size, **vars(gathering)}
+    names = {"Path": Path, "Contents": Contents, "image_size": image_size, **vars(gathering)}
     exec(example, names)
     monkeypatch.setitem(FORMATS, "boxes", names["FORMAT"])
     (tmp_path / "train").mkdir()
     Image.new("RGB", (30, 20)).save(tmp_path / "train" / "a.png")
     (tmp_path / "train" / "a.boxes").write_text("1 2 10 5\n")
-    assert recognise(tmp_path) == "boxes"
-    assert read_data(tmp_path)[0].instances.boxes.tolist() == [[1, 2, 11, 7]]
+    assert recognize(tmp_path) == "boxes"
+    assert read_dataset(tmp_path)[0].instances.boxes.tolist() == [[1, 2, 11, 7]]
     (tmp_path / "train" / "a.boxes").write_text("1 2 10 0\n")
     with pytest.raises(DataError, match="train: annotation 1 .a.png.*0 px high"):
-        read_data(tmp_path)
+        read_dataset(tmp_path)

@@ -6,9 +6,9 @@ import torch
 from pycocotools import mask as oracle
 
 from maskrcnn.data.geometry import Geometry, move_boxes
-from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.annotated_masks import ObjectMasks
-from maskrcnn.structures.keypoint_schema import Skeleton
+from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.keypoint_schema import KeypointSchema
 
 
 def geometry(**changes) -> Geometry:
@@ -112,20 +112,20 @@ def test_a_box_turned_by_45_degrees_lies_in_an_upright_one():
     assert boxes[0].tolist() == pytest.approx([-np.sqrt(2), 0, np.sqrt(2), np.sqrt(8)])
 
 
-def test_outlines_of_the_objects_that_are_kept_move_along():
-    outlines = [np.array([[x, 0.0], [x + 2, 0.0], [x + 2, 4.0], [x, 4.0]]) for x in (0.0, 4.0)]
+def test_polygons_of_the_objects_that_are_kept_move_along():
+    polygons = [np.array([[x, 0.0], [x + 2, 0.0], [x + 2, 4.0], [x, 4.0]]) for x in (0.0, 4.0)]
     instances = Instances(
         size=(4, 6),
         boxes=torch.tensor([[0.0, 0, 2, 4], [4, 0, 6, 4]]),
         labels=torch.tensor([0, 1]),
-        masks=ObjectMasks.of([(outline,) for outline in outlines], (4, 6)),
+        masks=ObjectMasks.of([(polygon,) for polygon in polygons], (4, 6)),
     )
     moved = geometry(window=(3, 0, 3, 4), mirrored=True, size=(8, 6)).move_objects(instances)
     assert moved.labels.tolist() == [1]
-    assert moved.masks.outlines_of(0)[0].tolist() == [[4, 0], [0, 0], [0, 8], [4, 8]]
+    assert moved.masks.polygons_of(0)[0].tolist() == [[4, 0], [0, 0], [0, 8], [4, 8]]
 
 
-PAIR = Skeleton(("left_eye", "right_eye", "beak"), flip_pairs=((0, 1),), edges=(), sigmas=(0.05,) * 3)
+PAIR = KeypointSchema(("left_eye", "right_eye", "beak"), flip_pairs=((0, 1),), edges=(), sigmas=(0.05,) * 3)
 
 
 def with_keypoints(points: list[list[float]]) -> Instances:
@@ -140,14 +140,14 @@ def test_keypoints_go_where_the_pixels_go_and_swap_with_the_sides(changes: dict)
     found = move.move_objects(with_keypoints(points), PAIR).keypoints[0]
     swapped = changes.get("mirrored", False) != changes.get("upside_down", False)
     for place, (x, y, visibility) in enumerate(points):
-        picture = torch.zeros(1, 4, 6)
-        picture[0, int(y), int(x)] = 1
-        _, row, column = move.move_pixels(picture).nonzero()[0].tolist()
+        image = torch.zeros(1, 4, 6)
+        image[0, int(y), int(x)] = 1
+        _, row, column = move.move_pixels(image).nonzero()[0].tolist()
         keypoint = found[{0: 1, 1: 0}.get(place, place) if swapped else place]
         assert keypoint.tolist() == [column + 0.5, row + 0.5, visibility]
 
 
-def test_a_mirror_image_of_a_mirror_image_has_the_keypoints_of_the_picture():
+def test_a_mirror_image_of_a_mirror_image_has_the_keypoints_of_the_image():
     there = geometry(mirrored=True, size=(12, 18))
     once = with_keypoints([[2.5, 1.5, 2], [3.5, 2.5, 1], [0, 0, 0]])
     twice = there.move_objects(once, PAIR)

@@ -8,71 +8,71 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.data.images import load_image, open_image, picture_size, read_picture, read_pixels
+from maskrcnn.data.images import image_size, load_image, open_image, read_image, read_pixels
 from maskrcnn.errors import DataError
 
 RGB = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 8, 7]], [[1, 2, 3], [4, 5, 6]]], dtype=np.uint8)
 
 
-def saved(folder: Path, picture: Image.Image, name: str = "picture.png", **how) -> Path:
-    picture.save(folder / name, **how)
+def saved(folder: Path, image: Image.Image, name: str = "image.png", **how) -> Path:
+    image.save(folder / name, **how)
     return folder / name
 
 
 def first_channel(path: Path) -> list:
-    picture = read_picture(path)
-    assert (picture[0] == picture[1]).all()
-    assert (picture[0] == picture[2]).all()
-    return picture[0].tolist()
+    image = read_image(path)
+    assert (image[0] == image[1]).all()
+    assert (image[0] == image[2]).all()
+    return image[0].tolist()
 
 
-def test_a_colour_picture_is_rgb_bytes_whose_channels_lie_side_by_side(tmp_path: Path):
-    picture = read_picture(saved(tmp_path, Image.fromarray(RGB)))
-    assert picture.dtype == torch.uint8
-    assert picture.permute(1, 2, 0).is_contiguous()
-    assert (picture.numpy() == RGB.transpose(2, 0, 1)).all()
+def test_a_color_image_is_rgb_bytes_whose_channels_lie_side_by_side(tmp_path: Path):
+    image = read_image(saved(tmp_path, Image.fromarray(RGB)))
+    assert image.dtype == torch.uint8
+    assert image.permute(1, 2, 0).is_contiguous()
+    assert (image.numpy() == RGB.transpose(2, 0, 1)).all()
 
 
 def test_the_exif_orientation_is_applied(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path, Image.fromarray(RGB), exif=exif)
-    assert (read_picture(path).numpy() == np.rot90(RGB, -1).transpose(2, 0, 1)).all()
-    assert picture_size(path) == (2, 3)
+    assert (read_image(path).numpy() == np.rot90(RGB, -1).transpose(2, 0, 1)).all()
+    assert image_size(path) == (2, 3)
 
 
 def test_the_size_comes_from_the_header(tmp_path: Path):
-    assert picture_size(saved(tmp_path, Image.fromarray(RGB))) == (3, 2)
+    assert image_size(saved(tmp_path, Image.fromarray(RGB))) == (3, 2)
 
 
-def test_grey_and_1_bit_pictures_get_three_equal_channels(tmp_path: Path):
-    grey = np.array([[0, 7], [200, 255]], dtype=np.uint8)
-    assert first_channel(saved(tmp_path, Image.fromarray(grey))) == grey.tolist()
-    assert first_channel(saved(tmp_path, Image.fromarray(grey > 100))) == [[0, 0], [255, 255]]
+def test_gray_and_1_bit_images_get_three_equal_channels(tmp_path: Path):
+    gray = np.array([[0, 7], [200, 255]], dtype=np.uint8)
+    assert first_channel(saved(tmp_path, Image.fromarray(gray))) == gray.tolist()
+    assert first_channel(saved(tmp_path, Image.fromarray(gray > 100))) == [[0, 0], [255, 255]]
 
 
 def test_transparent_pixels_are_laid_on_white(tmp_path: Path):
     rgba = np.dstack([RGB, [[255, 0], [255, 255], [255, 51]]]).astype(np.uint8)
-    picture = read_picture(saved(tmp_path, Image.fromarray(rgba)))
-    assert picture[:, 0, 0].tolist() == [255, 0, 0]
-    assert picture[:, 0, 1].tolist() == [255, 255, 255]
-    assert picture[:, 2, 1].tolist() == [205, 205, 205]
-    grey = Image.merge("LA", [Image.new("L", (1, 1), 40), Image.new("L", (1, 1), 0)])
-    assert first_channel(saved(tmp_path, grey)) == [[255]]
+    image = read_image(saved(tmp_path, Image.fromarray(rgba)))
+    assert image[:, 0, 0].tolist() == [255, 0, 0]
+    assert image[:, 0, 1].tolist() == [255, 255, 255]
+    assert image[:, 2, 1].tolist() == [205, 205, 205]
+    gray = Image.merge("LA", [Image.new("L", (1, 1), 40), Image.new("L", (1, 1), 0)])
+    assert first_channel(saved(tmp_path, gray)) == [[255]]
 
 
 def test_a_palette_is_looked_up_also_with_transparency(tmp_path: Path):
     palette = Image.new("P", (2, 1))
     palette.putpalette([10, 20, 30, 40, 50, 60])
     palette.putpixel((1, 0), 1)
-    assert read_picture(saved(tmp_path, palette)).flatten().tolist() == [10, 40, 20, 50, 30, 60]
+    assert read_image(saved(tmp_path, palette)).flatten().tolist() == [10, 40, 20, 50, 30, 60]
     path = saved(tmp_path, palette, transparency=0)
-    assert read_picture(path).flatten().tolist() == [255, 40, 255, 50, 255, 60]
+    assert read_image(path).flatten().tolist() == [255, 40, 255, 50, 255, 60]
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path):
-    path = saved(tmp_path, Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "picture.tif")
-    assert read_picture(path).flatten().tolist() == [255, 0, 0]
+    path = saved(tmp_path, Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "image.tif")
+    assert read_image(path).flatten().tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -89,26 +89,26 @@ def test_16_bits_are_scaled_by_the_smallest_range_that_holds_them(tmp_path: Path
     [([0, 0.5, 1], [0, 128, 255]), ([0, 1, 100.4], [0, 1, 100]), ([-2, -1, 0], [0, 128, 255]), ([-3, -3], [0, 0])],
 )
 def test_floats_are_scaled_by_0_to_1_or_by_their_own_range(tmp_path: Path, values: list, expected: list):
-    path = saved(tmp_path, Image.fromarray(np.array([values], dtype=np.float32)), "picture.tif")
+    path = saved(tmp_path, Image.fromarray(np.array([values], dtype=np.float32)), "image.tif")
     assert first_channel(path) == [expected]
 
 
-def test_a_float_picture_with_nan_is_an_error(tmp_path: Path):
-    path = saved(tmp_path, Image.fromarray(np.array([[np.nan]], dtype=np.float32)), "picture.tif")
-    with pytest.raises(DataError, match=r"picture.tif: .*not finite.* Replace them"):
-        read_picture(path)
+def test_a_float_image_with_nan_is_an_error(tmp_path: Path):
+    path = saved(tmp_path, Image.fromarray(np.array([[np.nan]], dtype=np.float32)), "image.tif")
+    with pytest.raises(DataError, match=r"image.tif: .*not finite.* Replace them"):
+        read_image(path)
 
 
-def test_one_channel_is_grey(tmp_path: Path):
-    grey = read_picture(saved(tmp_path, Image.fromarray(RGB)), 1)
-    assert grey.tolist() == [[[76, 150], [29, 8], [2, 5]]]
+def test_one_channel_is_gray(tmp_path: Path):
+    gray = read_image(saved(tmp_path, Image.fromarray(RGB)), 1)
+    assert gray.tolist() == [[[76, 150], [29, 8], [2, 5]]]
     deep = saved(tmp_path, Image.fromarray(np.array([[0, 2048, 4095]], dtype=np.uint16)))
-    assert read_picture(deep, 1).tolist() == [[[0, 128, 255]]]
+    assert read_image(deep, 1).tolist() == [[[0, 128, 255]]]
 
 
 def test_three_channels_are_rgb_as_if_none_were_named(tmp_path: Path):
     path = saved(tmp_path, Image.fromarray(RGB))
-    assert torch.equal(read_picture(path, 3), read_picture(path))
+    assert torch.equal(read_image(path, 3), read_image(path))
 
 
 def write_pages(folder: Path, pages: list[np.ndarray]) -> Path:
@@ -118,7 +118,7 @@ def write_pages(folder: Path, pages: list[np.ndarray]) -> Path:
 
 def test_each_page_of_a_tiff_is_a_channel(tmp_path: Path):
     pages = [np.full((3, 4), value, dtype=np.uint8) for value in (7, 0, 255, 9, 30)]
-    stack = read_picture(write_pages(tmp_path, pages), 5)
+    stack = read_image(write_pages(tmp_path, pages), 5)
     assert stack.shape == (5, 3, 4)
     assert stack[:, 2, 3].tolist() == [7, 0, 255, 9, 30]
     assert stack.dtype == torch.uint8
@@ -126,72 +126,70 @@ def test_each_page_of_a_tiff_is_a_channel(tmp_path: Path):
 
 def test_deep_channels_are_scaled_alike_so_that_they_can_be_compared(tmp_path: Path):
     pages = [np.full((2, 2), value, dtype=np.uint16) for value in (4095, 2048, 0, 100)]
-    assert read_picture(write_pages(tmp_path, pages), 4)[:, 0, 0].tolist() == [255, 128, 0, 6]
+    assert read_image(write_pages(tmp_path, pages), 4)[:, 0, 0].tolist() == [255, 128, 0, 6]
 
 
 def test_four_values_of_a_pixel_are_four_channels_in_the_order_of_the_file(tmp_path: Path):
     values = np.array([[[1, 2, 3, 40], [5, 6, 7, 0]]], dtype=np.uint8)
-    picture = read_picture(saved(tmp_path, Image.fromarray(values, mode="RGBA")), 4)
-    assert picture.permute(1, 2, 0).tolist() == values.tolist()
+    image = read_image(saved(tmp_path, Image.fromarray(values, mode="RGBA")), 4)
+    assert image.permute(1, 2, 0).tolist() == values.tolist()
 
 
 def test_a_file_of_another_number_of_channels_is_named(tmp_path: Path):
     path = saved(tmp_path, Image.fromarray(RGB))
-    with pytest.raises(
-        DataError, match=r"picture.png: the picture has 3 channels \(pages: 1\), but 5 are needed. Save"
-    ):
-        read_picture(path, 5)
+    with pytest.raises(DataError, match=r"image.png: the image has 3 channels \(pages: 1\), but 5 are needed. Save"):
+        read_image(path, 5)
     stack = write_pages(tmp_path, [np.zeros((2, 2), dtype=np.uint8)] * 2)
-    with pytest.raises(DataError, match=r"stack.tif: the picture has 2 channels \(pages: 2\), but 4 are needed"):
-        read_picture(stack, 4)
+    with pytest.raises(DataError, match=r"stack.tif: the image has 2 channels \(pages: 2\), but 4 are needed"):
+        read_image(stack, 4)
 
 
 def test_pages_of_different_sizes_are_no_channels(tmp_path: Path):
     pages = [np.zeros((2, 2), dtype=np.uint8), np.zeros((3, 2), dtype=np.uint8)]
     with pytest.raises(DataError, match=r"stack.tif: .*pages of 2 x 2 px"):
-        read_picture(write_pages(tmp_path, pages), 2)
+        read_image(write_pages(tmp_path, pages), 2)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_a_broken_file_of_several_channels_is_named(tmp_path: Path):
     path = write_pages(tmp_path, [np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)] * 4)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(DataError, match=r"stack.tif: .*cannot be read as a picture"):
-        read_picture(path, 4)
-    with pytest.raises(DataError, match=r"gone.tif: the picture is not there"):
-        read_picture(tmp_path / "gone.tif", 4)
+    with pytest.raises(DataError, match=r"stack.tif: .*cannot be read as an image"):
+        read_image(path, 4)
+    with pytest.raises(DataError, match=r"gone.tif: the image is not there"):
+        read_image(tmp_path / "gone.tif", 4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (12000, 40), (40, 12000)])
 def test_extreme_shapes_are_read(tmp_path: Path, size: tuple[int, int]):
     path = saved(tmp_path, Image.new("RGB", size))
-    assert read_picture(path).shape == (3, size[1], size[0])
+    assert read_image(path).shape == (3, size[1], size[0])
 
 
-def test_a_missing_picture_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match=r"gone.png: the picture is not there. Check"):
-        read_picture(tmp_path / "gone.png")
+def test_a_missing_image_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"gone.png: the image is not there. Check"):
+        read_image(tmp_path / "gone.png")
 
 
-def test_a_folder_is_no_picture(tmp_path: Path):
+def test_a_folder_is_no_image(tmp_path: Path):
     with pytest.raises(DataError, match="this is a folder"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
 
 
-@pytest.mark.parametrize("read", [read_picture, picture_size])
+@pytest.mark.parametrize("read", [read_image, image_size])
 def test_an_empty_file_is_named(tmp_path: Path, read):
     (tmp_path / "empty.png").touch()
-    with pytest.raises(DataError, match=r"empty.png: the picture file is empty \(0 bytes\)"):
+    with pytest.raises(DataError, match=r"empty.png: the image file is empty \(0 bytes\)"):
         read(tmp_path / "empty.png")
 
 
 @pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "cut.tif", "cut.bmp", "cut.webp", "cut.gif"])
-def test_a_cut_off_picture_is_named(tmp_path: Path, name: str):
+def test_a_cut_off_image_is_named(tmp_path: Path, name: str):
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     path = saved(tmp_path, Image.fromarray(noise), name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DataError, match=rf"{name}: the file cannot be read as a picture .* save it as PNG or JPEG"):
-        read_picture(path)
+    with pytest.raises(DataError, match=rf"{name}: the file cannot be read as an image .* save it as PNG or JPEG"):
+        read_image(path)
 
 
 def test_damage_to_any_byte_raises_no_other_error(tmp_path: Path):
@@ -201,20 +199,20 @@ def test_damage_to_any_byte_raises_no_other_error(tmp_path: Path):
         path = tmp_path / "bad.png"
         path.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
         with contextlib.suppress(DataError):
-            assert read_picture(path).ndim == 3
+            assert read_image(path).ndim == 3
 
 
-def test_text_is_no_picture(tmp_path: Path):
+def test_text_is_no_image(tmp_path: Path):
     (tmp_path / "notes.png").write_text("hello")
-    with pytest.raises(DataError, match=r"notes.png: the file cannot be read as a picture"):
-        read_picture(tmp_path / "notes.png")
+    with pytest.raises(DataError, match=r"notes.png: the file cannot be read as an image"):
+        read_image(tmp_path / "notes.png")
 
 
 def test_a_decompression_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = saved(tmp_path, Image.new("1", (100, 100)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DataError, match=r"more pixels than is safe .* Cut it into tiles"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_pixels_are_read_as_they_are_stored(tmp_path: Path):
@@ -232,7 +230,7 @@ def test_pixels_are_read_as_they_are_stored(tmp_path: Path):
 def test_a_broken_image_is_named_whether_at_once_or_when_its_pixels_are_read(tmp_path: Path):
     path = saved(tmp_path, Image.effect_noise((64, 64), 90), "cut.jpg")
     path.write_bytes(path.read_bytes()[:600])
-    assert picture_size(path) == (64, 64)
+    assert image_size(path) == (64, 64)
     with open_image(path) as image, pytest.raises(OSError, match="truncated"):
         image.load()
     with pytest.raises(DataError, match="cut.jpg: the file cannot be read"):
@@ -243,19 +241,19 @@ def test_a_broken_image_is_named_whether_at_once_or_when_its_pixels_are_read(tmp
 
 def test_an_image_in_any_form_gives_the_same_bytes(tmp_path: Path):
     path = saved(tmp_path, Image.fromarray(RGB))
-    expected = read_picture(path)
+    expected = read_image(path)
     frozen = RGB.copy()
     frozen.flags.writeable = False
     for image in (path, str(path), RGB, frozen, RGB[..., ::-1].copy()[..., ::-1], expected, Image.fromarray(RGB)):
         assert torch.equal(load_image(image), expected)
-    assert torch.equal(load_image(Image.fromarray(RGB), 1), read_picture(path, 1))
+    assert torch.equal(load_image(Image.fromarray(RGB), 1), read_image(path, 1))
 
 
-def test_grey_arrays_become_as_many_equal_channels_as_are_needed():
-    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    assert load_image(grey).tolist() == [grey.tolist()] * 3
-    assert load_image(grey, 1).tolist() == [grey.tolist()]
-    assert load_image(Image.fromarray(grey)).tolist() == [grey.tolist()] * 3
+def test_gray_arrays_become_as_many_equal_channels_as_are_needed():
+    gray = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert load_image(gray).tolist() == [gray.tolist()] * 3
+    assert load_image(gray, 1).tolist() == [gray.tolist()]
+    assert load_image(Image.fromarray(gray)).tolist() == [gray.tolist()] * 3
     assert load_image(np.zeros((2, 3, 5), np.uint8), 5).shape == (5, 2, 3)
     assert load_image(Image.new("RGBA", (3, 2), (1, 2, 3, 4)), 4)[:, 0, 0].tolist() == [1, 2, 3, 4]
 

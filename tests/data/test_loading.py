@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 
 from maskrcnn.config import InputSettings, RunSettings, SemanticHeadSettings
-from maskrcnn.data.preprocessing import prepare_picture
+from maskrcnn.data.dataset import Dataset, Record
+from maskrcnn.data.images import read_image
 from maskrcnn.data.loading import default_workers, evaluation_batches, evaluation_scales, read_record, training_batches
-from maskrcnn.data.images import read_picture
+from maskrcnn.data.preprocessing import prepare_image
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.dataset import CocoData, Record
 from maskrcnn.data.shapes import write_shape_segments, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.structures.batch import Batch
@@ -32,7 +32,7 @@ SIZES = [(40, 60), (60, 40), (50, 50), (33, 70), (64, 40), (20, 90), (40, 60)]
 
 @pytest.fixture
 def records(tmp_path: Path) -> list[Record]:
-    """Seven noisy pictures, each with two objects and a crowd but for the last, which has none."""
+    """Seven noisy images, each with two objects and a crowd but for the last, which has none."""
     generator = np.random.default_rng(0)
     images, annotations = [], []
     for number, (height, width) in enumerate(SIZES):
@@ -40,9 +40,9 @@ def records(tmp_path: Path) -> list[Record]:
         images.append({"id": 100 + number, "file_name": f"{number}.png", "height": height, "width": width})
         for place in range(3 if number < 6 else 0):
             x, y = 3 + 4 * place, 2
-            outline = [[x, y, x + 20, y, x + 20, y + 12, x, y + 15]]
+            polygon = [[x, y, x + 20, y, x + 20, y + 12, x, y + 15]]
             place = {"id": len(annotations), "image_id": 100 + number, "category_id": 1, "iscrowd": int(place == 2)}
-            annotations.append(place | {"segmentation": outline})
+            annotations.append(place | {"segmentation": polygon})
     contents = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "box"}]}
     (tmp_path / "train.json").write_text(json.dumps(contents))
     return read_coco(tmp_path / "train.json", tmp_path).records
@@ -50,13 +50,13 @@ def records(tmp_path: Path) -> list[Record]:
 
 def settings() -> RunSettings:
     run = RunSettings()
-    run.model.input.shorter = 64
-    run.augment.quarter_turns = True
+    run.model.input.min_size = 64
+    run.augment.rotate90 = True
     return run
 
 
 def batches(records: list[Record], run: RunSettings | None = None, **how) -> Iterator[Batch]:
-    data = CocoData(Path("data"), list(records), Classes(("box",), (1,)), dict)
+    data = Dataset(Path("data"), list(records), Classes(("box",), (1,)), dict)
     return training_batches(data, run or settings(), **how)
 
 
@@ -76,12 +76,12 @@ def assert_equal(some: list[Batch], others: list[Batch]) -> None:
             assert torch.equal(target.masks.windows, same.masks.windows)
 
 
-def test_a_batch_holds_prepared_pictures_and_targets(records: list[Record]):
+def test_a_batch_holds_prepared_images_and_targets(records: list[Record]):
     for batch in take(4, records, workers=0):
         assert len(batch) == len(batch.targets) == len(batch.sizes) == len(batch.paths) == 2
         assert batch.images.is_contiguous(memory_format=torch.channels_last)
         assert batch.images.dtype == torch.float32
-        assert batch.picture_sizes == [SIZES[image_id - 100] for image_id in batch.image_ids]
+        assert batch.image_sizes == [SIZES[image_id - 100] for image_id in batch.image_ids]
         for size, target, image_id in zip(batch.sizes, batch.targets, batch.image_ids):
             assert target.size == size
             assert target.crowd is None
@@ -130,40 +130,40 @@ def test_the_generator_of_the_caller_is_left_alone(records: list[Record], worker
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_that_breaks_while_training_is_named(records: list[Record], workers: int):
+def test_an_image_that_breaks_while_training_is_named(records: list[Record], workers: int):
     records[3].path.write_bytes(b"")
     with pytest.raises(DataError) as caught:
         take(8, records, workers=workers)
-    assert str(caught.value).startswith(f"{records[3].path}: the picture file is empty")
+    assert str(caught.value).startswith(f"{records[3].path}: the image file is empty")
     assert "Traceback" not in str(caught.value)
     assert active_children() == []  # although the error is kept: Python's exit would wait for them
 
 
-def test_a_picture_of_another_size_than_its_record_is_named(records: list[Record]):
+def test_an_image_of_another_size_than_its_record_is_named(records: list[Record]):
     Image.new("RGB", (40, 60)).save(records[0].path)
     with pytest.raises(
-        DataError, match=r"0.png: the picture is 40 px wide and 60 px high, .* \(image id 100\) says 60 x 40"
+        DataError, match=r"0.png: the image is 40 px wide and 60 px high, .* \(image id 100\) says 60 x 40"
     ):
         read_record(records[0])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_evaluation_sees_every_picture_once_and_unchanged(records: list[Record], workers: int):
-    inputs = InputSettings(shorter=64)
+def test_evaluation_sees_every_image_once_and_unchanged(records: list[Record], workers: int):
+    inputs = InputSettings(min_size=64)
     batches = list(evaluation_batches(records, inputs, batch=3, workers=workers))
     assert [len(batch) for batch in batches] == [3, 3, 1]
     assert sorted(image_id for batch in batches for image_id in batch.image_ids) == list(range(100, 107))
     for batch in batches:
         assert batch.targets is None
         for image, (height, width), path in zip(batch.images, batch.sizes, batch.paths):
-            assert torch.allclose(image[:, :height, :width], prepare_picture(read_picture(path), inputs), atol=1e-3)
+            assert torch.allclose(image[:, :height, :width], prepare_image(read_image(path), inputs), atol=1e-3)
 
 
-def test_pictures_are_read_and_padded_as_the_input_says(records: list[Record]):
-    inputs = InputSettings(shorter=40, pad_to=1, mean=(0.5,), deviation=(0.2,))
+def test_images_are_read_and_padded_as_the_input_says(records: list[Record]):
+    inputs = InputSettings(min_size=40, size_divisible=1, mean=(0.5,), std=(0.2,))
     evaluated = next(evaluation_batches(records[:1], inputs, workers=0))
     assert evaluated.images.shape == (1, 1, *evaluated.sizes[0])
-    settings = RunSettings.model_validate({"model": {"input": inputs.model_dump()}, "data": {"batch": 1}})
+    settings = RunSettings.model_validate({"input": inputs.model_dump(), "data": {"batch_size": 1}})
     trained = next(batches(records[:1], settings, workers=0))
     assert trained.images.shape == (1, 1, *trained.sizes[0])
 
@@ -171,7 +171,7 @@ def test_pictures_are_read_and_padded_as_the_input_says(records: list[Record]):
 def test_evaluation_begins_with_the_largest_and_keeps_similar_sizes_together(records: list[Record]):
     heights = [
         height
-        for batch in evaluation_batches(records, InputSettings(shorter=64), workers=0)
+        for batch in evaluation_batches(records, InputSettings(min_size=64), workers=0)
         for height, _ in batch.sizes
     ]
     assert heights == sorted(heights, reverse=True)
@@ -181,9 +181,9 @@ def test_evaluation_of_nothing_has_no_batches():
     assert list(evaluation_batches([], InputSettings(), workers=0)) == []
 
 
-def test_a_broken_picture_is_named_in_evaluation_too(records: list[Record]):
-    records[0].path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"0.png: the file cannot be read as a picture"):
+def test_a_broken_image_is_named_in_evaluation_too(records: list[Record]):
+    records[0].path.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"0.png: the file cannot be read as an image"):
         list(evaluation_batches(records, InputSettings(), batch=2, workers=1))
 
 
@@ -240,7 +240,7 @@ def test_a_change_of_ones_own_must_give_an_image_of_its_objects(records: list[Re
 
 @pytest.fixture
 def segments(tmp_path: Path) -> list[Record]:
-    """Two pictures of shapes whose ground is annotated too."""
+    """Two images of shapes whose ground is annotated too."""
     arguments = {"train": 2, "val": 0, "size": 64, "seed": 0}
     write_shapes(tmp_path, **arguments)
     write_shape_segments(tmp_path, **arguments)
@@ -250,7 +250,7 @@ def segments(tmp_path: Path) -> list[Record]:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_classes_of_pixels_come_along_for_a_model_that_learns_them(segments: list[Record], workers: int):
     run = settings()
-    run.model.semantic_head = SemanticHeadSettings(classes=2)
+    run.semantic_head = SemanticHeadSettings(classes=2)
     for batch in islice(batches(segments, run, workers=workers), 2):
         assert batch.semantic.shape == (2, *batch.images.shape[2:])
         for values, target in zip(batch.semantic, batch.targets, strict=True):
@@ -264,15 +264,15 @@ def test_other_models_are_spared_the_classes_of_pixels(segments: list[Record]):
     assert next(batches(segments, settings(), workers=0)).semantic is None
 
 
-def test_a_picture_without_segments_is_unknown_all_over(records: list[Record]):
+def test_an_image_without_segments_is_unknown_all_over(records: list[Record]):
     run = settings()
-    run.model.semantic_head = SemanticHeadSettings(classes=2)
+    run.semantic_head = SemanticHeadSettings(classes=2)
     assert (next(batches(records, run, workers=0)).semantic == UNKNOWN).all()
 
 
 def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
     run = settings()
-    run.model.semantic_head = SemanticHeadSettings(classes=2)
+    run.semantic_head = SemanticHeadSettings(classes=2)
     for record in segments:
         record.segments.path.unlink()
     with pytest.raises(DataError, match="panoptic_train"):
@@ -280,7 +280,7 @@ def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
 
 
 def with_proposals(records: list[Record]) -> list[Record]:
-    """The annotated boxes of each picture as its proposals."""
+    """The annotated boxes of each image as its proposals."""
     return [replace(record, proposals=record.instances.boxes) for record in records]
 
 
@@ -294,15 +294,15 @@ def test_proposals_come_along_and_move_with_their_objects(records: list[Record])
     assert found > 10
 
 
-def test_proposals_of_pictures_as_they_are_get_the_scale_of_their_pictures(records: list[Record]):
+def test_proposals_of_images_as_they_are_get_the_scale_of_their_images(records: list[Record]):
     some = with_proposals(records[:2])
-    for batch in evaluation_batches(some, InputSettings(shorter=80), workers=0):
+    for batch in evaluation_batches(some, InputSettings(min_size=80), workers=0):
         record = next(record for record in some if record.image_id == batch.image_ids[0])
         assert torch.equal(batch.proposals[0], record.instances.boxes * 2)
 
 
-def test_pictures_at_further_scales_come_along(records: list[Record]):
-    scales = [InputSettings(shorter=side) for side in (80, 40, 120)]
+def test_images_at_further_scales_come_along(records: list[Record]):
+    scales = [InputSettings(min_size=side) for side in (80, 40, 120)]
     some = with_proposals(records[:2])
     [found] = evaluation_scales(some, scales, batch=2, workers=0)
     assert (len(found), len(found.batches)) == (2, 3)
@@ -310,14 +310,14 @@ def test_pictures_at_further_scales_come_along(records: list[Record]):
         [alone] = evaluation_batches(some, scales[number], batch=2, workers=0)
         assert torch.equal(one.images, alone.images)
         assert torch.equal(one.proposals[0], alone.proposals[0])
-        assert (one.sizes, one.image_ids, one.picture_sizes) == (alone.sizes, found.image_ids, alone.picture_sizes)
+        assert (one.sizes, one.image_ids, one.image_sizes) == (alone.sizes, found.image_ids, alone.image_sizes)
 
 
-def test_pictures_without_proposals_leave_them_to_the_network(records: list[Record]):
+def test_images_without_proposals_leave_them_to_the_network(records: list[Record]):
     assert take(1, records, workers=0)[0].proposals is None
     assert next(evaluation_batches(records, InputSettings(), workers=0)).proposals is None
 
 
-def test_a_batch_has_proposals_of_all_pictures_or_of_none(records: list[Record]):
+def test_a_batch_has_proposals_of_all_images_or_of_none(records: list[Record]):
     with pytest.raises(ValueError, match="of all or none"):
         next(evaluation_batches([*with_proposals(records[:1]), records[1]], InputSettings(), batch=2, workers=0))

@@ -5,15 +5,15 @@ from PIL import Image
 
 from maskrcnn.config import RunSettings
 from maskrcnn.data.conversion import convert_dataset
-from maskrcnn.data.formats import read_data
+from maskrcnn.data.dataset import Dataset
+from maskrcnn.data.formats import read_dataset
 from maskrcnn.data.loading import evaluation_batches, read_record, training_batches
-from maskrcnn.data.dataset import CocoData
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.predict.evaluation import score
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.keypoint_schema import KeypointSchema
 from maskrcnn.structures.masks import MaskCrops
-from maskrcnn.structures.keypoint_schema import Skeleton
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
 MASK = np.zeros((40, 60), dtype=bool)
@@ -22,7 +22,7 @@ SQUARE = {"category": "cat", "segmentation": [[5, 10, 15, 10, 15, 20, 5, 20]]}
 
 
 def made(*samples, classes=("cat", "dog")):
-    return CocoData.from_samples(samples, classes)
+    return Dataset.from_samples(samples, classes)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ def test_images_in_memory_are_read_as_their_pixels(image):
     assert len(record.instances) == 0
 
 
-def test_grey_images_become_rgb_and_paths_stay_files(tmp_path):
+def test_gray_images_become_rgb_and_paths_stay_files(tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
-    grey, file = made((IMAGE[:, :, 0], []), (tmp_path / "a.png", [SQUARE]))
-    assert torch.equal(read_record(grey), torch.from_numpy(IMAGE[:, :, 0]).expand(3, -1, -1))
+    gray, file = made((IMAGE[:, :, 0], []), (tmp_path / "a.png", [SQUARE]))
+    assert torch.equal(read_record(gray), torch.from_numpy(IMAGE[:, :, 0]).expand(3, -1, -1))
     assert file.path == tmp_path / "a.png"
     assert file.pixels is None
     assert torch.equal(read_record(file), torch.from_numpy(IMAGE).permute(2, 0, 1))
@@ -79,10 +79,10 @@ def test_objects_are_the_same_in_every_form(objects):
 
 
 def test_keypoints_come_and_go_in_pixels_of_the_image():
-    schema = Skeleton(("nose", "tail"), (), ((0, 1),), (0.05, 0.05))
+    schema = KeypointSchema(("nose", "tail"), (), ((0, 1),), (0.05, 0.05))
     points = torch.tensor([[[8.5, 12.5, 2], [0, 0, 0]]])
     objects = Instances((40, 60), torch.tensor([[5.0, 10, 15, 20]]), torch.tensor([0]), keypoints=points)
-    (record,) = made((IMAGE, objects), classes=Classes(("cat",), (7,), skeleton=schema))
+    (record,) = made((IMAGE, objects), classes=Classes(("cat",), (7,), keypoint_schema=schema))
     assert torch.equal(record.instances.keypoints, points)
 
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_named(image, objects, told):
 
 def test_it_is_trained_and_evaluated_like_one_from_files():
     data = made(*((IMAGE, [SQUARE]) for _ in range(3)))
-    settings = RunSettings.model_validate({"model": {"input": {"shorter": 64}}, "data": {"batch": 2}})
+    settings = RunSettings.model_validate({"input": {"min_size": 64}, "data": {"batch_size": 2}})
     batch = next(training_batches(data.records, settings, workers=0))
     assert [len(target) for target in batch.targets] == [1, 1]
     assert [batch.image_ids for batch in evaluation_batches(data.records, settings.model.input, workers=0)]
@@ -116,9 +116,9 @@ def test_it_is_trained_and_evaluated_like_one_from_files():
 def test_it_can_be_written_as_files(tmp_path):
     data = made((IMAGE, [SQUARE]), (IMAGE[:30], []))
     convert_dataset(data, tmp_path / "new")
-    again = read_data(tmp_path / "new")
+    again = read_dataset(tmp_path / "new")
     assert [one.size for one in again] == [(40, 60), (30, 60)]
     assert torch.equal(read_record(again[0]), read_record(data[0]))
     assert again[0].instances.boxes.tolist() == [[5, 10, 15, 20]]
     with pytest.raises(SettingError, match="image_1.*memory"):
-        convert_dataset(data, tmp_path / "other", pictures="link")
+        convert_dataset(data, tmp_path / "other", images="link")

@@ -8,20 +8,20 @@ from PIL import Image
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from maskrcnn.config import InputSettings
-from maskrcnn.data.preprocessing import make_batch, prepare_picture, resize_bytes, resized_size, stretch_brightness
-from maskrcnn.data.images import read_picture
+from maskrcnn.data.images import read_image
+from maskrcnn.data.preprocessing import make_batch, prepare_image, resize_bytes, resized_size, stretch_brightness
 from maskrcnn.errors import DataError
 from maskrcnn.structures.panoptic import UNKNOWN
 from tests.agreement.fixtures import FOLDER
 
 
 def peer(settings: InputSettings) -> GeneralizedRCNNTransform:
-    mean, deviation = list(settings.mean), list(settings.deviation)
-    return GeneralizedRCNNTransform(settings.shorter, settings.longer, mean, deviation).eval()
+    mean, deviation = list(settings.mean), list(settings.std)
+    return GeneralizedRCNNTransform(settings.min_size, settings.max_size, mean, deviation).eval()
 
 
 def test_the_shorter_side_gets_its_length_unless_the_longer_would_pass_its_limit():
-    settings = InputSettings(shorter=100, longer=160)
+    settings = InputSettings(min_size=100, max_size=160)
     assert resized_size((50, 60), settings) == (100, 120)
     assert resized_size((60, 50), settings) == (120, 100)
     assert resized_size((50, 100), settings) == (80, 160)
@@ -29,11 +29,11 @@ def test_the_shorter_side_gets_its_length_unless_the_longer_would_pass_its_limit
 
 
 def test_a_scale_multiplies_the_size():
-    assert resized_size((50, 60), InputSettings(shorter=100, longer=160), 0.5) == (50, 60)
+    assert resized_size((50, 60), InputSettings(min_size=100, max_size=160), 0.5) == (50, 60)
 
 
 def test_a_fixed_magnification_replaces_the_size_rule_up_to_the_longer_side():
-    settings = InputSettings(shorter=100, longer=160, magnify=2.0)
+    settings = InputSettings(min_size=100, max_size=160, scale_factor=2.0)
     assert resized_size((30, 40), settings) == (60, 80)
     assert resized_size((30, 100), settings) == (48, 160)
 
@@ -64,7 +64,7 @@ def test_many_sizes_are_those_of_torchvision(monkeypatch):
     seen = []
     monkeypatch.setattr(torch._C._nn, "upsample_bilinear2d", lambda image, size, *_: seen.append(tuple(size)) or image)
     for height, width, shorter, longer in many_sizes(2000):
-        settings = InputSettings(shorter=shorter, longer=longer)
+        settings = InputSettings(min_size=shorter, max_size=longer)
         peer(settings).resize(torch.zeros(1, 1, 1).expand(1, height, width))
         assert resized_size((height, width), settings) == seen.pop(), (height, width, shorter, longer)
 
@@ -88,89 +88,87 @@ def mmdetection_size(height, width, shorter, longer):
 @pytest.mark.parametrize(("resize", "rule"), [("pillow", detectron2_size), ("opencv", mmdetection_size)])
 def test_sizes_of_resized_bytes_are_rounded_to_the_nearest(resize, rule):
     for height, width, shorter, longer in [*many_sizes(2000), (427, 640, 800, 1333), (500, 500, 800, 700)]:
-        settings = InputSettings(shorter=shorter, longer=longer, resize=resize)
+        settings = InputSettings(min_size=shorter, max_size=longer, resize=resize)
         assert resized_size((height, width), settings) == rule(height, width, shorter, longer)
 
 
 def test_bytes_are_resized_as_pillow_and_opencv_do():
-    picture = torch.randint(0, 256, (3, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    pixels = picture.permute(1, 2, 0).numpy()
+    image = torch.randint(0, 256, (3, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    pixels = image.permute(1, 2, 0).numpy()
     for size in [(23, 31), (80, 99), (20, 25)]:
         pillow = np.array(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
-        assert (resize_bytes(picture, size, "pillow").permute(1, 2, 0).numpy() == pillow).all()
+        assert (resize_bytes(image, size, "pillow").permute(1, 2, 0).numpy() == pillow).all()
         opencv = cv2.resize(np.ascontiguousarray(pixels), size[::-1], interpolation=cv2.INTER_LINEAR)
-        assert (resize_bytes(picture, size, "opencv").permute(1, 2, 0).numpy() == opencv).all()
+        assert (resize_bytes(image, size, "opencv").permute(1, 2, 0).numpy() == opencv).all()
 
 
 @pytest.mark.parametrize("method", ["pillow", "opencv"])
 def test_each_channel_is_resized_as_if_alone(method):
-    picture = torch.randint(0, 256, (5, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    together = resize_bytes(picture, (33, 70), method)
-    assert torch.equal(together, torch.cat([resize_bytes(plane[None], (33, 70), method) for plane in picture]))
-    assert resize_bytes(picture, (40, 50), method) is picture
+    image = torch.randint(0, 256, (5, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    together = resize_bytes(image, (33, 70), method)
+    assert torch.equal(together, torch.cat([resize_bytes(plane[None], (33, 70), method) for plane in image]))
+    assert resize_bytes(image, (40, 50), method) is image
 
 
 RESIZED = {path.parent: path for path in sorted(FOLDER.glob("*/*/resized.png"))}
 
 
-@pytest.mark.skipif(not RESIZED, reason="no recorded pictures; set MASKRCNN_AGREEMENT to the folder that holds them")
+@pytest.mark.skipif(not RESIZED, reason="no recorded images; set MASKRCNN_AGREEMENT to the folder that holds them")
 @pytest.mark.parametrize("folder", RESIZED or [FOLDER], ids=lambda folder: f"{folder.parent.name}/{folder.name}")
-def test_resized_pictures_are_those_of_detectron2_and_mmdetection_bit_for_bit(folder):
-    picture, expected = read_picture(folder / "input.png"), read_picture(RESIZED[folder])
+def test_resized_images_are_those_of_detectron2_and_mmdetection_bit_for_bit(folder):
+    image, expected = read_image(folder / "input.png"), read_image(RESIZED[folder])
     method = {"detectron2": "pillow", "mmdet": "opencv"}[folder.parent.name]
     told = json.loads((folder / "meta.json").read_text())["config"]
-    settings = InputSettings(shorter=told["short_edge"], longer=told["max_size"], resize=method)
-    size = resized_size(tuple(picture.shape[1:]), settings)
-    assert torch.equal(resize_bytes(picture, size, method), expected)
+    settings = InputSettings(min_size=told["short_edge"], max_size=told["max_size"], resize=method)
+    size = resized_size(tuple(image.shape[1:]), settings)
+    assert torch.equal(resize_bytes(image, size, method), expected)
 
 
 @pytest.mark.parametrize("resize", ["pillow", "opencv"])
-def test_bytes_are_resized_before_they_are_normalised(resize):
-    settings = InputSettings(resize=resize, mean=(0.1, 0.2, 0.3), deviation=(1 / 255, 0.5, 1))
-    picture = torch.randint(0, 256, (3, 8, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    prepared = prepare_picture(picture, settings, size=(5, 7), dtype=torch.float64)
-    resized = resize_bytes(picture, (5, 7), resize).double() / 255
+def test_bytes_are_resized_before_they_are_normalized(resize):
+    settings = InputSettings(resize=resize, mean=(0.1, 0.2, 0.3), std=(1 / 255, 0.5, 1))
+    image = torch.randint(0, 256, (3, 8, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    prepared = prepare_image(image, settings, size=(5, 7), dtype=torch.float64)
+    resized = resize_bytes(image, (5, 7), resize).double() / 255
     expected = torch.stack([(resized[0] - 0.1) * 255, (resized[1] - 0.2) / 0.5, resized[2] - 0.3])
     torch.testing.assert_close(prepared, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("resize", ["float", "pillow", "opencv"])
 def test_blue_comes_first_where_it_is_asked_for(resize):
-    picture = torch.randint(0, 256, (3, 8, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    rgb, bgr = (prepare_picture(picture, InputSettings(shorter=6, resize=resize, colours=c)) for c in ("rgb", "bgr"))
+    image = torch.randint(0, 256, (3, 8, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    rgb, bgr = (prepare_image(image, InputSettings(min_size=6, resize=resize, channel_order=c)) for c in ("rgb", "bgr"))
     assert torch.equal(rgb.flip(0), bgr)
 
 
 @pytest.mark.parametrize("resize", ["float", "pillow", "opencv"])
 @pytest.mark.parametrize("channels", [1, 2, 5, 300])
-def test_pictures_may_have_any_number_of_channels(resize, channels):
-    settings = InputSettings(shorter=6, resize=resize, mean=(0.5,) * channels, deviation=(1,) * channels)
-    picture = torch.full((channels, 9, 12), 255, dtype=torch.uint8)
-    prepared = prepare_picture(picture, settings)
+def test_images_may_have_any_number_of_channels(resize, channels):
+    settings = InputSettings(min_size=6, resize=resize, mean=(0.5,) * channels, std=(1,) * channels)
+    image = torch.full((channels, 9, 12), 255, dtype=torch.uint8)
+    prepared = prepare_image(image, settings)
     assert prepared.shape == (channels, 6, 8)
     assert (prepared == 0.5).all()
-    assert make_batch([prepared], [(9, 12)], pad_to=8).images.shape == (1, channels, 8, 8)
+    assert make_batch([prepared], [(9, 12)], size_divisible=8).images.shape == (1, channels, 8, 8)
 
 
-def test_a_picture_of_other_channels_than_the_model_is_refused():
-    with pytest.raises(
-        DataError, match=r"has 4 channels, but the network sees 3.*model.input.mean.*have 4 values each"
-    ):
-        prepare_picture(torch.zeros(4, 9, 9, dtype=torch.uint8), InputSettings())
+def test_an_image_of_other_channels_than_the_model_is_refused():
+    with pytest.raises(DataError, match=r"has 4 channels, but the network sees 3.*input.mean.*have 4 values each"):
+        prepare_image(torch.zeros(4, 9, 9, dtype=torch.uint8), InputSettings())
 
 
 def test_a_batch_that_is_not_to_be_padded_keeps_its_size():
-    assert make_batch([torch.ones(3, 29, 41)], [(29, 41)], pad_to=1).images.shape == (1, 3, 29, 41)
+    assert make_batch([torch.ones(3, 29, 41)], [(29, 41)], size_divisible=1).images.shape == (1, 3, 29, 41)
 
 
 def test_the_input_is_that_of_torchvision_in_float64():
-    settings = InputSettings(shorter=90, longer=140)
+    settings = InputSettings(min_size=90, max_size=140)
     generator = torch.Generator().manual_seed(0)
     sizes = [(50, 60), (61, 200), (150, 120)]
-    pictures = [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
-    expected, _ = peer(settings)([picture.double() / 255 for picture in pictures])
+    images = [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
+    expected, _ = peer(settings)([image.double() / 255 for image in images])
     batch = make_batch(
-        [prepare_picture(picture, settings, dtype=torch.float64) for picture in pictures], sizes, pad_to=32
+        [prepare_image(image, settings, dtype=torch.float64) for image in images], sizes, size_divisible=32
     )
     assert batch.sizes == expected.image_sizes
     assert batch.images.shape == expected.tensors.shape
@@ -179,73 +177,75 @@ def test_the_input_is_that_of_torchvision_in_float64():
 
 @pytest.mark.parametrize("size", [(480, 640), (333, 500), (900, 1400)])
 def test_the_input_in_float32_is_that_in_float64_up_to_rounding(size: tuple[int, int]):
-    picture = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    exact = prepare_picture(picture, InputSettings(), dtype=torch.float64)
-    assert (prepare_picture(picture, InputSettings()) - exact).abs().max() < 2e-6
+    image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    exact = prepare_image(image, InputSettings(), dtype=torch.float64)
+    assert (prepare_image(image, InputSettings()) - exact).abs().max() < 2e-6
 
 
-def test_the_memory_of_a_picture_changes_nothing():
-    picture = torch.randint(0, 256, (3, 30, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    settings = InputSettings(shorter=50)
-    side_by_side = prepare_picture(picture.permute(1, 2, 0).contiguous().permute(2, 0, 1), settings)
-    assert torch.equal(side_by_side, prepare_picture(picture, settings))
-    assert torch.equal(
-        prepare_picture(picture[:, 3:-4, 5:], settings), prepare_picture(picture[:, 3:-4, 5:].clone(), settings)
-    )
+def test_the_memory_of_an_image_changes_nothing():
+    image = torch.randint(0, 256, (3, 30, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    settings = InputSettings(min_size=50)
+    side_by_side = prepare_image(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), settings)
+    assert torch.equal(side_by_side, prepare_image(image, settings))
+    assert torch.equal(prepare_image(image[:, 3:-4, 5:], settings), prepare_image(image[:, 3:-4, 5:].clone(), settings))
 
 
 def test_the_channels_of_a_prepared_pixel_lie_side_by_side():
-    prepared = prepare_picture(torch.zeros(3, 30, 40, dtype=torch.uint8), InputSettings(shorter=50))
+    prepared = prepare_image(torch.zeros(3, 30, 40, dtype=torch.uint8), InputSettings(min_size=50))
     assert prepared.permute(1, 2, 0).is_contiguous()
 
 
 def test_a_given_size_wins_over_the_rule():
-    assert prepare_picture(torch.zeros(3, 9, 9, dtype=torch.uint8), InputSettings(), size=(4, 6)).shape == (3, 4, 6)
+    assert prepare_image(torch.zeros(3, 9, 9, dtype=torch.uint8), InputSettings(), size=(4, 6)).shape == (3, 4, 6)
 
 
-def test_a_picture_of_the_mean_colour_becomes_nought():
-    settings = InputSettings(mean=(0.2, 0.4, 0.6), deviation=(1, 1, 1), shorter=8)
-    picture = torch.tensor([51, 102, 153], dtype=torch.uint8)[:, None, None].expand(3, 5, 7)
-    assert prepare_picture(picture, settings).abs().max() < 1e-6
+def test_an_image_of_the_mean_color_becomes_nought():
+    settings = InputSettings(mean=(0.2, 0.4, 0.6), std=(1, 1, 1), min_size=8)
+    image = torch.tensor([51, 102, 153], dtype=torch.uint8)[:, None, None].expand(3, 5, 7)
+    assert prepare_image(image, settings).abs().max() < 1e-6
 
 
 def test_percentiles_become_black_and_white():
-    picture = torch.arange(50, 150, dtype=torch.uint8).reshape(1, 10, 10).expand(3, 10, 10)
-    whole = stretch_brightness(picture, (0, 100))
+    image = torch.arange(50, 150, dtype=torch.uint8).reshape(1, 10, 10).expand(3, 10, 10)
+    whole = stretch_brightness(image, (0, 100))
     assert (int(whole.min()), int(whole.max())) == (0, 255)
     assert whole.flatten()[33] == 85
-    part = stretch_brightness(picture, (10, 60))
+    part = stretch_brightness(image, (10, 60))
     assert (part[0] == 0).sum() == 11
     assert (part[0] == 255).sum() == 41
 
 
 def test_channels_are_stretched_alike():
-    picture = torch.tensor([0, 10, 20], dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
-    assert stretch_brightness(picture, (0, 100))[:, 0, 0].tolist() == [0, 128, 255]
+    image = torch.tensor([0, 10, 20], dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
+    assert stretch_brightness(image, (0, 100))[:, 0, 0].tolist() == [0, 128, 255]
 
 
-def test_a_constant_picture_is_not_stretched():
-    picture = torch.full((3, 4, 4), 77, dtype=torch.uint8)
-    assert (stretch_brightness(picture, (1, 99)) == 77).all()
+def test_a_constant_image_is_not_stretched():
+    image = torch.full((3, 4, 4), 77, dtype=torch.uint8)
+    assert (stretch_brightness(image, (1, 99)) == 77).all()
 
 
 def test_stretching_is_part_of_preparing_where_it_is_set():
-    settings = InputSettings(stretch=(0, 100), mean=(0, 0, 0), deviation=(1, 1, 1))
-    picture = torch.arange(10, 14, dtype=torch.uint8).reshape(1, 2, 2).expand(3, 2, 2)
-    prepared = prepare_picture(picture, settings, size=(2, 2))
+    settings = InputSettings(stretch=(0, 100), mean=(0, 0, 0), std=(1, 1, 1))
+    image = torch.arange(10, 14, dtype=torch.uint8).reshape(1, 2, 2).expand(3, 2, 2)
+    prepared = prepare_image(image, settings, size=(2, 2))
     assert prepared[0].flatten().tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
 def test_a_batch_is_padded_with_0_to_a_multiple_of_32_in_channels_last():
     batch = make_batch(
-        [torch.ones(3, 20, 33), torch.ones(3, 32, 5)], [(2, 3), (9, 1)], pad_to=32, paths=["a", "b"], image_ids=[7, 8]
+        [torch.ones(3, 20, 33), torch.ones(3, 32, 5)],
+        [(2, 3), (9, 1)],
+        size_divisible=32,
+        paths=["a", "b"],
+        image_ids=[7, 8],
     )
     assert batch.images.shape == (2, 3, 32, 64)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.images.sum() == 3 * (20 * 33 + 32 * 5)
     assert (batch.images[0, :, :20, :33] == 1).all()
     assert batch.sizes == [(20, 33), (32, 5)]
-    assert (batch.picture_sizes, batch.targets, batch.paths, batch.image_ids) == (
+    assert (batch.image_sizes, batch.targets, batch.paths, batch.image_ids) == (
         [(2, 3), (9, 1)],
         None,
         ("a", "b"),
@@ -257,7 +257,7 @@ def test_classes_of_pixels_are_unknown_in_the_padding_and_where_none_are_annotat
     batch = make_batch(
         [torch.ones(3, 20, 33), torch.ones(3, 32, 5)],
         [(20, 33), (32, 5)],
-        pad_to=32,
+        size_divisible=32,
         semantic=[torch.full((20, 33), 3, dtype=torch.uint8), None],
     )
     assert batch.semantic.shape == (2, 32, 64)

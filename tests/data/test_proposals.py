@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from maskrcnn.data.dataset import Dataset, Record
 from maskrcnn.data.proposals import (
     check_proposals_name,
     read_proposals,
     without_proposals,
     write_proposals,
 )
-from maskrcnn.data.dataset import CocoData, Record
 from maskrcnn.errors import DataError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
@@ -26,7 +26,7 @@ def objects(boxes, scores=None):
 
 def data(*image_ids):
     records = [Record(Path(f"{i}.png"), i, SIZE, {}, objects([])) for i in image_ids]
-    return CocoData(Path("train.json"), records, Classes(("cell",), (1,)))
+    return Dataset(Path("train.json"), records, Classes(("cell",), (1,)))
 
 
 def read(path, *image_ids, most=100):
@@ -54,7 +54,7 @@ def test_the_json_form_is_a_list_of_coco_results(tmp_path):
     assert json.loads((tmp_path / "p.json").read_text()) == []
 
 
-def test_a_picture_may_have_no_proposals(tmp_path):
+def test_an_image_may_have_no_proposals(tmp_path):
     write_proposals(tmp_path / "p.jsonl", [(7, objects([], []))])
     assert read(tmp_path / "p.jsonl", 7) == [[]]
 
@@ -65,7 +65,7 @@ def test_the_best_are_kept_in_the_order_of_their_scores_cut_at_the_edges_and_wit
     assert read(path, 1, most=2) == [[[0, 0, 50, 40], [5, 5, 6, 6]]]
 
 
-def test_without_scores_the_order_of_the_file_counts_and_pictures_of_no_interest_are_passed_over(tmp_path):
+def test_without_scores_the_order_of_the_file_counts_and_images_of_no_interest_are_passed_over(tmp_path):
     path = lines(tmp_path, {"image_id": 9, "boxes": [[0, 0, 999, 999]]}, {"image_id": 1, "boxes": [[0, 0, 1, 1]]}, "")
     assert read(path, 1) == [[[0, 0, 1, 1]]]
 
@@ -78,7 +78,7 @@ def test_a_data_set_can_be_without_them_again(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"image_id": 1, "boxes": []}], r"p.jsonl: 1 of the 2 pictures of train.json.*image id 2 \(2.png\)"),
+        ([{"image_id": 1, "boxes": []}], r"p.jsonl: 1 of the 2 images of train.json.*image id 2 \(2.png\)"),
         ([{"image_id": 1, "boxes": []}] * 2, "line 2: image id 1 was there before"),
         ([{"image_id": 1, "boxes": [[0, 0, 9, 9], [0, 0, 52, 9]]}], r"line 1: box \[0.0, 0.0, 52.0, 9.0\].*50 x 40 px"),
         ([{"image_id": 1, "boxes": [[0, 0, float("nan"), 9]]}], r"box \[0.0, 0.0, nan, 9.0\]"),

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from maskrcnn.config import RunSettings
-from maskrcnn.data.sampler import BatchPlan
 from maskrcnn.data.dataset import Record
+from maskrcnn.data.sampler import BatchPlan
 from maskrcnn.errors import DataError
 from maskrcnn.structures.instances import Instances
 
@@ -21,7 +21,7 @@ def record(number: int, *, upright: bool = False, objects: int = 1, crowd: bool 
 
 def settings(**values) -> RunSettings:
     run = RunSettings()
-    run.data.batch = values.pop("batch", 2)
+    run.data.batch_size = values.pop("batch", 2)
     run.train.seed = values.pop("seed", 0)
     run.augment.crop = values.pop("crop", None)
     for name, value in values.items():
@@ -37,20 +37,20 @@ def all_of(batches: list) -> list[int]:
     return [draw.record for batch in batches for draw in batch]
 
 
-def test_an_epoch_sees_every_picture_once():
+def test_an_epoch_sees_every_image_once():
     plan = BatchPlan([record(i) for i in range(12)], settings(batch=3))
     assert len(plan) == 4
     for epoch in range(3):
         assert sorted(all_of(plan.epoch(epoch))) == list(range(12))
 
 
-def test_the_last_batch_is_filled_up_with_other_pictures_of_the_epoch():
+def test_the_last_batch_is_filled_up_with_other_images_of_the_epoch():
     plan = BatchPlan([record(i) for i in range(7)], settings(batch=3))
     counts = Counter(all_of(plan.epoch(0)))
     assert (len(plan), sum(counts.values()), len(counts), max(counts.values())) == (3, 9, 7, 2)
 
 
-def test_fewer_pictures_than_a_batch_holds_still_fill_it():
+def test_fewer_images_than_a_batch_holds_still_fill_it():
     plan = BatchPlan([record(0), record(1)], settings(batch=5))
     (batch,) = numbers(plan.epoch(0))
     assert len(batch) == 5
@@ -78,7 +78,7 @@ def test_the_sequence_can_be_entered_anywhere(start: int):
     assert list(islice(plan.batches(start), 10)) == list(islice(plan.batches(), start + 10))[start:]
 
 
-def test_upright_pictures_are_batched_together_in_a_mixed_order():
+def test_upright_images_are_batched_together_in_a_mixed_order():
     plan = BatchPlan([record(i, upright=i < 21) for i in range(60)], settings(batch=4))
     kinds = [{number < 21 for number in batch} for batch in numbers(plan.epoch(0))]
     assert sum(len(kind) == 2 for kind in kinds) <= 1
@@ -87,7 +87,7 @@ def test_upright_pictures_are_batched_together_in_a_mixed_order():
     assert upright[-1] - upright[0] > 5
 
 
-def test_crops_are_all_of_one_shape_so_pictures_are_not_kept_apart():
+def test_crops_are_all_of_one_shape_so_images_are_not_kept_apart():
     plan = BatchPlan([record(i, upright=i % 2 == 0) for i in range(40)], settings(crop=256, batch=4))
     assert sum(len({number % 2 for number in batch}) == 2 for batch in numbers(plan.epoch(0))) > 5
 
@@ -108,12 +108,12 @@ def test_records_without_the_balanced_field_are_a_group_of_their_own():
     assert counts[0] + counts[1] == 4
 
 
-def test_pictures_without_objects_can_be_left_out():
+def test_images_without_objects_can_be_left_out():
     records = [record(0), record(1, objects=0), record(2, crowd=True), record(3)]
     assert set(all_of(BatchPlan(records, settings()).epoch(0))) == {0, 1, 2, 3}
     assert set(all_of(BatchPlan(records, settings(keep_empty=False)).epoch(0))) == {0, 3}
 
 
-def test_no_picture_to_train_on_is_an_error():
-    with pytest.raises(DataError, match=r"no picture to train on.*keep_empty"):
+def test_no_image_to_train_on_is_an_error():
+    with pytest.raises(DataError, match=r"no image to train on.*keep_empty"):
         BatchPlan([record(0, objects=0)], settings(keep_empty=False))

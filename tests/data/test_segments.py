@@ -32,12 +32,12 @@ def test_a_segment_without_pixels_is_empty(path):
     assert SegmentMask(SegmentFile(path, (2, 4), FILE), 99).crop().bitmap.shape == (0, 0)
 
 
-def test_a_file_of_another_size_than_its_picture_is_refused(path):
+def test_a_file_of_another_size_than_its_image_is_refused(path):
     with pytest.raises(DataError, match=r"a.png: .* 4 px.*2 px.* 4 x 3"):
         SegmentFile(path, (3, 4), FILE).semantic()
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+@pytest.mark.parametrize("content", [None, b"", b"no image"])
 def test_a_file_that_cannot_be_read_is_named(content, tmp_path):
     path = tmp_path / "b.png"
     if content is not None:

@@ -15,7 +15,7 @@ from maskrcnn.data.shapes import (
     RADIUS,
     SHAPES,
     draw_scene,
-    outline,
+    polygon,
     write_shape_segments,
     write_shapes,
 )
@@ -38,22 +38,22 @@ def test_the_same_seed_gives_the_same_files(folder, tmp_path):
     assert files(tmp_path) == files(folder)
 
 
-def test_another_seed_gives_other_pictures(folder, tmp_path):
+def test_another_seed_gives_other_images(folder, tmp_path):
     write_shapes(tmp_path, train=1, val=1, size=96, seed=1)
     assert files(tmp_path)["images/train_0001.png"] != files(folder)["images/train_0001.png"]
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are(folder, tmp_path):
+def test_an_image_does_not_depend_on_how_many_there_are(folder, tmp_path):
     write_shapes(tmp_path, train=2, val=0, size=96, seed=0)
     assert files(tmp_path)["images/train_0002.png"] == files(folder)["images/train_0002.png"]
 
 
-def test_training_and_validation_pictures_differ(folder):
+def test_training_and_validation_images_differ(folder):
     written = files(folder)
     assert written["images/train_0001.png"] != written["images/val_0001.png"]
 
 
-def test_no_pictures_are_a_data_set_too(tmp_path):
+def test_no_images_are_a_data_set_too(tmp_path):
     write_shapes(tmp_path, train=0, val=0, size=96, seed=0)
     assert json.loads((tmp_path / "train.json").read_text())["images"] == []
 
@@ -88,10 +88,10 @@ def test_shapes_hide_parts_of_each_other_but_never_too_much():
     assert min(mask.sum() for scene in scenes for mask in scene.masks) > LEAST_VISIBLE * RADIUS[0] ** 2 * 128**2
 
 
-def test_each_class_has_its_range_of_colours():
+def test_each_class_has_its_range_of_colors():
     for scene in (draw_scene(default_rng(seed), 96) for seed in range(10)):
         for label, mask in zip(scene.labels, scene.masks):
-            red, green, blue = np.median(scene.picture[mask], axis=0) / 255
+            red, green, blue = np.median(scene.image[mask], axis=0) / 255
             away = (colorsys.rgb_to_hsv(red, green, blue)[0] - label / len(SHAPES) + 0.5) % 1 - 0.5
             assert abs(away) < HUE_SPREAD + 0.02
 
@@ -101,20 +101,20 @@ def test_every_class_is_drawn():
 
 
 @pytest.mark.parametrize(("shape", "area"), [("square", 2.0), ("triangle", 3 * 3**0.5 / 4), ("cross", 2.0)])
-def test_outlines_have_the_area_of_their_shape(shape, area):
-    x, y = outline(shape).T
+def test_polygons_have_the_area_of_their_shape(shape, area):
+    x, y = polygon(shape).T
     shoelace = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
     assert shoelace == pytest.approx(area)
     assert np.hypot(x, y).max() == pytest.approx(1)
 
 
-def test_a_tiny_picture_can_be_drawn():
+def test_a_tiny_image_can_be_drawn():
     scene = draw_scene(default_rng(0), 8)
-    assert scene.picture.shape == (8, 8, 3)
+    assert scene.image.shape == (8, 8, 3)
     assert all(mask.any() for mask in scene.masks)
 
 
-def test_segments_cover_the_same_pictures_with_the_ground_as_stuff(tmp_path):
+def test_segments_cover_the_same_images_with_the_ground_as_stuff(tmp_path):
     arguments = {"train": 2, "val": 1, "size": 48, "seed": 3}
     write_shapes(tmp_path, **arguments)
     write_shape_segments(tmp_path, **arguments)

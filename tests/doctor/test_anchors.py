@@ -128,7 +128,7 @@ def test_one_level_with_several_sizes_keeps_their_number():
     better = better_anchors(objects_of(spread(16, 90)), settings, {4: 16.0})
     assert [len(own) for own in better.sizes] == [3]
     words = anchor_words(better, settings)
-    assert words[0].startswith("model.anchors.sizes=[[")
+    assert words[0].startswith("anchors.sizes=[[")
 
 
 def test_shapes_of_detectron_are_replaced_by_as_many_sizes():
@@ -137,7 +137,7 @@ def test_shapes_of_detectron_are_replaced_by_as_many_sizes():
     better = better_anchors(objects_of(spread(8, 60)), settings, FPN)
     assert better.shapes is None
     assert [len(own) for own in better.sizes] == [1] * 5
-    assert "model.anchors.shapes=null" in anchor_words(better, settings)
+    assert "anchors.shapes=null" in anchor_words(better, settings)
 
 
 def test_few_objects_or_none_change_nothing():
@@ -163,9 +163,9 @@ def test_words_name_what_changes_only():
     before = AnchorSettings()
     assert anchor_words(before, before) == ()
     sizes = before.model_copy(update={"sizes": ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))})
-    assert anchor_words(sizes, before) == ("model.anchors.sizes=8,16,32,64,128",)
+    assert anchor_words(sizes, before) == ("anchors.sizes=8,16,32,64,128",)
     ratios = sizes.model_copy(update={"ratios": (0.3, 1.0)})
-    assert anchor_words(ratios, before)[1] == "model.anchors.ratios=0.3,1"
+    assert anchor_words(ratios, before)[1] == "anchors.ratios=0.3,1"
 
 
 def test_objects_without_an_anchor_are_told_with_what_fits_better(tmp_path):
@@ -177,7 +177,7 @@ def test_objects_without_an_anchor_are_told_with_what_fits_better(tmp_path):
     assert found.severity == "warning"
     assert found.what.startswith("train: 0% of 120 objects have an anchor with an IoU of 0.5 or more, 0% one")
     assert f"With the anchors below, {best.near:.0%} have one of 0.5" in found.advice
-    assert found.settings[0].startswith("model.anchors.sizes=")
+    assert found.settings[0].startswith("anchors.sizes=")
     assert "best IoU 0." in found.examples[0].words
 
 

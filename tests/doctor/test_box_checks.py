@@ -20,7 +20,7 @@ def test_a_set_without_objects_has_no_findings(tmp_path):
     assert findings_of(made) == []
 
 
-def test_a_box_outside_the_picture_is_told_with_its_reach(tmp_path):
+def test_a_box_outside_the_image_is_told_with_its_reach(tmp_path):
     made = MadeSet(tmp_path, 3)
     made.add_object(2, [80, 30, 36, 20])
     made.add_object(2, [40, 50, 12, 14.5])  # half a pixel is rounding
@@ -85,7 +85,7 @@ def test_long_boxes_are_noted_the_longest_first(tmp_path):
 
 
 @pytest.mark.parametrize(("box", "count"), [([0, 0, 96, 63.5], 1), ([0, 0, 96, 50], 0)])
-def test_boxes_as_large_as_the_picture_are_noted(tmp_path, box, count):
+def test_boxes_as_large_as_the_image_are_noted(tmp_path, box, count):
     made = MadeSet(tmp_path, 9)
     made.add_object(1, box)
-    assert [one.count for one in findings_of(made) if one.name == "whole-picture-boxes"] == [1] * count
+    assert [one.count for one in findings_of(made) if one.name == "whole-image-boxes"] == [1] * count

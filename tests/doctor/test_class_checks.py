@@ -5,8 +5,8 @@ from maskrcnn.doctor.splits import read_split
 from tests.builders.made_set import MadeSet, named, names
 
 
-def sound(folder, split="train", pictures=50, seed=0):
-    return MadeSet(folder, pictures, split=split, seed=seed)
+def sound(folder, split="train", images=50, seed=0):
+    return MadeSet(folder, images, split=split, seed=seed)
 
 
 def test_a_sound_set_has_no_findings(tmp_path):
@@ -26,14 +26,14 @@ def test_a_set_without_objects_is_an_error(tmp_path):
     made.annotations[0]["iscrowd"] = 1
     found = named(find_in_classes([made.table()]), "no-objects")
     assert found.severity == "error"
-    assert "none of its 50 pictures has an object that is no crowd" in found.what
+    assert "none of its 50 images has an object that is no crowd" in found.what
 
 
-def test_few_pictures_are_a_warning(tmp_path):
-    found = named(find_in_classes([MadeSet(tmp_path, 10).table()]), "few-pictures")
+def test_few_images_are_a_warning(tmp_path):
+    found = named(find_in_classes([MadeSet(tmp_path, 10).table()]), "few-images")
     assert found.severity == "warning"
-    assert found.what == "train: 10 pictures are few to learn from."
-    assert found.settings == ("model.backbone.frozen_stages=3",)
+    assert found.what == "train: 10 images are few to learn from."
+    assert found.settings == ("backbone.frozen_stages=3",)
 
 
 def test_classes_without_objects_and_with_few_are_named(tmp_path):
@@ -92,15 +92,15 @@ def test_crowds_are_noted_and_many_of_them_advised_against(tmp_path):
     assert "These are many" in named(find_in_classes([made.table()]), "crowds").advice
 
 
-def test_empty_pictures_are_noted_and_most_of_them_a_warning(tmp_path):
+def test_empty_images_are_noted_and_most_of_them_a_warning(tmp_path):
     made = sound(tmp_path)
     del made.annotations[10]
-    found = named(find_in_classes([made.table()]), "empty-pictures")
-    assert (found.severity, found.what) == ("note", "train: 1 of 50 (2.0 %) pictures have no object to learn from.")
+    found = named(find_in_classes([made.table()]), "empty-images")
+    assert (found.severity, found.what) == ("note", "train: 1 of 50 (2.0 %) images have no object to learn from.")
     assert found.examples[0].words == "train_11.png"
     made.annotations = made.annotations[:20]
     findings = find_in_classes([made.table()])
-    assert named(findings, "empty-pictures").severity == "warning"
+    assert named(findings, "empty-images").severity == "warning"
     assert "no-objects" not in names(findings)
 
 
@@ -123,5 +123,5 @@ def test_stuff_wants_its_head(tmp_path):
     write_shape_segments(tmp_path, train=2, val=1, size=48, seed=0)
     split, _ = read_split(tmp_path / "panoptic_train.json", "train", images=tmp_path / "images")
     (found,) = find_in_heads([split], ModelSettings())
-    assert found.name == "stuff-not-learnt"
+    assert found.name == "stuff-not-learned"
     assert list(find_in_heads([split], ModelSettings.model_validate({"semantic_head": {"classes": 2}}))) == []

@@ -20,15 +20,15 @@ CASES = {
     "no overlaps": lambda: figures.draw_overlaps(np.zeros(0), None),
     "numbers": lambda: figures.draw_numbers({"train": np.array([0, 4, 90]), "val": np.zeros(0, dtype=int)}, 100),
     "no numbers": lambda: figures.draw_numbers({}, 100),
-    "picture sizes": lambda: figures.draw_picture_sizes({"train": np.array([[64, 96], [64, 96], [10, 20]])}),
-    "no pictures": lambda: figures.draw_picture_sizes({"train": np.zeros((0, 2))}),
+    "image sizes": lambda: figures.draw_image_sizes({"train": np.array([[64, 96], [64, 96], [10, 20]])}),
+    "no images": lambda: figures.draw_image_sizes({"train": np.zeros((0, 2))}),
     "places": lambda: figures.draw_places(RANDOM.random((30, 2))),
     "no places": lambda: figures.draw_places(np.zeros((0, 2))),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_figure_is_a_picture_also_of_nothing(case):
+def test_each_figure_is_an_image_also_of_nothing(case):
     with Image.open(io.BytesIO(CASES[case]())) as figure:
         assert figure.format == "PNG"
         assert figure.width == 528
@@ -41,12 +41,12 @@ def test_more_classes_make_a_higher_figure():
 
 
 def example(box, size=(100, 200)):
-    picture = torch.full((3, *size), 90, dtype=torch.uint8)
-    picture[2] = 250
-    return Image.open(io.BytesIO(figures.draw_example(picture, box, side=150)))
+    image = torch.full((3, *size), 90, dtype=torch.uint8)
+    image[2] = 250
+    return Image.open(io.BytesIO(figures.draw_example(image, box, side=150)))
 
 
-def test_an_example_without_a_box_is_the_whole_picture():
+def test_an_example_without_a_box_is_the_whole_image():
     assert example(None).size == (150, 75)
 
 

@@ -13,13 +13,13 @@ def test_the_worst_come_first_and_equals_keep_their_order():
 
 
 def test_the_same_of_two_splits_is_told_once_with_examples_of_both_in_turn():
-    train = finding(count=2, examples=(Example("t1"), Example("t2")), settings=("augment.flip=0",))
-    val = finding(what="val: 5.", count=5, examples=(Example("v1"),), settings=("augment.flip=0",))
+    train = finding(count=2, examples=(Example("t1"), Example("t2")), settings=("augment.horizontal_flip=0",))
+    val = finding(what="val: 5.", count=5, examples=(Example("v1"),), settings=("augment.horizontal_flip=0",))
     (joined,) = in_order([train, val])
     assert joined.what == "train: 1.\nval: 5."
     assert joined.count == 7
     assert [example.words for example in joined.examples] == ["t1", "v1", "t2"]
-    assert joined.settings == ("augment.flip=0",)
+    assert joined.settings == ("augment.horizontal_flip=0",)
 
 
 def test_findings_that_differ_in_severity_or_advice_stay_apart():
@@ -49,7 +49,7 @@ def test_shares_are_written_with_their_numbers(part, whole, words):
 
 
 def test_numbers_are_written_with_their_noun():
-    assert counted(1, "picture") == "1 picture"
+    assert counted(1, "image") == "1 image"
     assert counted(1200, "box", "boxes") == "1,200 boxes"
 
 

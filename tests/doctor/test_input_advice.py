@@ -16,7 +16,7 @@ def test_objects_are_brought_to_the_padded_input(tmp_path):
     assert seen.lengths[0] == pytest.approx(100, rel=1e-3)
 
 
-def test_sides_of_long_pictures_are_rounded_each_for_itself(tmp_path):
+def test_sides_of_long_images_are_rounded_each_for_itself(tmp_path):
     seen = made_seen(tmp_path, [[64, 2, 32, 6]], sizes=[(10, 640)])  # becomes 20 x 1333
     np.testing.assert_allclose(seen.objects.boxes[0], np.array([64, 2, 96, 8]) * [1333 / 640, 2, 1333 / 640, 2])
 
@@ -54,32 +54,32 @@ def test_small_objects_want_a_larger_input(tmp_path):
     found = named(find_in_sizes(seen, InputSettings()), "small-objects")
     assert found.what.startswith("train: 10 of 10 (100 %) objects are less than 16 px a side")
     # 8 px are 13.3 at the input; 1.2 times as large they are 16.
-    assert found.settings == ("model.input.shorter=960", "model.input.longer=1600")
+    assert found.settings == ("input.min_size=960", "input.max_size=1600")
 
 
-def test_with_one_factor_for_all_pictures_the_factor_grows(tmp_path):
-    settings = InputSettings(magnify=1)
+def test_with_one_factor_for_all_images_the_factor_grows(tmp_path):
+    settings = InputSettings(scale_factor=1)
     seen = made_seen(tmp_path, [[10, 10, 9, 9]] * 10, settings, sizes=[COCO] * 10)
-    assert better_input(seen, settings) == ("model.input.magnify=2", "model.input.longer=1333")
+    assert better_input(seen, settings) == ("input.scale_factor=2", "input.max_size=1333")
 
 
 def test_a_factor_that_is_large_enough_is_kept(tmp_path):
-    settings = InputSettings(magnify=1.3)
+    settings = InputSettings(scale_factor=1.3)
     seen = made_seen(tmp_path, [[10, 10, 50, 50]] * 10, settings, sizes=[COCO] * 10)
     assert better_input(seen, settings) == ()
 
 
-def test_objects_of_one_magnification_in_pictures_of_many_sizes_are_magnified_alike(tmp_path):
+def test_objects_of_one_magnification_in_images_of_many_sizes_are_magnified_alike(tmp_path):
     boxes = [[10, 10, 10 + n % 4, 10] for n in range(20)]
     seen = made_seen(tmp_path, boxes, sizes=[(256, 256), (1024, 1024)] * 10)
     found = named(find_in_sizes(seen, InputSettings()), "one-magnification")
-    assert found.settings == ("model.input.magnify=2", "model.input.longer=2000")
+    assert found.settings == ("input.scale_factor=2", "input.max_size=2000")
     assert "microscopy" in found.advice
 
 
-def test_small_objects_in_large_pictures_want_tiles(tmp_path):
+def test_small_objects_in_large_images_want_tiles(tmp_path):
     seen = made_seen(tmp_path, [[10, 10, 12, 12]] * 10, sizes=[(4000, 4000)] * 10)
-    found = named(find_in_sizes(seen, InputSettings()), "large-pictures")
+    found = named(find_in_sizes(seen, InputSettings()), "large-images")
     # 16 px from 12: tiles of 3/4 of 1024.
     assert "tiles of 768 x 768 px" in found.advice
     assert "up to 4000 px" in found.what
@@ -89,5 +89,5 @@ def test_large_objects_allow_a_smaller_input(tmp_path):
     seen = made_seen(tmp_path, [[10, 10, 300, 300]] * 10, sizes=[COCO] * 10)
     findings = find_in_sizes(seen, InputSettings())
     assert names(findings) == ["large-objects"]
-    assert "`model.input.shorter=320` with `model.input.longer=544`" in findings[0].advice
+    assert "`input.min_size=320` with `input.max_size=544`" in findings[0].advice
     assert findings[0].settings == ()

@@ -28,7 +28,7 @@ def test_where_no_object_has_a_mask_boxes_alone_are_trained(tmp_path):
         del one["segmentation"]
     (found,) = find_in_masks(made.table())
     assert found.name == "missing-masks"
-    assert found.settings == ("model.mask_head=null",)
+    assert found.settings == ("mask_head=null",)
 
 
 def test_a_mask_without_a_pixel_is_told(tmp_path):
@@ -75,12 +75,12 @@ def test_a_file_without_boxes_has_none_that_disagree(tmp_path):
     assert find_in_masks(made.table()) == []
 
 
-def test_outlines_that_cross_themselves_are_told(tmp_path):
+def test_polygons_that_cross_themselves_are_told(tmp_path):
     made = MadeSet(tmp_path, 3)
     made.annotations[2]["segmentation"] = [[20, 16, 44, 36, 44, 16, 20, 36]]
-    found = named(find_in_masks(made.table()), "crossing-outlines")
+    found = named(find_in_masks(made.table()), "crossing-polygons")
     assert found.severity == "warning"
-    assert found.what == "train: 1 of 3 (33 %) outlines cross themselves."
+    assert found.what == "train: 1 of 3 (33 %) polygons cross themselves."
 
 
 SOUND = [22, 20, 2, 40, 30, 1]
@@ -144,4 +144,4 @@ def test_a_side_without_a_partner_is_told(made):
         category["keypoints"] = ["left_ear", "nose"]
     found = named(find_in_keypoints(made.table()), "unpaired-keypoints")
     assert found.what == "train: 1 keypoint of a left or right side without a partner: left_ear."
-    assert found.settings == ("augment.flip=0",)
+    assert found.settings == ("augment.horizontal_flip=0",)

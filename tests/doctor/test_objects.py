@@ -16,7 +16,7 @@ def test_columns_are_those_of_the_annotations(tmp_path):
     made.add_object(2, [0, 0, 96, 64], iscrowd=1, polygon={"size": [64, 96], "counts": [0, 64 * 96]})
     counts = []
     table = measure_objects(made.split(), on_progress=counts.append)
-    assert table.pictures.tolist() == [0, 0, 1, 1]
+    assert table.images.tolist() == [0, 0, 1, 1]
     assert table.labels.tolist() == [0, 1, 1, 0]
     assert table.crowd.tolist() == [False, False, False, True]
     assert table.boxes[1].tolist() == table.windows[1].tolist() == [2, 4, 12, 12]
@@ -62,11 +62,11 @@ def test_a_set_without_objects_has_empty_columns(tmp_path):
         ([[0, 0], [5, 9], [9, 2]], False),
     ],
 )
-def test_an_outline_crosses_itself_or_not(points, crosses):
+def test_a_polygon_crosses_itself_or_not(points, crosses):
     assert crosses_itself((np.array(points, dtype=np.float64),)) == crosses
 
 
-def test_outlines_that_cross_are_marked(tmp_path):
+def test_polygons_that_cross_are_marked(tmp_path):
     made = MadeSet(tmp_path, 1)
     made.add_object(1, [0, 0, 20, 20], polygon=[[0, 0, 20, 20, 20, 0, 0, 20]])
     assert made.table().crossing.tolist() == [False, True]
@@ -84,7 +84,7 @@ def test_boxes_without_an_area_do_not_overlap():
     assert box_overlaps(np.zeros((1, 4)), np.zeros((2, 4))).tolist() == [[0, 0]]
 
 
-def test_pairs_are_those_of_one_picture_without_crowds(tmp_path, monkeypatch):
+def test_pairs_are_those_of_one_image_without_crowds(tmp_path, monkeypatch):
     made = MadeSet(tmp_path, 3)
     random = np.random.default_rng(1)
     for number in range(40):
@@ -94,7 +94,7 @@ def test_pairs_are_those_of_one_picture_without_crowds(tmp_path, monkeypatch):
     expected = set()
     for i, j in combinations(range(len(table)), 2):
         near = box_overlaps(table.boxes[i : i + 1], table.boxes[j : j + 1])[0, 0] >= 0.5
-        if near and table.pictures[i] == table.pictures[j] and not (table.crowd[i] or table.crowd[j]):
+        if near and table.images[i] == table.images[j] and not (table.crowd[i] or table.crowd[j]):
             expected.add((i, j))
     assert len(expected) > 20
     for rows in (512, 3):

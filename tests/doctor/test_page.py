@@ -29,18 +29,18 @@ def test_a_page_of_nothing_can_be_written(tmp_path):
     diagnose(tmp_path).write_page(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "2 errors" in page
-    assert "none of its 2 pictures has an object" in page
+    assert "none of its 2 images has an object" in page
 
 
 def test_anchors_of_detectrons_shapes_and_dark_examples_are_drawn(tmp_path):
     made = MadeSet(tmp_path, 1)
     for number in range(3):
-        made.add_picture(noise(number, brightest=20))
+        made.add_image(noise(number, brightest=20))
     made.write()
     shapes = tuple(((side, side), (2 * side, side)) for side in (32, 64, 128, 256, 512))
     settings = ModelSettings.model_validate({"anchors": {"shapes": shapes}})
     diagnose(tmp_path, settings).write_page(tmp_path / "page.html")
-    assert 'id="dark-pictures"' in (tmp_path / "page.html").read_text()
+    assert 'id="dark-images"' in (tmp_path / "page.html").read_text()
 
 
 def test_rows_have_the_numbers_of_each_split(tmp_path):
@@ -55,8 +55,8 @@ def test_rows_have_the_numbers_of_each_split(tmp_path):
 
 
 def test_words_of_findings_are_escaped_and_marked(tmp_path):
-    picture = MadeSet(tmp_path, 1).folder / "images" / "train_1.png"
-    examples = (Example("<a>.png: wrong"), Example("b.png", picture))
+    image = MadeSet(tmp_path, 1).folder / "images" / "train_1.png"
+    examples = (Example("<a>.png: wrong"), Example("b.png", image))
     finding = Finding("error", "wrong-sizes", "train: 1.\nval: 2.", "Use `x=<y>`.", 2, examples, ("model.neck=c4",))
     found = Diagnosis("sets/cats & dogs", ModelSettings(), InputSettings(), [], [], [finding], None, None, None, None)
     found.write_page(tmp_path / "page.html", command="maskrcnn train --data 'a b'")
@@ -65,7 +65,7 @@ def test_words_of_findings_are_escaped_and_marked(tmp_path):
     assert '<article class="e" id="wrong-sizes">' in page
     assert "train: 1.<br>val: 2." in page
     assert "Use <code>x=&lt;y&gt;</code>." in page
-    assert "<code>model.neck=c4</code>" in page
+    assert "<code>neck=c4</code>" in page
     assert "<li>&lt;a&gt;.png: wrong</li>" in page
     assert re.search(r'src="data:image/jpeg;base64,[^"]+"><figcaption>b.png', page)
     assert "1 error</span>" in page

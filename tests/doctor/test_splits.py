@@ -58,42 +58,42 @@ def test_objects_that_break_a_rule_are_told_and_the_others_kept(tmp_path):
     assert [len(record.instances) for record in split.data.records] == [1, 0, 0]
 
 
-def test_pictures_that_are_not_there_are_told_and_the_others_kept(tmp_path):
+def test_images_that_are_not_there_are_told_and_the_others_kept(tmp_path):
     made = MadeSet(tmp_path, 4)
     (tmp_path / "images" / "train_3.png").unlink()
     split, findings = read_split(made.write(), "train")
-    found = named(findings, "missing-pictures")
+    found = named(findings, "missing-images")
     assert (found.severity, found.count) == ("error", 1)
-    assert found.what == "train: 1 of 4 (25 %) pictures of train.json are not there."
+    assert found.what == "train: 1 of 4 (25 %) images of train.json are not there."
     assert found.examples[0].words.endswith("train_3.png")
     assert [record.image_id for record in split.data.records] == [1, 2, 4]
     assert split.data.skipped == []
     assert split.ids == (1, 2, 4)
 
 
-def test_a_first_picture_that_is_not_there_does_not_hide_the_others(tmp_path):
+def test_a_first_image_that_is_not_there_does_not_hide_the_others(tmp_path):
     made = MadeSet(tmp_path, 4)
     (tmp_path / "images" / "train_1.png").unlink()
     made.write()
     read = read_splits(tmp_path)
-    assert named(read.findings, "missing-pictures").count == 1
+    assert named(read.findings, "missing-images").count == 1
     assert len(read.splits[0].data.records) == 3
 
 
-def test_pictures_that_are_all_missing_are_one_error(tmp_path):
+def test_images_that_are_all_missing_are_one_error(tmp_path):
     MadeSet(tmp_path, 2).write()
     for path in (tmp_path / "images").iterdir():
         path.unlink()
     read = read_splits(tmp_path)
-    assert "the folder of its pictures was not found" in named(read.findings, "unreadable-split").what
+    assert "the folder of its images was not found" in named(read.findings, "unreadable-split").what
 
 
-def test_a_broken_picture_whose_record_has_no_size_is_told(tmp_path):
+def test_a_broken_image_whose_record_has_no_size_is_told(tmp_path):
     made = MadeSet(tmp_path, 3)
     del made.images[1]["width"]
-    (tmp_path / "images" / "train_2.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "train_2.png").write_bytes(b"no image")
     split, findings = read_split(made.write(), "train")
-    assert "cannot be read as a picture" in named(findings, "unreadable-pictures").examples[0].words
+    assert "cannot be read as an image" in named(findings, "unreadable-images").examples[0].words
     assert len(split.data.records) == 2
 
 
@@ -138,7 +138,7 @@ def test_an_image_id_of_a_strange_kind_is_an_invalid_object(tmp_path):
 def test_nothing_known_is_an_error_at_the_door(tmp_path):
     with pytest.raises(DataError, match="there is no such file or folder"):
         read_splits(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no data set"):
+    with pytest.raises(DataError, match="no dataset"):
         read_splits(tmp_path)
     with pytest.raises(SettingError, match="no such format"):
         read_splits(tmp_path, form="betamax")

@@ -42,11 +42,11 @@ def test_a_missing_log_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("entries", [[], STEPS[:1], STEPS, [SCORES], [*STEPS, SCORES]])
-def test_whatever_was_logged_gives_a_picture(entries, tmp_path):
+def test_whatever_was_logged_gives_an_image(entries, tmp_path):
     draw_curves(write(tmp_path / "log.jsonl", entries), tmp_path / "new" / "curves.png")
-    picture = np.array(Image.open(tmp_path / "new" / "curves.png").convert("L"))
-    assert picture.shape[1] > 1000
-    assert picture.min() < 100
+    image = np.array(Image.open(tmp_path / "new" / "curves.png").convert("L"))
+    assert image.shape[1] > 1000
+    assert image.min() < 100
 
 
 def test_no_window_is_opened(tmp_path):

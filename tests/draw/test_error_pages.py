@@ -2,52 +2,50 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.draw.error_pages import COLOURS, Entry, ErrorPage, Judged, draw_error_index, draw_error_page
+from maskrcnn.draw.error_pages import COLORS, Entry, ErrorPage, Judged, draw_error_index, draw_error_page
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import Skeleton
+from maskrcnn.structures.keypoint_schema import KeypointSchema
 from tests.draw.test_instances import black, squares
 
 NOTHING = Judged(squares(), [], [])
 HEADINGS = ("annotated", "predicted")
 
 
-def page(annotated=NOTHING, predicted=NOTHING, *, words="", picture=None, **more):
-    return ErrorPage(
-        "a.png", words, black() if picture is None else picture, annotated, predicted, HEADINGS, {}, **more
-    )
+def page(annotated=NOTHING, predicted=NOTHING, *, words="", image=None, **more):
+    return ErrorPage("a.png", words, black() if image is None else image, annotated, predicted, HEADINGS, {}, **more)
 
 
-def pixels(drawn, colour):
-    """[h, w] where a drawing has exactly a colour."""
-    return (drawn.permute(1, 2, 0).numpy() == np.array(colour)).all(axis=-1)
+def pixels(drawn, color):
+    """[h, w] where a drawing has exactly a color."""
+    return (drawn.permute(1, 2, 0).numpy() == np.array(color)).all(axis=-1)
 
 
-def left_and_right(drawn, colour):
-    """Whether a colour is in the left and in the right picture, above the legend."""
-    found = pixels(drawn, colour)[:-40]
+def left_and_right(drawn, color):
+    """Whether a color is in the left and in the right image, above the legend."""
+    found = pixels(drawn, color)[:-40]
     half = found.shape[1] // 2
     return bool(found[:, :half].any()), bool(found[:, half:].any())
 
 
-def test_annotated_objects_are_left_and_predicted_ones_right_in_the_colours_of_their_kinds():
+def test_annotated_objects_are_left_and_predicted_ones_right_in_the_colors_of_their_kinds():
     annotated = Judged(squares((10, 10), (60, 60)), ["right", "missed"], ["", ""])
     predicted = Judged(squares((10, 10), (10, 60)), ["right", "background"], ["", ""])
     drawn = draw_error_page(page(annotated, predicted), tile=200)
-    assert left_and_right(drawn, COLOURS["right"]) == (True, True)
-    assert left_and_right(drawn, COLOURS["missed"]) == (True, False)
-    assert left_and_right(drawn, COLOURS["background"]) == (False, True)
-    assert left_and_right(drawn, COLOURS["duplicate"]) == (False, False)
+    assert left_and_right(drawn, COLORS["right"]) == (True, True)
+    assert left_and_right(drawn, COLORS["missed"]) == (True, False)
+    assert left_and_right(drawn, COLORS["background"]) == (False, True)
+    assert left_and_right(drawn, COLORS["duplicate"]) == (False, False)
 
 
 def test_the_legend_has_the_kinds_that_are_there_only():
     annotated = Judged(squares((10, 10)), ["missed"], [""])
     legend = draw_error_page(page(annotated), tile=200)[:, -36:]
-    assert pixels(legend, COLOURS["missed"]).sum() > 100
-    assert not pixels(legend, COLOURS["right"]).any()
+    assert pixels(legend, COLORS["missed"]).sum() > 100
+    assert not pixels(legend, COLORS["right"]).any()
 
 
 def test_errors_are_tinted_and_what_is_right_is_only_outlined():
-    for kind, tinted in (("right", False), ("ignored", False), ("localisation", True)):
+    for kind, tinted in (("right", False), ("ignored", False), ("localization", True)):
         drawn = draw_error_page(page(Judged(squares((20, 20), side=60), [kind], [""])), tile=100)
         left = drawn[:, :, :110]
         inside = left.permute(1, 2, 0).numpy().astype(int)
@@ -55,11 +53,11 @@ def test_errors_are_tinted_and_what_is_right_is_only_outlined():
         assert (faint.sum() > 2000) == tinted
 
 
-def test_errors_are_labelled_before_what_is_right():
+def test_errors_are_labeled_before_what_is_right():
     objects = squares((30, 50), (30, 50), side=40)
     objects = Instances(objects.size, objects.boxes, objects.labels, torch.tensor([0.9, 0.1]), masks=objects.masks)
     drawn = draw_error_page(page(predicted=Judged(objects, ["right", "duplicate"], ["0.9", "0.1"])), tile=300)
-    first, second = (pixels(drawn, COLOURS[kind])[:-40].any(axis=1).argmax() for kind in ("duplicate", "right"))
+    first, second = (pixels(drawn, COLORS[kind])[:-40].any(axis=1).argmax() for kind in ("duplicate", "right"))
     assert first < second - 5  # above the object, where the other label would be if it came first
 
 
@@ -70,20 +68,20 @@ def test_the_page_is_as_high_as_its_words_need():
 
 
 @pytest.mark.parametrize("size", [(30, 90), (900, 300)])
-def test_pictures_are_scaled_to_the_tile(size):
-    drawn = draw_error_page(page(picture=black(*size) + 77), tile=300)
-    grey = pixels(drawn, (77, 77, 77))
-    longer = grey.sum(axis=1).max() / 2 if size[1] > size[0] else grey.sum(axis=0).max()
+def test_images_are_scaled_to_the_tile(size):
+    drawn = draw_error_page(page(image=black(*size) + 77), tile=300)
+    gray = pixels(drawn, (77, 77, 77))
+    longer = gray.sum(axis=1).max() / 2 if size[1] > size[0] else gray.sum(axis=0).max()
     assert longer == pytest.approx(300, abs=1)
 
 
 def test_keypoints_and_boxes_are_drawn_without_masks():
-    skeleton = Skeleton(("left_a", "right_a"), ((0, 1),), ((0, 1),), (0.05, 0.05))
+    keypoint_schema = KeypointSchema(("left_a", "right_a"), ((0, 1),), ((0, 1),), (0.05, 0.05))
     points = torch.tensor([[[30.0, 50.0, 2.0], [70.0, 50.0, 2.0]]])
     person = Instances((100, 100), torch.tensor([[20.0, 20.0, 80.0, 80.0]]), torch.zeros(1).long(), keypoints=points)
     judged = Judged(person, ["missed"], ["person"])
-    with_lines = draw_error_page(page(judged, skeleton=skeleton), tile=200)
-    assert left_and_right(with_lines, COLOURS["missed"]) == (True, False)
+    with_lines = draw_error_page(page(judged, keypoint_schema=keypoint_schema), tile=200)
+    assert left_and_right(with_lines, COLORS["missed"]) == (True, False)
     assert not torch.equal(with_lines, draw_error_page(page(judged), tile=200))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.draw.colors import GREY, object_colours
-from maskrcnn.draw.instances import TINT, draw_instances
+from maskrcnn.draw.colors import GRAY, object_colors
 from maskrcnn.draw.images import font_size, line_width
+from maskrcnn.draw.instances import TINT, draw_instances
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
@@ -27,23 +27,23 @@ def black(height: int = 100, width: int = 100) -> torch.Tensor:
     return torch.zeros(3, height, width, dtype=torch.uint8)
 
 
-def colour_at(picture: torch.Tensor, x: int, y: int) -> tuple:
-    return tuple(picture[:, y, x].tolist())
+def color_at(image: torch.Tensor, x: int, y: int) -> tuple:
+    return tuple(image[:, y, x].tolist())
 
 
-def test_an_object_is_tinted_inside_and_outlined_in_its_colour():
-    colour = object_colours(1)[0]
+def test_an_object_is_tinted_inside_and_outlined_in_its_color():
+    color = object_colors(1)[0]
     drawn = draw_instances(black(), squares((40, 50)), CELLS)
-    assert colour_at(drawn, 50, 60) == pytest.approx([TINT * part for part in colour], abs=1)
-    assert colour_at(drawn, 40, 50) == colour_at(drawn, 59, 69) == colour
-    assert colour_at(drawn, 39, 60) == colour_at(drawn, 60, 60) == (0, 0, 0)
+    assert color_at(drawn, 50, 60) == pytest.approx([TINT * part for part in color], abs=1)
+    assert color_at(drawn, 40, 50) == color_at(drawn, 59, 69) == color
+    assert color_at(drawn, 39, 60) == color_at(drawn, 60, 60) == (0, 0, 0)
 
 
-def test_objects_that_touch_have_their_own_outlines():
-    first, second = object_colours(2)
+def test_objects_that_touch_have_their_own_polygons():
+    first, second = object_colors(2)
     drawn = draw_instances(black(), squares((40, 50), (60, 50)), CELLS)
-    assert colour_at(drawn, 59, 60) == first
-    assert colour_at(drawn, 60, 60) == second
+    assert color_at(drawn, 59, 60) == first
+    assert color_at(drawn, 60, 60) == second
 
 
 def test_a_small_object_on_a_large_one_is_seen():
@@ -54,18 +54,18 @@ def test_a_small_object_on_a_large_one_is_seen():
         labels=torch.zeros(2, dtype=torch.int64),
         masks=MaskCrops.of([small.masks.crop(0), large.masks.crop(0)], (100, 100)),
     )
-    upper, lower = object_colours(2)
+    upper, lower = object_colors(2)
     drawn = draw_instances(black(), both, CELLS)
-    assert colour_at(drawn, 45, 50) == upper
+    assert color_at(drawn, 45, 50) == upper
     mixed = [(1 - TINT) * TINT * below + TINT * above for below, above in zip(lower, upper)]
-    assert colour_at(drawn, 50, 50) == pytest.approx(mixed, abs=2)
+    assert color_at(drawn, 50, 50) == pytest.approx(mixed, abs=2)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_the_callers_picture_stays_as_it_is(channels_last):
-    picture = black().permute(1, 2, 0).contiguous().permute(2, 0, 1) if channels_last else black()
-    drawn = draw_instances(picture, squares((40, 50)), CELLS)
-    assert not picture.any()
+def test_the_callers_image_stays_as_it_is(channels_last):
+    image = black().permute(1, 2, 0).contiguous().permute(2, 0, 1) if channels_last else black()
+    drawn = draw_instances(image, squares((40, 50)), CELLS)
+    assert not image.any()
     assert drawn.any()
     assert (drawn.dtype, drawn.shape) == (torch.uint8, (3, 100, 100))
 
@@ -84,13 +84,13 @@ def test_no_objects_and_objects_without_pixels_draw_nothing():
 
 def test_without_masks_boxes_are_drawn():
     drawn = draw_instances(black(), squares((40, 50), masks=None), CELLS)
-    assert colour_at(drawn, 40, 60) == colour_at(drawn, 59, 60) == object_colours(1)[0]
-    assert colour_at(drawn, 50, 60) == (0, 0, 0)
+    assert color_at(drawn, 40, 60) == color_at(drawn, 59, 60) == object_colors(1)[0]
+    assert color_at(drawn, 50, 60) == (0, 0, 0)
 
 
-def test_crowds_are_grey():
+def test_crowds_are_gray():
     drawn = draw_instances(black(), squares((40, 50), crowd=torch.tensor([True])), CELLS)
-    assert colour_at(drawn, 40, 60) == GREY
+    assert color_at(drawn, 40, 60) == GRAY
 
 
 def test_labels_are_written_where_classes_differ():
@@ -102,33 +102,33 @@ def test_labels_are_written_where_classes_differ():
 def test_an_enlarged_drawing_has_labels_of_its_own_size_above_the_enlarged_object():
     drawn = draw_instances(black(), squares((40, 50)), CLASSES, scale=4)
     assert drawn.shape == (3, 400, 400)
-    assert colour_at(drawn, 4 * 40, 4 * 60) == object_colours(1)[0]
+    assert color_at(drawn, 4 * 40, 4 * 60) == object_colors(1)[0]
     written = torch.nonzero(drawn[:, : 4 * 50].any(dim=0).any(dim=1)).flatten()
     assert 4 * 50 - 2 * font_size((400, 400)) <= written.min() <= written.max() < 4 * 50
 
 
-@pytest.mark.parametrize(("count", "labelled"), [(0, False), (1, True), (10, True), (11, False)])
-def test_scores_of_one_class_are_written_for_few_objects_only(count, labelled):
+@pytest.mark.parametrize(("count", "labeled"), [(0, False), (1, True), (10, True), (11, False)])
+def test_scores_of_one_class_are_written_for_few_objects_only(count, labeled):
     instances = squares(*[(100 * i, 50) for i in range(count)], size=(100, 1200), scores=torch.ones(count))
-    assert draw_instances(black(100, 1200), instances, CELLS)[:, :50].any() == labelled
+    assert draw_instances(black(100, 1200), instances, CELLS)[:, :50].any() == labeled
 
 
 @pytest.mark.parametrize(("size", "line", "font"), [((64, 64), 1, 9), ((480, 640), 2, 14), ((3000, 4000), 10, 87)])
-def test_lines_and_letters_grow_with_the_picture(size, line, font):
+def test_lines_and_letters_grow_with_the_image(size, line, font):
     assert (line_width(size), font_size(size)) == (line, font)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 12000)])
-def test_pictures_of_strange_shapes_can_be_drawn_on(size):
+def test_images_of_strange_shapes_can_be_drawn_on(size):
     instances = squares((0, 0), side=1, size=size)
     assert draw_instances(black(*size), instances, CLASSES).shape == (3, *size)
 
 
-def test_many_objects_in_a_large_picture_need_no_large_masks():
+def test_many_objects_in_a_large_image_need_no_large_masks():
     corners = [(20 * (i % 90), 20 * (i // 90)) for i in range(300)]
-    picture, instances = black(1500, 2000), squares(*corners, size=(1500, 2000))
+    image, instances = black(1500, 2000), squares(*corners, size=(1500, 2000))
     tracemalloc.start()
-    draw_instances(picture, instances, CELLS)
+    draw_instances(image, instances, CELLS)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert most < 6 * picture.numel()  # a few copies of the picture; 300 bitmaps of its size would be 100 times as much
+    assert most < 6 * image.numel()  # a few copies of the image; 300 bitmaps of its size would be 100 times as much

@@ -12,14 +12,14 @@ def drawn(*labels: Label, size: int = 200) -> np.ndarray:
     return np.array(canvas)
 
 
-def rows_of(picture: np.ndarray, colour: tuple) -> tuple[int, int]:
-    """First and last row with a colour."""
-    rows = np.flatnonzero((picture == colour).all(-1).any(1))
+def rows_of(image: np.ndarray, color: tuple) -> tuple[int, int]:
+    """First and last row with a color."""
+    rows = np.flatnonzero((image == color).all(-1).any(1))
     return int(rows[0]), int(rows[-1])
 
 
-def has(picture: np.ndarray, colour: tuple) -> bool:
-    return bool((picture == colour).all(-1).any())
+def has(image: np.ndarray, color: tuple) -> bool:
+    return bool((image == color).all(-1).any())
 
 
 def test_a_label_stands_on_its_object():
@@ -34,17 +34,17 @@ def test_a_label_of_an_object_at_the_top_is_inside_it():
 
 def test_labels_make_room_for_each_other():
     box = (50, 100, 150, 180)
-    picture = drawn(Label("cat", box, RED), Label("dog", box, GREEN))
-    assert rows_of(picture, RED)[1] <= 100
-    assert rows_of(picture, GREEN)[0] >= 100
+    image = drawn(Label("cat", box, RED), Label("dog", box, GREEN))
+    assert rows_of(image, RED)[1] <= 100
+    assert rows_of(image, GREEN)[0] >= 100
 
 
 def test_a_label_without_room_is_left_out_and_the_first_stays():
     box = (50, 100, 110, 130)
-    colours = [(255, number, 0) for number in range(20)]
-    picture = drawn(*[Label("quite long", box, colour) for colour in colours])
-    assert has(picture, colours[0])
-    assert not has(picture, colours[-1])
+    colors = [(255, number, 0) for number in range(20)]
+    image = drawn(*[Label("quite long", box, color) for color in colors])
+    assert has(image, colors[0])
+    assert not has(image, colors[-1])
 
 
 def test_a_label_much_larger_than_its_object_is_left_out():
@@ -52,9 +52,9 @@ def test_a_label_much_larger_than_its_object_is_left_out():
     assert not drawn(Label("cat", (50, 100, 150, 104), RED)).any()
 
 
-def test_no_label_leaves_the_picture():
-    picture = drawn(Label("telephone", (160, 100, 200, 180), RED))
-    columns = np.flatnonzero((picture == RED).all(-1).any(0))
+def test_no_label_leaves_the_image():
+    image = drawn(Label("telephone", (160, 100, 200, 180), RED))
+    columns = np.flatnonzero((image == RED).all(-1).any(0))
     assert columns[0] > 100  # moved to the left, so that all of it is seen
     assert columns[-1] < 200
 

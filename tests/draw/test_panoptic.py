@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from maskrcnn.draw.colors import object_colours
-from maskrcnn.draw.panoptic import TINT, draw_panoptic, segment_colours
+from maskrcnn.draw.colors import object_colors
+from maskrcnn.draw.panoptic import TINT, draw_panoptic, segment_colors
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.panoptic import Panoptic, Segment
 
@@ -21,54 +21,54 @@ def scene(*segments: Segment) -> Panoptic:
     return Panoptic(ids, list(segments))
 
 
-def grey(height: int = 60, width: int = 40) -> torch.Tensor:
+def gray(height: int = 60, width: int = 40) -> torch.Tensor:
     return torch.full((3, height, width), 100, dtype=torch.uint8)
 
 
-def colour_at(picture: torch.Tensor, x: int, y: int) -> tuple:
-    return tuple(picture[:, y, x].tolist())
+def color_at(image: torch.Tensor, x: int, y: int) -> tuple:
+    return tuple(image[:, y, x].tolist())
 
 
-def test_a_segment_is_tinted_inside_and_outlined_in_its_colour():
-    picture = scene(THING, GRASS)
-    first, second = segment_colours(picture.segments, 2)
-    drawn = draw_panoptic(grey(), picture, CLASSES)
-    assert colour_at(drawn, 12, 26) == pytest.approx([(1 - TINT) * 100 + TINT * part for part in first], abs=1)
-    assert colour_at(drawn, 5, 50) == pytest.approx([(1 - TINT) * 100 + TINT * part for part in second], abs=1)
-    assert (colour_at(drawn, 20, 29), colour_at(drawn, 20, 30)) == (first, second)
-    assert colour_at(drawn, 5, 5) == colour_at(drawn, 9, 20) == (100, 100, 100)
+def test_a_segment_is_tinted_inside_and_outlined_in_its_color():
+    image = scene(THING, GRASS)
+    first, second = segment_colors(image.segments, 2)
+    drawn = draw_panoptic(gray(), image, CLASSES)
+    assert color_at(drawn, 12, 26) == pytest.approx([(1 - TINT) * 100 + TINT * part for part in first], abs=1)
+    assert color_at(drawn, 5, 50) == pytest.approx([(1 - TINT) * 100 + TINT * part for part in second], abs=1)
+    assert (color_at(drawn, 20, 29), color_at(drawn, 20, 30)) == (first, second)
+    assert color_at(drawn, 5, 5) == color_at(drawn, 9, 20) == (100, 100, 100)
 
 
-def test_stuff_has_the_same_colour_in_every_picture_and_things_have_their_own():
-    stuff = segment_colours([GRASS], 2)[0]
-    assert segment_colours([THING, GRASS], 2) == [object_colours(1)[0], stuff]
-    assert segment_colours([Segment(1, 0, False, 5), GRASS], 2)[1] == stuff
-    assert len(set(segment_colours([Segment(i, 0, True, 5) for i in range(1, 6)], 2))) == 5
+def test_stuff_has_the_same_color_in_every_image_and_things_have_their_own():
+    stuff = segment_colors([GRASS], 2)[0]
+    assert segment_colors([THING, GRASS], 2) == [object_colors(1)[0], stuff]
+    assert segment_colors([Segment(1, 0, False, 5), GRASS], 2)[1] == stuff
+    assert len(set(segment_colors([Segment(i, 0, True, 5) for i in range(1, 6)], 2))) == 5
 
 
 def test_the_name_stands_in_the_middle_of_its_segment():
     ids = torch.zeros(200, 200, dtype=torch.int32)
     ids[100:] = 1
-    picture = Panoptic(ids, [Segment(1, 0, False, 20000)])
-    drawn = draw_panoptic(grey(200, 200), picture, CLASSES)
-    colour = torch.tensor(segment_colours(picture.segments, 2)[0], dtype=torch.uint8)
-    rows = (drawn == colour[:, None, None]).all(dim=0)[103:].any(dim=1).nonzero() + 103
+    image = Panoptic(ids, [Segment(1, 0, False, 20000)])
+    drawn = draw_panoptic(gray(200, 200), image, CLASSES)
+    color = torch.tensor(segment_colors(image.segments, 2)[0], dtype=torch.uint8)
+    rows = (drawn == color[:, None, None]).all(dim=0)[103:].any(dim=1).nonzero() + 103
     assert 130 < rows.min() < rows.max() <= 150
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 3])
-def test_a_picture_without_segments_is_only_resized(scale):
-    drawn = draw_panoptic(grey(), scene(), CLASSES, scale=scale)
+def test_an_image_without_segments_is_only_resized(scale):
+    drawn = draw_panoptic(gray(), scene(), CLASSES, scale=scale)
     assert drawn.shape == (3, 60 * scale, 40 * scale)
     assert (drawn == 100).all()
 
 
-def test_the_picture_itself_is_not_drawn_on():
-    picture = grey()
-    draw_panoptic(picture, scene(THING, GRASS), CLASSES)
-    assert torch.equal(picture, grey())
+def test_the_image_itself_is_not_drawn_on():
+    image = gray()
+    draw_panoptic(image, scene(THING, GRASS), CLASSES)
+    assert torch.equal(image, gray())
 
 
 def test_one_pixel_can_be_drawn():
-    drawn = draw_panoptic(grey(1, 1), Panoptic(torch.ones(1, 1, dtype=torch.int32), [Segment(1, 0, True, 1)]), CLASSES)
+    drawn = draw_panoptic(gray(1, 1), Panoptic(torch.ones(1, 1, dtype=torch.int32), [Segment(1, 0, True, 1)]), CLASSES)
     assert drawn.shape == (3, 1, 1)

@@ -14,9 +14,9 @@ def objects(*boxes: list[float], size: tuple[int, int], scored: bool = False) ->
 
 
 def row(height: int, width: int, brightness: int = 100) -> Row:
-    picture = torch.full((3, height, width), brightness, dtype=torch.uint8)
+    image = torch.full((3, height, width), brightness, dtype=torch.uint8)
     box, size = [width / 4, height / 4, width / 2, height / 2], (height, width)
-    return Row(picture, objects(box, size=size), objects(size=size, scored=True))
+    return Row(image, objects(box, size=size), objects(size=size, scored=True))
 
 
 def test_rows_stand_below_each_other_at_one_scale():
@@ -33,11 +33,11 @@ def test_the_three_columns_are_bare_annotated_and_predicted():
     assert (annotated != 100).any()
 
 
-def test_small_pictures_are_enlarged_without_blur():
-    picture = torch.zeros(3, 8, 8, dtype=torch.uint8)
-    picture[:, :, 4:] = 200
+def test_small_images_are_enlarged_without_blur():
+    image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    image[:, :, 4:] = 200
     nothing = objects(size=(8, 8), scored=True)
-    sheet = draw_sheet([Row(picture, nothing, nothing)], CLASSES, tile=80)
+    sheet = draw_sheet([Row(image, nothing, nothing)], CLASSES, tile=80)
     assert sheet[:, TOP : TOP + 80, GAP : GAP + 80].unique().tolist() == [0, 200]
 
 

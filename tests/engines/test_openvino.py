@@ -9,10 +9,10 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from maskrcnn.errors import SettingError
 from maskrcnn.engines import openvino as engine
-from maskrcnn.model.inference.folding import prepare_for_prediction
 from maskrcnn.engines.openvino import CompiledPart, use_openvino
+from maskrcnn.errors import SettingError
+from maskrcnn.model.inference.folding import prepare_for_prediction
 from tests.model.small import fill_norms, small_model, small_settings
 
 
@@ -29,7 +29,7 @@ def pair(dtype=torch.float32, **parts):
     return models
 
 
-def pictures(*shape, dtype=torch.float32):
+def images(*shape, dtype=torch.float32):
     images = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     return images.to(dtype).to(memory_format=torch.channels_last)
 
@@ -62,38 +62,38 @@ def test_maps_are_those_of_torch_at_every_size_and_batch(parts):
     model, other = pair(**parts)
     # Sides that no level divides, and that are larger or smaller than those of the example the graph is made from.
     for shape in ((1, 3, 64, 96), (2, 3, 70, 50), (3, 3, 33, 129)):
-        compare(model, other, pictures(*shape), 1e-4)
+        compare(model, other, images(*shape), 1e-4)
 
 
 def test_in_bfloat16_maps_differ_by_rounding_only():
     model, other = pair(torch.bfloat16, backbone=NARROW)
-    compare(model, other, pictures(1, 3, 64, 96, dtype=torch.bfloat16), 0.05)
+    compare(model, other, images(1, 3, 64, 96, dtype=torch.bfloat16), 0.05)
 
 
 def test_the_shared_stage_of_c4_models_treats_any_number_of_boxes():
     model, other = pair(neck={"name": "c4"}, backbone=NARROW, anchors={"sizes": ((8, 16, 32),)})
-    compare(model, other, pictures(1, 3, 64, 96), 1e-4)
+    compare(model, other, images(1, 3, 64, 96), 1e-4)
     for count in (0, 1, engine.BOXES, 2 * engine.BOXES + 3):
-        pooled = pictures(count, 128, 14, 14).permute(0, 2, 3, 1)
+        pooled = images(count, 128, 14, 14).permute(0, 2, 3, 1)
         with torch.no_grad():
             torch.testing.assert_close(other.shared_head(pooled), model.shared_head(pooled), atol=1e-3, rtol=1e-3)
 
 
-def test_results_of_two_pictures_stay_apart():
+def test_results_of_two_images_stay_apart():
     _, other = pair(backbone=NARROW)
     with torch.no_grad():
-        first = other.features(pictures(1, 3, 64, 96))
+        first = other.features(images(1, 3, 64, 96))
         kept = {level: map.clone() for level, map in first.items()}
-        other.features(pictures(1, 3, 64, 96) + 1)
+        other.features(images(1, 3, 64, 96) + 1)
     assert all(torch.equal(first[level], kept[level]) for level in kept)
 
 
 def test_threads_that_share_a_model_get_their_own_results():
     model, other = pair(backbone=NARROW)
-    images = [pictures(1, 3, 64, 96) * scale for scale in (1, 2, 3, 4)]
-    wanted = [model.features(one)[2] for one in images]
+    inputs = [images(1, 3, 64, 96) * scale for scale in (1, 2, 3, 4)]
+    wanted = [model.features(one)[2] for one in inputs]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda i: other.features(images[i % 4])[2], range(40)))
+        found = list(pool.map(lambda i: other.features(inputs[i % 4])[2], range(40)))
     for i in range(40):
         torch.testing.assert_close(found[i], wanted[i % 4], rtol=0, atol=1e-4 * float(wanted[i % 4].abs().max()))
 
@@ -129,7 +129,7 @@ def test_signals_arrive_after_engines_have_ended_out_of_turn():
     try:
         engines = [pair(backbone=NARROW)[1] for _ in range(2)]
         for i in range(2):
-            engines[i].features(pictures(1, 3, 64, 64))
+            engines[i].features(images(1, 3, 64, 64))
         while engines:
             del engines[0]
             gc.collect()
@@ -164,7 +164,7 @@ def test_without_openvino_the_remedy_is_named(monkeypatch):
         use_openvino(small_model())
 
 
-def test_a_body_from_timm_is_refused():
+def test_a_backbone_from_timm_is_refused():
     pytest.importorskip("timm", reason="timm is an extra: pip install maskrcnn[timm]")
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")

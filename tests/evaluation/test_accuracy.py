@@ -9,8 +9,8 @@ from tests.builders.scoring import parsed
 
 def bar(image_id: int, left: int, right: int, *, category_id: int = 1, **more) -> dict:
     """A bar 10 px high from column `left` to `right`, whose IoUs are those of two intervals."""
-    outline = [[left, 5, right, 5, right, 15, left, 15]]
-    return {"image_id": image_id, "category_id": category_id, "segmentation": outline, **more}
+    polygon = [[left, 5, right, 5, right, 15, left, 15]]
+    return {"image_id": image_id, "category_id": category_id, "segmentation": polygon, **more}
 
 
 def data_set(*objects: dict) -> dict:
@@ -78,7 +78,7 @@ def test_a_crowd_does_not_excuse_a_second_prediction_of_an_object_inside_it():
     assert accuracy(truth, [found, found], 0.5) == pytest.approx(1 / 2)
 
 
-def test_pictures_are_pooled_and_can_be_chosen():
+def test_images_are_pooled_and_can_be_chosen():
     truth = data_set(bar(1, 0, 10), bar(2, 0, 10), bar(2, 20, 30))
     results = [bar(1, 0, 10, score=0.9)]
     assert accuracy(truth, results, 0.5) == pytest.approx(1 / 3)
@@ -110,7 +110,7 @@ def random_bars(random: np.random.Generator, count: int, **more) -> list[dict]:
 
 
 def assigned(objects: list[dict], predictions: list[dict], iou: float) -> tuple[int, int, int]:
-    """TP, FP, FN of one picture and class by an assignment with the largest number of pairs."""
+    """TP, FP, FN of one image and class by an assignment with the largest number of pairs."""
     masks = [[oracle.frPyObjects(one["segmentation"], 20, 100)[0] for one in group] for group in (predictions, objects)]
     fits = np.array(oracle.iou(*masks, [0] * len(objects)) > iou) if all(masks) else np.zeros((0, 0))
     pairs = int(fits[linear_sum_assignment(fits, maximize=True)].sum()) if fits.size else 0
@@ -118,7 +118,7 @@ def assigned(objects: list[dict], predictions: list[dict], iou: float) -> tuple[
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_accuracy_equals_an_assignment_by_picture_and_class(seed):
+def test_accuracy_equals_an_assignment_by_image_and_class(seed):
     random = np.random.default_rng(seed)
     truth, results = data_set(*random_bars(random, 40)), random_bars(random, 60, score=1)
     for iou, found in instance_accuracy(*parsed(truth, results), score_threshold=0.3).items():

@@ -5,13 +5,13 @@ import pytest
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 
-PICTURES = [{"id": 5, "height": 10, "width": 20}]
+IMAGES = [{"id": 5, "height": 10, "width": 20}]
 CLASSES = [{"id": 2, "name": "cell"}]
 BOX = {"id": 9, "image_id": 5, "category_id": 2, "bbox": [1, 2, 3, 4]}
 
 
 def data_set(*objects: dict) -> dict:
-    return {"images": PICTURES, "categories": CLASSES, "annotations": list(objects)}
+    return {"images": IMAGES, "categories": CLASSES, "annotations": list(objects)}
 
 
 def test_a_missing_area_is_that_of_the_mask_or_else_of_the_box():
@@ -40,7 +40,7 @@ def test_a_file_gives_its_name_to_messages(tmp_path):
         ({"category_id": 3}, "annotation 9: category_id 3 is not in the file's list"),
         (
             {"bbox": [1, 2, 3, float("nan")]},
-            r"annotation 9 of picture 5: bbox \[1, 2, 3, nan\] must be 4 finite numbers",
+            r"annotation 9 of image 5: bbox \[1, 2, 3, nan\] must be 4 finite numbers",
         ),
         ({"bbox": [1, 2, 3]}, "must be 4 finite numbers"),
         ({"bbox": [1, 2, -3, 4]}, r"bbox \[1, 2, -3, 4\] must be .* no negative side. Correct it"),

@@ -8,7 +8,7 @@ from maskrcnn.evaluation.boundaries import boundary_of, boundary_width
 
 
 def slow_boundary(mask: np.ndarray) -> np.ndarray:
-    """Every pixel's square of neighbours is looked at; outside the picture there is no object."""
+    """Every pixel's square of neighbors is looked at; outside the image there is no object."""
     height, width = mask.shape
     reach = max(1, round(0.02 * math.sqrt(height**2 + width**2)))
     around = np.pad(mask.astype(bool), reach)
@@ -37,7 +37,7 @@ def test_boundaries_are_those_of_the_reference(size):
             assert np.array_equal(found.astype(bool), slow_boundary(mask))
 
 
-def test_a_full_picture_has_a_frame_as_boundary():
+def test_a_full_image_has_a_frame_as_boundary():
     rle = coco_mask.encode(np.asfortranarray(np.ones((30, 40), dtype=np.uint8)))  # a diagonal of 50 px: 1 px wide
     assert coco_mask.area(boundary_of(rle, (30, 40))) == 30 * 40 - 28 * 38
 

@@ -20,8 +20,8 @@ NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs
 
 def square(image_id: int, x: float, side: float = 40, **more) -> dict:
     """An object or a prediction: a square at (x, 10)."""
-    outline = [[x, 10, x + side, 10, x + side, 10 + side, x, 10 + side]]
-    return {"image_id": image_id, "category_id": 7, "bbox": [x, 10, side, side], "segmentation": outline, **more}
+    polygon = [[x, 10, x + side, 10, x + side, 10 + side, x, 10 + side]]
+    return {"image_id": image_id, "category_id": 7, "bbox": [x, 10, side, side], "segmentation": polygon, **more}
 
 
 def data_set(*objects: dict) -> dict:
@@ -150,9 +150,9 @@ def test_files_give_what_their_contents_give_and_nothing_is_printed(tmp_path, ca
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_prediction_for_an_unknown_picture_is_refused(tmp_path):
+def test_a_prediction_for_an_unknown_image_is_refused(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps([square(1, 0, score=0.9), square(3, 0, score=0.9)]))
-    with pytest.raises(DataError, match=r"results.json: record 1: image_id 3 is not among the 2 pictures\. Make the"):
+    with pytest.raises(DataError, match=r"results.json: record 1: image_id 3 is not among the 2 images\. Make the"):
         coco_scores(data_set(square(1, 0)), tmp_path / "results.json")
 
 
@@ -168,7 +168,7 @@ def test_fractions_are_plain_numbers_for_json():
 
 
 def test_what_the_model_finds_and_the_data_have_is_scored():
-    person, cell = Classes(("person",), (1,), skeleton=COCO_PERSON), Classes(("cell",), (1,))
+    person, cell = Classes(("person",), (1,), keypoint_schema=COCO_PERSON), Classes(("cell",), (1,))
     everything = ModelSettings(keypoint_head=KeypointHeadSettings())
     assert kinds_of(everything, person) == ["bbox", "segm", "keypoints"]
     assert kinds_of(everything, cell) == ["bbox", "segm"]
@@ -181,7 +181,7 @@ def test_sections_hold_what_evaluation_gives_with_the_rule_and_say_how_far_it_is
     scores = coco_scores(truth, results)
     assert (boxes.numbers, masks.per_class) == (scores["bbox"].numbers, scores["segm"].per_class)
     assert list(boxes.numbers) == NAMES
-    assert boxes.protocol == "COCO AP and AR at IoU 0.50:0.05:0.95, at most 100 detections per picture and class"
+    assert boxes.protocol == "COCO AP and AR at IoU 0.50:0.05:0.95, at most 100 detections per image and class"
     assert said == ["boxes: 1 of 1 classes", "masks: 1 of 1 classes"]
 
 

@@ -11,7 +11,7 @@ AREAS = [(0, 1e10), (0, 1024)]
 
 
 def some_data(classes: int = 5) -> tuple:
-    """A data set with unequal classes, one of them empty, and predictions that fit more or less."""
+    """A dataset with unequal classes, one of them empty, and predictions that fit more or less."""
     random = np.random.default_rng(0)
     boxes = np.concatenate([random.uniform(0, 50, (60, 2)), random.uniform(4, 40, (60, 2))], axis=1).round(1)
     objects = [
@@ -26,8 +26,8 @@ def some_data(classes: int = 5) -> tuple:
     results = []
     for found in [*objects, *objects[::2]]:
         x, y, width, height = found["bbox"] + random.normal(0, 1, 4) * [3, 3, 0, 0]
-        outline = [x, y, x + width, y, x + width, y + height, x, y + height]
-        place = {"bbox": [x, y, width, height], "segmentation": [outline]}
+        polygon = [x, y, x + width, y, x + width, y + height, x, y + height]
+        place = {"bbox": [x, y, width, height], "segmentation": [polygon]}
         results.append({"image_id": found["image_id"], "category_id": found["category_id"], **place})
         results[-1]["score"] = round(float(random.random()), 1)
     content = {

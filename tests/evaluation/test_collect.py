@@ -17,25 +17,25 @@ def batch(*image_ids: int) -> Batch:
     return Batch(torch.zeros(len(image_ids), 3, 32, 32), sizes, sizes, image_ids=image_ids)
 
 
-def one_object_each(pictures: Batch) -> list[Instances]:
+def one_object_each(images: Batch) -> list[Instances]:
     labels, scores = torch.zeros(1, dtype=torch.int64), torch.ones(1)
-    return [Instances(size, torch.tensor([[0.0, 0, 4, 4]]), labels, scores) for size in pictures.picture_sizes]
+    return [Instances(size, torch.tensor([[0.0, 0, 4, 4]]), labels, scores) for size in images.image_sizes]
 
 
-def test_records_follow_the_order_of_the_pictures_and_progress_counts_them():
+def test_records_follow_the_order_of_the_images_and_progress_counts_them():
     counts = []
     results = collect_results(one_object_each, [batch(4, 2), batch(9)], CLASSES, TRUTH, on_progress=counts.append)
     assert [record["image_id"] for record in results] == [4, 2, 9]
     assert counts == [2, 1]
 
 
-def test_no_pictures_give_no_records():
+def test_no_images_give_no_records():
     assert collect_results(one_object_each, [], CLASSES, TRUTH) == []
 
 
-def test_a_model_that_loses_a_picture_is_noticed():
-    with pytest.raises(ValueError, match="longer"):
-        collect_results(lambda pictures: one_object_each(pictures)[:1], [batch(4, 2)], CLASSES, TRUTH)
+def test_a_model_that_loses_an_image_is_noticed():
+    with pytest.raises(ValueError, match="max_size"):
+        collect_results(lambda images: one_object_each(images)[:1], [batch(4, 2)], CLASSES, TRUTH)
 
 
 def test_what_cannot_be_scored_is_noticed_where_it_is_found():
@@ -48,7 +48,7 @@ def test_what_cannot_be_scored_is_noticed_where_it_is_found():
         collect_results(broken, [batch(4)], CLASSES, TRUTH)
 
 
-def test_proposals_come_with_the_id_of_their_picture_one_after_the_other():
+def test_proposals_come_with_the_id_of_their_image_one_after_the_other():
     counts = []
     stream = collect_proposals(one_object_each, iter([batch(4, 2), batch(9)]), on_progress=counts.append)
     assert (next(stream)[0], counts) == (4, [])

@@ -111,7 +111,7 @@ def test_nothing_annotated_and_nothing_found_are_legal():
 
 
 def test_annotations_that_cannot_be_scored_are_named():
-    with pytest.raises(DataError, match="annotation 1 of picture 1: `keypoints` must be 6 finite numbers"):
+    with pytest.raises(DataError, match="annotation 1 of image 1: `keypoints` must be 6 finite numbers"):
         score(data_set(owl([1, 2, 3])))
     with pytest.raises(DataError, match="annotations: no category lists `keypoints`"):
         keypoint_sigmas(Annotations.parse(data_set(categories=({"id": 7, "name": "owl"},))))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from maskrcnn.evaluation.label_maps import best_first, paint_label_map, paint_pictures
+from maskrcnn.evaluation.label_maps import best_first, paint_images, paint_label_map
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 
@@ -35,12 +35,12 @@ def test_masks_are_painted_by_falling_score_from_the_threshold_on():
     assert [record["place"] for record in best_first(records, score_threshold=0.5)] == [5, 0, 4, 1]
 
 
-def test_pictures_are_painted_in_the_order_of_their_sizes_with_the_best_records_first():
+def test_images_are_painted_in_the_order_of_their_sizes_with_the_best_records_first():
     def record(image_id, score, left):
         return {"image_id": image_id, "score": score, "segmentation": square(left, 0, 2)}
 
     records = [record(2, 0.6, 0), record(2, 0.9, 1), record(2, 0.4, 4)]
-    painted = dict(paint_pictures(Results(tuple(records)), {3: SIZE, 2: SIZE}, score_threshold=0.5))
+    painted = dict(paint_images(Results(tuple(records)), {3: SIZE, 2: SIZE}, score_threshold=0.5))
     assert list(painted) == [3, 2]
     assert not painted[3].any()
     assert painted[2][0].tolist() == [2, 1, 1, 0, 0, 0]

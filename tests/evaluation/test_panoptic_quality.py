@@ -42,7 +42,7 @@ def truth_of(ids: np.ndarray, categories: dict[int, int], crowds: tuple[int, ...
 def predicted(ids: np.ndarray, labels: dict[int, int], score: float = 1.0) -> Results:
     return results(
         *(
-            {"image_id": 7, "category_id": labels[one.value], "score": score, "segmentation": one.run_lengths()}
+            {"image_id": 7, "category_id": labels[one.value], "score": score, "segmentation": one.rle()}
             for one in find_regions(ids)
             if one.value in labels
         )
@@ -108,7 +108,7 @@ def test_an_overlap_of_exactly_a_half_is_no_match():
     assert counts(half, predicted(rows(1, 1, 0, 0, 0), {1: CAT}), CAT) == (0, 0, 1, 1)
 
 
-def test_pixels_that_are_not_labelled_do_not_count_against_a_prediction():
+def test_pixels_that_are_not_labeled_do_not_count_against_a_prediction():
     truth = truth_of(rows(5, 0, 0, 9), {5: CAT, 9: SKY})
     assert counts(truth, predicted(rows(1, 1, 1, 0), {1: CAT}), CAT) == (1, 1, 0, 0)
     assert counts(truth, predicted(rows(0, 1, 1, 2), {1: DOG, 2: SKY}), DOG) == (0, 0, 0, 0)
@@ -173,10 +173,10 @@ def test_segments_of_a_panoptic_model_are_one_section_of_all_classes():
     (section,) = panoptic_sections(truth_of(ids, {5: CAT, 9: SKY}), predicted(ids, {5: CAT, 9: SKY}), steps.append)
     assert set(section.numbers.values()) == {1}
     assert list(section.per_class) == ["cat", "dog", "sky", "sea"]
-    assert steps == ["segments of picture 1 of 1"]
+    assert steps == ["segments of image 1 of 1"]
 
 
-def test_without_predictions_everything_is_missed_and_without_pictures_there_is_nothing():
+def test_without_predictions_everything_is_missed_and_without_images_there_is_nothing():
     (section,) = panoptic_sections(truth_of(rows(5, 9), {5: CAT, 9: SKY}), results())
     assert set(section.numbers.values()) == {0}
     (nothing,) = panoptic_sections(PanopticTruth("", {}, CLASSES, lambda image_id: (rows(0), [])), results())

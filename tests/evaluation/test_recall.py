@@ -16,13 +16,13 @@ from maskrcnn.structures.instances import Instances
 SIZE = (400, 500)
 
 
-def content(objects, pictures=1):
+def content(objects, count=1):
     """COCO's dict; an object is (image id, category, x, y, width, height, crowd)."""
     annotations = [
         {"id": n, "image_id": i, "category_id": c, "bbox": [x, y, w, h], "area": w * h, "iscrowd": crowd}
         for n, (i, c, x, y, w, h, crowd) in enumerate(objects, start=1)
     ]
-    images = [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in range(1, pictures + 1)]
+    images = [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in range(1, count + 1)]
     return {
         "images": images,
         "annotations": annotations,
@@ -36,8 +36,8 @@ def proposals(*boxes, scores=None):
     return Instances(size=SIZE, boxes=rows, labels=torch.zeros(len(rows), dtype=torch.int64), scores=values)
 
 
-def score(objects, found, pictures=1, **options):
-    return average_recall(Annotations.parse(content(objects, pictures)), found, **options)
+def score(objects, found, count=1, **options):
+    return average_recall(Annotations.parse(content(objects, count)), found, **options)
 
 
 def test_a_box_with_an_iou_of_08_is_recalled_at_seven_of_ten_thresholds():
@@ -61,9 +61,9 @@ def test_classes_and_crowds_do_not_count():
     assert numbers["ARl@100"] == -1
 
 
-def test_pictures_without_proposals_or_objects_are_legal():
-    assert score([(1, 1, 0, 0, 50, 50, 0)], {}, pictures=2)["AR@100"] == 0
-    assert score([(1, 1, 0, 0, 50, 50, 0)], {1: proposals()}, pictures=2)["AR@100"] == 0
+def test_images_without_proposals_or_objects_are_legal():
+    assert score([(1, 1, 0, 0, 50, 50, 0)], {}, count=2)["AR@100"] == 0
+    assert score([(1, 1, 0, 0, 50, 50, 0)], {1: proposals()}, count=2)["AR@100"] == 0
     assert set(score([], {1: proposals([0, 0, 5, 5])}).values()) == {-1.0}
 
 
@@ -89,7 +89,7 @@ def test_the_numbers_are_those_of_the_official_evaluation_without_classes(togeth
             {"image_id": image_id, "category_id": 1, "bbox": box, "score": value}
             for box, value in zip(tried.tolist(), scores, strict=True)
         ]
-    whole = content(objects, pictures=9)
+    whole = content(objects, count=9)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = whole | {"info": {}}

@@ -8,8 +8,8 @@ from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.sections import Section
 from tests.builders.scoring import parsed
 
-OUTLINE = [[0, 0, 40, 0, 40, 40, 0, 40]]
-OBJECT = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 40], "segmentation": OUTLINE}
+POLYGON = [[0, 0, 40, 0, 40, 40, 0, 40]]
+OBJECT = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 40], "segmentation": POLYGON}
 
 
 def data_set(classes: int = 2) -> dict:
@@ -41,7 +41,7 @@ def test_the_file_holds_numbers_and_facts(tmp_path):
     found = json.loads((tmp_path / "new" / "s.json").read_text())
     assert found["segm"]["per_class"]["class 1"]["AP"] == pytest.approx(1)
     assert (found["score_threshold"], found["score_threshold_from"], found["max_detections"]) == (0.5, "given", 500)
-    assert (found["pictures"], found["objects"], found["predictions"]) == (1, 1, 1)
+    assert (found["images"], found["objects"], found["predictions"]) == (1, 1, 1)
     assert {"torch", "faster-coco-eval"} <= found["versions"].keys()
     assert "500 detections" in found["rules"]["bbox"]
     assert (found["more"], found["weights"]) == ({"X": None}, "w.pt")
@@ -65,7 +65,7 @@ def test_what_there_is_in_the_results_is_scored():
 
 def test_the_tables_show_percent_and_a_dash_where_there_is_nothing():
     shown = str(report())
-    assert "1 pictures, 1 objects, 1 predictions" in shown
+    assert "1 images, 1 objects, 1 predictions" in shown
     rows = [line.replace(" ", "").split("│") for line in shown.splitlines()]
     assert ["", "AP50", "100.0", "100.0", ""] in rows
     assert ["", "APl", "-", "-", ""] in rows

@@ -39,7 +39,7 @@ def test_sound_predictions_are_seen_at_once(change):
 
 
 UNSOUND = [
-    ({"image_id": 7}, "image_id 7 is not among the 2 pictures"),
+    ({"image_id": 7}, "image_id 7 is not among the 2 images"),
     ({"image_id": [5]}, r"image_id \[5\] is not among"),
     ({"image_id": "5"}, "image_id '5' is not among"),
     ({"category_id": None}, r"category_id None is not one of \[17\]"),
@@ -61,13 +61,13 @@ UNSOUND = [
     ({"bbox": 3}, "bbox 3 must be 4"),
     ({"segmentation": {**MASK, "size": [8, 6]}}, r"its mask is of size \[8, 6\], .* \[6, 8\]"),
     ({"image_id": 6}, r"its mask is of size \[6, 8\]"),
-    ({"segmentation": {"size": [6, 8], "counts": "`2"}}, "run lengths cannot be used: the runs add up to"),
-    ({"segmentation": {"size": [6, 8], "counts": MASK["counts"][:-2]}}, "run lengths cannot be used"),
-    ({"segmentation": {"size": [6, 8]}}, "run lengths cannot be used"),
-    ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "the runs add up to 49 pixels, the picture has 6 x 8"),
+    ({"segmentation": {"size": [6, 8], "counts": "`2"}}, "RLE cannot be used: the runs add up to"),
+    ({"segmentation": {"size": [6, 8], "counts": MASK["counts"][:-2]}}, "RLE cannot be used"),
+    ({"segmentation": {"size": [6, 8]}}, "RLE cannot be used"),
+    ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "the runs add up to 49 pixels, the image has 6 x 8"),
     ({"segmentation": {"counts": "abc"}}, "its mask is of size None"),
     ({"segmentation": [[1, 2, 3]]}, "must hold polygons of at least 3 points"),
-    ({"segmentation": "mask"}, "must be polygons or run lengths"),
+    ({"segmentation": "mask"}, "must be polygons or RLE"),
     ({"keypoints": [1, 2, 3]}, "keypoints .* must be 6 finite numbers"),
     ({"keypoints": [1, 2, 3, 4, 5, math.nan]}, "keypoints .* must be 6 finite numbers"),
     ({"keypoints": "aaaaaa"}, "keypoints 'aaaaaa' must be 6"),
@@ -83,7 +83,7 @@ def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem
     if all_sound(records, truth):
         pytest.fail("taken for sound")
     with pytest.raises(
-        DataError, match=rf"results: record 1: .*{problem}.*Make the predictions again, for the pictures of"
+        DataError, match=rf"results: record 1: .*{problem}.*Make the predictions again, for the images of"
     ):
         Results.parse(records, truth)
     assert str(records) == str(before)

@@ -97,7 +97,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"image_id": 6}, "record 1: image_id 6 is not among the 1 pictures"),
+        ({"image_id": 6}, "record 1: image_id 6 is not among the 1 images"),
         ({"category_id": 1}, r"record 1: category_id 1 is not one of \[17, 90\]"),
         ({"score": float("nan")}, "record 1: score nan must be a number from 0 to 1"),
         ({"score": "high"}, "record 1: score 'high' must be"),
@@ -105,7 +105,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         ({"bbox": [1, 2, 3]}, r"record 1: bbox \[1, 2, 3\] must be 4 finite numbers"),
         ({"segmentation": {"size": [20, 10], "counts": "`6"}}, r"record 1: its mask is of size \[20, 10\]"),
         ({"segmentation": None, "bbox": None}, "record 1: it has neither a bbox nor a segmentation"),
-        ({"segmentation": 7}, "record 1: segmentation is 7, but must be polygons or run lengths"),
+        ({"segmentation": 7}, "record 1: segmentation is 7, but must be polygons or RLE"),
     ],
 )
 def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(change, problem, tmp_path):

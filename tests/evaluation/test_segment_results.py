@@ -34,7 +34,7 @@ def test_objects_stand_in_where_a_model_finds_no_segments():
     assert record == {"image_id": 5, "category_id": 18, "score": 0.75, "bbox": [0, 0, 1, 1]}
 
 
-def test_a_picture_without_segments_has_no_records():
+def test_an_image_without_segments_has_no_records():
     assert to_segment_results(objects(Panoptic(torch.zeros(2, 3, dtype=torch.int32), [])), 5, CLASSES) == []
 
 

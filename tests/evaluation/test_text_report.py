@@ -16,7 +16,7 @@ def mask(left, right, top, bottom, shape=None):
     return encode_crop(Crop(left, top, bitmap), SIZE)
 
 
-def outline(left, right, top, bottom):
+def polygon(left, right, top, bottom):
     return [[left, top, right, top, right, bottom, left, bottom]]
 
 
@@ -43,7 +43,7 @@ def hmeans(words, records, **more):
 
 
 def test_masks_are_scored_by_the_three_rules():
-    words = [word(outline(10, 60, 10, 30)), word(outline(100, 150, 10, 30)), word(mask(0, 200, 40, 60), iscrowd=1)]
+    words = [word(polygon(10, 60, 10, 30)), word(polygon(100, 150, 10, 30)), word(mask(0, 200, 40, 60), iscrowd=1)]
     records = [found(mask(10, 60, 10, 30)), found(mask(20, 60, 45, 55), 0.4), found(mask(100, 130, 31, 39), 0.7)]
     scores = report(words, records)
     assert list(scores) == ["mmocr", "mmocr_by_score", "icdar2015", "ctw1500"]
@@ -54,7 +54,7 @@ def test_masks_are_scored_by_the_three_rules():
 
 
 def test_the_score_threshold_is_that_of_the_rules_without_one_of_their_own():
-    words, records = [word(outline(10, 60, 10, 30))], [found(mask(10, 60, 10, 30), 0.45)]
+    words, records = [word(polygon(10, 60, 10, 30))], [found(mask(10, 60, 10, 30), 0.45)]
     assert hmeans(words, records) == [1, 0, 0]
     assert hmeans(words, records, score_threshold=0.45) == [1, 1, 1]
 
@@ -63,7 +63,7 @@ def test_each_rule_gets_its_own_polygons():
     # Half of its rectangle, in two parts: as contours and by the largest part it is too small for the word.
     halves = np.ones((20, 50), bool)
     halves[:, 26:34] = False
-    words = [word(outline(10, 60, 10, 30))]
+    words = [word(polygon(10, 60, 10, 30))]
     assert hmeans(words, [found(mask(10, 60, 10, 30, halves))]) == [pytest.approx(0), 1, 1]
     corner = np.ones((20, 50), bool)
     corner[:15, 15:] = False  # 475 of 1000 pixels, but the rectangle around them is the word
@@ -71,7 +71,7 @@ def test_each_rule_gets_its_own_polygons():
 
 
 def test_an_ignored_word_is_its_polygon_or_else_its_pixels():
-    on_it = [found(outline(0, 50, 0, 10))]
+    on_it = [found(polygon(0, 50, 0, 10))]
     assert report([word(mask(0, 50, 0, 10), iscrowd=1)], on_it)["mmocr"]["precision"] == 1
     elsewhere = word(mask(0, 50, 0, 10), iscrowd=1, polygon=[100, 0, 150, 0, 150, 10, 100, 10])
     assert report([elsewhere], on_it)["mmocr"]["precision"] == 0
@@ -84,13 +84,13 @@ def test_boxes_stand_in_where_there_is_no_mask():
 
 
 def test_nothing_found_and_nothing_to_find():
-    assert hmeans([word(outline(10, 60, 10, 30))], []) == [0, 0, 0]
+    assert hmeans([word(polygon(10, 60, 10, 30))], []) == [0, 0, 0]
     assert hmeans([], []) == [1, 0, 0]
 
 
 @pytest.mark.parametrize("segmentation", [[[1, 2, 3]], [["a", 1, 2, 3, 4, 5]], {"size": list(SIZE), "counts": [12000]}])
-def test_an_outline_that_is_none_is_named(segmentation):
-    with pytest.raises(DataError, match=r"annotations: annotation 7 of picture 1: its outline cannot be used"):
+def test_a_polygon_that_is_none_is_named(segmentation):
+    with pytest.raises(DataError, match=r"annotations: annotation 7 of image 1: its polygon cannot be used"):
         report([word(segmentation)], [])
 
 
@@ -99,7 +99,7 @@ def test_each_rule_is_a_section():
         {
             "images": [{"id": 1, "height": SIZE[0], "width": SIZE[1]}],
             "categories": [{"id": 1, "name": "text"}],
-            "annotations": [word(outline(10, 60, 10, 30)), word(outline(100, 150, 10, 30))],
+            "annotations": [word(polygon(10, 60, 10, 30)), word(polygon(100, 150, 10, 30))],
         }
     )
     records = Results.parse([found(mask(10, 60, 10, 30), 0.65), found(mask(100, 150, 40, 50), 0.4)], truth)

@@ -1,12 +1,12 @@
-"""A model that is right can learn a few pictures by heart."""
+"""A model that is right can learn a few images by heart."""
 
 import pytest
 import torch
 
 from maskrcnn.config import RunSettings
+from maskrcnn.data.dataset import Dataset
 from maskrcnn.data.loading import evaluation_batches, training_batches
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.dataset import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.collect import collect_results
@@ -17,36 +17,39 @@ from tests.builders.scoring import coco_scores
 SIDE, STEPS = 128, 200
 SETTINGS = RunSettings.model_validate(
     {
-        "model": {
-            "input": {"shorter": SIDE, "longer": SIDE},
-            "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
-            "neck": {"channels": 64},
-            "anchors": {"sizes": (16, 24, 32, 48, 64)},
-            "rpn": {"candidates_training": 200, "proposals_training": 100, "candidates": 200, "proposals": 100},
-            "box_head": {"samples": 64, "channels": 128},
-            "mask_head": {"channels": 64, "convolutions": 2},
+        "input": {"min_size": SIDE, "max_size": SIDE},
+        "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
+        "neck": {"channels": 64},
+        "anchors": {"sizes": (16, 24, 32, 48, 64)},
+        "rpn": {
+            "pre_nms_top_n_training": 200,
+            "post_nms_top_n_training": 100,
+            "pre_nms_top_n": 200,
+            "post_nms_top_n": 100,
         },
-        "data": {"batch": 4},
-        "augment": {"flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0},
+        "box_head": {"batch_size_per_image": 64, "channels": 128},
+        "mask_head": {"channels": 64, "convolutions": 2},
+        "data": {"batch_size": 4},
+        "augment": {"horizontal_flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0},
     }
 )
 
 
-def learn(data: CocoData, settings: RunSettings, steps: int = STEPS) -> MaskRCNN:
+def learn(data: Dataset, settings: RunSettings, steps: int = STEPS) -> MaskRCNN:
     """A new model after so many steps on the data."""
     torch.manual_seed(0)
     model = build_model(settings.model, len(data.classes))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-3, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1)
     for _, batch in zip(range(steps), training_batches(data, settings, workers=0)):
         sum(model(batch).values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10)
-        optimiser.step(), optimiser.zero_grad(), schedule.step()
+        optimizer.step(), optimizer.zero_grad(), schedule.step()
     return model
 
 
 @pytest.mark.slow
-def test_four_pictures_are_learnt_by_heart(tmp_path):
+def test_four_images_are_learned_by_heart(tmp_path):
     write_shapes(tmp_path, train=4, val=0, size=SIDE, seed=0)
     data = read_coco(tmp_path / "train.json", tmp_path / "images")
     model = learn(data, SETTINGS)

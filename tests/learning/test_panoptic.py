@@ -1,4 +1,4 @@
-"""A model that is right can learn by heart what every pixel of a few pictures belongs to."""
+"""A model that is right can learn by heart what every pixel of a few images belongs to."""
 
 import pytest
 import torch
@@ -13,12 +13,15 @@ from tests.learning.test_overfit import SETTINGS, SIDE, learn
 
 
 @pytest.mark.slow
-def test_the_segments_of_four_pictures_are_learnt_by_heart(tmp_path):
+def test_the_segments_of_four_images_are_learned_by_heart(tmp_path):
     for write in (write_shapes, write_shape_segments):
         write(tmp_path, train=4, val=0, size=SIDE, seed=0)
     data = read_coco(tmp_path / "panoptic_train.json", tmp_path / "images")
-    model_settings = SETTINGS.model.model_dump() | {"semantic_head": {"channels": 32}, "panoptic": {"stuff_area": 64}}
-    settings = with_stuff(RunSettings.model_validate(SETTINGS.model_dump() | {"model": model_settings}), data.classes)
+    model_settings = SETTINGS.model.model_dump() | {
+        "semantic_head": {"channels": 32},
+        "panoptic": {"stuff_area_limit": 64},
+    }
+    settings = with_stuff(RunSettings.model_validate(SETTINGS.model_dump() | model_settings), data.classes)
     model = learn(data, settings)
     records = {record.image_id: record for record in data.records}
     right = total = found = objects = 0

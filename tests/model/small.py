@@ -19,8 +19,14 @@ def small_settings(norm: str = "group", **parts: object) -> ModelSettings:
         "backbone": {"name": "resnet18", "norm": norm, "frozen_stages": 0},
         "neck": {"channels": 16},
         "anchors": {"sizes": (8, 16, 32, 48, 64)},
-        "rpn": {"samples": 64, "candidates": 50, "proposals": 30, "candidates_training": 50, "proposals_training": 30},
-        "box_head": {"samples": 32, "channels": 16, "score_threshold": 0.01, "detections": 10},
+        "rpn": {
+            "batch_size_per_image": 64,
+            "pre_nms_top_n": 50,
+            "post_nms_top_n": 30,
+            "pre_nms_top_n_training": 50,
+            "post_nms_top_n_training": 30,
+        },
+        "box_head": {"batch_size_per_image": 32, "channels": 16, "score_threshold": 0.01, "detections_per_image": 10},
         "mask_head": {"channels": 8, "convolutions": 1},
     }
     return ModelSettings.model_validate(settings | parts)
@@ -52,12 +58,12 @@ def objects(*boxes: tuple[int, int, int, int], size: tuple[int, int] = SIZE) -> 
 
 
 def small_batch(*targets: Instances, dtype: torch.dtype = torch.float32, channels: int = 3) -> Batch:
-    """A batch with these targets, or of two pictures without any."""
+    """A batch with these targets, or of two images without any."""
     count = len(targets) or 2
     images = torch.randn(count, channels, *SIZE, dtype=dtype, generator=torch.Generator().manual_seed(1))
     return Batch(
         images=images.to(memory_format=torch.channels_last),
         sizes=[SIZE] * count,
-        picture_sizes=[SIZE] * count,
+        image_sizes=[SIZE] * count,
         targets=list(targets) or None,
     )

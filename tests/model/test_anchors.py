@@ -23,8 +23,8 @@ def test_one_pixel_has_an_anchor_of_each_ratio_rounded_to_whole_pixels():
 
 def test_anchors_are_ordered_by_row_column_and_ratio():
     finest = anchors([(2, 3), *[(1, 1)] * 4], (8, 12), ratios=(1.0, 4.0))[0]
-    centres = (finest[:, :2] + finest[:, 2:]) / 2
-    assert centres.tolist() == [[x, y] for y in (0, 4) for x in (0, 4, 8) for _ in range(2)]
+    centers = (finest[:, :2] + finest[:, 2:]) / 2
+    assert centers.tolist() == [[x, y] for y in (0, 4) for x in (0, 4, 8) for _ in range(2)]
     sides = finest[:, 2:] - finest[:, :2]
     assert sides.tolist() == [[32, 32], [16, 64]] * 6
 
@@ -113,5 +113,5 @@ def test_anchors_may_be_given_by_their_shapes_and_begin_within_the_first_stride(
 def test_levels_with_different_numbers_of_shapes_are_refused():
     with pytest.raises(SettingError, match=r"\[2, 1\] sizes on its levels"):
         Anchors(AnchorSettings(shapes=(((1, 2), (2, 1)), ((3, 3),))))
-    with pytest.raises(SettingError, match=r"model.anchors.shapes has shapes for 1 levels, but the network"):
+    with pytest.raises(SettingError, match=r"anchors.shapes has shapes for 1 levels, but the network"):
         check_levels(AnchorSettings(shapes=(((1, 2),),)), (4, 5))

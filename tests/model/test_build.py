@@ -40,7 +40,7 @@ def test_weights_are_channels_last():
 
 
 @pytest.mark.parametrize(("name", "channels"), [("resnet18", 512), ("resnet50", 2048)])
-def test_the_pyramid_fits_its_body(name, channels):
+def test_the_pyramid_fits_its_backbone(name, channels):
     settings = small_settings()
     settings.backbone.name = name
     assert build_model(settings, 2).neck.lateral[-1].in_channels == channels
@@ -59,7 +59,7 @@ VARIANTS = {
         "anchors": {"sizes": [[16], [32], [64]]},
     },
     "newer heads": {
-        "rpn": {"convolutions": 2, "candidates": 50, "proposals": 30},
+        "rpn": {"convolutions": 2, "pre_nms_top_n": 50, "post_nms_top_n": 30},
         "neck": {"channels": 32, "norm": "batch"},
         "box_head.convolutions": 1,
         "box_head.convolution_channels": 32,
@@ -67,7 +67,7 @@ VARIANTS = {
     },
     "pool": {"roi": {"method": "pool"}},
     "warp": {"roi": {"method": "warp"}},
-    "greyscale": {"input": {"mean": [0.4], "deviation": [0.2]}},
+    "greyscale": {"input": {"mean": [0.4], "std": [0.2]}},
 }
 """Dotted keys change one setting of the small model's, plain ones a whole section."""
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from maskrcnn.model.rpn import RPN
-from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.annotated_masks import ObjectMasks
+from maskrcnn.structures.batch import Batch
 from tests.model.small import CLASSES, SIZE, fill_norms, objects, small_batch, small_model, small_settings
 
 LOSSES = {"rpn_objectness", "rpn_boxes", "classes", "boxes", "masks"}
@@ -35,7 +35,9 @@ def test_every_loss_is_finite_and_reaches_every_parameter_also_without_objects(t
 
 def test_objects_move_every_part_of_the_model():
     settings = small_settings()
-    settings.rpn.samples = 10_000  # all anchors, so that none of the few on the coarse levels is left out by chance
+    settings.rpn.batch_size_per_image = (
+        10_000  # all anchors, so that none of the few on the coarse levels is left out by chance
+    )
     model = small_model(settings)
     sum(losses_of(model, TWO, NOTHING).values()).backward()
     still = [name for name, one in model.named_parameters() if name.endswith("weight") and not one.grad.any()]
@@ -45,16 +47,16 @@ def test_objects_move_every_part_of_the_model():
 @pytest.mark.parametrize("targets", [(TWO, NOTHING), (NOTHING,)], ids=["objects", "none"])
 def test_patches_around_the_chosen_anchors_teach_the_same_as_whole_maps(targets, monkeypatch):
     settings = small_settings()
-    settings.rpn.samples = 16
-    learnt = []
+    settings.rpn.batch_size_per_image = 16
+    learned = []
     for pay in (True, False):
         monkeypatch.setattr(RPN, "patches_pay", lambda self, features, pay=pay: pay)
         model = small_model(settings).double()
         torch.manual_seed(3)
         losses = model(small_batch(*targets, dtype=torch.float64))
         sum(losses.values()).backward()
-        learnt.append([*losses.values(), *(parameter.grad for parameter in model.parameters())])
-    for found, wanted in zip(*learnt, strict=True):
+        learned.append([*losses.values(), *(parameter.grad for parameter in model.parameters())])
+    for found, wanted in zip(*learned, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
 
 
@@ -93,10 +95,10 @@ def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():
     model = small_model()
     with pytest.raises(ValueError, match=r"without targets has no loss; use predict\(\)"):
         model(small_batch())
-    outlines = objects((5, 5, 30, 40))
-    outlines.masks = ObjectMasks.of([b"0"], SIZE)
+    polygons = objects((5, 5, 30, 40))
+    polygons.masks = ObjectMasks.of([b"0"], SIZE)
     with pytest.raises(ValueError, match="masks as MaskCrops to train a mask head, not ObjectMasks"):
-        model(small_batch(outlines))
+        model(small_batch(polygons))
 
 
 def test_losses_of_one_part_are_those_it_has_beside_the_other():
@@ -114,7 +116,7 @@ def test_losses_of_one_part_are_those_it_has_beside_the_other():
 
 @pytest.mark.parametrize("cascade", [None, {}])
 def test_hard_examples_train_every_head(cascade):
-    box_head = small_settings().box_head.model_dump() | {"hard_examples": True, "class_agnostic": cascade is not None}
+    box_head = small_settings().box_head.model_dump() | {"ohem": True, "class_agnostic": cascade is not None}
     model = small_model(small_settings(box_head=box_head, cascade=cascade))
     losses = model(small_batch(objects((5, 5, 30, 40), (40, 8, 90, 60)), objects()))
     sum(losses.values()).backward()
@@ -134,13 +136,13 @@ def test_faster_rcnn_needs_no_masks():
 def test_features_are_channels_last_from_the_first_to_the_last(norm):
     model = small_model(small_settings(norm))
     images = small_batch().images
-    body = model.backbone(images)
-    pyramid = model.neck(body)
-    maps = [*body.values(), *[pyramid[level] for level in (2, 3, 4, 5)]]
+    backbone = model.backbone(images)
+    pyramid = model.neck(backbone)
+    maps = [*backbone.values(), *[pyramid[level] for level in (2, 3, 4, 5)]]
     assert all(map.is_contiguous(memory_format=torch.channels_last) for map in maps)
 
 
-def test_predictions_are_sorted_inside_their_picture_and_have_a_mask_each():
+def test_predictions_are_sorted_inside_their_image_and_have_a_mask_each():
     found = small_model().predict(small_batch())
     assert len(found) == 2
     for one in found:
@@ -154,11 +156,11 @@ def test_predictions_are_sorted_inside_their_picture_and_have_a_mask_each():
         assert one.masks.bitmap(0).shape == SIZE
 
 
-def test_predictions_are_in_the_pixels_of_the_callers_picture():
+def test_predictions_are_in_the_pixels_of_the_callers_image():
     model, batch = small_model(), small_batch()
     plain = model.predict(batch)[0]
     height, width = SIZE
-    batch.picture_sizes = [(height * 2, width * 3), SIZE]
+    batch.image_sizes = [(height * 2, width * 3), SIZE]
     larger = model.predict(batch)[0]
     torch.testing.assert_close(larger.boxes, plain.boxes * torch.tensor([3.0, 2.0, 3.0, 2.0]))
     torch.testing.assert_close(larger.masks.boxes, larger.boxes)
@@ -167,7 +169,7 @@ def test_predictions_are_in_the_pixels_of_the_callers_picture():
 
 def test_nothing_is_found_in_the_padding():
     batch = small_batch()
-    batch.sizes = batch.picture_sizes = [(40, 50), SIZE]
+    batch.sizes = batch.image_sizes = [(40, 50), SIZE]
     found = small_model().predict(batch)
     assert (found[0].boxes[:, 2:] <= torch.tensor([50, 40])).all()
     assert (found[1].boxes[:, 2:] > torch.tensor([50, 40])).any()
@@ -184,7 +186,7 @@ def test_no_proposals_and_no_detections_are_legal(part):
         assert_empty(found)
 
 
-def test_one_picture_of_a_batch_may_have_nothing():
+def test_one_image_of_a_batch_may_have_nothing():
     model, batch = small_model(), small_batch()
     alone = model.predict(batch)[1]
     with torch.no_grad():
@@ -195,7 +197,7 @@ def test_one_picture_of_a_batch_may_have_nothing():
     torch.testing.assert_close(found[1].boxes, alone.boxes)
 
 
-def test_a_picture_is_found_the_same_alone_and_in_a_batch():
+def test_an_image_is_found_the_same_alone_and_in_a_batch():
     model, batch = small_model().double(), small_batch(dtype=torch.float64)
     together = model.predict(batch)
     for i, expected in enumerate(together):

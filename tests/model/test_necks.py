@@ -53,7 +53,7 @@ def test_a_group_norm_stands_after_every_convolution():
     assert model(inputs())[2].shape == (2, 32, 17, 13)
 
 
-def test_any_levels_of_the_body_get_one_more():
+def test_any_levels_of_the_backbone_get_one_more():
     channels = {4: 3, 5: 2}
     model = pyramid(channels=channels)
     assert (model.levels, model.roi_levels, model.channels) == ((4, 5, 6), (4, 5), 6)

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskrcnn.config import BoxHeadSettings
+from maskrcnn.model.build import build_model
 from maskrcnn.model.heads.box import suppress_repetitions
 from maskrcnn.model.heads.box_targets import box_targets
-from maskrcnn.model.build import build_model
+from maskrcnn.model.heads.mask_targets import mask_targets
 from maskrcnn.model.inference.folding import prepare_for_prediction
 from maskrcnn.model.interfaces import Positives, Sampled
-from maskrcnn.model.heads.mask_targets import mask_targets
 from maskrcnn.ops.boxes import clip_boxes
 from maskrcnn.ops.deltas import decode_boxes
 from tests.model.small import CLASSES, objects, small_batch, small_settings
@@ -80,14 +80,17 @@ class MyBoxHead(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.layer = nn.Linear(channels * self.pool_size**2, classes + 1 + 4)
-        self.classes, self.settings = classes, BoxHeadSettings(samples=32, class_agnostic=True, score_threshold=0.01)
+        self.classes, self.settings = (
+            classes,
+            BoxHeadSettings(batch_size_per_image=32, class_agnostic=True, score_threshold=0.01),
+        )
 
     def forward(self, pooled):
         return self.layer(pooled.flatten(1)).float().split((self.classes + 1, 4), dim=1)
 
     def loss(self, pool, proposals, objects, sizes):
         found = box_targets(proposals, objects, classes=self.classes, settings=self.settings)
-        pooled = pool(found.boxes_of_pictures())
+        pooled = pool(found.boxes_of_images())
         logits, deltas = self(pooled)
         boxes = F.l1_loss(deltas[found.positives], found.deltas, reduction="sum") / max(1, len(logits))
         return {"my_classes": F.cross_entropy(logits, found.labels), "my_boxes": boxes}, [Sampled(pooled, found)]

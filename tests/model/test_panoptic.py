@@ -30,7 +30,7 @@ def pixels(*columns: int) -> torch.Tensor:
 
 
 def merge(instances: Instances, semantic: torch.Tensor, **changed: float):
-    settings = PanopticSettings(**{"overlap": 0.5, "stuff_area": 0, "score_threshold": 0.3} | changed)
+    settings = PanopticSettings(**{"overlap": 0.5, "stuff_area_limit": 0, "score_threshold": 0.3} | changed)
     return merge_panoptic(instances, semantic, settings)
 
 
@@ -66,17 +66,17 @@ def test_uncertain_objects_are_left_out():
 
 def test_small_rests_of_stuff_stay_empty():
     semantic = pixels(1, 1, 1, 1, 2, 3, 3, 3, 3, 3)
-    found = merge(strips((0, 4, 0.9)), semantic, stuff_area=8)
+    found = merge(strips((0, 4, 0.9)), semantic, stuff_area_limit=8)
     assert [(segment.is_thing, segment.label, segment.area) for segment in found.segments] == [
         (True, 5, 8),
         (False, 0, 8),
         (False, 2, 20),
     ]
     assert found.map[:, 4].tolist() == [0] * 4
-    assert len(merge(strips((0, 4, 0.9)), semantic, stuff_area=9).segments) == 2
+    assert len(merge(strips((0, 4, 0.9)), semantic, stuff_area_limit=9).segments) == 2
 
 
-def test_a_picture_with_nothing_in_it_has_no_segments():
+def test_an_image_with_nothing_in_it_has_no_segments():
     found = merge(strips(), pixels(*[0] * 10))
     assert (found.segments, found.map.any()) == ([], False)
 

@@ -10,7 +10,7 @@ HALF = (SIZE[0] // 2, SIZE[1] // 2)
 
 
 def test_proposals_are_those_of_the_model_in_the_callers_pixels_best_first():
-    model, batch = small_model().eval(), replace(small_batch(), picture_sizes=[SIZE, HALF])
+    model, batch = small_model().eval(), replace(small_batch(), image_sizes=[SIZE, HALF])
     with torch.no_grad():
         boxes, scores = model.propose(model.features(batch.images), batch)
     whole, half = find_proposals(model, batch)
@@ -28,7 +28,7 @@ def test_scores_are_fractions_also_where_logits_rank():
     assert found.scores.max().item() == pytest.approx(torch.tensor(-3.0).sigmoid().item(), abs=0.02)
 
 
-def test_a_picture_may_have_none():
+def test_an_image_may_have_none():
     model = small_model(small_settings(rpn={"score_threshold": 1.0})).eval()
     found = find_proposals(model, small_batch())[0]
     assert (found.boxes.shape, found.scores.shape) == ((0, 4), (0,))

@@ -10,7 +10,7 @@ LEVELS = (2, 3, 4, 5)
 
 @pytest.fixture
 def features() -> dict[int, torch.Tensor]:
-    """Two pictures of 256 x 320 px, with a coarser level that no box is read from."""
+    """Two images of 256 x 320 px, with a coarser level that no box is read from."""
     random = torch.Generator().manual_seed(0)
     return {
         level: torch.randn(2, 4, 256 >> level, 320 >> level, dtype=torch.float64, generator=random)
@@ -35,14 +35,14 @@ def test_boxes_are_pooled_as_by_torchvision(features, samples):
     peer = torchvision.ops.MultiScaleRoIAlign([str(level) for level in LEVELS], 7, samples or -1)
     named = {str(level): map for level, map in features.items()}
     expected = peer(named, boxes, [(256, 320)] * 2).permute(0, 2, 3, 1)
-    found = pool(features, boxes, samples_per_side=samples)
+    found = pool(features, boxes, sampling_ratio=samples)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
 def test_each_setting_changes_what_is_pooled(features):
     boxes = [many_boxes(10, 1), many_boxes(10, 2)]
-    kinds = [{}, {"half_pixel": True}, {"reduce": "max"}, {"samples_per_side": 0}, {"method": "pool"}]
-    kinds += [{"method": "warp"}, {"method": "warp", "reduce": "max"}, {"method": "warp", "samples_per_side": 1}]
+    kinds = [{}, {"half_pixel": True}, {"reduce": "max"}, {"sampling_ratio": 0}, {"method": "pool"}]
+    kinds += [{"method": "warp"}, {"method": "warp", "reduce": "max"}, {"method": "warp", "sampling_ratio": 1}]
     found = [pool(features, boxes, **kind) for kind in kinds]
     assert len({round(pooled.sum().item(), 6) for pooled in found}) == len(kinds)
 

@@ -24,7 +24,7 @@ def network(**settings: object) -> RPN:
 
 
 def losses_of(logits, deltas, boxes, **settings):
-    """Of outputs [B, N] and [B, N, 4] for the anchors of each picture."""
+    """Of outputs [B, N] and [B, N, 4] for the anchors of each image."""
     rpn = network(**settings)
     positives, negatives, wanted = rpn.choose_anchors(ANCHORS, boxes)
     chosen = torch.cat([positives, negatives])
@@ -68,7 +68,7 @@ def test_single_anchors_have_the_outputs_and_gradients_of_whole_maps(convolution
 
 @pytest.mark.parametrize(("convolutions", "samples", "pay"), [(1, 10, True), (1, 11, False), (2, 4, False)])
 def test_patches_pay_where_they_hold_less_than_two_thirds_of_the_maps(convolutions, samples, pay):
-    maps = {2: torch.zeros(3, 4, 10, 12), 3: torch.zeros(3, 4, 5, 5)}  # 145 pixels in each picture
+    maps = {2: torch.zeros(3, 4, 10, 12), 3: torch.zeros(3, 4, 5, 5)}  # 145 pixels in each image
     assert network(convolutions=convolutions, samples=samples).patches_pay(maps) == pay
 
 
@@ -81,12 +81,12 @@ def test_outputs_of_a_bfloat16_network_are_float32():
 def test_anchors_are_chosen_with_their_deltas():
     boxes = torch.tensor([[1.0, 0.0, 11.0, 10.0]])  # overlaps the first anchor by 9 / 11
     positives, negatives, deltas = network().choose_anchors(ANCHORS, [boxes, NONE, OBJECT + 20])
-    # Three anchors in each of the pictures; the last object is moved down too, where it overlaps none.
+    # Three anchors in each of the images; the last object is moved down too, where it overlaps none.
     assert (positives.tolist(), negatives.tolist()) == ([0], [1, 2, 3, 4, 5, 6, 7, 8])
     torch.testing.assert_close(deltas, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
 
 
-def test_objects_of_several_pictures_are_matched_with_their_own_anchors():
+def test_objects_of_several_images_are_matched_with_their_own_anchors():
     boxes = [ANCHORS[:2], ANCHORS[2:], ANCHORS[[1, 2, 0]] + 1]
     positives, negatives, deltas = network(positive_iou=0.6).choose_anchors(ANCHORS, boxes)
     assert (positives.tolist(), negatives.tolist()) == ([0, 1, 5, 6, 7, 8], [2, 3, 4])
@@ -112,7 +112,7 @@ def test_losses_by_hand():
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(boxes))
 
 
-def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
+def test_losses_are_means_over_the_chosen_anchors_of_all_images():
     logits, deltas = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), torch.ones(2, 3, 4)
     losses = losses_of(logits, deltas, [OBJECT, NONE])
     objectness = (softplus(0) + sum(map(softplus, (1, 2, 3, 4, 5)))) / 6
@@ -125,7 +125,7 @@ def test_losses_are_means_over_the_chosen_anchors_of_all_pictures():
     [(NONE, {}), (ANCHORS[:1] + 500, {"negative_iou": 0})],
     ids=["all are background", "none is chosen"],
 )
-def test_pictures_whose_objects_have_no_anchor_have_finite_losses_that_reach_the_outputs(boxes, settings):
+def test_images_whose_objects_have_no_anchor_have_finite_losses_that_reach_the_outputs(boxes, settings):
     logits, deltas = torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3, 4, requires_grad=True)
     losses = losses_of(logits, deltas, [boxes, boxes], **settings)
     sum(losses.values()).backward()
@@ -159,7 +159,7 @@ def clipped(boxes: torch.Tensor) -> list:
     return boxes.clamp(max=100).tolist()
 
 
-@pytest.mark.parametrize("settings", [{}, {"score_threshold": 0.5}, {"rank_by": "logit"}, {"smallest_side": 20.0}])
+@pytest.mark.parametrize("settings", [{}, {"score_threshold": 0.5}, {"rank_by": "logit"}, {"min_box_size": 20.0}])
 def test_a_gpu_s_proposals_are_those_of_a_cpu(settings):
     random = torch.Generator().manual_seed(0)
     counts, sizes = (200, 50), [(100, 120), (90, 100)]
@@ -168,7 +168,7 @@ def test_a_gpu_s_proposals_are_those_of_a_cpu(settings):
     boxes = [torch.cat([corner, corner + side], dim=2) for corner, side in zip(corners, sides)]
     logits = [torch.randn(2, count, generator=random).sort(descending=True).values for count in counts]
     found = _choose_at_once(boxes, logits, sizes, RPNSettings(**settings), 60)
-    for i, size in enumerate(sizes):  # without deltas a box is its anchor; each picture has its own here
+    for i, size in enumerate(sizes):  # without deltas a box is its anchor; each image has its own here
         expected = predict([level[i : i + 1] for level in logits], [level[i] for level in boxes], sizes=[size],
                            candidates=500, proposals=60, **settings)  # fmt: skip
         assert 20 < len(expected[0][0]) <= 60
@@ -182,7 +182,7 @@ def test_repetitions_are_suppressed_within_a_level_only():
     assert boxes[0].tolist() == [ANCHORS[0].tolist()] * 2
 
 
-def test_proposals_are_clipped_to_their_own_picture_and_those_without_area_dropped():
+def test_proposals_are_clipped_to_their_own_image_and_those_without_area_dropped():
     logits = [torch.tensor([[2.0, 1.0, 0.0]] * 2)]
     boxes, scores = predict(logits, [ANCHORS], sizes=((5, 25), (100, 45)))
     assert boxes[0].tolist() == [[0, 0, 10, 5], [20, 0, 25, 5]]
@@ -204,7 +204,7 @@ def test_there_may_be_no_proposals():
 
 def test_losses_may_be_plain_distances_over_the_number_of_samples_asked_for():
     logits, deltas = torch.zeros(2, 3), torch.ones(2, 3, 4)
-    settings = {"smooth_l1_beta": 0, "normaliser": "samples", "samples": 10}
+    settings = {"smooth_l1_beta": 0, "normalizer": "samples", "samples": 10}
     losses = losses_of(logits, deltas, [OBJECT, NONE], **settings)
     torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(6 * math.log(2) / 20))
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 20))
@@ -226,4 +226,4 @@ def test_the_shortest_side_of_a_proposal_is_a_setting():
     thin = torch.tensor([[0.0, 0.0, 10.0, 1e-4], [20.0, 0.0, 30.0, 0.0]])
     logits = [torch.zeros(1, 2)]
     assert len(predict(logits, [thin])[0][0]) == 0
-    assert predict(logits, [thin], smallest_side=0)[0][0].tolist() == thin[:1].tolist()
+    assert predict(logits, [thin], min_box_size=0)[0][0].tolist() == thin[:1].tolist()

@@ -4,13 +4,13 @@ from torchvision.ops import box_iou
 from maskrcnn.ops.boxes import box_overlaps, clip_boxes, pad_boxes, scale_boxes, sides_above
 
 
-def test_corners_are_moved_into_the_picture():
+def test_corners_are_moved_into_the_image():
     boxes = torch.tensor([[-5.0, -6.0, 30.0, 40.0], [1.0, 2.0, 3.0, 4.0], [50.0, 60.0, 70.0, 80.0]])
     expected = torch.tensor([[0.0, 0.0, 20.0, 10.0], [1.0, 2.0, 3.0, 4.0], [20.0, 10.0, 20.0, 10.0]])
     assert torch.equal(clip_boxes(boxes, (10, 20)), expected)
 
 
-def test_boxes_follow_their_resized_picture():
+def test_boxes_follow_their_resized_image():
     boxes = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
     assert torch.equal(scale_boxes(boxes, (10, 20), (30, 20)), torch.tensor([[1.0, 6.0, 3.0, 12.0]]))
 
@@ -30,7 +30,7 @@ def test_no_boxes_stay_no_boxes():
     assert sides_above(none, 1).shape == (0,)
 
 
-def test_overlaps_are_torchvisions_picture_by_picture():
+def test_overlaps_are_torchvisions_image_by_image():
     corners = torch.rand(3, 50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     boxes = torch.cat([corners, corners + corners.flip(1)], dim=2)
     found = box_overlaps(boxes, boxes[:, :20] + 0.1)

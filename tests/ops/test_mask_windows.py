@@ -37,11 +37,11 @@ def test_all_at_once_equals_one_by_one(half_pixel, size):
         assert torch.allclose(one, expected, atol=1e-12, rtol=0)
 
 
-def test_windows_may_lie_in_pictures_of_different_sizes():
+def test_windows_may_lie_in_images_of_different_sizes():
     windows, boxes = torch.tensor([[0, 0, 4, 4]] * 2), torch.tensor([[0.0, 0.0, 4.0, 4.0]] * 2)
     pixels, extents = torch.ones(32, dtype=torch.uint8), torch.tensor([[4, 4], [4, 9]])
     found = resample_windows(pixels, windows, extents, torch.arange(2), boxes, 4)
-    # Beyond the first window the picture ends, and its last pixels go on; beyond the second there is background.
+    # Beyond the first window the image ends, and its last pixels go on; beyond the second there is background.
     assert found[0, 0].tolist() == [1.0] * 4
     assert found[1, 0].tolist() == [1.0] * 3 + [0.5]
 

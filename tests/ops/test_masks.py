@@ -9,7 +9,7 @@ from maskrcnn.ops.masks import paste_window, resample_bitmap, sample_mask, sampl
 HEIGHT, WIDTH = 40, 60
 
 
-def full_picture(bitmap: torch.Tensor, origin: tuple[int, int]) -> torch.Tensor:
+def full_image(bitmap: torch.Tensor, origin: tuple[int, int]) -> torch.Tensor:
     full = torch.zeros(HEIGHT, WIDTH, dtype=torch.float64)
     x, y = origin
     full[y : y + bitmap.shape[0], x : x + bitmap.shape[1]] = bitmap
@@ -27,18 +27,18 @@ def full_picture(bitmap: torch.Tensor, origin: tuple[int, int]) -> torch.Tensor:
         (3.0, 2.0, 58.0, 39.5),  # far larger: several points per bin
         (15.2, 5.1, 25.3, 15.4),  # partly outside
         (0.0, 0.0, 60.0, 40.0),
-        (48.7, 30.2, 60.0, 40.0),  # at the picture's border
+        (48.7, 30.2, 60.0, 40.0),  # at the image's border
         (30.0, 20.0, 30.0, 20.0),  # without area
         (30.0, 5.0, 30.4, 35.0),
         (3.5, 3.5, 24.5, 24.5),  # three pixels per bin, to the last bit
     ],
 )
 @pytest.mark.parametrize("half_pixel", [False, True])
-def test_a_window_resampled_equals_roi_align_of_the_whole_picture(origin, size, box, half_pixel):
+def test_a_window_resampled_equals_roi_align_of_the_whole_image(origin, size, box, half_pixel):
     bitmap = (torch.rand(size, generator=torch.Generator().manual_seed(3)) > 0.4).byte()
     box = torch.tensor(box, dtype=torch.float64)
     found = resample_bitmap(bitmap, origin, box, (HEIGHT, WIDTH), 7, half_pixel=half_pixel)
-    whole = full_picture(bitmap, origin)[None, None]
+    whole = full_image(bitmap, origin)[None, None]
     expected = torchvision.ops.roi_align(whole, [box[None]], 7, sampling_ratio=-1, aligned=half_pixel)[0, 0]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
@@ -94,7 +94,7 @@ def test_the_grid_reaches_half_a_cell_of_its_border_beyond_the_box():
 
 
 def sampled(mask: torch.Tensor, box: list[float]) -> torch.Tensor:
-    """detectron2's sampling of the whole picture: a grid of -1 to 1 over the box, looked up at the pixels' centres."""
+    """detectron2's sampling of the whole image: a grid of -1 to 1 over the box, looked up at the pixels' centers."""
     x1, y1, x2, y2 = box
     x = (torch.arange(WIDTH, dtype=mask.dtype) + 0.5 - x1) / (x2 - x1) * 2 - 1
     y = (torch.arange(HEIGHT, dtype=mask.dtype) + 0.5 - y1) / (y2 - y1) * 2 - 1
@@ -112,7 +112,7 @@ def sampled(mask: torch.Tensor, box: list[float]) -> torch.Tensor:
     ],
 )
 @pytest.mark.parametrize("cells", [28, 14, 5])
-def test_a_sampled_mask_equals_grid_sample_of_the_whole_picture(box, window, cells):
+def test_a_sampled_mask_equals_grid_sample_of_the_whole_image(box, window, cells):
     mask = torch.rand(cells, cells, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     x1, y1, x2, y2 = sampled_window(box, (HEIGHT, WIDTH))
     assert (x1, y1, x2, y2) == window
@@ -126,15 +126,15 @@ def test_a_sampled_mask_equals_grid_sample_of_the_whole_picture(box, window, cel
 @pytest.mark.parametrize(
     "box", [[-50, -50, -20, -20], [100, 10, 120, 30], [10, 90, 30, 100], [20.0, 20.0, 20.0, 30.0], [20, 20, 30, 20]]
 )
-def test_a_box_outside_the_picture_or_without_area_has_no_sampled_pixels(box):
+def test_a_box_outside_the_image_or_without_area_has_no_sampled_pixels(box):
     window = sampled_window(box, (HEIGHT, WIDTH))
     assert window[2] >= window[0]
     assert window[3] >= window[1]
     assert not sample_mask(torch.ones(4, 4), box, window).any()
 
 
-def test_cells_have_their_own_values_at_their_centres():
-    # A grid of 2 cells over 4 px: their centres are at 1 and 3 px, pixels' at 0.5, 1.5, ...
+def test_cells_have_their_own_values_at_their_centers():
+    # A grid of 2 cells over 4 px: their centers are at 1 and 3 px, pixels' at 0.5, 1.5, ...
     found = sample_mask(torch.tensor([[0.0, 0.0], [0.0, 1.0]]), [2, 2, 6, 6], (4, 4, 8, 8))
     along = torch.tensor([0.75, 0.75, 0.25, 0.0])
     assert torch.equal(found, along[:, None] * along)

@@ -54,8 +54,8 @@ def test_without_targets_everything_is_background_and_without_boxes_there_is_not
     assert match_all([torch.zeros(0, 4), TARGETS], torch.zeros(0, 4), rescue_iou=rescue_iou).shape == (2, 0)
 
 
-@pytest.mark.parametrize("most", [1, 2**24], ids=["one picture at a time", "all at once"])
-def test_pictures_with_different_numbers_of_objects_are_matched_apart(most, monkeypatch):
+@pytest.mark.parametrize("most", [1, 2**24], ids=["one image at a time", "all at once"])
+def test_images_with_different_numbers_of_objects_are_matched_apart(most, monkeypatch):
     monkeypatch.setattr(matching, "LARGEST_MATRIX", most)
     corners = torch.rand(60, 2, generator=torch.Generator().manual_seed(0)) * 20
     boxes = torch.cat([corners, corners + 10], dim=1)
@@ -78,14 +78,14 @@ def test_where_nothing_is_annotated_even_a_limit_of_no_overlap_makes_background(
     assert match_all([TARGETS[:0], TARGETS], boxes, negative_iou=0.0).tolist() == [[NEGATIVE], [IGNORED]]
 
 
-def sampled(*pictures, **options):
-    """Chosen columns of positives and of negatives of each picture."""
-    matches = torch.tensor(pictures)
+def sampled(*images, **options):
+    """Chosen columns of positives and of negatives of each image."""
+    matches = torch.tensor(images)
     found = []
     for positions in sample_matches(matches, **options):
         assert positions.tolist() == sorted(set(positions.tolist()))
         rows, columns = positions // matches.shape[1], positions % matches.shape[1]
-        found.append([columns[rows == row].tolist() for row in range(len(pictures))])
+        found.append([columns[rows == row].tolist() for row in range(len(images))])
     return list(zip(*found))
 
 
@@ -99,9 +99,9 @@ def test_positives_are_limited_to_their_share_and_negatives_fill_the_rest():
 
 
 def test_fewer_are_chosen_where_there_are_fewer():
-    pictures = ([IGNORED, 3, NEGATIVE, 0], [IGNORED] * 4, [NEGATIVE, NEGATIVE, IGNORED, NEGATIVE], [1, IGNORED, 1, 1])
+    images = ([IGNORED, 3, NEGATIVE, 0], [IGNORED] * 4, [NEGATIVE, NEGATIVE, IGNORED, NEGATIVE], [1, IGNORED, 1, 1])
     expected = [([1, 3], [2]), ([], []), ([], [0, 1, 3]), ([0, 2, 3], [])]
-    assert sampled(*pictures, samples=100, positive_fraction=0.5) == expected
+    assert sampled(*images, samples=100, positive_fraction=0.5) == expected
     assert sampled([], [], samples=4, positive_fraction=0.5) == [([], []), ([], [])]
 
 

@@ -30,7 +30,7 @@ def one_group(boxes, valid, threshold):
 
 def test_a_long_chain_is_followed_to_its_end():
     left = torch.arange(40.0)[:, None] * 4
-    chain = torch.cat([left, left * 0, left + 10, left * 0 + 10], dim=1)[None]  # neighbours overlap by 6 / 14
+    chain = torch.cat([left, left * 0, left + 10, left * 0 + 10], dim=1)[None]  # neighbors overlap by 6 / 14
     assert torch.equal(one_group(chain, torch.ones(1, 40, dtype=torch.bool), 0.4)[0], torch.arange(40) % 2 == 0)
 
 

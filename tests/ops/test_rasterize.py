@@ -7,21 +7,21 @@ from maskrcnn.ops.rasterize import draw_in_box
 SQUARE = np.array([[10.0, 20.0], [14.0, 20.0], [14.0, 24.0], [10.0, 24.0]])
 
 
-def test_an_outline_is_drawn_on_the_grid_of_a_box():
+def test_a_polygon_is_drawn_on_the_grid_of_a_box():
     assert draw_in_box((SQUARE,), [10, 20, 14, 24], 4).tolist() == [[1] * 4] * 4
     assert draw_in_box((SQUARE,), [10, 20, 18, 24], 4).tolist() == [[1, 1, 0, 0]] * 4
     assert draw_in_box((SQUARE,), [10, 16, 14, 24], 4).tolist() == [[0] * 4] * 2 + [[1] * 4] * 2
 
 
-def test_the_object_is_the_union_of_its_outlines():
+def test_the_object_is_the_union_of_its_polygons():
     right = SQUARE + np.array([4.0, 0.0])
     assert draw_in_box((SQUARE, right), [10, 20, 18, 24], 4).tolist() == [[1] * 4] * 4
 
 
-def test_outlines_stay_as_they_were():
-    outline = SQUARE.copy()
-    draw_in_box((outline,), [10, 20, 18, 24], 4)
-    assert (outline == SQUARE).all()
+def test_polygons_stay_as_they_were():
+    polygon = SQUARE.copy()
+    draw_in_box((polygon,), [10, 20, 18, 24], 4)
+    assert (polygon == SQUARE).all()
 
 
 @pytest.mark.parametrize("box", [[0, 0, 5, 5], [14.5, 20, 15, 24]])

@@ -13,7 +13,7 @@ CHANNELS = 3
 
 @pytest.fixture
 def features() -> dict[int, torch.Tensor]:
-    """Two pictures of 64 x 80 px."""
+    """Two images of 64 x 80 px."""
     random = torch.Generator().manual_seed(0)
     return {
         level: torch.randn(2, CHANNELS, *size, dtype=torch.float64, generator=random) for level, size in LEVELS.items()
@@ -72,12 +72,12 @@ def bilinear(map, y, x):
 
 
 def spread(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A picture and a level for each box, in every combination."""
+    """An image and a level for each box, in every combination."""
     return torch.arange(count) % 2, torch.arange(count) // 2 % 4 + 2
 
 
 def test_a_bin_averages_its_sampling_points():
-    # On the map x + 10 y the average over a bin is the value at its centre: (1.5, 1.5), (2.5, 1.5), ...
+    # On the map x + 10 y the average over a bin is the value at its center: (1.5, 1.5), (2.5, 1.5), ...
     ramp = torch.arange(6.0) + 10 * torch.arange(6.0)[:, None]
     table = make_table({0: ramp[None, None]})
     pooled = roi_align(
@@ -87,7 +87,7 @@ def test_a_bin_averages_its_sampling_points():
 
 
 def test_without_a_count_each_pixel_of_a_bin_is_sampled_once():
-    # A box of 4 x 2 px in two bins per side: 2 x 1 points per bin, here on the centres of pixels.
+    # A box of 4 x 2 px in two bins per side: 2 x 1 points per bin, here on the centers of pixels.
     map = torch.tensor([[1.0, 3.0, 5.0, 9.0], [2.0, 6.0, 0.0, 4.0]])[None, None]
     one, box = torch.tensor([0]), torch.tensor([[0.0, 0.0, 4.0, 2.0]])
     average, most = (
@@ -101,14 +101,14 @@ def test_without_a_count_each_pixel_of_a_bin_is_sampled_once():
 @pytest.mark.parametrize("half_pixel", [False, True])
 @pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize(("size", "samples"), [(2, 2), (3, 1), (3, 0)])
-def test_it_equals_the_definition_on_all_levels_and_pictures(features, size, samples, half_pixel, largest):
+def test_it_equals_the_definition_on_all_levels_and_images(features, size, samples, half_pixel, largest):
     boxes = many_boxes(30)
-    pictures, levels = spread(len(boxes))
+    images, levels = spread(len(boxes))
     kind = {"samples": samples, "half_pixel": half_pixel, "largest": largest}
-    pooled = roi_align(make_table(features), boxes, pictures, levels, size=size, **kind)
+    pooled = roi_align(make_table(features), boxes, images, levels, size=size, **kind)
     assert pooled.shape == (len(boxes), size, size, CHANNELS)
-    for box, picture, level, found in zip(boxes.tolist(), pictures.tolist(), levels.tolist(), pooled):
-        expected = slow_roi_align(features[level][picture], box, 2.0**-level, size, **kind)
+    for box, image, level, found in zip(boxes.tolist(), images.tolist(), levels.tolist(), pooled):
+        expected = slow_roi_align(features[level][image], box, 2.0**-level, size, **kind)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
@@ -117,13 +117,13 @@ def test_it_equals_the_definition_on_all_levels_and_pictures(features, size, sam
 @pytest.mark.parametrize("level", LEVELS)
 def test_it_and_its_gradient_equal_torchvision_on_each_level(features, level, samples, half_pixel):
     boxes = many_boxes(200)
-    pictures = torch.arange(len(boxes)) % 2
+    images = torch.arange(len(boxes)) % 2
     map = features[level].requires_grad_()
-    levels = torch.full_like(pictures, level)
+    levels = torch.full_like(images, level)
     table = make_table(features)
-    found = roi_align(table, boxes, pictures, levels, size=7, samples=samples, half_pixel=half_pixel)
+    found = roi_align(table, boxes, images, levels, size=7, samples=samples, half_pixel=half_pixel)
     expected = torchvision.ops.roi_align(
-        map, torch.cat([pictures[:, None], boxes], dim=1), 7, 2.0**-level, samples or -1, half_pixel
+        map, torch.cat([images[:, None], boxes], dim=1), 7, 2.0**-level, samples or -1, half_pixel
     ).permute(0, 2, 3, 1)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     weights = torch.randn(found.shape, dtype=found.dtype, generator=torch.Generator().manual_seed(2))
@@ -135,42 +135,42 @@ def test_counts_of_samples_are_those_of_torchvision_in_float32(features):
     # Bins of whole numbers of pixels: one rounding more, and there is a sample more.
     sides = torch.arange(1, 40)[:, None] * torch.tensor([7.0, 7.0]) * torch.tensor([1.0, 2.0])
     corners = torch.rand(len(sides), 2, generator=torch.Generator().manual_seed(3)) * 50
-    boxes, pictures = torch.cat([corners, corners + sides], dim=1), torch.zeros(len(sides), dtype=torch.int64)
+    boxes, images = torch.cat([corners, corners + sides], dim=1), torch.zeros(len(sides), dtype=torch.int64)
     map = features[2].float()
-    found = roi_align(make_table({2: map}), boxes, pictures, pictures + 2, size=7, samples=0, half_pixel=True)
-    expected = torchvision.ops.roi_align(map, torch.cat([pictures[:, None], boxes], dim=1), 7, 0.25, -1, True)
+    found = roi_align(make_table({2: map}), boxes, images, images + 2, size=7, samples=0, half_pixel=True)
+    expected = torchvision.ops.roi_align(map, torch.cat([images[:, None], boxes], dim=1), 7, 0.25, -1, True)
     torch.testing.assert_close(found.permute(0, 3, 1, 2), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("samples", "largest"), [(2, False), (0, False), (0, True)])
 def test_one_call_for_all_levels_equals_one_call_for_each(features, samples, largest):
     boxes = many_boxes(60)
-    pictures, levels = spread(len(boxes))
+    images, levels = spread(len(boxes))
     kind = {"size": 3, "samples": samples, "largest": largest}
-    together = roi_align(make_table(features), boxes, pictures, levels, **kind)
+    together = roi_align(make_table(features), boxes, images, levels, **kind)
     for level, map in features.items():
         chosen = levels == level
-        alone = roi_align(make_table({level: map}), boxes[chosen], pictures[chosen], levels[chosen], **kind)
+        alone = roi_align(make_table({level: map}), boxes[chosen], images[chosen], levels[chosen], **kind)
         assert torch.equal(together[chosen], alone)
 
 
 def test_the_largest_samples_are_found_in_parts_where_memory_is_short(features, monkeypatch):
     boxes = many_boxes(30)
-    pictures, levels = spread(len(boxes))
-    whole = roi_align(make_table(features), boxes, pictures, levels, size=3, largest=True)
+    images, levels = spread(len(boxes))
+    whole = roi_align(make_table(features), boxes, images, levels, size=3, largest=True)
     monkeypatch.setattr(module, "LARGEST_SAMPLING", 3 * 3 * 4 * CHANNELS * 2)
-    assert torch.equal(whole, roi_align(make_table(features), boxes, pictures, levels, size=3, largest=True))
+    assert torch.equal(whole, roi_align(make_table(features), boxes, images, levels, size=3, largest=True))
 
 
 @pytest.mark.parametrize(("samples", "largest"), [(2, False), (0, False), (2, True)])
 def test_its_gradient_is_right(features, samples, largest):
     maps = [map[..., :4, :5].clone().requires_grad_() for map in features.values()]
     boxes = many_boxes(8)[:-1]
-    pictures, levels = spread(len(boxes))
+    images, levels = spread(len(boxes))
 
     def pooled(*maps):
         table = make_table(dict(zip(LEVELS, maps)))
-        return roi_align(table, boxes, pictures, levels, size=2, samples=samples, largest=largest)
+        return roi_align(table, boxes, images, levels, size=2, samples=samples, largest=largest)
 
     assert torch.autograd.gradcheck(pooled, maps)
 
@@ -201,11 +201,11 @@ def test_bfloat16_features_are_pooled_at_exact_places(features):
     assert pooled.dtype == torch.bfloat16
     assert abs(pooled.item() - 900.5) <= 4  # bfloat16 itself has steps of 4 there
     boxes = many_boxes(40)
-    pictures, levels = spread(len(boxes))
+    images, levels = spread(len(boxes))
     rounded = {level: map.bfloat16() for level, map in features.items()}
     for kind in ({}, {"samples": 0, "half_pixel": True}, {"largest": True}):
-        exact = roi_align(make_table(features), boxes, pictures, levels, size=7, **kind)
-        found = roi_align(make_table(rounded), boxes.float(), pictures, levels, size=7, **kind)
+        exact = roi_align(make_table(features), boxes, images, levels, size=7, **kind)
+        found = roi_align(make_table(rounded), boxes.float(), images, levels, size=7, **kind)
         assert found.dtype == torch.bfloat16
         torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
 
@@ -213,8 +213,8 @@ def test_bfloat16_features_are_pooled_at_exact_places(features):
 @pytest.mark.parametrize("samples", [0, 2])
 def test_boxes_get_no_gradient(features, samples):
     boxes = many_boxes(10).requires_grad_()
-    pictures, levels = spread(len(boxes))
-    assert not roi_align(make_table(features), boxes, pictures, levels, size=2, samples=samples).requires_grad
+    images, levels = spread(len(boxes))
+    assert not roi_align(make_table(features), boxes, images, levels, size=2, samples=samples).requires_grad
 
 
 @pytest.mark.parametrize("largest", [False, True])
@@ -230,18 +230,18 @@ def test_a_table_has_the_pixels_of_a_level_row_by_row(features):
     table = make_table(features)
     assert table.starts.tolist() == [0, 640, 800, 840]
     assert table.finest == 2
-    picture, row, column = 1, 3, 4
-    assert torch.equal(table.rows[640 + picture * 80 + row * 10 + column], features[3][picture, :, row, column])
+    image, row, column = 1, 3, 4
+    assert torch.equal(table.rows[640 + image * 80 + row * 10 + column], features[3][image, :, row, column])
 
 
 def test_gradients_of_many_boxes_that_share_pixels_do_not_stop_growing_in_bfloat16():
     # 400 boxes on one object, each with a gradient of 1: sums in bfloat16 would end near 256.
     boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0]]).repeat(400, 1)
-    pictures, levels = torch.zeros(400, dtype=torch.int64), torch.full((400,), 2)
+    images, levels = torch.zeros(400, dtype=torch.int64), torch.full((400,), 2)
     found = {}
     for dtype in (torch.float64, torch.bfloat16):
         map = torch.zeros(1, 8, 16, 16, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
-        pooled = roi_align(make_table({2: map}), boxes, pictures, levels, size=7, samples=2, half_pixel=True)
+        pooled = roi_align(make_table({2: map}), boxes, images, levels, size=7, samples=2, half_pixel=True)
         pooled.sum().backward()
         found[dtype] = map.grad.double()
     error = (found[torch.bfloat16] - found[torch.float64]).norm() / found[torch.float64].norm()

@@ -12,7 +12,7 @@ ONE = torch.tensor([0])
 
 @pytest.fixture
 def features() -> dict[int, torch.Tensor]:
-    """Two pictures of 64 x 80 px."""
+    """Two images of 64 x 80 px."""
     random = torch.Generator().manual_seed(0)
     return {
         level: torch.randn(2, CHANNELS, *size, dtype=torch.float64, generator=random) for level, size in SIZES.items()
@@ -47,15 +47,15 @@ def test_halves_are_rounded_away_from_nought():
 @pytest.mark.parametrize("level", SIZES)
 def test_it_and_its_gradient_equal_torchvision(features, level, size, dtype):
     boxes = many_boxes(150).to(dtype)
-    pictures = torch.arange(len(boxes)) % 2
+    images = torch.arange(len(boxes)) % 2
     maps = {name: map.to(dtype).requires_grad_() for name, map in features.items()}
-    found = roi_pool(make_table(maps), boxes, pictures, torch.full_like(pictures, level), size=size)
-    given = torch.cat([pictures[:, None], boxes], dim=1)
+    found = roi_pool(make_table(maps), boxes, images, torch.full_like(images, level), size=size)
+    given = torch.cat([images[:, None], boxes], dim=1)
     expected = torchvision.ops.roi_pool(maps[level], given, size, 2.0**-level).permute(0, 2, 3, 1)
     assert torch.equal(found, expected)
     with torch.no_grad():
         assert torch.equal(
-            roi_pool(make_table(maps), boxes, pictures, torch.full_like(pictures, level), size=size), expected
+            roi_pool(make_table(maps), boxes, images, torch.full_like(images, level), size=size), expected
         )
     ours, theirs = (torch.autograd.grad(pooled.square().sum(), maps[level])[0] for pooled in (found, expected))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
@@ -63,11 +63,11 @@ def test_it_and_its_gradient_equal_torchvision(features, level, size, dtype):
 
 def test_one_call_for_all_levels_equals_one_call_for_each(features):
     boxes = many_boxes(60)
-    pictures, levels = torch.arange(len(boxes)) % 2, torch.arange(len(boxes)) // 2 % 4 + 2
-    together = roi_pool(make_table(features), boxes, pictures, levels, size=3)
+    images, levels = torch.arange(len(boxes)) % 2, torch.arange(len(boxes)) // 2 % 4 + 2
+    together = roi_pool(make_table(features), boxes, images, levels, size=3)
     for level, map in features.items():
         chosen = levels == level
-        alone = roi_pool(make_table({level: map}), boxes[chosen], pictures[chosen], levels[chosen], size=3)
+        alone = roi_pool(make_table({level: map}), boxes[chosen], images[chosen], levels[chosen], size=3)
         assert torch.equal(together[chosen], alone)
 
 
@@ -97,7 +97,7 @@ def table():
 
 
 def test_a_box_is_sampled_between_its_rounded_corner_pixels():
-    # Pixels 1 to 4 cover 1..5 on a grid where pixel n is at n + 0.5; bins are centred on 2 and 4, so on 1.5 and 3.5.
+    # Pixels 1 to 4 cover 1..5 on a grid where pixel n is at n + 0.5; bins are centerd on 2 and 4, so on 1.5 and 3.5.
     ramp = torch.arange(6.0) + 10 * torch.arange(6.0)[:, None]
     pooled = roi_warp(
         make_table({0: ramp[None, None]}), torch.tensor([[0.6, 1.4, 4.4, 3.5]]), ONE, ONE, size=2, samples=2

@@ -7,8 +7,8 @@ from maskrcnn.errors import DataError
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.panoptic import Panoptic, Segment
 from maskrcnn.structures.keypoint_schema import COCO_PERSON, CROWDPOSE_PERSON
+from maskrcnn.structures.panoptic import Panoptic, Segment
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))
 
@@ -56,16 +56,16 @@ def test_nothing_in_common_names_both_lists():
 
 
 def test_keypoints_are_kept_where_the_data_set_has_the_same_ones():
-    person = Classes(("person",), (1,), skeleton=COCO_PERSON)
+    person = Classes(("person",), (1,), keypoint_schema=COCO_PERSON)
     objects = replace(found(0), keypoints=torch.ones(1, 17, 3))
     same = match_classes(person, replace(person, category_ids=(7,)), source="")
     assert (same.keypoints, same.notes) == (True, ())
     assert same.translate(objects).keypoints.shape == (1, 17, 3)
-    other = match_classes(person, replace(person, skeleton=CROWDPOSE_PERSON), source="crowd.json")
+    other = match_classes(person, replace(person, keypoint_schema=CROWDPOSE_PERSON), source="crowd.json")
     assert not other.keypoints
     assert other.translate(objects).keypoints is None
     assert "crowd.json: its keypoints are left_shoulder, " in other.notes[0]
-    assert match_classes(person, replace(person, skeleton=None), source="").notes == ()
+    assert match_classes(person, replace(person, keypoint_schema=None), source="").notes == ()
 
 
 def test_segments_of_classes_that_the_data_set_does_not_have_become_free_pixels():

@@ -14,14 +14,14 @@ from maskrcnn.predict.files import drawing_names, predict_files, write_segments
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
+from maskrcnn.structures.keypoint_schema import keypoint_schema_of
 from maskrcnn.structures.panoptic import Panoptic, Segment
-from maskrcnn.structures.keypoint_schema import skeleton_of
 from maskrcnn.structures.predicted_masks import SoftMasks
 from tests.rules.source import ROOT
 
 
 class Fixed:
-    """Stands in for a Predictor: finds one object of 2 x 3 pixels at the top left of every picture."""
+    """Stands in for a Predictor: finds one object of 2 x 3 pixels at the top left of every image."""
 
     classes = Classes(("cell", "dust"), (7, 9))
     notes = {}
@@ -30,16 +30,16 @@ class Fixed:
     def __init__(self):
         self.batches = []
 
-    def predict_all(self, pictures, *, batch):
-        self.batches.append(len(pictures))
-        for picture in pictures:
-            boxes, size = torch.tensor([[0.0, 0, 2, 3]]), tuple(picture.shape[1:])
+    def predict_all(self, images, *, batch):
+        self.batches.append(len(images))
+        for image in images:
+            boxes, size = torch.tensor([[0.0, 0, 2, 3]]), tuple(image.shape[1:])
             masks = SoftMasks(torch.ones(1, 28, 28), boxes, size, "grown") if self.masks else None
             yield Instances(size, boxes, torch.tensor([1]), torch.tensor([0.75]), masks=masks)
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     paths = [tmp_path / "in" / f"{name}.png" for name in "abc"]
     (tmp_path / "in").mkdir()
     for width, path in enumerate(paths, 10):
@@ -54,40 +54,42 @@ def read(folder: Path) -> dict:
 class Seeing(Fixed):
     """Finds two keypoints of every object."""
 
-    classes = Classes(("owl", "mouse"), (7, 9), skeleton=skeleton_of({"keypoints": ["left_eye", "right_eye"]}))
+    classes = Classes(
+        ("owl", "mouse"), (7, 9), keypoint_schema=keypoint_schema_of({"keypoints": ["left_eye", "right_eye"]})
+    )
 
-    def predict_all(self, pictures, *, batch):
-        for found in super().predict_all(pictures, batch=batch):
+    def predict_all(self, images, *, batch):
+        for found in super().predict_all(images, batch=batch):
             yield replace(found, keypoints=torch.tensor([[[0.5, 1.5, 0.25], [1.0, 2.0, 7.0]]]))
 
 
-def test_keypoints_and_what_they_are_called_are_written_as_in_coco_s_files(pictures, tmp_path):
-    predict_files(Seeing(), pictures[:1], tmp_path, score_threshold=0.5)
+def test_keypoints_and_what_they_are_called_are_written_as_in_coco_s_files(images, tmp_path):
+    predict_files(Seeing(), images[:1], tmp_path, score_threshold=0.5)
     content = read(tmp_path)
-    assert content["pictures"][0]["objects"][0]["keypoints"] == [0, 1, 0.25, 0.5, 1.5, 7]
+    assert content["images"][0]["objects"][0]["keypoints"] == [0, 1, 0.25, 0.5, 1.5, 7]
     assert content["classes"][0]["keypoints"] == ["left_eye", "right_eye"]
     assert content["classes"][0]["flip_pairs"] == [[1, 2]]
 
 
 class Dividing(Fixed):
-    """Finds the left half of every picture to be that object, and the rest to be sky."""
+    """Finds the left half of every image to be that object, and the rest to be sky."""
 
     classes = Classes(("cell", "dust"), (7, 9), stuff=("sky",), stuff_ids=(20,))
 
-    def predict_all(self, pictures, *, batch):
-        for found in super().predict_all(pictures, batch=batch):
+    def predict_all(self, images, *, batch):
+        for found in super().predict_all(images, batch=batch):
             ids = torch.full(found.size, 2, dtype=torch.int32)
             ids[:, :5] = 1
             segments = [Segment(1, 1, True, 40, score=0.75, instance=0), Segment(2, 0, False, ids.numel() - 40)]
             yield replace(found, panoptic=Panoptic(ids, segments))
 
 
-def test_segments_are_written_as_coco_has_them_and_drawn(pictures, tmp_path):
-    predict_files(Dividing(), pictures[:2], tmp_path, score_threshold=0.8)
+def test_segments_are_written_as_coco_has_them_and_drawn(images, tmp_path):
+    predict_files(Dividing(), images[:2], tmp_path, score_threshold=0.8)
     content = read(tmp_path)
     assert content["stuff"] == [{"label": 0, "name": "sky", "category_id": 20}]
     assert len(content["classes"]) == 2
-    found = content["pictures"][1]["panoptic"]
+    found = content["images"][1]["panoptic"]
     assert found["file_name"] == "b.png"
     assert [one["category_id"] for one in found["segments_info"]] == [9, 20]
     assert [one["bbox"] for one in found["segments_info"]] == [[0, 0, 5, 8], [5, 0, 6, 8]]
@@ -96,13 +98,13 @@ def test_segments_are_written_as_coco_has_them_and_drawn(pictures, tmp_path):
     assert np.array(Image.open(tmp_path / "draw" / "b.png")).any(axis=-1).all()
 
 
-def test_segments_are_written_also_if_nothing_is_drawn(pictures, tmp_path):
-    predict_files(Dividing(), pictures[:1], tmp_path, draw=False)
+def test_segments_are_written_also_if_nothing_is_drawn(images, tmp_path):
+    predict_files(Dividing(), images[:1], tmp_path, draw=False)
     assert (tmp_path / "panoptic" / "a.png").exists()
     assert not (tmp_path / "draw").exists()
 
 
-def test_ids_become_colours_and_segments_records(tmp_path):
+def test_ids_become_colors_and_segments_records(tmp_path):
     found = Panoptic(
         torch.tensor([[0, 1], [2, 2]], dtype=torch.int32), [Segment(1, 0, True, 1), Segment(2, 0, False, 2)]
     )
@@ -115,87 +117,87 @@ def test_ids_become_colours_and_segments_records(tmp_path):
     ]
 
 
-def test_a_picture_without_segments_is_written_too(tmp_path):
+def test_an_image_without_segments_is_written_too(tmp_path):
     record = write_segments(tmp_path, "a", Panoptic(torch.zeros(2, 3, dtype=torch.int32), []), Dividing.classes)
     assert record == {"file_name": "a.png", "segments_info": []}
     assert not np.array(Image.open(tmp_path / "panoptic" / "a.png")).any()
 
 
-def test_the_json_holds_every_object_in_the_picture_s_own_pixels(pictures, tmp_path):
-    outcome = predict_files(Fixed(), pictures, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
+def test_the_json_holds_every_object_in_the_image_s_own_pixels(images, tmp_path):
+    outcome = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
     assert outcome == (3, 3, [], 0.5)
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
-    assert [one["file"] for one in content["pictures"]] == list(map(str, pictures))
-    assert [one["size"] for one in content["pictures"]] == [[8, 10], [8, 11], [8, 12]]
-    found = content["pictures"][0]["objects"][0]
+    assert [one["file"] for one in content["images"]] == list(map(str, images))
+    assert [one["size"] for one in content["images"]] == [[8, 10], [8, 11], [8, 12]]
+    found = content["images"][0]["objects"][0]
     assert (found["box"], found["label"], found["class"], found["category_id"]) == ([0, 0, 2, 3], 1, "dust", 9)
     assert found["score"] == 0.75
     assert found["mask"]["size"] == [8, 10]
     assert content["failed"] == []
 
 
-def test_a_mask_can_be_read_by_coco_s_own_tool(pictures, tmp_path):
+def test_a_mask_can_be_read_by_coco_s_own_tool(images, tmp_path):
     from pycocotools import mask
 
-    predict_files(Fixed(), pictures[:1], tmp_path, draw=False)
-    bitmap = mask.decode(read(tmp_path)["pictures"][0]["objects"][0]["mask"])
+    predict_files(Fixed(), images[:1], tmp_path, draw=False)
+    bitmap = mask.decode(read(tmp_path)["images"][0]["objects"][0]["mask"])
     assert bitmap.sum() == bitmap[:4, :3].sum() == 12  # Detectron's rule pastes the last row and column too
 
 
 @pytest.mark.parametrize("kind", ["quad", "contour"])
-def test_polygons_go_around_masks_or_boxes(pictures, tmp_path, kind):
+def test_polygons_go_around_masks_or_boxes(images, tmp_path, kind):
     model = Fixed()
     for model.masks, (right, bottom) in ((True, (3, 4)), (False, (2, 3))):
-        predict_files(model, pictures[:1], tmp_path, draw=False, polygons=kind)
-        corners = read(tmp_path)["pictures"][0]["objects"][0]["polygon"]
+        predict_files(model, images[:1], tmp_path, draw=False, polygons=kind)
+        corners = read(tmp_path)["images"][0]["objects"][0]["polygon"]
         assert sorted(corners) == [[0, 0], [0, bottom], [right, 0], [right, bottom]]
-    predict_files(model, pictures[:1], tmp_path, draw=False)
-    assert "polygon" not in read(tmp_path)["pictures"][0]["objects"][0]
+    predict_files(model, images[:1], tmp_path, draw=False)
+    assert "polygon" not in read(tmp_path)["images"][0]["objects"][0]
 
 
-def test_objects_are_drawn_from_the_score_on_that_was_asked_for(pictures, tmp_path):
+def test_objects_are_drawn_from_the_score_on_that_was_asked_for(images, tmp_path):
     for shown_from, expected in ((0.5, True), (0.8, False)):
-        predict_files(Fixed(), pictures[:1], tmp_path, score_threshold=shown_from)
-        assert read(tmp_path)["pictures"][0]["drawn"] == "draw/a.png"
+        predict_files(Fixed(), images[:1], tmp_path, score_threshold=shown_from)
+        assert read(tmp_path)["images"][0]["drawn"] == "draw/a.png"
         assert np.array(Image.open(tmp_path / "draw" / "a.png")).any() == expected
 
 
-def test_no_pictures_are_drawn_if_none_are_wanted(pictures, tmp_path):
-    predict_files(Fixed(), pictures, tmp_path, draw=False)
-    assert read(tmp_path)["pictures"][0]["drawn"] is None
+def test_no_images_are_drawn_if_none_are_wanted(images, tmp_path):
+    predict_files(Fixed(), images, tmp_path, draw=False)
+    assert read(tmp_path)["images"][0]["drawn"] is None
     assert not (tmp_path / "draw").exists()
-    assert {"stuff", "panoptic"}.isdisjoint({*read(tmp_path), *read(tmp_path)["pictures"][0]})
+    assert {"stuff", "panoptic"}.isdisjoint({*read(tmp_path), *read(tmp_path)["images"][0]})
 
 
-def test_a_model_without_masks_gives_boxes(pictures, tmp_path):
+def test_a_model_without_masks_gives_boxes(images, tmp_path):
     model = Fixed()
     model.masks = False
-    predict_files(model, pictures[:1], tmp_path, score_threshold=0.5)
-    assert "mask" not in read(tmp_path)["pictures"][0]["objects"][0]
+    predict_files(model, images[:1], tmp_path, score_threshold=0.5)
+    assert "mask" not in read(tmp_path)["images"][0]["objects"][0]
 
 
 @pytest.mark.parametrize(("batch", "batches"), [(1, [1, 1]), (2, [1, 1]), (3, [2])])
-def test_a_broken_picture_is_named_and_the_others_go_on(pictures, tmp_path, batch, batches):
-    pictures[0].write_bytes(b"")
+def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch, batches):
+    images[0].write_bytes(b"")
     model, counts = Fixed(), []
-    outcome = predict_files(model, pictures, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
-    assert (outcome.pictures, outcome.objects) == (2, 2)
-    assert outcome.failed == [f"{pictures[0]}: the picture file is empty (0 bytes). Copy or download it again."]
+    outcome = predict_files(model, images, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
+    assert (outcome.images, outcome.objects) == (2, 2)
+    assert outcome.failed == [f"{images[0]}: the image file is empty (0 bytes). Copy or download it again."]
     content = read(tmp_path)
-    assert content["failed"] == [{"file": str(pictures[0]), "error": outcome.failed[0]}]
-    assert [Path(one["file"]).name for one in content["pictures"]] == ["b.png", "c.png"]
+    assert content["failed"] == [{"file": str(images[0]), "error": outcome.failed[0]}]
+    assert [Path(one["file"]).name for one in content["images"]] == ["b.png", "c.png"]
     assert (model.batches, sum(counts)) == (batches, 3)
 
 
-def test_no_pictures_give_an_empty_list(tmp_path):
+def test_no_images_give_an_empty_list(tmp_path):
     assert predict_files(Fixed(), [], tmp_path, score_threshold=0.5) == (0, 0, [], 0.5)
-    assert read(tmp_path)["pictures"] == []
+    assert read(tmp_path)["images"] == []
 
 
-def test_a_folder_that_cannot_be_written_is_named(pictures):
+def test_a_folder_that_cannot_be_written_is_named(images):
     with pytest.raises(DataError, match=r"a\.png: predictions cannot be written there \(.*\)\. Choose a folder"):
-        predict_files(Fixed(), pictures, pictures[0], score_threshold=0.5)
+        predict_files(Fixed(), images, images[0], score_threshold=0.5)
 
 
 def test_drawings_of_the_same_name_do_not_overwrite_each_other():
@@ -204,11 +206,11 @@ def test_drawings_of_the_same_name_do_not_overwrite_each_other():
     assert drawing_names(paths) == names
 
 
-def test_real_predictions_are_written_as_they_are(tiny_weights, pictures, tmp_path):
+def test_real_predictions_are_written_as_they_are(tiny_weights, images, tmp_path):
     predictor = Predictor(tiny_weights)
-    predict_files(predictor, pictures, tmp_path, score_threshold=0.15)
-    expected = predictor(pictures[1])
-    objects = read(tmp_path)["pictures"][1]["objects"]
+    predict_files(predictor, images, tmp_path, score_threshold=0.15)
+    expected = predictor(images[1])
+    objects = read(tmp_path)["images"][1]["objects"]
     assert [one["mask"] for one in objects] == expected.to_rle()
     assert [one["box"] for one in objects] == pytest.approx(expected.boxes.numpy(), abs=1e-3)
     assert [one["score"] for one in objects] == pytest.approx(expected.scores.numpy(), abs=1e-6)
@@ -221,7 +223,7 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.structures.panoptic import Panoptic, Segment
-from maskrcnn.structures.keypoint_schema import skeleton_of
+from maskrcnn.structures.keypoint_schema import keypoint_schema_of
 from maskrcnn.structures.predicted_masks import SoftMasks
 
 def peak():
@@ -245,7 +247,7 @@ print(peak() - before)
 """
 
 
-def test_300_objects_in_a_large_picture_do_not_need_300_full_size_masks():
+def test_300_objects_in_a_large_image_do_not_need_300_full_size_masks():
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, cwd=ROOT)
     megabytes, full_masks = float(done.stdout), 300 * 3000 * 4000 / 2**20
     assert full_masks > 3400

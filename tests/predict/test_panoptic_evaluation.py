@@ -14,7 +14,7 @@ from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.segment_results import to_segment_results
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.predict.evaluation import predict_results, score
-from maskrcnn.predict.panoptic_evaluation import has_segments, picture_names, score_segments
+from maskrcnn.predict.panoptic_evaluation import has_segments, image_names, score_segments
 from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results
 from maskrcnn.structures.batch import Scales
 from maskrcnn.structures.classes import Classes
@@ -31,7 +31,7 @@ SEGMENTS = [
 
 @pytest.fixture
 def file(tmp_path) -> Path:
-    """Two annotated pictures of a cat and sky."""
+    """Two annotated images of a cat and sky."""
     (tmp_path / "val").mkdir()
     images, annotations = [], []
     for image_id in (1, 2):
@@ -44,7 +44,7 @@ def file(tmp_path) -> Path:
     return tmp_path / "val.json"
 
 
-def test_predictions_are_scored_on_the_pictures_of_the_data_only(file):
+def test_predictions_are_scored_on_the_images_of_the_data_only(file):
     data = read_coco(file, file.parent)
     assert has_segments(data)
     records = read_panoptic_results(file, {1: "p1", 2: "p2"})
@@ -53,7 +53,7 @@ def test_predictions_are_scored_on_the_pictures_of_the_data_only(file):
     first = replace(data, records=data.records[:1])
     (section,) = score_segments(first, [record for record in records if record["image_id"] == 1])
     assert set(section.numbers.values()) == {1}
-    with pytest.raises(DataError, match="image_id 2 is not among the 1 pictures"):
+    with pytest.raises(DataError, match="image_id 2 is not among the 1 images"):
         score_segments(first, records)
 
 
@@ -87,9 +87,9 @@ def test_segments_that_a_model_finds_are_scored(file, tiny_settings):
     assert set(section.numbers.values()) == {1}
 
 
-def test_saved_predictions_are_scored_without_pictures(file, tmp_path):
-    for picture in tmp_path.glob("p*.png"):
-        picture.unlink()
+def test_saved_predictions_are_scored_without_images(file, tmp_path):
+    for image in tmp_path.glob("p*.png"):
+        image.unlink()
     report = score(file, file)
     assert (report.facts["predictions"], report.facts["objects"], set(report["panoptic"].values())) == (4, 4, {1})
     report.results.where(lambda record: record["category_id"] == 3).write(tmp_path / "found.json")
@@ -97,9 +97,9 @@ def test_saved_predictions_are_scored_without_pictures(file, tmp_path):
     assert (found["PQ"], found["PQ_th"], found["PQ_st"]) == (0.5, 0, 1)
 
 
-def test_pictures_are_named_after_their_files(file):
+def test_images_are_named_after_their_files(file):
     contents = parse_coco(file)
-    assert picture_names(contents, panoptic_truth(file, contents)) == {1: "p1", 2: "p2"}
+    assert image_names(contents, panoptic_truth(file, contents)) == {1: "p1", 2: "p2"}
 
 
 def test_data_of_objects_have_no_segments(tmp_path):

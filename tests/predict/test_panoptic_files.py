@@ -41,7 +41,7 @@ DAMAGED = {
     "SQ_st": 0.7715693400636695,
     "RQ_st": 0.9166666666666666,
 }
-"""Of `damaged` sample pictures, by evalPanopticSemanticLabeling.py of cityscapesScripts 2.3.0."""
+"""Of `damaged` sample images, by evalPanopticSemanticLabeling.py of cityscapesScripts 2.3.0."""
 
 
 def write(file: Path, lists: dict[int | str, tuple[np.ndarray, list[dict]]], **more: object) -> Path:
@@ -79,7 +79,7 @@ def test_annotated_segments_are_read(truth):
     assert segments == SEGMENTS
 
 
-def test_of_some_pictures_only_and_without_sizes_and_areas(tmp_path):
+def test_of_some_images_only_and_without_sizes_and_areas(tmp_path):
     segments = [{"id": 5, "category_id": 1}]
     file = write(tmp_path / "val.json", {2: (IDS, segments)}, images=[{"id": 2}, {"id": 3}], categories=CATEGORIES[:1])
     truth = panoptic_truth(file, parse_coco(file), image_ids=[2])
@@ -96,7 +96,7 @@ def test_predicted_segments_are_records_whose_score_is_1(tmp_path):
         (2, 3, 1.0),
         (2, 7, 1.0),
     ]
-    assert records[2]["segmentation"] == find_regions(IDS)[3].run_lengths()
+    assert records[2]["segmentation"] == find_regions(IDS)[3].rle()
 
 
 def test_what_is_written_is_read_again_with_the_same_scores(tmp_path, truth):
@@ -120,14 +120,14 @@ def test_a_list_of_coco_results_is_returned_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "words"),
     [
-        ({"p2": (IDS, SEGMENTS[:3])}, r"picture 2: segment 70000 is in the PNG file but not in `segments_info`"),
+        ({"p2": (IDS, SEGMENTS[:3])}, r"image 2: segment 70000 is in the PNG file but not in `segments_info`"),
         (
             {"p2": (IDS, [*SEGMENTS, {"id": 9, "category_id": 1}])},
-            r"picture 2: segment 9 is in `segments_info` but not in the PNG file",
+            r"image 2: segment 9 is in `segments_info` but not in the PNG file",
         ),
-        ({"p9": (IDS, SEGMENTS)}, r"image_id 9 is not among the 2 pictures"),
-        ({"p2": (IDS, [{"id": 0, "category_id": 1}])}, r"picture 2: a segment has the id 0 and .* from 1 to 16777215"),
-        ({"p2": (IDS, [{"id": 5, "category_id": "x"}])}, r"picture 2: a segment has the id 5 and the category_id 'x'"),
+        ({"p9": (IDS, SEGMENTS)}, r"image_id 9 is not among the 2 images"),
+        ({"p2": (IDS, [{"id": 0, "category_id": 1}])}, r"image 2: a segment has the id 0 and .* from 1 to 16777215"),
+        ({"p2": (IDS, [{"id": 5, "category_id": "x"}])}, r"image 2: a segment has the id 5 and the category_id 'x'"),
     ],
 )
 def test_segments_that_cannot_be_used_are_named(tmp_path, lists, words):
@@ -135,11 +135,11 @@ def test_segments_that_cannot_be_used_are_named(tmp_path, lists, words):
         read_panoptic_results(predictions(tmp_path, **lists), NAMES)
 
 
-def test_pictures_without_or_with_two_predictions_are_named(tmp_path):
+def test_images_without_or_with_two_predictions_are_named(tmp_path):
     file = predictions(tmp_path)
     contents = json.loads(file.read_text())
     file.write_text(json.dumps({"annotations": contents["annotations"][:1]}))
-    with pytest.raises(DataError, match=r"no prediction for the picture b \(1 of 2 have none\)"):
+    with pytest.raises(DataError, match=r"no prediction for the image b \(1 of 2 have none\)"):
         read_panoptic_results(file, NAMES)
     file.write_text(json.dumps({"annotations": contents["annotations"] + contents["annotations"][:1]}))
     with pytest.raises(DataError, match=r"image_id 2 has two lists of segments"):
@@ -165,8 +165,8 @@ def test_missing_files_are_named(tmp_path, truth):
     ("lists", "words"),
     [
         ({5: (IDS, SEGMENTS)}, "a list of segments has image_id 5, which no image of the file has"),
-        ({2: (IDS, [{"id": 5, "category_id": 4}])}, "picture 2: a segment has the unknown category_id 4"),
-        ({2: (IDS, None)}, "the segments of picture 2: `file_name` must be the name of a PNG file"),
+        ({2: (IDS, [{"id": 5, "category_id": 4}])}, "image 2: a segment has the unknown category_id 4"),
+        ({2: (IDS, None)}, "the segments of image 2: `file_name` must be the name of a PNG file"),
     ],
 )
 def test_annotations_that_cannot_be_used_are_named(tmp_path, lists, words):

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from maskrcnn.config import ModelSettings, TTASettings
-from maskrcnn.data.preprocessing import make_batch, prepare_picture
-from maskrcnn.data.images import read_picture
+from maskrcnn.data.images import read_image
+from maskrcnn.data.preprocessing import make_batch, prepare_image
 from maskrcnn.errors import DataError, SettingError, WeightsError
 from maskrcnn.model.build import build_model
 from maskrcnn.predict.predictor import Predictor
@@ -23,7 +23,7 @@ def predictor(tiny_weights):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     """Files of noise, of different sizes."""
     random = np.random.default_rng(0)
     paths = [tmp_path / f"{height}x{width}.png" for height, width in ((60, 90), (120, 70))]
@@ -40,34 +40,34 @@ def assert_same(one, other, tolerance=0.0):
     assert one.size == other.size
 
 
-def test_a_file_an_array_and_a_tensor_give_the_same(predictor, pictures):
-    picture = read_picture(pictures[0])
-    found = predictor(pictures[0])
+def test_a_file_an_array_and_a_tensor_give_the_same(predictor, images):
+    image = read_image(images[0])
+    found = predictor(images[0])
     assert (len(found), found.size) == (100, (60, 90))
     assert (found.scores.diff() <= 0).all()
-    several = [str(pictures[0]), picture, picture.permute(1, 2, 0).numpy(), Image.open(pictures[0])]
+    several = [str(images[0]), image, image.permute(1, 2, 0).numpy(), Image.open(images[0])]
     for same in predictor(several):
         assert_same(same, found)
         assert same.to_rle() == found.to_rle()
 
 
-def test_pictures_of_one_size_in_a_batch_give_what_each_gives_alone(predictor, pictures):
-    both = [read_picture(pictures[0]), read_picture(pictures[0]).flip(1)]
+def test_images_of_one_size_in_a_batch_give_what_each_gives_alone(predictor, images):
+    both = [read_image(images[0]), read_image(images[0]).flip(1)]
     for found, alone in zip(predictor.predict_all(both, batch=2), predictor(both), strict=True):
         assert_same(found[:20], alone[:20], tolerance=1e-4)
 
 
-def test_pictures_of_two_sizes_in_a_batch_keep_their_own_pixels(predictor, pictures):
-    for found, size in zip(predictor.predict_all(pictures, batch=2), [(60, 90), (120, 70)], strict=True):
+def test_images_of_two_sizes_in_a_batch_keep_their_own_pixels(predictor, images):
+    for found, size in zip(predictor.predict_all(images, batch=2), [(60, 90), (120, 70)], strict=True):
         assert found.size == found.masks.size == size
         reach = found.boxes[:, 2:].amax(0) / torch.tensor([size[1], size[0]])
         assert (reach <= 1).all()
         assert (reach > 0.8).all()  # in the pixels of the other one: at most 70 / 90, or above 1
-    alone = predictor(pictures[1])
+    alone = predictor(images[1])
     torch.testing.assert_close(found.scores[:20], alone.scores[:20], atol=0.02, rtol=0)  # norms see the padding
 
 
-def test_the_folded_model_gives_what_the_layers_give(tiny_settings, pictures):
+def test_the_folded_model_gives_what_the_layers_give(tiny_settings, images):
     torch.manual_seed(0)
     settings = tiny_settings.model_copy(deep=True)
     settings.backbone.norm = "frozen_batch"
@@ -76,25 +76,25 @@ def test_the_folded_model_gives_what_the_layers_give(tiny_settings, pictures):
         if "norm" in name:
             values.uniform_(0.5, 1.5)
     weights = Weights(model.state_dict(), settings, Classes(("a", "b", "c"), (1, 2, 3)))
-    picture = read_picture(pictures[0])
-    expected = model.predict(make_batch([prepare_picture(picture, settings.input)], [(60, 90)], pad_to=32))[0]
-    assert_same(Predictor(weights, precision="float32")(picture), expected, tolerance=1e-4)
+    image = read_image(images[0])
+    expected = model.predict(make_batch([prepare_image(image, settings.input)], [(60, 90)], size_divisible=32))[0]
+    assert_same(Predictor(weights, precision="float32")(image), expected, tolerance=1e-4)
 
 
-def test_bfloat16_is_close(predictor, tiny_weights, pictures):
-    exact, half = (one(pictures[0]) for one in (predictor, Predictor(tiny_weights, precision="bfloat16")))
+def test_bfloat16_is_close(predictor, tiny_weights, images):
+    exact, half = (one(images[0]) for one in (predictor, Predictor(tiny_weights, precision="bfloat16")))
     assert half.boxes.dtype == half.scores.dtype == torch.float32
     torch.testing.assert_close(half.scores, exact.scores, atol=0.01, rtol=0)
 
 
-def test_no_pictures_give_nothing(predictor):
+def test_no_images_give_nothing(predictor):
     assert list(predictor.predict_all([])) == []
 
 
-def test_pictures_are_taken_only_when_their_objects_are_asked_for(predictor, pictures):
-    taken = iter(pictures)
+def test_images_are_taken_only_when_their_objects_are_asked_for(predictor, images):
+    taken = iter(images)
     next(predictor.predict_all(taken, batch=1))
-    assert next(taken) == pictures[1]
+    assert next(taken) == images[1]
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((8, 8, 3), np.float32), torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 7])
@@ -103,15 +103,15 @@ def test_what_is_no_image_is_refused(predictor, wrong):
         predictor(wrong)
 
 
-def test_predictions_know_their_classes(predictor, pictures):
-    found = predictor(pictures[0])
+def test_predictions_know_their_classes(predictor, images):
+    found = predictor(images[0])
     assert found.classes == predictor.classes
     assert found[:1].to_coco(5)[0]["category_id"] == predictor.classes.category_ids[int(found.labels[0])]
-    assert found.plot(pictures[0], score_threshold=0.1).size == (90, 60)
+    assert found.plot(images[0], score_threshold=0.1).size == (90, 60)
 
 
 def test_a_model_of_two_channels_takes_files_and_arrays_of_two(tiny_settings, tmp_path):
-    values = {**tiny_settings.model_dump(), "input": {"mean": (0.5, 0.4), "deviation": (0.2, 0.2), "shorter": 64}}
+    values = {**tiny_settings.model_dump(), "input": {"mean": (0.5, 0.4), "std": (0.2, 0.2), "min_size": 64}}
     settings = ModelSettings.model_validate(values)
     torch.manual_seed(0)
     weights = Weights(build_model(settings, 1).state_dict(), settings, Classes(("cell",), (1,)))
@@ -123,18 +123,18 @@ def test_a_model_of_two_channels_takes_files_and_arrays_of_two(tiny_settings, tm
         predictor(np.zeros((8, 8, 3), np.uint8))
 
 
-def test_a_view_that_is_the_usual_one_changes_nothing(predictor, tiny_weights, pictures):
-    expected = predictor(pictures[0])
+def test_a_view_that_is_the_usual_one_changes_nothing(predictor, tiny_weights, images):
+    expected = predictor(images[0])
     for tta in (TTASettings(), TTASettings(scales=(96,))):
-        found = Predictor(tiny_weights, precision="float32", tta=tta)(pictures[0])
+        found = Predictor(tiny_weights, precision="float32", tta=tta)(images[0])
         assert_same(found, expected)
         assert torch.equal(found.masks.probabilities, expected.masks.probabilities)
 
 
-def test_a_mirror_image_gives_the_mirrored_objects(tiny_weights, pictures):
+def test_a_mirror_image_gives_the_mirrored_objects(tiny_weights, images):
     predictor = Predictor(tiny_weights, precision="float32", tta=TTASettings(flip=True, scales=(60, 120)))
-    picture = read_picture(pictures[0])
-    found, turned = predictor.predict_all([picture, picture.flip(2)], batch=2)
+    image = read_image(images[0])
+    found, turned = predictor.predict_all([image, image.flip(2)], batch=2)
     torch.testing.assert_close(found.scores[:20], turned.scores[:20], atol=1e-4, rtol=0)
     best, other = found.boxes[0], turned.boxes[0]
     torch.testing.assert_close(best[[0, 2]], 90 - other[[2, 0]], atol=0.01, rtol=0)
@@ -147,26 +147,26 @@ def test_weights_that_find_segments_have_one_view(tiny_settings):
     weights = Weights(build_model(settings, 1).state_dict(), settings, classes, source="sea.safetensors")
     with pytest.raises(SettingError, match=r"sea\.safetensors: these weights find segments"):
         Predictor(weights, tta=TTASettings(flip=True))
-    assert Predictor(weights, tta=TTASettings(scales=(64,))).inputs[0].shorter == 64
+    assert Predictor(weights, tta=TTASettings(scales=(64,))).inputs[0].min_size == 64
 
 
-def test_settings_given_win_over_those_in_the_weights(tiny_weights, tiny_settings, pictures):
+def test_settings_given_win_over_those_in_the_weights(tiny_weights, tiny_settings, images):
     settings = tiny_settings.model_copy(deep=True)
-    settings.box_head.detections = 7
-    assert len(Predictor(tiny_weights, settings=settings)(pictures[0])) == 7
+    settings.box_head.detections_per_image = 7
+    assert len(Predictor(tiny_weights, settings=settings)(images[0])) == 7
 
 
-def test_500_objects_can_be_found(tiny_weights, tiny_settings, pictures):
+def test_500_objects_can_be_found(tiny_weights, tiny_settings, images):
     settings = tiny_settings.model_copy(deep=True)
-    settings.box_head.detections, settings.rpn.proposals, settings.rpn.candidates = 500, 1000, 1000
+    settings.box_head.detections_per_image, settings.rpn.post_nms_top_n, settings.rpn.pre_nms_top_n = 500, 1000, 1000
     settings.box_head.nms_threshold = 0.95
-    assert len(Predictor(tiny_weights, settings=settings)(pictures[0])) == 500
+    assert len(Predictor(tiny_weights, settings=settings)(images[0])) == 500
 
 
-def test_weights_without_a_mask_head_find_boxes(tiny_settings, pictures):
+def test_weights_without_a_mask_head_find_boxes(tiny_settings, images):
     settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "mask_head": None})
     weights = Weights(build_model(settings, 1).state_dict(), settings, Classes(("cell",), (1,)))
-    assert Predictor(weights)(pictures[0]).masks is None
+    assert Predictor(weights)(images[0]).masks is None
 
 
 def test_weights_of_another_class_count_are_named(tiny_settings):
@@ -181,12 +181,12 @@ def test_a_device_that_is_not_there_is_named(tiny_weights):
         Predictor(tiny_weights, device="gpu")
 
 
-def test_openvino_finds_what_torch_finds(tiny_weights, predictor, pictures):
+def test_openvino_finds_what_torch_finds(tiny_weights, predictor, images):
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")
     other = Predictor(tiny_weights, precision="float32", engine="openvino")
     assert other.device.type == "cpu"
-    for picture in pictures:
-        wanted, found = predictor(picture), other(picture)
+    for image in images:
+        wanted, found = predictor(image), other(image)
         assert_same(found[:20], wanted[:20], tolerance=1e-4)
         assert to_rle(found[:20].masks) == to_rle(wanted[:20].masks)

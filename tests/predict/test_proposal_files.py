@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from maskrcnn.data.dataset import Dataset, Record
 from maskrcnn.data.proposals import write_proposals
-from maskrcnn.data.dataset import CocoData, Record
 from maskrcnn.errors import DataError, WeightsError
 from maskrcnn.predict.proposal_files import read_proposal_file
 from maskrcnn.structures.classes import Classes
@@ -18,7 +18,7 @@ BOXES = np.array([[1, 2, 3, 4], [5, 5, 9, 9]], dtype=np.float32)
 def data():
     empty = Instances(size=(10, 10), boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
     records = [Record(Path(f"{i}.png"), i, (10, 10), {}, empty) for i in (3, 4)]
-    return CocoData(Path("val.json"), records, Classes(("cell",), (1,)))
+    return Dataset(Path("val.json"), records, Classes(("cell",), (1,)))
 
 
 def found(path):

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from maskrcnn.data.dataset import Dataset
 from maskrcnn.data.proposals import read_proposals
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.dataset import CocoData
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.evaluation.recall import average_recall
 from maskrcnn.predict.evaluation import evaluate
@@ -15,7 +15,7 @@ from maskrcnn.weights.own import load_weights
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> CocoData:
+def data(tmp_path_factory) -> Dataset:
     folder = tmp_path_factory.mktemp("shapes")
     write_shapes(folder, train=1, val=3, size=64, seed=1)
     return read_coco(folder / "val.json", folder / "images")
@@ -30,15 +30,15 @@ def predictor(tiny_weights) -> Predictor:
 def with_all_anchors(tiny_weights) -> Predictor:
     """Proposes so many boxes that some of them lie well."""
     settings = load_weights(tiny_weights).settings
-    settings.rpn.candidates = settings.rpn.proposals = 2000
+    settings.rpn.pre_nms_top_n = settings.rpn.post_nms_top_n = 2000
     settings.rpn.nms_threshold = 1.0
     return Predictor(tiny_weights, precision="float32", settings=settings)
 
 
-def test_the_proposals_of_all_pictures_are_written_and_scored(data, with_all_anchors, tmp_path):
+def test_the_proposals_of_all_images_are_written_and_scored(data, with_all_anchors, tmp_path):
     counts = []
     report = propose_for(with_all_anchors, data, tmp_path / "p.jsonl", batch=2, workers=0, on_progress=counts.append)
-    assert sum(counts) == report["pictures"] == 3
+    assert sum(counts) == report["images"] == 3
     joined = read_proposals(tmp_path / "p.jsonl", data, most=5000)
     assert report["proposals"] == pytest.approx(sum(len(record.proposals) for record in joined.records), abs=3)
     assert report["objects"] == sum(len(record.instances) for record in data.records)
@@ -51,13 +51,13 @@ def test_a_model_with_its_proposals_in_a_file_finds_what_it_finds_without(data, 
     joined = read_proposals(tmp_path / "p.jsonl", data, most=1000)
     own, filed = (evaluate(predictor, which, workers=0).results for which in (data, joined))
     assert len(own) == len(filed) > 0
-    for one in own[:10]:  # corners are rounded to hundredths, so neighbours in the order may swap, and far ones go
+    for one in own[:10]:  # corners are rounded to hundredths, so neighbors in the order may swap, and far ones go
         other = min(filed[:20], key=lambda found: np.abs(np.subtract(found["bbox"], one["bbox"])).max())
         assert one["score"] == pytest.approx(other["score"], abs=1e-3)
         assert one["bbox"] == pytest.approx(other["bbox"], abs=0.05)
 
 
-def test_pictures_without_objects_get_proposals_and_no_score(data, predictor, tmp_path):
+def test_images_without_objects_get_proposals_and_no_score(data, predictor, tmp_path):
     empty = replace(data, records=[])
     assert "recall" not in propose_for(predictor, empty, tmp_path / "p.json", workers=0)
     assert (tmp_path / "p.json").read_text() == "[]\n"

@@ -6,7 +6,7 @@ from PIL import Image
 from torch import Tensor
 
 from maskrcnn.errors import DataError
-from maskrcnn.predict.sources import find_pictures, read_ahead
+from maskrcnn.predict.sources import find_images, read_ahead
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def folder(tmp_path, monkeypatch):
     ],
 )
 def test_files_folders_and_patterns_are_found_once_each_in_order(folder, inputs, expected):
-    assert [path.as_posix() for path in find_pictures(inputs)] == expected
+    assert [path.as_posix() for path in find_images(inputs)] == expected
 
 
 def test_what_was_drawn_before_is_no_input(folder):
-    assert [str(path) for path in find_pictures(["deep"], leave_out=[Path("deep/er"), Path("no")])] == [
+    assert [str(path) for path in find_images(["deep"], leave_out=[Path("deep/er"), Path("no")])] == [
         "deep/a.png",
         "deep/x[1].png",
     ]
@@ -55,27 +55,27 @@ def test_what_was_drawn_before_is_no_input(folder):
 
 def test_an_input_that_is_not_there_is_named(folder):
     with pytest.raises(DataError, match=r"^c\.png: there is no such file or folder\. Check the path\.$"):
-        find_pictures(["a.png", "c.png"])
+        find_images(["a.png", "c.png"])
 
 
 @pytest.mark.parametrize("words", ["*.gif", "empty", "*.txt"])
-def test_an_input_without_pictures_is_named(folder, words):
+def test_an_input_without_images_is_named(folder, words):
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match=r": no pictures were found there \(files that end in \.bmp.* name the files"):
-        find_pictures([words])
+    with pytest.raises(DataError, match=r": no images were found there \(files that end in \.bmp.* name the files"):
+        find_images([words])
 
 
-def test_pictures_come_in_order_with_errors_in_their_place(tmp_path):
+def test_images_come_in_order_with_errors_in_their_place(tmp_path):
     paths = [tmp_path / f"{number}.png" for number in range(5)]
     for width, path in enumerate(paths, 1):
         Image.new("RGB", (width, 1)).save(path)
-    paths[2].write_bytes(b"no picture")
+    paths[2].write_bytes(b"no image")
     found = list(read_ahead(paths, count=2))
     assert [path for path, _ in found] == paths
     assert [one.shape[2] if isinstance(one, Tensor) else type(one) for _, one in found] == [1, 2, DataError, 4, 5]
 
 
-def test_only_so_many_pictures_are_read_ahead(tmp_path):
+def test_only_so_many_images_are_read_ahead(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGB", (1, 1)).save(path)
     asked = []

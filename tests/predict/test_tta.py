@@ -11,9 +11,9 @@ from maskrcnn.predict.tta import flip_batch, flip_boxes, join_detections, predic
 from maskrcnn.structures.batch import Scales
 from tests.model.small import CLASSES, small_settings
 
-PICTURE_SIZES = [(24, 30), (20, 32)]
+IMAGE_SIZES = [(24, 30), (20, 32)]
 SIZES = [[(48, 60), (40, 64)], [(36, 45), (30, 48)]]
-"""Of both pictures at two scales."""
+"""Of both images at two scales."""
 PARTNERS = (0, 2, 1)
 
 
@@ -26,11 +26,11 @@ def model():
 
 
 @pytest.fixture
-def pictures():
+def images():
     """Two images of noise at two scales."""
     random = torch.Generator().manual_seed(1)
     scales = [[torch.randn(3, *size, generator=random, dtype=torch.float64) for size in sizes] for sizes in SIZES]
-    return Scales(tuple(make_batch(images, PICTURE_SIZES, pad_to=32) for images in scales))
+    return Scales(tuple(make_batch(images, IMAGE_SIZES, size_divisible=32) for images in scales))
 
 
 def predict(model, scales, *, flip=True):
@@ -45,8 +45,8 @@ def mirrored(scales):
     return Scales(tuple(map(flip_batch, scales.batches)))
 
 
-def test_a_scale_enlarges_every_picture_alike_also_a_long_one():
-    usual = InputSettings(shorter=800, longer=1333)
+def test_a_scale_enlarges_every_image_alike_also_a_long_one():
+    usual = InputSettings(min_size=800, max_size=1333)
     half, same, twice = scaled_inputs(usual, (400, 800, 1600, 400.0))
     assert same == usual
     for size in ((600, 800), (500, 1500)):
@@ -57,14 +57,14 @@ def test_a_scale_enlarges_every_picture_alike_also_a_long_one():
 
 
 def test_scales_of_a_magnification_are_factors():
-    usual = InputSettings(magnify=2, longer=2000)
+    usual = InputSettings(scale_factor=2, max_size=2000)
     [scaled] = scaled_inputs(usual, (1.5,))
-    assert (scaled.magnify, scaled.longer) == (1.5, 1500)
+    assert (scaled.scale_factor, scaled.max_size) == (1.5, 1500)
     assert resized_size((100, 200), scaled) == (150, 300)
 
 
 def test_without_scales_there_is_the_usual_one():
-    usual = InputSettings(shorter=333)
+    usual = InputSettings(min_size=333)
     assert scaled_inputs(usual, ()) == [usual]
 
 
@@ -77,7 +77,11 @@ def test_without_scales_there_is_the_usual_one():
             r"scale 1.5: scales are lengths of the shorter side in whole pixels .*shorter is 800.* 100 to 6400\.",
         ),
         ({}, 600.5, "scale 600.5: scales are lengths of the shorter side in whole pixels"),
-        ({"magnify": 2}, 600, r"scale 600: scales are factors .* model.input.magnify is 2. .* from 0.25 to 16\."),
+        (
+            {"scale_factor": 2},
+            600,
+            r"scale 600: scales are factors .* model.input.scale_factor is 2. .* from 0.25 to 16\.",
+        ),
     ],
 )
 def test_a_scale_of_the_other_kind_is_named(settings, scale, message):
@@ -92,10 +96,10 @@ def test_boxes_keep_their_order_of_corners_in_a_mirror():
     assert flip_boxes(torch.zeros(0, 4), 10).shape == (0, 4)
 
 
-def test_pictures_are_mirrored_within_their_own_width_and_padded_at_the_right():
+def test_images_are_mirrored_within_their_own_width_and_padded_at_the_right():
     images = [torch.arange(1.0, 7).view(1, 2, 3), torch.arange(1.0, 5).view(1, 1, 4)]
     batch = make_batch(
-        images, [(2, 3), (1, 4)], pad_to=4, proposals=[torch.tensor([[0.0, 0, 1, 2]]), torch.zeros(0, 4)]
+        images, [(2, 3), (1, 4)], size_divisible=4, proposals=[torch.tensor([[0.0, 0, 1, 2]]), torch.zeros(0, 4)]
     )
     mirror = flip_batch(batch)
     assert mirror.images[0, 0, :2].tolist() == [[3, 2, 1, 0], [6, 5, 4, 0]]
@@ -107,13 +111,13 @@ def test_pictures_are_mirrored_within_their_own_width_and_padded_at_the_right():
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_a_mirror_image_gives_the_mirrored_objects(model, pictures, given):
+def test_a_mirror_image_gives_the_mirrored_objects(model, images, given):
     if given:
         boxes = torch.tensor([[2, 3, 14, 15], [1, 1, 30, 20], [8, 2, 29, 19], [20, 12, 30, 18]], dtype=torch.float64)
-        for batch in pictures.batches:
-            batch.proposals = [scale_boxes(boxes, *sizes) for sizes in zip(PICTURE_SIZES, batch.sizes, strict=True)]
+        for batch in images.batches:
+            batch.proposals = [scale_boxes(boxes, *sizes) for sizes in zip(IMAGE_SIZES, batch.sizes, strict=True)]
     for one, other, (_, width) in zip(
-        predict(model, pictures), predict(model, mirrored(pictures)), PICTURE_SIZES, strict=True
+        predict(model, images), predict(model, mirrored(images)), IMAGE_SIZES, strict=True
     ):
         assert len(one) == 10 or given
         assert_close(one.scores, other.scores)
@@ -124,21 +128,21 @@ def test_a_mirror_image_gives_the_mirrored_objects(model, pictures, given):
         assert_close(one.keypoints, torch.stack([width - x, y, score], dim=-1))
 
 
-def test_the_best_of_all_views_are_kept(model, pictures, monkeypatch):
+def test_the_best_of_all_views_are_kept(model, images, monkeypatch):
     settings = model.settings.model_copy(deep=True)
-    settings.box_head.detections, settings.box_head.nms_threshold = 30, 1.0
+    settings.box_head.detections_per_image, settings.box_head.nms_threshold = 30, 1.0
     monkeypatch.setattr(model, "settings", settings)
-    seen = [*pictures.batches, *map(flip_batch, pictures.batches)]
+    seen = [*images.batches, *map(flip_batch, images.batches)]
     apart = [model.predict(batch) for batch in seen]
-    for i, found in enumerate(predict(model, pictures)):
+    for i, found in enumerate(predict(model, images)):
         assert_close(found.scores, torch.cat([objects[i].scores for objects in apart]).topk(30).values)
 
 
-def test_masks_and_keypoint_maps_are_means_over_the_views(model, pictures):
-    for i, found in enumerate(predict(model, pictures)):
+def test_masks_and_keypoint_maps_are_means_over_the_views(model, images):
+    for i, found in enumerate(predict(model, images)):
         soft, maps = [], []
-        for batch in pictures.batches:
-            boxes = scale_boxes(found.boxes, PICTURE_SIZES[i], batch.sizes[i])
+        for batch in images.batches:
+            boxes = scale_boxes(found.boxes, IMAGE_SIZES[i], batch.sizes[i])
             for turned in (False, True):
                 seen = flip_batch(batch) if turned else batch
                 alone = {level: map[i : i + 1] for level, map in model.features(seen.images).items()}
@@ -150,14 +154,14 @@ def test_masks_and_keypoint_maps_are_means_over_the_views(model, pictures):
                 maps.append(logits.flip(3)[:, [0, 2, 1]] if turned else logits)
         assert len(soft) == 4
         assert_close(found.masks.probabilities, sum(soft) / 4)
-        at_input = scale_boxes(found.boxes, PICTURE_SIZES[i], SIZES[0][i])
+        at_input = scale_boxes(found.boxes, IMAGE_SIZES[i], SIZES[0][i])
         points = model.keypoint_head.decode(sum(maps) / 4, at_input)
         assert_close(found.keypoints, points * torch.tensor([0.5, 0.5, 1.0]))
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_single_view_gives_what_the_model_gives_bit_for_bit(model, pictures, number):
-    batch = pictures.batches[number]
+def test_a_single_view_gives_what_the_model_gives_bit_for_bit(model, images, number):
+    batch = images.batches[number]
     for found, expected in zip(predict(model, Scales((batch,)), flip=False), model.predict(batch), strict=True):
         assert torch.equal(found.boxes, expected.boxes)
         assert torch.equal(found.scores, expected.scores)
@@ -166,34 +170,36 @@ def test_a_single_view_gives_what_the_model_gives_bit_for_bit(model, pictures, n
         assert (found.size, found.masks.paste) == (expected.size, expected.masks.paste)
 
 
-def test_features_that_are_not_kept_are_computed_again(model, pictures, monkeypatch):
-    kept = predict(model, pictures)
+def test_features_that_are_not_kept_are_computed_again(model, found_images, monkeypatch):
+    kept = predict(model, found_images)
     monkeypatch.setattr(module, "KEPT", 0)
     calls = []
     monkeypatch.setattr(model, "features", lambda images, features=model.features: calls.append(1) or features(images))
-    for again, found in zip(predict(model, pictures), kept, strict=True):
+    for again, found in zip(predict(model, found_images), kept, strict=True):
         assert_close(again.masks.probabilities, found.masks.probabilities)
         assert_close(again.keypoints, found.keypoints)
     assert len(calls) == 7  # those of the first view are always kept
 
 
-def test_where_nothing_is_found_nothing_is_averaged(pictures):
+def test_where_nothing_is_found_nothing_is_averaged(images):
     torch.manual_seed(0)
     parts = {"keypoint_head": {"channels": 8, "convolutions": 1}, "box_head": {"channels": 16, "score_threshold": 1.0}}
     model = build_model(small_settings(**parts), CLASSES, keypoints=3).double().eval()
-    for found, size in zip(predict(model, pictures), PICTURE_SIZES, strict=True):
+    for found, size in zip(predict(model, images), IMAGE_SIZES, strict=True):
         assert (len(found), found.size) == (0, size)
         assert found.masks.probabilities.shape == (0, 28, 28)
         assert found.keypoints.shape == (0, 3, 3)
 
 
-def test_boxes_alone_need_no_second_look(pictures, monkeypatch):
+def test_boxes_alone_need_no_second_look(found_images, monkeypatch):
     torch.manual_seed(0)
     model = build_model(small_settings(mask_head=None), CLASSES).double().eval()
     monkeypatch.setattr(module, "KEPT", 0)
     calls = []
     monkeypatch.setattr(model, "features", lambda images, features=model.features: calls.append(1) or features(images))
-    assert [(len(found), found.masks, found.keypoints) for found in predict(model, pictures)] == [(10, None, None)] * 2
+    assert [(len(found), found.masks, found.keypoints) for found in predict(model, found_images)] == [
+        (10, None, None)
+    ] * 2
     assert len(calls) == 4
 
 
@@ -205,7 +211,7 @@ def test_the_weaker_of_two_that_overlap_is_suppressed(across, most, kept):
     scores, labels = torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([0, 0, 1, 0])
     one, other = torch.tensor([3, 1]), torch.tensor([2, 0])
     found = [(boxes[view], scores[view], labels[view]) for view in (one, other)]
-    settings = BoxHeadSettings(nms_threshold=0.5, nms_across_classes=across, detections=most)
+    settings = BoxHeadSettings(nms_threshold=0.5, class_agnostic_nms=across, detections_per_image=most)
     joined = join_detections(found, settings)
     assert torch.equal(joined[0], boxes[kept])
     assert torch.equal(joined[1], scores[kept])

@@ -16,13 +16,13 @@ from maskrcnn.profiling.contenders import (
     make_run,
 )
 from maskrcnn.profiling.scenes import OBJECTS
-from tests.builders.works import PREDICTION, RUN_LENGTHS, TRAINING
+from tests.builders.works import PREDICTION, RLE, TRAINING
 
 
 @pytest.mark.parametrize("name", ["torchvision", "float32"])
 @pytest.mark.parametrize(
     ("work", "objects"),
-    [(PREDICTION, 10), (RUN_LENGTHS, 2 * 10), (TRAINING, OBJECTS)],
+    [(PREDICTION, 10), (RLE, 2 * 10), (TRAINING, OBJECTS)],
     ids=lambda value: getattr(value, "task", ""),
 )
 def test_everybody_does_the_same_work(name, work, objects, peer_state):
@@ -50,12 +50,12 @@ def test_matrix_products_find_nothing(peer_state, monkeypatch):
     assert make_run(PREDICTION, PRODUCTS, peer_state)() == 0
 
 
-def test_run_lengths_of_whole_masks_are_those_of_each():
+def test_rle_of_whole_masks_are_those_of_each():
     masks = torch.zeros(2, 3, 4, dtype=torch.bool)
     masks[0, 1, 1:3] = True
     masks[1, :, 3] = True
     assert [coco_mask.decode(one).tolist() for one in encode_whole(masks)] == masks.int().tolist()
 
 
-def test_no_masks_have_no_run_lengths():
+def test_no_masks_have_no_rle():
     assert encode_whole(torch.zeros(0, 3, 4, dtype=torch.bool)) == []

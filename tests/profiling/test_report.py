@@ -24,7 +24,7 @@ def test_a_row_is_a_setting_beside_a_peer():
         "peer": "torchvision",
         "peer_seconds": 3.0,
         "ratio": 0.25,
-        "pictures": 1,
+        "images": 1,
         "objects": 100,
         "mebibytes": 900,
         "peer_mebibytes": 1500,
@@ -48,7 +48,7 @@ def test_settings_that_were_not_measured_have_no_rows():
 def test_a_system_that_does_not_tell_memory_leaves_it_out():
     (row,) = rows_of("prediction", {"torchvision": Measured((1.0,), None, 1), "float32": Measured((1.0,), None, 1)})
     assert row["mebibytes"] is None
-    assert "prediction, 1 picture" in written(tables_of([row]))
+    assert "prediction, 1 image" in written(tables_of([row]))
 
 
 def written(tables):
@@ -67,9 +67,7 @@ def test_the_table_fits_a_terminal_and_has_the_ratios():
 def test_the_page_has_every_row_and_what_it_holds_for():
     machine = describe_machine(threads=2, rounds=3)
     page = markdown_of({"rows": rows_of("prediction", MEASURED), "machine": machine})
-    assert (
-        "| prediction, 1 picture, masks as pixels | default | 0.75 | torchvision | 3.00 | 0.25 | 900 | 1500 |" in page
-    )
+    assert "| prediction, 1 image, masks as pixels | default | 0.75 | torchvision | 3.00 | 0.25 | 900 | 1500 |" in page
     assert machine["torch"] in page
     assert "Medians of 3 alternating runs" in page
 

@@ -4,7 +4,7 @@ from maskrcnn.profiling.processes import Measured
 from maskrcnn.profiling.run import contenders_for, count_runs, profile_works
 from maskrcnn.profiling.works import WORKS
 
-TITLE = "prediction: prediction, 1 picture, masks as pixels ..."
+TITLE = "prediction: prediction, 1 image, masks as pixels ..."
 
 
 def test_the_default_is_measured_beside_matrix_products():

@@ -1,13 +1,13 @@
 import torch
 
-from maskrcnn.profiling.scenes import OBJECTS, make_objects, make_picture, whole_masks
+from maskrcnn.profiling.scenes import OBJECTS, make_image, make_objects, whole_masks
 
 
-def test_the_same_size_gives_the_same_picture():
-    picture = make_picture((32, 48))
-    assert picture.shape == (3, 32, 48)
-    assert picture.dtype == torch.uint8
-    assert picture.equal(make_picture((32, 48)))
+def test_the_same_size_gives_the_same_image():
+    image = make_image((32, 48))
+    assert image.shape == (3, 32, 48)
+    assert image.dtype == torch.uint8
+    assert image.equal(make_image((32, 48)))
 
 
 def test_objects_are_discs_that_fill_their_boxes():

@@ -36,7 +36,7 @@ def reader(tmp_path):
 def write_detectron2_file(path: Path) -> None:
     """A small model with random weights in the form of detectron2's model zoo."""
     settings = read_preset("detectron2/mask_rcnn_R_50_FPN")
-    settings.backbone.name, settings.input.shorter, settings.input.longer = "resnet18", 64, 64
+    settings.backbone.name, settings.input.min_size, settings.input.max_size = "resnet18", 64, 64
     settings.box_head.channels = settings.mask_head.channels = settings.neck.channels = 32
     model = build_model(settings, 2)
     write_foreign(path, Weights(model.state_dict(), settings, Classes(("cat", "dog"), (1, 2))), "detectron2")

@@ -45,7 +45,7 @@ def test_headings_are_called_as_on_the_web():
 def test_settings_and_presets_named_in_documents_exist(path):
     text = path.read_text(encoding="utf-8")
     for setting in words(text, SETTING):
-        if setting.startswith(("model.input.mean", "model.input.deviation")):
+        if setting.startswith(("input.mean", "input.std")):
             continue  # of one length only together
         RunSettings().changed([setting])
     assert set(words(text, PRESET)) <= set(preset_names())
@@ -53,14 +53,12 @@ def test_settings_and_presets_named_in_documents_exist(path):
 
 def test_settings_for_other_channels_hold_together():
     text = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
-    given = [setting for setting in words(text, SETTING) if setting.startswith("model.input.")]
-    channels = [setting for setting in given if "mean" in setting or "deviation" in setting]
+    given = [setting for setting in words(text, SETTING) if setting.startswith("input.")]
+    channels = [setting for setting in given if "mean" in setting or "std" in setting]
     assert len(channels) == 2
     assert RunSettings().changed(channels).model.input.channels == 4
 
 
 def test_the_pattern_finds_settings():
-    assert words("set `model.neck.name=c4`, not `neck=c4`, or `--preset paper/R50-C4`", SETTING) == [
-        "model.neck.name=c4"
-    ]
+    assert words("set `neck.name=c4`, not `neck=c4`, or `--preset paper/R50-C4`", SETTING) == ["neck.name=c4"]
     assert words("`--preset paper/R50-C4`", PRESET) == ["paper/R50-C4"]

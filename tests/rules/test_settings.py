@@ -11,7 +11,7 @@ ALL_SETTINGS = [value for value in vars(config).values() if isinstance(value, ty
 FIELDS = {name for settings in ALL_SETTINGS for name in settings.model_fields}
 # Parameters that share a setting's name but not its meaning.
 OTHER_MEANING = {
-    ("ops/roi_align.py", "samples"): "points per bin of RoIAlign, not proposals per picture",
+    ("ops/roi_align.py", "samples"): "points per bin of RoIAlign, not proposals per image",
     ("predict/predictor.py", "precision"): "of prediction on this machine; the setting is that of training",
 }
 OUTSIDE = [path for path in trees() if not path.startswith("config/")]
@@ -28,7 +28,7 @@ def defaults_given(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(node, ast.ClassDef):
             yield from (
                 (field.target.id, field.value)
-                for field in node.body
+                for field in node.backbone
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.value
             )
 
@@ -56,7 +56,7 @@ def test_a_setting_has_its_default_in_config_only(path):
         ("def nms(*, nms_threshold: float = 0.5): ...", ["nms_threshold"]),
         ("def train(steps=1000): ...", ["steps"]),
         ("class Head:\n    channels: int = 256", ["channels"]),
-        ("def resize(picture, scale: float = 1.0, crop=None): ...", []),
+        ("def resize(image, scale: float = 1.0, crop=None): ...", []),
     ],
 )
 def test_a_second_default_is_found(text, found):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from pycocotools import mask as oracle
 
-from maskrcnn.structures.masks import Crop, tight_crop
 from maskrcnn.structures.annotated_masks import ObjectMasks
+from maskrcnn.structures.masks import Crop, tight_crop
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
 SQUARE = (np.array([[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]]),)
@@ -69,7 +69,7 @@ def test_parts_of_one_object_are_united():
     assert ObjectMasks.of([SQUARE + away], (5, 6)).crop(0).bitmap.sum() == 7
 
 
-def test_parts_may_overlap_and_lie_outside_of_the_picture():
+def test_parts_may_overlap_and_lie_outside_of_the_image():
     parts = [
         np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
         for x, y, w, h in ((1.0, 2.0, 5.0, 4.0), (4.0, 0.0, 3.0, 9.0), (40.0, 2.0, 3.0, 3.0), (9.0, 7.0, 1.0, 2.0))
@@ -112,7 +112,7 @@ def test_a_quarter_turn_is_exact(source):
     assert (turned.bitmap(0) == np.rot90(masks.bitmap(0))).all()
 
 
-def test_run_lengths_grow_by_repeating_pixels():
+def test_rle_grow_by_repeating_pixels():
     bitmap = np.array([[0, 0, 0], [0, 1, 0], [0, 1, 1]], dtype=bool)
     masks = ObjectMasks.of([text_of(bitmap)], (3, 3)).transformed(scaled(3, 2), (6, 9))
     assert (masks.bitmap(0) == bitmap.repeat(2, axis=0).repeat(3, axis=1)).all()
@@ -141,7 +141,7 @@ def test_a_turned_bitmap_has_the_nearest_pixel_everywhere():
     assert (masks.bitmap(0) == expected).all()
 
 
-def test_outlines_are_scaled_before_they_become_pixels():
+def test_polygons_are_scaled_before_they_become_pixels():
     triangle = (np.array([[1.0, 1.0], [9.0, 2.0], [5.0, 8.0]]),)
     masks = ObjectMasks.of([triangle], (10, 10)).transformed(scaled(4, 4), (40, 40))
     assert (masks.bitmap(0) == coco_bitmap([(triangle[0] * 4).ravel().tolist()], (40, 40))).all()
@@ -155,7 +155,7 @@ def test_transforms_follow_one_another():
 
 @pytest.mark.parametrize("affine", [moved(-5, 0), moved(0, 20), moved(6.5, 0.5)])
 @pytest.mark.parametrize("source", [SQUARE, text_of(blob((5, 6)))])
-def test_an_object_outside_the_picture_has_an_empty_crop(source, affine: np.ndarray):
+def test_an_object_outside_the_image_has_an_empty_crop(source, affine: np.ndarray):
     assert ObjectMasks.of([source], (5, 6)).transformed(affine, (5, 6)).crop(0).bitmap.shape == (0, 0)
 
 
@@ -176,12 +176,12 @@ def test_crops_pack_the_same_pixels():
     assert all((masks.crops().bitmap(i) == masks.bitmap(i)).all() for i in range(2))
 
 
-@pytest.mark.parametrize("kind", ["outline", "two outlines", "run lengths"])
-def test_a_small_object_in_a_big_picture_needs_no_picture_sized_memory(kind: str):
+@pytest.mark.parametrize("kind", ["polygon", "two polygons", "RLE"])
+def test_a_small_object_in_a_big_image_needs_no_image_sized_memory(kind: str):
     size = (6000, 8000)
-    outline = (np.array([[4000.0, 3000], [4030, 3000], [4030, 3020], [4000, 3020]]),)
-    again = {"outline": outline, "two outlines": outline * 2}
-    source = again[kind] if kind in again else oracle.frPyObjects([outline[0].ravel().tolist()], *size)[0]["counts"]
+    polygon = (np.array([[4000.0, 3000], [4030, 3000], [4030, 3020], [4000, 3020]]),)
+    again = {"polygon": polygon, "two polygons": polygon * 2}
+    source = again[kind] if kind in again else oracle.frPyObjects([polygon[0].ravel().tolist()], *size)[0]["counts"]
     masks = ObjectMasks.of([source] * 20, size)
     tracemalloc.start()
     assert masks.crops().pixels.sum() == 20 * 600
@@ -191,11 +191,11 @@ def test_a_small_object_in_a_big_picture_needs_no_picture_sized_memory(kind: str
     assert peak < 2_000_000
 
 
-def test_outlines_follow_the_picture_and_run_lengths_have_none():
+def test_polygons_follow_the_image_and_rle_have_none():
     objects = ObjectMasks.of([SQUARE, text_of(blob((5, 6)))], (5, 6))
     masks = objects.transformed(mirrored(6), (5, 6)).transformed(scaled(2, 3), (15, 12)).crops()
-    assert [outline.tolist() for outline in masks.outlines_of(0)] == [[[10, 3], [4, 3], [4, 9], [10, 9]]]
-    assert masks.outlines_of(1) == ()
+    assert [polygon.tolist() for polygon in masks.polygons_of(0)] == [[[10, 3], [4, 3], [4, 9], [10, 9]]]
+    assert masks.polygons_of(1) == ()
     assert SQUARE[0].tolist() == [[1, 1], [4, 1], [4, 3], [1, 3]]
 
 
@@ -206,9 +206,9 @@ class Stored:
         return tight_crop(0, 0, blob((8, 6)))
 
 
-def test_stored_pixels_are_treated_as_run_lengths_are():
+def test_stored_pixels_are_treated_as_rle_are():
     stored, known = (ObjectMasks.of([source], (8, 6)) for source in (Stored(), text_of(blob((8, 6)))))
     for affine, size in ((np.eye(2, 3), (8, 6)), (mirrored(6), (8, 6)), (scaled(1.5, 2), (16, 9))):
         found, expected = (masks.transformed(affine, size).bitmap(0) for masks in (stored, known))
         np.testing.assert_array_equal(found, expected)
-    assert stored.outlines_of(0) == ()
+    assert stored.polygons_of(0) == ()

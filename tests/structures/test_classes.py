@@ -38,6 +38,6 @@ def test_stuff_has_names_and_ids_of_its_own():
 
 
 def test_classes_may_have_a_skeleton():
-    person = Classes(("person",), (1,), skeleton=COCO_PERSON)
+    person = Classes(("person",), (1,), keypoint_schema=COCO_PERSON)
     assert (person.keypoint_count, CLASSES.keypoint_count) == (17, 0)
     assert pickle.loads(pickle.dumps(person)) == person != Classes(("person",), (1,))

@@ -72,12 +72,12 @@ def test_everything_moves_to_a_device():
     assert moved.crowd is None
 
 
-def test_a_picture_without_objects_is_legal():
+def test_an_image_without_objects_is_legal():
     none = Instances(size=SIZE, boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
     assert len(none) == len(none.to("cpu")) == len(none[torch.zeros(0, dtype=torch.int64)]) == 0
 
 
-def test_what_belongs_to_the_whole_picture_moves_with_it_but_not_with_a_selection():
+def test_what_belongs_to_the_whole_image_moves_with_it_but_not_with_a_selection():
     segments = Panoptic(torch.zeros(SIZE, dtype=torch.int32), [])
     found = replace(three(), panoptic=segments)
     assert found[:2].panoptic is None

@@ -5,33 +5,35 @@ from maskrcnn.structures.keypoint_schema import (
     COCO_PERSON,
     CROWDPOSE_PERSON,
     USUAL_SIGMA,
-    Skeleton,
+    KeypointSchema,
     guess_flip_pairs,
     in_whole_pixels,
-    shared_skeleton,
-    skeleton_of,
+    keypoint_schema_of,
+    shared_keypoint_schema,
 )
 
 DOG = {"name": "dog", "keypoints": ["nose", "left_ear", "right_ear", "tail"], "skeleton": [[1, 2], [1, 3], [3, 4]]}
 
 
 @pytest.mark.parametrize(("skeleton", "count"), [(COCO_PERSON, 17), (CROWDPOSE_PERSON, 14)])
-def test_the_built_in_skeletons_agree_with_their_names(skeleton, count):
-    assert len(skeleton) == count
-    assert skeleton.flip_pairs == guess_flip_pairs(skeleton.names)
-    assert {skeleton.names[place] for place, other in enumerate(skeleton.mirrored) if place == other} <= {
+def test_the_built_in_skeletons_agree_with_their_names(keypoint_schema, count):
+    assert len(keypoint_schema) == count
+    assert keypoint_schema.flip_pairs == guess_flip_pairs(keypoint_schema.names)
+    assert {keypoint_schema.names[place] for place, other in enumerate(keypoint_schema.mirrored) if place == other} <= {
         *("nose", "head", "neck")
     }
-    joined = {place for edge in skeleton.edges for place in edge}
+    joined = {place for edge in keypoint_schema.edges for place in edge}
     assert joined == set(range(count))
 
 
 def test_both_halves_of_a_pair_are_annotated_alike():
-    for skeleton in (COCO_PERSON, CROWDPOSE_PERSON):
-        assert all(skeleton.sigmas[left] == skeleton.sigmas[right] for left, right in skeleton.flip_pairs)
+    for keypoint_schema in (COCO_PERSON, CROWDPOSE_PERSON):
+        assert all(
+            keypoint_schema.sigmas[left] == keypoint_schema.sigmas[right] for left, right in keypoint_schema.flip_pairs
+        )
 
 
-def test_a_mirror_image_of_a_mirror_image_is_the_picture():
+def test_a_mirror_image_of_a_mirror_image_is_the_image():
     order = torch.tensor(COCO_PERSON.mirrored)
     assert torch.equal(order[order], torch.arange(17))
     assert order[[0, 1, 2]].tolist() == [0, 2, 1]
@@ -39,22 +41,22 @@ def test_a_mirror_image_of_a_mirror_image_is_the_picture():
 
 def test_keypoints_named_as_cocos_have_cocos_sigmas_whatever_lines_the_file_has():
     category = {"keypoints": list(COCO_PERSON.names), "skeleton": [[1, 2]]}
-    assert skeleton_of(category) == COCO_PERSON
+    assert keypoint_schema_of(category) == COCO_PERSON
     crowd = {"keypoints": list(CROWDPOSE_PERSON.names), "skeleton": [[16, 14], [14, 12]]}
-    assert skeleton_of(crowd) == CROWDPOSE_PERSON
+    assert keypoint_schema_of(crowd) == CROWDPOSE_PERSON
 
 
 def test_what_is_described_can_be_read_again():
-    assert skeleton_of(COCO_PERSON.described()) == COCO_PERSON
-    dog = skeleton_of(DOG | {"sigmas": [0.1, 0.2, 0.2, 0.3]})
-    assert skeleton_of(dog.described()) == dog
+    assert keypoint_schema_of(COCO_PERSON.described()) == COCO_PERSON
+    dog = keypoint_schema_of(DOG | {"sigmas": [0.1, 0.2, 0.2, 0.3]})
+    assert keypoint_schema_of(dog.described()) == dog
 
 
 def test_pairs_and_sigmas_are_guessed_where_the_file_has_none():
-    dog = skeleton_of(DOG)
-    assert dog == Skeleton(tuple(DOG["keypoints"]), ((1, 2),), ((0, 1), (0, 2), (2, 3)), (USUAL_SIGMA,) * 4)
-    assert skeleton_of(DOG | {"flip_pairs": []}).flip_pairs == ()
-    assert skeleton_of({"name": "cat"}) is None
+    dog = keypoint_schema_of(DOG)
+    assert dog == KeypointSchema(tuple(DOG["keypoints"]), ((1, 2),), ((0, 1), (0, 2), (2, 3)), (USUAL_SIGMA,) * 4)
+    assert keypoint_schema_of(DOG | {"flip_pairs": []}).flip_pairs == ()
+    assert keypoint_schema_of({"name": "cat"}) is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_names_that_differ_in_their_side_are_pairs(names, pairs):
 )
 def test_a_category_that_contradicts_itself_is_described(change, message):
     with pytest.raises(ValueError, match=message):
-        skeleton_of(DOG | change)
+        keypoint_schema_of(DOG | change)
 
 
 def test_in_cocos_files_the_middle_of_the_first_pixel_is_at_0():
@@ -97,7 +99,7 @@ def test_in_cocos_files_the_middle_of_the_first_pixel_is_at_0():
 
 
 def test_categories_share_one_skeleton():
-    assert shared_skeleton([{"name": "cat"}, DOG, DOG | {"name": "wolf"}]) == skeleton_of(DOG)
-    assert shared_skeleton([{"name": "cat"}]) is None
+    assert shared_keypoint_schema([{"name": "cat"}, DOG, DOG | {"name": "wolf"}]) == keypoint_schema_of(DOG)
+    assert shared_keypoint_schema([{"name": "cat"}]) is None
     with pytest.raises(ValueError, match="the categories dog, person have different keypoints"):
-        shared_skeleton([DOG, {"name": "person"} | COCO_PERSON.described()])
+        shared_keypoint_schema([DOG, {"name": "person"} | COCO_PERSON.described()])

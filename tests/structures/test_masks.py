@@ -29,14 +29,14 @@ def windows_of(size: tuple[int, int]):
 
 @pytest.mark.parametrize("size", [(7, 11), (8, 8), (30, 20)])
 @pytest.mark.parametrize("density", [0.0, 0.3, 0.8, 1.0])
-def test_run_lengths_of_a_window_are_cocos_of_the_whole_picture(size, density):
+def test_rle_of_a_window_are_cocos_of_the_whole_image(size, density):
     random = np.random.default_rng(0)
     for x, y, width, height in windows_of(size):
         crop = Crop(x, y, random.random((height, width)) < density)
         assert encode_crop(crop, size) == expected_rle(crop, size)
 
 
-def test_run_lengths_of_nothing_are_one_run_of_background():
+def test_rle_of_nothing_are_one_run_of_background():
     assert encode_crop(NOTHING, (3, 4)) == expected_rle(NOTHING, (3, 4))
 
 
@@ -101,7 +101,7 @@ def test_no_masks_are_packed_to_nothing():
     assert to_rle(masks) == []
 
 
-def test_areas_bitmaps_and_run_lengths_of_packed_masks():
+def test_areas_bitmaps_and_rle_of_packed_masks():
     masks = MaskCrops.of(crops(), SIZE)
     assert [int(masks.crop(i).bitmap.sum()) for i in range(4)] == [6, 0, 2, 1]
     for i, crop in enumerate(crops()):
@@ -112,14 +112,14 @@ def test_areas_bitmaps_and_run_lengths_of_packed_masks():
     assert (masks[:0].bitmaps().shape, masks.bitmaps().dtype) == ((0, *SIZE), bool)
 
 
-def test_outlines_are_chosen_with_their_objects_and_follow_them():
+def test_polygons_are_chosen_with_their_objects_and_follow_them():
     square = (np.array([[1.0, 2.0], [4.0, 2.0], [4.0, 4.0]]),)
     masks = MaskCrops.of(crops(), SIZE, (square, (), (), ()))
     chosen = masks[torch.tensor([3, 0])].to("cpu")
-    assert chosen.outlines == ((), square)
-    assert (masks.outlines_of(0), masks.outlines_of(1)) == (square, ())
-    assert masks[:0].outlines == ()
-    assert MaskCrops.of(crops(), SIZE)[1:].outlines_of(0) == ()
+    assert chosen.polygons == ((), square)
+    assert (masks.polygons_of(0), masks.polygons_of(1)) == (square, ())
+    assert masks[:0].polygons == ()
+    assert MaskCrops.of(crops(), SIZE)[1:].polygons_of(0) == ()
 
 
 def test_polygons_lie_where_the_objects_lie_in_the_image():

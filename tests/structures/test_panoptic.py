@@ -20,7 +20,7 @@ def test_segments_are_described_as_coco_does():
     ]
 
 
-def test_a_picture_without_segments_is_legal():
+def test_an_image_without_segments_is_legal():
     assert describe_segments(Panoptic(torch.zeros(3, 4, dtype=torch.int32), []), CLASSES) == []
 
 
@@ -29,7 +29,7 @@ def test_the_lowest_byte_of_an_id_is_red():
     assert pixels.tolist() == [[[0, 0, 0], [255, 0, 0], [0, 1, 0], [3, 2, 1]]]
 
 
-def test_ids_come_back_from_their_colours():
+def test_ids_come_back_from_their_colors():
     ids = torch.tensor([[0, 1, 255, 256, 2**24 - 1]], dtype=torch.int32)
     decoded = decode_ids(encode_ids(ids))
     np.testing.assert_array_equal(decoded, ids.numpy())

@@ -25,7 +25,7 @@ BOXES = [
 ]
 
 
-def test_a_window_holds_what_torchvision_pastes_into_the_whole_picture():
+def test_a_window_holds_what_torchvision_pastes_into_the_whole_image():
     masks = soft_masks(BOXES)
     expected = paste_masks_in_image(masks.probabilities[:, None], masks.boxes, SIZE)[:, 0]
     for i in range(len(BOXES)):
@@ -38,8 +38,8 @@ def test_a_window_holds_what_torchvision_pastes_into_the_whole_picture():
         assert (masks.bitmap(i) == (expected[i] > 0.5).numpy()).all()
 
 
-def test_sampled_masks_are_bilinear_between_cells_at_the_centres_of_pixels():
-    # 2 cells over 4 px: rows weigh the lower cells by 0, 1/4, 3/4 and 3/4 (beyond the last centre there is nothing).
+def test_sampled_masks_are_bilinear_between_cells_at_the_centers_of_pixels():
+    # 2 cells over 4 px: rows weigh the lower cells by 0, 1/4, 3/4 and 3/4 (beyond the last center there is nothing).
     probabilities = torch.tensor([[[0.0, 0.0], [1.0, 1.0]]])
     masks = SoftMasks(probabilities, torch.tensor([[2.0, 2.0, 6.0, 6.0]]), (10, 10), "sampled")
     x, y, soft = masks.soft_crop(0)
@@ -56,7 +56,7 @@ def test_at_the_threshold_a_sampled_pixel_belongs_to_the_object_and_a_grown_one_
 
 @pytest.mark.parametrize("paste", ["grown", "sampled"])
 @pytest.mark.parametrize("box", [[-50, -50, -20, -20], [100, 10, 120, 30], [10, 90, 30, 100], [-90, 10, -70, 20]])
-def test_a_box_outside_the_picture_has_no_pixels(box, paste):
+def test_a_box_outside_the_image_has_no_pixels(box, paste):
     masks = soft_masks([box], paste=paste)
     assert masks.crop(0).bitmap.size == 0
     assert masks.bitmap(0).sum() == 0

@@ -33,7 +33,7 @@ def test_regions_are_what_comparing_every_pixel_finds(shape, dtype):
         sides = (columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
         assert (one.area, one.box) == (mask.sum(), (columns[0], rows[0], *sides))
         encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        assert one.run_lengths() == {"size": list(shape), "counts": encoded["counts"].decode()}
+        assert one.rle() == {"size": list(shape), "counts": encoded["counts"].decode()}
 
 
 def test_an_empty_map_has_no_regions():

@@ -49,13 +49,13 @@ def test_a_mask_without_pixels_has_an_empty_crop():
 
 
 @pytest.mark.parametrize("text", [b"", b"abc\x00", b"0o", b"ooooooooo0", "é".encode()])
-def test_text_that_is_no_run_lengths_is_refused(text: bytes):
+def test_text_that_is_no_rle_is_refused(text: bytes):
     with pytest.raises(ValueError, match="run"):
         counts_from_text(text)
 
 
-def test_runs_that_do_not_fill_the_picture_are_refused():
-    with pytest.raises(ValueError, match="add up to 5 pixels, the picture has 2 x 3"):
+def test_runs_that_do_not_fill_the_image_are_refused():
+    with pytest.raises(ValueError, match="add up to 5 pixels, the image has 2 x 3"):
         check_counts(np.array([2, 3]), (2, 3))
     with pytest.raises(ValueError, match=r"negative length \(-1\)"):
         check_counts(np.array([7, -1]), (2, 3))
@@ -96,7 +96,7 @@ def test_one_broken_mask_among_many_is_seen(text: str):
     assert not all_fill(["`6", text, "`6"], np.array([208, 208, 208]))
 
 
-def test_a_broken_mask_does_not_borrow_from_its_neighbours():
+def test_a_broken_mask_does_not_borrow_from_its_neighbors():
     assert all_fill(["04", "22"], np.array([4, 4]))
     assert not all_fill(["03", "32"], np.array([4, 4]))
     assert not all_fill(["0T", "422"], np.array([4, 4]))

@@ -11,9 +11,9 @@ STUDY = Study.model_validate(
         "title": "Lenses",
         "score": "segm",
         "variants": {
-            "thin": {"changes": ["model.neck.name=c4"], "published": [20.0, 40.0, 10.0]},
-            "thick": {"changes": ["model.neck.name=c5"], "published": [30.0]},
-            "none": {"changes": ["model.neck.name=fpn"], "published": [10.0]},
+            "thin": {"changes": ["neck.name=c4"], "published": [20.0, 40.0, 10.0]},
+            "thick": {"changes": ["neck.name=c5"], "published": [30.0]},
+            "none": {"changes": ["neck.name=fpn"], "published": [10.0]},
         },
     }
 )

@@ -21,13 +21,11 @@ def settings(**train):
     model = model_settings().model_dump()
     backbone = {**model["backbone"], "width": 32}
     tree = {
-        "model": {
-            **model,
-            "input": {"shorter": 64},
-            "backbone": backbone,
-            "rpn": {**model["rpn"], "proposals": 20, "candidates": 30},
-        },
-        "train": {"steps": 1, "warmup": 0, "learning_rate": 0.5, "precision": "float32", **train},
+        **model,
+        "input": {"min_size": 64},
+        "backbone": backbone,
+        "rpn": {**model["rpn"], "post_nms_top_n": 20, "pre_nms_top_n": 30},
+        "train": {"steps": 1, "warmup_steps": 0, "learning_rate": 0.5, "precision": "float32", **train},
         "data": {"workers": 0},
     }
     return RunSettings.model_validate(tree)
@@ -80,13 +78,13 @@ def test_each_step_learns_its_parts_from_the_weights_it_should(whole):
 def test_proposals_are_those_of_the_steps_before(whole, data):
     folder, _ = whole
     for step in ("1_rpn", "3_rpn"):
-        learnt, judged = (
+        learned, judged = (
             [json.loads(line) for line in (folder / step / name).read_text().splitlines()]
             for name in PROPOSALS.values()
         )
-        assert sorted(one["image_id"] for one in learnt) == sorted(record.image_id for record in data.learnt.records)
+        assert sorted(one["image_id"] for one in learned) == sorted(record.image_id for record in data.train.records)
         assert {len(one["boxes"]) for one in judged} == {20}
-        assert min(len(one["boxes"]) for one in learnt) > 20
+        assert min(len(one["boxes"]) for one in learned) > 20
     logs = {step.folder: (folder / step.folder / "log.jsonl").read_text() for step in STEPS}
     assert ["AR@1000" in logs[step.folder] for step in STEPS] == [True, False, True, False]
 

@@ -17,9 +17,9 @@ def path(tmp_path):
 
 def checkpoint(values=3):
     progress = RunProgress(step=7, best=0.25, scores={"segm": {"AP": 0.25}}, log_position=99, loss_sums={"boxes": 1.5})
-    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
     state = {"value": torch.arange(values) / 7}
-    return Checkpoint(progress, small.settings(), small.CLASSES, state, optimiser.state_dict(), None)
+    return Checkpoint(progress, small.settings(), small.CLASSES, state, optimizer.state_dict(), None)
 
 
 def test_everything_comes_back(path):

@@ -10,7 +10,7 @@ ENTRY = {
     "loss": 1.5,
     "losses": {"boxes": 0.5, "masks": 1.0},
     "learning_rate": 0.02,
-    "pictures_per_second": 4.0,
+    "images_per_second": 4.0,
     "seconds": 80.0,
 }
 
@@ -27,7 +27,7 @@ def shown(*, terminal, quiet=False):
 
 def test_without_a_terminal_each_entry_is_a_plain_line():
     assert shown(terminal=False) == (
-        "step 40/100: loss 1.500 (boxes 0.500 masks 1.000), learning rate 0.02, 4.00 pictures/s, 2.0 min left\n"
+        "step 40/100: loss 1.500 (boxes 0.500 masks 1.000), learning rate 0.02, 4.00 images/s, 2.0 min left\n"
         "step 40: AP 0.300 [best]\n"
     )
 
@@ -35,7 +35,7 @@ def test_without_a_terminal_each_entry_is_a_plain_line():
 def test_a_terminal_shows_a_bar_with_the_values():
     text = shown(terminal=True)
     assert "40/100" in text
-    assert "loss 1.500 rate 0.02 4.00 pictures/s" in text
+    assert "loss 1.500 rate 0.02 4.00 images/s" in text
     assert "left" in text
 
 

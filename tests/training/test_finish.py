@@ -26,25 +26,25 @@ def test_scores_curves_and_a_sheet_are_written(judged, tmp_path):
     (tmp_path / "log.jsonl").write_text("")
     device = torch.device("cpu")
     report = finish_run(tmp_path / "w.safetensors", judged, device=device, batch=4)
-    assert report["pictures"] == 20
+    assert report["images"] == 20
     assert "segm" not in report
     assert {"scores.json", "curves.png", "sheet.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_run_that_learnt_proposals_gets_its_recall_and_curves(tmp_path):
+def test_a_run_that_learned_proposals_gets_its_recall_and_curves(tmp_path):
     (tmp_path / "log.jsonl").write_text("")
     write_scores(tmp_path, {"recall": {"AR@100": 0.25}})
     assert json.loads((tmp_path / "scores.json").read_text()) == {"recall": {"AR@100": 0.25}}
     assert (tmp_path / "curves.png").exists()
 
 
-def test_pictures_with_objects_are_shown_from_all_over_the_data(judged):
+def test_images_with_objects_are_shown_from_all_over_the_data(judged):
     shown = shown_records(judged.records)
     assert [record.image_id for record in shown] == [1, 3, 5, 7, 9, 11, 13, 15]
     assert len(shown) == MOST_SHOWN
 
 
-def test_pictures_without_objects_are_shown_where_there_are_no_others(judged):
+def test_images_without_objects_are_shown_where_there_are_no_others(judged):
     empty = [type(one)(one.path, one.image_id, one.size, {}, one.instances[:0]) for one in judged.records[:2]]
     assert shown_records(empty) == empty
     assert shown_records([*empty, judged.records[5]]) == [judged.records[5]]

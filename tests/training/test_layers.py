@@ -6,8 +6,8 @@ from torch import nn
 
 from maskrcnn.config import RunSettings
 from maskrcnn.model.build import build_model
-from maskrcnn.training.loop import train_loop
 from maskrcnn.training.layers import fix_layers
+from maskrcnn.training.loop import train_loop
 from maskrcnn.weights.own import load_weights
 from tests.training.tiny import CLASSES, batches, model_settings
 
@@ -45,7 +45,7 @@ def run(tmp_path, *parts, with_proposals=False):
     whole = model()
     before = copy.deepcopy(whole.state_dict())
     tree = {"steps": 3, "warmup": 0, "learning_rate": 1.0, "log_every": 1, "precision": "float32", "layers": parts}
-    settings = RunSettings.model_validate({"model": whole.settings.model_dump(), "train": tree})
+    settings = RunSettings.model_validate({**whole.settings.model_dump(), "train": tree})
 
     def stream(start):
         for batch in batches(start):
@@ -65,7 +65,7 @@ def test_a_region_proposal_network_learns_alone(tmp_path):
     assert losses == {"rpn_objectness", "rpn_boxes"}
 
 
-def test_a_fixed_body_keeps_the_statistics_of_its_norms(tmp_path):
+def test_a_fixed_backbone_keeps_the_statistics_of_its_norms(tmp_path):
     assert run(tmp_path, "rpn")[0] == {"rpn"}
 
 

@@ -17,7 +17,7 @@ def entry(step):
         "losses": {"boxes": 1.0, "masks": 2.0},
         "gradient_norm": None,
         "learning_rate": 0.1,
-        "pictures_per_second": 5.0,
+        "images_per_second": 5.0,
         "seconds": 2.0 * step,
     }
 
@@ -72,4 +72,4 @@ def test_tensorboard_shows_the_same_numbers(tmp_path):
     events.Reload()
     found = {name: events.Scalars(name)[0].value for name in events.Tags()["scalars"]}
     assert found.pop("learning_rate") == 0.10000000149011612  # float32
-    assert found == {"losses/boxes": 1, "losses/masks": 2, "loss": 3, "pictures_per_second": 5, "segm/AP": 0.5}
+    assert found == {"losses/boxes": 1, "losses/masks": 2, "loss": 3, "images_per_second": 5, "segm/AP": 0.5}

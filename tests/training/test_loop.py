@@ -34,7 +34,7 @@ def test_training_walks_towards_the_target(tmp_path):
 def test_one_step_of_sgd_is_the_rate_times_the_gradient(tmp_path):
     model = small.Small()
     small.run(tmp_path, model=model, steps=1, learning_rate=0.8)
-    # The rate 0.8 is for 16 pictures, so 0.1 for 2; the gradient of (0 - 1)**2 is -2.
+    # The rate 0.8 is for 16 images, so 0.1 for 2; the gradient of (0 - 1)**2 is -2.
     torch.testing.assert_close(model.value.detach(), torch.full((3,), 0.2))
 
 
@@ -91,7 +91,7 @@ def test_sigterm_finishes_the_step_saves_and_says_how_to_go_on(tmp_path, capfd):
 
 
 def test_a_stopped_and_resumed_run_equals_an_unbroken_one_with_its_log(tmp_path):
-    options = {"average": 0.9, "optimiser": "adamw", "log_every": 4, "evaluate_every": 3, "evaluate": score}
+    options = {"average": 0.9, "optimizer": "adamw", "log_every": 4, "evaluate_every": 3, "evaluate": score}
     whole = small.run(tmp_path / "whole", **options)
     small.run(tmp_path / "parts", batches=stopping_at(5, small.batches), **options)
     parts = small.run(tmp_path / "parts", resume=True, **options)
@@ -105,7 +105,7 @@ def score(model):
 
 
 def timeless(folder):
-    clocks = ("seconds", "pictures_per_second")
+    clocks = ("seconds", "images_per_second")
     texts = (folder / "log.jsonl").read_text().splitlines()
     return [{key: value for key, value in json.loads(text).items() if key not in clocks} for text in texts]
 
@@ -140,7 +140,7 @@ def test_the_averaged_weights_are_evaluated_and_kept(tmp_path):
     assert load_weights(tmp_path / "best.safetensors").state["value"][0].item() == seen[0]
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_names_of_the_pictures(tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_the_names_of_the_images(tmp_path):
     def stream(start):
         return (small.batch(number, float("nan") if number == 3 else 1.0) for number in count(start))
 
@@ -179,8 +179,8 @@ def test_random_numbers_follow_from_the_seed_and_the_batch():
     assert len({draws(0, 1), draws(1, 0), draws(1, 1), draws(0, 0)}) == 4
 
 
-def test_the_real_model_learns_its_pictures(tmp_path):
-    result = tiny.real_run(tmp_path, steps=12, optimiser="adamw", learning_rate=0.004, checkpoint_every=100)
+def test_the_real_model_learns_its_images(tmp_path):
+    result = tiny.real_run(tmp_path, steps=12, optimizer="adamw", learning_rate=0.004, checkpoint_every=100)
     losses = [line["loss"] for line in lines(tmp_path, "step")]
     assert result.finished
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])

@@ -48,8 +48,8 @@ def test_of_several_steps_the_first_that_is_not_finite_is_named(tmp_path, bad):
         window.settle()
     report = tmp_path / "failed_batch.json"
     assert str(caught.value) == (
-        f"{report}: in step 8 boxes = {bad}, but losses must be finite. Its pictures: b.png, c.png. Look at their "
-        "annotations, or lower train.learning_rate (or lengthen train.warmup) and start again; the checkpoint from "
+        f"{report}: in step 8 boxes = {bad}, but losses must be finite. Its images: b.png, c.png. Look at their "
+        "annotations, or lower train.learning_rate (or lengthen train.warmup_steps) and start again; the checkpoint from "
         "before that step is kept."
     )
     assert json.loads(report.read_text()) == {

@@ -16,8 +16,8 @@ from torch import Tensor
 from tests.training import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERYTHING = {"optimiser": "adamw", "average": 0.9, "precision": "bfloat16", "accumulate": 2, "evaluate_every": 3}
-PLAIN = {"optimiser": "sgd", "precision": "float32", "schedule": "cosine"}
+EVERYTHING = {"optimizer": "adamw", "average": 0.9, "precision": "bfloat16", "accumulate": 2, "evaluate_every": 3}
+PLAIN = {"optimizer": "sgd", "precision": "float32", "schedule": "cosine"}
 
 
 def run_in_a_process(folder: Path, settings: dict, *, until: Callable[[Path], bool] | None = None) -> bool:
@@ -50,12 +50,12 @@ def _text(path: Path) -> str:
 
 
 def everything(folder: Path) -> dict[str, object]:
-    """All a run leaves: weights, optimiser and average, and its log without the clock."""
+    """All a run leaves: weights, optimizer and average, and its log without the clock."""
     content = torch.load(folder / "last.pt", weights_only=True)
     progress = json.loads(content.pop("progress"))
     logs = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     for part in (progress, *logs):
-        for clock in ("seconds", "pictures_per_second", "log_position"):
+        for clock in ("seconds", "images_per_second", "log_position"):
             part.pop(clock, None)
     weights = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
     return flat({"checkpoint": content, "progress": progress, "logs": logs, "weights": weights})

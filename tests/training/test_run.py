@@ -59,7 +59,7 @@ def test_log_lines_hold_means_speed_and_time(tmp_path):
         make_steps(run, 1, loss=3.0)
     line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[1])
     assert (line["loss"], line["losses"], line["gradient_norm"]) == (2, {"first": 2}, None)
-    assert (line["step"], line["pictures_per_second"], line["seconds"]) == (2, 2, 1)
+    assert (line["step"], line["images_per_second"], line["seconds"]) == (2, 2, 1)
 
 
 def test_leftovers_of_a_killed_writer_are_removed(tmp_path):

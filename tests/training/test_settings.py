@@ -17,7 +17,7 @@ def run_settings(data=None, **train):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "data", "train", "steps"),
+    ("images", "data", "train", "steps"),
     [
         (10, {}, {}, 1000),
         (1000, {"batch": 2}, {}, 6000),
@@ -25,18 +25,18 @@ def run_settings(data=None, **train):
         (1000, {}, {"steps": 7}, 7),
     ],
 )
-def test_the_steps_are_twelve_passes_at_least_a_thousand_or_as_set(pictures, data, train, steps):
-    assert required_steps(with_steps(run_settings(data, **train), pictures)) == steps
+def test_the_steps_are_twelve_passes_at_least_a_thousand_or_as_set(images, data, train, steps):
+    assert required_steps(with_steps(run_settings(data, **train), images)) == steps
 
 
 def test_a_semantic_head_gets_the_classes_of_the_data():
     stuff = Classes(("cat",), (1,), stuff=("sky", "grass"), stuff_ids=(2, 3))
-    plain, panoptic = run_settings(), RunSettings.model_validate({"model": {"semantic_head": {"channels": 32}}})
+    plain, panoptic = run_settings(), RunSettings.model_validate({"semantic_head": {"channels": 32}})
     fitted = with_stuff(panoptic, stuff)
     assert (fitted.model.semantic_head.classes, fitted.model.semantic_head.channels) == (3, 32)
     assert with_stuff(fitted, stuff) == fitted
     assert with_stuff(plain, stuff) == plain
-    with pytest.raises(SettingError, match="model.semantic_head: learns the classes of all pixels, but the data has"):
+    with pytest.raises(SettingError, match="semantic_head: learns the classes of all pixels, but the data has"):
         with_stuff(panoptic, Classes(("cat",), (1,)))
 
 
@@ -71,8 +71,8 @@ def test_a_run_does_not_go_on_as_another_one():
 
 
 def test_a_run_does_not_go_on_without_its_masks():
-    without = RunSettings.model_validate({"model": {"mask_head": None}, "train": {"steps": 10}})
-    with pytest.raises(SettingError, match=r"model.mask_head"):
+    without = RunSettings.model_validate({"mask_head": None, "train": {"steps": 10}})
+    with pytest.raises(SettingError, match=r"mask_head"):
         check(without)
 
 

@@ -25,21 +25,25 @@ def test_random_weights_get_settings_that_suit_them():
 
 def test_the_users_settings_win_over_those_for_random_weights(tmp_path):
     file = tmp_path / "run.yaml"
-    file.write_text("model: {backbone: {norm: batch}}\ntrain: {optimiser: sgd}\n")
-    settings = choose_start("none", file, ["train.schedule=step"]).settings
-    assert (settings.model.backbone.norm, settings.train.optimiser, settings.train.schedule) == ("batch", "sgd", "step")
+    file.write_text("model: {backbone: {norm: batch}}\ntrain: {optimizer: sgd}\n")
+    settings = choose_start("none", file, ["train.scheduler=step"]).settings
+    assert (settings.model.backbone.norm, settings.train.optimizer, settings.train.scheduler) == (
+        "batch",
+        "sgd",
+        "step",
+    )
 
 
-@pytest.mark.parametrize("words", ["model.backbone.norm=frozen_batch", "model.backbone.frozen_stages=2"])
+@pytest.mark.parametrize("words", ["backbone.norm=frozen_batch", "backbone.frozen_stages=2"])
 def test_random_weights_cannot_be_frozen(words):
     with pytest.raises(SettingError, match="random for ever|no statistics"):
         build_start(choose_start("none", [words]), CLASSES)
 
 
 def test_a_detectors_settings_are_those_of_its_file_under_the_users(detector):
-    start = choose_start(detector, ["model.input.shorter=50"])
+    start = choose_start(detector, ["input.min_size=50"])
     expected = ModelSettings.model_validate(TINY)
-    expected.input.shorter = 50
+    expected.input.min_size = 50
     assert start.settings.model == expected
     assert start.settings.train == RunSettings().train
 
@@ -50,7 +54,7 @@ def test_a_wrong_setting_is_said_before_weights_are_read():
 
 
 def test_the_seed_gives_the_random_weights():
-    words = ["model.backbone.name=resnet18", "model.neck.channels=8", "model.box_head.channels=8"]
+    words = ["backbone.name=resnet18", "neck.channels=8", "box_head.channels=8"]
     states = [
         build_start(choose_start("none", [*words, f"train.seed={seed}"]), CLASSES)[0].state_dict() for seed in (1, 1, 2)
     ]
@@ -63,23 +67,23 @@ def test_a_preset_gives_the_model_and_the_user_wins(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("model: {rpn: {proposals: 200}, box_head: {detections: 50}}\n")
     settings = choose_start(
-        "none", file, ["model.box_head.detections=60"], preset="detectron2/mask_rcnn_R_50_C4"
+        "none", file, ["box_head.detections_per_image=60"], preset="detectron2/mask_rcnn_R_50_C4"
     ).settings
-    assert (settings.model.neck, settings.model.rpn.candidates) == ("c4", 6000)
-    assert (settings.model.rpn.proposals, settings.model.box_head.detections) == (200, 60)
+    assert (settings.model.neck, settings.model.rpn.pre_nms_top_n) == ("c4", 6000)
+    assert (settings.model.rpn.post_nms_top_n, settings.model.box_head.detections_per_image) == (200, 60)
     assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
 
 
 def test_the_norm_of_a_preset_wins_over_the_one_for_random_weights():
     settings = choose_start("none", preset="torchvision/maskrcnn_resnet50_fpn_v2").settings
     assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("batch", 0)
-    assert settings.train.optimiser == "adamw"
+    assert settings.train.optimizer == "adamw"
 
 
 def test_a_preset_wins_over_the_settings_of_the_weights(detector):
-    start = choose_start(detector, ["model.input.shorter=50"], preset="paper/R50-FPN")
+    start = choose_start(detector, ["input.min_size=50"], preset="paper/R50-FPN")
     expected = read_preset("paper/R50-FPN")
-    expected.input.shorter = 50
+    expected.input.min_size = 50
     assert start.settings.model == expected
 
 

@@ -25,13 +25,13 @@ def printed(*parts):
     return " ".join(capture.get().split())
 
 
-def test_the_plan_counts_steps_pictures_and_passes(part):
-    settings = RunSettings.model_validate({"train": {"steps": 30, "precision": "float32"}, "data": {"batch": 4}})
+def test_the_plan_counts_steps_images_and_passes(part):
+    settings = RunSettings.model_validate({"train": {"steps": 30, "precision": "float32"}, "data": {"batch_size": 4}})
     data = TrainingData(part, part, held_out=True)
     said = printed(plan_table(part.source, data, settings, device=torch.device("cpu"), origin="random"))
-    assert "learns from 3 pictures with" in said
+    assert "learns from 3 images with" in said
     assert "10% of them held out, every 3 steps" in said
-    assert "30, 4 pictures each, 40.0 passes over the data" in said
+    assert "30, 4 images each, 40.0 passes over the data" in said
     assert "sgd, learning rate 0.005, step schedule" in said
     assert "on cpu, float32" in said
 
@@ -44,11 +44,11 @@ def test_many_classes_are_not_all_listed(part):
     assert "20: c0, c1, c2, c3, c4, c5, c6, c7, ... steps" in said
 
 
-def test_stuff_is_listed_if_it_is_learnt(part):
+def test_stuff_is_listed_if_it_is_learned(part):
     part = replace(part, classes=replace(part.classes, stuff=("sky", "grass"), stuff_ids=(8, 9)))
     data, settings = (
         TrainingData(part, part, held_out=False),
-        RunSettings.model_validate({"model": {"semantic_head": {}}}),
+        RunSettings.model_validate({"semantic_head": {}}),
     )
     for run, expected in ((settings, True), (RunSettings(), False)):
         said = printed(plan_table(part.source, data, run, device=torch.device("cpu"), origin="random"))
@@ -62,10 +62,10 @@ def test_objects_left_out_are_named_up_to_five(part):
     assert "object 5" not in said
 
 
-def test_objects_without_an_outline_are_counted_in_both_parts(part):
+def test_objects_without_a_polygon_are_counted_in_both_parts(part):
     boxes = replace(part, without_mask=9)
     said = printed(*data_remarks(TrainingData(part, boxes, held_out=False)))
-    assert said.count("9 objects have no outline") == 1
+    assert said.count("9 objects have no polygon") == 1
 
 
 def test_the_warning_says_why_and_what_to_do():

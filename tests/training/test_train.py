@@ -7,28 +7,26 @@ import torch
 
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import FROM_RANDOM
-from maskrcnn.data.formats import read_data
+from maskrcnn.data.formats import read_dataset
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.training.checkpoint import load_checkpoint
 from maskrcnn.training.interrupt import StopRequest
-from maskrcnn.training.loop import train_loop
 from maskrcnn.training.layers import require_learnable
+from maskrcnn.training.loop import train_loop
 from maskrcnn.training.train import train
 from maskrcnn.weights.files import load_weights
 from tests.training import small, tiny
 
 SMALL = {
-    "model": {
-        "input": {"magnify": 1},
-        "backbone": {"name": "resnet18", "width": 32},
-        "fpn": {"channels": 32},
-        "anchors": {"sizes": [8, 16, 32, 48, 64]},
-        "rpn": {"candidates_training": 50},
-        "box_head": {"channels": 32, "samples": 16},
-        "mask_head": None,
-    },
+    "input": {"scale_factor": 1},
+    "backbone": {"name": "resnet18", "width": 32},
+    "fpn": {"channels": 32},
+    "anchors": {"sizes": [8, 16, 32, 48, 64]},
+    "rpn": {"pre_nms_top_n_training": 50},
+    "box_head": {"channels": 32, "batch_size_per_image": 16},
+    "mask_head": None,
     "data": {"workers": 0},
     "train": {"steps": 1, "log_every": 1, "precision": "float32"},
 }
@@ -41,8 +39,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_data_set_in_memory_is_learnt_scored_and_gone_on_with_when_given_again(folder, tmp_path, monkeypatch, capsys):
-    data, val = read_data(folder), read_data(folder, "val")
+def test_a_data_set_in_memory_is_learned_scored_and_gone_on_with_when_given_again(
+    folder, tmp_path, monkeypatch, capsys
+):
+    data, val = read_dataset(folder), read_dataset(folder, "val")
     how = {"output": tmp_path / "run", "val": val, "device": "cpu", "quiet": True}
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "received", True) or self)
@@ -52,7 +52,7 @@ def test_a_data_set_in_memory_is_learnt_scored_and_gone_on_with_when_given_again
         train(output=tmp_path / "run", resume=True)
     result = train(data, **how, resume=True)
     assert (result.finished, result.step, result.folder) == (True, 1, tmp_path / "run")
-    assert result.scores["pictures"] == 1
+    assert result.scores["images"] == 1
     assert "AP50" in result.scores["bbox"]
     assert load_weights(result.weights).classes.names == SHAPES
     assert capsys.readouterr() == ("", "")
@@ -101,13 +101,13 @@ def test_arguments_that_contradict_each_other_are_refused(arguments, message):
     ],
 )
 def test_the_loop_refuses_a_model_that_would_stay_random(backbone, tmp_path):
-    settings = tiny.run_settings().changed({"model.backbone": backbone})
+    settings = tiny.run_settings().changed({"backbone": backbone})
     model = build_model(settings.model, len(tiny.CLASSES))
     with pytest.raises(SettingError, match="the weights are random"):
         train_loop(model, tiny.batches, settings, classes=tiny.CLASSES, folder=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
-    for norm in (module for module in model.body.modules() if hasattr(module, "eps")):
-        norm.bias.data.fill_(0.5)  # as if it had been learnt
+    for norm in (module for module in model.backbone.modules() if hasattr(module, "eps")):
+        norm.bias.data.fill_(0.5)  # as if it had been learned
     require_learnable(model)
 
 

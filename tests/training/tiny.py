@@ -1,7 +1,7 @@
-"""A small real model and small generated pictures, for tests of the loop.
+"""A small real model and small generated images, for tests of the loop.
 
 As a script it is a training run in a process of its own, which a test can kill:
-`python -m tests.training.tiny FOLDER {"optimiser": "sgd"}`.
+`python -m tests.training.tiny FOLDER {"optimizer": "sgd"}`.
 """
 
 import json
@@ -31,8 +31,8 @@ def model_settings() -> ModelSettings:
             "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 0},
             "neck": {"channels": 32},
             "anchors": {"sizes": (8, 16, 32, 48, 64)},
-            "rpn": {"samples": 32, "candidates_training": 50, "proposals_training": 50},
-            "box_head": {"samples": 16, "channels": 32},
+            "rpn": {"batch_size_per_image": 32, "pre_nms_top_n_training": 50, "post_nms_top_n_training": 50},
+            "box_head": {"batch_size_per_image": 16, "channels": 32},
             "mask_head": {"channels": 16, "convolutions": 1},
         }
     )
@@ -40,7 +40,7 @@ def model_settings() -> ModelSettings:
 
 def run_settings(**train: object) -> RunSettings:
     settings = {"steps": 6, "log_every": 1, "checkpoint_every": 2, "learning_rate": 0.01} | train
-    return RunSettings.model_validate({"model": model_settings().model_dump(), "train": settings})
+    return RunSettings.model_validate({**model_settings().model_dump(), "train": settings})
 
 
 def real_run(folder: Path, **settings: object) -> TrainingResult:
@@ -73,20 +73,20 @@ def batches(start: int) -> Iterator[Batch]:
 
 
 def batch(number: int) -> Batch:
-    """A function of the number: two pictures with a bright square and a bar; every third picture has nothing."""
+    """A function of the number: two images with a bright square and a bar; every third image has nothing."""
     random = np.random.default_rng(number)
-    pictures = [_picture(random, empty=(2 * number + i) % 3 == 0) for i in range(2)]
+    images = [_image(random, empty=(2 * number + i) % 3 == 0) for i in range(2)]
     return Batch(
-        images=torch.stack([image for image, _ in pictures]).contiguous(memory_format=torch.channels_last),
+        images=torch.stack([image for image, _ in images]).contiguous(memory_format=torch.channels_last),
         sizes=[(SIDE, SIDE)] * 2,
-        picture_sizes=[(SIDE, SIDE)] * 2,
-        targets=[target for _, target in pictures],
+        image_sizes=[(SIDE, SIDE)] * 2,
+        targets=[target for _, target in images],
         paths=(f"batch{number}-a.png", f"batch{number}-b.png"),
         image_ids=(2 * number, 2 * number + 1),
     )
 
 
-def _picture(random: np.random.Generator, *, empty: bool) -> tuple[torch.Tensor, Instances]:
+def _image(random: np.random.Generator, *, empty: bool) -> tuple[torch.Tensor, Instances]:
     image = random.normal(0, 0.1, (3, SIDE, SIDE)).astype(np.float32)
     crops, boxes = [], []
     for height, width in [] if empty else [(20, 20), (8, 30)]:

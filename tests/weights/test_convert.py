@@ -53,24 +53,24 @@ def test_every_setting_without_a_form_is_named_with_those_that_have_one():
     with pytest.raises(WeightsError) as caught:
         check_form(weights, "torchvision", LIBRARIES["torchvision"][0])
     text = str(caught.value)
-    assert text.startswith("mine: torchvision has no form for this model: model.neck.name=c4 (there fpn)")
-    assert "model.roi.half_pixel=true (there false)" in text
+    assert text.startswith("mine: torchvision has no form for this model: neck.name=c4 (there fpn)")
+    assert "roi.half_pixel=true (there false)" in text
     assert "(there null)" in text
 
 
 @pytest.mark.parametrize(
     ("library", "settings", "fault"),
     [
-        ("torchvision", {"semantic_head": {}}, "model.semantic_head="),
-        ("torchvision", {"backbone": {"norm": "group"}}, "model.backbone.norm=group"),
-        ("torchvision", {"mask_head": {"doublings": 2}}, "model.mask_head.doublings=2 .there 1"),
-        ("torchvision", {"anchors": {"offset": 0.5}}, "model.anchors.offset=0.5 .there 0.0"),
-        ("torchvision", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "model.anchors.shapes=.*there null"),
-        ("torchvision", {"backbone": {"dilate_stage5": True}}, "model.backbone.dilate_stage5=true .there false"),
-        ("detectron2", {}, "model.anchors.rounded=true"),
-        ("detectron2", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "model.anchors.shapes=.*there null"),
-        ("detectron2", {"backbone": {"name": "mobilenet_v3_large"}}, "model.backbone.name=mobilenet_v3_large"),
-        ("detectron2", {"cascade": {"average": "logits"}}, "model.cascade.average=logits"),
+        ("torchvision", {"semantic_head": {}}, "semantic_head="),
+        ("torchvision", {"backbone": {"norm": "group"}}, "backbone.norm=group"),
+        ("torchvision", {"mask_head": {"upsamples": 2}}, "mask_head.upsamples=2 .there 1"),
+        ("torchvision", {"anchors": {"offset": 0.5}}, "anchors.offset=0.5 .there 0.0"),
+        ("torchvision", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "anchors.shapes=.*there null"),
+        ("torchvision", {"backbone": {"dilate_stage5": True}}, "backbone.dilate_stage5=true .there false"),
+        ("detectron2", {}, "anchors.rounded=true"),
+        ("detectron2", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "anchors.shapes=.*there null"),
+        ("detectron2", {"backbone": {"name": "mobilenet_v3_large"}}, "backbone.name=mobilenet_v3_large"),
+        ("detectron2", {"cascade": {"average": "logits"}}, "cascade.average=logits"),
     ],
 )
 def test_what_a_library_does_not_have_is_refused(library, settings, fault):
@@ -123,7 +123,7 @@ def test_settings_that_a_file_cannot_tell_are_stored_with_the_numbers_asked_for(
 
 def test_the_setting_that_asks_for_other_layers_is_named(zoo, tmp_path):
     settings = read_weights(zoo).settings.model_copy(deep=True)
-    settings.rpn.proposals, settings.neck.channels = 7, 16
+    settings.rpn.post_nms_top_n, settings.neck.channels = 7, 16
     with pytest.raises(WeightsError, match=r"model_final\.pth: .*Leave out model\.neck\.channels=16:"):
         convert_weights(zoo, tmp_path / "x.safetensors", settings=settings)
     assert list(tmp_path.iterdir()) == []

@@ -34,10 +34,10 @@ def test_weights_settings_classes_and_notes_come_back(path):
 
 
 def test_a_skeleton_comes_back_and_files_without_one_are_read(path, tmp_path):
-    person = Classes(("person",), (1,), skeleton=COCO_PERSON)
+    person = Classes(("person",), (1,), keypoint_schema=COCO_PERSON)
     save_weights(tmp_path / "w", STATE, SETTINGS, person)
     assert load_weights(tmp_path / "w").classes == person
-    assert load_weights(path).classes.skeleton is None
+    assert load_weights(path).classes.keypoint_schema is None
 
 
 def test_tensors_of_another_library_are_kept_apart(tmp_path):
@@ -52,7 +52,7 @@ def test_tensors_of_another_library_are_kept_apart(tmp_path):
 
 
 def test_names_of_version_1_become_today_s(tmp_path):
-    old = ["body.stem.norm.weight", "fpn.lateral.0.bias", "rpn.convolution.weight", "rpn.logits.bias"]
+    old = ["backbone.stem.norm.weight", "fpn.lateral.0.bias", "rpn.convolution.weight", "rpn.logits.bias"]
     old += ["box_head.hidden1.weight", "box_head.hidden2.bias", "box_head.deltas.bias"]
     old += ["mask_head.convolutions.3.bias", "mask_head.upsample.weight", "mask_head.logits.bias"]
     new = ["backbone.stem.norm.weight", "neck.lateral.0.bias", "rpn.convolutions.0.weight", "rpn.logits.bias"]
@@ -138,7 +138,7 @@ def test_a_file_that_was_cut_off_is_not_loaded(path, share):
 
 
 def test_a_file_of_another_kind_is_refused(path):
-    path.write_bytes(b"\xff\xd8\xff\xe0 a picture" * 100)
+    path.write_bytes(b"\xff\xd8\xff\xe0 an image" * 100)
     with pytest.raises(WeightsError, match="cells.safetensors: "):
         load_weights(path)
 

@@ -2,7 +2,7 @@ import torch
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.keypoint_schema import Skeleton
+from maskrcnn.structures.keypoint_schema import KeypointSchema
 from maskrcnn.weights.parts import (
     BOX_CLASSES,
     KEYPOINTS,
@@ -32,7 +32,7 @@ NAMES = (
 )
 
 
-def test_parts_run_from_the_picture_to_the_heads_and_strangers_are_parts_of_their_own():
+def test_parts_run_from_the_image_to_the_heads_and_strangers_are_parts_of_their_own():
     assert names_by_part(NAMES, ModelSettings()) == {
         "stem": ["backbone.stem.step1.norm.bias"],
         "stage 5 (layer4)": [
@@ -64,8 +64,8 @@ def test_layers_that_are_the_same_for_all_classes_are_no_class_layers():
 
 def test_other_names_keypoints_or_stuff_make_their_layers_useless():
     def classes(names=("a",), points=("x",), stuff=("sky",), ids=(1,)):
-        skeleton = Skeleton(points, (), (), (0.1,) * len(points)) if points else None
-        return Classes(names, ids, stuff, (9,), skeleton)
+        keypoint_schema = KeypointSchema(points, (), (), (0.1,) * len(points)) if points else None
+        return Classes(names, ids, stuff, (9,), keypoint_schema)
 
     assert parts_of_classes(classes(), classes(ids=(4,))) == set()
     assert parts_of_classes(classes(), classes(names=("b",))) == {BOX_CLASSES, MASK_CLASSES}

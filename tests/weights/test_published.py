@@ -130,7 +130,7 @@ def test_no_two_checkpoints_share_a_file_or_a_name():
 def test_every_row_is_complete(name):
     one = PUBLISHED[name]
     assert re.fullmatch(r"https://[\w.-]+/[\w./-]+\.(pth|pkl)", one.address)
-    assert one.licence
+    assert one.license
     assert one.source
     assert one.is_backbone or (one.scores and one.trained_on)
     assert all(10 < score < 100 for score in one.scores.values())
@@ -170,7 +170,7 @@ def test_scores_stand_in_the_names_of_some_of_mmdetections_files():
 def test_a_file_whose_name_does_not_end_with_its_hash_is_no_row(tmp_path):
     table = tmp_path / "table.yaml"
     table.write_text(
-        "peer: {source: s, licence: l, folder: 'https://a/', hash: sha256, models: {m: {file: m.pth, box: 30}}}"
+        "peer: {source: s, license: l, folder: 'https://a/', hash: sha256, models: {m: {file: m.pth, box: 30}}}"
     )
     with pytest.raises(ValueError, match="m.pth .*sha256"):
         read_table(table)
@@ -184,4 +184,4 @@ def test_the_documentation_lists_every_checkpoint_with_its_scores():
         *scores, trained_on = (cell.strip() for cell in row.split(" |"))
         assert [score for score in scores if score] == [f"{value:.1f}" for value in one.scores.values()]
         assert trained_on == one.trained_on
-        assert f"{one.licence}. Listed in {one.source}." in page
+        assert f"{one.license}. Listed in {one.source}." in page

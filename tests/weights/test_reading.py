@@ -137,7 +137,7 @@ def test_the_configuration_in_a_published_file_wins_over_its_preset(tmp_path, mo
     monkeypatch.setitem(PUBLISHED, "peer/mask_rcnn", Published("http://127.0.0.1:9/model.pth", preset=preset))
     monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
     settings = read_weights("peer/mask_rcnn").settings
-    assert (settings.box_head.score_threshold, settings.box_head.detections) == (0.3, 7)
+    assert (settings.box_head.score_threshold, settings.box_head.detections_per_image) == (0.3, 7)
     assert settings.backbone == read_preset(preset).backbone
 
 

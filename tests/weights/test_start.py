@@ -52,7 +52,7 @@ def test_class_layers_stay_random_for_other_classes(detector, names):
     model, report = begin(start, classes=classes)
     assert report.random == ("class layers of the box head", "class layer of the mask head")
     assert (
-        "the file knows other classes (2), so that these are learnt anew: class layers of the box head, class layer"
+        "the file knows other classes (2), so that these are learned anew: class layers of the box head, class layer"
         in str(report)
     )
     torch.manual_seed(1)
@@ -168,7 +168,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_the_remedy(dete
         begin(read_start(detector), wider)
 
 
-def test_a_deeper_body_has_tensors_without_a_place(detector):
+def test_a_deeper_backbone_has_tensors_without_a_place(detector):
     deeper = Start(
         "d", build_model(small_settings(name="resnet34"), 2).state_dict(), small_settings(name="resnet34"), CELLS
     )

@@ -16,9 +16,9 @@ from tests.builders.starts import CELLS, begin, saved, small_settings
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CAFFE = {
-    "colours": "bgr",
+    "colors": "bgr",
     "mean": [value / 255 for value in MEAN],
-    "deviation": [1 / 255] * 3,
+    "std": [1 / 255] * 3,
 }
 
 
@@ -29,33 +29,31 @@ def resnet18():
 
 def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
     start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    normalised, report = begin(start, small_settings())
+    normalized, report = begin(start, small_settings())
     raw, raw_report = begin(start, small_settings(parts={"input": CAFFE}))
     assert report.remarks == ()
     assert raw_report.remarks == (
-        "the stem was trained on normalised pixels and is scaled for raw ones",
+        "the stem was trained on normalized pixels and is scaled for raw ones",
         "the stem's channels are turned from rgb to bgr",
     )
     values = torch.rand(1, 3, 64, 64) * 255 - torch.tensor(MEAN)[:, None, None]
     with torch.no_grad():
-        expected = normalised.backbone(values / torch.tensor(DEVIATION)[:, None, None])
+        expected = normalized.backbone(values / torch.tensor(DEVIATION)[:, None, None])
         found = raw.backbone(values.flip(1))
     for level, features in found.items():
         torch.testing.assert_close(features, expected[level], rtol=1e-4, atol=1e-4 * expected[level].abs().max().item())
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_a_grey_or_deeper_picture_of_equal_channels_looks_as_in_colour(resnet18, tmp_path, channels):
+def test_a_gray_or_deeper_image_of_equal_channels_looks_as_in_color(resnet18, tmp_path, channels):
     start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    colour, _ = begin(start, small_settings())
-    other, report = begin(
-        start, small_settings(parts={"input": {"mean": [0.5] * channels, "deviation": [0.25] * channels}})
-    )
-    assert report.remarks == (f"the stem's 3 channels are averaged for pictures of {channels}",)
-    grey = torch.randn(1, 1, 64, 64)
+    color, _ = begin(start, small_settings())
+    other, report = begin(start, small_settings(parts={"input": {"mean": [0.5] * channels, "std": [0.25] * channels}}))
+    assert report.remarks == (f"the stem's 3 channels are averaged for images of {channels}",)
+    gray = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
-        found = other.backbone.stem(grey.expand(1, channels, 64, 64))
-        expected = colour.backbone.stem(grey.expand(1, 3, 64, 64))
+        found = other.backbone.stem(gray.expand(1, channels, 64, 64))
+        expected = color.backbone.stem(gray.expand(1, 3, 64, 64))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -188,7 +186,7 @@ def test_a_resnet_that_only_timm_has_goes_into_timms(tmp_path):
 def test_timms_stem_also_sees_other_channels(tmp_path):
     timm = pytest.importorskip("timm")
     path = saved(timm.create_model("convnext_atto").state_dict(), tmp_path / "atto.safetensors")
-    four = {"input": {"mean": [0.5] * 4, "deviation": [0.25] * 4}}
+    four = {"input": {"mean": [0.5] * 4, "std": [0.25] * 4}}
     model, report = begin(read_start(path), small_settings("timm/convnext_atto", frozen_stages=0, parts=four))
-    assert report.remarks == ("the stem's 3 channels are averaged for pictures of 4",)
+    assert report.remarks == ("the stem's 3 channels are averaged for images of 4",)
     assert model.backbone.network.stem_0.weight.shape[1] == 4

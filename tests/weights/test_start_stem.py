@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from maskrcnn.config import InputSettings
-from maskrcnn.weights.foreign.backbones import NORMALISED_RGB, Pixels
+from maskrcnn.weights.foreign.backbones import NORMALIZED_RGB, Pixels
 from maskrcnn.weights.start import DEVIATION, find_stem, fit_stem, pixels_of
 
-RGB, BGR, RAW_BGR = NORMALISED_RGB, Pixels("bgr", raw=False), Pixels("bgr", raw=True)
+RGB, BGR, RAW_BGR = NORMALIZED_RGB, Pixels("bgr", raw=False), Pixels("bgr", raw=True)
 
 
 def kernel(*values: float) -> torch.Tensor:
@@ -24,8 +24,8 @@ def test_the_same_pixels_change_nothing():
 
 
 @pytest.mark.parametrize(("source", "target"), [(RGB, BGR), (BGR, RGB)])
-def test_colours_change_places(source, target):
-    changes = [f"the stem's channels are turned from {source.colours} to {target.colours}"]
+def test_colors_change_places(source, target):
+    changes = [f"the stem's channels are turned from {source.colors} to {target.colors}"]
     assert fitted((1, 2, 4), 3, source, target) == ([4, 2, 1], changes)
 
 
@@ -34,28 +34,28 @@ def test_colours_change_places(source, target):
     [(1, [9]), (2, [4.5, 4.5]), (4, [2.25] * 4), (6, [1.5] * 6)],
 )
 def test_other_numbers_of_channels_get_the_mean_and_keep_the_sum(count, expected):
-    assert fitted((2, 3, 4), count) == (expected, [f"the stem's 3 channels are averaged for pictures of {count}"])
+    assert fitted((2, 3, 4), count) == (expected, [f"the stem's 3 channels are averaged for images of {count}"])
     assert fitted((2, 3, 4), count, BGR)[0] == expected
 
 
-def test_a_grey_stem_sees_colours():
+def test_a_gray_stem_sees_colors():
     assert fitted((6,), 3, target=BGR)[0] == [2, 2, 2]
 
 
-def test_raw_pixels_become_normalised_ones_channel_by_channel_and_back():
+def test_raw_pixels_become_normalized_ones_channel_by_channel_and_back():
     values, remarks = fitted((3, 2, 1), 3, RAW_BGR, RGB)
     assert values == pytest.approx([1 * 58.395, 2 * 57.12, 3 * 57.375])
-    assert remarks[0] == "the stem was trained on raw pixels and is scaled for normalised ones"
+    assert remarks[0] == "the stem was trained on raw pixels and is scaled for normalized ones"
     assert fitted(values, 3, RGB, RAW_BGR)[0] == pytest.approx([3, 2, 1])
     assert fitted((2,), 1, RAW_BGR, RGB)[0] == pytest.approx([2 * sum(DEVIATION) / 3])
 
 
 def test_settings_tell_what_a_network_sees():
     assert pixels_of(InputSettings()) == RGB
-    assert pixels_of(InputSettings(colours="bgr", deviation=(1 / 255,) * 3)) == RAW_BGR
+    assert pixels_of(InputSettings(channel_order="bgr", std=(1 / 255,) * 3)) == RAW_BGR
 
 
-def test_the_stem_is_the_first_kernel_of_the_body():
+def test_the_stem_is_the_first_kernel_of_the_backbone():
     state = {
         "backbone.scale": torch.zeros(3),
         "backbone.a.weight": torch.zeros(2, 3, 1, 1),

@@ -1,4 +1,4 @@
-"""Two runs on the same pictures: how much their average precision differs, and how much of that is chance."""
+"""Two runs on the same images: how much their average precision differs, and how much of that is chance."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ..errors import DataError
-from ..ops.json_files import read_json
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
+from ..evaluation.results import Kind, Results
+from ..ops.json_files import read_json
 from .matching import match_results
 from .precision import class_precisions
-from ..evaluation.results import Kind, Results
 
 RESAMPLES = 1000
 SEED = 0
@@ -29,7 +29,7 @@ NUMBERS: dict[str, slice] = {"AP": slice(None), "AP50": slice(0, 1), "AP75": sli
 MOST_CLASSES = 10
 
 Precisions = dict[str, np.ndarray]
-"""By number [K, 1 + R]: the pictures as they are, then R resamples; NaN for classes without objects."""
+"""By number [K, 1 + R]: the images as they are, then R resamples; NaN for classes without objects."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ Read = Callable[[Path], Results]
 
 
 def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Results:
-    """The predictions of another run on the same pictures.
+    """The predictions of another run on the same images.
 
     Args:
         path: Its results, or its report if that names them as `results_file`.
@@ -76,7 +76,7 @@ def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Resu
         read: Reads results of other formats than COCO's, such as a benchmark's own; None: there are none.
 
     Raises:
-        DataError: The file cannot be used, the report names no results, or these are of other pictures or classes.
+        DataError: The file cannot be used, the report names no results, or these are of other images or classes.
     """
     results = results_of(path, others=read is not None)
     return Results.read(results, truth) if read is None else read(results)
@@ -123,17 +123,17 @@ def compare_results(
     seed: int = SEED,
     on_progress: Callable[[int], None] | None = None,
 ) -> Comparison:
-    """Compare two runs by a paired bootstrap over pictures (Efron and Tibshirani 1993).
+    """Compare two runs by a paired bootstrap over images (Efron and Tibshirani 1993).
 
-    In each resample as many pictures as there are were drawn with replacement, the same for both runs, and AP is
-    computed anew; copies of a picture stand beside each other. Matches stay what they are, because pictures are matched
+    In each resample as many images as there are were drawn with replacement, the same for both runs, and AP is
+    computed anew; copies of an image stand beside each other. Matches stay what they are, because images are matched
     alone. A class without an object in a resample is left out of its mean.
 
     Args:
         truth: What both are scored on.
         first, second: The predictions.
         kind: "bbox", "segm" or "keypoints".
-        max_detections: Most detections that count per picture and class.
+        max_detections: Most detections that count per image and class.
         resamples: How many.
         seed: Of the draws.
         on_progress: Called with the numbers of steps done, in all `comparison_steps`.
@@ -163,11 +163,11 @@ def comparison_steps(truth: Annotations) -> int:
     return 2 * (len(truth.sizes) + len(truth.categories))
 
 
-def _weights(pictures: int, resamples: int, seed: int) -> np.ndarray:
-    """[P, 1 + R] how often each picture counts: once, then as often as it was drawn."""
-    even = np.full(pictures, 1 / max(1, pictures))
-    draws = np.random.default_rng(seed).multinomial(pictures, even, size=resamples) if pictures else even[None]
-    return np.concatenate([np.ones((1, pictures)), draws]).T.astype(np.int32, order="C")
+def _weights(images: int, resamples: int, seed: int) -> np.ndarray:
+    """[P, 1 + R] how often each image counts: once, then as often as it was drawn."""
+    even = np.full(images, 1 / max(1, images))
+    draws = np.random.default_rng(seed).multinomial(images, even, size=resamples) if images else even[None]
+    return np.concatenate([np.ones((1, images)), draws]).T.astype(np.int32, order="C")
 
 
 def _ignore(_: int) -> None:
@@ -214,7 +214,7 @@ def comparison_report(
 ) -> dict[str, Any]:
     """The comparisons for a JSON file: the rule, and of each kind its numbers and those `per_class`."""
     return {
-        "protocol": f"COCO's AP, paired bootstrap over pictures, {resamples} resamples, seed {seed}; "
+        "protocol": f"COCO's AP, paired bootstrap over images, {resamples} resamples, seed {seed}; "
         "interval of 95 % of them; differences are second less first",
         **{
             kind: {
@@ -244,7 +244,7 @@ def comparison_tables(
     }
     parts: list[RenderableType] = [
         Text(f"{second} against {first}", style="bold"),
-        Text(f"COCO's AP; 95 % of {resamples} draws of the pictures with replacement, the same for both runs"),
+        Text(f"COCO's AP; 95 % of {resamples} draws of the images with replacement, the same for both runs"),
         table("", rows),
     ]
     for kind, comparison in comparisons.items():

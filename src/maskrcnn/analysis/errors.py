@@ -13,19 +13,19 @@ from rich.text import Text
 
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
-from .precision import average_precision
 from ..evaluation.results import Kind
 from .faults import (
     CLASSIFICATION,
     FAULT_TITLES,
     FAULTS,
     IGNORED,
-    LOCALISATION,
+    LOCALIZATION,
     RIGHT,
     Fault,
     Verdicts,
     best_score,
 )
+from .precision import average_precision
 
 MOST_CLASSES = 10
 OF_SEVERAL_CLASSES = ("classification", "class_and_place")
@@ -43,7 +43,7 @@ class Losses:
         alone: What it would rise by if only this kind of error were put right; TIDE's dAP, at least 0.
         shares: What it rises by when this kind is put right after those before it in `FAULTS`. They add up to 1 - ap.
         counts: Errors of each kind, at any score. One with a wrong class counts at the class that was given.
-        shown: Those from the score threshold on, see `AnalysedErrors`.
+        shown: Those from the score threshold on, see `AnalyzedErrors`.
     """
 
     ap: float
@@ -54,7 +54,7 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class AnalysedErrors:
+class AnalyzedErrors:
     """The missing average precision of boxes, masks or keypoints, split by kinds of errors.
 
     Args:
@@ -70,7 +70,7 @@ class AnalysedErrors:
     per_class: dict[str, Losses]
 
 
-def analyse_errors(truth: Annotations, verdicts: Verdicts) -> AnalysedErrors:
+def analyze_errors(truth: Annotations, verdicts: Verdicts) -> AnalyzedErrors:
     """Split the missing average precision by putting errors right.
 
     A detection with a wrong class or place becomes right, at its score, if its object was not found and no better one
@@ -100,7 +100,7 @@ def analyse_errors(truth: Annotations, verdicts: Verdicts) -> AnalysedErrors:
     if there:
         mean, gain, share = (values[..., there].mean(axis=-1) for values in (before, gains, shares))
         whole = _losses(mean, gain, share, counts.sum(axis=1), shown.sum(axis=1))
-    return AnalysedErrors(verdicts.iou, score, whole, per_class)
+    return AnalyzedErrors(verdicts.iou, score, whole, per_class)
 
 
 class _Tally:
@@ -115,7 +115,7 @@ class _Tally:
         self._objects = np.searchsorted(categories, own)
         self._classes = np.searchsorted(categories, verdicts.categories[order])
         self._count = len(categories)
-        meant = np.isin(self._faults, (CLASSIFICATION, LOCALISATION))
+        meant = np.isin(self._faults, (CLASSIFICATION, LOCALIZATION))
         objects = verdicts.objects[order]
         free = np.flatnonzero(meant)[~verdicts.found[objects[meant]]]
         _, first = np.unique(objects[free], return_index=True)
@@ -164,26 +164,26 @@ def _losses(ap: float, gains: np.ndarray, shares: np.ndarray, counts: np.ndarray
     )
 
 
-def errors_report(analysed: AnalysedErrors) -> dict[str, Any]:
+def errors_report(analyzed: AnalyzedErrors) -> dict[str, Any]:
     """What was found for a JSON file; per class in the same terms."""
     return {
-        "protocol": f"TIDE at IoU {analysed.iou:g}, matched and AP as in COCO; errors put right in the order "
+        "protocol": f"TIDE at IoU {analyzed.iou:g}, matched and AP as in COCO; errors put right in the order "
         f"{', '.join(FAULTS)}, so that their shares add up to 1 - ap",
-        "score_threshold": analysed.score,
-        "all": None if analysed.whole is None else asdict(analysed.whole),
-        "per_class": {name: asdict(losses) for name, losses in analysed.per_class.items()},
+        "score_threshold": analyzed.score,
+        "all": None if analyzed.whole is None else asdict(analyzed.whole),
+        "per_class": {name: asdict(losses) for name, losses in analyzed.per_class.items()},
     }
 
 
-def errors_tables(analysed: AnalysedErrors, kind: Kind) -> Group:
+def errors_tables(analyzed: AnalyzedErrors, kind: Kind) -> Group:
     """What was found for the terminal: a line for each kind of error, then the classes that miss most."""
-    whole = analysed.whole
+    whole = analyzed.whole
     if whole is None:
         return Group(Text(f"Errors of {TITLES[kind]}: there is no object to find"))
-    missing = f"AP{100 * analysed.iou:.0f} {100 * whole.ap:.1f}, missing {100 * (1 - whole.ap):.1f}"
-    headings = ("AP lost", "if only this were right", "errors", f"of them from score {analysed.score:.2f}")
+    missing = f"AP{100 * analyzed.iou:.0f} {100 * whole.ap:.1f}, missing {100 * (1 - whole.ap):.1f}"
+    headings = ("AP lost", "if only this were right", "errors", f"of them from score {analyzed.score:.2f}")
     table = Table("error", *[Column(heading, justify="right") for heading in headings], show_footer=True)
-    several = len(analysed.per_class) > 1
+    several = len(analyzed.per_class) > 1
     possible = [fault for fault in FAULTS if several or whole.counts[fault] or fault not in OF_SEVERAL_CLASSES]
     for fault in possible:
         numbers = f"{100 * whole.shares[fault]:.1f}", f"+{100 * whole.alone[fault]:.1f}"
@@ -192,14 +192,14 @@ def errors_tables(analysed: AnalysedErrors, kind: Kind) -> Group:
     table.columns[0].footer, table.columns[1].footer = "together", f"{100 * (1 - whole.ap):.1f}"
     table.columns[3].footer, table.columns[4].footer = str(sum(whole.counts.values())), str(sum(whole.shown.values()))
     if several:
-        parts += [Text("AP lost of the classes that miss most"), _classes_table(analysed)]
+        parts += [Text("AP lost of the classes that miss most"), _classes_table(analyzed)]
     return Group(*parts)
 
 
-def _classes_table(analysed: AnalysedErrors) -> Table:
-    headings = (f"AP{100 * analysed.iou:.0f}", *(FAULT_TITLES[fault] for fault in FAULTS))
+def _classes_table(analyzed: AnalyzedErrors) -> Table:
+    headings = (f"AP{100 * analyzed.iou:.0f}", *(FAULT_TITLES[fault] for fault in FAULTS))
     table = Table("class", *[Column(heading, justify="right") for heading in headings])
-    for name, losses in list(analysed.per_class.items())[:MOST_CLASSES]:
+    for name, losses in list(analyzed.per_class.items())[:MOST_CLASSES]:
         shares = [f"{100 * losses.shares[fault]:.1f}" for fault in FAULTS]
         table.add_row(Text(name), f"{100 * losses.ap:.1f}", *shares)
     return table

@@ -9,21 +9,21 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..evaluation.annotations import Annotations
-from .matching import Overlaps, match_picture, picture_overlaps
 from ..evaluation.results import Kind, Results
+from .matching import Overlaps, image_overlaps, match_image
 
-Fault = Literal["classification", "localisation", "class_and_place", "duplicate", "background", "missed"]
+Fault = Literal["classification", "localization", "class_and_place", "duplicate", "background", "missed"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 """In the order in which errors are put right one after the other: TIDE's."""
 FAULT_TITLES: dict[Fault, str] = {
     "classification": "wrong class",
-    "localisation": "wrong place",
+    "localization": "wrong place",
     "class_and_place": "class and place",
     "duplicate": "duplicate",
     "background": "background",
     "missed": "missed",
 }
-CLASSIFICATION, LOCALISATION, CLASS_AND_PLACE, DUPLICATE, BACKGROUND = range(5)
+CLASSIFICATION, LOCALIZATION, CLASS_AND_PLACE, DUPLICATE, BACKGROUND = range(5)
 RIGHT, IGNORED = -1, -2
 FOREGROUND_IOU = 0.5
 BACKGROUND_IOU = 0.1
@@ -31,11 +31,11 @@ BACKGROUND_IOU = 0.1
 
 @dataclass(frozen=True)
 class Verdicts:
-    """D detections, picture by picture, each picture's best first, and G objects.
+    """D detections, image by image, each image's best first, and G objects.
 
     Args:
         detections: [D] places in the results.
-        image_ids: [D] their pictures.
+        image_ids: [D] their images.
         categories: [D] their category ids.
         scores: [D].
         faults: [D] places in `FAULTS`, or `RIGHT`, or `IGNORED`.
@@ -63,7 +63,7 @@ class Verdicts:
 
     def missed_from(self, score: float) -> np.ndarray:
         """[G] the same, where only detections with at least this score are there."""
-        meant = np.isin(self.faults, (RIGHT, CLASSIFICATION, LOCALISATION)) & (self.scores >= score)
+        meant = np.isin(self.faults, (RIGHT, CLASSIFICATION, LOCALIZATION)) & (self.scores >= score)
         missed = self.wanted.copy()
         missed[self.objects[meant]] = False
         return missed
@@ -81,7 +81,7 @@ def judge_results(
 ) -> Verdicts:
     """Say of each detection whether it is right, need not be, or what is wrong with it; the first of these that holds:
 
-    - localisation: its best IoU with an object of its class is from `background` to below `iou`;
+    - localization: its best IoU with an object of its class is from `background` to below `iou`;
     - classification: it fits an object of another class (IoU from `iou` on);
     - duplicate: it fits an object of its class that a better detection has found;
     - background: its IoU with every object is at most `background`;
@@ -95,18 +95,18 @@ def judge_results(
         results: COCO records that were checked.
         kind: "bbox", "segm" or "keypoints", of which the similarity stands for the IoU.
         iou, background: The two limits.
-        max_detections: Most detections that count per picture and class.
-        on_progress: Called after each picture with 1.
+        max_detections: Most detections that count per image and class.
+        on_progress: Called after each image with 1.
     """
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     wanted = np.zeros(len(truth.objects), dtype=bool)
     found = np.zeros(len(truth.objects), dtype=bool)
-    for picture in picture_overlaps(truth, results, kind, max_detections=max_detections):
-        partners, ignored = match_picture(picture, (iou,))
-        faults, objects = _judge(picture, partners[0], ignored[0], iou, background)
-        wanted[picture.objects] = ~picture.ignored
+    for image in image_overlaps(truth, results, kind, max_detections=max_detections):
+        partners, ignored = match_image(image, (iou,))
+        faults, objects = _judge(image, partners[0], ignored[0], iou, background)
+        wanted[image.objects] = ~image.ignored
         found[objects[faults == RIGHT]] = True
-        parts.append((picture.detections, faults, objects))
+        parts.append((image.detections, faults, objects))
         if on_progress:
             on_progress(1)
     places, faults, objects = (
@@ -126,11 +126,11 @@ def judge_results(
 
 
 def _judge(
-    picture: Overlaps, partners: np.ndarray, ignored: np.ndarray, iou: float, background: float
+    image: Overlaps, partners: np.ndarray, ignored: np.ndarray, iou: float, background: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[D] faults and [D] objects of one picture's detections."""
-    wanted = ~picture.ignored
-    objects, ious, same = picture.objects[wanted], picture.ious[:, wanted], picture.same[:, wanted]
+    """[D] faults and [D] objects of one image's detections."""
+    wanted = ~image.ignored
+    objects, ious, same = image.objects[wanted], image.ious[:, wanted], image.same[:, wanted]
     own, own_object = _best(np.where(same, ious, -1), objects)
     other, other_object = _best(np.where(same, -1, ious), objects)
     conditions = [
@@ -142,7 +142,7 @@ def _judge(
         other <= background,
     ]
     faults = np.select(
-        conditions, [IGNORED, RIGHT, LOCALISATION, CLASSIFICATION, DUPLICATE, BACKGROUND], CLASS_AND_PLACE
+        conditions, [IGNORED, RIGHT, LOCALIZATION, CLASSIFICATION, DUPLICATE, BACKGROUND], CLASS_AND_PLACE
     )
     meant = np.select(conditions[:5], [np.full_like(partners, -1), partners, own_object, other_object, own_object], -1)
     return faults, meant

@@ -1,6 +1,6 @@
 """Which detection found which object, by COCO's greedy rule, at several thresholds at once.
 
-The official evaluator keeps its matches to itself; errors, worst pictures and comparisons of two runs start from them.
+The official evaluator keeps its matches to itself; errors, worst images and comparisons of two runs start from them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ HIGHEST = 1 - 1e-10
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Detections and objects of one picture; D detections, G objects.
+    """Detections and objects of one image; D detections, G objects.
 
     Args:
-        image_id: The picture.
+        image_id: The image.
         detections: [D] their places in the results, the best score first (of equal ones the first).
         objects: [G] their places in the truth's objects.
         same: [D, G] whether detection and object are of the same class.
@@ -53,11 +53,11 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class Matches:
-    """All detections that count, at T thresholds: D of them, picture by picture in the order of the image ids.
+    """All detections that count, at T thresholds: D of them, image by image in the order of the image ids.
 
     Args:
         image_ids: [P] ascending.
-        pictures: [D] places in `image_ids`.
+        images: [D] places in `image_ids`.
         detections: [D] places in the results.
         categories: [D] category ids.
         scores: [D].
@@ -67,7 +67,7 @@ class Matches:
     """
 
     image_ids: np.ndarray
-    pictures: np.ndarray
+    images: np.ndarray
     detections: np.ndarray
     categories: np.ndarray
     scores: np.ndarray
@@ -86,7 +86,7 @@ def match_results(
     max_detections: int = 100,
     on_progress: Callable[[int], None] | None = None,
 ) -> Matches:
-    """Match all detections of a data set with its objects.
+    """Match all detections of a dataset with its objects.
 
     Args:
         truth: The annotated objects.
@@ -94,24 +94,24 @@ def match_results(
         kind: "bbox", "segm" or "keypoints".
         thresholds: T least IoUs.
         area: Objects of other areas (both ends belong to it) need not be found.
-        max_detections: Most detections that count per picture and class; of keypoints at most 20.
-        on_progress: Called after each picture with 1.
+        max_detections: Most detections that count per image and class; of keypoints at most 20.
+        on_progress: Called after each image with 1.
     """
     found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
     wanted = np.zeros(len(truth.objects), dtype=bool)
     sized = tuple(area) != EVERY_AREA
-    overlaps = picture_overlaps(truth, results, kind, max_detections=max_detections, sized=sized)
-    for place, picture in enumerate(overlaps):
-        partners, ignored = match_picture(picture, thresholds, area)
-        wanted[picture.objects] = ~ignored_objects(picture, area)
-        found.append((place, picture.detections, partners, ignored))
+    overlaps = image_overlaps(truth, results, kind, max_detections=max_detections, sized=sized)
+    for place, image in enumerate(overlaps):
+        partners, ignored = match_image(image, thresholds, area)
+        wanted[image.objects] = ~ignored_objects(image, area)
+        found.append((place, image.detections, partners, ignored))
         if on_progress:
             on_progress(1)
     detections = np.concatenate([part[1] for part in found] or [np.zeros(0, dtype=np.int64)])
     columns = [np.zeros((len(thresholds), 0), dtype=np.int64)]
     return Matches(
         image_ids=np.array(sorted(truth.sizes), dtype=np.int64),
-        pictures=np.repeat(np.arange(len(found)), [len(part[1]) for part in found]),
+        images=np.repeat(np.arange(len(found)), [len(part[1]) for part in found]),
         detections=detections,
         categories=np.array([results[i]["category_id"] for i in detections], dtype=np.int64),
         scores=np.array([results[i]["score"] for i in detections], dtype=float),
@@ -121,16 +121,16 @@ def match_results(
     )
 
 
-def match_picture(
-    picture: Overlaps, thresholds: Sequence[float], area: tuple[float, float] = EVERY_AREA
+def match_image(
+    image: Overlaps, thresholds: Sequence[float], area: tuple[float, float] = EVERY_AREA
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Match the detections of a picture with its objects, the best detection first.
+    """Match the detections of an image with its objects, the best detection first.
 
     Each takes the free object of its class that it fits best, from the threshold on; of equal ones the last. Objects
     that need not be found are taken only where no other fits; crowds stay free (pycocotools, `evaluateImg`).
 
     Args:
-        picture: Its detections and objects.
+        image: Its detections and objects.
         thresholds: T least IoUs.
         area: Objects of other areas need not be found, detections of other areas need not be right.
 
@@ -138,10 +138,10 @@ def match_picture(
         [T, D] places in the truth's objects, -1 without a partner; [T, D] whether the detection does not count.
     """
     limits = np.minimum(np.array(thresholds, dtype=float), HIGHEST)
-    optional = ignored_objects(picture, area)
-    ious = np.where(picture.same, picture.ious, -1.0)
-    chosen = np.full((len(limits), len(picture.detections)), -1)
-    free = np.ones((len(picture.objects), len(limits)), dtype=bool)
+    optional = ignored_objects(image, area)
+    ious = np.where(image.same, image.ious, -1.0)
+    chosen = np.full((len(limits), len(image.detections)), -1)
+    free = np.ones((len(image.objects), len(limits)), dtype=bool)
     lowest = limits.min(initial=2)
     for detection in np.flatnonzero(ious.max(axis=1, initial=-1) >= lowest):
         row = ious[detection]
@@ -151,26 +151,26 @@ def match_picture(
             takes = searching & free[column] & (row[column] >= limits)
             chosen[takes, detection] = column
             searching &= ~takes
-            if not picture.crowd[column]:
+            if not image.crowd[column]:
                 free[column] &= ~takes
     alone = chosen < 0
-    outside = np.zeros(len(picture.detections), dtype=bool)
-    if picture.detection_areas is not None:
-        outside = (picture.detection_areas < area[0]) | (picture.detection_areas > area[1])
-    if not len(picture.objects):
+    outside = np.zeros(len(image.detections), dtype=bool)
+    if image.detection_areas is not None:
+        outside = (image.detection_areas < area[0]) | (image.detection_areas > area[1])
+    if not len(image.objects):
         return chosen, alone & outside
-    return np.where(alone, -1, picture.objects[chosen]), np.where(alone, outside, optional[chosen])
+    return np.where(alone, -1, image.objects[chosen]), np.where(alone, outside, optional[chosen])
 
 
-def ignored_objects(picture: Overlaps, area: tuple[float, float] = EVERY_AREA) -> np.ndarray:
+def ignored_objects(image: Overlaps, area: tuple[float, float] = EVERY_AREA) -> np.ndarray:
     """[G] whether an object need not be found: crowds, objects without keypoints, other areas."""
-    return picture.ignored | (picture.object_areas < area[0]) | (picture.object_areas > area[1])
+    return image.ignored | (image.object_areas < area[0]) | (image.object_areas > area[1])
 
 
-def picture_overlaps(
+def image_overlaps(
     truth: Annotations, results: Results, kind: Kind, *, max_detections: int = 100, sized: bool = False
 ) -> Iterator[Overlaps]:
-    """Overlaps of one picture after the other, in the order of the image ids.
+    """Overlaps of one image after the other, in the order of the image ids.
 
     Args:
         truth, results, kind, max_detections: As for `match_results`.
@@ -221,7 +221,7 @@ def _categories(records: list[dict]) -> np.ndarray:
 
 
 def _shapes(truth: Annotations, records: list[dict], kind: Kind) -> Any:
-    """Boxes or run lengths of some records, or [D, Kp, 3] keypoints."""
+    """Boxes or RLE of some records, or [D, Kp, 3] keypoints."""
     if kind == "segm":
         return [record["segmentation"] for record in records]
     if kind == "bbox":

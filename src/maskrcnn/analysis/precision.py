@@ -40,12 +40,12 @@ def average_precision(right: np.ndarray, found: np.ndarray, positives: np.ndarra
 
 
 def class_precisions(truth: Annotations, matches: Matches, weights: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Average precision of each class in its turn, with each picture counted so many times.
+    """Average precision of each class in its turn, with each image counted so many times.
 
     Args:
         truth: What was matched.
         matches: Of T thresholds.
-        weights: [P, R] how often each picture counts in each of R weightings, whole numbers.
+        weights: [P, R] how often each image counts in each of R weightings, whole numbers.
 
     Returns:
         Pairs of a category id and [T, R]; NaN where a class has no object.
@@ -54,7 +54,7 @@ def class_precisions(truth: Annotations, matches: Matches, weights: np.ndarray) 
     categories = sorted(truth.categories)
     ends = np.searchsorted(matches.categories[order], categories, side="right")
     starts = np.searchsorted(matches.categories[order], categories, side="left")
-    wanted = _wanted_pictures(truth, matches)
+    wanted = _wanted_images(truth, matches)
     for category, start, end in zip(categories, starts, ends, strict=True):
         places = order[start:end]
         step = max(1, TOGETHER // max(1, len(places)))
@@ -65,8 +65,8 @@ def class_precisions(truth: Annotations, matches: Matches, weights: np.ndarray) 
         yield category, np.concatenate(parts, axis=1)
 
 
-def _wanted_pictures(truth: Annotations, matches: Matches) -> dict[int, np.ndarray]:
-    """The picture of each object that is to be found, by category id."""
+def _wanted_images(truth: Annotations, matches: Matches) -> dict[int, np.ndarray]:
+    """The image of each object that is to be found, by category id."""
     wanted: dict[int, list[int]] = {category: [] for category in truth.categories}
     for one, counts in zip(truth.objects, matches.wanted, strict=True):
         if counts:
@@ -76,18 +76,18 @@ def _wanted_pictures(truth: Annotations, matches: Matches) -> dict[int, np.ndarr
 
 def _one_class(matches: Matches, places: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """[T, R] of the detections of one class, the best first."""
-    pictures = matches.pictures[places]
+    images = matches.images[places]
     positives = weights[wanted.astype(np.int64)].sum(axis=0)
     partners, ignored = matches.partners[:, places], matches.ignored[:, places]
-    found = np.cumsum(weights[pictures], axis=0, dtype=weights.dtype)
+    found = np.cumsum(weights[images], axis=0, dtype=weights.dtype)
     areas = np.empty((len(partners), weights.shape[1]))
     for threshold, (partner, out) in enumerate(zip(partners, ignored, strict=True)):
         hits = np.flatnonzero((partner >= 0) & ~out)
-        right = np.cumsum(weights[pictures[hits]], axis=0, dtype=weights.dtype)
+        right = np.cumsum(weights[images[hits]], axis=0, dtype=weights.dtype)
         before = found[hits]
         if out.any():
             skipped = np.flatnonzero(out)
-            left_out = np.cumsum(np.pad(weights[pictures[skipped]], ((1, 0), (0, 0))), axis=0, dtype=weights.dtype)
+            left_out = np.cumsum(np.pad(weights[images[skipped]], ((1, 0), (0, 0))), axis=0, dtype=weights.dtype)
             before = before - left_out[np.searchsorted(skipped, hits)]
         areas[threshold] = average_precision(right, before, positives)
     return areas

@@ -1,4 +1,4 @@
-"""The pictures with the most errors, and what went wrong there in words."""
+"""The images with the most errors, and what went wrong there in words."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Verdict = Fault | Literal["right", "ignored"]
 
 
 @dataclass(frozen=True)
-class PictureErrors:
-    """What went wrong in a picture, as seen from some score on.
+class ImageErrors:
+    """What went wrong in an image, as seen from some score on.
 
     Args:
-        image_id: The picture.
+        image_id: The image.
         detections: Places in the results of the detections from that score on, the best first.
         verdicts: What is wrong with each, or "right", or "ignored" where nothing need be found.
         meant: Place in the truth's objects of what each found, found again or is meant for; -1: nothing.
@@ -44,14 +44,14 @@ class PictureErrors:
         return len(self.missed) + sum(verdict in FAULTS for verdict in self.verdicts)
 
 
-def worst_pictures(truth: Annotations, verdicts: Verdicts, score: float, most: int) -> list[PictureErrors]:
-    """The pictures with the most errors, wrong detections from a score on and missed objects; without errors none.
+def worst_images(truth: Annotations, verdicts: Verdicts, score: float, most: int) -> list[ImageErrors]:
+    """The images with the most errors, wrong detections from a score on and missed objects; without errors none.
 
     Args:
         truth: What was judged.
         verdicts: What `judge_results` says.
         score: Least score of the detections that are looked at, such as `best_score`.
-        most: How many pictures; of equally bad ones those with the lower ids.
+        most: How many images; of equally bad ones those with the lower ids.
     """
     missed: dict[int, list[int]] = defaultdict(list)
     for place in np.flatnonzero(verdicts.missed_from(score)).tolist():
@@ -65,7 +65,7 @@ def worst_pictures(truth: Annotations, verdicts: Verdicts, score: float, most: i
         places = shown[verdicts.image_ids[shown] == image_id]
         judged = [_verdict(code) for code in verdicts.faults[places].tolist()]
         objects = verdicts.objects[places].tolist()
-        found.append(PictureErrors(image_id, verdicts.detections[places].tolist(), judged, objects, missed[image_id]))
+        found.append(ImageErrors(image_id, verdicts.detections[places].tolist(), judged, objects, missed[image_id]))
     return found
 
 
@@ -75,12 +75,12 @@ def _verdict(code: int) -> Verdict:
     return "ignored" if code == IGNORED else FAULTS[code]
 
 
-def describe_errors(truth: Annotations, results: Results, errors: PictureErrors) -> str:
-    """What went wrong in a picture, such as `missed 2 (car, person); wrong class 1 (dog for cat)`.
+def describe_errors(truth: Annotations, results: Results, errors: ImageErrors) -> str:
+    """What went wrong in an image, such as `missed 2 (car, person); wrong class 1 (dog for cat)`.
 
     Args:
         truth, results: What was judged.
-        errors: Of the picture.
+        errors: Of the image.
     """
     named: dict[Fault, list[str]] = defaultdict(list)
     named["missed"] = [truth.categories[truth.objects[place]["category_id"]] for place in errors.missed]
@@ -106,8 +106,8 @@ def _list(names: list[str]) -> str:
     return ", ".join([*shown, "..."] if len(counts) > MOST_NAMED else shown)
 
 
-def worst_report(truth: Annotations, results: Results, worst: Sequence[PictureErrors]) -> list[dict[str, Any]]:
-    """The pictures for a JSON file: `image_id`, number of `errors`, and `what` in words."""
+def worst_report(truth: Annotations, results: Results, worst: Sequence[ImageErrors]) -> list[dict[str, Any]]:
+    """The images for a JSON file: `image_id`, number of `errors`, and `what` in words."""
     return [
         {"image_id": one.image_id, "errors": one.errors, "what": describe_errors(truth, results, one)} for one in worst
     ]
@@ -117,12 +117,12 @@ def worst_table(report: Sequence[dict[str, Any]], score: float) -> Table:
     """What `worst_report` returns, for the terminal.
 
     Args:
-        report: The pictures; those that have a `picture` go by this name, others by their id.
+        report: The images; those that have a `image` go by this name, others by their id.
         score: From which score on detections were looked at.
     """
-    title = f"Pictures with the most errors, detections from a score of {score:.2f}"
-    table = Table("picture", Column("errors", justify="right"), "what", title=title, title_justify="left")
+    title = f"Images with the most errors, detections from a score of {score:.2f}"
+    table = Table("image", Column("errors", justify="right"), "what", title=title, title_justify="left")
     for one in report:
-        name = one.get("picture", f"picture {one['image_id']}")
+        name = one.get("image", f"image {one['image_id']}")
         table.add_row(Text(name), str(one["errors"]), Text(one["what"]))
     return table

@@ -1,4 +1,4 @@
-"""What a benchmark is: its data set, its metric, and what its server takes."""
+"""What a benchmark is: its dataset, its metric, and what its server takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from ..config import SCORE_THRESHOLD
+from ..data.dataset import Contents, Dataset
 from ..data.readers.coco import to_data
-from ..data.dataset import CocoData, Contents
 from ..errors import DataError, SettingError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco_input import Measure, field_of
@@ -54,7 +54,7 @@ class Benchmark(ABC):
     own_json: ClassVar[bool] = False
     """Results in the benchmark's own format are JSON files, which `_read` tells from COCO's."""
     skip_invalid: ClassVar[bool] = False
-    """The official files have objects that break a rule of data sets, such as boxes without an area."""
+    """The official files have objects that break a rule of datasets, such as boxes without an area."""
     submits: Submits = None
     """What `submit` writes; None: there is no server."""
 
@@ -69,7 +69,7 @@ class Benchmark(ABC):
     public: bool = True
     """Whether the ground truth is there, so that predictions can be scored."""
     counts: Mapping[str, int]
-    """Of the ground truth, such as {"pictures": 500, "objects": 2036}."""
+    """Of the ground truth, such as {"images": 500, "objects": 2036}."""
     image_names: Mapping[int, str]
     """Names of the images by their ids, where results of the benchmark's own format name them."""
 
@@ -85,7 +85,7 @@ class Benchmark(ABC):
     def open(self) -> None:
         """Find the files of the split and set what the class documents, most of it by `_annotated`."""
 
-    def dataset(self) -> CocoData:
+    def dataset(self) -> Dataset:
         """The images that are predicted, with the benchmark's classes.
 
         Raises:
@@ -162,7 +162,7 @@ class Benchmark(ABC):
         known = known or Annotations.parse(contents.coco, source=contents.source.name)
         self.source, self.contents, self.known, self.public = str(contents.source), contents, known, public
         self.truth = known if public and coco else None
-        self.counts = {"pictures": len(known.sizes)} | ({"objects": len(known.objects)} if public else {})
+        self.counts = {"images": len(known.sizes)} | ({"objects": len(known.objects)} if public else {})
 
 
 def part_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> tuple[Annotations, Results]:

@@ -20,7 +20,7 @@ from .benchmark import Benchmark
 from .registry import open_benchmark
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData
+    from ..data.dataset import Dataset
 
 
 def run_benchmark(
@@ -106,7 +106,7 @@ def require_useful(
 def predict_benchmark(
     benchmark: Benchmark,
     predictor: Predictor,
-    data: CocoData,
+    data: Dataset,
     match: ClassMatch,
     *,
     batch_size: int = 1,
@@ -129,7 +129,7 @@ def predict_benchmark(
         predictor,
         data,
         match,
-        Annotations(benchmark.source, sizes, names, [], classes.skeleton),
+        Annotations(benchmark.source, sizes, names, [], classes.keypoint_schema),
         describe=to_segment_results if benchmark.panoptic else to_results,
         batch_size=batch_size,
         on_progress=on_progress,

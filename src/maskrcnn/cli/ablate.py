@@ -20,10 +20,10 @@ def ablate(
     study: Annotated[str, typer.Option("--study", metavar="NAME", help=f"{STUDIES}.")] = "roi_pooling",
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a data set's folder; none: drawn shapes."),
+        typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a dataset's folder; none: drawn shapes."),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
     ] = None,
     val: Annotated[
         Path | None, typer.Option("--val", metavar="JSON_OR_DIR", help="Data to judge by; none: a part held out.")

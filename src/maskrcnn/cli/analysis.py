@@ -1,4 +1,4 @@
-"""`--errors`, `--pictures` and `--compare` of the verbs that score: what lies behind the numbers."""
+"""`--errors`, `--worst` and `--compare` of the verbs that score: what lies behind the numbers."""
 
 from __future__ import annotations
 
@@ -8,92 +8,92 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
-from ..progress import PictureBar, waiting
+from ..progress import ImageBar, waiting
 from .console import say, show
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData
+    from ..analysis.worst import ImageErrors
+    from ..data.dataset import Dataset
     from ..evaluation.report import Report
     from ..evaluation.results import Kind, Results
-    from ..analysis.worst import PictureErrors
 
 LISTED = 10
-"""Worst pictures that are named where none are drawn."""
+"""Worst images that are named where none are drawn."""
 
 
 def show_errors(
     report: Report,
-    dataset: Callable[[], CocoData] | None,
+    dataset: Callable[[], Dataset] | None,
     *,
     names: Mapping[int, str] = MappingProxyType({}),
     drawn: int = 0,
     folder: Path | None = None,
 ) -> dict[str, Any]:
-    """Show what kinds of errors cost, list the worst pictures and draw them.
+    """Show what kinds of errors cost, list the worst images and draw them.
 
     Args:
         report: Scores with their predictions and the annotated objects.
-        dataset: Reads the pictures; only called where some are drawn.
-        names: Of the pictures by their ids; others go by their ids, unless they are drawn.
+        dataset: Reads the images; only called where some are drawn.
+        names: Of the images by their ids; others go by their ids, unless they are drawn.
         drawn: How many of the worst are drawn.
         folder: Where the drawings are written.
 
     Returns:
-        For the JSON report: `errors` by kind, and `worst_pictures` with `image_id`, its `picture`, number of `errors`,
+        For the JSON report: `errors` by kind, and `worst_images` with `image_id`, its `image`, number of `errors`,
         `what` in words and the file of the `drawing`, as far as these are known.
 
     Raises:
-        SettingError: Pictures are to be drawn, but there is no folder, or nothing to read them.
-        DataError: A picture cannot be used.
+        SettingError: Images are to be drawn, but there is no folder, or nothing to read them.
+        DataError: An image cannot be used.
     """
-    from ..evaluation.coco import comparable_kinds
-    from ..analysis.errors import analyse_errors, errors_report, errors_tables
+    from ..analysis.errors import analyze_errors, errors_report, errors_tables
     from ..analysis.faults import judge_results
-    from ..analysis.worst import worst_pictures, worst_report, worst_table
+    from ..analysis.worst import worst_images, worst_report, worst_table
+    from ..evaluation.coco import comparable_kinds
 
     if drawn and (folder is None or dataset is None):
-        raise SettingError(f"--pictures {drawn}: there is no folder to write to, or no pictures. Give both.")
+        raise SettingError(f"--worst {drawn}: there is no folder to write to, or no images. Give both.")
     truth, results = report.truth, report.results
     assert truth is not None
     found: dict[str, Any] = {"errors": {}}
     for kind in comparable_kinds(truth, results):
-        with PictureBar("looking for errors", len(truth.sizes)) as bar:
+        with ImageBar("looking for errors", len(truth.sizes)) as bar:
             verdicts = judge_results(
                 truth, results, kind, max_detections=report.max_detections, on_progress=bar.advance
             )
-        analysed = analyse_errors(truth, verdicts)
-        found["errors"][kind] = errors_report(analysed)
-        show(errors_tables(analysed, kind))
-    worst = worst_pictures(truth, verdicts, analysed.score, max(drawn, LISTED))
+        analyzed = analyze_errors(truth, verdicts)
+        found["errors"][kind] = errors_report(analyzed)
+        show(errors_tables(analyzed, kind))
+    worst = worst_images(truth, verdicts, analyzed.score, max(drawn, LISTED))
     listed = worst_report(truth, results, worst)
     if drawn and dataset is not None and folder is not None:
         data = dataset()
         names = {record.image_id: record.path.name for record in data.records}
-        for one, path in zip(listed, _draw(folder, data, report, worst[:drawn], kind, analysed.score), strict=False):
+        for one, path in zip(listed, _draw(folder, data, report, worst[:drawn], kind, analyzed.score), strict=False):
             one["drawing"] = str(path)
     for one in (one for one in listed if one["image_id"] in names):
-        one["picture"] = names[one["image_id"]]
-    show(worst_table(listed, analysed.score))
+        one["image"] = names[one["image_id"]]
+    show(worst_table(listed, analyzed.score))
     if any("drawing" in one for one in listed):
         say(f"Drawn into {folder}")
-    return {**found, "worst_pictures": listed}
+    return {**found, "worst_images": listed}
 
 
 def _draw(
-    folder: Path, data: CocoData, report: Report, worst: Sequence[PictureErrors], kind: Kind, score: float
+    folder: Path, data: Dataset, report: Report, worst: Sequence[ImageErrors], kind: Kind, score: float
 ) -> list[Path]:
-    """`write_error_pictures` under a progress bar."""
-    from ..predict.error_images import write_error_pictures
+    """`write_error_images` under a progress bar."""
+    from ..predict.error_images import write_error_images
 
     assert report.truth is not None
-    with PictureBar("drawing", len(worst)) as bar:
-        return write_error_pictures(
+    with ImageBar("drawing", len(worst)) as bar:
+        return write_error_images(
             folder, data, report.truth, report.results, worst, kind, score, on_progress=bar.advance
         )
 
 
 def show_comparison(report: Report, other: Path, *, read: Callable[[Path], Results] | None = None) -> dict[str, Any]:
-    """Show how much this run differs from another on the same pictures, and how sure that is.
+    """Show how much this run differs from another on the same images, and how sure that is.
 
     Args:
         report: Scores with their predictions and the annotated objects.
@@ -106,7 +106,6 @@ def show_comparison(report: Report, other: Path, *, read: Callable[[Path], Resul
     Raises:
         DataError: The other run's file cannot be used.
     """
-    from ..evaluation.coco import comparable_kinds
     from ..analysis.compare import (
         compare_results,
         comparison_report,
@@ -114,13 +113,14 @@ def show_comparison(report: Report, other: Path, *, read: Callable[[Path], Resul
         comparison_tables,
         read_other,
     )
+    from ..evaluation.coco import comparable_kinds
 
     truth, results = report.truth, report.results
     assert truth is not None
     with waiting("reading the other run"):
         others = read_other(other, truth, read)
     kinds = comparable_kinds(truth, results, others)
-    with PictureBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
+    with ImageBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
         found = {
             kind: compare_results(
                 truth, others, results, kind, max_detections=report.max_detections, on_progress=bar.advance

@@ -9,7 +9,7 @@ import typer
 
 from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
-from ..progress import PictureBar, waiting
+from ..progress import ImageBar, waiting
 from .console import require_place, say
 from .datasets import ProposalFile
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, OptionalSource, Precision, Scales, chosen_tta
@@ -40,7 +40,7 @@ def benchmark(
     json: JsonFile = None,
     compare: Compare = None,
     errors: Errors = False,
-    pictures: Drawn = None,
+    images: Drawn = None,
     output: DrawnInto = ERRORS,
     score_threshold: Annotated[
         float | None,
@@ -61,7 +61,7 @@ def benchmark(
     `maskrcnn benchmark cityscapes --data cityscapes --weights model.safetensors --submission sent`.
     """
     _check(weights, results, {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides})
-    analysis = Analysis(compare, errors, pictures, output)
+    analysis = Analysis(compare, errors, images, output)
     require_place(json)
     require_place(results if weights else None)
     opened = _open(name, data, split, submission, analysis)
@@ -114,9 +114,9 @@ def _open(name: str, folder: Path, split: str | None, submission: Path | None, a
     require_place(submission, folder=find_benchmark(name).submits == "folder")
     with waiting("reading the annotations"):
         opened = open_benchmark(name, folder, split)
-    if (analysis.errors or analysis.pictures) and opened.truth is None:
+    if (analysis.errors or analysis.images) and opened.truth is None:
         raise SettingError(
-            f"--errors, --pictures: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
+            f"--errors, --worst: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
             "public."
         )
     return opened
@@ -127,5 +127,5 @@ def _predict(opened: Benchmark, predictor: Predictor, model: Model) -> Results:
     from ..benchmarks.run import predict_benchmark
 
     data, match = model.match(predictor, opened.dataset())
-    with PictureBar("predicting", len(data.records)) as bar:
+    with ImageBar("predicting", len(data.records)) as bar:
         return predict_benchmark(opened, predictor, data, match, batch_size=model.batch, on_progress=bar.advance)

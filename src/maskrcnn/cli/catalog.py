@@ -22,7 +22,7 @@ def models(
         str | None, typer.Argument(metavar="NAME", help="A name, to see all of it; or a part of names, to list fewer.")
     ] = None,
 ) -> None:
-    """List weights and presets that are known by name, with published scores and licences."""
+    """List weights and presets that are known by name, with published scores and licenses."""
     known = find_published(name) if name else None
     console = Console()
     if not console.is_terminal:
@@ -30,13 +30,13 @@ def models(
     if known:
         console.print(published_details(known), highlight=False)
         return
-    tables = list(catalogue(name or ""))
+    tables = list(catalog(name or ""))
     if not tables:
         raise SettingError(f"{name}: no weights and no preset have that in their name. `maskrcnn models` lists all.")
     console.print(*tables, sep="\n", highlight=False)
 
 
-def catalogue(part: str = "") -> Iterator[RenderableType]:
+def catalog(part: str = "") -> Iterator[RenderableType]:
     """A heading and a table per origin of everything whose name or second name contains `part`, capitals or not."""
     if shipped := [name for name in SHIPPED if _contains(name, part)]:
         yield _heading("Weights in this library", "they work offline; docs/models describes them")
@@ -44,7 +44,7 @@ def catalogue(part: str = "") -> Iterator[RenderableType]:
     for (publisher, is_backbone), rows in _published_groups(part).items():
         one = next(iter(rows.values()))
         kind = "Backbones" if is_backbone else "Detectors"
-        yield _heading(f"{kind} of {publisher}", f"{one.licence}; as listed in {one.source}")
+        yield _heading(f"{kind} of {publisher}", f"{one.license}; as listed in {one.source}")
         yield _published_table(rows)
     if presets := [name for name in preset_names() if _contains(name, part)]:
         yield _heading("Presets", "settings alone, for `maskrcnn train --preset NAME`")
@@ -59,7 +59,7 @@ def published_details(name: str) -> Table:
         "name": f"{name}, {one.alias}" if one.alias else name,
         "scores": ", ".join(f"{SCORES[key]} {value:.1f}" for key, value in one.scores.items()),
         "data": one.trained_on,
-        "licence": one.licence,
+        "license": one.license,
         "scores from": one.source,
         "address": one.address,
         "hash": checksum,

@@ -9,19 +9,19 @@ from rich.console import Console
 
 
 def data_words(data: Path, images: Path | None, form: str | None = None) -> list[str]:
-    """The words of a command that name a data set."""
+    """The words of a command that name a dataset."""
     more = {"--images": images, "--format": form}
     return ["--data", str(data), *(word for name, value in more.items() if value for word in (name, str(value)))]
 
 
 def evaluate_command(weights: Path, data: list[str], proposals: Path | None = None) -> str:
-    """The command that scores weights on a data set (`data_words`), on proposals of a file if there is one."""
+    """The command that scores weights on a dataset (`data_words`), on proposals of a file if there is one."""
     more = [] if proposals is None else ["--proposals", str(proposals)]
     return shlex.join(["maskrcnn", "evaluate", *data, "--weights", str(weights), *more])
 
 
 def propose_command(weights: Path, data: list[str]) -> str:
-    """The command that writes the proposals of weights, and scores them on a data set (`data_words`)."""
+    """The command that writes the proposals of weights, and scores them on a dataset (`data_words`)."""
     return shlex.join(["maskrcnn", "propose", *data, "--weights", str(weights)])
 
 

@@ -9,7 +9,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from ..config import RunSettings
+from ..config import ModelSettings
 from ..errors import SettingError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def convert(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE ...",
-            help="Settings that a file cannot tell, such as `model.backbone.stride_in_1x1=true`.",
+            help="Settings that a file cannot tell, such as `backbone.stride_in_1x1=true`.",
         ),
     ] = None,
     to: Annotated[
@@ -36,7 +36,7 @@ def convert(
 ) -> None:
     """Convert weights to this library's .safetensors, or back to torchvision's or detectron2's files.
 
-    Prints what was recognised. Nothing in a file is executed. The way there and back is exact.
+    Prints what was recognized. Nothing in a file is executed. The way there and back is exact.
     """
     import torch
 
@@ -47,12 +47,9 @@ def convert(
     check_target(target, to)
     if to is not None and half:
         raise SettingError(f"--half: is for files of this library; {to} gets the numbers as they are. Leave one out.")
-    for words in overrides or []:
-        if not words.startswith("model."):
-            raise SettingError(f"{words}: only settings of the model are stored with weights, as model.input.mean.")
-    RunSettings().changed(overrides)
+    ModelSettings().changed(overrides)
     read = read_weights(source)
-    settings = RunSettings(model=read.settings).changed(overrides).model
+    settings = read.settings.changed(overrides)
     weights = convert_weights(read, target, to=to, settings=settings, dtype=torch.float16 if half else None)
     for line in summary(weights):
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
@@ -74,5 +71,5 @@ def summary(weights: Weights) -> list[str]:
     changed = weights.settings.model_dump(mode="json", exclude_defaults=True)
     if not changed:
         return [*lines, "settings: all as by default"]
-    text = yaml.safe_dump({"model": changed}, sort_keys=False, default_flow_style=None, width=100)
+    text = yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=100)
     return [*lines, "settings that differ from the defaults:", *text.rstrip().split("\n")]

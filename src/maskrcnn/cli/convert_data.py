@@ -1,4 +1,4 @@
-"""`maskrcnn convert-data`: a data set of any format as COCO files."""
+"""`maskrcnn convert-data`: a dataset of any format as COCO files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .commands import print_commands
 from .datasets import DataFormat, print_skipped
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData
+    from ..data.dataset import Dataset
 
-Pictures = Literal["copy", "link", "none"]
+Images = Literal["copy", "link", "none"]
 MOST_NAMES = 12
 MOST_SKIPPED = 5
 
 
 def convert_data(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data set of any known format: file or folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset of any known format: file or folder.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     form: DataFormat = None,
     split: Annotated[
@@ -31,15 +31,15 @@ def convert_data(
         typer.Option(help="Only this split, e.g. `val`; repeatable. None given: all of train, val and test there are."),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if they lie elsewhere.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they lie elsewhere.")
     ] = None,
-    pictures: Annotated[
-        Pictures, typer.Option(help="Copy the pictures, link to them, or none: leave them where they are.")
+    images_as: Annotated[
+        Images, typer.Option(help="Copy the images, link to them, or none: leave them where they are.")
     ] = "copy",
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what an earlier conversion has written.")] = False,
 ) -> None:
-    """Write a data set as COCO files: `train.json`, `val.json`, `test.json`, and the pictures in `images/`.
+    """Write a dataset as COCO files: `train.json`, `val.json`, `test.json`, and the images in `images/`.
 
     COCO, LVIS, Pascal VOC, Cityscapes, YOLO, LabelMe, CVAT, VIA, folders of masks and others are read. What was read is
     not changed.
@@ -51,7 +51,7 @@ def convert_data(
         data,
         output,
         splits=split or (),
-        pictures=pictures,
+        images_as=images_as,
         force=force,
         announce=announce,
         form=form,
@@ -65,15 +65,15 @@ def convert_data(
     console.print(_classes_line(done), highlight=False, markup=False, soft_wrap=True)
     if "train" in done:
         place = ["--data", str(output)]
-        if pictures == "none":
+        if images_as == "none":
             place = ["--data", str(output / "train.json"), "--images", str(common_folder(done["train"].records))]
         print_commands(console, {"Train on it": shlex.join(["maskrcnn", "train", *place])})
 
 
-def summary_table(done: dict[str, CocoData]) -> Table:
-    """Pictures and objects of each split."""
+def summary_table(done: dict[str, Dataset]) -> Table:
+    """Images and objects of each split."""
     table = Table("split", box=None, padding=(0, 2, 0, 0))
-    for title in ("pictures", "empty", "objects", "crowds", "boxes only", "left out"):
+    for title in ("images", "empty", "objects", "crowds", "boxes only", "left out"):
         table.add_column(title, justify="right")
     for name, data in done.items():
         counts = [len(record.instances) for record in data]
@@ -83,7 +83,7 @@ def summary_table(done: dict[str, CocoData]) -> Table:
     return table
 
 
-def _classes_line(done: dict[str, CocoData]) -> str:
+def _classes_line(done: dict[str, Dataset]) -> str:
     classes = next(iter(done.values())).classes
     more = f" and {len(classes) - MOST_NAMES} more" if len(classes) > MOST_NAMES else ""
     points = f"; {classes.keypoint_count} keypoints" if classes.keypoint_count else ""

@@ -1,4 +1,4 @@
-"""Annotated data sets on the command line: of any format, named or recognised."""
+"""Annotated datasets on the command line: of any format, named or recognized."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.console import Console
 from ..progress import waiting
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData
+    from ..data.dataset import Dataset
 
 DataFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help="Of the data: `coco`, `yolo`, `labelme`, ...; none: recognised."),
+    typer.Option("--format", metavar="NAME", help="Of the data: `coco`, `yolo`, `labelme`, ...; none: recognized."),
 ]
 """The formats that exist are listed by the message about one that does not."""
 ProposalFile = Annotated[
@@ -37,22 +37,22 @@ def open_data(
     form: str | None = None,
     where: list[str] | None = None,
     skip_invalid: bool = False,
-) -> CocoData:
-    """The pictures of one split that fit some conditions; objects that are left out are named.
+) -> Dataset:
+    """The images of one split that fit some conditions; objects that are left out are named.
 
     Args:
-        path, split, images, form, skip_invalid: As for `read_data`.
-        where: Conditions as for `CocoData.where`.
+        path, split, images, form, skip_invalid: As for `read_dataset`.
+        where: Conditions as for `Dataset.where`.
     """
-    from ..data.formats import read_data
+    from ..data.formats import read_dataset
 
     with waiting(f"reading {path}"):
-        found = read_data(path, split, form=form, images=images, skip_invalid=skip_invalid)
+        found = read_dataset(path, split, form=form, images=images, skip_invalid=skip_invalid)
     print_skipped(found)
     return found.where(where or [])
 
 
-def print_skipped(data: CocoData, most: int | None = None) -> None:
+def print_skipped(data: Dataset, most: int | None = None) -> None:
     """Name the objects that were left out, `most` of them; None: all."""
     named = [f"Left out: {message}" for message in data.skipped[:most]]
     if len(named) < len(data.skipped):

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where pictures and results go.")] = Path(
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where images and results go.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Of the pictures, the first weights and the order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the images, the first weights and the order.")] = 0,
 ) -> None:
     """Watch a Mask R-CNN learn overlapping shapes, in less than four minutes on two cores."""
-    from ..training.demo import PICTURES, STEPS, demo_settings, run_demo
+    from ..training.demo import IMAGES, STEPS, demo_settings, run_demo
 
     began = time.monotonic()
-    result = run_demo(output, demo_settings(steps=STEPS, seed=seed), PICTURES)
+    result = run_demo(output, demo_settings(steps=STEPS, seed=seed), IMAGES)
     if result.report is None:
         raise typer.Exit(1)
     show(result.report.table())
@@ -34,12 +34,12 @@ def demo(
 
 
 def print_next_steps(folder: Path, result: TrainingResult, *, seconds: float) -> None:
-    """The scores as measured, where the pictures are, and commands to copy."""
+    """The scores as measured, where the images are, and commands to copy."""
     from ..training.run_folder import CURVES_NAME, SHEET_NAME
 
     console, scores = Console(stderr=True), result.scores
     for words in (
-        f"On {scores['pictures']} pictures it had never seen: box AP {scores['bbox']['AP']:.3f}, mask AP "
+        f"On {scores['images']} images it had never seen: box AP {scores['bbox']['AP']:.3f}, mask AP "
         f"{scores['segm']['AP']:.3f} (COCO's, over IoU 0.50:0.95), after {seconds:.0f} seconds in all.",
         f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n",
     ):
@@ -48,8 +48,8 @@ def print_next_steps(folder: Path, result: TrainingResult, *, seconds: float) ->
     print_commands(
         console,
         {
-            "Find the shapes in a picture": predict_command(result.weights, image, folder / "predictions"),
+            "Find the shapes in an image": predict_command(result.weights, image, folder / "predictions"),
             "Score the weights again": evaluate_command(result.weights, data_words(folder, None)),
-            "Train on pictures of your own": "maskrcnn train --data train.json --images pictures/",
+            "Train on images of your own": "maskrcnn train --data train.json --images images/",
         },
     )

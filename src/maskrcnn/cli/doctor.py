@@ -1,4 +1,4 @@
-"""`maskrcnn doctor`: what somebody with experience would say about a data set."""
+"""`maskrcnn doctor`: what somebody with experience would say about a dataset."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..doctor.diagnosis import Diagnosis
     from ..doctor.findings import Finding
 
-COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 NAMED = 3
 """Examples of each finding on the terminal; the page has more."""
 
 
 def doctor(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data set's folder or file, of any format.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset's folder or file, of any format.")],
     overrides: Overrides = None,
     val: Annotated[
         Path | None, typer.Option("--val", metavar="FILE_OR_DIR", help="Data to judge by, if they lie elsewhere.")
@@ -36,7 +36,7 @@ def doctor(
     ] = None,
     form: DataFormat = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not where it should be.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not where it should be.")
     ] = None,
     preset: Preset = None,
     config: ConfigFile = None,
@@ -47,9 +47,9 @@ def doctor(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings for programs.")
     ] = None,
 ) -> None:
-    """Look at a data set as an expert would, before training: what is wrong with it, and which settings suit it.
+    """Look at a dataset as an expert would, before training: what is wrong with it, and which settings suit it.
 
-    Every picture is read and every object measured. Exits with 1 if training would stop at an error, else with 0.
+    Every image is read and every object measured. Exits with 1 if training would stop at an error, else with 0.
     """
     from ..doctor.diagnosis import diagnose
     from ..ops.json_files import write_json
@@ -94,7 +94,7 @@ def _print(found: Diagnosis, command: str | None, report: Path) -> None:
         stops = any(one.severity == "error" and one.name != "invalid-objects" for one in found.findings)
         when = "When the errors are corrected, train with what is advised:" if stops else "Train with what is advised:"
         console.print(when, Text(f"  {command}", style="cyan"), sep="\n", soft_wrap=True)
-    console.print(f"With pictures and figures: {report}", highlight=False, soft_wrap=True)
+    console.print(f"With images and figures: {report}", highlight=False, soft_wrap=True)
 
 
 def _numbers(found: Diagnosis) -> Table:
@@ -111,7 +111,7 @@ def _numbers(found: Diagnosis) -> Table:
 def _told(finding: Finding) -> Text:
     """A finding as lines of the terminal."""
     text = Text.assemble(
-        (f"\n{finding.severity.upper()} ", COLOURS[finding.severity]), finding.what.replace("\n", "\n  ")
+        (f"\n{finding.severity.upper()} ", COLORS[finding.severity]), finding.what.replace("\n", "\n  ")
     )
     text.append(f"\n  {finding.advice.replace('`', '')}", style="dim")
     if finding.settings:

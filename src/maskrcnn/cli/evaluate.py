@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..progress import PictureBar, waiting
+from ..progress import ImageBar, waiting
 from .console import require_place
 from .datasets import DataFormat, ProposalFile, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, Precision, Scales, Source, chosen_tta
@@ -34,7 +34,7 @@ from .settings import Overrides
 
 def evaluate(
     data: Annotated[
-        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a data set's folder.")
+        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a dataset's folder.")
     ],
     weights: Source,
     overrides: Overrides = None,
@@ -52,7 +52,7 @@ def evaluate(
     json: JsonFile = None,
     compare: Compare = None,
     errors: Errors = False,
-    pictures: Drawn = None,
+    worst: Drawn = None,
     output: DrawnInto = ERRORS,
     skip_invalid: SkipInvalid = False,
     flip: Flip = False,
@@ -62,21 +62,21 @@ def evaluate(
     precision: Precision = AUTO,
     engine: Engine = TORCH,
 ) -> None:
-    """Score a model on annotated pictures: COCO's numbers for boxes, masks and keypoints, instance accuracy, text.
+    """Score a model on annotated images: COCO's numbers for boxes, masks and keypoints, instance accuracy, text.
 
     `maskrcnn score` scores predictions that were saved, `maskrcnn benchmark` by the rules of a benchmark.
     """
     from ..predict.evaluation import predict_dataset
 
     threshold = parse_threshold(score_threshold)
-    analysis = Analysis(compare, errors, pictures, output)
+    analysis = Analysis(compare, errors, worst, output)
     for path in (json, results):
         require_place(path)
     model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
     predictor = model.open()
     chosen, match = model.match(predictor, chosen)
-    with PictureBar("predicting", len(chosen.records)) as bar:
+    with ImageBar("predicting", len(chosen.records)) as bar:
         found = predict_dataset(predictor, chosen, match, batch_size=batch, on_progress=bar.advance)
     facts = {**model.facts(), "where": where or []}
     if results is not None:

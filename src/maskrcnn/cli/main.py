@@ -29,7 +29,7 @@ from .train import train
 
 app = typer.Typer(
     name="maskrcnn",
-    help="Mask R-CNN: find the objects in pictures, with a box, a class and a mask for each.",
+    help="Mask R-CNN: find the objects in images, with a box, a class and a mask for each.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from ..config import RunSettings, TTASettings
+from ..config import ModelSettings, TTASettings
 from ..errors import SettingError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ OptionalSource = Annotated[str | None, _WEIGHTS]
 Device = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; CUDA where it is there.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Pictures that go through the network together.")]
+BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Images that go through the network together.")]
 PrecisionName = Literal["auto", "bfloat16", "float32"]
 AUTO: PrecisionName = "auto"
 EngineName = Literal["torch", "openvino"]
@@ -43,13 +43,13 @@ Engine = Annotated[
     EngineName,
     typer.Option(
         "--engine",
-        help="What computes the body of the network. `openvino`: for CPUs, a little faster where many pictures have "
+        help="What computes the backbone of the network. `openvino`: for CPUs, a little faster where many images have "
         "few sizes; `pip install maskrcnn[openvino]`.",
     ),
 ]
 
 Flip = Annotated[
-    bool, typer.Option("--flip", help="Find objects in the mirror image too, and join what is found. Twice the time.")
+    bool, typer.Option("--flip", help="Find objects in the flipped image too, and join what is found. Twice the time.")
 ]
 Scales = Annotated[
     str | None,
@@ -57,7 +57,7 @@ Scales = Annotated[
         "--scales",
         metavar="A,B,...",
         help="Find objects at several scales, and join what is found: lengths of the shorter side such as "
-        "`600,800,1000`, or factors where the weights have model.input.magnify.",
+        "`600,800,1000`, or factors where the weights have input.scale_factor.",
     ),
 ]
 
@@ -72,13 +72,13 @@ def open_predictor(
     detections: int | None = None,
     tta: TTASettings | None = None,
 ) -> Predictor:
-    """The model of `--weights` with the settings that words such as `model.box_head.detections=300` change.
+    """The model of `--weights` with the settings that words such as `box_head.detections_per_image=300` change.
 
     Args:
         source: As for `read_weights`.
         overrides: Settings; they win over `detections`.
         device, precision, engine, tta: As for `Predictor`.
-        detections: Most detections per picture; None: as the weights' own settings say.
+        detections: Most detections per image; None: as the weights' own settings say.
 
     Raises:
         SettingError: A setting is unknown, wrong, or would change the layers.
@@ -87,10 +87,10 @@ def open_predictor(
     from ..predict.predictor import Predictor
     from ..weights.reading import read_weights
 
-    RunSettings().changed_at_prediction(overrides)  # what is wrong is said before weights are read or fetched
+    ModelSettings().changed_at_prediction(overrides)  # what is wrong is said before weights are read or fetched
     weights = read_weights(source)
-    most = {} if detections is None else {"model.box_head.detections": detections}
-    settings = RunSettings(model=weights.settings).changed(most, overrides).model
+    most = {} if detections is None else {"box_head.detections_per_image": detections}
+    settings = weights.settings.changed(most, overrides)
     return Predictor(weights, device=device, precision=precision, settings=settings, engine=engine, tta=tta)
 
 
@@ -113,5 +113,5 @@ def chosen_tta(flip: bool, scales: str | None) -> TTASettings | None:
 
 
 def is_setting(word: str) -> bool:
-    """Whether a word of the command line is a setting rather than a picture: `key=value`, and no such file."""
+    """Whether a word of the command line is a setting rather than an image: `key=value`, and no such file."""
     return bool(SETTING.match(word)) and not Path(word).exists()

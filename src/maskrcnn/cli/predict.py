@@ -1,11 +1,11 @@
-"""`maskrcnn predict`: pictures to predictions.json and drawn pictures."""
+"""`maskrcnn predict`: images to predictions.json and drawn images."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from ..progress import PictureBar
+from ..progress import ImageBar
 from .console import say
 from .models import (
     AUTO,
@@ -27,9 +27,9 @@ def predict(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURES ...",
+            metavar="IMAGES ...",
             help="Files, folders, patterns such as `'photos/*.jpg'`; also settings such as "
-            "`model.box_head.detections=300`.",
+            "`box_head.detections_per_image=300`.",
         ),
     ],
     weights: Source,
@@ -41,10 +41,10 @@ def predict(
     polygons: Annotated[
         Literal["quad", "contour"] | None,
         typer.Option(
-            help="Also write a polygon for each object: a rectangle at any angle, or the outline.",
+            help="Also write a polygon for each object: a rectangle at any angle, or the polygon.",
         ),
     ] = None,
-    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the objects.")] = True,
+    images: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the objects.")] = True,
     flip: Flip = False,
     scales: Scales = None,
     batch: BatchSize = 1,
@@ -52,10 +52,10 @@ def predict(
     precision: Precision = AUTO,
     engine: Engine = TORCH,
 ) -> None:
-    """Find the objects in pictures.
+    """Find the objects in images.
 
-    Writes `predictions.json` with boxes, classes, scores, masks and keypoints of all objects, and one drawn picture
-    each. A picture that cannot be read does not stop the others; it is named, and the exit code is 1.
+    Writes `predictions.json` with boxes, classes, scores, masks and keypoints of all objects, and one drawn image
+    each. An image that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
     from ..predict.files import DRAWINGS, PREDICTIONS, find_inputs, predict_files
 
@@ -63,12 +63,12 @@ def predict(
     paths = find_inputs([word for word in words if word not in overrides], output)
     tta = chosen_tta(flip, scales)
     predictor = open_predictor(weights, overrides, device=device, precision=precision, engine=engine, tta=tta)
-    with PictureBar("predicting", len(paths)) as bar:
+    with ImageBar("predicting", len(paths)) as bar:
         outcome = predict_files(
             predictor,
             paths,
             output,
-            draw=pictures,
+            draw=images,
             score_threshold=score_threshold,
             polygons=polygons,
             batch=batch,
@@ -76,9 +76,9 @@ def predict(
         )
     score = outcome.shown_from
     drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
-    say(f"{outcome.objects} objects in {outcome.pictures} pictures: {output / PREDICTIONS}{drawn}")
+    say(f"{outcome.objects} objects in {outcome.images} images: {output / PREDICTIONS}{drawn}")
     if outcome.failed:
         for message in outcome.failed:
             say(f"Error: {message}")
-        say(f"{len(outcome.failed)} of {len(paths)} pictures could not be read; {PREDICTIONS} lists them too.")
+        say(f"{len(outcome.failed)} of {len(paths)} images could not be read; {PREDICTIONS} lists them too.")
         raise typer.Exit(1)

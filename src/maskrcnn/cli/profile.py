@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..progress import PictureBar
+from ..progress import ImageBar
 from .console import require_place
 
 QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
@@ -17,10 +17,10 @@ QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
 def profile(
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Less than a minute: one prediction, one training step on small pictures.")
+        bool, typer.Option("--quick", help="Less than a minute: one prediction, one training step on small images.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also four pictures at once, ResNet-101, v2 heads, keypoints; many minutes.")
+        bool, typer.Option("--all", help="Also four images at once, ResNet-101, v2 heads, keypoints; many minutes.")
     ] = False,
     work: Annotated[
         list[str] | None, typer.Option("--work", metavar="NAME", help="Only this work, e.g. `training`; repeatable.")
@@ -68,7 +68,7 @@ def profile(
 
     for name in [name for name in wanted if name not in settings]:
         say(f'{name} is left out, because it is not installed: `pip install "maskrcnn[{name}]"`.')
-    with PictureBar("measuring", count_runs(works, settings, rounds), console) as bar:
+    with ImageBar("measuring", count_runs(works, settings, rounds), console) as bar:
         rows = profile_works(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
     if json is not None:
         write_report(json, {"rows": rows, "machine": machine})

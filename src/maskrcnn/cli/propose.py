@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..progress import PictureBar
+from ..progress import ImageBar
 from .console import require_place
 from .datasets import DataFormat, open_data
 from .models import AUTO, TORCH, BatchSize, Device, Engine, Precision, Source, open_predictor
@@ -16,21 +16,21 @@ from .settings import Overrides
 
 
 def propose(
-    data: Annotated[Path, typer.Option("--data", metavar="JSON_OR_DIR", help="A data set: file or folder.")],
+    data: Annotated[Path, typer.Option("--data", metavar="JSON_OR_DIR", help="A dataset: file or folder.")],
     weights: Source,
     overrides: Overrides = None,
     output: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="`.jsonl`: one line per picture; `.json`: COCO's list of results, larger."),
+        typer.Option(metavar="FILE", help="`.jsonl`: one line per image; `.json`: COCO's list of results, larger."),
     ] = Path("proposals.jsonl"),
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
     ] = None,
     split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
     form: DataFormat = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
+        typer.Option(metavar="FIELD=VALUE", help="Only images whose records say so, e.g. `gray=true`; repeatable."),
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
@@ -41,8 +41,8 @@ def propose(
 ) -> None:
     """Write a model's region proposals, and score them by average recall (AR@100, AR@300, AR@1000).
 
-    Only the body and the region proposal network are run. `maskrcnn train --proposals` learns from the file, and
-    `maskrcnn evaluate --proposals` finds objects among its boxes. More proposals: `model.rpn.proposals=2000`.
+    Only the backbone and the region proposal network are run. `maskrcnn train --proposals` learns from the file, and
+    `maskrcnn evaluate --proposals` finds objects among its boxes. More proposals: `rpn.post_nms_top_n=2000`.
     """
     from ..data.proposals import check_proposals_name
     from ..evaluation.recall import recall_table
@@ -54,12 +54,12 @@ def propose(
         require_place(path)
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
     predictor = open_predictor(weights, overrides or [], device=device, precision=precision, engine=engine)
-    with PictureBar("proposing", len(chosen.records)) as bar:
+    with ImageBar("proposing", len(chosen.records)) as bar:
         report = propose_for(predictor, chosen, output, batch=batch, on_progress=bar.advance)
     if json:
         write_report(json, {**report, "weights": weights, "settings": overrides or [], "where": where or []})
     if "recall" in report:
         Console().print("Average recall of boxes over IoU 0.50:0.95, without classes, in percent")
         Console().print(recall_table(report["recall"]))
-    words = f"{report['proposals']} proposals for {report['pictures']} pictures: {output}"
+    words = f"{report['proposals']} proposals for {report['images']} images: {output}"
     Console(stderr=True).print(words, highlight=False, markup=False, soft_wrap=True)

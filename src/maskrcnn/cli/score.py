@@ -1,4 +1,4 @@
-"""`maskrcnn score`: scores of predictions that were saved, of whatever origin; no model and no picture is read."""
+"""`maskrcnn score`: scores of predictions that were saved, of whatever origin; no model and no image is read."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from .scoring import (
 )
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData, Contents
+    from ..data.dataset import Contents, Dataset
 
 
 def score(
     data: Annotated[
-        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a data set's folder.")
+        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a dataset's folder.")
     ],
     results: Annotated[
         Path, typer.Option("--results", metavar="FILE", help="The predictions: a COCO results file of any program.")
@@ -43,29 +43,27 @@ def score(
     split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
     form: DataFormat = None,
     where: Where = None,
-    max_detections: Annotated[
-        int, typer.Option(min=1, help="Most predictions per picture and class that count.")
-    ] = 100,
+    max_detections: Annotated[int, typer.Option(min=1, help="Most predictions per image and class that count.")] = 100,
     score_threshold: ScoreFrom = None,
     text: IsText = False,
     json: JsonFile = None,
     compare: Compare = None,
     errors: Errors = False,
-    pictures: Drawn = None,
+    worst: Drawn = None,
     output: DrawnInto = ERRORS,
     skip_invalid: SkipInvalid = False,
 ) -> None:
-    """Score predictions that were saved, by this library or another, on annotated pictures.
+    """Score predictions that were saved, by this library or another, on annotated images.
 
     COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text, panoptic quality.
     """
     from ..predict.evaluation import score as score_predictions
 
     threshold = parse_threshold(score_threshold)
-    analysis = Analysis(compare, errors, pictures, output)
+    analysis = Analysis(compare, errors, worst, output)
     require_place(json)
 
-    def read() -> CocoData:
+    def read() -> Dataset:
         return open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
     contents = _read_annotations(data, split, form)
@@ -80,9 +78,9 @@ def score(
 
 
 def _read_annotations(data: Path, split: str, form: str | None) -> Contents:
-    """The annotations alone: to score saved predictions, no picture is needed."""
-    from ..data.formats import read_contents, recognise
+    """The annotations alone: to score saved predictions, no image is needed."""
+    from ..data.formats import read_contents, recognize
 
-    name = form or recognise(data, split)
-    # COCO's files say how large the pictures are, wherever these may be.
+    name = form or recognize(data, split)
+    # COCO's files say how large the images are, wherever these may be.
     return read_contents(data, split, form=name, images=data if name == "coco" else None)

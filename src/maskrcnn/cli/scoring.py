@@ -18,7 +18,7 @@ from .console import say, show
 from .models import EngineName, PrecisionName, open_predictor
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData
+    from ..data.dataset import Dataset
     from ..evaluation.report import Report
     from ..evaluation.results import Results
     from ..evaluation.sections import Say, Section
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")]
 Where = Annotated[
     list[str] | None,
-    typer.Option(metavar="FIELD=VALUE", help="Only pictures whose records say so, e.g. `gray=true`; repeatable."),
+    typer.Option(metavar="FIELD=VALUE", help="Only images whose records say so, e.g. `gray=true`; repeatable."),
 ]
 Images = Annotated[
-    Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
+    Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
 ]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")]
 ScoreFrom = Annotated[
@@ -40,7 +40,7 @@ ScoreFrom = Annotated[
         "--score-threshold",
         metavar="NUMBER|best",
         help="From which predictions count where they are not ranked, as in instance accuracy; none: as the weights "
-        "note, or 0.5; `best`: the one with the best accuracy on these pictures.",
+        "note, or 0.5; `best`: the one with the best accuracy on these images.",
     ),
 ]
 IsText = Annotated[
@@ -50,24 +50,24 @@ Compare = Annotated[
     Path | None,
     typer.Option(
         metavar="OTHER",
-        help="Results file, or scores of --json, of another run on the same pictures: both side by side, with the "
+        help="Results file, or scores of --json, of another run on the same images: both side by side, with the "
         "interval of the difference.",
     ),
 ]
 Errors = Annotated[
-    bool, typer.Option("--errors", help="Split what AP lacks into kinds of errors, and list the worst pictures.")
+    bool, typer.Option("--errors", help="Split what AP lacks into kinds of errors, and list the worst images.")
 ]
 Drawn = Annotated[
     int | None,
-    typer.Option("--pictures", metavar="N", min=1, help="Draw the N worst pictures, annotated beside predicted."),
+    typer.Option("--worst", metavar="N", min=1, help="Draw the N worst images, annotated beside predicted."),
 ]
 DrawnInto = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of these drawings.")]
 ERRORS = Path("errors")
 ORIGINS = {
     "given": "was given",
-    "weights": "is the weights' own, chosen on their training pictures",
-    "default": "is the usual one; --score-threshold best finds a better one, on training pictures",
-    "chosen": "is the best on these very pictures: use it on others",
+    "weights": "is the weights' own, chosen on their training images",
+    "default": "is the usual one; --score-threshold best finds a better one, on training images",
+    "chosen": "is the best on these very images: use it on others",
 }
 
 
@@ -85,7 +85,7 @@ class Model:
     proposals: Path | None = None
 
     def open(self, detections: int | None = None) -> Predictor:
-        """Read the weights; `detections` per picture where the settings do not say."""
+        """Read the weights; `detections` per image where the settings do not say."""
         return open_predictor(
             self.weights,
             self.settings,
@@ -105,14 +105,14 @@ class Model:
             facts["tta"] = self.tta.model_dump(mode="json")
         return facts
 
-    def match(self, predictor: Predictor, data: CocoData) -> tuple[CocoData, ClassMatch]:
+    def match(self, predictor: Predictor, data: Dataset) -> tuple[Dataset, ClassMatch]:
         """The dataset, with the proposals of a file if there is one, and its classes; notes on these are said."""
         from ..predict.class_match import match_classes
 
         if self.proposals:
             from ..predict.proposal_files import read_proposal_file
 
-            data = read_proposal_file(self.proposals, data, most=predictor.settings.rpn.proposals)
+            data = read_proposal_file(self.proposals, data, most=predictor.settings.rpn.post_nms_top_n)
         match = match_classes(predictor.classes, data.classes, source=str(data.source))
         for note in match.notes:
             say(f"Note: {note}.")
@@ -132,7 +132,7 @@ class Scored:
     """
 
     report: Report
-    dataset: Callable[[], CocoData]
+    dataset: Callable[[], Dataset]
     names: Mapping[int, str] = field(default_factory=dict)
     read: Callable[[Path], Results] | None = None
     score: Callable[[Results, Say], Sequence[Section]] | None = None
@@ -148,7 +148,7 @@ class Analysis:
 
     compare: Path | None = None
     errors: bool = False
-    pictures: int | None = None
+    images: int | None = None
     folder: Path = ERRORS
 
     def __post_init__(self) -> None:
@@ -164,10 +164,8 @@ class Analysis:
             facts |= _compare_numbers(scored, self.compare)
         if report.truth is None:
             return facts
-        if self.errors or self.pictures:
-            facts |= show_errors(
-                report, scored.dataset, names=scored.names, drawn=self.pictures or 0, folder=self.folder
-            )
+        if self.errors or self.images:
+            facts |= show_errors(report, scored.dataset, names=scored.names, drawn=self.images or 0, folder=self.folder)
         if self.compare is not None:
             facts |= show_comparison(report, self.compare, read=scored.read)
         return facts

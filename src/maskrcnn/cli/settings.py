@@ -17,7 +17,7 @@ from ..weights.published import preset_settings
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE ...", help="Settings, such as `train.steps=2000 model.mask_head=null`."),
+    typer.Argument(metavar="KEY=VALUE ...", help="Settings, such as `train.steps=2000 mask_head=null`."),
 ]
 Preset = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`maskrcnn train`: a model for a data set of one's own, from COCO's weights, others or none."""
+"""`maskrcnn train`: a model for a dataset of one's own, from COCO's weights, others or none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .datasets import DataFormat, ProposalFile
 from .settings import ConfigFile, Overrides, Preset
 
 if TYPE_CHECKING:
-    from ..data.dataset import CocoData
+    from ..data.dataset import Dataset
     from ..evaluation.report import Report
     from ..training.loop import TrainingResult
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def train(
     overrides: Overrides = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="FILE_OR_DIR", help="A data set of any known format.")
+        Path | None, typer.Option("--data", metavar="FILE_OR_DIR", help="A dataset of any known format.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures, if not beside the file.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
     ] = None,
     val: Annotated[
         Path | None,
@@ -64,9 +64,9 @@ def train(
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
     form: DataFormat = None,
 ) -> None:
-    """Train on a data set: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.
+    """Train on a dataset: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.
 
-    The folder gets the weights to predict with (`best.safetensors`), the log, the scores, curves and pictures. A run
+    The folder gets the weights to predict with (`best.safetensors`), the log, the scores, curves and images. A run
     that was stopped, by Ctrl-C or by a power cut, goes on with `--resume`; an alternating one also by the same command.
     """
     from ..training.run_folder import resume_command
@@ -90,22 +90,22 @@ def train(
         alternating=alternating,
     )
     console = Console(stderr=True)
-    if not result.finished or result.judged is None:
+    if not result.finished or result.val is None:
         print_commands(console, {"Go on": resume_command(result.folder)})
     elif result.report is None:
-        _print_recall(console, result, result.judged)
+        _print_recall(console, result, result.val)
     else:
-        _print_scores(console, result, result.judged, result.report)
+        _print_scores(console, result, result.val, result.report)
 
 
-def _print_recall(console: Console, result: TrainingResult, judged: CocoData) -> None:
+def _print_recall(console: Console, result: TrainingResult, judged: Dataset) -> None:
     from ..evaluation.recall import recall_table
 
     show(recall_table(result.scores["recall"]))
     print_commands(console, {"Write proposals": propose_command(result.weights, _judged_on(result.folder, judged))})
 
 
-def _print_scores(console: Console, result: TrainingResult, judged: CocoData, report: Report) -> None:
+def _print_scores(console: Console, result: TrainingResult, judged: Dataset, report: Report) -> None:
     """The scores of a run, where its curves and its sheet are, and what to do next."""
     from ..data.dataset import common_folder
     from ..training.run_folder import CURVES_NAME, SHEET_NAME, load_data_arguments
@@ -117,11 +117,11 @@ def _print_scores(console: Console, result: TrainingResult, judged: CocoData, re
     commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(folder, judged), proposals)}
     if proposals is None:  # with them a model finds nothing in images alone
         predict = predict_command(result.weights, common_folder(judged.records), folder / "predictions")
-        commands = {"Find objects in pictures": predict} | commands
+        commands = {"Find objects in images": predict} | commands
     print_commands(console, commands)
 
 
-def _judged_on(folder: Path, judged: CocoData) -> list[str]:
+def _judged_on(folder: Path, judged: Dataset) -> list[str]:
     """The words of a command that name the data a run was judged by."""
     from ..data.formats import split_meant
     from ..training.run_folder import HELD_OUT_NAME, load_data_arguments

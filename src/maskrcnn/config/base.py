@@ -27,7 +27,7 @@ class Settings(BaseModel):
         """A validated copy with other values; what comes later wins.
 
         Example:
-            settings = RunSettings().changed({"train.steps": 2000}, ["model.box_head.detections=300"])
+            settings = RunSettings().changed({"train.steps": 2000}, ["box_head.detections_per_image=300"])
 
         Args:
             changes: Dictionaries by dotted key or nested, lists of `key=value`, YAML files (as `Path`), or settings,
@@ -42,7 +42,7 @@ class Settings(BaseModel):
         """As `changed`, but only what leaves a model's layers as they are.
 
         Raises:
-            SettingError: The weights were learnt with a value, so that it cannot be changed any more.
+            SettingError: The weights were learned with a value, so that it cannot be changed any more.
         """
         changed = change_settings(self, *changes)
         require_at_prediction(self, *changes)

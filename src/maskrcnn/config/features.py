@@ -1,4 +1,4 @@
-"""From the picture to feature maps and proposals."""
+"""From the image to feature maps and proposals."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,45 +25,45 @@ HeadNorm = Literal["none", "batch", "sync_batch", "group"]
 
 
 class InputSettings(Settings):
-    """How a picture becomes the network's input."""
+    """How an image becomes the network's input."""
 
-    shorter: Count = Field(800, description="Length the shorter side is resized to.")
-    longer: Count = Field(1333, description="Limit of the longer side; it wins over `shorter`.")
-    magnify: Positive | None = Field(
+    min_size: Count = Field(800, description="Length the shorter side is resized to.")
+    max_size: Count = Field(1333, description="Limit of the longer side; it wins over `min_size`.")
+    scale_factor: Positive | None = Field(
         None,
-        description="One factor for all pictures instead of `shorter` (microscopy, aerial); `longer` still limits.",
+        description="One factor for all images instead of `min_size` (microscopy, aerial); `max_size` still limits.",
     )
     resize: Literal["float", "pillow", "opencv"] = Field(
         "float",
-        description="float: bilinear on the normalised picture, sizes rounded down (torchvision); pillow, opencv: "
+        description="float: bilinear on the normalized image, sizes rounded down (torchvision); pillow, opencv: "
         "bilinear on its 8-bit values, sizes rounded to the nearest (detectron2, mmdetection).",
     )
-    pad_to: Count = Field(32, description="Batches are padded to a multiple of this many pixels.")
+    size_divisible: Count = Field(32, description="Batches are padded to a multiple of this many pixels.")
     stretch: tuple[float, float] | None = Field(
-        None, description="Percentiles of a picture's brightness stretched to black and white; none: left as it is."
+        None, description="Percentiles of an image's brightness stretched to black and white; none: left as it is."
     )
-    colours: Literal["rgb", "bgr"] = Field("rgb", description="Order in which the network sees the channels.")
+    channel_order: Literal["rgb", "bgr"] = Field("rgb", description="Order in which the network sees the channels.")
     mean: tuple[float, ...] = Field(
-        (0.485, 0.456, 0.406), description="Mean of each channel in 0..1; always red, green, blue of colour pictures."
+        (0.485, 0.456, 0.406), description="Mean of each channel in 0..1; always red, green, blue of color images."
     )
-    deviation: tuple[Positive, ...] = Field(
-        (0.229, 0.224, 0.225), description="Their standard deviation; as many values as the picture has channels."
+    std: tuple[Positive, ...] = Field(
+        (0.229, 0.224, 0.225), description="Their standard deviation; as many values as the image has channels."
     )
 
     @model_validator(mode="after")
     def _check_channels(self) -> "InputSettings":
-        if len(self.mean) != len(self.deviation):
-            raise ValueError(f"mean has {len(self.mean)} values but deviation has {len(self.deviation)}")
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} values but deviation has {len(self.std)}")
         return self
 
     @property
     def channels(self) -> int:
-        """Channels of a picture."""
+        """Channels of an image."""
         return len(self.mean)
 
 
 class BackboneSettings(Settings):
-    """Network that turns a picture into feature maps."""
+    """Network that turns an image into feature maps."""
 
     name: ResNetName | Literal["mobilenet_v3_large"] | Annotated[str, Field(pattern=r"^timm/\w+")] = Field(
         "resnet50",
@@ -120,7 +120,7 @@ class AnchorSettings(Settings):
     )
     offset: Fraction = Field(
         0.0,
-        description="Where the first anchor's centre is, in strides from the corner of the picture (Detectron: 0.5).",
+        description="Where the first anchor's center is, in strides from the corner of the image (Detectron: 0.5).",
     )
     shapes: tuple[tuple[tuple[Positive, Positive], ...], ...] | None = Field(
         None,
@@ -147,25 +147,25 @@ class RPNSettings(Settings):
     rescue_iou: Fraction = Field(
         0.0, description="The best anchors of each object are positive too, if they overlap it at least so much."
     )
-    samples: Count = Field(256, description="Anchors per picture that count in the loss.")
+    batch_size_per_image: Count = Field(256, description="Anchors per image that count in the loss.")
     positive_fraction: Fraction = Field(0.5, description="Largest share of positive ones among the samples.")
     smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
-    normaliser: Literal["chosen", "samples"] = Field(
+    loss_normalizer: Literal["chosen", "samples"] = Field(
         "chosen", description="The losses are divided by the anchors that were chosen, or by `samples`."
     )
     loss_epsilon: NotNegative = Field(
         0.0, description="Added to the number by which the losses are divided (mmdetection: 1.1920929e-07)."
     )
-    candidates_training: Count = Field(2000, description="Best anchors kept per level before suppression.")
-    candidates: Count = Field(1000, description="The same for prediction.")
-    proposals_training: Count = Field(2000, description="Proposals kept per picture after suppression.")
-    proposals: Count = Field(1000, description="The same for prediction.")
+    pre_nms_top_n_training: Count = Field(2000, description="Best anchors kept per level before suppression.")
+    pre_nms_top_n: Count = Field(1000, description="The same for prediction.")
+    post_nms_top_n_training: Count = Field(2000, description="Proposals kept per image after suppression.")
+    post_nms_top_n: Count = Field(1000, description="The same for prediction.")
     rank_by: Literal["score", "logit"] = Field(
         "score", description="Proposals are ranked after the sigmoid or before it, which differs where it saturates."
     )
     nms_threshold: Fraction = Field(0.7, description="Overlap from which the weaker of two proposals is suppressed.")
     score_threshold: Fraction = Field(0.0, description="Proposals with lower scores are dropped.")
-    smallest_side: NotNegative = Field(1e-3, description="Proposals with a shorter side are dropped; 0: empty ones.")
+    min_box_size: NotNegative = Field(1e-3, description="Proposals with a shorter side are dropped; 0: empty ones.")
     clamp_both_sides: bool = Field(
         False, description="Proposals may also not shrink below 16/1000 of an anchor's side (mmdetection)."
     )
@@ -179,11 +179,11 @@ class RoISettings(Settings):
         description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC).",
     )
     reduce: Literal["average", "max"] = Field("average", description="How `align` and `warp` join a bin's samples.")
-    samples_per_side: Annotated[int, Field(ge=0)] = Field(
+    sampling_ratio: Annotated[int, Field(ge=0)] = Field(
         2, description="Sampling points per bin and side; 0: as many as the bin has pixels, rounded up."
     )
     half_pixel: bool = Field(
-        False, description="Pixel centres lie at .5 (detectron2, mmdetection), not at whole numbers (torchvision)."
+        False, description="Pixel centers lie at .5 (detectron2, mmdetection), not at whole numbers (torchvision)."
     )
     level_slack: tuple[NotNegative, NotNegative] = Field(
         (0.0, 1e-6),

@@ -24,9 +24,9 @@ class BoxHeadSettings(Settings):
     positive_iou: Fraction = Field(
         0.5, description="Proposals that overlap an object at least so much are positive, others background."
     )
-    samples: Count = Field(512, description="Proposals per picture that count in the loss.")
+    batch_size_per_image: Count = Field(512, description="Proposals per image that count in the loss.")
     positive_fraction: Fraction = Field(0.25, description="Largest share of positive ones among the samples.")
-    hard_examples: bool = Field(
+    ohem: bool = Field(
         False, description="The samples are the proposals with the largest losses (OHEM), not drawn at random."
     )
     smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
@@ -39,16 +39,16 @@ class BoxHeadSettings(Settings):
     score_threshold: Annotated[Fraction, AT_PREDICTION] = Field(
         0.05, description="Detections with lower scores are dropped."
     )
-    smallest_side: Annotated[NotNegative | None, AT_PREDICTION] = Field(
+    min_box_size: Annotated[NotNegative | None, AT_PREDICTION] = Field(
         1e-2, description="Detections with a shorter side are dropped."
     )
     nms_threshold: Annotated[Fraction, AT_PREDICTION] = Field(
         0.5, description="Overlap from which the weaker of two detections of a class is suppressed."
     )
-    nms_across_classes: Annotated[bool, AT_PREDICTION] = Field(
+    class_agnostic_nms: Annotated[bool, AT_PREDICTION] = Field(
         False, description="Detections also suppress those of other classes."
     )
-    detections: Annotated[Count, AT_PREDICTION] = Field(100, description="Most detections per picture.")
+    detections_per_image: Annotated[Count, AT_PREDICTION] = Field(100, description="Most detections per image.")
 
 
 class CascadeStage(Settings):
@@ -92,20 +92,20 @@ class MaskHeadSettings(Settings):
     channels: Count = Field(256, description="Width of the convolutions, of linear layers four times that.")
     convolutions: int = Field(4, ge=0, description="Number of 3x3 convolutions, or of linear layers.")
     norm: HeadNorm = Field("none", description="Norm after each convolution.")
-    doublings: Literal[1, 2] = Field(1, description="Doublings of the grid: masks of 28 px a side, or 56.")
+    upsamples: Literal[1, 2] = Field(1, description="Doublings of the grid: masks of 28 px a side, or 56.")
     class_agnostic: bool = Field(False, description="One mask per object instead of one per class.")
-    competition: Literal["sigmoid", "softmax"] = Field(
+    activation: Literal["sigmoid", "softmax"] = Field(
         "sigmoid", description="sigmoid: classes do not compete; softmax: each pixel belongs to one class or none."
     )
     targets: Literal["soft", "thresholded", "polygons"] = Field(
         "soft",
         description="What masks are trained on: the resampled bitmap, the same cut at one half on the half-pixel grid "
-        "(mmdetection), or the outlines drawn on the grid (detectron2).",
+        "(mmdetection), or the polygons drawn on the grid (detectron2).",
     )
     paste: Annotated[Literal["grown", "sampled"], AT_PREDICTION] = Field(
         "grown",
         description="How masks are enlarged: spread over whole pixels of a grown box (torchvision), or sampled at the "
-        "pixels' centres (detectron2, mmdetection).",
+        "pixels' centers (detectron2, mmdetection).",
     )
 
 
@@ -147,6 +147,8 @@ class SemanticHeadSettings(Settings):
 class PanopticSettings(Settings):
     """How detections and pixel classes become one map (Kirillov et al. 2019, Panoptic segmentation, section 7)."""
 
-    overlap: Fraction = Field(0.5, description="Detections are dropped if more of their mask is already taken.")
-    stuff_area: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
+    overlap_threshold: Fraction = Field(
+        0.5, description="Detections are dropped if more of their mask is already taken."
+    )
+    stuff_area_limit: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
     score_threshold: Fraction = Field(0.5, description="Detections with lower scores are left out.")

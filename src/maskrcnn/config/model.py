@@ -20,7 +20,7 @@ class ModelSettings(Settings):
     """Mask R-CNN and its relatives; `mask_head: null` gives Faster R-CNN."""
 
     input: Annotated[InputSettings, AT_PREDICTION] = Field(
-        InputSettings(), description="How a picture becomes the network's input."
+        InputSettings(), description="How an image becomes the network's input."
     )
     backbone: BackboneSettings = Field(BackboneSettings(), description="From pixels to features.")
     neck: NeckSettings = Field(NeckSettings(), description="From features to the maps that the heads see.")

@@ -1,4 +1,4 @@
-"""Changed settings: from `key=value` words, a YAML file or a dictionary. Messages name the neighbour of a wrong key."""
+"""Changed settings: from `key=value` words, a YAML file or a dictionary. Messages name the neighbor of a wrong key."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def change_settings(settings: S, *sources: Changes) -> S:
 
 
 def require_at_prediction(settings: BaseModel, *sources: Changes) -> None:
-    """Refuse to change what a model's weights were learnt with; see `AtPrediction`.
+    """Refuse to change what a model's weights were learned with; see `AtPrediction`.
 
     Raises:
         SettingError: Naming what can be changed.
@@ -68,7 +68,7 @@ def require_at_prediction(settings: BaseModel, *sources: Changes) -> None:
     for key, change in read_changes(sources, known).items():
         if key in known and not any(key == one or key.startswith(f"{one}.") for one in marked):
             raise SettingError(
-                f"{change.words}: this cannot be changed when a model predicts, because its weights were learnt with "
+                f"{change.words}: this cannot be changed when a model predicts, because its weights were learned with "
                 f"it, or because it is about training. Can be changed: {', '.join(marked)}."
             )
 
@@ -155,7 +155,7 @@ def _leaves(tree: Mapping[str, Any], known: Mapping[str, FieldInfo], prefix: str
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
-        if tree[key] is None:  # a section that is switched off, such as model.mask_head
+        if tree[key] is None:  # a section that is switched off, such as mask_head
             tree[key] = {}
         tree = tree.setdefault(key, {})
     if value != {} or not tree.get(keys[-1]):  # {} switches a section on, and changes nothing in it

@@ -12,11 +12,11 @@ from .model import ModelSettings
 
 FOLDER = Path(__file__).parents[1] / "presets"
 FROM_RANDOM: dict[str, Any] = {
-    "model.backbone.norm": "group",
-    "model.backbone.frozen_stages": 0,
-    "train.optimiser": "adamw",
+    "backbone.norm": "group",
+    "backbone.frozen_stages": 0,
+    "train.optimizer": "adamw",
     "train.learning_rate": 0.0008,
-    "train.schedule": "cosine",
+    "train.scheduler": "cosine",
 }
 """What random weights need: `RunSettings().changed(FROM_RANDOM)`."""
 
@@ -35,11 +35,11 @@ def read_preset(name: str) -> ModelSettings:
     Raises:
         SettingError: There is no preset of that name.
     """
-    return ModelSettings.model_validate(preset_changes(name).get("model", {}))
+    return ModelSettings.model_validate(preset_changes(name))
 
 
 def preset_changes(name: str) -> dict[str, Any]:
-    """What a preset changes of the defaults, in the form of a settings file: `{"model": {"rpn": {...}, ...}}`.
+    """What a preset changes of the defaults, in the form of a settings file: `{"rpn": {...}, ...}`.
 
     Raises:
         SettingError: There is no preset of that name.
@@ -66,7 +66,7 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _read_all() -> dict[str, dict[str, Any]]:
-    """The files `<publisher>.yaml` with `<model>: {base: <another>, model: <settings>}`."""
+    """The files `<publisher>.yaml` with `<model>: {base: <another>, <section>: <settings>}`."""
     return {
         f"{path.stem}/{model}": preset
         for path in sorted(FOLDER.glob("*.yaml"))

@@ -1,6 +1,6 @@
-"""What training does with pictures and weights."""
+"""What training does with images and weights."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -20,33 +20,33 @@ def _by_optimizer(values: dict[OptimizerName, float]) -> str:
 
 
 class AugmentSettings(Settings):
-    """Random changes of a training picture; each is drawn anew every time the picture is seen."""
+    """Random changes of a training image; each is drawn anew every time the image is seen."""
 
-    flip: Fraction = Field(0.5, description="Probability of a mirror image, left and right swapped.")
+    horizontal_flip: Fraction = Field(0.5, description="Probability of a flipped image, left and right swapped.")
     vertical_flip: Fraction = Field(0.0, description="Probability of top and bottom swapped.")
-    quarter_turns: bool = Field(False, description="Turn by a random multiple of 90 degrees (microscopy, aerial).")
+    rotate90: bool = Field(False, description="Turn by a random multiple of 90 degrees (microscopy, aerial).")
     scale: tuple[Positive, Positive] = Field((0.8, 1.25), description="Range of a random factor on the resized size.")
-    crop: Count | None = Field(None, description="Side of a random square crop, after scaling; none: whole pictures.")
+    crop: Count | None = Field(None, description="Side of a random square crop, after scaling; none: whole images.")
     crop_on_object: Fraction = Field(
         0.0, description="Probability that the crop holds an object drawn at random; else it lies anywhere."
     )
-    brightness: NotNegative = Field(0.2, description="Colour jitter of brightness, as in torchvision.")
-    contrast: NotNegative = Field(0.2, description="Colour jitter of contrast.")
-    saturation: NotNegative = Field(0.2, description="Colour jitter of saturation.")
+    brightness: NotNegative = Field(0.2, description="Color jitter of brightness, as in torchvision.")
+    contrast: NotNegative = Field(0.2, description="Color jitter of contrast.")
+    saturation: NotNegative = Field(0.2, description="Color jitter of saturation.")
     hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.0, description="Colour jitter of hue, as a part of the colour circle."
+        0.0, description="Color jitter of hue, as a part of the color circle."
     )
-    invert: Fraction = Field(0.0, description="Probability of the negative picture (microscopy).")
+    invert: Fraction = Field(0.0, description="Probability of the negative image (microscopy).")
 
 
 class DataSettings(Settings):
     """What goes into a batch."""
 
-    batch: Count = Field(2, description="Pictures per step on this machine.")
+    batch_size: Count = Field(2, description="Images per step on this machine.")
     workers: Annotated[int, Field(ge=0)] | None = Field(None, description="Loader processes; none: by the machine.")
-    keep_empty: bool = Field(True, description="Train on pictures without objects too (they teach the background).")
-    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="Part of the pictures kept for validation when there are no validation data."
+    keep_empty: bool = Field(True, description="Train on images without objects too (they teach the background).")
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Part of the images kept for validation when there are no validation data."
     )
     balance: str | None = Field(
         None, description="Field of the image records (e.g. `modality`) whose values are drawn equally often."
@@ -56,28 +56,30 @@ class DataSettings(Settings):
 class TrainSettings(Settings):
     """The training loop."""
 
-    steps: Count | None = Field(None, description="Optimiser steps; none: 12 passes over the data, at least 1000.")
-    optimiser: OptimizerName = Field("sgd", description="Stochastic gradient descent with momentum, or AdamW.")
+    steps: Count | None = Field(None, description="Optimizer steps; none: 12 passes over the data, at least 1000.")
+    optimizer: OptimizerName = Field("sgd", description="Stochastic gradient descent with momentum, or AdamW.")
     learning_rate: Positive | None = Field(
         None,
-        description=f"For a batch of {REFERENCE_BATCH} pictures, scaled to the batch; none: "
+        description=f"For a batch of {REFERENCE_BATCH} images, scaled to the batch; none: "
         f"{_by_optimizer(LEARNING_RATES)}.",
     )
     momentum: Fraction = Field(0.9, description="Of sgd.")
     weight_decay: NotNegative | None = Field(None, description=f"None: {_by_optimizer(WEIGHT_DECAYS)}.")
-    schedule: Literal["step", "cosine"] = Field(
+    scheduler: Literal["step", "cosine"] = Field(
         "step", description="How the learning rate falls: in steps, or along half a cosine wave to zero."
     )
     milestones: tuple[Fraction, ...] = Field((0.67, 0.89), description="Of `step`: where the rate falls to a tenth.")
-    warmup: Annotated[int, Field(ge=0)] = Field(500, description="Steps of linear warm-up, at most a tenth of all.")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        500, description="Steps of linear warm-up, at most a tenth of all."
+    )
     loss_weights: dict[str, NotNegative] = Field(
         {},
         description="Factors of the losses by their names in the log, for example {masks: 2}; all others count once.",
     )
-    clip: Positive | None = Field(10.0, description="Largest norm of the gradient.")
-    accumulate: Count = Field(1, description="Batches per optimiser step.")
+    clip_grad_norm: Positive | None = Field(10.0, description="Largest norm of the gradient.")
+    accumulate_steps: Count = Field(1, description="Batches per optimizer step.")
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 where it is fast.")
-    average: Annotated[float, Field(ge=0, lt=1)] = Field(
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Decay of a moving average of the weights, which is then evaluated and kept; 0: none."
     )
     evaluate_every: Count | None = Field(None, description="Steps between evaluations; none: ten in all.")
@@ -89,7 +91,7 @@ class TrainSettings(Settings):
         description="What learns, the rest stays as it is: backbone, neck, rpn, heads. Of rpn and heads at least one, "
         "and only their losses are computed.",
     )
-    seed: int = Field(0, ge=0, description="Of the random weights, the order of the pictures and their augmentation.")
+    seed: int = Field(0, ge=0, description="Of the random weights, the order of the images and their augmentation.")
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -104,10 +106,19 @@ class TrainSettings(Settings):
         return value
 
 
-class RunSettings(Settings):
-    """All settings of a training run, as they are stored in its checkpoints."""
+class RunSettings(ModelSettings):
+    """All settings of a training run, as they are stored in its checkpoints: those of the model, and of the run."""
 
-    model: ModelSettings = Field(ModelSettings(), description="The network.")
-    augment: AugmentSettings = Field(AugmentSettings(), description="Random changes of training pictures.")
+    augment: AugmentSettings = Field(AugmentSettings(), description="Random changes of training images.")
     data: DataSettings = Field(DataSettings(), description="Reading and batching.")
     train: TrainSettings = Field(TrainSettings(), description="The training loop.")
+
+    @classmethod
+    def of(cls, model: ModelSettings) -> Self:
+        """A run that trains this model, with the usual settings."""
+        return cls(**{name: getattr(model, name) for name in ModelSettings.model_fields})
+
+    @property
+    def model(self) -> ModelSettings:
+        """The part that describes the network, as it is stored with its weights."""
+        return ModelSettings(**{name: getattr(self, name) for name in ModelSettings.model_fields})

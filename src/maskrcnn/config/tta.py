@@ -8,11 +8,11 @@ from .base import Positive, Settings
 
 
 class TTASettings(Settings):
-    """Test-time augmentation: what is found in several views of a picture is joined."""
+    """Test-time augmentation: what is found in several views of an image is joined."""
 
     flip: bool = Field(False, description="Every view is looked at in a mirror too.")
     scales: tuple[Annotated[Positive, Field(allow_inf_nan=False)], ...] = Field(
         (),
-        description="Lengths of the shorter side in place of `model.input.shorter`, or factors in place of "
-        "`model.input.magnify` where the weights have that; none: the usual one.",
+        description="Lengths of the shorter side in place of `input.min_size`, or factors in place of "
+        "`input.scale_factor` where the weights have that; none: the usual one.",
     )

@@ -1,4 +1,4 @@
-"""A data set of any format written as COCO files: one JSON file per split, and the pictures beside it."""
+"""A dataset of any format written as COCO files: one JSON file per split, and the images beside it."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from torchvision.transforms.v2.functional import to_pil_image
 from ..errors import DataError, SettingError
 from ..ops.json_files import write_json
 from ..ops.progress import Announce, silently
-from .formats import Reading, find_splits, read_data
-from .images import picture_size
-from .dataset import CocoData, Record, common_folder
+from .dataset import Dataset, Record, common_folder
+from .formats import Reading, find_splits, read_dataset
+from .images import image_size
 
-Pictures = Literal["copy", "link", "none"]
+Images = Literal["copy", "link", "none"]
 """Files of their own, links to the old files, or nothing: the old files are used."""
 
 
 def convert_dataset(
-    source: Path | str | CocoData,
+    source: Path | str | Dataset,
     target: Path | str,
     *,
     splits: Sequence[str] = (),
-    pictures: Pictures = "copy",
+    images_as: Images = "copy",
     force: bool = False,
     announce: Announce = silently,
     **reading: Unpack[Reading],
-) -> dict[str, CocoData]:
-    """Write a data set of any format as COCO files; `maskrcnn convert-data`.
+) -> dict[str, Dataset]:
+    """Write a dataset of any format as COCO files; `maskrcnn convert-data`.
 
     Args:
-        source: Its folder or file; what is read is not changed. Or a data set, which becomes the split `train`, or the
+        source: Its folder or file; what is read is not changed. Or a dataset, which becomes the split `train`, or the
             one that `splits` names.
         target: Folder to write `train.json`, `val.json`, `test.json` and `images/` to.
         splits: Only these; none: all there are.
-        pictures: What becomes of the images: copies, links to the old files, or nothing. Images in memory are written
+        images_as: What becomes of the images: copies, links to the old files, or nothing. Images in memory are written
             as PNG.
         force: Write over what an earlier conversion has written.
         announce: Shows progress.
@@ -50,21 +50,21 @@ def convert_dataset(
         What was written, by the names of the splits.
 
     Raises:
-        DataError: The data set or an image cannot be read.
+        DataError: The dataset or an image cannot be read.
         SettingError: Something would be written over.
     """
     target = Path(target)
-    names = list(dict.fromkeys(splits)) or (["train"] if isinstance(source, CocoData) else [])
-    if not isinstance(source, CocoData):
+    names = list(dict.fromkeys(splits)) or (["train"] if isinstance(source, Dataset) else [])
+    if not isinstance(source, Dataset):
         reading["form"], names = find_splits(Path(source), names, form=reading.get("form"))
     for name in names:
         _require_free(target, name, force=force)
-    done: dict[str, CocoData] = {}
+    done: dict[str, Dataset] = {}
     for name in names:
         with announce(f"reading {name}", 0):
-            found = source if isinstance(source, CocoData) else read_data(source, name, **reading)
+            found = source if isinstance(source, Dataset) else read_dataset(source, name, **reading)
         with announce(f"writing {name}", len(found)) as say:
-            write_coco(found, target / f"{name}.json", target / "images" / name, pictures=pictures, say=say)
+            write_coco(found, target / f"{name}.json", target / "images" / name, images_as=images_as, say=say)
         done[name] = found.without_coco()
     return done
 
@@ -78,10 +78,10 @@ def _require_free(target: Path, split: str, *, force: bool) -> None:
         raise SettingError(f"{there[0]}: is there already. Give another folder, or write over it with --force.")
 
 
-def completed_contents(data: CocoData, folder: Path) -> dict[str, Any]:
-    """A data set in COCO's terms with everything that other programs expect.
+def completed_contents(data: Dataset, folder: Path) -> dict[str, Any]:
+    """A dataset in COCO's terms with everything that other programs expect.
 
-    `bbox`, `area` and `iscrowd` are filled in; objects without an outline have an empty `segmentation`; those that
+    `bbox`, `area` and `iscrowd` are filled in; objects without a polygon have an empty `segmentation`; those that
     were skipped are left out.
 
     Args:
@@ -97,51 +97,51 @@ def completed_contents(data: CocoData, folder: Path) -> dict[str, Any]:
 
 
 def write_coco(
-    data: CocoData,
+    data: Dataset,
     file: Path,
     folder: Path,
     *,
-    pictures: Pictures = "copy",
+    images_as: Images = "copy",
     say: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write a split: pictures first, then the JSON file, each whole or not at all.
+    """Write a split: images first, then the JSON file, each whole or not at all.
 
     Args:
         data: The split.
         file: JSON file to write.
-        folder: Folder for the pictures; not used for "none".
-        pictures: What becomes of them.
-        say: Called with 1 for each picture that is checked, and copied if need be.
+        folder: Folder for the images; not used for "none".
+        images_as: What becomes of them.
+        say: Called with 1 for each image that is checked, and copied if need be.
 
     Raises:
-        DataError: A picture cannot be read, or is of another size than its record says.
+        DataError: An image cannot be read, or is of another size than its record says.
         SettingError: Something that is read would be overwritten.
     """
     held = next((record.path for record in data.records if record.pixels is not None), None)
-    if held is not None and pictures != "copy":
-        raise SettingError(f"{held}: the image is in memory and has no file. Write it with pictures='copy'.")
+    if held is not None and images_as != "copy":
+        raise SettingError(f"{held}: the image is in memory and has no file. Write it with images_as='copy'.")
     old = common_folder(data.records)
     contents = completed_contents(data, old)
-    _refuse_own_files(data, contents, file, folder if pictures != "none" else old, pictures)
+    _refuse_own_files(data, contents, file, folder if images_as != "none" else old, images_as)
     for record, image in zip(data.records, contents["images"], strict=True):
         require_size(record)
-        if pictures != "none":
-            _bring(record, folder / image["file_name"], pictures)
+        if images_as != "none":
+            _bring(record, folder / image["file_name"], images_as)
         say(1)
     write_json(file, contents)
 
 
 def require_size(record: Record) -> None:
-    """Refuse a picture whose file is of another size than its record says, so that no annotation would fit.
+    """Refuse an image whose file is of another size than its record says, so that no annotation would fit.
 
     Raises:
         DataError: It is, or it cannot be read.
     """
-    height, width = picture_size(record.path) if record.pixels is None else record.pixels.shape[1:]
+    height, width = image_size(record.path) if record.pixels is None else record.pixels.shape[1:]
     if (height, width) != record.size:
         raise DataError(
-            f"{record.path}: the picture is {width} px wide and {height} px high, but its annotations are for "
-            f"{record.size[1]} x {record.size[0]}. Bring the picture that was annotated, or correct the record."
+            f"{record.path}: the image is {width} px wide and {height} px high, but its annotations are for "
+            f"{record.size[1]} x {record.size[0]}. Bring the image that was annotated, or correct the record."
         )
 
 
@@ -150,7 +150,7 @@ def _name(record: Record, folder: Path) -> str:
 
 
 def _objects(records: list[Record]) -> dict[int, Iterator[tuple[Record, int]]]:
-    """The objects of each picture, in the order of its annotations."""
+    """The objects of each image, in the order of its annotations."""
     return {record.image_id: zip(repeat(record), range(len(record.instances)), strict=False) for record in records}
 
 
@@ -171,15 +171,15 @@ def _shortest_box(record: Record, i: int) -> list[float]:
     return [x1, y1, round(x2 - x1, 6), round(y2 - y1, 6)]
 
 
-def _refuse_own_files(data: CocoData, contents: dict[str, Any], file: Path, folder: Path, pictures: Pictures) -> None:
+def _refuse_own_files(data: Dataset, contents: dict[str, Any], file: Path, folder: Path, images_as: Images) -> None:
     new = {_entry(file)}
-    if pictures != "none":
+    if images_as != "none":
         new |= {_entry(folder / image["file_name"]) for image in contents["images"]}
     used = [data.source, *(record.path for record in data.records)]
     old = {place for path in used for place in (_entry(path), path.resolve())}
     both = sorted(new & old)
     if both:
-        raise SettingError(f"{both[0]}: belongs to the data set that is converted. Give another folder to write to.")
+        raise SettingError(f"{both[0]}: belongs to the dataset that is converted. Give another folder to write to.")
 
 
 def _entry(path: Path) -> Path:
@@ -187,13 +187,13 @@ def _entry(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _bring(record: Record, target: Path, pictures: Pictures) -> None:
+def _bring(record: Record, target: Path, images_as: Images) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         if record.pixels is not None:
             to_pil_image(record.pixels).save(temporary, format="PNG")
-        elif pictures == "link":
+        elif images_as == "link":
             temporary.symlink_to(record.path.resolve())
         else:
             shutil.copyfile(record.path, temporary)

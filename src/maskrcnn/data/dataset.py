@@ -1,4 +1,4 @@
-"""Data sets: annotated images, read from files of any format or made in memory."""
+"""Datasets: annotated images, read from files of any format or made in memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from ..errors import DataError, SettingError
 from ..structures.classes import Classes
 from ..structures.instances import Instances
-from ..structures.masks import encode_crop
 from ..structures.keypoint_schema import in_whole_pixels
+from ..structures.masks import encode_crop
 from .segments import SegmentFile
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Record:
 
     Args:
         path: Its file; of an image in memory a name for it.
-        image_id: The data set's id of it.
+        image_id: The dataset's id of it.
         size: (height, width) of it, after its EXIF orientation is applied.
         fields: Whatever else its record says, e.g. `{"modality": "fluorescence"}`.
         instances: Annotated objects in the image's own pixels, masks as `ObjectMasks`.
@@ -49,7 +49,7 @@ class Record:
 
 
 class Contents(NamedTuple):
-    """A data set of any format said in COCO's terms, nothing of it checked yet.
+    """A dataset of any format said in COCO's terms, nothing of it checked yet.
 
     Args:
         source: The file or folder it was read from, for messages.
@@ -65,8 +65,8 @@ class Contents(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class CocoData:
-    """A data set, whatever its format: a sequence of `Record`s with their classes.
+class Dataset:
+    """A dataset, whatever its format: a sequence of `Record`s with their classes.
 
     `read_dataset` reads one from files, `from_samples` makes one of arrays; what is trained, evaluated and looked at
     takes either.
@@ -78,7 +78,7 @@ class CocoData:
         coco: What it was made from, in COCO's terms; None: not kept, see `without_coco`.
         skipped: One message per object that was left out because it is invalid.
         skipped_places: Where these objects stand in the file's `annotations`, counted from 0.
-        without_mask: How many objects had no outline; their box stands in for it.
+        without_mask: How many objects had no polygon; their box stands in for it.
         images: Folder that the images' file names in `coco` start from.
     """
 
@@ -94,11 +94,11 @@ class CocoData:
     @classmethod
     def from_samples(
         cls, samples: Iterable[tuple[Image, Objects]], classes: Sequence[str] | Classes, *, source: str = "samples"
-    ) -> CocoData:
-        """Make a data set in memory; no file is needed.
+    ) -> Dataset:
+        """Make a dataset in memory; no file is needed.
 
         Args:
-            samples: Pairs of an image and its objects. An image is a path, a numpy array [H, W, 3] RGB or [H, W] grey,
+            samples: Pairs of an image and its objects. An image is a path, a numpy array [H, W, 3] RGB or [H, W] gray,
                 a tensor [C, H, W] (both uint8), or a PIL image. Its objects are `Instances`, or a list of dicts with
                 the fields of COCO's annotations: `category` (a name) or `category_id`; `bbox` x, y, width, height in
                 pixels; `segmentation`, polygons or RLE or a bool array [H, W]; perhaps `iscrowd` and `keypoints`. One
@@ -122,17 +122,17 @@ class CocoData:
     @overload
     def __getitem__(self, index: int) -> Record: ...
     @overload
-    def __getitem__(self, index: slice) -> CocoData: ...
-    def __getitem__(self, index: int | slice) -> Record | CocoData:
-        """The record at a place, or a data set of some in a row."""
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Record | Dataset:
+        """The record at a place, or a dataset of some in a row."""
         found = self.records[index]
         return found if isinstance(found, Record) else replace(self, records=found)
 
-    def subset(self, places: Iterable[int]) -> CocoData:
+    def subset(self, places: Iterable[int]) -> Dataset:
         """The images at some places, in this order."""
         return replace(self, records=[self.records[place] for place in places])
 
-    def where(self, conditions: Sequence[str]) -> CocoData:
+    def where(self, conditions: Sequence[str]) -> Dataset:
         """The images whose records fit all conditions.
 
         Args:
@@ -162,12 +162,12 @@ class CocoData:
         ]
         if asked and not records:
             raise DataError(
-                f"{self.source}: none of the {len(self)} pictures fits {' and '.join(conditions)}. Their records say "
+                f"{self.source}: none of the {len(self)} images fits {' and '.join(conditions)}. Their records say "
                 f"{'; '.join(self._values(name) for name in asked)}."
             )
         return replace(self, records=records)
 
-    def split(self, fraction: float, seed: int = 0) -> tuple[CocoData, CocoData]:
+    def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Split at random into images to learn from and images held out.
 
         Args:
@@ -180,14 +180,14 @@ class CocoData:
         count = len(self)
         if count < 2:
             raise DataError(
-                f"{self.source}: has {count} picture, but at least 2 are needed to hold one out for validation. "
-                "Add pictures, or give validation data of its own."
+                f"{self.source}: has {count} image, but at least 2 are needed to hold one out for validation. "
+                "Add images, or give validation data of its own."
             )
         held = min(count - 1, max(1, round(fraction * count)))
         chosen = set(default_rng(seed).permutation(count)[:held].tolist())
         return self.subset(place for place in range(count) if place not in chosen), self.subset(sorted(chosen))
 
-    def without_coco(self) -> CocoData:
+    def without_coco(self) -> Dataset:
         """The same without what it was made from, which of a large file is several times as large as the records."""
         return replace(self, coco=None)
 
@@ -221,7 +221,7 @@ class CocoData:
 
     def _described(self) -> dict[str, Any]:
         """Images and categories of the records."""
-        keypoints = {} if self.classes.skeleton is None else self.classes.skeleton.described()
+        keypoints = {} if self.classes.keypoint_schema is None else self.classes.keypoint_schema.described()
         pairs = zip(self.classes.category_ids, self.classes.names, strict=True)
         images = [{**one.fields, "id": one.image_id, "file_name": str(one.path)} for one in self.records]
         return {"images": images, "categories": [{"id": number, "name": name, **keypoints} for number, name in pairs]}
@@ -266,19 +266,19 @@ def is_panoptic(coco: dict[str, Any]) -> bool:
 
 
 def to_rgb(pixels: Tensor) -> Tensor:
-    """[3, H, W] of [C, H, W]: grey three times, or the first three channels."""
+    """[3, H, W] of [C, H, W]: gray three times, or the first three channels."""
     return pixels.expand(3, -1, -1) if len(pixels) == 1 else pixels[:3]
 
 
-def require_objects(data: CocoData) -> None:
-    """Refuse to train on a data set without a single object that counts; evaluation and prediction accept it.
+def require_objects(data: Dataset) -> None:
+    """Refuse to train on a dataset without a single object that counts; evaluation and prediction accept it.
 
     Raises:
         DataError: No image has an object, or all objects are crowds.
     """
     if not any(has_objects(record) for record in data.records):
         raise DataError(
-            f"{data.source}: none of the {len(data.records)} pictures has an object (crowds do not count), so there is "
+            f"{data.source}: none of the {len(data.records)} images has an object (crowds do not count), so there is "
             f"nothing to learn. Check its `annotations`{' and the objects that were skipped' if data.skipped else ''}."
         )
 

@@ -1,4 +1,4 @@
-"""The formats of data sets: what a path holds is recognised, and read into the same records.
+"""The formats of datasets: what a path holds is recognized, and read into the same records.
 
 Each format is a module of `data/readers`, whose docstring shows how to write one, and its `FORMAT` in the table here.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..errors import DataError, SettingError
+from .dataset import Contents, Dataset
 from .readers import (
     bdd100k,
     cityscapes,
@@ -20,7 +21,7 @@ from .readers import (
     labelme,
     lvis,
     mask_folders,
-    mask_pictures,
+    mask_images,
     mhp,
     ochuman,
     sbd,
@@ -33,9 +34,8 @@ from .readers.coco import to_data
 from .readers.coco_folders import SPLITS, split_of
 from .readers.gathering import Format
 from .readers.yolo import require_description
-from .dataset import CocoData, Contents
 
-# COCO takes every JSON file that no other format knows; pictures of masks may lie beside its files.
+# COCO takes every JSON file that no other format knows; images of masks may lie beside its files.
 FORMATS: dict[str, Format] = {
     form.name: form
     for form in (
@@ -55,27 +55,27 @@ FORMATS: dict[str, Format] = {
         ctw1500.FORMAT,
         coco.FORMAT,
         mask_folders.FORMAT,
-        mask_pictures.FORMAT,
+        mask_images.FORMAT,
     )
 }
 """By the name it has on the command line; the first that is found counts."""
 
 
-def read_data(
+def read_dataset(
     path: Path | str,
     split: str = "train",
     *,
     form: str | None = None,
     images: Path | None = None,
     skip_invalid: bool = False,
-) -> CocoData:
-    """Read a data set of any of the formats.
+) -> Dataset:
+    """Read a dataset of any of the formats.
 
     Args:
         path: Its folder or file.
         split: "train", "val" or "test", where the path holds several.
-        form: Name of the format; None: recognised.
-        images: Folder of the pictures, if it is not where the format has it.
+        form: Name of the format; None: recognized.
+        images: Folder of the images, if it is not where the format has it.
         skip_invalid: Leave objects that cannot be used out, and list them in `skipped`, where one would be an error.
 
     Raises:
@@ -86,7 +86,7 @@ def read_data(
 
 
 class Reading(TypedDict, total=False):
-    """How `read_data` reads."""
+    """How `read_dataset` reads."""
 
     form: str | None
     images: Path | None
@@ -99,25 +99,25 @@ def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = Non
     Args:
         path: Folder or file.
         names: Splits that are asked for; none: all that are there.
-        form: Name of the format; None: recognised.
+        form: Name of the format; None: recognized.
 
     Raises:
-        DataError, SettingError: As for `recognise` and `require_format`.
+        DataError, SettingError: As for `recognize` and `require_format`.
     """
     first = next((name for name in names or SPLITS if has_split(path, name, form=form)), None)
     if first is None:
         first = names[0] if names else split_of(path) if path.is_file() else "train"
-    own = recognise(path, first) if form is None else require_format(form)
+    own = recognize(path, first) if form is None else require_format(form)
     return own, list(names or [name for name in SPLITS if has_split(path, name, form=own)]) or [first]
 
 
 def read_contents(path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None) -> Contents:
-    """A split of a data set in COCO's terms, unchecked; arguments and errors as for `read_data`."""
-    name = recognise(path, split) if form is None else require_format(form)
+    """A split of a dataset in COCO's terms, unchecked; arguments and errors as for `read_dataset`."""
+    name = recognize(path, split) if form is None else require_format(form)
     return FORMATS[name].read(path, split, images)
 
 
-def recognise(path: Path, split: str = "train") -> str:
+def recognize(path: Path, split: str = "train") -> str:
     """Name of the format a path holds.
 
     Raises:
@@ -133,7 +133,7 @@ def recognise(path: Path, split: str = "train") -> str:
     require_description(path)
     known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
-        f"{path}: no data set with a split `{split}` was recognised. Name the files as one of the formats has them, "
+        f"{path}: no dataset with a split `{split}` was recognized. Name the files as one of the formats has them, "
         f"name the format with --format, or give the annotation file itself. The formats are{known}"
     )
 
@@ -142,7 +142,7 @@ def has_split(path: Path, split: str, *, form: str | None = None) -> bool:
     """Whether a path holds a split apart from its others; a file that is one split has none.
 
     Args:
-        form: Name of the format; None: recognised.
+        form: Name of the format; None: recognized.
     """
     name = form or _find(path, split)
     if name is None:
@@ -177,5 +177,5 @@ def require_format(name: str) -> str:
 
 def _find(path: Path, split: str) -> str | None:
     if not path.exists():
-        raise DataError(f"{path}: there is no such file or folder. Give a data set's folder or its annotation file.")
+        raise DataError(f"{path}: there is no such file or folder. Give a dataset's folder or its annotation file.")
     return next((name for name, form in FORMATS.items() if form.found(path, split)), None)

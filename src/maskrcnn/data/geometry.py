@@ -1,6 +1,6 @@
-"""Where a training picture's pixels go: a window of it, mirrored, turned and resized, and the same for its objects.
+"""Where a training image's pixels go: a window of it, mirrored, turned and resized, and the same for its objects.
 
-torchvision's v2 transforms move pictures and boxes, but have no outlines or run lengths, and would need a picture-sized
+torchvision's v2 transforms move images and boxes, but have no polygons or RLE, and would need an image-sized
 bitmap of every object. One affine matrix moves boxes and annotated masks alike, untouched until their crop is read.
 """
 
@@ -13,20 +13,20 @@ from torch.nn import functional
 from torchvision.transforms.v2 import functional as v2
 
 from ..ops.boxes import clip_boxes
-from ..structures.instances import Instances
 from ..structures.annotated_masks import ObjectMasks
-from ..structures.keypoint_schema import Skeleton
+from ..structures.instances import Instances
+from ..structures.keypoint_schema import KeypointSchema
 
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """What happens to a picture, in this order.
+    """What happens to an image, in this order.
 
     Args:
-        window: x, y, width, height of the part that is kept, in whole pixels of the picture.
+        window: x, y, width, height of the part that is kept, in whole pixels of the image.
         mirrored: Whether left and right are swapped, then.
         upside_down: Whether top and bottom are swapped, then.
-        turns: How often it is turned by 90 degrees anticlockwise, then.
+        turns: How often it is turned by 90 degrees counterclockwise, then.
         size: (height, width) it is resized to, last.
     """
 
@@ -36,13 +36,13 @@ class Geometry:
     turns: int
     size: tuple[int, int]
 
-    def move_pixels(self, picture: Tensor) -> Tensor:
+    def move_pixels(self, image: Tensor) -> Tensor:
         """All but the resize, of [3, H, W] pixels of any type."""
         x, y, width, height = self.window
-        picture = v2.crop(picture, y, x, height, width)
-        picture = v2.horizontal_flip(picture) if self.mirrored else picture
-        picture = v2.vertical_flip(picture) if self.upside_down else picture
-        return torch.rot90(picture, self.turns, (1, 2))
+        image = v2.crop(image, y, x, height, width)
+        image = v2.horizontal_flip(image) if self.mirrored else image
+        image = v2.vertical_flip(image) if self.upside_down else image
+        return torch.rot90(image, self.turns, (1, 2))
 
     def move_map(self, values: Tensor) -> Tensor:
         """[h, w] uint8 classes of pixels to [H, W]: each pixel has that of the nearest one."""
@@ -50,7 +50,7 @@ class Geometry:
         return functional.interpolate(moved, size=self.size, mode="nearest-exact")[0, 0]
 
     def affine(self) -> np.ndarray:
-        """[3, 3] float64: x, y, 1 of the picture to those of the result, in continuous pixel coordinates."""
+        """[3, 3] float64: x, y, 1 of the image to those of the result, in continuous pixel coordinates."""
         x, y, width, height = self.window
         affine = _matrix([1, 0, -x], [0, 1, -y])
         if self.mirrored:
@@ -62,19 +62,19 @@ class Geometry:
             width, height = height, width
         return _matrix([self.size[1] / width, 0, 0], [0, self.size[0] / height, 0]) @ affine
 
-    def move_objects(self, instances: Instances, skeleton: Skeleton | None = None) -> Instances:
+    def move_objects(self, instances: Instances, keypoint_schema: KeypointSchema | None = None) -> Instances:
         """The objects that training can learn from in the result.
 
         Crowds are left out, and so are objects without a pixel or with a side below 1 pixel. The box of an object that
         the edge cuts becomes the one around the pixels that are left; other boxes stay as they are annotated.
 
         Args:
-            instances: In the picture's pixels, with `ObjectMasks`.
-            skeleton: Of their keypoints, if they have any.
+            instances: In the image's pixels, with `ObjectMasks`.
+            keypoint_schema: Of their keypoints, if they have any.
 
         Returns:
-            Boxes, labels, `MaskCrops`, with the outlines that are known, and keypoints in the result's pixels.
-            Keypoints outside of it count as not annotated; in mirror images left and right ones change places.
+            Boxes, labels, `MaskCrops`, with the polygons that are known, and keypoints in the result's pixels.
+            Keypoints outside of it count as not annotated; in flipped images left and right ones change places.
         """
         objects = instances if instances.crowd is None else instances[~instances.crowd]
         height, width = self.size
@@ -84,7 +84,7 @@ class Geometry:
         cut = ((boxes - moved).abs() > 1e-3).any(dim=1)
         near = _sides(boxes) >= 1
         boxes, labels, cut, objects = boxes[near], objects.labels[near], cut[near], objects[near]
-        keypoints = None if objects.keypoints is None else self._move_keypoints(objects.keypoints, skeleton)
+        keypoints = None if objects.keypoints is None else self._move_keypoints(objects.keypoints, keypoint_schema)
         assert isinstance(objects.masks, ObjectMasks)
         masks = objects.masks.transformed(self.affine(), self.size).crops()
         boxes = torch.where(cut[:, None], masks.windows.to(boxes), boxes)
@@ -102,11 +102,11 @@ class Geometry:
         moved = clip_boxes(move_boxes(boxes, self.affine()), self.size)
         return moved[_sides(moved) > 0]
 
-    def _move_keypoints(self, keypoints: Tensor, skeleton: Skeleton | None) -> Tensor:
+    def _move_keypoints(self, keypoints: Tensor, keypoint_schema: KeypointSchema | None) -> Tensor:
         if self.mirrored != self.upside_down:
-            if skeleton is None:
-                raise ValueError("keypoints are mirrored with their skeleton, which says what is left and right")
-            keypoints = keypoints[:, list(skeleton.mirrored)]
+            if keypoint_schema is None:
+                raise ValueError("keypoints are mirrored with their keypoint_schema, which says what is left and right")
+            keypoints = keypoints[:, list(keypoint_schema.mirrored)]
         matrix = torch.from_numpy(self.affine()[:2]).to(keypoints)
         points = keypoints[..., :2] @ matrix[:, :2].T + matrix[:, 2]
         edges = points.new_tensor([self.size[1], self.size[0]])

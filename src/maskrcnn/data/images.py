@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ..errors import DataError
 
-PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-"""How the names of picture files end, in small letters."""
+IMAGES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+"""How the names of image files end, in small letters."""
 
 RGB = 3
 
 LIMITS = (255, 4095, 65535)
-"""Largest values of 8, 12 and 16 bit pictures."""
+"""Largest values of 8, 12 and 16 bit images."""
 
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError),
@@ -75,26 +75,26 @@ def read_pixels(file: Path | str | IO[bytes], mode: str | None = None, *, name: 
         return np.array(image if mode is None else image.convert(mode))
 
 
-def read_picture(path: Path | str, channels: int | None = None) -> Tensor:
-    """Read a picture file.
+def read_image(path: Path | str, channels: int | None = None) -> Tensor:
+    """Read an image file.
 
-    The EXIF orientation is applied. Grey, palette, CMYK and 1-bit pictures become RGB; transparent pixels are laid on
-    white. Pictures of more than 8 bits are scaled by the smallest range of 8, 12 or 16 bits that holds their largest
+    The EXIF orientation is applied. Gray, palette, CMYK and 1-bit images become RGB; transparent pixels are laid on
+    white. Images of more than 8 bits are scaled by the smallest range of 8, 12 or 16 bits that holds their largest
     value, so that 12-bit microscopy in a 16-bit file is not dark; floats also by 0..1. Values outside all of these are
-    scaled from the picture's smallest to its largest. Of several pages, the first is read.
+    scaled from the image's smallest to its largest. Of several pages, the first is read.
 
-    Two, four or more channels are read as they are in the file, which is a TIFF with one grey page per channel, or has
+    Two, four or more channels are read as they are in the file, which is a TIFF with one gray page per channel, or has
     so many values per pixel. All channels are scaled to 8 bits alike; the orientation is left as it is.
 
     Args:
         path: File of any format Pillow reads; for two, four or more channels one that OpenCV reads.
-        channels: 3 or none for RGB, 1 for grey, or another number for the file's own channels.
+        channels: 3 or none for RGB, 1 for gray, or another number for the file's own channels.
 
     Returns:
         [channels, height, width] uint8.
 
     Raises:
-        DataError: The file is missing, empty, cut off, or no picture, or has another number of channels.
+        DataError: The file is missing, empty, cut off, or no image, or has another number of channels.
     """
     if channels not in (None, 1, 3):
         return torch.from_numpy(_read_channels(path, channels))
@@ -106,8 +106,8 @@ def load_image(image: ImageInput, channels: int | None = None) -> Tensor:
     """[channels, H, W] uint8 of whatever somebody has an image in.
 
     Args:
-        image: A file, read as by `read_picture`; a Pillow image, taken as the file that it may come from; an array
-            [H, W, channels] or a tensor [channels, H, W], both uint8, red, green, blue where there are three. Grey
+        image: A file, read as by `read_image`; a Pillow image, taken as the file that it may come from; an array
+            [H, W, channels] or a tensor [channels, H, W], both uint8, red, green, blue where there are three. Gray
             arrays [H, W] become three equal channels where three are needed.
         channels: That are needed; None: 3.
 
@@ -116,15 +116,15 @@ def load_image(image: ImageInput, channels: int | None = None) -> Tensor:
     """
     channels = channels or RGB
     if isinstance(image, str | Path):
-        return read_picture(image, channels)
+        return read_image(image, channels)
     if isinstance(image, Image.Image):
         if channels in (1, RGB):
             return _of_pillow(image.copy(), channels, "the image")
         image = np.array(image)
     given = image
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
-        grey = image.ndim == 2
-        values = np.repeat(image[..., None], RGB if channels == RGB else 1, axis=2) if grey else image
+        gray = image.ndim == 2
+        values = np.repeat(image[..., None], RGB if channels == RGB else 1, axis=2) if gray else image
         usable = values.flags.writeable and min(values.strides) >= 0  # else torch warns, or refuses them
         image = torch.from_numpy(values if usable else values.copy()).permute(2, 0, 1)
     if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.ndim != 3 or len(image) != channels:
@@ -132,11 +132,11 @@ def load_image(image: ImageInput, channels: int | None = None) -> Tensor:
     return image
 
 
-def picture_size(path: Path | str) -> tuple[int, int]:
-    """(height, width) of the picture as `read_picture` returns it, from the file's header only.
+def image_size(path: Path | str) -> tuple[int, int]:
+    """(height, width) of the image as `read_image` returns it, from the file's header only.
 
     Raises:
-        DataError: The file is missing, empty, or no picture.
+        DataError: The file is missing, empty, or no image.
     """
     with open_image(path) as image:
         sideways = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
@@ -145,7 +145,7 @@ def picture_size(path: Path | str) -> tuple[int, int]:
 
 def _read_channels(path: Path | str, channels: int) -> np.ndarray:
     """[channels, H, W] uint8 of all pages and values of a file."""
-    height, width = picture_size(path)
+    height, width = image_size(path)
     try:
         read, pages = cv2.imreadmulti(str(path), flags=cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -156,8 +156,8 @@ def _read_channels(path: Path | str, channels: int) -> np.ndarray:
     found = sum(len(plane) for plane in planes)
     if found != channels:
         raise DataError(
-            f"{path}: the picture has {found} channels (pages: {len(pages)}), but {channels} are needed. Save it as a "
-            f"TIFF of {channels} grey pages, or use a model whose model.input.mean has {found} values."
+            f"{path}: the image has {found} channels (pages: {len(pages)}), but {channels} are needed. Save it as a "
+            f"TIFF of {channels} gray pages, or use a model whose input.mean has {found} values."
         )
     return _to_8_bits(np.concatenate(planes), path)
 
@@ -179,21 +179,21 @@ def _of_pillow(image: Image.Image, channels: int | None, source: Path | str) -> 
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
 
 
-def _rgb(picture: Image.Image, path: Path | str) -> Image.Image:
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bits(np.array(picture), path)).convert("RGB")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
+def _rgb(image: Image.Image, path: Path | str) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bits(np.array(image), path)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _to_8_bits(values: np.ndarray, path: Path | str) -> np.ndarray:
     if not np.isfinite(values).all():
         raise DataError(
-            f"{path}: the picture holds values that are not finite (NaN or infinity), but every pixel must be a "
-            "number. Replace them, or save the picture with 8 or 16 bits."
+            f"{path}: the image holds values that are not finite (NaN or infinity), but every pixel must be a "
+            "number. Replace them, or save the image with 8 or 16 bits."
         )
     ranges = (1, *LIMITS) if values.dtype.kind == "f" else LIMITS
     low, high = float(values.min()), float(values.max())
@@ -205,18 +205,18 @@ def _to_8_bits(values: np.ndarray, path: Path | str) -> np.ndarray:
 def _unreadable(path: Path | str, error: Exception) -> DataError:
     file = Path(path)
     if not file.exists():
-        return DataError(f"{path}: the picture is not there. Check its name and the folder of the pictures.")
+        return DataError(f"{path}: the image is not there. Check its name and the folder of the images.")
     if file.is_dir():
-        return DataError(f"{path}: this is a folder, but one picture file is needed here.")
+        return DataError(f"{path}: this is a folder, but one image file is needed here.")
     if file.stat().st_size == 0:
-        return DataError(f"{path}: the picture file is empty (0 bytes). Copy or download it again.")
+        return DataError(f"{path}: the image file is empty (0 bytes). Copy or download it again.")
     if isinstance(error, Image.DecompressionBombError):
         return DataError(
-            f"{path}: the picture has more pixels than is safe to read ({error}). Cut it into tiles, or, if you trust "
+            f"{path}: the image has more pixels than is safe to read ({error}). Cut it into tiles, or, if you trust "
             "the file, raise PIL.Image.MAX_IMAGE_PIXELS."
         )
     return DataError(
-        f"{path}: the file cannot be read as a picture ({error}). It is damaged, cut off, or of a format Pillow does "
+        f"{path}: the file cannot be read as an image ({error}). It is damaged, cut off, or of a format Pillow does "
         "not know; copy it again, or save it as PNG or JPEG."
     )
 
@@ -230,6 +230,6 @@ def _wrong_image(image: object, channels: int) -> DataError:
         largest = float(image.max()) if len(shape) and 0 not in shape else 0.0
         remedy = "Multiply it by 255 and round" if largest <= 1 else "Scale its values to 0..255"
         return DataError(f"image: the {kind} holds {dtype}, up to {largest:g}, but must be {rule}. {remedy}.")
-    colours = ", red, green, blue" if channels == 3 else ""
+    colors = ", red, green, blue" if channels == 3 else ""
     remedy = "Give several as a list" if len(shape) == 4 else "Reorder its axes, or leave channels out"
-    return DataError(f"image: the {kind} has the shape {shape}, but must be {rule}{colours}. {remedy}.")
+    return DataError(f"image: the {kind} has the shape {shape}, but must be {rule}{colors}. {remedy}.")

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from ..config import InputSettings, RunSettings
 from ..errors import DataError
@@ -19,10 +20,10 @@ from ..ops.boxes import scale_boxes
 from ..structures.batch import Batch, Scales
 from ..structures.instances import Instances
 from .augmentation import Augment, Augmented, augment
-from .preprocessing import make_batch, prepare_picture, resized_size
-from .images import read_picture
+from .dataset import Dataset, Record
+from .images import read_image
+from .preprocessing import make_batch, prepare_image, resized_size
 from .sampler import BatchPlan, Draw
-from .dataset import CocoData, Record
 
 Item = TypeVar("Item", Batch, Scales)
 
@@ -32,7 +33,7 @@ AHEAD = 4
 
 
 def training_batches(
-    data: CocoData,
+    data: Dataset,
     settings: RunSettings,
     *,
     start: int = 0,
@@ -49,24 +50,24 @@ def training_batches(
     pixels as one that never stopped, whatever the number of workers. No random generator of the caller is touched.
 
     Args:
-        data: What is learnt from.
-        settings: `model.input`, `augment`, `data` and `train.seed` are used.
+        data: What is learned from.
+        settings: `input`, `augment`, `data` and `train.seed` are used.
         start: Number of the first batch, counted from the start of the whole run.
         workers: Loader processes, 0 for none; None: `data.workers`, or by the machine.
         augment: A change of one's own that comes before the settings' changes; those can be switched off in `augment`.
 
     Raises:
-        DataError: A picture cannot be read, also when a worker reads it; or there is none to train on.
+        DataError: An image cannot be read, also when a worker reads it; or there is none to train on.
     """
     plan = BatchPlan(data.records, settings)
     workers = settings.data.workers if workers is None else workers
-    return _load(TrainingPictures(data, settings, augment), plan.batches(start), workers)
+    return _load(TrainingImages(data, settings, augment), plan.batches(start), workers)
 
 
 def evaluation_batches(
     records: Sequence[Record], settings: InputSettings, *, batch: int = 1, workers: int | None = None
 ) -> Iterator[Batch]:
-    """Every picture once at its usual scale; otherwise as `evaluation_scales`."""
+    """Every image once at its usual scale; otherwise as `evaluation_scales`."""
     for scales in evaluation_scales(records, [settings], batch=batch, workers=workers):
         yield scales.batches[0]
 
@@ -74,21 +75,21 @@ def evaluation_batches(
 def evaluation_scales(
     records: Sequence[Record], inputs: Sequence[InputSettings], *, batch: int = 1, workers: int | None = None
 ) -> Iterator[Scales]:
-    """Every picture once, unchanged, the largest first and pictures of similar size together, which saves padding.
+    """Every image once, unchanged, the largest first and images of similar size together, which saves padding.
 
     Args:
-        records: The data set; each batch has the `image_ids` of its pictures and no targets.
-        inputs: How a picture becomes the network's input, once for each scale.
-        batch: Pictures per batch; the last may have fewer.
+        records: The dataset; each batch has the `image_ids` of its images and no targets.
+        inputs: How an image becomes the network's input, once for each scale.
+        batch: Images per batch; the last may have fewer.
         workers: As in `training_batches`.
 
     Raises:
-        DataError: A picture cannot be read.
+        DataError: An image cannot be read.
     """
     sizes = [resized_size(record.size, inputs[0]) for record in records]
     order = sorted(range(len(records)), key=lambda number: sizes[number], reverse=True)
     batches = [order[first : first + batch] for first in range(0, len(order), batch)]
-    return _load(EvaluationPictures(records, inputs), batches, workers)
+    return _load(EvaluationImages(records, inputs), batches, workers)
 
 
 def default_workers() -> int:
@@ -97,13 +98,13 @@ def default_workers() -> int:
     return max(1, min(MOST_WORKERS, allowed - 1))
 
 
-class TrainingPictures(Dataset[Batch | DataError]):
+class TrainingImages(TorchDataset[Batch | DataError]):
     """Makes an augmented batch of some draws."""
 
-    def __init__(self, data: CocoData, settings: RunSettings, augment: Augment | None) -> None:
+    def __init__(self, data: Dataset, settings: RunSettings, augment: Augment | None) -> None:
         self.records = data.records
         self.settings = settings
-        self.skeleton = data.classes.skeleton
+        self.keypoint_schema = data.classes.keypoint_schema
         self.augment = augment
 
     def __getitem__(self, draws: list[Draw]) -> Batch | DataError:
@@ -119,7 +120,7 @@ class TrainingPictures(Dataset[Batch | DataError]):
         parts = [self._augmented(record, draw.seed) for record, draw in zip(records, draws, strict=True)]
         return make_batch(
             [part.image for part in parts],
-            pad_to=self.settings.model.input.pad_to,
+            size_divisible=self.settings.model.input.size_divisible,
             targets=[part.target for part in parts],
             proposals=_all_or_none([part.proposals for part in parts]),
             semantic=[part.semantic for part in parts] if self.settings.model.semantic_head else None,
@@ -127,7 +128,7 @@ class TrainingPictures(Dataset[Batch | DataError]):
         )
 
     def _augmented(self, record: Record, seed: int) -> Augmented:
-        picture, instances = read_record(record, self.settings.model.input.channels), record.instances
+        image, instances = read_record(record, self.settings.model.input.channels), record.instances
         semantic = None
         if self.settings.model.semantic_head is not None and record.segments is not None:
             semantic = record.segments.semantic()
@@ -135,19 +136,19 @@ class TrainingPictures(Dataset[Batch | DataError]):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             if self.augment is not None:
-                picture, instances = _changed(self.augment, picture, record, seed)
+                image, instances = _changed(self.augment, image, record, seed)
             return augment(
-                picture,
+                image,
                 instances,
                 settings.augment,
                 settings.model.input,
-                self.skeleton,
+                self.keypoint_schema,
                 semantic,
                 record.proposals,
             )
 
 
-def _changed(change: Augment, picture: Tensor, record: Record, seed: int) -> tuple[Tensor, Instances]:
+def _changed(change: Augment, pixels: Tensor, record: Record, seed: int) -> tuple[Tensor, Instances]:
     """A user's change of an image and its objects, checked as what comes from outside."""
     if record.segments is not None or record.proposals is not None:
         raise DataError(
@@ -155,12 +156,12 @@ def _changed(change: Augment, picture: Tensor, record: Record, seed: int) -> tup
             "semantic segments or proposals. Train without `augment`, or without these."
         )
     with _seeded(seed):
-        image, instances = change(picture, record.instances)
-    if image.dtype != torch.uint8 or len(image) != len(picture) or instances.size != tuple(image.shape[1:]):
+        image, instances = change(pixels, record.instances)
+    if image.dtype != torch.uint8 or len(image) != len(pixels) or instances.size != tuple(image.shape[1:]):
         raise DataError(
             f"{record.path}: the augmentation gave an image {image.dtype} {list(image.shape)} and objects in an image "
             f"of {instances.size[0]} x {instances.size[1]} px (height, width). It must give uint8 "
-            f"[{len(picture)}, height, width] and objects of that size."
+            f"[{len(pixels)}, height, width] and objects of that size."
         )
     return image, instances
 
@@ -178,15 +179,15 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-class EvaluationPictures(Dataset[Scales | DataError]):
-    """Makes a batch of some pictures as they are, at one scale or at several."""
+class EvaluationImages(TorchDataset[Scales | DataError]):
+    """Makes a batch of some images as they are, at one scale or at several."""
 
     def __init__(self, records: Sequence[Record], scales: Sequence[InputSettings]) -> None:
         self.records = records
         self.scales = scales
 
     def __getitem__(self, numbers: list[int]) -> Scales | DataError:
-        """The batch, or what went wrong, as in `TrainingPictures`."""
+        """The batch, or what went wrong, as in `TrainingImages`."""
         records = [self.records[number] for number in numbers]
         try:
             with _one_thread():
@@ -196,34 +197,34 @@ class EvaluationPictures(Dataset[Scales | DataError]):
             return error
 
     def _prepared(self, record: Record) -> list[Tensor]:
-        """The picture at each scale."""
-        picture = read_record(record, self.scales[0].channels)
-        return [prepare_picture(picture, settings) for settings in self.scales]
+        """The image at each scale."""
+        image = read_record(record, self.scales[0].channels)
+        return [prepare_image(image, settings) for settings in self.scales]
 
     def _batch(self, records: Sequence[Record], images: Sequence[Tensor]) -> Batch:
         proposals = [_resized_proposals(*one) for one in zip(records, images, strict=True)]
-        pad_to = self.scales[0].pad_to
-        return make_batch(images, pad_to=pad_to, proposals=_all_or_none(proposals), **_origin(records))
+        size_divisible = self.scales[0].size_divisible
+        return make_batch(images, size_divisible=size_divisible, proposals=_all_or_none(proposals), **_origin(records))
 
 
 def read_record(record: Record, channels: int | None = None) -> Tensor:
-    """The picture of a record, [C, height, width] uint8, of its file or in memory; `channels` as in `read_picture`.
+    """The image of a record, [C, height, width] uint8, of its file or in memory; `channels` as in `read_image`.
 
     Raises:
         DataError: It cannot be read, or is of another size than its record says, so that no annotation would fit.
     """
     if record.pixels is not None:
         return _held_pixels(record, record.pixels, channels)
-    picture = read_picture(record.path, channels)
-    height, width = picture.shape[1:]
+    image = read_image(record.path, channels)
+    height, width = image.shape[1:]
     if (height, width) != record.size:
         raise DataError(
-            f"{record.path}: the picture is {width} px wide and {height} px high, but its record (image id "
+            f"{record.path}: the image is {width} px wide and {height} px high, but its record (image id "
             f"{record.image_id}) says {record.size[1]} x {record.size[0]}, and its annotations fit only that. Correct "
-            "`width` and `height`; where they are swapped, the picture has an EXIF orientation that its annotations "
+            "`width` and `height`; where they are swapped, the image has an EXIF orientation that its annotations "
             "ignore: remove it."
         )
-    return picture
+    return image
 
 
 def _held_pixels(record: Record, pixels: Tensor, channels: int | None) -> Tensor:
@@ -232,7 +233,7 @@ def _held_pixels(record: Record, pixels: Tensor, channels: int | None) -> Tensor
     if channels is not None and len(pixels) != channels:
         raise DataError(
             f"{record.path}: the image has {len(pixels)} channels, but {channels} are needed. Give images of "
-            f"{channels} channels, or use a model whose model.input.mean has {len(pixels)} values."
+            f"{channels} channels, or use a model whose input.mean has {len(pixels)} values."
         )
     return pixels
 
@@ -246,22 +247,22 @@ def _resized_proposals(record: Record, image: Tensor) -> Tensor | None:
 def _all_or_none(proposals: list[Tensor | None]) -> list[Tensor] | None:
     found = [boxes for boxes in proposals if boxes is not None]
     if found and len(found) < len(proposals):
-        raise ValueError("some pictures of a batch have proposals and some have none; a batch has them of all or none")
+        raise ValueError("some images of a batch have proposals and some have none; a batch has them of all or none")
     return found or None
 
 
 def _origin(records: Sequence[Record]) -> dict:
     return {
-        "picture_sizes": [record.size for record in records],
+        "image_sizes": [record.size for record in records],
         "paths": [str(record.path) for record in records],
         "image_ids": [record.image_id for record in records],
     }
 
 
-def _load(pictures: Dataset[Item | DataError], batches: Iterable[list], workers: int | None) -> Iterator[Item]:
+def _load(images: TorchDataset[Item | DataError], batches: Iterable[list], workers: int | None) -> Iterator[Item]:
     count = default_workers() if workers is None else workers
     loader = DataLoader(
-        pictures,
+        images,
         sampler=batches,
         batch_size=None,  # each item already is a batch
         num_workers=count,
@@ -288,7 +289,7 @@ def _leave_signals_to_the_parent(worker: int) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in a worker: the last bits of a resized picture depend on how many threads share the work.
+    """As in a worker: the last bits of a resized image depend on how many threads share the work.
 
     OpenCV's do not, but it would start as many threads as there are processors in each worker.
     """

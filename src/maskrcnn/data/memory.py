@@ -1,4 +1,4 @@
-"""Data sets made of arrays: said in COCO's terms, and checked as those of files are."""
+"""Datasets made of arrays: said in COCO's terms, and checked as those of files are."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from ..errors import DataError
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import encode_crop, tight_crop
-from .images import picture_size
+from .dataset import Contents, Dataset, coco_objects
+from .images import image_size
 from .readers.coco import to_data
-from .dataset import CocoData, Contents, coco_objects
 
 Image = Path | str | np.ndarray | Tensor | PIL.Image.Image
 Objects = Instances | Sequence[Mapping[str, Any]]
@@ -24,22 +24,22 @@ Objects = Instances | Sequence[Mapping[str, Any]]
 
 def dataset_from_samples(
     samples: Iterable[tuple[Image, Objects]], classes: Sequence[str] | Classes, source: str
-) -> CocoData:
-    """Make a data set; arguments and errors as for `CocoData.from_samples`."""
+) -> Dataset:
+    """Make a dataset; arguments and errors as for `Dataset.from_samples`."""
     classes = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     pixels: dict[int, Tensor] = {}
     for number, (image, objects) in enumerate(samples, start=1):
         if isinstance(image, Path | str):
-            name, (height, width) = str(image), picture_size(image)
+            name, (height, width) = str(image), image_size(image)
         else:
             name, pixels[number] = f"image_{number}.png", _pixels(image, f"{source}: image_{number}")
             height, width = pixels[number].shape[1:]
         images.append({"id": number, "file_name": name, "height": height, "width": width})
         for found in _described(objects, (height, width), classes, f"{source}: image_{number}"):
             annotations.append({**found, "id": len(annotations) + 1, "image_id": number})
-    keypoints = {} if classes.skeleton is None else classes.skeleton.described()
+    keypoints = {} if classes.keypoint_schema is None else classes.keypoint_schema.described()
     ids = zip(classes.category_ids, classes.names, strict=True)
     categories = [{"id": number, "name": name, **keypoints} for number, name in ids]
     coco = {"images": images, "categories": categories, "annotations": annotations}
@@ -56,7 +56,7 @@ def _pixels(image: np.ndarray | Tensor | PIL.Image.Image, name: str) -> Tensor:
     if image.ndim != 3 or image.dtype != torch.uint8 or not image.numel():
         raise DataError(
             f"{name}: an image of shape {tuple(image.shape)} and type {image.dtype}, but it must be a uint8 array "
-            "[H, W, 3] (RGB) or [H, W] (grey), or a uint8 tensor [C, H, W]. Scale the values to 0..255 and convert it."
+            "[H, W, 3] (RGB) or [H, W] (gray), or a uint8 tensor [C, H, W]. Scale the values to 0..255 and convert it."
         )
     return image.cpu()
 

@@ -1,8 +1,8 @@
 """Files of region proposals: boxes that are computed once and take the place of the network's own (Girshick 2015).
 
-`.jsonl` has one line per picture: {"image_id": 1, "boxes": [[x1, y1, x2, y2], ...], "scores": [...]}. `.json` is COCO's
+`.jsonl` has one line per image: {"image_id": 1, "boxes": [[x1, y1, x2, y2], ...], "scores": [...]}. `.json` is COCO's
 list of results, one record per box: {"image_id": 1, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}.
-Both are in the pictures' own pixels.
+Both are in the images' own pixels.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ..errors import DataError
 from ..ops.atomic import replacing
 from ..ops.json_files import parse_json
 from ..structures.instances import Instances
-from .dataset import CocoData, Record
+from .dataset import Dataset, Record
 
 SUFFIXES = (".jsonl", ".json")
 REMEDY = "Copy the file again, or write it with `maskrcnn propose`."
 SLACK = 1.0
-"""Pixels by which a box may leave its picture; other libraries count pixels from 1, or the last one twice."""
+"""Pixels by which a box may leave its image; other libraries count pixels from 1, or the last one twice."""
 
 
 class Listed(NamedTuple):
-    """The proposals of one picture as a file has them.
+    """The proposals of one image as a file has them.
 
     Args:
-        image_id: The data set's id of the picture.
+        image_id: The dataset's id of the image.
         boxes: [N, 4] x1, y1, x2, y2.
         scores: [N], by which they are ordered; None: they are in order.
         place: Where they stand in the file, for messages.
@@ -52,7 +52,7 @@ def check_proposals_name(path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise DataError(
-            f"{path}: proposals are written to {SUFFIXES[0]} (one line per picture) or {SUFFIXES[1]} (COCO's list of "
+            f"{path}: proposals are written to {SUFFIXES[0]} (one line per image) or {SUFFIXES[1]} (COCO's list of "
             "results, larger). Give the file one of these endings."
         )
 
@@ -62,7 +62,7 @@ def write_proposals(path: Path, found: Iterable[tuple[int, Instances]]) -> None:
 
     Args:
         path: The file; its ending says the form.
-        found: Image id and proposals with scores of each picture, in the picture's own pixels.
+        found: Image id and proposals with scores of each image, in the image's own pixels.
     """
     check_proposals_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,26 +77,26 @@ def write_proposals(path: Path, found: Iterable[tuple[int, Instances]]) -> None:
         file.write("\n]\n" if start[0] == "," else "[]\n")
 
 
-def read_proposals(path: Path, data: CocoData, *, most: int) -> CocoData:
-    """The data set with the proposals of a file in its records; see `join_proposals`.
+def read_proposals(path: Path, data: Dataset, *, most: int) -> Dataset:
+    """The dataset with the proposals of a file in its records; see `join_proposals`.
 
     Raises:
-        DataError: The file cannot be read, or does not fit the data set.
+        DataError: The file cannot be read, or does not fit the dataset.
     """
     return join_proposals(data, list_proposals(path), source=str(path), most=most)
 
 
-def join_proposals(data: CocoData, listed: Iterable[Listed], *, source: str, most: int) -> CocoData:
-    """The data set with proposals in its records. Boxes are cut at the edges, and those without area left out.
+def join_proposals(data: Dataset, listed: Iterable[Listed], *, source: str, most: int) -> Dataset:
+    """The dataset with proposals in its records. Boxes are cut at the edges, and those without area left out.
 
     Args:
-        data: Every picture of it must be listed; others may be listed too.
-        listed: Proposals of each picture.
+        data: Every image of it must be listed; others may be listed too.
+        listed: Proposals of each image.
         source: Where they come from, for messages.
-        most: How many of the best are kept per picture.
+        most: How many of the best are kept per image.
 
     Raises:
-        DataError: A picture is missing or listed twice, or a box is not in its picture.
+        DataError: An image is missing or listed twice, or a box is not in its image.
     """
     records = {record.image_id: record for record in data.records}
     chosen: dict[int, torch.Tensor] = {}
@@ -108,20 +108,20 @@ def join_proposals(data: CocoData, listed: Iterable[Listed], *, source: str, mos
     missing = [record for record in data.records if record.image_id not in chosen]
     if missing:
         raise DataError(
-            f"{source}: {len(missing)} of the {len(records)} pictures of {data.source} have no proposals, the first is "
+            f"{source}: {len(missing)} of the {len(records)} images of {data.source} have no proposals, the first is "
             f"image id {missing[0].image_id} ({missing[0].path.name}). Compute them for this data with `maskrcnn "
-            "propose`; a picture without any needs a line with empty boxes in a .jsonl file."
+            "propose`; an image without any needs a line with empty boxes in a .jsonl file."
         )
     return replace(data, records=[replace(one, proposals=chosen[one.image_id]) for one in data.records])
 
 
-def without_proposals(data: CocoData) -> CocoData:
-    """The data set as it is without a file of proposals."""
+def without_proposals(data: Dataset) -> Dataset:
+    """The dataset as it is without a file of proposals."""
     return replace(data, records=[replace(record, proposals=None) for record in data.records])
 
 
 def list_proposals(path: Path) -> Iterator[Listed]:
-    """The pictures of a file in either form, whatever its name.
+    """The images of a file in either form, whatever its name.
 
     Raises:
         DataError: Naming what cannot be read.
@@ -171,7 +171,7 @@ def _from_results(path: Path, text: str) -> Iterator[Listed]:
 
 
 def _best(one: Listed, record: Record, source: str, most: int) -> torch.Tensor:
-    """[P, 4] float32 the first proposals, inside of the picture."""
+    """[P, 4] float32 the first proposals, inside of the image."""
     where = f"{source}: {one.place}"
     boxes, scores = one.boxes, one.scores
     if scores is not None and len(scores) != len(boxes):
@@ -182,8 +182,8 @@ def _best(one: Listed, record: Record, source: str, most: int) -> torch.Tensor:
     if not inside.all():
         number = int(np.flatnonzero(~inside.all(axis=1))[0])
         raise DataError(
-            f"{where}: box {boxes[number].tolist()} does not lie in its picture ({record.path.name}, image id "
-            f"{record.image_id}, {width} x {height} px). The file is of other pictures, or its boxes are not "
+            f"{where}: box {boxes[number].tolist()} does not lie in its image ({record.path.name}, image id "
+            f"{record.image_id}, {width} x {height} px). The file is of other images, or its boxes are not "
             "x1, y1, x2, y2 in their pixels."
         )
     if scores is not None:

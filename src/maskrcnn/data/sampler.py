@@ -1,4 +1,4 @@
-"""Which pictures make up which training batch: a pure function of the seed and the batch's number."""
+"""Which images make up which training batch: a pure function of the seed and the batch's number."""
 
 import math
 from collections import defaultdict
@@ -9,12 +9,12 @@ import numpy as np
 
 from ..config import RunSettings
 from ..errors import DataError
-from .preprocessing import resize_factor
 from .dataset import Record, has_objects
+from .preprocessing import resize_factor
 
 
 class Draw(NamedTuple):
-    """One picture of one batch.
+    """One image of one batch.
 
     Args:
         record: Its number in the list of records.
@@ -28,22 +28,22 @@ class Draw(NamedTuple):
 class BatchPlan:
     """The endless sequence of training batches.
 
-    Every epoch has the same number of full batches and sees every picture once, in a new order; the last batch is
-    filled up with pictures of the epoch's beginning. Where training sees random crops, a picture comes as often as
-    crops fit along its side, so that large pictures with many objects count for more. Whole pictures are batched with
-    pictures that also are upright, or also are not, which saves padding. With `data.balance`, every value of that
+    Every epoch has the same number of full batches and sees every image once, in a new order; the last batch is
+    filled up with images of the epoch's beginning. Where training sees random crops, an image comes as often as
+    crops fit along its side, so that large images with many objects count for more. Whole images are batched with
+    images that also are upright, or also are not, which saves padding. With `data.balance`, every value of that
     field gets an equal share of the epoch.
 
     Args:
-        records: The data set.
+        records: The dataset.
         settings: `data`, `augment.crop` and `train.seed` are used.
 
     Raises:
-        DataError: No picture is left to train on.
+        DataError: No image is left to train on.
     """
 
     def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
-        self.batch = settings.data.batch
+        self.batch = settings.data.batch_size
         self.seed = settings.train.seed
         numbers = [
             i
@@ -53,7 +53,7 @@ class BatchPlan:
         ]
         if not numbers:
             raise DataError(
-                "there is no picture to train on: no picture has an object, and data.keep_empty is false. Check the "
+                "there is no image to train on: no image has an object, and data.keep_empty is false. Check the "
                 "annotation file."
             )
         self.total = len(numbers)
@@ -84,7 +84,7 @@ class BatchPlan:
         ]
 
     def _shares(self, generator: np.random.Generator) -> list[np.ndarray]:
-        """Equal numbers of pictures from each group; a rare group's pictures come several times."""
+        """Equal numbers of images from each group; a rare group's images come several times."""
         larger = self.total % len(self.groups)
         return [
             _repeated(group, self.total // len(self.groups) + (place < larger), generator)
@@ -93,7 +93,7 @@ class BatchPlan:
 
 
 def _views(size: tuple[int, int], settings: RunSettings) -> int:
-    """How often an epoch sees a picture of `size` (height, width)."""
+    """How often an epoch sees an image of `size` (height, width)."""
     if settings.augment.crop is None:
         return 1
     side = math.sqrt(size[0] * size[1]) * resize_factor(size, settings.model.input)

@@ -18,11 +18,11 @@ from .images import read_pixels
 
 @dataclass(frozen=True)
 class SegmentFile:
-    """The file that says which segment each pixel of a picture belongs to.
+    """The file that says which segment each pixel of an image belongs to.
 
     Args:
         path: An RGB PNG; a segment's id is red + 256 * green + 65536 * blue, 0 is none.
-        size: (height, width) of its picture.
+        size: (height, width) of its image.
         meanings: (id, value in the semantic map) of each segment that is known.
     """
 
@@ -34,7 +34,7 @@ class SegmentFile:
         """[h, w] uint8 semantic map; see `structures.panoptic`.
 
         Raises:
-            DataError: The file is missing, is no picture, or is of another size than its picture.
+            DataError: The file is missing, is no image, or is of another size than its image.
         """
         known = dict(self.meanings)
         ids, places = np.unique(read_segment_ids(self.path, self.size), return_inverse=True)
@@ -58,7 +58,7 @@ class SegmentMask:
         return tight_crop(0, 0, read_segment_ids(self.file.path, self.file.size) == self.id)
 
 
-@lru_cache(maxsize=1)  # all segments of a picture are read one after the other
+@lru_cache(maxsize=1)  # all segments of an image are read one after the other
 def read_segment_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """[h, w] int32 ids of the pixels of a file, which must have the `size` (height, width), if one is given.
 
@@ -68,7 +68,7 @@ def read_segment_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndar
     pixels = read_pixels(path, "RGB")
     if size is not None and pixels.shape[:2] != size:
         raise DataError(
-            f"{path}: the file of segments is {pixels.shape[1]} px wide and {pixels.shape[0]} px high, but its picture "
+            f"{path}: the file of segments is {pixels.shape[1]} px wide and {pixels.shape[0]} px high, but its image "
             f"is {size[1]} x {size[0]}. Both must be of one size; export the segments again."
         )
     return decode_ids(pixels)

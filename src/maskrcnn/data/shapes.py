@@ -1,6 +1,6 @@
-"""Pictures of overlapping shapes, drawn at random and written to disk as a COCO data set.
+"""Images of overlapping shapes, drawn at random and written to disk as a COCO dataset.
 
-A small real task for the demo and for tests: each class has its shape and a range of colours, later shapes hide parts
+A small real task for the demo and for tests: each class has its shape and a range of colors, later shapes hide parts
 of earlier ones, and as in COCO an object's mask has only the pixels that can be seen.
 """
 
@@ -22,24 +22,24 @@ from ..structures.panoptic import encode_ids
 
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 GROUND = "ground"
-SUBPIXEL = 4  # bits of an outline's coordinates behind the point
+SUBPIXEL = 4  # bits of a polygon's coordinates behind the point
 LEAST_VISIBLE = 0.6  # of an object's pixels; a shape that would hide more of another is left out
-RADIUS = (0.14, 0.27)  # of a shape, as parts of the picture's side
+RADIUS = (0.14, 0.27)  # of a shape, as parts of the image's side
 TILT = 0.35  # radians a shape leans at most
-HUE_SPREAD = 0.07  # around the hue of the class, as a part of the colour circle
+HUE_SPREAD = 0.07  # around the hue of the class, as a part of the color circle
 
 
 @dataclass
 class Scene:
-    """A drawn picture and what is in it.
+    """A drawn image and what is in it.
 
     Args:
-        picture: [size, size, 3] uint8 RGB.
+        image: [size, size, 3] uint8 RGB.
         labels: Position in `SHAPES` of each object, the hindmost first.
         masks: [size, size] bool visible pixels of each object.
     """
 
-    picture: np.ndarray
+    image: np.ndarray
     labels: list[int]
     masks: list[np.ndarray]
 
@@ -49,21 +49,21 @@ def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) ->
 
     Args:
         folder: Made if it is not there.
-        train, val: Number of pictures of each part.
-        size: Side of the square pictures in pixels.
-        seed: Of everything that is random. Picture number n does not depend on how many there are.
+        train, val: Number of images of each part.
+        size: Side of the square images in pixels.
+        seed: Of everything that is random. Image number n does not depend on how many there are.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for part, (name, count) in enumerate((("train", train), ("val", val))):
         scenes = (draw_scene(default_rng([seed, part, number]), size) for number in range(count))
-        content = _write_pictures(folder / "images", name, scenes)
+        content = _write_images(folder / "images", name, scenes)
         write_json(folder / f"{name}.json", content)
 
 
 def write_shape_segments(folder: Path, *, train: int, val: int, size: int, seed: int) -> None:
     """Write `panoptic_train.json` and `panoptic_val.json`, in COCO's panoptic format, with their folders of PNG files.
 
-    They are of the pictures that `write_shapes` writes for the same arguments; what no shape covers is the stuff
+    They are of the images that `write_shapes` writes for the same arguments; what no shape covers is the stuff
     "ground".
     """
     categories = [{"id": label + 1, "name": shape, "isthing": 1} for label, shape in enumerate(SHAPES)]
@@ -99,14 +99,14 @@ def draw_scene(random: Generator, size: int) -> Scene:
     return Scene(_finish(random, canvas), labels, masks)
 
 
-def _write_pictures(folder: Path, name: str, scenes: Iterable[Scene]) -> dict[str, list]:
-    """Save each scene's picture; return the contents of the COCO annotation file."""
+def _write_images(folder: Path, name: str, scenes: Iterable[Scene]) -> dict[str, list]:
+    """Save each scene's image; return the contents of the COCO annotation file."""
     images: list[dict] = []
     annotations: list[dict] = []
     for image_id, scene in enumerate(scenes, 1):
-        height, width = scene.picture.shape[:2]
+        height, width = scene.image.shape[:2]
         images.append({"id": image_id, "file_name": f"{name}_{image_id:04d}.png", "width": width, "height": height})
-        Image.fromarray(scene.picture).save(folder / images[-1]["file_name"], compress_level=3)
+        Image.fromarray(scene.image).save(folder / images[-1]["file_name"], compress_level=3)
         for label, mask in zip(scene.labels, scene.masks, strict=True):
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **_annotation(label, mask)})
     categories = [{"id": label + 1, "name": shape} for label, shape in enumerate(SHAPES)]
@@ -128,7 +128,7 @@ def _annotation(label: int, mask: np.ndarray) -> dict:
 def _segments(scene: Scene) -> tuple[Tensor, list[dict]]:
     """[size, size] int32 ids of a scene's segments, the ground last, and what they are."""
     ground = len(scene.masks) + 1
-    ids = np.full(scene.picture.shape[:2], ground, dtype=np.int32)
+    ids = np.full(scene.image.shape[:2], ground, dtype=np.int32)
     for number, mask in enumerate(scene.masks, 1):
         ids[mask] = number
     segments = []
@@ -142,16 +142,16 @@ def _segments(scene: Scene) -> tuple[Tensor, list[dict]]:
 def _coverage(random: Generator, shape: str, size: int) -> np.ndarray:
     """[size, size] float32 share of each pixel that a shape of random size, place and turn covers."""
     radius = size * np.exp(random.uniform(*np.log(RADIUS)))
-    centre = random.uniform(0.6 * radius, size - 0.6 * radius, 2)
+    center = random.uniform(0.6 * radius, size - 0.6 * radius, 2)
     turn = random.uniform(-TILT, TILT)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    corners = (outline(shape) @ rotation * radius + centre) * 2**SUBPIXEL
+    corners = (polygon(shape) @ rotation * radius + center) * 2**SUBPIXEL
     coverage = np.zeros((size, size), np.uint8)
     cv2.fillPoly(coverage, [np.round(corners).astype(np.int32)], 255, cv2.LINE_AA, SUBPIXEL)
     return coverage.astype(np.float32) / 255
 
 
-def outline(shape: str) -> np.ndarray:
+def polygon(shape: str) -> np.ndarray:
     """[N, 2] corners of a shape around the origin, at most 1 away from it."""
     if shape == "cross":
         arm, quarter_turn = np.array([[3, -1], [3, 1], [1, 1]]) / np.sqrt(10), np.array([[0, 1], [-1, 0]])
@@ -163,7 +163,7 @@ def outline(shape: str) -> np.ndarray:
 
 
 def _paint(random: Generator, canvas: np.ndarray, coverage: np.ndarray, *, hue: float) -> None:
-    """Lay a coloured shape with a soft shadow over the canvas, in place."""
+    """Lay a colored shape with a soft shadow over the canvas, in place."""
     size = len(canvas)
     x, y, width, height = cv2.boundingRect((coverage > 0).astype(np.uint8))
     reach = int(0.06 * size)  # of the shadow
@@ -176,7 +176,7 @@ def _paint(random: Generator, canvas: np.ndarray, coverage: np.ndarray, *, hue: 
 
 
 def _surface(random: Generator, size: tuple[int, int], hue: float) -> np.ndarray:
-    """[height, width, 3] surface of a shape: a colour that fades into another, has stripes, or is nearly even."""
+    """[height, width, 3] surface of a shape: a color that fades into another, has stripes, or is nearly even."""
     hues = hue + random.uniform(-HUE_SPREAD, HUE_SPREAD, 2)
     first = np.array(colorsys.hsv_to_rgb(hues[0] % 1, random.uniform(0.6, 1), random.uniform(0.5, 1)))
     second = np.array(colorsys.hsv_to_rgb(hues[1] % 1, random.uniform(0.4, 1), random.uniform(0.4, 1)))
@@ -191,8 +191,8 @@ def _surface(random: Generator, size: tuple[int, int], hue: float) -> np.ndarray
 
 def _ground(random: Generator, size: int) -> np.ndarray:
     """[size, size, 3] float32 muted ground in 0..1 with soft clouds."""
-    colours = [colorsys.hsv_to_rgb(random.random(), random.uniform(0, 0.35), random.uniform(0.15, 0.95)) for _ in "ab"]
-    first, second = np.array(colours)
+    colors = [colorsys.hsv_to_rgb(random.random(), random.uniform(0, 0.35), random.uniform(0.15, 0.95)) for _ in "ab"]
+    first, second = np.array(colors)
     cells = int(random.integers(4, 12))
     clouds = random.normal(0, 0.07, (cells, cells, 1)) + random.normal(0, 0.03, (cells, cells, 3))
     ground = first + _ramp(random, (size, size))[:, :, None] * (second - first)

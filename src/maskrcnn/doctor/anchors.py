@@ -1,4 +1,4 @@
-"""How well a network's anchors fit the objects of a data set, and which would fit better."""
+"""How well a network's anchors fit the objects of a dataset, and which would fit better."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -47,9 +47,9 @@ def level_strides(settings: ModelSettings) -> dict[int, float]:
 
 
 def best_overlaps(objects: Objects, settings: AnchorSettings, strides: dict[int, float]) -> np.ndarray:
-    """[N] largest IoU of each object with all anchors of its picture.
+    """[N] largest IoU of each object with all anchors of its image.
 
-    Anchors of one shape lie on a grid, and the overlap of two boxes falls with the distance of their centres along
+    Anchors of one shape lie on a grid, and the overlap of two boxes falls with the distance of their centers along
     either axis, so that for each shape only the grid's point next to the object has to be looked at.
 
     Args:
@@ -58,21 +58,21 @@ def best_overlaps(objects: Objects, settings: AnchorSettings, strides: dict[int,
         strides: Of `level_strides`.
     """
     best = np.zeros(len(objects))
-    centres = (objects.boxes[:, :2] + objects.boxes[:, 2:]) / 2
+    centers = (objects.boxes[:, :2] + objects.boxes[:, 2:]) / 2
     for cells, (level, stride) in zip(Anchors(settings).cells, strides.items(), strict=True):
         counts = np.ceil(objects.inputs[:, ::-1] / stride)
         step = np.full_like(counts, 2.0**level)
         if settings.stride == "measured":
             step = objects.inputs[:, ::-1] // counts
-        nearest = np.round(centres / step - settings.offset).clip(0, counts - 1)
-        apart = np.abs(centres - (nearest + settings.offset) * step)
+        nearest = np.round(centers / step - settings.offset).clip(0, counts - 1)
+        apart = np.abs(centers - (nearest + settings.offset) * step)
         for x1, y1, x2, y2 in cells:
             best = np.maximum(best, _overlaps(objects.sides, np.array([x2 - x1, y2 - y1]), apart))
     return best
 
 
 def _overlaps(sides: np.ndarray, cell: np.ndarray, apart: np.ndarray) -> np.ndarray:
-    """[N] IoU of boxes with sides [N, 2] and a box with sides [2] whose centres are [N, 2] apart."""
+    """[N] IoU of boxes with sides [N, 2] and a box with sides [2] whose centers are [N, 2] apart."""
     shared = np.minimum(np.minimum(sides, cell), ((sides + cell) / 2 - apart).clip(min=0)).prod(axis=1)
     return shared / (sides.prod(axis=1) + cell.prod() - shared).clip(min=1e-9)
 
@@ -115,7 +115,7 @@ def fit(objects: Objects, settings: AnchorSettings, strides: dict[int, float]) -
 def better_anchors(objects: Objects, settings: AnchorSettings, strides: dict[int, float]) -> AnchorSettings:
     """As many anchors as the settings have that fit the objects best; the settings' own if little can be won.
 
-    Sizes grow by one factor from the finest level to the coarsest; ratios are the settings' own, or the centres of as
+    Sizes grow by one factor from the finest level to the coarsest; ratios are the settings' own, or the centers of as
     many groups of the objects' ratios (k-means of their logarithms). All are tried, on `SAMPLED` objects at most.
     """
     if len(objects) < FEWEST:
@@ -145,14 +145,14 @@ def group_ratios(sides: np.ndarray, count: int) -> tuple[float, ...]:
     Where there are fewer groups, the ratios are `APART` around the middle of all.
     """
     logs = np.sort(np.log(sides[:, 1].clip(min=1e-3) / sides[:, 0].clip(min=1e-3)))
-    centres = np.quantile(logs, (np.arange(count) + 0.5) / count)
+    centers = np.quantile(logs, (np.arange(count) + 0.5) / count)
     for _ in range(50):
-        nearest = np.abs(logs[:, None] - centres).argmin(axis=1)
-        moved = np.array([logs[nearest == i].mean() if (nearest == i).any() else centres[i] for i in range(count)])
-        if np.allclose(moved, centres, atol=1e-4):
+        nearest = np.abs(logs[:, None] - centers).argmin(axis=1)
+        moved = np.array([logs[nearest == i].mean() if (nearest == i).any() else centers[i] for i in range(count)])
+        if np.allclose(moved, centers, atol=1e-4):
             break
-        centres = moved
-    ratios = _rounded(centres)
+        centers = moved
+    ratios = _rounded(centers)
     return (
         ratios if len(ratios) == count else _rounded(logs.mean() + np.log(APART) * (np.arange(count) - (count - 1) / 2))
     )
@@ -169,11 +169,11 @@ def anchor_words(settings: AnchorSettings, before: AnchorSettings) -> tuple[str,
     levels = [list(sizes) for sizes in settings.sizes]
     single = all(len(sizes) == 1 for sizes in levels)
     sizes = ",".join(f"{own[0]:g}" for own in levels) if single else str([[round(s) for s in own] for own in levels])
-    words = [f"model.anchors.sizes={sizes.replace(' ', '')}"]
+    words = [f"anchors.sizes={sizes.replace(' ', '')}"]
     if settings.ratios != before.ratios:
-        words.append(f"model.anchors.ratios={_listed(settings.ratios)}")
+        words.append(f"anchors.ratios={_listed(settings.ratios)}")
     if before.shapes is not None:
-        words.append("model.anchors.shapes=null")
+        words.append("anchors.shapes=null")
     return tuple(words)
 
 
@@ -201,7 +201,7 @@ def find_in_anchors(seen: Seen, now: Fit, best: Fit, *, at: str = "") -> Iterato
             what,
             f"With the anchors below, {best.near:.0%} have one of {NEAR} and {best.close:.0%} one of {CLOSE}. "
             "There are as many as before, so that weights of COCO can still be loaded; the proposal network learns "
-            "anew what each one means, which takes some pictures.",
+            "anew what each one means, which takes some images.",
             len(missed),
             examples,
             words,

@@ -8,7 +8,7 @@ from .findings import Finding, by_share, share, some
 from .objects import ObjectTable, Pairs
 
 OUTSIDE = 1.0
-"""Pixels a box may reach over the picture's border: rounding does so."""
+"""Pixels a box may reach over the image's border: rounding does so."""
 AT_BORDER = 0.5
 """Pixels from the border within which a box counts as touching it."""
 CUT_SHARE = 0.3
@@ -19,11 +19,11 @@ SAME_AREA = 0.9
 LONG = 10.0
 """Longer over shorter side."""
 WHOLE = 0.95
-"""Part of the picture."""
+"""Part of the image."""
 
 
 def find_in_boxes(table: ObjectTable, pairs: Pairs) -> list[Finding]:
-    """Boxes outside the picture, cut, twice, very long, or as large as the picture.
+    """Boxes outside the image, cut, twice, very long, or as large as the image.
 
     Args:
         table: The objects of a split.
@@ -53,7 +53,7 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
             by_share(len(out), len(table)),
             "boxes-outside",
             f"{table.split.name}: {share(len(out), len(table))} boxes reach more than {OUTSIDE:g} px over the border "
-            "of their picture.",
+            "of their image.",
             "They are cut at the border. If there are many, the sizes or the order of the numbers are wrong: COCO's "
             "boxes are x, y, width, height, in pixels.",
             len(out),
@@ -67,9 +67,9 @@ def _at_border(table: ObjectTable) -> Iterator[Finding]:
         yield Finding(
             "note",
             "cut-objects",
-            f"{table.split.name}: {share(len(cut), len(table))} objects touch the border of their picture, which cuts "
+            f"{table.split.name}: {share(len(cut), len(table))} objects touch the border of their image, which cuts "
             "them.",
-            "Usual for close-ups. Of tiles cut from larger pictures: let the tiles overlap by the size of an object, "
+            "Usual for close-ups. Of tiles cut from larger images: let the tiles overlap by the size of an object, "
             "and keep an object in a tile only if most of it is there.",
             len(cut),
             table.examples(cut),
@@ -97,7 +97,7 @@ def _twice(table: ObjectTable, pairs: Pairs) -> Iterator[Finding]:
             "two-classes",
             f"{table.split.name}: {share(len(np.unique(other.second)), len(table))} objects have the box of an object "
             f"of another class (IoU {SAME} or more).",
-            "If it is one thing, decide for one class; a region belongs to one class when it is learnt.",
+            "If it is one thing, decide for one class; a region belongs to one class when it is learned.",
             len(other.first),
             some(
                 [
@@ -131,9 +131,9 @@ def _whole(table: ObjectTable) -> Iterator[Finding]:
     if len(whole):
         yield Finding(
             "note",
-            "whole-picture-boxes",
-            f"{table.split.name}: {share(len(whole), len(table))} boxes fill more than {WHOLE:.0%} of their picture.",
-            "Look at them: a picture of one thing, or a box that was never drawn.",
+            "whole-image-boxes",
+            f"{table.split.name}: {share(len(whole), len(table))} boxes fill more than {WHOLE:.0%} of their image.",
+            "Look at them: an image of one thing, or a box that was never drawn.",
             len(whole),
             table.examples(whole),
         )

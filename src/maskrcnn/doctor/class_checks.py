@@ -11,7 +11,7 @@ from .splits import Split
 
 FEW_OBJECTS = 20
 """Of a class to learn from; with fewer its scores hang on chance."""
-FEW_PICTURES = 50
+FEW_IMAGES = 50
 IMBALANCE = 50
 """Objects of the most frequent class over those of the rarest, from which that is worth a word."""
 CROWDED = 0.05
@@ -20,17 +20,17 @@ NAMED = 8
 
 
 def find_in_classes(tables: Sequence[ObjectTable]) -> list[Finding]:
-    """Rare classes, classes that only one split has, empty pictures and crowds.
+    """Rare classes, classes that only one split has, empty images and crowds.
 
     Args:
-        tables: One per split; the first is what is learnt from.
+        tables: One per split; the first is what is learned from.
     """
     if not tables:
         return []
-    learnt, others = tables[0], tables[1:]
-    findings = [*_nothing_to_learn(learnt), *_few(learnt), *_imbalance(learnt)]
+    learned, others = tables[0], tables[1:]
+    findings = [*_nothing_to_learn(learned), *_few(learned), *_imbalance(learned)]
     for other in others:
-        findings += [*_other_classes(learnt, other), *_unseen(learnt, other), *_shifted(learnt, other)]
+        findings += [*_other_classes(learned, other), *_unseen(learned, other), *_shifted(learned, other)]
     for table in tables:
         findings += [*_crowds(table), *_empty(table)]
     return findings
@@ -42,23 +42,23 @@ def class_counts(table: ObjectTable) -> np.ndarray:
 
 
 def _nothing_to_learn(table: ObjectTable) -> Iterator[Finding]:
-    name, pictures = table.split.name, len(table.split.data.records)
+    name, images = table.split.name, len(table.split.data.records)
     if not (~table.crowd).any():
         yield Finding(
             "error",
             "no-objects",
-            f"{name}: none of its {counted(pictures, 'picture')} has an object that is no crowd.",
+            f"{name}: none of its {counted(images, 'image')} has an object that is no crowd.",
             "There is nothing to learn or to score; check the annotations, and the objects that were left out.",
         )
-    elif pictures < FEW_PICTURES and name == "train":
+    elif images < FEW_IMAGES and name == "train":
         yield Finding(
             "warning",
-            "few-pictures",
-            f"{name}: {counted(pictures, 'picture')} are few to learn from.",
+            "few-images",
+            f"{name}: {counted(images, 'image')} are few to learn from.",
             "Start from weights of a similar task (the usual ones are COCO's), keep more of them as they are, and "
             "annotate more; augmentation helps a little.",
-            pictures,
-            settings=("model.backbone.frozen_stages=3",),
+            images,
+            settings=("backbone.frozen_stages=3",),
         )
 
 
@@ -99,13 +99,13 @@ def _imbalance(table: ObjectTable) -> Iterator[Finding]:
             "imbalanced-classes",
             f"{table.split.name}: {names[often]} has {counts[often]:,} objects, {share(counts[often], counts.sum())}, "
             f"and the rarest class {seen.min():,}.",
-            "Rare classes will be found less often. More pictures of these help most.",
+            "Rare classes will be found less often. More images of these help most.",
             len(seen),
         )
 
 
-def _other_classes(learnt: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
-    first, second = learnt.split.data.classes, other.split.data.classes
+def _other_classes(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
+    first, second = learned.split.data.classes, other.split.data.classes
     if first == second:
         return
     own = dict(zip(first.category_ids, first.names, strict=True))
@@ -116,15 +116,15 @@ def _other_classes(learnt: ObjectTable, other: ObjectTable) -> Iterator[Finding]
     yield Finding(
         "error",
         "other-classes",
-        f"{other.split.name}: its categories differ from those of {learnt.split.name}{which}.",
+        f"{other.split.name}: its categories differ from those of {learned.split.name}{which}.",
         "Give all splits the same list of categories, with the same ids, names and keypoints.",
         max(1, len(differ)),
     )
 
 
-def _unseen(learnt: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
-    first, second = learnt.split.data.classes, other.split.data.classes
-    counts = dict(zip(first.category_ids, class_counts(learnt).tolist(), strict=True))
+def _unseen(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
+    first, second = learned.split.data.classes, other.split.data.classes
+    counts = dict(zip(first.category_ids, class_counts(learned).tolist(), strict=True))
     found = zip(second.category_ids, second.names, class_counts(other).tolist(), strict=True)
     unseen = [f"{name} ({count})" for i, name, count in found if count and not counts.get(i)]
     if unseen:
@@ -132,14 +132,14 @@ def _unseen(learnt: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
             "warning",
             "unseen-classes",
             f"{other.split.name}: {counted(len(unseen), 'class has', 'classes have')} objects here, but none in "
-            f"{learnt.split.name}: {_listed(unseen)}.",
+            f"{learned.split.name}: {_listed(unseen)}.",
             "Their AP will be 0 and pull the mean down. Split the data so that every class is in both.",
             len(unseen),
         )
 
 
-def _shifted(learnt: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
-    sizes = [np.sqrt(table.sides.prod(axis=1)[~table.crowd]) for table in (learnt, other)]
+def _shifted(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
+    sizes = [np.sqrt(table.sides.prod(axis=1)[~table.crowd]) for table in (learned, other)]
     if min(map(len, sizes)) < FEW_OBJECTS:
         return
     medians = [float(np.median(values)) for values in sizes]
@@ -147,7 +147,7 @@ def _shifted(learnt: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "shifted-sizes",
-            f"{other.split.name}: the median object is {medians[1]:.0f} px large, in {learnt.split.name} "
+            f"{other.split.name}: the median object is {medians[1]:.0f} px large, in {learned.split.name} "
             f"{medians[0]:.0f} px.",
             "The splits are not alike, and scores on one say little about the other. Split at random, or by source "
             "if that is what is to be tested.",
@@ -162,7 +162,7 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
             "note",
             "crowds",
             f"{table.split.name}: {share(len(crowds), len(table))} objects are crowds (`iscrowd` 1).",
-            "Crowds are not learnt from, and what is found inside them is neither right nor wrong."
+            "Crowds are not learned from, and what is found inside them is neither right nor wrong."
             + (
                 " These are many: check that each is a group, or a region to ignore, and no single object."
                 if many
@@ -181,8 +181,8 @@ def _empty(table: ObjectTable) -> Iterator[Finding]:
     many = len(empty) > EMPTY * len(records)
     yield Finding(
         "warning" if many else "note",
-        "empty-pictures",
-        f"{table.split.name}: {share(len(empty), len(records))} pictures have no object to learn from.",
+        "empty-images",
+        f"{table.split.name}: {share(len(empty), len(records))} images have no object to learn from.",
         "Good if there is nothing in them: they teach what is background (`data.keep_empty=false` leaves them out). "
         "Bad if nobody annotated them: the model learns not to find what they show.",
         len(empty),
@@ -202,7 +202,7 @@ def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[
     """Annotations that no head learns from.
 
     Args:
-        splits: The first is what is learnt from.
+        splits: The first is what is learned from.
         settings: Of the network.
     """
     for split in splits[:1]:
@@ -210,18 +210,18 @@ def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[
         if classes.keypoint_count and settings.keypoint_head is None:
             yield Finding(
                 "note",
-                "keypoints-not-learnt",
+                "keypoints-not-learned",
                 f"{split.name}: objects have {counted(classes.keypoint_count, 'keypoint')} each, but the network has "
                 "no head for them.",
-                "To learn them, too: `model.keypoint_head={}`.",
+                "To learn them, too: `keypoint_head={}`.",
                 classes.keypoint_count,
             )
         if classes.stuff and settings.semantic_head is None:
             yield Finding(
                 "note",
-                "stuff-not-learnt",
+                "stuff-not-learned",
                 f"{split.name}: {counted(len(classes.stuff), 'class', 'classes')} of stuff (sky, grass) are annotated, "
                 "but the network has no head for them.",
-                "To learn them, too: `model.semantic_head={}`.",
+                "To learn them, too: `semantic_head={}`.",
                 len(classes.stuff),
             )

@@ -1,4 +1,4 @@
-"""Whether as many objects can be found as there are, and whether suppression leaves neighbours alone."""
+"""Whether as many objects can be found as there are, and whether suppression leaves neighbors alone."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,18 +10,18 @@ from .findings import Example, Finding, counted, share, some
 from .objects import ObjectTable, Pairs
 
 HEADROOM = 1.2
-"""Detections to allow for each object of the fullest picture."""
+"""Detections to allow for each object of the fullest image."""
 LOST = 0.001
 """Share of objects lost to suppression from which that is worth a word."""
 MANY_LOST = 0.01
 STEPS = (0.6, 0.7, 0.8)
 """Thresholds of suppression to try."""
 FULL = 0.05
-"""Share of pictures with more objects than positive samples, from which that is worth a word."""
+"""Share of images with more objects than positive samples, from which that is worth a word."""
 
 
 def find_in_numbers(tables: Sequence[ObjectTable], settings: ModelSettings) -> list[Finding]:
-    """Pictures with more objects than the network may find, or learns from at a time."""
+    """Images with more objects than the network may find, or learns from at a time."""
     return [*_more_than_found(tables, settings), *_more_than_sampled(tables[:1], settings)]
 
 
@@ -31,19 +31,19 @@ def find_in_overlaps(table: ObjectTable, pairs: Pairs, settings: ModelSettings) 
     Args:
         table: The objects of a split.
         pairs: Of `overlapping_pairs`, those with an IoU above the threshold of suppression at least among them.
-        settings: `box_head.nms_threshold` and `box_head.nms_across_classes` are used.
+        settings: `box_head.nms_threshold` and `box_head.class_agnostic_nms` are used.
     """
     head = settings.box_head
     total = int((~table.crowd).sum())
     pairs = pairs.where(~same_objects(table, pairs))
-    if not head.nms_across_classes:
+    if not head.class_agnostic_nms:
         pairs = pairs.where(table.labels[pairs.first] == table.labels[pairs.second])
     lost = suppressed(pairs, head.nms_threshold)
     if len(lost) <= LOST * total:
         return
     left = {step: len(suppressed(pairs, step)) for step in STEPS if step > head.nms_threshold}
     good = [step for step, count in left.items() if count <= len(lost) / 4]
-    words = (f"model.box_head.nms_threshold={good[0]:g}",) if good else ()
+    words = (f"box_head.nms_threshold={good[0]:g}",) if good else ()
     yield Finding(
         "warning" if len(lost) > MANY_LOST * total else "note",
         "overlapping-objects",
@@ -71,7 +71,7 @@ def suppressed(pairs: Pairs, threshold: float) -> list[int]:
 
 
 def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
-    limit, fullest = settings.box_head.detections, 0
+    limit, fullest = settings.box_head.detections_per_image, 0
     findings = []
     for table in tables:
         counts = table.counts
@@ -82,7 +82,7 @@ def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> 
             records = table.split.data.records
             findings.append(
                 (
-                    f"{table.split.name}: {share(len(full), len(records))} pictures have more than {limit} objects "
+                    f"{table.split.name}: {share(len(full), len(records))} images have more than {limit} objects "
                     f"(at most {counts.max()}), the most that the network finds in one; "
                     f"{counted(int((counts[full] - limit).sum()), 'object')} cannot be found.",
                     len(full),
@@ -90,10 +90,10 @@ def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> 
                 )
             )
     detections = _up_to_50(HEADROOM * fullest)
-    words = [f"model.box_head.detections={detections}"]
-    for key in ("proposals", "proposals_training", "candidates", "candidates_training"):
+    words = [f"box_head.detections_per_image={detections}"]
+    for key in ("proposals", "post_nms_top_n_training", "candidates", "pre_nms_top_n_training"):
         if getattr(settings.rpn, key) < 2 * detections:
-            words.append(f"model.rpn.{key}={2 * detections}")
+            words.append(f"rpn.{key}={2 * detections}")
     for what, count, examples in findings:
         yield Finding(
             "warning",
@@ -108,7 +108,7 @@ def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> 
 
 def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
     head = settings.box_head
-    limit = int(head.samples * head.positive_fraction)
+    limit = int(head.batch_size_per_image * head.positive_fraction)
     for table in tables:
         counts = table.counts
         full = int((counts > limit).sum())
@@ -116,10 +116,10 @@ def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -
             yield Finding(
                 "note",
                 "more-than-samples",
-                f"{table.split.name}: {share(full, len(counts))} pictures have more objects than the {limit} positive "
-                "samples that the heads learn from in a picture.",
-                f"They are chosen at random in every step, so that nothing is lost; `model.box_head.samples="
-                f"{2 * head.samples}` learns more per step, at the price of time and memory.",
+                f"{table.split.name}: {share(full, len(counts))} images have more objects than the {limit} positive "
+                "samples that the heads learn from in an image.",
+                f"They are chosen at random in every step, so that nothing is lost; `box_head.batch_size_per_image="
+                f"{2 * head.batch_size_per_image}` learns more per step, at the price of time and memory.",
                 full,
             )
 

@@ -1,4 +1,4 @@
-"""Everything there is to say about a data set, and about how the settings of a network suit it."""
+"""Everything there is to say about a dataset, and about how the settings of a network suit it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..config import InputSettings, ModelSettings
-from ..data.dataset import CocoData
+from ..data.dataset import Dataset
 from ..ops.progress import Announce, silently
 from .anchors import Fit, better_anchors, find_in_anchors, fit, level_strides
 from .box_checks import SAME, find_in_boxes
 from .class_checks import class_counts, find_in_classes, find_in_heads
 from .detection_advice import find_in_numbers, find_in_overlaps
 from .findings import SEVERITIES, Finding, in_order
-from .image_checks import find_in_pictures, find_leaks
-from .images import PictureFacts, look_at_pictures
+from .image_checks import find_in_images, find_leaks
+from .images import ImageFacts, look_at_images
 from .input_advice import Seen, better_input, find_in_sizes, see
 from .mask_checks import find_in_keypoints, find_in_masks
 from .objects import ObjectTable, measure_objects, overlapping_pairs
@@ -28,11 +28,11 @@ class Diagnosis:
     """What was found.
 
     Args:
-        source: Path of the data set.
+        source: Path of the dataset.
         settings: Of the network that it was held against.
         input_advised: Its input as it is advised, or as it is.
         tables: Objects of each split.
-        facts: Pictures of each split.
+        facts: Images of each split.
         findings: The worst first.
         seen: The objects to learn from at the network's input; None without any.
         advised: The same at the input that is advised.
@@ -44,7 +44,7 @@ class Diagnosis:
     settings: ModelSettings
     input_advised: InputSettings
     tables: list[ObjectTable]
-    facts: list[list[PictureFacts]]
+    facts: list[list[ImageFacts]]
     findings: list[Finding]
     seen: Seen | None
     advised: Seen | None
@@ -77,7 +77,7 @@ class Diagnosis:
         write_diagnosis(Path(path), self, command=command)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it in JSON's terms, without what is known of each single picture and object."""
+        """All of it in JSON's terms, without what is known of each single image and object."""
         anchors = {"now": self.now, "advised": self.best}
         return {
             "data": self.source,
@@ -94,23 +94,23 @@ class Diagnosis:
 
 
 def diagnose(
-    data: Path | str | CocoData,
+    data: Path | str | Dataset,
     settings: ModelSettings | None = None,
     *,
-    val: Path | str | CocoData | None = None,
+    val: Path | str | Dataset | None = None,
     splits: Sequence[str] = (),
     form: str | None = None,
     images: Path | None = None,
     announce: Announce = silently,
 ) -> Diagnosis:
-    """Look at every image and every object of a data set, as an expert would before training; `maskrcnn doctor`.
+    """Look at every image and every object of a dataset, as an expert would before training; `maskrcnn doctor`.
 
     Args:
-        data: Folder or file of any format, or a data set that was read or made before.
+        data: Folder or file of any format, or a dataset that was read or made before.
         settings: Of the network to be trained; None: the default ones.
         val: A second one, of the images to judge by.
         splits: Names of the splits to look at; none: "train", "val" and "test", as far as they are there.
-        form: Name of the format; None: recognised.
+        form: Name of the format; None: recognized.
         images: Folder of the images, if it is not where the format has it.
         announce: Shows progress.
 
@@ -125,7 +125,7 @@ def diagnose(
     settings = settings or ModelSettings()
     with announce(f"reading {data if isinstance(data, Path | str) else data.source}", 0):
         read = read_splits(data, val=val, names=splits, form=form, images=images)
-    source = str(data.source if isinstance(data, CocoData) else data)
+    source = str(data.source if isinstance(data, Dataset) else data)
     return _diagnose(source, read, settings, announce)
 
 
@@ -155,24 +155,24 @@ def _diagnose(source: str, read: ReadSplits, settings: ModelSettings, announce: 
 
 
 def with_words(settings: InputSettings, words: Sequence[str]) -> InputSettings:
-    """Settings with the numbers of words such as `model.input.shorter=800`."""
-    pairs = (one.removeprefix("model.input.").partition("=") for one in words)
+    """Settings with the numbers of words such as `input.min_size=800`."""
+    pairs = (one.removeprefix("input.").partition("=") for one in words)
     return InputSettings.model_validate(settings.model_dump() | {key: float(value) for key, _, value in pairs})
 
 
-def _look(splits: Sequence[Split], announce: Announce) -> tuple[list[list[PictureFacts]], list[ObjectTable]]:
+def _look(splits: Sequence[Split], announce: Announce) -> tuple[list[list[ImageFacts]], list[ObjectTable]]:
     total = sum(len(split.data.records) for split in splits)
-    with announce("reading pictures", total) as advance:
-        facts = [look_at_pictures(split.data.records, on_progress=advance) for split in splits]
+    with announce("reading images", total) as advance:
+        facts = [look_at_images(split.data.records, on_progress=advance) for split in splits]
     with announce("measuring objects", total) as advance:
         return facts, [measure_objects(split, on_progress=advance) for split in splits]
 
 
-def _findings_of(table: ObjectTable, facts: list[PictureFacts], settings: ModelSettings) -> list[Finding]:
+def _findings_of(table: ObjectTable, facts: list[ImageFacts], settings: ModelSettings) -> list[Finding]:
     """What one split says by itself."""
     pairs = overlapping_pairs(table, min(SAME, settings.box_head.nms_threshold))
     return [
-        *find_in_pictures(table.split.name, table.split.data.records, facts),
+        *find_in_images(table.split.name, table.split.data.records, facts),
         *find_in_boxes(table, pairs),
         *find_in_masks(table),
         *find_in_keypoints(table),
@@ -186,12 +186,12 @@ def _summary(table: ObjectTable) -> dict[str, Any]:
     names = table.split.data.classes.names
     return {
         "source": str(table.split.data.source),
-        "pictures": len(counts),
-        "empty_pictures": int((counts == 0).sum()),
+        "images": len(counts),
+        "empty_images": int((counts == 0).sum()),
         "objects": int(single.sum()),
         "crowds": int(table.crowd.sum()),
         "invalid": len(table.split.data.skipped),
-        "per_picture": _percentiles(counts),
+        "per_image": _percentiles(counts),
         "size": _percentiles(lengths),
         "classes": dict(zip(names, class_counts(table).tolist(), strict=True)),
     }

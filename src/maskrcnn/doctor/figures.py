@@ -1,4 +1,4 @@
-"""Figures of what is in a data set, as PNG files in memory; arrays by the name of their split."""
+"""Figures of what is in a dataset, as PNG files in memory; arrays by the name of their split."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-COLOURS = ("#2f6db3", "#e07b28", "#3f9b6c")
+COLORS = ("#2f6db3", "#e07b28", "#3f9b6c")
 """Of the splits, in turn."""
 NOW, ADVISED = "#8a8f98", "#b3262f"
 MOST_BARS = 40
@@ -40,7 +40,7 @@ def draw_classes(counts: BySplit, names: Sequence[str]) -> bytes:
     def draw(axes: Axes) -> None:
         for number, (name, values) in enumerate(counts.items()):
             places = np.arange(len(order)) + (number - (len(counts) - 1) / 2) * height
-            axes.barh(places, values[order], height, color=COLOURS[number % len(COLOURS)], label=name)
+            axes.barh(places, values[order], height, color=COLORS[number % len(COLORS)], label=name)
         axes.set_yticks(np.arange(len(order)), [names[i][:24] for i in order], fontsize=8)
         axes.invert_yaxis()
         axes.set_xscale("symlog", linthresh=10)
@@ -96,10 +96,10 @@ def draw_overlaps(now: np.ndarray, advised: np.ndarray | None) -> bytes:
     """
 
     def draw(axes: Axes) -> None:
-        for values, colour, name in ((now, NOW, "settings"), (advised, ADVISED, "advised")):
+        for values, color, name in ((now, NOW, "settings"), (advised, ADVISED, "advised")):
             if values is not None and len(values):
                 label = f"{name}: {(values >= 0.5).mean():.0%} from 0.5, {(values >= 0.7).mean():.0%} from 0.7"
-                axes.plot(np.sort(values), 100 * (1 - np.arange(len(values)) / len(values)), color=colour, label=label)
+                axes.plot(np.sort(values), 100 * (1 - np.arange(len(values)) / len(values)), color=color, label=label)
         for limit in (0.5, 0.7):
             axes.axvline(limit, color="0.8", linewidth=0.8, zorder=0)
         axes.set(xlim=(0, 1), ylim=(0, 102), ylabel="objects, %")
@@ -109,10 +109,10 @@ def draw_overlaps(now: np.ndarray, advised: np.ndarray | None) -> bytes:
 
 
 def draw_numbers(counts: BySplit, limit: int) -> bytes:
-    """How many objects pictures have.
+    """How many objects images have.
 
     Args:
-        counts: [P] objects of each picture, of each split.
+        counts: [P] objects of each image, of each split.
         limit: Most detections of the network.
     """
 
@@ -122,49 +122,49 @@ def draw_numbers(counts: BySplit, limit: int) -> bytes:
         _histograms(axes, counts, np.arange(-0.5, most + 1 + step, step))
         if most > 0.5 * limit:
             axes.axvline(limit, color=ADVISED, linewidth=1.2, label=f"most detections ({limit})")
-        axes.set_ylabel("pictures, %")
-        _finish(axes, "objects per picture", "objects")
+        axes.set_ylabel("images, %")
+        _finish(axes, "objects per image", "objects")
 
     return _figure(draw)
 
 
-def draw_picture_sizes(sizes: BySplit) -> bytes:
-    """Widths and heights of pictures: [P, 2] heights and widths of each split."""
+def draw_image_sizes(sizes: BySplit) -> bytes:
+    """Widths and heights of images: [P, 2] heights and widths of each split."""
 
     def draw(axes: Axes) -> None:
         for number, (name, values) in enumerate(sizes.items()):
             kinds, times = np.unique(values, axis=0, return_counts=True)
             area = 14 + 220 * times / max(1, times.sum())
-            colour = COLOURS[number % len(COLOURS)]
-            axes.scatter(kinds[:, 1], kinds[:, 0], area, color=colour, alpha=0.55, linewidths=0, label=name)
+            color = COLORS[number % len(COLORS)]
+            axes.scatter(kinds[:, 1], kinds[:, 0], area, color=color, alpha=0.55, linewidths=0, label=name)
         axes.set(ylabel="height, px", xlim=(0, None), ylim=(0, None))
-        _finish(axes, "picture sizes", "width, px", place="upper left")
+        _finish(axes, "image sizes", "width, px", place="upper left")
 
     return _figure(draw)
 
 
-def draw_places(centres: np.ndarray) -> bytes:
-    """Where in their picture objects are: [N, 2] x, y of their centres, in parts of its width and height."""
+def draw_places(centers: np.ndarray) -> bytes:
+    """Where in their image objects are: [N, 2] x, y of their centers, in parts of its width and height."""
 
     def draw(axes: Axes) -> None:
-        counts, _, _ = np.histogram2d(centres[:, 1], centres[:, 0], bins=24, range=((0, 1), (0, 1)))
+        counts, _, _ = np.histogram2d(centers[:, 1], centers[:, 0], bins=24, range=((0, 1), (0, 1)))
         axes.imshow(counts, cmap="Blues", vmin=0, extent=(0, 1, 1, 0), aspect="auto")
         axes.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], xticklabels=["left", "", "right"])
         axes.set_yticklabels(["top", "", "bottom"])
-        axes.set_title("where the centres of objects are", fontsize=10, loc="left")
+        axes.set_title("where the centers of objects are", fontsize=10, loc="left")
 
     return _figure(draw)
 
 
-def draw_example(picture: Tensor, box: Sequence[float] | None, *, side: int = 150) -> bytes:
-    """A picture, or the part of it around a box that is drawn in, as a small JPEG.
+def draw_example(pixels: Tensor, box: Sequence[float] | None, *, side: int = 150) -> bytes:
+    """An image, or the part of it around a box that is drawn in, as a small JPEG.
 
     Args:
-        picture: [3, H, W] uint8 RGB.
+        image: [3, H, W] uint8 RGB.
         box: x1, y1, x2, y2, or None.
         side: Longest of the result.
     """
-    image = F.to_pil_image(picture)
+    image = F.to_pil_image(pixels)
     x1, y1, x2, y2 = box or (0, 0, *image.size)
     margin = 0.0 if box is None else max(LEAST_MARGIN, MARGIN * max(x2 - x1, y2 - y1))
     left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
@@ -186,17 +186,17 @@ def _histograms(axes: Axes, values: BySplit, edges: np.ndarray) -> None:
     for number, (name, own) in enumerate(values.items()):
         if len(own):
             kept, weights = np.clip(own, edges[0], edges[-1] * (1 - 1e-9)), np.full(len(own), 100 / len(own))
-            colour = COLOURS[number % len(COLOURS)]
+            color = COLORS[number % len(COLORS)]
             bins = edges.tolist()
-            axes.hist(kept, bins, weights=weights, color=colour, alpha=0.25)
-            axes.hist(kept, bins, weights=weights, color=colour, histtype="step", linewidth=1.3, label=name)
+            axes.hist(kept, bins, weights=weights, color=color, alpha=0.25)
+            axes.hist(kept, bins, weights=weights, color=color, histtype="step", linewidth=1.3, label=name)
     axes.set_ylabel("objects, %")
 
 
-def _lines(axes: Axes, places: Sequence[float], colour: str, label: str) -> None:
-    style = "--" if colour == NOW else "-"
+def _lines(axes: Axes, places: Sequence[float], color: str, label: str) -> None:
+    style = "--" if color == NOW else "-"
     for number, place in enumerate(places):
-        axes.axvline(place, color=colour, linestyle=style, linewidth=1, label=None if number else label)
+        axes.axvline(place, color=color, linestyle=style, linewidth=1, label=None if number else label)
 
 
 def _finish(axes: Axes, title: str, below: str, *, place: Place = "best") -> None:

@@ -1,4 +1,4 @@
-"""What somebody who looks at a data set has to say about it."""
+"""What somebody who looks at a dataset has to say about it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ class Example:
 
     Args:
         words: File name, and which object.
-        path: The picture; None if it cannot be shown.
-        box: x1, y1, x2, y2 of the object in its pixels; None: the whole picture.
+        path: The image; None if it cannot be shown.
+        box: x1, y1, x2, y2 of the object in its pixels; None: the whole image.
     """
 
     words: str
@@ -34,10 +34,10 @@ class Finding:
 
     Args:
         severity: As in `SEVERITIES`.
-        name: Short and lasting, for programs: "missing-pictures".
+        name: Short and lasting, for programs: "missing-images".
         what: One or two sentences with the numbers; one line per split.
         advice: What to do about it.
-        count: How many pictures, objects or classes it is about.
+        count: How many images, objects or classes it is about.
         examples: A few of them, the worst first.
         settings: Words for the command line of `maskrcnn train` that follow from it.
     """
@@ -79,7 +79,7 @@ def some(examples: Sequence[Example]) -> tuple[Example, ...]:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 picture`, `2 pictures`, `1,200 boxes`."""
+    """`1 image`, `2 images`, `1,200 boxes`."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 

@@ -1,4 +1,4 @@
-"""Every image of a data set, read whole once: whether it can be, what kind it is, and which of them look the same."""
+"""Every image of a dataset, read whole once: whether it can be, what kind it is, and which of them look the same."""
 
 import hashlib
 from collections import defaultdict
@@ -13,44 +13,44 @@ import numpy as np
 from PIL import ExifTags
 from torch import Tensor
 
-from ..data.loading import default_workers
-from ..data.images import open_image, read_picture
 from ..data.dataset import Record, to_rgb
+from ..data.images import open_image, read_image
+from ..data.loading import default_workers
 from ..errors import DataError
 
 THUMB = 16
-"""Side of the small picture that is kept of each."""
+"""Side of the small image that is kept of each."""
 STEPS = 8
-"""Of the difference hash: 8 x 8 = 64 comparisons of neighbours."""
+"""Of the difference hash: 8 x 8 = 64 comparisons of neighbors."""
 MOST_BITS = 4
-"""Of 64: pictures whose difference hashes differ in no more than these may be the same."""
+"""Of 64: images whose difference hashes differ in no more than these may be the same."""
 LEAST_CORRELATION = 0.98
-"""Of their 16 x 16 grey parts, which they must have, too."""
+"""Of their 16 x 16 gray parts, which they must have, too."""
 LEAST_CONTRAST = 3.0
-"""Standard deviation of these parts: flat pictures all look alike, and are not compared."""
+"""Standard deviation of these parts: flat images all look alike, and are not compared."""
 BITS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
 """Of each byte."""
 MOST_PAIRS = 200_000
-"""Of pictures that look alike, after which no more are looked for: that is a film, not a mistake."""
+"""Of images that look alike, after which no more are looked for: that is a film, not a mistake."""
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class PictureFacts:
-    """What is known of a picture file.
+class ImageFacts:
+    """What is known of an image file.
 
     Args:
         path: The file.
         digest: Of its bytes, or of its pixels if it is in memory; empty if it is not there.
         problem: Why it cannot be read; None if it can.
         size: (height, width) as it is shown; (0, 0) if it cannot be read.
-        mode: Pillow's name of what a pixel is in the file: RGB, L (grey), CMYK, I;16, ...
+        mode: Pillow's name of what a pixel is in the file: RGB, L (gray), CMYK, I;16, ...
         orientation: EXIF's number; 1 is upright.
         pages: Of the file.
-        grey: All channels of every part of it are (nearly) the same.
+        gray: All channels of every part of it are (nearly) the same.
         bright: 99th percentile of its brightness, 0..255.
         hash: 64-bit difference hash of it: each bit says whether a part is brighter than the one to its left.
-        thumb: [16, 16] uint8 grey.
+        thumb: [16, 16] uint8 gray.
     """
 
     path: Path
@@ -60,26 +60,26 @@ class PictureFacts:
     mode: str = ""
     orientation: int = 1
     pages: int = 1
-    grey: bool = False
+    gray: bool = False
     bright: float = 0.0
     hash: int = 0
     thumb: np.ndarray | None = None
 
 
-def look_at_pictures(
-    records: Sequence[Record], *, workers: int | None = None, on_progress: Callable[[int], None] = lambda pictures: None
-) -> list[PictureFacts]:
-    """The facts of each picture, in their order. Files are decoded in threads, which Pillow and OpenCV leave free.
+def look_at_images(
+    records: Sequence[Record], *, workers: int | None = None, on_progress: Callable[[int], None] = lambda images: None
+) -> list[ImageFacts]:
+    """The facts of each image, in their order. Files are decoded in threads, which Pillow and OpenCV leave free.
 
     Args:
         records: Of the images; one that cannot be read has a `problem`.
         workers: Threads; None: as many as the machine has processors to spare, and one more.
-        on_progress: Called with 1 for each picture that is done.
+        on_progress: Called with 1 for each image that is done.
     """
     facts = []
     pool = ThreadPoolExecutor(default_workers() + 1 if workers is None else workers)
     try:
-        for one in pool.map(lambda one: look_at_picture(one.path, one.pixels), records):
+        for one in pool.map(lambda one: look_at_image(one.path, one.pixels), records):
             facts.append(one)
             on_progress(1)
     finally:
@@ -87,65 +87,65 @@ def look_at_pictures(
     return facts
 
 
-def look_at_picture(path: Path, pixels: Tensor | None = None) -> PictureFacts:
-    """Read one picture file to its last byte, or look at its pixels [C, H, W] uint8 in memory."""
+def look_at_image(path: Path, pixels: Tensor | None = None) -> ImageFacts:
+    """Read one image file to its last byte, or look at its pixels [C, H, W] uint8 in memory."""
     if pixels is not None:
         digest = hashlib.blake2b(pixels.numpy().tobytes(), digest_size=16).hexdigest()
         return _facts(path, digest, to_rgb(pixels).permute(1, 2, 0).numpy(), mode="RGB")
     try:
         digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     except OSError as error:
-        return PictureFacts(path, problem=f"{path}: the file cannot be read ({error.strerror}).")
+        return ImageFacts(path, problem=f"{path}: the file cannot be read ({error.strerror}).")
     try:
-        picture = read_picture(path).permute(1, 2, 0).numpy()
+        image = read_image(path).permute(1, 2, 0).numpy()
         with open_image(path) as opened:
             mode, pages = opened.mode, int(getattr(opened, "n_frames", 1))
             orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1) or 1)
     except DataError as error:
-        return PictureFacts(path, digest, str(error))
-    return _facts(path, digest, picture, mode=mode, orientation=orientation, pages=pages)
+        return ImageFacts(path, digest, str(error))
+    return _facts(path, digest, image, mode=mode, orientation=orientation, pages=pages)
 
 
 def _facts(
-    path: Path, digest: str, picture: np.ndarray, *, mode: str, orientation: int = 1, pages: int = 1
-) -> PictureFacts:
+    path: Path, digest: str, image: np.ndarray, *, mode: str, orientation: int = 1, pages: int = 1
+) -> ImageFacts:
     """What the pixels [H, W, 3] uint8 say, too."""
-    thumb = cv2.resize(np.ascontiguousarray(picture), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY)
-    return PictureFacts(
+    thumb = cv2.resize(np.ascontiguousarray(image), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY)
+    return ImageFacts(
         path,
         digest,
-        size=(picture.shape[0], picture.shape[1]),
+        size=(image.shape[0], image.shape[1]),
         mode=mode,
         orientation=orientation,
         pages=pages,
-        grey=bool(np.ptp(thumb.astype(np.int16), axis=2).max() <= 2),
-        bright=_percentile(picture, 99),
-        hash=difference_hash(picture),
-        thumb=grey,
+        gray=bool(np.ptp(thumb.astype(np.int16), axis=2).max() <= 2),
+        bright=_percentile(image, 99),
+        hash=difference_hash(image),
+        thumb=gray,
     )
 
 
-def difference_hash(picture: np.ndarray) -> int:
-    """64 bits of a picture [H, W, 3] uint8 that hardly change when it is resized, recoded or made brighter.
+def difference_hash(image: np.ndarray) -> int:
+    """64 bits of an image [H, W, 3] uint8 that hardly change when it is resized, recoded or made brighter.
 
-    The picture is shrunk to 9 x 8 grey parts; each bit says whether a part is brighter than the one to its left
+    The image is shrunk to 9 x 8 gray parts; each bit says whether a part is brighter than the one to its left
     (dHash, N. Krawetz 2013).
     """
-    small = cv2.resize(np.ascontiguousarray(picture), (STEPS + 1, STEPS), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.int16)
-    bits = grey[:, 1:] > grey[:, :-1]
+    small = cv2.resize(np.ascontiguousarray(image), (STEPS + 1, STEPS), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.int16)
+    bits = gray[:, 1:] > gray[:, :-1]
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _percentile(picture: np.ndarray, percent: float) -> float:
-    """Of the brightness of a picture [H, W, 3] uint8, from its histogram."""
-    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
-    shares = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()) / grey.size
+def _percentile(image: np.ndarray, percent: float) -> float:
+    """Of the brightness of an image [H, W, 3] uint8, from its histogram."""
+    gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    shares = np.cumsum(cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel()) / gray.size
     return float(np.searchsorted(shares, percent / 100))
 
 
-def same_files(facts: Sequence[PictureFacts]) -> list[list[int]]:
+def same_files(facts: Sequence[ImageFacts]) -> list[list[int]]:
     """Places of files with the same bytes, each group in order."""
     groups: dict[str, list[int]] = defaultdict(list)
     for place, one in enumerate(facts):
@@ -154,11 +154,11 @@ def same_files(facts: Sequence[PictureFacts]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near_pairs(facts: Sequence[PictureFacts]) -> list[Pair]:
-    """Pairs of pictures that look the same, though their bytes differ: resized, recoded, brightened.
+def near_pairs(facts: Sequence[ImageFacts]) -> list[Pair]:
+    """Pairs of images that look the same, though their bytes differ: resized, recoded, brightened.
 
-    Their 64-bit difference hashes differ in at most `MOST_BITS` bits, and their small grey copies correlate by at
-    least `LEAST_CORRELATION`. Pictures of one scene or film, a moment apart, can look so, too.
+    Their 64-bit difference hashes differ in at most `MOST_BITS` bits, and their small gray copies correlate by at
+    least `LEAST_CORRELATION`. Images of one scene or film, a moment apart, can look so, too.
     """
     distinct: dict[str, int] = {}
     for place, one in enumerate(facts):

@@ -1,4 +1,4 @@
-"""How large objects are as the network sees them, and how large pictures should be made for it."""
+"""How large objects are as the network sees them, and how large images should be made for it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ MOST_MAGNIFIED = 4.0
 TILE = 1024
 """Side of the input of a tile."""
 STEADIER = 0.95
-"""Spread of sizes in pictures over that in inputs, below which one magnification is better for all."""
+"""Spread of sizes in images over that in inputs, below which one magnification is better for all."""
 UNEVEN = 1.5
-"""Largest over smallest factor (98th and 2nd percentile) by which pictures are resized, from which that is asked."""
+"""Largest over smallest factor (98th and 2nd percentile) by which images are resized, from which that is asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Seen:
         table: What they are of.
         places: [N] their places in the table.
         objects: In input pixels.
-        factors: [N] how much larger each one's picture is made.
+        factors: [N] how much larger each one's image is made.
     """
 
     table: ObjectTable
@@ -81,10 +81,10 @@ def see(table: ObjectTable, settings: InputSettings) -> Seen:
     records = table.split.data.records
     inputs = np.array([resized_size(record.size, settings) for record in records], dtype=np.float64).reshape(-1, 2)
     places = np.flatnonzero(~table.crowd)
-    own = inputs[table.pictures[places]]
+    own = inputs[table.images[places]]
     factors = own / table.sizes[places].clip(min=1)
     boxes = table.boxes[places] * np.tile(factors[:, ::-1], 2)
-    padded = np.ceil(own / settings.pad_to) * settings.pad_to
+    padded = np.ceil(own / settings.size_divisible) * settings.size_divisible
     return Seen(table, places, Objects(boxes, padded), np.sqrt(factors.prod(axis=1)))
 
 
@@ -93,7 +93,7 @@ def find_in_sizes(seen: Seen, settings: InputSettings) -> list[Finding]:
 
     Args:
         seen: The objects to learn from.
-        settings: How pictures become inputs.
+        settings: How images become inputs.
     """
     if not len(seen.places):
         return []
@@ -107,28 +107,28 @@ def wanted_magnification(seen: Seen) -> float:
 
 
 def better_input(seen: Seen, settings: InputSettings) -> tuple[str, ...]:
-    """Settings' words for larger inputs, or for one magnification of all pictures; none if there is nothing to win."""
+    """Settings' words for larger inputs, or for one magnification of all images; none if there is nothing to win."""
     if _is_steadier(seen, settings):
         own = seen.lengths / seen.factors
         tenth = max(float(np.percentile(own, 100 * SMALL_SHARE)), 1e-3)
         magnify = min(MOST_MAGNIFIED, max(1.0, np.ceil(2 * SMALL / tenth) / 2))
         longest = max(max(record.size) for record in seen.table.split.data.records)
-        longer = int(min(LARGEST_INPUT, max(settings.longer, _whole(magnify * longest))))
-        return (f"model.input.magnify={magnify:g}", f"model.input.longer={longer}")
+        longer = int(min(LARGEST_INPUT, max(settings.max_size, _whole(magnify * longest))))
+        return (f"input.scale_factor={magnify:g}", f"input.max_size={longer}")
     wanted = wanted_magnification(seen)
     if wanted == 1:
         return ()
-    if settings.magnify is not None:
-        magnify = min(MOST_MAGNIFIED, float(np.ceil(2 * wanted * settings.magnify) / 2))
+    if settings.scale_factor is not None:
+        magnify = min(MOST_MAGNIFIED, float(np.ceil(2 * wanted * settings.scale_factor) / 2))
         longest = max(max(record.size) for record in seen.table.split.data.records)
-        longer = int(max(settings.longer, min(LARGEST_INPUT, _whole(magnify * longest))))
-        same = magnify <= settings.magnify and longer <= settings.longer
-        return () if same else (f"model.input.magnify={magnify:g}", f"model.input.longer={longer}")
-    possible = min(wanted, LARGEST_INPUT / settings.longer)
+        longer = int(max(settings.max_size, min(LARGEST_INPUT, _whole(magnify * longest))))
+        same = magnify <= settings.scale_factor and longer <= settings.max_size
+        return () if same else (f"input.scale_factor={magnify:g}", f"input.max_size={longer}")
+    possible = min(wanted, LARGEST_INPUT / settings.max_size)
     if possible < 1.1:
         return ()
-    shorter, longer = _whole(settings.shorter * possible), min(LARGEST_INPUT, _whole(settings.longer * possible))
-    return (f"model.input.shorter={shorter}", f"model.input.longer={longer}")
+    shorter, longer = _whole(settings.min_size * possible), min(LARGEST_INPUT, _whole(settings.max_size * possible))
+    return (f"input.min_size={shorter}", f"input.max_size={longer}")
 
 
 def _tiny(seen: Seen) -> Iterator[Finding]:
@@ -160,9 +160,9 @@ def _scale(seen: Seen, settings: InputSettings) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "one-magnification",
-            f"{what} Objects differ in size by a factor of {own:.1f} in the pictures' own pixels, and by {resized:.1f} "
-            "after all pictures are brought to one shorter side (one standard deviation each way).",
-            "The pictures seem to be of one magnification (microscopy, aerial): enlarge all by the same factor.",
+            f"{what} Objects differ in size by a factor of {own:.1f} in the images' own pixels, and by {resized:.1f} "
+            "after all images are brought to one shorter side (one standard deviation each way).",
+            "The images seem to be of one magnification (microscopy, aerial): enlarge all by the same factor.",
             small,
             settings=words,
         )
@@ -176,16 +176,16 @@ def _scale(seen: Seen, settings: InputSettings) -> Iterator[Finding]:
             small,
             settings=words,
         )
-    limit = settings.longer if settings.magnify is None else settings.longer / settings.magnify
+    limit = settings.max_size if settings.scale_factor is None else settings.max_size / settings.scale_factor
     if wanted > 1 and wanted * limit > 1.5 * LARGEST_INPUT and max(_longest(seen), 0) > TILE:
         factor = float(np.median(seen.factors)) * wanted
         side = max(32, _whole(TILE / factor))
         yield Finding(
             "warning",
-            "large-pictures",
-            f"{seen.table.split.name}: small objects in large pictures (up to {_longest(seen)} px): they would need "
+            "large-images",
+            f"{seen.table.split.name}: small objects in large images (up to {_longest(seen)} px): they would need "
             f"inputs {wanted:.1f} times as large.",
-            f"Cut the pictures into tiles of {side} x {side} px that overlap by the size of an object, and train on "
+            f"Cut the images into tiles of {side} x {side} px that overlap by the size of an object, and train on "
             f"these: enlarged to {TILE} px, nine of ten objects are {SMALL} px or more. Or train on random crops: "
             f"`augment.crop={TILE}`.",
             len(seen.table.split.data.records),
@@ -194,22 +194,22 @@ def _scale(seen: Seen, settings: InputSettings) -> Iterator[Finding]:
 
 def _large(seen: Seen, settings: InputSettings) -> Iterator[Finding]:
     tenth = float(np.percentile(seen.lengths, 100 * SMALL_SHARE))
-    if tenth > LARGE and settings.magnify is None:
+    if tenth > LARGE and settings.scale_factor is None:
         factor = max(0.4, LARGE / 2 / tenth)
-        shorter, longer = _whole(settings.shorter * factor), _whole(settings.longer * factor)
+        shorter, longer = _whole(settings.min_size * factor), _whole(settings.max_size * factor)
         yield Finding(
             "note",
             "large-objects",
             f"{seen.table.split.name}: nine of ten objects are more than {tenth:.0f} px a side at the network's input.",
             f"Smaller inputs would do, and be about {1 / factor**2:.0f} times as fast: try "
-            f"`model.input.shorter={shorter}` with `model.input.longer={longer}`.",
+            f"`input.min_size={shorter}` with `input.max_size={longer}`.",
             len(seen.lengths),
         )
 
 
 def _is_steadier(seen: Seen, settings: InputSettings) -> bool:
-    """Whether objects differ less in size before pictures are resized."""
-    if settings.magnify is not None or len(seen.lengths) < 2:
+    """Whether objects differ less in size before images are resized."""
+    if settings.scale_factor is not None or len(seen.lengths) < 2:
         return False
     least, most = np.percentile(seen.factors, (2, 98))
     own, resized = _spreads(seen)
@@ -217,7 +217,7 @@ def _is_steadier(seen: Seen, settings: InputSettings) -> bool:
 
 
 def _spreads(seen: Seen) -> tuple[float, float]:
-    """Standard deviation of the logarithm of sizes in picture and in input pixels, as factors."""
+    """Standard deviation of the logarithm of sizes in image and in input pixels, as factors."""
     lengths = seen.lengths.clip(min=1e-3)
     return float(np.exp(np.log(lengths / seen.factors).std())), float(np.exp(np.log(lengths).std()))
 

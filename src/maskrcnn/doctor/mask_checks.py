@@ -1,4 +1,4 @@
-"""Masks and keypoints that are missing, that cannot be learnt, or that contradict their box."""
+"""Masks and keypoints that are missing, that cannot be learned, or that contradict their box."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def _missing(table: ObjectTable) -> Iterator[Finding]:
             if every
             else "Draw the masks that are missing: the mask head learns to fill these boxes.",
             missing,
-            settings=("model.mask_head=null",) if every else (),
+            settings=("mask_head=null",) if every else (),
         )
 
 
@@ -48,7 +48,7 @@ def _empty(table: ObjectTable) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "empty-masks",
-            f"{table.split.name}: {share(len(empty), len(table))} masks have no pixel in their picture: too thin, or "
+            f"{table.split.name}: {share(len(empty), len(table))} masks have no pixel in their image: too thin, or "
             "outside.",
             "Training leaves them out, scoring counts them as missed. Redraw or delete them.",
             len(empty),
@@ -69,7 +69,7 @@ def _only_boxes(table: ObjectTable) -> Iterator[Finding]:
         f"{table.split.name}: {share(len(full), int(judged.sum()))} masks of {LEAST_SIDE} px a side and more are "
         "upright rectangles.",
         "Right for things that are rectangles. If they were made of boxes, masks teach nothing that boxes do not: "
-        "train boxes alone with `model.mask_head=null`.",
+        "train boxes alone with `mask_head=null`.",
         len(full),
         table.examples(full),
     )
@@ -89,7 +89,7 @@ def _disagreeing(table: ObjectTable) -> Iterator[Finding]:
             "boxes-unlike-masks",
             f"{table.split.name}: {share(len(wrong), len(table))} boxes differ from the box around their mask by more "
             f"than {SLACK[0]:g} px and {SLACK[1]:.0%} of the side.",
-            "Box and mask are learnt and scored apart, so each is right or wrong by itself. Redraw them, or leave "
+            "Box and mask are learned and scored apart, so each is right or wrong by itself. Redraw them, or leave "
             "`bbox` out of the file, so that boxes are taken from the masks.",
             len(wrong),
             table.worst(wrong, far, "{:.0f} px apart"),
@@ -101,9 +101,9 @@ def _crossing(table: ObjectTable) -> Iterator[Finding]:
     if len(crossing):
         yield Finding(
             by_share(len(crossing), len(table), MANY_CROSSING),
-            "crossing-outlines",
-            f"{table.split.name}: {share(len(crossing), len(table))} outlines cross themselves.",
-            "Programs differ in what is inside such an outline. A few small loops do no harm; if whole objects look "
+            "crossing-polygons",
+            f"{table.split.name}: {share(len(crossing), len(table))} polygons cross themselves.",
+            "Programs differ in what is inside such a polygon. A few small loops do no harm; if whole objects look "
             "wrong, redraw them, or sort their points.",
             len(crossing),
             table.worst(crossing, table.areas),
@@ -129,7 +129,7 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
             "keypoints-outside",
             f"{table.split.name}: {share(len(out), len(table))} objects have a keypoint more than "
             f"{KEYPOINT_SLACK:.0%} of the box's longer side outside their box.",
-            "A keypoint outside its box cannot be learnt. Check whether box and keypoints are of the same object, and "
+            "A keypoint outside its box cannot be learned. Check whether box and keypoints are of the same object, and "
             "whether keypoints that are not annotated are 0, 0, 0.",
             len(out),
             table.worst(out, far, "{:.0f} px outside"),
@@ -137,16 +137,16 @@ def _outside(table: ObjectTable) -> Iterator[Finding]:
 
 
 def _never(table: ObjectTable) -> Iterator[Finding]:
-    skeleton = table.split.data.classes.skeleton
+    keypoint_schema = table.split.data.classes.keypoint_schema
     assert table.keypoints is not None
-    assert skeleton is not None
+    assert keypoint_schema is not None
     given = (table.keypoints[:, :, 2] > 0).sum(axis=0)
-    never = [name for name, count in zip(skeleton.names, given.tolist(), strict=True) if count == 0]
+    never = [name for name, count in zip(keypoint_schema.names, given.tolist(), strict=True) if count == 0]
     if never and given.any():
         yield Finding(
             "warning",
             "unused-keypoints",
-            f"{table.split.name}: {share(len(never), len(skeleton))} keypoints are annotated on no object: "
+            f"{table.split.name}: {share(len(never), len(keypoint_schema))} keypoints are annotated on no object: "
             f"{', '.join(never)}.",
             "Take them out of the category, or annotate some.",
             len(never),
@@ -165,17 +165,17 @@ def _without(table: ObjectTable) -> Iterator[Finding]:
         f"{table.split.name}: {share(len(without), len(table))} objects have no annotated keypoint.",
         "There is nothing for a keypoint head to learn: take the keypoints out of the categories."
         if every
-        else "Small and hidden objects often have none; their boxes and masks are learnt, their keypoints not.",
+        else "Small and hidden objects often have none; their boxes and masks are learned, their keypoints not.",
         len(without),
         table.examples(without),
     )
 
 
 def _unpaired(table: ObjectTable) -> Iterator[Finding]:
-    skeleton = table.split.data.classes.skeleton
-    assert skeleton is not None
-    sided = [name for name in skeleton.names if "left" in name.casefold() or "right" in name.casefold()]
-    paired = {skeleton.names[place] for pair in skeleton.flip_pairs for place in pair}
+    keypoint_schema = table.split.data.classes.keypoint_schema
+    assert keypoint_schema is not None
+    sided = [name for name in keypoint_schema.names if "left" in name.casefold() or "right" in name.casefold()]
+    paired = {keypoint_schema.names[place] for pair in keypoint_schema.flip_pairs for place in pair}
     alone = [name for name in sided if name not in paired]
     if alone:
         yield Finding(
@@ -183,8 +183,8 @@ def _unpaired(table: ObjectTable) -> Iterator[Finding]:
             "unpaired-keypoints",
             f"{table.split.name}: {counted(len(alone), 'keypoint')} of a left or right side without a partner: "
             f"{', '.join(alone)}.",
-            "In mirror images they would be on the wrong side. Add `flip_pairs` to the category, or train without "
-            "mirror images.",
+            "In flipped images they would be on the wrong side. Add `flip_pairs` to the category, or train without "
+            "flipped images.",
             len(alone),
-            settings=("augment.flip=0",),
+            settings=("augment.horizontal_flip=0",),
         )

@@ -12,14 +12,14 @@ import shapely
 
 from ..data.dataset import Record
 from ..ops.rasterize import Polygons
+from ..structures.annotated_masks import ObjectMasks
 from ..structures.instances import Instances
 from ..structures.masks import tight_crop
-from ..structures.annotated_masks import ObjectMasks
 from .findings import MOST_EXAMPLES, Example
 from .splits import Split
 
 ROWS = 512
-"""Objects that are compared with all of their picture at a time, which bounds the memory."""
+"""Objects that are compared with all of their image at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +28,20 @@ class ObjectTable:
 
     Args:
         split: What they are of.
-        pictures: [N] place of each one's record.
-        sizes: [N, 2] height and width of its picture.
-        boxes: [N, 4] x1, y1, x2, y2, inside the picture.
+        images: [N] place of each one's record.
+        sizes: [N, 2] height and width of its image.
+        boxes: [N, 4] x1, y1, x2, y2, inside the image.
         annotated: [N, 4] the same before they are cut at the border; NaN where the file has none.
         labels: [N] 0..K-1.
         crowd: [N] bool.
         areas: [N] pixels of its mask.
         windows: [N, 4] the smallest box around these pixels.
-        crossing: [N] bool: an outline crosses itself.
+        crossing: [N] bool: a polygon crosses itself.
         keypoints: [N, Kp, 3] x, y, visibility; None without keypoints.
     """
 
     split: Split
-    pictures: np.ndarray
+    images: np.ndarray
     sizes: np.ndarray
     boxes: np.ndarray
     annotated: np.ndarray
@@ -62,12 +62,12 @@ class ObjectTable:
 
     @property
     def counts(self) -> np.ndarray:
-        """[P] objects of each picture that are no crowds."""
-        return np.bincount(self.pictures[~self.crowd], minlength=len(self.split.data.records))
+        """[P] objects of each image that are no crowds."""
+        return np.bincount(self.images[~self.crowd], minlength=len(self.split.data.records))
 
     def example(self, i: int, more: str = "") -> Example:
         """Where object i can be seen."""
-        record = self.split.data.records[int(self.pictures[i])]
+        record = self.split.data.records[int(self.images[i])]
         name = self.split.data.classes.names[int(self.labels[i])]
         x1, y1, x2, y2 = (float(side) for side in self.boxes[i])
         words = f"{record.path.name}, annotation {self.split.ids[i]} ({name}){f': {more}' if more else ''}"
@@ -95,12 +95,12 @@ class _Measured(NamedTuple):
     crossing: np.ndarray
 
 
-def measure_objects(split: Split, *, on_progress: Callable[[int], None] = lambda pictures: None) -> ObjectTable:
+def measure_objects(split: Split, *, on_progress: Callable[[int], None] = lambda images: None) -> ObjectTable:
     """Measure the masks of a split, one at a time.
 
     Args:
         split: Read.
-        on_progress: Called with 1 for each picture that is done.
+        on_progress: Called with 1 for each image that is done.
     """
     records = split.data.records
     measured = []
@@ -111,7 +111,7 @@ def measure_objects(split: Split, *, on_progress: Callable[[int], None] = lambda
     sizes = np.array([record.size for record in records], dtype=np.int64).reshape(-1, 2)
     return ObjectTable(
         split,
-        pictures=np.repeat(np.arange(len(records)), counts),
+        images=np.repeat(np.arange(len(records)), counts),
         sizes=np.repeat(sizes, counts, axis=0),
         boxes=_column(records, lambda objects: objects.boxes.double().numpy(), (4,)),
         annotated=split.boxes,
@@ -124,13 +124,13 @@ def measure_objects(split: Split, *, on_progress: Callable[[int], None] = lambda
     )
 
 
-def crosses_itself(outlines: Polygons) -> bool:
-    """Whether an outline crosses itself, so that what lies inside it is not clear; touching itself is no crossing."""
+def crosses_itself(polygons: Polygons) -> bool:
+    """Whether a polygon crosses itself, so that what lies inside it is not clear; touching itself is no crossing."""
     return any(
         len(points) > 3
         and not shapely.is_valid(shapely.polygons(points))
         and shapely.is_valid_reason(shapely.polygons(points)).startswith("Self-intersection")
-        for points in outlines
+        for points in polygons
     )
 
 
@@ -142,7 +142,7 @@ def _measure(objects: Instances) -> _Measured:
         x, y, bitmap = tight_crop(*masks.crop(i))
         areas[i] = bitmap.sum()
         windows[i] = (x, y, x + bitmap.shape[1], y + bitmap.shape[0])
-        crossing[i] = isinstance(masks, ObjectMasks) and crosses_itself(masks.outlines_of(i))
+        crossing[i] = isinstance(masks, ObjectMasks) and crosses_itself(masks.polygons_of(i))
     return _Measured(areas, windows, crossing)
 
 
@@ -190,9 +190,9 @@ class Pairs(NamedTuple):
 
 
 def overlapping_pairs(table: ObjectTable, least: float) -> Pairs:
-    """Objects of the same picture whose boxes have an IoU of at least `least`."""
+    """Objects of the same image whose boxes have an IoU of at least `least`."""
     places = np.flatnonzero(~table.crowd)
-    edges = np.flatnonzero(np.diff(table.pictures[places], prepend=-1, append=-1))
+    edges = np.flatnonzero(np.diff(table.images[places], prepend=-1, append=-1))
     found = [np.zeros((0, 3))]
     for start, end in pairwise(edges.tolist()):
         own = places[start:end]

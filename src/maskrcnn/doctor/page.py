@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..config import AnchorSettings
-from ..data.images import read_picture
+from ..data.images import read_image
 from ..errors import DataError
 from ..ops.atomic import replacing
 from .class_checks import class_counts
@@ -22,9 +22,9 @@ from .diagnosis import Diagnosis
 from .figures import (
     draw_classes,
     draw_example,
+    draw_image_sizes,
     draw_numbers,
     draw_overlaps,
-    draw_picture_sizes,
     draw_places,
     draw_ratios,
     draw_sizes,
@@ -33,9 +33,9 @@ from .findings import Example
 from .input_advice import see
 from .objects import ObjectTable
 
-COLUMNS = ("", "pictures", "empty", "objects", "crowds", "invalid", "each (most)", "size, px (5 to 95 %)")
+COLUMNS = ("", "images", "empty", "objects", "crowds", "invalid", "each (most)", "size, px (5 to 95 %)")
 LEAST_CONTRAST = 64
-"""Grey levels between the darkest and the brightest pixels of an example; darker ones are stretched to be seen."""
+"""Gray levels between the darkest and the brightest pixels of an example; darker ones are stretched to be seen."""
 
 
 class Figure(NamedTuple):
@@ -90,8 +90,8 @@ def summary_rows(diagnosis: Diagnosis) -> list[list[str]]:
     return [
         [
             name,
-            *(f"{one[key]:,}" for key in ("pictures", "empty_pictures", "objects", "crowds", "invalid")),
-            f"{one['per_picture'].get('median', 0):g} ({one['per_picture'].get('most', 0):g})",
+            *(f"{one[key]:,}" for key in ("images", "empty_images", "objects", "crowds", "invalid")),
+            f"{one['per_image'].get('median', 0):g} ({one['per_image'].get('most', 0):g})",
             f"{one['size'].get('median', 0):.0f} ({one['size'].get('p5', 0):.0f} to {one['size'].get('p95', 0):.0f})",
         ]
         for name, one in diagnosis.summary().items()
@@ -110,9 +110,11 @@ def _figures(diagnosis: Diagnosis) -> list[Figure]:
     figures = [
         Figure(draw_sizes({name: one.lengths for name, one in seen.items()}, now[0], best[0]), "object sizes"),
         Figure(draw_ratios({table.split.name: _ratios(table) for table in tables}, now[1], turned), "ratios"),
-        Figure(draw_numbers({t.split.name: t.counts for t in tables}, settings.box_head.detections), "numbers"),
-        Figure(draw_picture_sizes({table.split.name: _sizes(table) for table in tables}), "picture sizes"),
-        Figure(draw_places(_centres(tables)), "places"),
+        Figure(
+            draw_numbers({t.split.name: t.counts for t in tables}, settings.box_head.detections_per_image), "numbers"
+        ),
+        Figure(draw_image_sizes({table.split.name: _sizes(table) for table in tables}), "image sizes"),
+        Figure(draw_places(_centers(tables)), "places"),
         Figure(draw_classes({t.split.name: class_counts(t) for t in same}, classes.names), "classes"),
     ]
     if diagnosis.now is not None and diagnosis.best is not None:
@@ -139,24 +141,24 @@ def _sizes(table: ObjectTable) -> np.ndarray:
     return np.array([record.size for record in table.split.data.records]).reshape(-1, 2)
 
 
-def _centres(tables: Sequence[ObjectTable]) -> np.ndarray:
+def _centers(tables: Sequence[ObjectTable]) -> np.ndarray:
     parts = [(t.boxes[:, :2] + t.boxes[:, 2:]) / 2 / t.sizes[:, ::-1].clip(min=1) for t in tables]
     return np.concatenate([np.zeros((0, 2)), *parts])
 
 
 def _draw_example(example: Example) -> bytes | None:
-    picture = None if example.path is None else _read(example.path)
-    return None if picture is None else draw_example(picture, example.box)
+    image = None if example.path is None else _read(example.path)
+    return None if image is None else draw_example(image, example.box)
 
 
-@lru_cache(maxsize=4)  # examples of one finding are often of one picture
+@lru_cache(maxsize=4)  # examples of one finding are often of one image
 def _read(path: Path) -> Tensor | None:
     """[3, H, W] uint8 RGB, dark ones made brighter; None if it cannot be read."""
     try:
-        picture = read_picture(path)
+        image = read_image(path)
     except DataError:
         return None
-    low, high = np.percentile(picture[:, ::4, ::4].numpy(), (0.5, 99.8)).tolist()
+    low, high = np.percentile(image[:, ::4, ::4].numpy(), (0.5, 99.8)).tolist()
     if high - low >= LEAST_CONTRAST or high == low:
-        return picture
-    return ((picture.float() - low) * (255 / (high - low))).clamp(0, 255).to(torch.uint8)
+        return image
+    return ((image.float() - low) * (255 / (high - low))).clamp(0, 255).to(torch.uint8)

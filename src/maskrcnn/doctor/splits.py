@@ -1,4 +1,4 @@
-"""The splits of a data set, read so that what is wrong with them is told instead of ending everything."""
+"""The splits of a dataset, read so that what is wrong with them is told instead of ending everything."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.formats import has_split, read_contents, recognise, require_format
-from ..data.images import picture_size
+from ..data.dataset import Contents, Dataset, is_panoptic
+from ..data.formats import has_split, read_contents, recognize, require_format
+from ..data.images import image_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_folders import split_of
 from ..data.readers.coco_objects import is_number
-from ..data.dataset import CocoData, Contents, is_panoptic
 from ..errors import DataError
 from .findings import Example, Finding, share, some
 
@@ -26,14 +26,14 @@ class Split:
 
     Args:
         name: "train", "val" or "test".
-        data: Its pictures that are there, with their objects that can be used.
+        data: Its images that are there, with their objects that can be used.
         boxes: [N, 4] x1, y1, x2, y2 of all these objects in the order of the records, as they are annotated, before
-            they are cut at the picture's border; NaN where the file has none.
+            they are cut at the image's border; NaN where the file has none.
         ids: N ids of their annotations.
     """
 
     name: str
-    data: CocoData
+    data: Dataset
     boxes: np.ndarray
     ids: tuple[Any, ...]
 
@@ -46,21 +46,21 @@ class ReadSplits(NamedTuple):
 
 
 def read_splits(
-    data: Path | str | CocoData,
+    data: Path | str | Dataset,
     *,
-    val: Path | str | CocoData | None = None,
+    val: Path | str | Dataset | None = None,
     names: Sequence[str] = (),
     form: str | None = None,
     images: Path | None = None,
 ) -> ReadSplits:
-    """Read all splits that a path holds; a data set that was read before is the split "train", or "val".
+    """Read all splits that a path holds; a dataset that was read before is the split "train", or "val".
 
     Args:
-        data: Folder or file of any format of `data.formats`, or a data set.
-        val: A second one, of the pictures to judge by.
+        data: Folder or file of any format of `data.formats`, or a dataset.
+        val: A second one, of the images to judge by.
         names: Of the splits; none: "train", "val" and "test", as far as they are there.
-        form: Name of the format; None: recognised.
-        images: Folder of the pictures, if it is not where the format has it.
+        form: Name of the format; None: recognized.
+        images: Folder of the images, if it is not where the format has it.
 
     Raises:
         DataError: Nothing known is there.
@@ -68,10 +68,10 @@ def read_splits(
     """
     if form is not None:
         require_format(form)
-    places: list[tuple[str, Path | CocoData]] = []
-    places += [(SPLITS[0], data)] if isinstance(data, CocoData) else _places(Path(data), names, form)
+    places: list[tuple[str, Path | Dataset]] = []
+    places += [(SPLITS[0], data)] if isinstance(data, Dataset) else _places(Path(data), names, form)
     if val is not None:
-        second = val if isinstance(val, CocoData) else Path(val)
+        second = val if isinstance(val, Dataset) else Path(val)
         places = [place for place in places if place[0] != "val"] + [("val", second)]
     found: list[Split] = []
     findings: list[Finding] = []
@@ -79,7 +79,7 @@ def read_splits(
         try:
             split, problems = (
                 split_of_data(place, name)
-                if isinstance(place, CocoData)
+                if isinstance(place, Dataset)
                 else read_split(place, name, form=form, images=images)
             )
         except DataError as error:
@@ -87,7 +87,7 @@ def read_splits(
                 Finding("error", "unreadable-split", f"{name}: it cannot be read. {error}", "Do what the message says.")
             )
             continue
-        if val is None and any(_same_pictures(split, other) for other in found):
+        if val is None and any(_same_images(split, other) for other in found):
             continue  # a format without splits gives the same for every name
         found.append(split)
         findings += problems
@@ -97,25 +97,25 @@ def read_splits(
 def read_split(
     path: Path, name: str, *, form: str | None = None, images: Path | None = None
 ) -> tuple[Split, list[Finding]]:
-    """Read one split without the pictures and objects that cannot be used, and say which these are.
+    """Read one split without the images and objects that cannot be used, and say which these are.
 
     Raises:
         DataError: The file itself cannot be used.
     """
     contents = _read(path, name, form, images)
-    lost, gone = _lost_pictures(contents)
-    usable = without_pictures(contents, gone) if gone else contents
+    lost, gone = _lost_images(contents)
+    usable = without_images(contents, gone) if gone else contents
     split, invalid = split_of_data(to_data(usable, skip_invalid=True), name)
     return split, [*invalid, *_tell_lost(name, lost, contents)]
 
 
-def split_of_data(data: CocoData, name: str) -> tuple[Split, list[Finding]]:
-    """A data set as a split, and what is wrong with its objects that were left out."""
+def split_of_data(data: Dataset, name: str) -> tuple[Split, list[Finding]]:
+    """A dataset as a split, and what is wrong with its objects that were left out."""
     boxes, ids = _annotated(data.coco, data)
     return Split(name, data, boxes, ids), _invalid_objects(name, data)
 
 
-def without_pictures(contents: Contents, gone: set[int]) -> Contents:
+def without_images(contents: Contents, gone: set[int]) -> Contents:
     """The same without some images, by their place in the list, and without their objects."""
     images = contents.coco["images"]
     ids = {images[place].get("id") for place in gone}
@@ -130,11 +130,11 @@ def without_pictures(contents: Contents, gone: set[int]) -> Contents:
 
 
 def _read(path: Path, name: str, form: str | None, images: Path | None) -> Contents:
-    """The contents of a split, also if the picture is missing by which its reader looks for the folder of all."""
+    """The contents of a split, also if the image is missing by which its reader looks for the folder of all."""
     try:
         return read_contents(path, name, form=form, images=images)
     except DataError:
-        for folder in _picture_folders(path, name) if images is None else ():
+        for folder in _image_folders(path, name) if images is None else ():
             try:
                 found = read_contents(path, name, form=form, images=folder)
             except DataError:
@@ -144,8 +144,8 @@ def _read(path: Path, name: str, form: str | None, images: Path | None) -> Conte
         raise
 
 
-def _picture_folders(path: Path, name: str) -> list[Path]:
-    """Where the pictures of a split may be."""
+def _image_folders(path: Path, name: str) -> list[Path]:
+    """Where the images of a split may be."""
     root = path if path.is_dir() else path.parent
     roots = [root, root.parent] if root.name == "annotations" else [root]
     places = [place for own in roots for place in (*own.glob(f"images/{name}*"), *own.glob(f"{name}*"), own / "images")]
@@ -160,11 +160,11 @@ def _places(data: Path, names: Sequence[str], form: str | None) -> list[tuple[st
         return [(names[0] if names else split_of(data), data)]
     name = names[0] if names else SPLITS[0]
     if form is None:
-        recognise(data, name)  # says what was looked for
+        recognize(data, name)  # says what was looked for
     return [(name, data)]
 
 
-def _same_pictures(split: Split, other: Split) -> bool:
+def _same_images(split: Split, other: Split) -> bool:
     paths = [[record.path for record in each.data.records] for each in (split, other)]
     return paths[0] == paths[1] and split.data.source == other.data.source
 
@@ -174,8 +174,8 @@ class _Lost(NamedTuple):
     unreadable: list[tuple[Path, str]]
 
 
-def _lost_pictures(contents: Contents) -> tuple[_Lost, set[int]]:
-    """Pictures that are not there, or are needed for their size but cannot be opened, and their places."""
+def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
+    """Images that are not there, or are needed for their size but cannot be opened, and their places."""
     lost, gone = _Lost([], []), set()
     for place, image in enumerate(contents.coco["images"]):
         file_name = image.get("file_name")
@@ -187,7 +187,7 @@ def _lost_pictures(contents: Contents) -> tuple[_Lost, set[int]]:
             gone.add(place)
         elif image.get("height") is None or image.get("width") is None:
             try:
-                picture_size(path)
+                image_size(path)
             except DataError as error:
                 lost.unreadable.append((path, str(error)))
                 gone.add(place)
@@ -200,8 +200,8 @@ def _tell_lost(name: str, lost: _Lost, contents: Contents) -> list[Finding]:
         findings.append(
             Finding(
                 "error",
-                "missing-pictures",
-                f"{name}: {share(len(lost.missing), total)} pictures of {contents.source.name} are not there.",
+                "missing-images",
+                f"{name}: {share(len(lost.missing), total)} images of {contents.source.name} are not there.",
                 f"Check the folder {contents.images} (--images names another one), or take these records out of the "
                 "file.",
                 len(lost.missing),
@@ -212,9 +212,9 @@ def _tell_lost(name: str, lost: _Lost, contents: Contents) -> list[Finding]:
         findings.append(
             Finding(
                 "error",
-                "unreadable-pictures",
-                f"{name}: {share(len(lost.unreadable), total)} pictures cannot be opened.",
-                "Copy or export them again, or take them out of the data set.",
+                "unreadable-images",
+                f"{name}: {share(len(lost.unreadable), total)} images cannot be opened.",
+                "Copy or export them again, or take them out of the dataset.",
                 len(lost.unreadable),
                 some([Example(message) for _, message in lost.unreadable]),
             )
@@ -222,7 +222,7 @@ def _tell_lost(name: str, lost: _Lost, contents: Contents) -> list[Finding]:
     return findings
 
 
-def _invalid_objects(name: str, data: CocoData) -> list[Finding]:
+def _invalid_objects(name: str, data: Dataset) -> list[Finding]:
     if not data.skipped:
         return []
     total = sum(len(record.instances) for record in data.records) + len(data.skipped)
@@ -238,7 +238,7 @@ def _invalid_objects(name: str, data: CocoData) -> list[Finding]:
     ]
 
 
-def _annotated(coco: dict[str, Any] | None, data: CocoData) -> tuple[np.ndarray, tuple[Any, ...]]:
+def _annotated(coco: dict[str, Any] | None, data: Dataset) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Boxes and ids of the objects as the file has them, in the order of the records."""
     count = sum(len(record.instances) for record in data.records)
     if coco is None or is_panoptic(coco):

@@ -27,7 +27,7 @@ SMOOTHED = 50  # the average is over a fiftieth of the curve
 Curve = dict[int, float]
 
 
-def draw_curves(log: Path, picture: Path) -> None:
+def draw_curves(log: Path, image: Path) -> None:
     """Draw the losses and the scores a training run has logged, as PNG, written whole or not at all.
 
     Each loss is drawn as logged, faintly, and averaged over a fiftieth of the run. Where a resumed run logged a step
@@ -36,7 +36,7 @@ def draw_curves(log: Path, picture: Path) -> None:
     Args:
         log: JSON lines; those with `step`, `loss` and `losses` (each by its name), and those with `step` and `scores`
             ({"bbox": {"AP": ...}, "segm": {"AP": ...}}, fractions) are drawn.
-        picture: The PNG file to write; missing folders are made.
+        image: The PNG file to write; missing folders are made.
 
     Raises:
         DataError: A line other than the last cannot be read.
@@ -47,9 +47,9 @@ def draw_curves(log: Path, picture: Path) -> None:
     axes = figure.subplots(1, 2)
     _draw_losses(axes[0], _losses(entries))
     _draw_scores(axes[1], _scores(entries))
-    picture = Path(picture)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(picture) as temporary:
+    image = Path(image)
+    image.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(image) as temporary:
         figure.savefig(temporary, format="png")
 
 
@@ -93,9 +93,9 @@ def _scores(entries: list[dict[str, Any]]) -> dict[str, Curve]:
 def _draw_losses(axes: Axes, curves: Mapping[str, Curve]) -> None:
     for number, (name, curve) in enumerate(curves.items()):
         steps, values = _sorted(curve)
-        colour = "black" if name == "total" else f"C{number - 1}"
-        axes.plot(steps, values, color=colour, alpha=0.15, linewidth=0.8)
-        axes.plot(steps, _smooth(values), color=colour, linewidth=2 if name == "total" else 1.2, label=name)
+        color = "black" if name == "total" else f"C{number - 1}"
+        axes.plot(steps, values, color=color, alpha=0.15, linewidth=0.8)
+        axes.plot(steps, _smooth(values), color=color, linewidth=2 if name == "total" else 1.2, label=name)
     _finish(axes, "losses", curves, place="upper right")
     if curves:
         axes.set_yscale("log")
@@ -107,7 +107,7 @@ def _draw_scores(axes: Axes, curves: Mapping[str, Curve]) -> None:
         label = f"{name}, best {values.max():.1f}"
         axes.plot(steps, values, color=f"C{number}", marker="o", markersize=3.5, label=label)
     axes.set_ylim(0, 105)
-    _finish(axes, "average precision or recall on held-out pictures, percent", curves, place="lower right")
+    _finish(axes, "average precision or recall on held-out images, percent", curves, place="lower right")
 
 
 def _finish(

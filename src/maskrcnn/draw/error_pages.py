@@ -1,4 +1,4 @@
-"""Pictures with what was annotated beside what was predicted, errors in colours of their own."""
+"""Images with what was annotated beside what was predicted, errors in colors of their own."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torchvision.ops import box_area
 from torchvision.transforms.v2 import functional as F
 
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import Skeleton
-from .colors import GREY, Colour
+from ..structures.keypoint_schema import KeypointSchema
+from .colors import GRAY, Color
+from .images import scale_image
 from .instances import Mark, paint_instances
-from .images import scale_picture
 
-COLOURS: dict[str, Colour] = {
+COLORS: dict[str, Color] = {
     "right": (70, 215, 95),
     "classification": (205, 120, 255),
-    "localisation": (255, 165, 30),
+    "localization": (255, 165, 30),
     "class_and_place": (255, 125, 175),
     "duplicate": (250, 235, 60),
     "background": (255, 70, 60),
     "missed": (60, 185, 255),
-    "ignored": GREY,
+    "ignored": GRAY,
 }
 """By what became of an object."""
 PAPER = "white"
@@ -35,22 +35,22 @@ GAP = 12
 FONT = 16
 LINE = 22
 FEW_NAMED = 30
-"""Right objects are only labelled where there are no more than these in a picture."""
+"""Right objects are only labeled where there are no more than these in an image."""
 
 
 COUNTED = "annotated | predicted:"
-OUTLINE = 2.5
-"""Width of outlines, in pixels of the drawing."""
+POLYGON = 2.5
+"""Width of polygons, in pixels of the drawing."""
 ABOVE_ALL = 1e12
 """More important than any area or score."""
 
 
 class Judged(NamedTuple):
-    """Objects of one picture, annotated or predicted, and what became of each.
+    """Objects of one image, annotated or predicted, and what became of each.
 
     Args:
-        instances: N objects in the picture's own pixels.
-        kinds: N keys of `COLOURS`.
+        instances: N objects in the image's own pixels.
+        kinds: N keys of `COLORS`.
         texts: N labels; "" for none.
     """
 
@@ -60,30 +60,30 @@ class Judged(NamedTuple):
 
 
 class ErrorPage(NamedTuple):
-    """A picture with errors.
+    """An image with errors.
 
     Args:
         title: Its name.
         words: What went wrong.
-        picture: [3, H, W] uint8 RGB.
+        image: [3, H, W] uint8 RGB.
         annotated, predicted: Its objects.
         headings: Over the two.
         names: Of the kinds of errors, for the legend.
-        skeleton: How keypoints are joined; None: they are not drawn.
+        keypoint_schema: How keypoints are joined; None: they are not drawn.
     """
 
     title: str
     words: str
-    picture: Tensor
+    image: Tensor
     annotated: Judged
     predicted: Judged
     headings: tuple[str, str]
     names: Mapping[str, str]
-    skeleton: Skeleton | None = None
+    keypoint_schema: KeypointSchema | None = None
 
 
 def draw_error_page(page: ErrorPage, *, tile: int = 720) -> Tensor:
-    """Draw a picture twice, with its annotated and with its predicted objects, under words and over a legend.
+    """Draw an image twice, with its annotated and with its predicted objects, under words and over a legend.
 
     Args:
         page: What is drawn.
@@ -92,7 +92,7 @@ def draw_error_page(page: ErrorPage, *, tile: int = 720) -> Tensor:
     Returns:
         [3, h, w] uint8 RGB.
     """
-    scale = tile / max(page.picture.shape[-2:])
+    scale = tile / max(page.image.shape[-2:])
     sides = [_paint(page, judged, scale) for judged in (page.annotated, page.predicted)]
     width = max(2 * sides[0].width + 3 * GAP, tile)
     words = _wrapped(page.words, width - 2 * GAP, FONT)
@@ -132,7 +132,7 @@ def draw_error_index(entries: Sequence[Entry], *, title: str, page_width: int = 
     """
     rows, room = [], page_width - 2 * GAP
     for entry in entries:
-        small = scale_picture(F.to_pil_image(entry.page), page_width / entry.page.shape[-1])
+        small = scale_image(F.to_pil_image(entry.page), page_width / entry.page.shape[-1])
         lines = [_shortened(entry.title, room, FONT + 2), *_wrapped(entry.words, room, FONT)]
         rows.append((small, lines, max(small.height, LINE * len(lines))))
     sheet = Image.new("RGB", (2 * page_width + GAP, 3 * GAP + LINE + sum(row[2] + GAP for row in rows)), PAPER)
@@ -148,7 +148,7 @@ def draw_error_index(entries: Sequence[Entry], *, title: str, page_width: int = 
 
 
 def _paint(page: ErrorPage, judged: Judged, scale: float) -> Image.Image:
-    """One of the two pictures; errors are tinted, drawn after what is right and labelled first."""
+    """One of the two images; errors are tinted, drawn after what is right and labeled first."""
     right = [kind == "right" for kind in judged.kinds]
     named = sum(right) <= FEW_NAMED
     ranks = box_area(judged.instances.boxes) if judged.instances.scores is None else judged.instances.scores
@@ -156,24 +156,24 @@ def _paint(page: ErrorPage, judged: Judged, scale: float) -> Image.Image:
     for kind, text, rank in zip(judged.kinds, judged.texts, ranks.tolist(), strict=True):
         wrong = kind not in ("right", "ignored")
         marks.append(
-            Mark(COLOURS[kind], text if wrong or named else "", rank + wrong * ABOVE_ALL, tinted=wrong, needed=wrong)
+            Mark(COLORS[kind], text if wrong or named else "", rank + wrong * ABOVE_ALL, tinted=wrong, needed=wrong)
         )
     order = sorted(range(len(marks)), key=lambda i: marks[i].tinted)
     painted = paint_instances(
-        page.picture,
+        page.image,
         judged.instances[torch.tensor(order, dtype=torch.int64)],
         [marks[i] for i in order],
-        skeleton=page.skeleton,
+        keypoint_schema=page.keypoint_schema,
         scale=scale,
-        line=max(1, round(OUTLINE / scale)),
+        line=max(1, round(POLYGON / scale)),
     )
     return F.to_pil_image(painted)
 
 
 def _legend(page: ErrorPage, width: int) -> Image.Image:
-    """A square of each colour that was used, with its name and how many objects have it on each side."""
+    """A square of each color that was used, with its name and how many objects have it on each side."""
     sides = page.annotated.kinds, page.predicted.kinds
-    there = [kind for kind in COLOURS if any(kind in kinds for kinds in sides)]
+    there = [kind for kind in COLORS if any(kind in kinds for kinds in sides)]
     font = _font(FONT)
     places, left, top = [], GAP + round(font.getlength(COUNTED)) + LINE, 0
     for kind in there:
@@ -189,7 +189,7 @@ def _legend(page: ErrorPage, width: int) -> Image.Image:
     if places:
         _write(drawing, (GAP, 0), COUNTED, FONT)
     for kind, text, x, y in places:
-        drawing.rectangle((x, y + 2, x + FONT, y + 2 + FONT), fill=COLOURS[kind], outline=INK)
+        drawing.rectangle((x, y + 2, x + FONT, y + 2 + FONT), fill=COLORS[kind], outline=INK)
         _write(drawing, (x + LINE, y), text, FONT)
     return legend
 

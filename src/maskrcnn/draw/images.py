@@ -1,4 +1,4 @@
-"""Drawn pictures: their size, that of what is drawn on them, and their files."""
+"""Drawn images: their size, that of what is drawn on them, and their files."""
 
 import math
 from pathlib import Path
@@ -13,30 +13,30 @@ from ..ops.atomic import replacing
 SMALLEST_FONT = 9
 
 
-def write_picture(path: Path, picture: Tensor) -> None:
-    """Write a drawn picture as PNG, whole or not at all; missing folders are made.
+def write_image(path: Path, image: Tensor) -> None:
+    """Write a drawn image as PNG, whole or not at all; missing folders are made.
 
     Args:
         path: The PNG file.
-        picture: [3, H, W] uint8 RGB.
+        image: [3, H, W] uint8 RGB.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        F.to_pil_image(picture).save(temporary, format="PNG")
+        F.to_pil_image(image).save(temporary, format="PNG")
 
 
-def scale_picture(picture: Image.Image, scale: float) -> Image.Image:
-    """Resize a picture by one factor; small ones keep their pixels sharp."""
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)
+def scale_image(image: Image.Image, scale: float) -> Image.Image:
+    """Resize an image by one factor; small ones keep their pixels sharp."""
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)
 
 
 def line_width(size: tuple[int, int] | torch.Size) -> int:
-    """Width of outlines in pixels that suits a picture of `size` (height, width)."""
+    """Width of polygons in pixels that suits an image of `size` (height, width)."""
     return max(1, round(math.sqrt(size[0] * size[1]) / 350))
 
 
 def font_size(size: tuple[int, int] | torch.Size) -> int:
-    """Height of letters in pixels that suits a picture of `size` (height, width)."""
+    """Height of letters in pixels that suits an image of `size` (height, width)."""
     return max(SMALLEST_FONT, round(math.sqrt(size[0] * size[1]) / 40))

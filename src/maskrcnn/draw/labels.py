@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .colors import Colour, readable_on
+from .colors import Color, readable_on
 
 Rectangle = tuple[float, float, float, float]
 
@@ -18,24 +18,24 @@ class Label(NamedTuple):
     Args:
         text: What it says.
         box: x1, y1, x2, y2 of the object.
-        colour: The object's.
+        color: The object's.
         needed: It is written even if it is much larger than its object.
     """
 
     text: str
     box: Rectangle
-    colour: Colour
+    color: Color
     needed: bool = False
 
 
 def draw_labels(canvas: Image.Image, labels: list[Label], font_size: int) -> None:
-    """Write each label at its object, where it covers neither an earlier label nor leaves the picture.
+    """Write each label at its object, where it covers neither an earlier label nor leaves the image.
 
     A label goes above its object or else into it, at the top or at the bottom. One that finds no room, or is much
-    larger than its object and not needed, is left out, so that a crowded picture stays readable.
+    larger than its object and not needed, is left out, so that a crowded image stays readable.
 
     Args:
-        canvas: RGB picture, drawn into.
+        canvas: RGB image, drawn into.
         labels: The most important first.
         font_size: In pixels.
     """
@@ -46,9 +46,9 @@ def draw_labels(canvas: Image.Image, labels: list[Label], font_size: int) -> Non
         place = _place(label, drawing.textbbox((0, 0), label.text, font=font), canvas.size, font_size, taken)
         if place is not None:
             taken.append(place)
-            drawing.rectangle(place, fill=label.colour)
+            drawing.rectangle(place, fill=label.color)
             middle = ((place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
-            drawing.text(middle, label.text, fill=readable_on(label.colour), font=font, anchor="mm")
+            drawing.text(middle, label.text, fill=readable_on(label.color), font=font, anchor="mm")
 
 
 def _place(
@@ -58,7 +58,7 @@ def _place(
 
     Args:
         extent: Rectangle of the bare text.
-        canvas: (width, height) of the picture.
+        canvas: (width, height) of the image.
         taken: Rectangles of the labels drawn before.
     """
     width, height = extent[2] - extent[0] + 0.5 * font_size, 1.3 * font_size

@@ -1,4 +1,4 @@
-"""Segments drawn over their picture: a tint, an outline and a name each."""
+"""Segments drawn over their image: a tint, a polygon and a name each."""
 
 import cv2
 import numpy as np
@@ -9,57 +9,57 @@ from torch import Tensor
 
 from ..structures.classes import Classes
 from ..structures.panoptic import Panoptic, Segment
-from .colors import BLACK, GREY, Colour, object_colours
+from .colors import BLACK, GRAY, Color, object_colors
+from .images import font_size, line_width, scale_image
 from .labels import Label, draw_labels
-from .images import font_size, line_width, scale_picture
 
 TINT = 0.5
-MUTED = 0.6  # share of grey in the colours of stuff
+MUTED = 0.6  # share of gray in the colors of stuff
 
 
-def draw_panoptic(picture: Tensor, panoptic: Panoptic, classes: Classes, *, scale: float = 1.0) -> Tensor:
-    """Draw segments over a copy of their picture.
+def draw_panoptic(image: Tensor, panoptic: Panoptic, classes: Classes, *, scale: float = 1.0) -> Tensor:
+    """Draw segments over a copy of their image.
 
-    Things have bright colours, one each; stuff has muted ones, the same for a class in every picture. What belongs to
+    Things have bright colors, one each; stuff has muted ones, the same for a class in every image. What belongs to
     no segment stays as it is. Names stand where a segment is widest, the largest segments first, as far as there is
     room.
 
     Args:
-        picture: [3, H, W] uint8 RGB.
-        panoptic: Segments of the same picture.
+        image: [3, H, W] uint8 RGB.
+        panoptic: Segments of the same image.
         classes: Names of things and stuff.
-        scale: Size of the drawing over that of the picture; names are written after scaling, in their own size.
+        scale: Size of the drawing over that of the image; names are written after scaling, in their own size.
 
     Returns:
         [3, H * scale, W * scale] uint8 RGB on the CPU.
     """
     ids = panoptic.map.cpu().numpy()
-    colours = segment_colours(panoptic.segments, len(classes.stuff))
-    table = np.array([BLACK, *colours], dtype=np.uint8)
-    tints = np.array([0, *[TINT] * len(colours)], dtype=np.float32)[ids][..., None]
-    canvas = picture.cpu().permute(1, 2, 0).numpy()
+    colors = segment_colors(panoptic.segments, len(classes.stuff))
+    table = np.array([BLACK, *colors], dtype=np.uint8)
+    tints = np.array([0, *[TINT] * len(colors)], dtype=np.float32)[ids][..., None]
+    canvas = image.cpu().permute(1, 2, 0).numpy()
     canvas = (canvas * (1 - tints) + table[ids] * tints).round().astype(np.uint8)
     edges = _edges(ids, line_width(ids.shape)) & (ids > 0)
     canvas[edges] = table[ids[edges]]
-    drawn = scale_picture(Image.fromarray(canvas), scale)
-    draw_labels(drawn, _labels(ids, panoptic.segments, classes, colours, scale), font_size(drawn.size))
+    drawn = scale_image(Image.fromarray(canvas), scale)
+    draw_labels(drawn, _labels(ids, panoptic.segments, classes, colors, scale), font_size(drawn.size))
     return torch.from_numpy(np.array(drawn)).permute(2, 0, 1).contiguous()
 
 
-def segment_colours(segments: list[Segment], stuff: int) -> list[Colour]:
-    """A colour for each segment.
+def segment_colors(segments: list[Segment], stuff: int) -> list[Color]:
+    """A color for each segment.
 
     Args:
-        segments: Of one picture.
+        segments: Of one image.
         stuff: Number of stuff classes.
     """
-    things = iter(object_colours(len(segments)))
-    of_stuff = [_muted(colour) for colour in object_colours(stuff)]
+    things = iter(object_colors(len(segments)))
+    of_stuff = [_muted(color) for color in object_colors(stuff)]
     return [next(things) if segment.is_thing else of_stuff[segment.label] for segment in segments]
 
 
-def _muted(colour: Colour) -> Colour:
-    red, green, blue = (round(MUTED * grey + (1 - MUTED) * part) for grey, part in zip(GREY, colour, strict=True))
+def _muted(color: Color) -> Color:
+    red, green, blue = (round(MUTED * gray + (1 - MUTED) * part) for gray, part in zip(GRAY, color, strict=True))
     return red, green, blue
 
 
@@ -73,12 +73,12 @@ def _edges(ids: np.ndarray, line: int) -> np.ndarray:
 
 
 def _labels(
-    ids: np.ndarray, segments: list[Segment], classes: Classes, colours: list[Colour], scale: float
+    ids: np.ndarray, segments: list[Segment], classes: Classes, colors: list[Color], scale: float
 ) -> list[Label]:
     windows = find_objects(ids)
     order = sorted(range(len(segments)), key=lambda i: segments[i].area, reverse=True)
     return [
-        Label(_text(segments[i], classes), _heart(ids, segments[i].id, windows[segments[i].id - 1], scale), colours[i])
+        Label(_text(segments[i], classes), _heart(ids, segments[i].id, windows[segments[i].id - 1], scale), colors[i])
         for i in order
     ]
 

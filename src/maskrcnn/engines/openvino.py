@@ -1,6 +1,6 @@
 """Parts of a model that OpenVINO computes in torch's place: the same weights, the same results, compiled graphs.
 
-What depends on the data stays with torch: choosing proposals, suppression, RoIAlign, masks in pictures; and so do RPN
+What depends on the data stays with torch: choosing proposals, suppression, RoIAlign, masks in images; and so do RPN
 and heads, whose few large products take as long there. OpenVINO gets backbone and neck, and the fifth stage that heads
 of C4 models share.
 """
@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import SettingError
+from ..model.backbones.timm import TimmBackbone
 from ..model.interfaces import Backbone, Neck
 from ..model.mask_rcnn import MaskRCNN
-from ..model.backbones.timm import TimmBody
 
 if TYPE_CHECKING:
     from openvino import Core, InferRequest, Model
@@ -54,10 +54,10 @@ def use_openvino(model: MaskRCNN) -> None:
             'engine openvino: OpenVINO is not installed. Install it by `pip install "maskrcnn[openvino]"`, or predict '
             "with engine torch, which needs nothing more."
         )
-    if isinstance(model.backbone, TimmBody):
+    if isinstance(model.backbone, TimmBackbone):
         raise SettingError(
             "engine openvino: the backbone of this model is from timm, and its layers may hold numbers that are right "
-            "for one size of picture only. Predict with engine torch."
+            "for one size of image only. Predict with engine torch."
         )
     model.add_module("backbone", CompiledPyramid(model.backbone, model.neck))
     model.add_module("neck", nn.Identity())
@@ -66,9 +66,9 @@ def use_openvino(model: MaskRCNN) -> None:
 
 
 class CompiledPyramid(nn.Module):
-    """Backbone and neck in one: pictures [B, D, H, W] to {level: [B, C, H_l, W_l]}, channels_last as in torch.
+    """Backbone and neck in one: images [B, D, H, W] to {level: [B, C, H_l, W_l]}, channels_last as in torch.
 
-    Pictures go through one by one, so that a graph is for a size of picture and not for a size of batch.
+    Images go through one by one, so that a graph is for a size of image and not for a size of batch.
     """
 
     def __init__(self, backbone: Backbone, neck: Neck) -> None:

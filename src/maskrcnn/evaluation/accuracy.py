@@ -28,7 +28,7 @@ class Threshold(NamedTuple):
 
 
 class Overlaps(NamedTuple):
-    """Predictions of one picture against its annotated objects.
+    """Predictions of one image against its annotated objects.
 
     Args:
         scores: [P] of the predictions.
@@ -49,7 +49,7 @@ def instance_accuracy(
     ious: Sequence[float] = IOUS,
     image_ids: Collection[int] | None = None,
 ) -> dict[float, float]:
-    """Accuracy pooled over the pictures, at each mask IoU threshold.
+    """Accuracy pooled over the images, at each mask IoU threshold.
 
     Predictions and objects of the same class whose IoU is above the threshold may be paired, each with one partner, and
     as many pairs as possible are made. TP counts the pairs, FP and FN what stays alone. Crowd regions are no objects: a
@@ -61,13 +61,13 @@ def instance_accuracy(
         results: Predictions with masks.
         score_threshold: Predictions with at least this score are kept.
         ious: IoU thresholds.
-        image_ids: Pictures that count; None: all.
+        image_ids: Images that count; None: all.
 
     Returns:
         Fraction by IoU threshold; -1 if there is neither an object nor a prediction.
     """
-    pictures = _overlaps(truth, results, image_ids)
-    return {iou: _pooled(pictures, score_threshold, iou) for iou in ious}
+    images = _overlaps(truth, results, image_ids)
+    return {iou: _pooled(images, score_threshold, iou) for iou in ious}
 
 
 def accuracy_section(truth: Annotations, results: Results, score_threshold: float) -> Section:
@@ -75,7 +75,7 @@ def accuracy_section(truth: Annotations, results: Results, score_threshold: floa
     found = instance_accuracy(truth, results, score_threshold=score_threshold)
     rule = f"TP / (TP + FP + FN) of masks with a score of at least {score_threshold:g}"
     numbers = {f"{iou:g}": fraction for iou, fraction in found.items()}
-    return Section("accuracy", "accuracy by IoU", f"{rule}, pooled over pictures, one-to-one matching", numbers)
+    return Section("accuracy", "accuracy by IoU", f"{rule}, pooled over images, one-to-one matching", numbers)
 
 
 def best_score_threshold(
@@ -86,43 +86,43 @@ def best_score_threshold(
     ious: Sequence[float] = IOUS,
     image_ids: Collection[int] | None = None,
 ) -> float:
-    """The score threshold with the best mean accuracy, to be chosen on training pictures and used on others.
+    """The score threshold with the best mean accuracy, to be chosen on training images and used on others.
 
     Args:
         scores: Thresholds to choose from; of equally good ones the first is taken.
         truth, results, ious, image_ids: As for `instance_accuracy`.
     """
-    pictures = _overlaps(truth, results, image_ids)
-    means = [np.mean([_pooled(pictures, score, iou) for iou in ious]) for score in scores]
+    images = _overlaps(truth, results, image_ids)
+    means = [np.mean([_pooled(images, score, iou) for iou in ious]) for score in scores]
     return scores[int(np.argmax(means))]
 
 
-def picture_accuracies(
+def image_accuracies(
     truth: Annotations,
     results: Results,
     *,
     score_threshold: float,
     ious: Sequence[float] = IOUS,
 ) -> dict[int, list[float]]:
-    """Accuracy of each picture at each IoU threshold by the picture's id; -1 where nothing is and nothing was found.
+    """Accuracy of each image at each IoU threshold by the image's id; -1 where nothing is and nothing was found.
 
     Args:
         truth, results, score_threshold, ious: As for `instance_accuracy`.
     """
-    pictures = zip(truth.sizes, _overlaps(truth, results, None), strict=True)
-    return {key: [_pooled([picture], score_threshold, iou) for iou in ious] for key, picture in pictures}
+    images = zip(truth.sizes, _overlaps(truth, results, None), strict=True)
+    return {key: [_pooled([image], score_threshold, iou) for iou in ious] for key, image in images}
 
 
-def _pooled(pictures: Sequence[Overlaps], score_threshold: float, iou: float) -> float:
-    counts = np.array([_counts(picture, score_threshold, iou) for picture in pictures]).reshape(-1, 3).sum(0)
+def _pooled(images: Sequence[Overlaps], score_threshold: float, iou: float) -> float:
+    counts = np.array([_counts(image, score_threshold, iou) for image in images]).reshape(-1, 3).sum(0)
     return float(counts[0] / counts.sum()) if counts.any() else -1.0
 
 
-def _counts(picture: Overlaps, score_threshold: float, iou: float) -> tuple[int, int, int]:
-    """True positives, false positives and false negatives of one picture."""
-    kept = picture.scores >= score_threshold
-    fits = picture.ious[kept] > iou
-    in_crowd = ~fits.any(1) & (picture.crowds[kept] > iou)
+def _counts(image: Overlaps, score_threshold: float, iou: float) -> tuple[int, int, int]:
+    """True positives, false positives and false negatives of one image."""
+    kept = image.scores >= score_threshold
+    fits = image.ious[kept] > iou
+    in_crowd = ~fits.any(1) & (image.crowds[kept] > iou)
     pairs = int((maximum_bipartite_matching(csr_array(fits), perm_type="column") >= 0).sum()) if fits.any() else 0
     return pairs, int((~in_crowd).sum()) - pairs, fits.shape[1] - pairs
 
@@ -139,10 +139,10 @@ def _overlaps(
     for record in results.with_field("segm"):
         predictions[record["image_id"]].append(record)
     chosen = truth.sizes if image_ids is None else image_ids
-    return [_picture_overlaps(predictions[key], objects[key]) for key in chosen]
+    return [_image_overlaps(predictions[key], objects[key]) for key in chosen]
 
 
-def _picture_overlaps(predictions: list[dict], objects: list[dict]) -> Overlaps:
+def _image_overlaps(predictions: list[dict], objects: list[dict]) -> Overlaps:
     masks = [record["segmentation"] for record in predictions]
     crowd = np.array([bool(found.get("iscrowd")) for found in objects], dtype=bool)
     overlaps = np.zeros((len(predictions), len(objects)))

@@ -14,8 +14,8 @@ from faster_coco_eval.core import mask as coco_mask
 
 from ..errors import DataError
 from ..ops.json_files import read_json
-from ..structures.keypoint_schema import Skeleton, shared_skeleton
-from .segmentations import Size, run_lengths
+from ..structures.keypoint_schema import KeypointSchema, shared_keypoint_schema
+from .segmentations import Size, rle
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Annotations:
 
     Args:
         source: Name for messages, usually the file's.
-        sizes: (height, width) of each picture by its id.
+        sizes: (height, width) of each image by its id.
         categories: Name of each category by its id.
         objects: Annotations with `image_id`, `category_id` and what else the file has.
-        skeleton: The keypoints that the categories list; None: none.
+        keypoint_schema: The keypoints that the categories list; None: none.
     """
 
     source: str
     sizes: dict[int, Size]
     categories: dict[int, str]
     objects: list[dict]
-    skeleton: Skeleton | None = None
+    keypoint_schema: KeypointSchema | None = None
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], *, source: str = "annotations") -> Annotations:
@@ -64,7 +64,7 @@ class Annotations:
                 f"{source}: annotation {unknown.get('id', '?')}: {field} {unknown[field]} is not in the file's list. "
                 "Add it there, or take the annotation out."
             )
-        return cls(source, sizes, categories, objects, _skeleton(content["categories"], source))
+        return cls(source, sizes, categories, objects, _keypoint_schema(content["categories"], source))
 
     @classmethod
     def read(cls, path: Path | str) -> Annotations:
@@ -88,7 +88,7 @@ class Annotations:
 
     @cached_property
     def masks(self) -> list[dict]:
-        """Run lengths of each object; where the file has only a box, the box stands in, as it does in training."""
+        """RLE of each object; where the file has only a box, the box stands in, as it does in training."""
         return [self._mask(found) for found in self.objects]
 
     def _completed(self, found: dict, number: int) -> dict:
@@ -124,12 +124,12 @@ class Annotations:
             x, y, width, height = found["bbox"]
             segmentation = [[x, y, x, y + height, x + width, y + height, x + width, y]]
         try:
-            return run_lengths(segmentation, self.sizes[found["image_id"]])
+            return rle(segmentation, self.sizes[found["image_id"]])
         except ValueError as error:
             raise DataError(f"{self._name(found)}: {error}. Correct the file, or take the annotation out.") from error
 
     def _name(self, found: dict) -> str:
-        return f"{self.source}: annotation {found.get('id', '?')} of picture {found['image_id']}"
+        return f"{self.source}: annotation {found.get('id', '?')} of image {found['image_id']}"
 
 
 def _require_sizes(sizes: Mapping[int, Sequence[Any]], source: str) -> None:
@@ -150,8 +150,8 @@ def _is_box(box: Any) -> bool:
     return plain and bool(np.isfinite(box).all()) and box[2] >= 0 and box[3] >= 0
 
 
-def _skeleton(categories: list[dict], source: str) -> Skeleton | None:
+def _keypoint_schema(categories: list[dict], source: str) -> KeypointSchema | None:
     try:
-        return shared_skeleton(categories)
+        return shared_keypoint_schema(categories)
     except ValueError as error:
         raise DataError(f"{source}: {error}. Correct the file.") from error

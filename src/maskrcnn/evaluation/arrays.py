@@ -38,7 +38,7 @@ def records_of(predictions: Mapping[int, Found] | Sequence[Found], truth: Annota
             )
         predictions = dict(zip(truth.sizes, predictions, strict=True))
     ids = tuple(sorted(truth.categories))
-    classes = Classes(tuple(truth.categories[one] for one in ids), ids, skeleton=truth.skeleton)
+    classes = Classes(tuple(truth.categories[one] for one in ids), ids, keypoint_schema=truth.keypoint_schema)
     records: list[dict] = []
     for image_id, found in predictions.items():
         records += to_results(found, image_id, classes) if isinstance(found, Instances) else _of_arrays(image_id, found)

@@ -12,22 +12,22 @@ from ..structures.rle import counts_from_text, crop_from_counts
 from .segmentations import Size
 
 WIDTH = 0.02
-"""Width of a boundary as a part of the picture's diagonal, the paper's choice for COCO."""
+"""Width of a boundary as a part of the image's diagonal, the paper's choice for COCO."""
 
 
 def boundary_of(mask: dict, size: Size) -> dict:
-    """Pixels of a mask whose distance to a pixel outside it (also outside the picture) is at most the boundary's width.
+    """Pixels of a mask whose distance to a pixel outside it (also outside the image) is at most the boundary's width.
 
-    The distance is that of chess moves, and the width 2 % of the picture's diagonal, rounded, at least 1 pixel, as in
+    The distance is that of chess moves, and the width 2 % of the image's diagonal, rounded, at least 1 pixel, as in
     the paper's code (https://github.com/bowenc0221/boundary-iou-api, `mask_to_boundary`). faster-coco-eval rounds
-    halves down, which gives another width in pictures such as 45 x 60, so its own boundaries are not used.
+    halves down, which gives another width in images such as 45 x 60, so its own boundaries are not used.
 
     Args:
-        mask: Checked compressed run lengths.
-        size: (height, width) of the picture.
+        mask: Checked compressed RLE.
+        size: (height, width) of the image.
 
     Returns:
-        Compressed run lengths.
+        Compressed RLE.
     """
     counts = mask["counts"]
     text = counts.encode("ascii") if isinstance(counts, str) else counts

@@ -49,7 +49,7 @@ def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
     found: list[Kind] = ["bbox"]
     if settings.mask_head is not None:
         found.append("segm")
-    if settings.keypoint_head is not None and classes.skeleton is not None:
+    if settings.keypoint_head is not None and classes.keypoint_schema is not None:
         found.append("keypoints")
     return found
 
@@ -58,7 +58,7 @@ def kinds_to_score(truth: Annotations, results: Results) -> list[Kind]:
     """What can be scored: boxes, masks and keypoints that the results have, or, without results, the annotations."""
     annotated = [kind for kind, field in FIELDS.items() if any(one.get(field) for one in truth.objects)]
     found = set(results.kinds if results else annotated)
-    if truth.skeleton is None:
+    if truth.keypoint_schema is None:
         found.discard("keypoints")
     return [kind for kind in FIELDS if kind in found] or ["bbox"]
 
@@ -84,7 +84,7 @@ def coco_sections(
 ) -> list[Section]:
     """Score predictions exactly as the official evaluation does.
 
-    All numbers but AR1 and AR10 use the `max_detections` best detections of each class in each picture; the official
+    All numbers but AR1 and AR10 use the `max_detections` best detections of each class in each image; the official
     summary knows only 100. Recall limits above `max_detections` are left out. Of keypoints at most 20 detections count.
 
     Args:
@@ -92,7 +92,7 @@ def coco_sections(
         results: The predictions; may be empty.
         kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints, "boundary" masks compared by the
             smaller of mask IoU and Boundary IoU (Cheng et al. 2021).
-        max_detections: Most detections that count per picture and class.
+        max_detections: Most detections that count per image and class.
         areas: Ranges of areas by the end of their numbers' names, all areas as "" first; not of keypoints.
         say: Called with what is being scored.
 
@@ -112,7 +112,7 @@ def coco_sections(
         scores = _scores(truth, results, kind, max_detections, areas, say)
         most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
         rule = f"COCO AP and AR at {SIMILARITIES[kind]} 0.50:0.05:0.95"
-        protocol = f"{rule}, at most {most} detections per picture and class"
+        protocol = f"{rule}, at most {most} detections per image and class"
         sections.append(Section(kind, MEASURES[kind], protocol, scores.numbers, scores.per_class))
     return sections
 

@@ -49,7 +49,7 @@ def coco_curves(
         results: The predictions; those without the kind's field are left out.
         kind: What is compared.
         areas: A ranges of object areas, both ends included.
-        limits: M numbers of detections per picture and class, ascending.
+        limits: M numbers of detections per image and class, ascending.
         on_progress: Called with the number of classes whose turn has come.
     """
     params = Params("keypoints" if kind == "keypoints" else kind)

@@ -53,7 +53,7 @@ def found_objects(truth: Annotations, records: Sequence[dict], kind: Measure) ->
 
 
 def as_dataset(truth: Annotations, objects: list[dict]) -> COCO:
-    """Objects with the pictures and categories of the ground truth."""
+    """Objects with the images and categories of the ground truth."""
     made = COCO()
     made.dataset = {
         "images": [{"id": key, "height": height, "width": width} for key, (height, width) in truth.sizes.items()],

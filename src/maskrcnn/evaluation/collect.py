@@ -24,13 +24,13 @@ def collect_results(
     """Predict every image of a dataset; masks become RLE one image at a time, so that memory stays small.
 
     Args:
-        predict: The model: objects of each picture of a batch, in the picture's own pixels.
-        batches: Pictures with their `image_ids`.
+        predict: The model: objects of each image of a batch, in the image's own pixels.
+        batches: Images with their `image_ids`.
         classes: The dataset's classes.
         truth: Its images and categories, see `Results.parse`.
-        describe: Makes COCO records of one picture's predictions: `to_results` of objects, `to_segment_results` of
+        describe: Makes COCO records of one image's predictions: `to_results` of objects, `to_segment_results` of
             segments.
-        on_progress: Called after each batch with the number of pictures it held.
+        on_progress: Called after each batch with the number of images it held.
 
     Returns:
         The predictions in the order of the images.
@@ -53,10 +53,10 @@ def collect_proposals(
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Instances]]:
-    """Image id and proposals of each picture, on the CPU, as they are found.
+    """Image id and proposals of each image, on the CPU, as they are found.
 
     Args:
-        propose: The model: proposals of each picture of a batch, in the picture's own pixels.
+        propose: The model: proposals of each image of a batch, in the image's own pixels.
         batches, on_progress: As for `collect_results`.
     """
     for batch in batches:

@@ -16,7 +16,7 @@ from ..errors import DataError
 from .annotations import Annotations
 
 MOST_DETECTIONS = 20
-"""Detections per picture and class that count, in every number."""
+"""Detections per image and class that count, in every number."""
 AREAS = {"": 0, "m": 1, "l": 2}
 
 
@@ -32,7 +32,7 @@ def keypoint_objects(truth: Annotations) -> list[dict]:
         points = found.get("keypoints") or [0] * length
         if not isinstance(points, list) or len(points) != length or not all(map(_is_finite, points)):
             raise DataError(
-                f"{truth.source}: annotation {found.get('id', '?')} of picture {found['image_id']}: `keypoints` must "
+                f"{truth.source}: annotation {found.get('id', '?')} of image {found['image_id']}: `keypoints` must "
                 f"be {length} finite numbers, x, y and visibility of each keypoint of its category. Correct the file."
             )
         visible = sum(visibility > 0 for visibility in points[2::3])
@@ -42,11 +42,11 @@ def keypoint_objects(truth: Annotations) -> list[dict]:
 
 def keypoint_sigmas(truth: Annotations) -> tuple[float, ...]:
     """Sigma of each keypoint."""
-    if truth.skeleton is None:
+    if truth.keypoint_schema is None:
         raise DataError(
             f"{truth.source}: no category lists `keypoints`, so there are none to score. Give another file."
         )
-    return truth.skeleton.sigmas
+    return truth.keypoint_schema.sigmas
 
 
 def object_keypoint_similarities(truth: Annotations, points: np.ndarray, objects: Sequence[dict]) -> np.ndarray:
@@ -81,9 +81,9 @@ def object_keypoint_similarities(truth: Annotations, points: np.ndarray, objects
 
 def keypoints_problem(points: Any, annotations: Annotations) -> str | None:
     """What is wrong with the `keypoints` of a result; None if nothing is."""
-    if points is None or annotations.skeleton is None:
+    if points is None or annotations.keypoint_schema is None:
         return None
-    length = 3 * len(annotations.skeleton)
+    length = 3 * len(annotations.keypoint_schema)
     if isinstance(points, list) and len(points) == length and all(map(_is_finite, points)):
         return None
     return f"keypoints {points!r:.60} must be {length} finite numbers, x, y and score of each keypoint"

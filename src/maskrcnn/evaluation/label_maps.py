@@ -1,4 +1,4 @@
-"""Objects painted into one map of a picture, for the metrics in which a pixel belongs to one object."""
+"""Objects painted into one map of an image, for the metrics in which a pixel belongs to one object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def paint_label_map(masks: Sequence[dict], size: Size) -> np.ndarray:
 
     Args:
         masks: RLE of each object, the most important first.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
 
     Returns:
         [height, width] int32: 0 where no object is, i + 1 where object i is. An object that others cover wholly has no
@@ -33,7 +33,7 @@ def best_first(records: Sequence[dict], *, score_threshold: float) -> list[dict]
     """Predicted masks in the order they are painted in.
 
     Args:
-        records: COCO results of one picture; those without a mask are left out.
+        records: COCO results of one image; those without a mask are left out.
         score_threshold: Records with at least this score are kept.
 
     Returns:
@@ -45,18 +45,18 @@ def best_first(records: Sequence[dict], *, score_threshold: float) -> list[dict]
     return sorted(kept, key=lambda record: -record["score"])
 
 
-def paint_pictures(
+def paint_images(
     results: Results, sizes: Mapping[int, Size], *, score_threshold: float
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The predictions of each picture painted without overlap, the best first.
+    """The predictions of each image painted without overlap, the best first.
 
     Args:
         results: Those without a mask are left out.
-        sizes: (height, width) of the pictures by their ids.
+        sizes: (height, width) of the images by their ids.
         score_threshold: Predictions with at least this score are painted.
 
     Returns:
-        Image id and label map of each picture, in the order of `sizes`.
+        Image id and label map of each image, in the order of `sizes`.
     """
     for image_id, size in sizes.items():
         kept = best_first(results.by_image.get(image_id, []), score_threshold=score_threshold)

@@ -17,12 +17,12 @@ from .sections import Numbers, Say, Section, say_nothing
 from .segmentations import Size
 
 VOID = 0
-"""Id of the pixels of an annotated map that are not labelled."""
+"""Id of the pixels of an annotated map that are not labeled."""
 HIGHEST_IDS = 2**24
 CONFIDENT = 0.5
 """Score from which on detections become segments in Kirillov et al. 2019."""
 PROTOCOL = (
-    "PQ of segments at IoU above 0.5 as panopticapi; unlabelled pixels and crowds are left out; averaged over the "
+    "PQ of segments at IoU above 0.5 as panopticapi; unlabeled pixels and crowds are left out; averaged over the "
     "classes that occur"
 )
 
@@ -40,9 +40,9 @@ class PanopticTruth:
 
     Args:
         source: The file, for messages.
-        sizes: (height, width) of each picture by its id.
+        sizes: (height, width) of each image by its id.
         classes: By category id, in the order of the file.
-        read: Gives a picture's map of ids, [h, w] integers below 2**24 with `VOID` where nothing is labelled, and its
+        read: Gives an image's map of ids, [h, w] integers below 2**24 with `VOID` where nothing is labeled, and its
             `segments_info`: id, category_id, area and iscrowd of each segment.
     """
 
@@ -102,7 +102,7 @@ def panoptic_sections(
     Args:
         truth: Annotated segments.
         results: Of `PanopticTruth.parse`.
-        say: Called with the picture that is scored.
+        say: Called with the image that is scored.
         things_only: Leave the numbers of stuff, and those that need them, out.
     """
     thresholds = [0.0, CONFIDENT] if any(record["score"] < CONFIDENT for record in results) else [0.0]
@@ -163,7 +163,7 @@ def count_segments(
     """
     counted = [{category: Tally() for category in truth.classes} for _ in score_thresholds]
     for number, (image_id, size) in enumerate(truth.sizes.items(), start=1):
-        say(f"segments of picture {number} of {len(truth.sizes)}")
+        say(f"segments of image {number} of {len(truth.sizes)}")
         ids, segments = truth.read(image_id)
         for threshold, tallies in zip(score_thresholds, counted, strict=True):
             kept = best_first(results.by_image.get(image_id, []), score_threshold=threshold)
@@ -175,7 +175,7 @@ def count_segments(
 def _count(
     ids: np.ndarray, segments: list[dict[str, Any]], painted: np.ndarray, labels: list[int], tallies: dict[int, Tally]
 ) -> None:
-    """Add the segments of one picture; `labels` are the categories of the values 1, 2, ... of `painted`."""
+    """Add the segments of one image; `labels` are the categories of the values 1, 2, ... of `painted`."""
     void, shared = _overlaps(ids, [segment["id"] for segment in segments], painted, len(labels))
     sizes = np.bincount(painted.ravel(), minlength=len(labels) + 1)[1:]
     categories = np.array([segment["category_id"] for segment in segments], dtype=np.int64)
@@ -201,7 +201,7 @@ def _count(
 
 
 def _overlaps(ids: np.ndarray, known: list[int], painted: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """[P] pixels of each prediction that are not labelled, and [G, P] those that it shares with each known id."""
+    """[P] pixels of each prediction that are not labeled, and [G, P] those that it shares with each known id."""
     codes = np.zeros(HIGHEST_IDS, dtype=np.uint16)  # memory is only taken where ids are
     codes[VOID] = 1
     codes[known] = np.arange(2, len(known) + 2)

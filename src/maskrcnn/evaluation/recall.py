@@ -14,10 +14,10 @@ from .annotations import Annotations
 from .coco import AREAS
 
 LIMITS = (100, 300, 1000)
-"""How many of a picture's proposals count: the numbers of the RPN and FPN papers."""
+"""How many of an image's proposals count: the numbers of the RPN and FPN papers."""
 NAMES = {"": "all", "s": "small", "m": "medium", "l": "large"}
 TOGETHER = 100
-"""Pictures that are matched at once, because the evaluator makes a dictionary of every box."""
+"""Images that are matched at once, because the evaluator makes a dictionary of every box."""
 CATEGORY = 1
 
 
@@ -26,12 +26,12 @@ def average_recall(
 ) -> dict[str, float]:
     """Average recall of boxes over IoU 0.50:0.05:0.95 (Hosang et al. 2016; as COCO computes it without classes).
 
-    Crowds are not to be found. A picture's proposals count in the order of their scores.
+    Crowds are not to be found. An image's proposals count in the order of their scores.
 
     Args:
         truth: The annotated objects.
-        found: Proposals with scores of each picture by its id, in the picture's own pixels; a picture may be missing.
-        limits: How many proposals of a picture count.
+        found: Proposals with scores of each image by its id, in the image's own pixels; an image may be missing.
+        limits: How many proposals of an image count.
 
     Returns:
         `AR@100` and so on for each limit, and `ARs@100`, `ARm@100`, `ARl@100` for small (up to 32 x 32 pixels), medium
@@ -94,7 +94,7 @@ def _records(image_id: int, found: Instances | None) -> list[dict]:
 def _recall(
     image_ids: list[int], truth: Annotations, objects: list[dict], records: list[dict], limits: list[int]
 ) -> np.ndarray:
-    """[10, areas, limits] recall on some pictures; below 0 where there is nothing to find."""
+    """[10, areas, limits] recall on some images; below 0 where there is nothing to find."""
     images = [{"id": one, "height": truth.sizes[one][0], "width": truth.sizes[one][1]} for one in image_ids]
     content = {"images": images, "annotations": objects, "categories": [{"id": CATEGORY, "name": "object"}]}
     annotated = COCO(content, print_function=_silent)

@@ -32,7 +32,7 @@ class Report:
 
     Args:
         sections: The numbers of each rule, with those of each class.
-        facts: What was scored, and how: `annotations`, counts of `pictures`, `objects` and `predictions`, `versions`,
+        facts: What was scored, and how: `annotations`, counts of `images`, `objects` and `predictions`, `versions`,
             and what else somebody should know.
         results: The predictions.
         truth: The annotated objects they were compared with; None: these are not such as COCO has.
@@ -83,7 +83,7 @@ class Report:
     @property
     def title(self) -> str:
         """What was scored, and how much of it."""
-        counts = [f"{self.facts[what]} {what}" for what in ("pictures", "objects", "predictions") if what in self.facts]
+        counts = [f"{self.facts[what]} {what}" for what in ("images", "objects", "predictions") if what in self.facts]
         named = [str(self.facts[what]) for what in ("benchmark", "split") if what in self.facts]
         about = f"{' '.join(named)}, {self.facts['annotations']}" if named else self.facts["annotations"]
         return f"{about}: {', '.join(counts)}"
@@ -127,7 +127,7 @@ def score_results(
     sections = coco_sections(truth, results, kinds=kinds, max_detections=max_detections, say=say)
     facts: dict[str, Any] = {
         "annotations": truth.source,
-        "pictures": len(truth.sizes),
+        "images": len(truth.sizes),
         "objects": len(truth.objects),
         "predictions": len(results),
         "max_detections": max_detections,

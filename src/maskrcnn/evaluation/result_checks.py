@@ -12,7 +12,7 @@ import numpy as np
 from ..structures.rle import all_fill
 from .annotations import Annotations
 from .keypoints import keypoints_problem
-from .segmentations import run_lengths
+from .segmentations import rle
 
 NUMBERS = {int, float}
 FIELDS = ("bbox", "segmentation", "keypoints")
@@ -74,9 +74,9 @@ def _masks_sound(records: list[dict], annotations: Annotations) -> bool:
 
 
 def _keypoints_sound(keypoints: list[list], annotations: Annotations) -> bool:
-    if not keypoints or annotations.skeleton is None:
+    if not keypoints or annotations.keypoint_schema is None:
         return True
-    if not set(map(len, keypoints)) <= {3 * len(annotations.skeleton)} or not _types(keypoints) <= {list}:
+    if not set(map(len, keypoints)) <= {3 * len(annotations.keypoint_schema)} or not _types(keypoints) <= {list}:
         return False
     return _types(chain.from_iterable(keypoints)) <= NUMBERS and bool(np.isfinite(np.array(keypoints)).all())
 
@@ -90,7 +90,7 @@ def problem_of(record: Any, annotations: Annotations) -> str | None:
     if not isinstance(record, dict) or not {"image_id", "category_id", "score"} <= record.keys():
         return f"{record!r:.60} lacks image_id, category_id or score"
     if not _listed(record["image_id"], annotations.sizes):
-        return f"image_id {record['image_id']!r} is not among the {len(annotations.sizes)} pictures"
+        return f"image_id {record['image_id']!r} is not among the {len(annotations.sizes)} images"
     if not _listed(record["category_id"], annotations.categories):
         known = f"{sorted(annotations.categories)!r}"
         known = known if len(known) <= SHOWN else f"the {len(annotations.categories)} categories"
@@ -117,7 +117,7 @@ def _mask_problem(record: dict, annotations: Annotations) -> str | None:
     try:
         for field in ("segmentation", "polygons"):
             if record.get(field) is not None:
-                run_lengths(record[field], annotations.sizes[record["image_id"]])
+                rle(record[field], annotations.sizes[record["image_id"]])
     except ValueError as error:
         return str(error)
     return None

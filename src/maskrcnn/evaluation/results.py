@@ -14,7 +14,7 @@ from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .annotations import Annotations
 from .result_checks import all_sound, problem_of
-from .segmentations import run_lengths, to_text
+from .segmentations import rle, to_text
 
 Kind = Literal["bbox", "segm", "keypoints"]
 FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
@@ -124,7 +124,7 @@ class Results(Sequence[dict]):
         for number, record in enumerate(self.records):
             if record.get(FIELDS[kind]) is None:
                 raise DataError(
-                    f"{self.source}: record {number} of picture {record['image_id']} has no {FIELDS[kind]}, but it is "
+                    f"{self.source}: record {number} of image {record['image_id']} has no {FIELDS[kind]}, but it is "
                     "scored. Predict with a model that has the head for it, or give the results with it."
                 )
 
@@ -147,7 +147,7 @@ class Results(Sequence[dict]):
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
-    """COCO records of one picture's predictions: `Instances.to_coco`, with the arguments of a `describe`."""
+    """COCO records of one image's predictions: `Instances.to_coco`, with the arguments of a `describe`."""
     return instances.to_coco(image_id, classes)
 
 
@@ -170,10 +170,10 @@ def _parsed(record: Any, number: int, truth: Annotations, source: str) -> dict:
     problem = problem_of(record, truth)
     if problem:
         raise DataError(
-            f"{source}: record {number}: {problem}. Make the predictions again, for the pictures of {truth.source}."
+            f"{source}: record {number}: {problem}. Make the predictions again, for the images of {truth.source}."
         )
     mask = record.get("segmentation")
     if mask is None or (isinstance(mask, dict) and isinstance(mask["counts"], str) and isinstance(mask["size"], list)):
         return record
     polygons = {"polygons": mask} if isinstance(mask, list) else {}
-    return {**record, **polygons, "segmentation": to_text(run_lengths(mask, truth.sizes[record["image_id"]]))}
+    return {**record, **polygons, "segmentation": to_text(rle(mask, truth.sizes[record["image_id"]]))}

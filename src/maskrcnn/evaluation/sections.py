@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 Numbers = Mapping[str, float | None]
 Say = Callable[[str], None]
-"""Called with a few words on what is being done now, such as "masks" or "picture 30 of 500"."""
+"""Called with a few words on what is being done now, such as "masks" or "image 30 of 500"."""
 
 
 def say_nothing(_: str) -> None:

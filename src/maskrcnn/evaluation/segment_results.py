@@ -11,16 +11,16 @@ from .results import to_results
 
 
 def to_segment_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
-    """Turn the predicted segments of one picture into COCO records.
+    """Turn the predicted segments of one image into COCO records.
 
     Args:
         instances: Predictions; of a model that finds no segments, its objects become the records.
-        image_id: The data set's id of the picture.
+        image_id: The dataset's id of the image.
         classes: Category ids of things and stuff.
 
     Returns:
-        One dict per segment: image_id, category_id, score (1 for stuff), segmentation (run lengths). Segments of one
-        picture do not overlap.
+        One dict per segment: image_id, category_id, score (1 for stuff), segmentation (RLE). Segments of one
+        image do not overlap.
     """
     if instances.panoptic is None:
         return to_results(instances, image_id, classes)
@@ -30,14 +30,14 @@ def to_segment_results(instances: Instances, image_id: int, classes: Classes) ->
             "image_id": image_id,
             "category_id": (classes.category_ids if segment.is_thing else classes.stuff_ids)[segment.label],
             "score": 1.0 if segment.score is None else segment.score,
-            "segmentation": regions[segment.id].run_lengths(),
+            "segmentation": regions[segment.id].rle(),
         }
         for segment in instances.panoptic.segments
     ]
 
 
 def keep_segments(kept: list[dict]) -> Callable[[Instances, int, Classes], list[dict]]:
-    """A `to_results` that also appends the records of `to_segment_results` to `kept`, for pictures with segments."""
+    """A `to_results` that also appends the records of `to_segment_results` to `kept`, for images with segments."""
 
     def describe(instances: Instances, image_id: int, classes: Classes) -> list[dict]:
         if instances.panoptic is not None:

@@ -1,4 +1,4 @@
-"""The `segmentation` field of annotations and results as run lengths, checked before C++ code walks over them."""
+"""The `segmentation` field of annotations and results as RLE, checked before C++ code walks over them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +12,25 @@ from ..structures.rle import check_counts, counts_from_text, crop_from_counts
 Size = tuple[int, int]
 
 
-def run_lengths(segmentation: Any, size: Size) -> dict:
-    """Compressed run lengths of one object.
+def rle(segmentation: Any, size: Size) -> dict:
+    """Compressed RLE of one object.
 
     Args:
         segmentation: Polygons [[x, y, x, y, ...], ...], or {"size": [height, width], "counts": text or list}.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
 
     Returns:
         {"size": [height, width], "counts": bytes}.
 
     Raises:
-        ValueError: It is neither, or the runs do not fill the picture; the text says what is wrong, and is meant to
+        ValueError: It is neither, or the runs do not fill the image; the text says what is wrong, and is meant to
             follow the name of the record. (Runs that end too early would make `mask.iou` loop for ever.)
     """
     if isinstance(segmentation, dict):
         return _checked_runs(segmentation, size)
     if isinstance(segmentation, list):
         return _from_polygons(segmentation, size)
-    raise ValueError(f"segmentation is {segmentation!r:.60}, but must be polygons or run lengths with size and counts")
+    raise ValueError(f"segmentation is {segmentation!r:.60}, but must be polygons or RLE with size and counts")
 
 
 def _from_polygons(polygons: list, size: Size) -> dict:
@@ -46,7 +46,7 @@ def _from_polygons(polygons: list, size: Size) -> dict:
 def _checked_runs(segmentation: dict, size: Size) -> dict:
     stated, counts = segmentation.get("size"), segmentation.get("counts")
     if not isinstance(stated, Sequence) or tuple(stated) != tuple(size):
-        raise ValueError(f"its mask is of size {stated}, but the picture's [height, width] is {list(size)}")
+        raise ValueError(f"its mask is of size {stated}, but the image's [height, width] is {list(size)}")
     try:
         if isinstance(counts, str | bytes):
             text = counts.encode("ascii") if isinstance(counts, str) else counts
@@ -55,7 +55,7 @@ def _checked_runs(segmentation: dict, size: Size) -> dict:
         runs = np.array(counts, dtype=np.int64)
         check_counts(runs, size)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"its mask's run lengths cannot be used: {error}") from error
+        raise ValueError(f"its mask's RLE cannot be used: {error}") from error
     return coco_mask.frPyObjects({"size": list(size), "counts": runs.tolist()}, *size)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from .sections import Section
 
 MOST_CLASSES = 100
-"""A data set with more classes gets no rows for them on the terminal; the JSON file has them."""
+"""A dataset with more classes gets no rows for them on the terminal; the JSON file has them."""
 
 
 def section_tables(sections: Sequence[Section]) -> list[RenderableType]:

@@ -34,7 +34,7 @@ class TextScore(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Of one picture: pairs, words that can be found, found texts that count."""
+    """Of one image: pairs, words that can be found, found texts that count."""
 
     pairs: int
     words: int
@@ -42,13 +42,13 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TextPicture:
-    """The words of one picture and what was found there.
+class TextImage:
+    """The words of one image and what was found there.
 
     Args:
-        words: Annotated outlines, each [V, 2] x, y.
+        words: Annotated polygons, each [V, 2] x, y.
         ignored: Of each word, whether it cannot be read ("###") and is not looked for.
-        found: Predicted outlines.
+        found: Predicted polygons.
         scores: Of each, in 0..1.
     """
 
@@ -58,20 +58,20 @@ class TextPicture:
     scores: Sequence[float]
 
 
-def mmocr_scores(pictures: Sequence[TextPicture], *, matching: Matching = "first") -> dict[float, TextScore]:
+def mmocr_scores(images: Sequence[TextImage], *, matching: Matching = "first") -> dict[float, TextScore]:
     """The scores by MMOCR's rule at each of its seven thresholds; it reports the one with the best `hmean`.
 
     A word is paired with the first unpaired found text that fits it, in the given orders (MMOCR 1.0.1,
     `HmeanIOUMetric`). Scores are compared in single precision with double-precision thresholds: .7 is below .7.
 
     Args:
-        pictures: All of the data set; counts are pooled.
+        images: All of the dataset; counts are pooled.
         matching: "most" makes as many pairs as possible (MMOCR's `max_matching`).
 
     Returns:
         By threshold. Without a word: recall 1, and precision 1 if nothing was found either, else 0.
     """
-    fits = [_mmocr_fits(picture) for picture in pictures]
+    fits = [_mmocr_fits(image) for image in images]
     return {
         threshold: _mmocr_score([_counts(fit[:, scores >= threshold], matching) for fit, scores in fits])
         for threshold in MMOCR_THRESHOLDS
@@ -83,60 +83,60 @@ def best_threshold(scores: dict[float, TextScore]) -> float:
     return max(scores, key=lambda threshold: scores[threshold].hmean)
 
 
-def icdar2015_score(pictures: Sequence[TextPicture], *, score_threshold: float = 0) -> TextScore:
+def icdar2015_score(images: Sequence[TextImage], *, score_threshold: float = 0) -> TextScore:
     """The score by the official script of ICDAR 2015's Incidental Scene Text challenge.
 
     Coordinates are cut to whole pixels, words that cannot be read are ignored, and pairs are made as in MMOCR's rule.
     The script has no threshold, all submitted texts count: so it is the submission that is cut at one.
 
     Args:
-        pictures: Words and found texts of four corners; counts are pooled.
+        images: Words and found texts of four corners; counts are pooled.
         score_threshold: Found texts with at least this score are submitted.
 
     Returns:
         Zeros where there is nothing to divide by.
     """
-    return _plain_score([_icdar2015_counts(picture, score_threshold) for picture in pictures])
+    return _plain_score([_icdar2015_counts(image, score_threshold) for image in images])
 
 
-def ctw1500_score(pictures: Sequence[TextPicture], *, score_threshold: float = 0) -> TextScore:
+def ctw1500_score(images: Sequence[TextImage], *, score_threshold: float = 0) -> TextScore:
     """The score by the script that came with CTW1500 (`voc_eval_polygon.py`, first version of the annotations).
 
     Every word counts. Each found text, in the given order, goes to the word it overlaps most: right if they fit and the
-    word is still free, wrong otherwise; found outlines that cross themselves count nothing.
+    word is still free, wrong otherwise; found polygons that cross themselves count nothing.
 
     Args:
-        pictures: Words and found texts of any outline; counts are pooled.
+        images: Words and found texts of any polygon; counts are pooled.
         score_threshold: Found texts with at least this score are handed in; the script itself has none.
     """
-    return _plain_score([_ctw1500_counts(picture, score_threshold) for picture in pictures])
+    return _plain_score([_ctw1500_counts(image, score_threshold) for image in images])
 
 
-def _mmocr_fits(picture: TextPicture) -> tuple[np.ndarray, np.ndarray]:
+def _mmocr_fits(image: TextImage) -> tuple[np.ndarray, np.ndarray]:
     """[W, F] whether words and found texts fit, and [F] scores, without what is ignored or scores too low."""
-    scores = np.array(picture.scores, dtype=np.float32).astype(np.float64)
-    words, found = (_polygons(outlines, np.float32) for outlines in (picture.words, picture.found))
-    ignored = np.array(picture.ignored, dtype=bool)
+    scores = np.array(image.scores, dtype=np.float32).astype(np.float64)
+    words, found = (_polygons(polygons, np.float32) for polygons in (image.words, image.found))
+    ignored = np.array(image.ignored, dtype=bool)
     kept = scores >= min(MMOCR_THRESHOLDS)
     found, scores = found[kept], scores[kept]
     counts = ~_in_ignored(words[ignored], found, margin=1e-5)
     return _overlaps(words[~ignored], found[counts]) > IOU, scores[counts]
 
 
-def _icdar2015_counts(picture: TextPicture, score_threshold: float) -> Counts:
-    words, found = (_polygons(outlines, np.int64) for outlines in (picture.words, picture.found))
-    found = found[np.array(picture.scores, dtype=float) >= score_threshold]
-    ignored = np.array(picture.ignored, dtype=bool)
+def _icdar2015_counts(image: TextImage, score_threshold: float) -> Counts:
+    words, found = (_polygons(polygons, np.int64) for polygons in (image.words, image.found))
+    found = found[np.array(image.scores, dtype=float) >= score_threshold]
+    ignored = np.array(image.ignored, dtype=bool)
     found = found[~_in_ignored(words[ignored], found, margin=0)]
     return _counts(_overlaps(words[~ignored], found) > IOU, "first")
 
 
-def _ctw1500_counts(picture: TextPicture, score_threshold: float) -> Counts:
-    words = np.array([shapely.Polygon(outline) for outline in picture.words], dtype=object)
+def _ctw1500_counts(image: TextImage, score_threshold: float) -> Counts:
+    words = np.array([shapely.Polygon(polygon) for polygon in image.words], dtype=object)
     taken: set[int] = set()
     wrong = 0
-    for outline, score in zip(picture.found, picture.scores, strict=True):
-        text = shapely.Polygon(outline)
+    for polygon, score in zip(image.found, image.scores, strict=True):
+        text = shapely.Polygon(polygon)
         if score < score_threshold or not text.is_valid:
             continue
         overlaps = np.where(shapely.is_valid(words), _overlaps_valid(words, text), 0.0)
@@ -148,10 +148,10 @@ def _ctw1500_counts(picture: TextPicture, score_threshold: float) -> Counts:
     return Counts(len(taken), len(words), len(taken) + wrong)
 
 
-def _polygons(outlines: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+def _polygons(contours: Sequence[np.ndarray], dtype: type) -> np.ndarray:
     """[N] shapely polygons; those that cross themselves become what their inside covers, in one piece."""
-    rounded = [np.asarray(outline).astype(dtype).astype(np.float64) for outline in outlines]
-    polygons = np.array([shapely.Polygon(outline) for outline in rounded], dtype=object)
+    rounded = [np.asarray(polygon).astype(dtype).astype(np.float64) for polygon in contours]
+    polygons = np.array([shapely.Polygon(polygon) for polygon in rounded], dtype=object)
     repaired = np.where(shapely.is_valid(polygons), polygons, shapely.buffer(polygons, 0))
     return np.where(shapely.get_num_geometries(repaired) > 1, shapely.convex_hull(repaired), repaired)
 

@@ -14,10 +14,10 @@ from ..structures.masks import Crop, crop_polygon
 from .annotations import Annotations
 from .results import Results
 from .sections import Say, Section, say_nothing
-from .segmentations import rle_crop, run_lengths
+from .segmentations import rle, rle_crop
 from .text import (
     MMOCR_THRESHOLDS,
-    TextPicture,
+    TextImage,
     TextScore,
     best_threshold,
     ctw1500_score,
@@ -32,7 +32,7 @@ PROTOCOLS = {
 }
 RULES = {"mmocr": "MMOCR", "icdar2015": "ICDAR 2015", "ctw1500": "CTW1500, none ignored"}
 
-Outlines = Callable[[Crop], list[np.ndarray]]
+Polygons = Callable[[Crop], list[np.ndarray]]
 """The polygons that a rule makes of a mask."""
 
 
@@ -47,7 +47,7 @@ def text_sections(
     """Precision, recall and harmonic mean of detected text by each of the three rules in `evaluation.text`.
 
     Each rule gets the polygons it is about: MMOCR's the contours that MMOCR makes of masks, ICDAR 2015's a rectangle at
-    any angle around each mask, CTW1500's the outline of each mask. Crowds are the words that cannot be read. All
+    any angle around each mask, CTW1500's the polygon of each mask. Crowds are the words that cannot be read. All
     classes are text.
 
     Args:
@@ -78,7 +78,7 @@ def text_sections(
 
 def _scored(rule: str, truth: Annotations, results: Results, score_threshold: float) -> dict[str, Any]:
     if rule == "mmocr":
-        searched = mmocr_scores(_pictures(truth, results, min(MMOCR_THRESHOLDS), contours_of))
+        searched = mmocr_scores(_images(truth, results, min(MMOCR_THRESHOLDS), contours_of))
         best = best_threshold(searched)
         return {
             **searched[best]._asdict(),
@@ -87,22 +87,22 @@ def _scored(rule: str, truth: Annotations, results: Results, score_threshold: fl
             "searched": True,
             "by_threshold": {f"{threshold:.1f}": score._asdict() for threshold, score in searched.items()},
         }
-    compute, polygons, outlines = OFFICIAL[rule]
-    score = compute(_pictures(truth, results, score_threshold, outlines))
+    compute, polygons, contours = OFFICIAL[rule]
+    score = compute(_images(truth, results, score_threshold, contours))
     return {**score._asdict(), "polygons": polygons, "score_threshold": score_threshold, "searched": False}
 
 
-def _pictures(truth: Annotations, results: Results, least: float, outlines: Outlines) -> list[TextPicture]:
-    """The pictures with their words, and polygons of the predictions that have at least a score."""
+def _images(truth: Annotations, results: Results, least: float, polygons: Polygons) -> list[TextImage]:
+    """The images with their words, and polygons of the predictions that have at least a score."""
     words, found = defaultdict(list), defaultdict(list)
     for one in truth.objects:
         words[one["image_id"]].append((_word(truth, one), bool(one.get("iscrowd"))))
     for record in results:
         if np.float32(record["score"]) >= np.float32(least):
-            for polygon in found_polygons(record, outlines):
+            for polygon in found_polygons(record, polygons):
                 found[record["image_id"]].append((polygon, record["score"]))
     return [
-        TextPicture(
+        TextImage(
             [polygon for polygon, _ in words[key]],
             [ignored for _, ignored in words[key]],
             [polygon for polygon, _ in found[key]],
@@ -118,21 +118,21 @@ def _word(truth: Annotations, found: dict) -> np.ndarray:
     try:
         if parts:
             return _largest(parts)
-        return outline_of(rle_crop(run_lengths(segmentation, size)))[0] if segmentation else _box(found)
+        return polygon_of(rle_crop(rle(segmentation, size)))[0] if segmentation else _box(found)
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise DataError(
-            f"{truth.source}: annotation {found.get('id', '?')} of picture {found['image_id']}: its outline cannot be "
-            f"used as a word's ({error}), but must be a polygon of at least 3 points x, y, run lengths, or a box. "
+            f"{truth.source}: annotation {found.get('id', '?')} of image {found['image_id']}: its polygon cannot be "
+            f"used as a word's ({error}), but must be a polygon of at least 3 points x, y, RLE, or a box. "
             "Correct the file, or take the annotation out."
         ) from error
 
 
-def found_polygons(record: dict, outlines: Outlines) -> list[np.ndarray]:
+def found_polygons(record: dict, polygons: Polygons) -> list[np.ndarray]:
     """The polygons of a prediction by a rule: its own if it has some, else those of its mask, else its box."""
     if record.get("polygons"):
         return [_largest(record["polygons"])]
     mask = record.get("segmentation")
-    return outlines(rle_crop(mask)) if mask else [_box(record)]
+    return polygons(rle_crop(mask)) if mask else [_box(record)]
 
 
 def _largest(parts: Sequence[Sequence[float]]) -> np.ndarray:
@@ -157,14 +157,14 @@ def rectangle_of(crop: Crop) -> list[np.ndarray]:
     return [polygon] if len(polygon) else []
 
 
-def outline_of(crop: Crop) -> list[np.ndarray]:
-    """The outline of a mask's largest part."""
+def polygon_of(crop: Crop) -> list[np.ndarray]:
+    """The polygon of a mask's largest part."""
     polygon = crop_polygon(crop, "contour")
     return [polygon] if len(polygon) else []
 
 
-OFFICIAL: dict[str, tuple[Callable[[Sequence[TextPicture]], TextScore], str, Outlines]] = {
+OFFICIAL: dict[str, tuple[Callable[[Sequence[TextImage]], TextScore], str, Polygons]] = {
     "icdar2015": (icdar2015_score, "rectangles", rectangle_of),
-    "ctw1500": (ctw1500_score, "outlines", outline_of),
+    "ctw1500": (ctw1500_score, "polygons", polygon_of),
 }
 """Score, name of the polygons, and the polygons of the rules that have no threshold."""

@@ -32,7 +32,7 @@ class Anchors(nn.Module):
         counts = [len(own) for own in settings.shapes or settings.sizes]
         if len(set(counts)) > 1:
             raise SettingError(
-                f"model.anchors.sizes has {counts} sizes on its levels, but all levels share one predicting layer. "
+                f"anchors.sizes has {counts} sizes on its levels, but all levels share one predicting layer. "
                 "Give each level as many sizes as the others."
             )
         if settings.shapes is None:
@@ -66,7 +66,7 @@ def check_levels(settings: AnchorSettings, levels: Iterable[int]) -> None:
     count = len(settings.shapes or settings.sizes)
     if count != len(names):
         raise SettingError(
-            f"model.anchors.{key} has {key} for {count} levels, but the network proposes on "
+            f"anchors.{key} has {key} for {count} levels, but the network proposes on "
             f"{len(names)} (level {', '.join(names)}). Give one entry per level, for example "
             f"[{', '.join(str(list(settings.sizes[i % len(settings.sizes)])) for i in range(len(names)))}]."
         )

@@ -6,8 +6,15 @@ from torch import nn
 from ..config import ModelSettings
 from ..errors import SettingError
 from .anchors import Anchors, check_levels
+from .backbones.mobilenet import MobileNet
+from .backbones.resnet import ResNet, Stage5Head
+from .backbones.timm import TimmBackbone
 from .heads.box import BoxHead
 from .heads.cascade import Cascade
+from .heads.keypoint import KeypointHead
+from .heads.mask import MaskHead
+from .heads.semantic import LEVELS as SEMANTIC_LEVELS
+from .heads.semantic import SemanticHead
 from .interfaces import (
     Backbone,
     BoxHeadLike,
@@ -17,17 +24,10 @@ from .interfaces import (
     Proposer,
     SemanticHeadLike,
 )
-from .heads.keypoint import KeypointHead
-from .heads.mask import MaskHead
 from .mask_rcnn import MaskRCNN
-from .backbones.mobilenet import MobileNet
 from .necks import FPN, SingleLevel
-from .backbones.resnet import ResNet, Stage5Head
 from .roi_pooling import RoIPooling
 from .rpn import RPN
-from .heads.semantic import LEVELS as SEMANTIC_LEVELS
-from .heads.semantic import SemanticHead
-from .backbones.timm import TimmBody
 
 
 def build_model(
@@ -76,10 +76,10 @@ def build_model(
 
 
 def make_backbone(settings: ModelSettings) -> Backbone:
-    """Pictures to {level: map}, with `channels` of each level."""
+    """Images to {level: map}, with `channels` of each level."""
     name, channels = settings.backbone.name, settings.input.channels
     if name.startswith("timm/"):
-        return TimmBody(settings.backbone, channels=channels)
+        return TimmBackbone(settings.backbone, channels=channels)
     if name == "mobilenet_v3_large":
         return MobileNet(settings.backbone, channels=channels)
     return ResNet(settings.backbone, channels=channels, stages=3 if settings.neck.name == "c4" else 4)
@@ -92,8 +92,8 @@ def make_neck(settings: ModelSettings, backbone: Backbone) -> Neck:
         return FPN(channels, settings.neck, roi_levels=getattr(backbone, "roi_levels", tuple(channels)))
     if not isinstance(backbone, ResNet):
         raise SettingError(
-            f"model.neck.name={kind}: needs the stages of a residual network, but the backbone is a "
-            f"{type(backbone).__name__}. Set model.neck.name=fpn, or choose another backbone."
+            f"neck.name={kind}: needs the stages of a residual network, but the backbone is a "
+            f"{type(backbone).__name__}. Set neck.name=fpn, or choose another backbone."
         )
     if kind == "c4":
         return SingleLevel(channels[4], source=4, level=4)
@@ -141,8 +141,8 @@ def make_keypoint_head(settings: ModelSettings, width: int, keypoints: int) -> K
         return None
     if keypoints == 0:
         raise SettingError(
-            "model.keypoint_head: the classes have no keypoints. Use data whose categories list `keypoints`, or set "
-            "model.keypoint_head=null."
+            "keypoint_head: the classes have no keypoints. Use data whose categories list `keypoints`, or set "
+            "keypoint_head=null."
         )
     return KeypointHead(width, keypoints, settings.keypoint_head)
 
@@ -152,12 +152,12 @@ def make_semantic_head(settings: ModelSettings, levels: tuple[int, ...]) -> Sema
     if settings.semantic_head is None:
         return None
     if settings.neck.name != "fpn":
-        raise SettingError(f"model.semantic_head: needs model.neck.name=fpn, not {settings.neck.name}.")
+        raise SettingError(f"semantic_head: needs neck.name=fpn, not {settings.neck.name}.")
     if not set(SEMANTIC_LEVELS) <= set(levels):
         raise SettingError(
-            f"model.semantic_head: needs the levels {SEMANTIC_LEVELS}, but the pyramid on {settings.backbone.name} has "
-            f"{levels}. Choose a residual network as model.backbone.name."
+            f"semantic_head: needs the levels {SEMANTIC_LEVELS}, but the pyramid on {settings.backbone.name} has "
+            f"{levels}. Choose a residual network as backbone.name."
         )
     if settings.mask_head is None:
-        raise SettingError("model.semantic_head: needs model.mask_head; segments are made of its masks too.")
+        raise SettingError("semantic_head: needs mask_head; segments are made of its masks too.")
     return SemanticHead(settings.neck.channels, settings.semantic_head)

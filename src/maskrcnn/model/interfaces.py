@@ -28,7 +28,7 @@ Pool = Callable[[list[Tensor]], Tensor]
 
 
 class Backbone(Protocol):
-    """Normalised images [B, D, H, W] to feature maps of strides 2**level.
+    """Normalized images [B, D, H, W] to feature maps of strides 2**level.
 
     Args:
         channels: Of each level's map, the finest first, such as {2: 256, 3: 512, 4: 1024, 5: 2048}.

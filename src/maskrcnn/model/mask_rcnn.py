@@ -1,4 +1,4 @@
-"""Mask R-CNN: pictures to losses, or to objects."""
+"""Mask R-CNN: images to losses, or to objects."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from .roi_pooling import RoIPooling
 
 
 class MaskRCNN(nn.Module):
-    """Two stages: proposals from the whole picture, then class, box, mask and keypoints of each of them.
+    """Two stages: proposals from the whole image, then class, box, mask and keypoints of each of them.
 
     `forward` gives losses and `predict` gives objects; neither asks whether the module is in training mode. What each
     part must be able to do stands in `model/interfaces.py`; `build_model` makes them from settings.
 
     Args:
-        backbone, neck: Pictures to the maps that all others see.
+        backbone, neck: Images to the maps that all others see.
         rpn: Proposals.
         pooling: Features of boxes.
         box_head: Classes and boxes.
@@ -129,7 +129,7 @@ class MaskRCNN(nn.Module):
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Instances]:
-        """Objects of each picture in the caller's pixels, best first."""
+        """Objects of each image in the caller's pixels, best first."""
         features = self.features(batch.images)
         table = self.pooling.table(features)
         found = self.detect(table, self.propose(features, batch)[0], batch.sizes)
@@ -144,9 +144,9 @@ class MaskRCNN(nn.Module):
         features: Features,
         batch: Batch,
     ) -> list[Instances]:
-        """What the heads gave for each picture in the caller's pixels, with segments if there is a semantic head."""
+        """What the heads gave for each image in the caller's pixels, with segments if there is a semantic head."""
         objects = [
-            self._to_picture(i, *parts, batch) for i, parts in enumerate(zip(found, masks, keypoints, strict=True))
+            self._to_image(i, *parts, batch) for i, parts in enumerate(zip(found, masks, keypoints, strict=True))
         ]
         if self.semantic_head is None:
             return objects
@@ -157,12 +157,12 @@ class MaskRCNN(nn.Module):
         ]
 
     def features(self, images: Tensor) -> Features:
-        """{level: [B, C, H_l, W_l]} of normalised pictures [B, channels, H, W]."""
+        """{level: [B, C, H_l, W_l]} of normalized images [B, channels, H, W]."""
         return self.neck(self.backbone(images))
 
     @torch.no_grad()
     def propose(self, features: Features, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
-        """Per picture [P, 4] boxes that may hold an object, in network coordinates, and what they are ranked by [P].
+        """Per image [P, 4] boxes that may hold an object, in network coordinates, and what they are ranked by [P].
 
         A batch that brings its own proposals keeps them.
         """
@@ -171,11 +171,11 @@ class MaskRCNN(nn.Module):
         return self.rpn.predict(features, batch)
 
     def detect(self, table: PyramidTable, proposals: list[Tensor], sizes: list[tuple[int, int]]) -> list[Detections]:
-        """Detections of each picture from its proposals."""
+        """Detections of each image from its proposals."""
         return self.box_head.predict(self._pool_for_boxes(table), proposals, sizes)
 
     def predict_masks(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
-        """Per picture [D, m, m] probabilities, the mean over the mask heads; None without one."""
+        """Per image [D, m, m] probabilities, the mean over the mask heads; None without one."""
         heads = self.mask_heads
         if not heads:
             return [None] * len(found)
@@ -185,7 +185,7 @@ class MaskRCNN(nn.Module):
         return list(torch.stack(votes).mean(dim=0).split([len(boxes) for boxes, _, _ in found]))
 
     def predict_keypoints(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
-        """Per picture [D, Kp, 3] x, y in network coordinates and score; None without a keypoint head."""
+        """Per image [D, Kp, 3] x, y in network coordinates and score; None without a keypoint head."""
         boxes = [boxes for boxes, _, _ in found]
         logits = self.keypoint_logits(table, boxes)
         if self.keypoint_head is None or logits is None:
@@ -193,13 +193,13 @@ class MaskRCNN(nn.Module):
         return list(self.keypoint_head.decode(logits, torch.cat(boxes)).split([len(group) for group in boxes]))
 
     def keypoint_logits(self, table: PyramidTable, boxes: list[Tensor]) -> Tensor | None:
-        """[N, Kp, m, m] of each picture's boxes [N_i, 4], joined; None without a keypoint head."""
+        """[N, Kp, m, m] of each image's boxes [N_i, 4], joined; None without a keypoint head."""
         if self.keypoint_head is None:
             return None
         return self.keypoint_head(self.pool(table, boxes, self.keypoint_head.pool_size))
 
     def pool(self, table: PyramidTable, boxes: list[Tensor], size: int) -> Tensor:
-        """Features [N, S, S, C] of each picture's boxes [N_i, 4], after the shared head if there is one."""
+        """Features [N, S, S, C] of each image's boxes [N_i, 4], after the shared head if there is one."""
         pooled = self.pooling.pool(table, boxes, size)
         return pooled if self.shared_head is None else self.shared_head(pooled)
 
@@ -223,19 +223,19 @@ class MaskRCNN(nn.Module):
         """
         found = stage.targets
         boxes = list(found.proposals[found.positives].split(found.positive_counts))
-        positives = Positives(boxes, found.labels[found.positives], found.matches_of_pictures(), objects)
+        positives = Positives(boxes, found.labels[found.positives], found.matches_of_images(), objects)
         if self.shared_head is not None and size == self.box_head.pool_size:
             return stage.pooled[found.positives], positives
         return self.pool(table, boxes, size), positives
 
-    def _to_picture(
+    def _to_image(
         self, i: int, found: Detections, soft: Tensor | None, keypoints: Tensor | None, batch: Batch
     ) -> Instances:
-        """Detections of picture i in the caller's pixels."""
-        size, picture_size = batch.sizes[i], batch.picture_sizes[i]
+        """Detections of image i in the caller's pixels."""
+        size, image_size = batch.sizes[i], batch.image_sizes[i]
         boxes, scores, labels = found
-        boxes = scale_boxes(boxes, size, picture_size)
-        masks = None if soft is None else SoftMasks(soft, boxes, picture_size, paste=self.mask_heads[0].paste)
+        boxes = scale_boxes(boxes, size, image_size)
+        masks = None if soft is None else SoftMasks(soft, boxes, image_size, paste=self.mask_heads[0].paste)
         if keypoints is not None:
-            keypoints = torch.cat([scale_points(keypoints[..., :2], size, picture_size), keypoints[..., 2:]], dim=-1)
-        return Instances(size=picture_size, boxes=boxes, labels=labels, scores=scores, masks=masks, keypoints=keypoints)
+            keypoints = torch.cat([scale_points(keypoints[..., :2], size, image_size), keypoints[..., 2:]], dim=-1)
+        return Instances(size=image_size, boxes=boxes, labels=labels, scores=scores, masks=masks, keypoints=keypoints)

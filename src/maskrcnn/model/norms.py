@@ -1,4 +1,4 @@
-"""Convolution and normalisation as one step."""
+"""Convolution and normalization as one step."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BatchNorm = FrozenBatchNorm | nn.BatchNorm2d | nn.SyncBatchNorm
 
 
 class NormedConvolution(nn.Module):
-    """Convolution without bias that keeps the picture's size but for its stride, then a norm.
+    """Convolution without bias that keeps the image's size but for its stride, then a norm.
 
     A frozen batch norm is folded into the convolution's weights, which saves two passes over the activations.
     """

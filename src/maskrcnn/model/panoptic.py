@@ -13,12 +13,12 @@ from ..structures.panoptic import THING, Panoptic, Segment
 def merge_panoptic(instances: Instances, semantic: Tensor, settings: PanopticSettings) -> Panoptic:
     """Lay the objects down, the most certain first, each on the pixels that are still free; then stuff on the rest.
 
-    An object that finds more than `settings.overlap` of its mask taken is dropped. Pixels of things stay empty unless
-    an object took them, and so do those of stuff with fewer than `settings.stuff_area` pixels left.
+    An object that finds more than `settings.overlap_threshold` of its mask taken is dropped. Pixels of things stay
+    empty unless an object took them, and so do those of stuff with fewer than `settings.stuff_area_limit` pixels left.
 
     Args:
-        instances: Predicted objects with scores and masks, in the picture's pixels.
-        semantic: [h, w] int64 stuff label of each pixel of the same picture, or `THING`.
+        instances: Predicted objects with scores and masks, in the image's pixels.
+        semantic: [h, w] int64 stuff label of each pixel of the same image, or `THING`.
         settings: Of the merge.
 
     Returns:
@@ -30,7 +30,7 @@ def merge_panoptic(instances: Instances, semantic: Tensor, settings: PanopticSet
     free = np.where(ids == 0, classes, THING)
     areas = np.bincount(free.ravel(), minlength=THING + 1)
     areas[THING] = 0
-    for label in np.flatnonzero(areas >= max(1, settings.stuff_area)).tolist():
+    for label in np.flatnonzero(areas >= max(1, settings.stuff_area_limit)).tolist():
         segment = Segment(id=len(segments) + 1, label=label, is_thing=False, area=int(areas[label]))
         ids[free == label] = segment.id
         segments.append(segment)
@@ -50,7 +50,7 @@ def _lay_objects(ids: np.ndarray, instances: Instances, settings: PanopticSettin
         window = ids[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
         free = bitmap & (window == 0)
         area, left = int(bitmap.sum()), int(free.sum())
-        if left == 0 or (area - left) / area > settings.overlap:
+        if left == 0 or (area - left) / area > settings.overlap_threshold:
             continue
         segment = Segment(len(segments) + 1, labels[i], is_thing=True, area=left, score=scores[i], instance=i)
         window[free] = segment.id

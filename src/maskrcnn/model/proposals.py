@@ -12,7 +12,7 @@ from .mask_rcnn import MaskRCNN
 
 @torch.no_grad()
 def find_proposals(model: MaskRCNN, batch: Batch) -> list[Instances]:
-    """Boxes of each picture that may hold an object, in the caller's pixels, best first.
+    """Boxes of each image that may hold an object, in the caller's pixels, best first.
 
     Scores are those of the region proposal network, labels are all 0. The heads are not computed.
     """
@@ -20,10 +20,10 @@ def find_proposals(model: MaskRCNN, batch: Batch) -> list[Instances]:
     ranks = [model.rpn.probabilities(values) for values in ranks]
     return [
         Instances(
-            size=picture_size,
-            boxes=clip_boxes(scale_boxes(found, size, picture_size), picture_size),
+            size=image_size,
+            boxes=clip_boxes(scale_boxes(found, size, image_size), image_size),
             labels=torch.zeros_like(scores, dtype=torch.int64),
             scores=scores,
         )
-        for found, scores, size, picture_size in zip(boxes, ranks, batch.sizes, batch.picture_sizes, strict=True)
+        for found, scores, size, image_size in zip(boxes, ranks, batch.sizes, batch.image_sizes, strict=True)
     ]

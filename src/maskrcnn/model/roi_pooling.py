@@ -28,15 +28,15 @@ class RoIPooling:
         return make_table({level: features[level] for level in self.levels})
 
     def pool(self, table: PyramidTable, boxes: list[Tensor], size: int) -> Tensor:
-        """Features of each picture's boxes [N_i, 4], in input pixels, joined: [N, size, size, C]."""
+        """Features of each image's boxes [N_i, 4], in input pixels, joined: [N, size, size, C]."""
         settings = self.settings
-        pictures = torch.cat([torch.full((len(group),), i, device=group.device) for i, group in enumerate(boxes)])
+        images = torch.cat([torch.full((len(group),), i, device=group.device) for i, group in enumerate(boxes)])
         joined = torch.cat(boxes)
         levels = assign_levels(joined, self.levels[0], self.levels[-1], settings.level_slack)
         if settings.method == "pool":
-            return roi_pool(table, joined, pictures, levels, size=size)
-        samples, largest = settings.samples_per_side, settings.reduce == "max"
+            return roi_pool(table, joined, images, levels, size=size)
+        samples, largest = settings.sampling_ratio, settings.reduce == "max"
         if settings.method == "warp":
-            return roi_warp(table, joined, pictures, levels, size=size, samples=samples, largest=largest)
+            return roi_warp(table, joined, images, levels, size=size, samples=samples, largest=largest)
         half = settings.half_pixel
-        return roi_align(table, joined, pictures, levels, size=size, samples=samples, half_pixel=half, largest=largest)
+        return roi_align(table, joined, images, levels, size=size, samples=samples, half_pixel=half, largest=largest)

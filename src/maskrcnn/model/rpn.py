@@ -1,6 +1,6 @@
 """Region proposal network (Ren et al. 2015), on every level of the pyramid.
 
-Shapes: B pictures, A anchors per pixel, N anchors of all levels, M annotated boxes.
+Shapes: B images, A anchors per pixel, N anchors of all levels, M annotated boxes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.devices import carry
 from ..ops.matching import match_boxes, sample_matches
 from ..ops.nms import suppress_groups
-from ..ops.patches import neighbours
+from ..ops.patches import neighbors
 from ..ops.precision import at_least_float32
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
@@ -65,7 +65,7 @@ class RPN(nn.Module):
     def loss(
         self, features: dict[int, Tensor], table: PyramidTable, batch: Batch
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """Losses `rpn_objectness` and `rpn_boxes`, and per picture [P, 4] proposals, without gradients, for the heads.
+        """Losses `rpn_objectness` and `rpn_boxes`, and per image [P, 4] proposals, without gradients, for the heads.
 
         Args:
             features: {level: [B, C, H, W]}, the finest first.
@@ -79,7 +79,7 @@ class RPN(nn.Module):
         # (https://github.com/pytorch/pytorch/issues/112583).
         torch.clear_autocast_cache()
         anchors = self._anchors_of(features, batch)
-        most = (self.settings.candidates_training, self.settings.proposals_training)
+        most = (self.settings.pre_nms_top_n_training, self.settings.post_nms_top_n_training)
         proposals, _ = self.choose_proposals(logits, deltas, anchors, batch.sizes, *most)
         boxes = [target.boxes for target in batch.targets or []]
         positives, negatives, wanted = self.choose_anchors(torch.cat(anchors), boxes)
@@ -91,9 +91,9 @@ class RPN(nn.Module):
         return self.losses(*read, wanted, len(boxes)), proposals
 
     def predict(self, features: dict[int, Tensor], batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
-        """Per picture [P, 4] boxes that may hold an object, best first, and what they are ranked by [P]."""
+        """Per image [P, 4] boxes that may hold an object, best first, and what they are ranked by [P]."""
         logits, deltas = self(features)
-        most = (self.settings.candidates, self.settings.proposals)
+        most = (self.settings.pre_nms_top_n, self.settings.post_nms_top_n)
         return self.choose_proposals(logits, deltas, self._anchors_of(features, batch), batch.sizes, *most)
 
     def probabilities(self, ranks: Tensor) -> Tensor:
@@ -106,11 +106,11 @@ class RPN(nn.Module):
         return self.anchors(features, (height, width), dtype)
 
     def patches_pay(self, features: dict[int, Tensor]) -> bool:
-        """Whether `of_anchors` for the samples of each picture is less work than gradients of the whole maps.
+        """Whether `of_anchors` for the samples of each image is less work than gradients of the whole maps.
 
         Those take two thirds of the work of training on the maps; the patches have to be trained on as a whole.
         """
-        seen = self.settings.samples * (2 * len(self.convolutions) + 1) ** 2
+        seen = self.settings.batch_size_per_image * (2 * len(self.convolutions) + 1) ** 2
         return 3 * seen < 2 * sum(map.shape[-2] * map.shape[-1] for map in features.values())
 
     def of_anchors(self, table: PyramidTable, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,10 +120,10 @@ class RPN(nn.Module):
 
         Args:
             table: Of the maps that `forward` would get.
-            positions: [P] among the anchors of all pictures, one picture after the other.
+            positions: [P] among the anchors of all images, one image after the other.
         """
         pixels = positions.div(self.logits.out_channels, rounding_mode="floor")
-        rows, inside = neighbours(table, pixels, reach=len(self.convolutions))
+        rows, inside = neighbors(table, pixels, reach=len(self.convolutions))
         patches = F.embedding(rows, table.rows)
         logits, deltas = compute_in_blocks(self._read_patches, patches, inside).split((1, 4), dim=2)
         chosen = torch.arange(len(positions), device=positions.device), positions % self.logits.out_channels
@@ -154,10 +154,10 @@ class RPN(nn.Module):
 
         Args:
             anchors: [N, 4].
-            boxes: Per picture [M, 4] annotated boxes.
+            boxes: Per image [M, 4] annotated boxes.
 
         Returns:
-            [P] positions, among the B * N anchors of all pictures, of those chosen as objects, [Q] of those chosen as
+            [P] positions, among the B * N anchors of all images, of those chosen as objects, [Q] of those chosen as
             background, [P, 4] deltas of the first.
         """
         settings = self.settings
@@ -169,19 +169,19 @@ class RPN(nn.Module):
             rescue_iou=settings.rescue_iou,
         )
         positives, negatives = sample_matches(
-            matches, samples=settings.samples, positive_fraction=settings.positive_fraction
+            matches, samples=settings.batch_size_per_image, positive_fraction=settings.positive_fraction
         )
-        pictures, places = positives // len(anchors), positives % len(anchors)
-        wanted = pad_boxes(boxes).to(anchors)[pictures, matches[pictures, places]]
+        images, places = positives // len(anchors), positives % len(anchors)
+        wanted = pad_boxes(boxes).to(anchors)[images, matches[images, places]]
         return positives, negatives, encode_boxes(wanted, anchors[places], DELTA_WEIGHTS)
 
-    def losses(self, logits: Tensor, deltas: Tensor, wanted: Tensor, pictures: int) -> dict[str, Tensor]:
+    def losses(self, logits: Tensor, deltas: Tensor, wanted: Tensor, images: int) -> dict[str, Tensor]:
         """Cross-entropy of the chosen anchors, and smooth L1 of the objects' deltas, over the number of chosen ones.
 
         Args:
             logits, deltas: [P + Q] and [P + Q, 4] of the chosen anchors, the P objects first.
             wanted: [P, 4] deltas.
-            pictures: That the anchors were chosen from.
+            images: That the anchors were chosen from.
         """
         settings = self.settings
         # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
@@ -189,7 +189,9 @@ class RPN(nn.Module):
         labels[: len(wanted)] = 1
         distance = F.smooth_l1_loss(deltas[: len(wanted)], wanted, beta=settings.smooth_l1_beta, reduction="sum")
         objectness = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-        chosen = settings.samples * pictures if settings.normaliser == "samples" else max(1, len(labels))
+        chosen = (
+            settings.batch_size_per_image * images if settings.loss_normalizer == "samples" else max(1, len(labels))
+        )
         count = settings.loss_epsilon + chosen
         return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}
 
@@ -207,12 +209,12 @@ class RPN(nn.Module):
 
         Args:
             logits, deltas, anchors: Per level.
-            sizes: B (height, width) of the pictures inside the padding.
+            sizes: B (height, width) of the images inside the padding.
             candidates: Anchors kept per level before suppression.
-            proposals: Boxes kept per picture after it.
+            proposals: Boxes kept per image after it.
 
         Returns:
-            Per picture [P, 4] proposals, best first, and their [P] scores, or logits if they are ranked by these.
+            Per image [P, 4] proposals, best first, and their [P] scores, or logits if they are ranked by these.
         """
         best_logits, best_deltas, references = [], [], []
         for level_logits, level_deltas, level_anchors in zip(logits, deltas, anchors, strict=True):
@@ -240,20 +242,20 @@ class RPN(nn.Module):
 def _choose_at_once(
     boxes: list[Tensor], logits: list[Tensor], sizes: list[tuple[int, int]], settings: RPNSettings, most: int
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Proposals of all pictures, and what they are ranked by, in steps that a GPU does not have to wait between.
+    """Proposals of all images, and what they are ranked by, in steps that a GPU does not have to wait between.
 
     Args:
         boxes, logits: Of each level, [B, N_l, 4] and [B, N_l], the best first.
-        sizes: Of the B pictures.
+        sizes: Of the B images.
         settings: Of suppression.
-        most: Proposals per picture.
+        most: Proposals per image.
     """
     extents = torch.tensor([(width, height, width, height) for height, width in sizes], dtype=boxes[0].dtype)
     limits = carry(extents, boxes[0].device)[:, None]
     inside, there = [], []
     for level_boxes, level_logits in zip(boxes, logits, strict=True):
         clipped = torch.minimum(level_boxes.clamp(min=0), limits)
-        valid = _large_enough(clipped.flatten(0, 1), settings.smallest_side).view(level_logits.shape)
+        valid = _large_enough(clipped.flatten(0, 1), settings.min_box_size).view(level_logits.shape)
         valid &= level_logits.sigmoid() >= settings.score_threshold
         inside.append(clipped)
         there.append(valid)
@@ -264,24 +266,24 @@ def _choose_at_once(
     counts = all_kept.sum(dim=1).clamp(max=most).tolist()
     chosen = all_boxes.gather(1, order[..., None].expand(-1, -1, 4))
     return (
-        [picture[:count] for picture, count in zip(chosen, counts, strict=True)],
-        [picture[:count] for picture, count in zip(best, counts, strict=True)],
+        [image[:count] for image, count in zip(chosen, counts, strict=True)],
+        [image[:count] for image, count in zip(best, counts, strict=True)],
     )
 
 
 def _choose_proposals(
     boxes: Tensor, logits: Tensor, levels: Tensor, size: tuple[int, int], settings: RPNSettings, most: int
 ) -> tuple[Tensor, Tensor]:
-    """Proposals of one picture and what they are ranked by; levels do not suppress one another."""
+    """Proposals of one image and what they are ranked by; levels do not suppress one another."""
     boxes, scores = clip_boxes(boxes, size), logits.sigmoid()
-    valid = _large_enough(boxes, settings.smallest_side) & (scores >= settings.score_threshold)
+    valid = _large_enough(boxes, settings.min_box_size) & (scores >= settings.score_threshold)
     boxes, levels = boxes[valid], levels[valid]
     ranks = (logits if settings.rank_by == "logit" else scores)[valid]
     kept = batched_nms(boxes, ranks, levels, settings.nms_threshold)[:most]
     return boxes[kept], ranks[kept]
 
 
-def _large_enough(boxes: Tensor, smallest_side: float) -> Tensor:
-    if smallest_side:
-        return sides_above(boxes, smallest_side)
+def _large_enough(boxes: Tensor, min_box_size: float) -> Tensor:
+    if min_box_size:
+        return sides_above(boxes, min_box_size)
     return (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

@@ -9,19 +9,19 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Move the corners of boxes [..., 4] into a picture of `size` (height, width)."""
+    """Move the corners of boxes [..., 4] into an image of `size` (height, width)."""
     height, width = size
     return torch.stack([boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)], dim=-1).flatten(-2)
 
 
 def scale_boxes(boxes: Tensor, size: tuple[int, int], target: tuple[int, int]) -> Tensor:
-    """Carry boxes [N, 4] from a picture of `size` to the same picture resized to `target` (height, width)."""
+    """Carry boxes [N, 4] from an image of `size` to the same image resized to `target` (height, width)."""
     vertical, horizontal = target[0] / size[0], target[1] / size[1]
     return boxes * boxes.new_tensor([horizontal, vertical, horizontal, vertical])
 
 
 def scale_points(points: Tensor, size: tuple[int, int], target: tuple[int, int]) -> Tensor:
-    """Carry points [..., 2] x, y from a picture of `size` to the same picture resized to `target` (height, width)."""
+    """Carry points [..., 2] x, y from an image of `size` to the same image resized to `target` (height, width)."""
     return points * points.new_tensor([target[1] / size[1], target[0] / size[0]])
 
 

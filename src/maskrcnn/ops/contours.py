@@ -1,4 +1,4 @@
-"""Outlines of bitmaps as polygons: for text, and for programs that have no masks.
+"""Polygons of bitmaps as polygons: for text, and for programs that have no masks.
 
 Shapes: bitmaps are [h, w] of any type, 0 where the object is not; points are x, y.
 """
@@ -8,13 +8,13 @@ import numpy as np
 import shapely
 
 
-def outline_bitmap(bitmap: np.ndarray) -> np.ndarray:
-    """The outline along the outer sides of the pixels of a bitmap's largest part, without its holes.
+def trace_contour(bitmap: np.ndarray) -> np.ndarray:
+    """The polygon along the outer sides of the pixels of a bitmap's largest part, without its holes.
 
     Pixels that touch at a corner only are not of one part.
 
     Returns:
-        [V, 2] float64 in continuous pixels, so that a pixel's own outline is one wide, from the leftmost corner of the
+        [V, 2] float64 in continuous pixels, so that a pixel's own polygon is one wide, from the leftmost corner of the
         top row; V = 0 without a pixel.
     """
     part = _largest_part(bitmap)
@@ -33,7 +33,7 @@ def outline_bitmap(bitmap: np.ndarray) -> np.ndarray:
 def fit_quadrilateral(bitmap: np.ndarray) -> np.ndarray:
     """The smallest rectangle at any angle around a bitmap's largest part.
 
-    It is laid around the pixels' centres and then grown by half a pixel on each side: around their corners, it would
+    It is laid around the pixels' centers and then grown by half a pixel on each side: around their corners, it would
     be too large at every angle but those of the axes.
 
     Returns:
@@ -42,8 +42,8 @@ def fit_quadrilateral(bitmap: np.ndarray) -> np.ndarray:
     rows, columns = np.nonzero(_largest_part(bitmap))
     if not len(rows):
         return np.zeros((0, 2))
-    centre, sides, angle = cv2.minAreaRect(np.stack([columns, rows], axis=1).astype(np.float32))
-    corners = cv2.boxPoints((centre, (sides[0] + 1, sides[1] + 1), angle)).astype(np.float64) + 0.5
+    center, sides, angle = cv2.minAreaRect(np.stack([columns, rows], axis=1).astype(np.float32))
+    corners = cv2.boxPoints((center, (sides[0] + 1, sides[1] + 1), angle)).astype(np.float64) + 0.5
     return np.roll(corners, -int(corners.sum(axis=1).argmin()), axis=0)
 
 

@@ -23,8 +23,8 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
         [N, 4] dx, dy (in sides of the reference), dw, dh (logarithms), each times its weight.
     """
     size, reference_size = boxes[:, 2:] - boxes[:, :2], references[:, 2:] - references[:, :2]
-    centre, reference_centre = boxes[:, :2] + size / 2, references[:, :2] + reference_size / 2
-    deltas = torch.cat([(centre - reference_centre) / reference_size, torch.log(size / reference_size)], dim=1)
+    center, reference_center = boxes[:, :2] + size / 2, references[:, :2] + reference_size / 2
+    deltas = torch.cat([(center - reference_center) / reference_size, torch.log(size / reference_size)], dim=1)
     return deltas * carry(torch.tensor(weights, dtype=deltas.dtype), deltas.device)
 
 
@@ -40,7 +40,7 @@ def decode_boxes(
     """
     deltas = deltas / carry(torch.tensor(weights, dtype=deltas.dtype), deltas.device)
     reference_size = references[:, 2:] - references[:, :2]
-    centre = deltas[:, :2] * reference_size + references[:, :2] + reference_size / 2
+    center = deltas[:, :2] * reference_size + references[:, :2] + reference_size / 2
     smallest = -LARGEST_LOG_SCALE if clamp_both_sides else None
     half = torch.exp(deltas[:, 2:].clamp(smallest, LARGEST_LOG_SCALE)) * reference_size / 2
-    return torch.cat([centre - half, centre + half], dim=1)
+    return torch.cat([center - half, center + half], dim=1)

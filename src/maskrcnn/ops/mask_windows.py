@@ -27,7 +27,7 @@ def resample_windows(
     Args:
         pixels: [sum of h * w] uint8, the windows one after the other, each row by row.
         windows: [G, 4] int64 x1, y1, x2, y2 of each object's window, on the host.
-        extents: [G, 2] int64 (height, width) of each object's picture, which boxes do not leave, on the host.
+        extents: [G, 2] int64 (height, width) of each object's image, which boxes do not leave, on the host.
         matches: [P] object of each box.
         boxes: [P, 4].
         size: Bins per side, S.
@@ -51,7 +51,7 @@ def resample_windows(
 
 
 def _framed_bitmaps(pixels: Tensor, windows: Tensor, extents: Tensor) -> Tensor:
-    """[G, H, W] bitmaps in a frame of one pixel: 0, or the pixel beside it where the window ends with the picture."""
+    """[G, H, W] bitmaps in a frame of one pixel: 0, or the pixel beside it where the window ends with the image."""
     sides = windows[:, 2:] - windows[:, :2]
     tallest, widest = int(sides[:, 1].max()) + 2, int(sides[:, 0].max()) + 2
     counts = sides.prod(dim=1)
@@ -70,7 +70,7 @@ def _framed_bitmaps(pixels: Tensor, windows: Tensor, extents: Tensor) -> Tensor:
 
 
 def _extend_edges(framed: Tensor, axis: int, at_start: Tensor, lengths: Tensor, at_end: Tensor) -> None:
-    """Repeat the first and the last line of windows, along an axis, where they end with the picture."""
+    """Repeat the first and the last line of windows, along an axis, where they end with the image."""
     at_start, lengths, at_end = (values.view(-1, 1, 1) for values in (at_start, lengths, at_end))
     first = framed.narrow(axis, 1, 1)
     framed.narrow(axis, 0, 1).copy_(torch.where(at_start > 0, first, framed.narrow(axis, 0, 1)))

@@ -29,9 +29,9 @@ def resample_bitmap(
         bitmap: [h, w] pixels of the window; those outside it are 0.
         origin: (x, y) of the window's top left pixel.
         box: [4] x1, y1, x2, y2.
-        extent: (height, width) of the picture, at whose border sampling points are held.
+        extent: (height, width) of the image, at whose border sampling points are held.
         size: Bins per side, S.
-        half_pixel: Pixel centres lie at .5 (detectron2, mmdetection). Otherwise they lie at whole numbers, and boxes
+        half_pixel: Pixel centers lie at .5 (detectron2, mmdetection). Otherwise they lie at whole numbers, and boxes
             are taken to be at least 1 px wide and high (torchvision).
 
     Returns:
@@ -50,7 +50,7 @@ def _bin_matrix(
 
     Args:
         ends: Of the box.
-        pixels: The window's first pixel and their number h, and the picture's number of pixels.
+        pixels: The window's first pixel and their number h, and the image's number of pixels.
         size: S.
         like: Gives dtype and device.
         half_pixel: As in `resample_bitmap`.
@@ -91,7 +91,7 @@ def spread_mask(mask: Tensor, height: int, width: int) -> Tensor:
 
 
 def sampled_window(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Pixels x1, y1, x2, y2 (the last ones left out) of a picture of `size` in which `sample_mask` may find an object.
+    """Pixels x1, y1, x2, y2 (the last ones left out) of an image of `size` in which `sample_mask` may find an object.
 
     A mask reaches half a cell beyond its box, but stays below one half there.
     """
@@ -102,7 +102,7 @@ def sampled_window(box: Sequence[float], size: tuple[int, int]) -> tuple[int, in
 
 
 def sample_mask(mask: Tensor, box: Sequence[float], window: tuple[int, int, int, int]) -> Tensor:
-    """A mask's values at the centres of pixels, bilinear between the centres of its cells and 0 beyond them.
+    """A mask's values at the centers of pixels, bilinear between the centers of its cells and 0 beyond them.
 
     This is how detectron2 and mmdetection paste masks (`grid_sample` with `align_corners=False`).
 
@@ -120,10 +120,10 @@ def sample_mask(mask: Tensor, box: Sequence[float], window: tuple[int, int, int,
 
 
 def _cell_matrix(ends: tuple[float, float], pixels: tuple[int, int], mask: Tensor) -> Tensor:
-    """[h, m] weights of the cells at each pixel's centre, along one axis."""
+    """[h, m] weights of the cells at each pixel's center, along one axis."""
     low, high = ends
     cells = mask.shape[-1]
-    centres = torch.arange(*pixels, dtype=mask.dtype, device=mask.device) + 0.5
+    centers = torch.arange(*pixels, dtype=mask.dtype, device=mask.device) + 0.5
     if high <= low:
-        return mask.new_zeros(len(centres), cells)
-    return _interpolation((centres - low) / (high - low) * cells - 0.5, 0, cells)
+        return mask.new_zeros(len(centers), cells)
+    return _interpolation((centers - low) / (high - low) * cells - 0.5, 0, cells)

@@ -1,6 +1,6 @@
 """Annotated boxes found for anchors or proposals, and the random choice of those that count in a loss.
 
-All pictures of a batch at once, so that a GPU neither starts kernels nor waits for each of them.
+All images of a batch at once, so that a GPU neither starts kernels nor waits for each of them.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from .boxes import box_overlaps, pad_boxes
 NEGATIVE = -1
 IGNORED = -2
 LARGEST_MATRIX = 2**24
-"""Most overlaps of boxes and targets that are held at once, unless one picture has more."""
+"""Most overlaps of boxes and targets that are held at once, unless one image has more."""
 
 
 def match_boxes(
@@ -27,7 +27,7 @@ def match_boxes(
     """Find the target box each box stands for.
 
     Args:
-        boxes: [N, 4] anchors of every picture, or [B, N, 4] proposals of each, NaN where there is none.
+        boxes: [N, 4] anchors of every image, or [B, N, 4] proposals of each, NaN where there is none.
         targets: B times [M_i, 4] annotated boxes.
         positive_iou: From this overlap on a box stands for its best target.
         negative_iou: Below this overlap it is background; in between it is ignored.
@@ -36,7 +36,7 @@ def match_boxes(
             rescues none; in torchvision it rescues every box that touches nothing. None: no box is rescued.
 
     Returns:
-        [B, N] int64 number of the target in its picture, `NEGATIVE` or `IGNORED`.
+        [B, N] int64 number of the target in its image, `NEGATIVE` or `IGNORED`.
     """
     boxes = boxes.expand(len(targets), -1, -1)
     most = max(1, LARGEST_MATRIX // max(1, boxes.shape[1] * max(map(len, targets))))
@@ -73,7 +73,7 @@ def sample_matches(matches: Tensor, *, samples: int, positive_fraction: float) -
 
     Args:
         matches: [B, N] result of `match_boxes`.
-        samples: Most boxes to choose of each picture.
+        samples: Most boxes to choose of each image.
         positive_fraction: Largest share of positives; negatives fill the rest.
 
     Returns:

@@ -28,10 +28,10 @@ LARGEST_SAMPLING = 2**25
 
 @dataclass(frozen=True)
 class PyramidTable:
-    """The feature vectors of all levels and pictures as rows of one table.
+    """The feature vectors of all levels and images as rows of one table.
 
     Args:
-        rows: [R, C] feature vectors; a level's pictures follow one another, each row by row.
+        rows: [R, C] feature vectors; a level's images follow one another, each row by row.
         starts, heights, widths: [L] int64 first row, and the map's size, of each level.
         scales: [L] input pixels to the level's pixels.
         finest: Name of the first level: its stride is 2**finest.
@@ -75,7 +75,7 @@ class AxisPoints:
     counts: Tensor
     last: Tensor
 
-    def neighbours(self) -> tuple[Tensor, Tensor]:
+    def neighbors(self) -> tuple[Tensor, Tensor]:
         """[N, S, P, 2] int64 pixels around each point, and [N, S, P, 2] their weights."""
         lower = self.places.long()
         upper_weight = self.places - lower
@@ -86,7 +86,7 @@ class AxisPoints:
 def roi_align(
     table: PyramidTable,
     boxes: Tensor,
-    pictures: Tensor,
+    images: Tensor,
     levels: Tensor,
     *,
     size: int,
@@ -101,11 +101,11 @@ def roi_align(
     Args:
         table: Features from `make_table`.
         boxes: [N, 4] x1, y1, x2, y2 in input pixels; they get no gradient.
-        pictures: [N] int64 picture of the batch each box belongs to.
+        images: [N] int64 image of the batch each box belongs to.
         levels: [N] int64 level each box is read from.
         size: Bins per side, S.
         samples: Sampling points per bin and side; 0: for each box and axis as many as its bins have pixels, rounded up.
-        half_pixel: Pixel centres lie at .5, and a box may be of any size; else they lie at whole numbers, and sides
+        half_pixel: Pixel centers lie at .5, and a box may be of any size; else they lie at whole numbers, and sides
             below one feature pixel are taken as one.
         largest: Take the largest sample of a bin in each channel, not their average.
 
@@ -120,7 +120,7 @@ def roi_align(
     heights, widths = table.heights[level], table.widths[level]
     y = _axis_points(scaled[:, 1], scaled[:, 3], heights, size, samples, half_pixel)
     x = _axis_points(scaled[:, 0], scaled[:, 2], widths, size, samples, half_pixel)
-    starts = table.starts[level] + pictures * heights * widths
+    starts = table.starts[level] + images * heights * widths
     if largest:
         return _largest(table.rows, y, x, starts, widths)
     return _average(table.rows, y, x, starts, widths) if samples else _merged_average(table.rows, y, x, starts, widths)
@@ -143,7 +143,7 @@ def _axis_points(low: Tensor, high: Tensor, extent: Tensor, size: int, samples: 
 
 def _average(table: Tensor, y: AxisPoints, x: AxisPoints, starts: Tensor, widths: Tensor) -> Tensor:
     """[N, S, S, C] where all boxes have the same number of points: bags of one size, four entries per point."""
-    (rows, row_weights), (columns, column_weights) = (axis.neighbours() for axis in (y, x))
+    (rows, row_weights), (columns, column_weights) = (axis.neighbors() for axis in (y, x))
     count, size, points = rows.shape[:3]
     shape, bags = (count, size, 2 * points), (-1, 4 * points**2)
     rows = starts[:, None, None] + rows.reshape(shape) * widths[:, None, None]
@@ -183,7 +183,7 @@ def _merged_average(table: Tensor, y: AxisPoints, x: AxisPoints, starts: Tensor,
 
 def _merge(axis: AxisPoints) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels [N, S, K] that bins touch along one axis, their weights, and [N] how many of the K each box needs."""
-    pixels, weights = axis.neighbours()
+    pixels, weights = axis.neighbors()
     final = pixels.gather(2, (axis.counts - 1)[:, None, None, None].expand(-1, pixels.shape[1], 1, 2))
     ends = torch.cat([pixels[:, :, :1], final], dim=2).flatten(2)
     first = ends.amin(dim=2, keepdim=True)
@@ -197,7 +197,7 @@ def _merge(axis: AxisPoints) -> tuple[Tensor, Tensor, Tensor]:
 
 def _largest(table: Tensor, y: AxisPoints, x: AxisPoints, starts: Tensor, widths: Tensor) -> Tensor:
     """[N, S, S, C] largest sample of each bin and channel; a bag of four entries is one sample."""
-    (rows, row_weights), (columns, column_weights) = (axis.neighbours() for axis in (y, x))
+    (rows, row_weights), (columns, column_weights) = (axis.neighbors() for axis in (y, x))
     rows = starts[:, None, None, None] + rows * widths[:, None, None, None]
     order, groups = group_pairs(y.counts, x.counts)
     size, channels = rows.shape[1], table.shape[1]

@@ -18,13 +18,13 @@ LARGEST_PART = 2**21
 """Values that are compared at once; so many stay in a processor's cache."""
 
 
-def roi_pool(table: PyramidTable, boxes: Tensor, pictures: Tensor, levels: Tensor, *, size: int) -> Tensor:
+def roi_pool(table: PyramidTable, boxes: Tensor, images: Tensor, levels: Tensor, *, size: int) -> Tensor:
     """Largest value of each channel in each of `size` x `size` bins of every box.
 
     Args:
         table: Features from `make_table`.
         boxes: [N, 4] x1, y1, x2, y2 in input pixels; rounded, both corner pixels belong to the box.
-        pictures: [N] int64 picture of the batch each box belongs to.
+        images: [N] int64 image of the batch each box belongs to.
         levels: [N] int64 level each box is read from.
         size: Bins per side, S.
 
@@ -40,7 +40,7 @@ def roi_pool(table: PyramidTable, boxes: Tensor, pictures: Tensor, levels: Tenso
     rows, tall = _axis_bins(pixels[:, 1], pixels[:, 3], heights, size)
     columns, wide = _axis_bins(pixels[:, 0], pixels[:, 2], widths, size)
     filled = (tall > 0)[:, :, None, None] & (wide > 0)[:, None, :, None]
-    rows = (table.starts[level] + pictures * heights * widths)[:, None, None] + rows * widths[:, None, None]
+    rows = (table.starts[level] + images * heights * widths)[:, None, None] + rows * widths[:, None, None]
     order, groups = group_pairs(tall.amax(dim=1).clamp(min=1), wide.amax(dim=1).clamp(min=1))
     parts = (part[order].split([count for count, _, _ in groups]) for part in (rows, columns))
     indices = [
@@ -54,7 +54,7 @@ def roi_pool(table: PyramidTable, boxes: Tensor, pictures: Tensor, levels: Tenso
 def roi_warp(
     table: PyramidTable,
     boxes: Tensor,
-    pictures: Tensor,
+    images: Tensor,
     levels: Tensor,
     *,
     size: int,
@@ -69,7 +69,7 @@ def roi_warp(
     Args:
         table: Features from `make_table`.
         boxes: [N, 4] x1, y1, x2, y2 in input pixels; rounded, both corner pixels belong to the box.
-        pictures, levels, size, samples, largest: As in `roi_align`.
+        images, levels, size, samples, largest: As in `roi_align`.
 
     Returns:
         [N, S, S, C] in the dtype of the table.
@@ -78,7 +78,7 @@ def roi_warp(
     pixels = box_pixels(boxes, table, level)
     pixels[:, 2:] = pixels[:, 2:].maximum(pixels[:, :2]) + 1
     rounded = pixels / table.scales.to(pixels.dtype)[level, None]
-    return roi_align(table, rounded, pictures, levels, size=size, samples=samples, half_pixel=True, largest=largest)
+    return roi_align(table, rounded, images, levels, size=size, samples=samples, half_pixel=True, largest=largest)
 
 
 def box_pixels(boxes: Tensor, table: PyramidTable, level: Tensor) -> Tensor:

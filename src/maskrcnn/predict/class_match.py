@@ -1,4 +1,4 @@
-"""The classes a model knows, found again in a data set that may number or order them otherwise."""
+"""The classes a model knows, found again in a dataset that may number or order them otherwise."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NAMED = 12
 
 @dataclass(frozen=True)
 class ClassMatch:
-    """Labels of a model in terms of a data set.
+    """Labels of a model in terms of a dataset.
 
     Args:
-        labels: [K] int64 label in the data set of each of the model's labels; -1: the data set has no such class.
+        labels: [K] int64 label in the dataset of each of the model's labels; -1: the dataset has no such class.
         notes: What people should know about the match.
         keypoints: Both have the same keypoints, in the same order.
-        stuff: Stuff label in the data set of each of the model's stuff labels; -1: the data set has no such class.
-        classes: The data set's, if they are known.
+        stuff: Stuff label in the dataset of each of the model's stuff labels; -1: the dataset has no such class.
+        classes: The dataset's, if they are known.
     """
 
     labels: Tensor
@@ -36,14 +36,14 @@ class ClassMatch:
     classes: Classes | None = None
 
     def translate(self, found: Instances) -> Instances:
-        """Predictions with the data set's labels, without classes and keypoints it does not have."""
+        """Predictions with the dataset's labels, without classes and keypoints it does not have."""
         labels = self.labels[found.labels]
         keypoints = found.keypoints if self.keypoints else None
         translated = replace(found, labels=labels, keypoints=keypoints, classes=self.classes)[labels >= 0]
         return replace(translated, panoptic=self._translate_segments(found.panoptic))
 
     def _translate_segments(self, found: Panoptic | None) -> Panoptic | None:
-        """Segments with the data set's labels; pixels of those that it does not have belong to no segment."""
+        """Segments with the dataset's labels; pixels of those that it does not have belong to no segment."""
         if found is None:
             return None
         things = self.labels.tolist()
@@ -63,14 +63,14 @@ def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:
 
     Args:
         model: Classes of the weights.
-        data: Classes of the data set.
-        source: The data set, for messages.
+        data: Classes of the dataset.
+        source: The dataset, for messages.
 
     Raises:
         DataError: They have no class in common.
     """
     match = _match_labels(model, data, source=source)
-    ours, theirs = (classes.skeleton.names if classes.skeleton else () for classes in (model, data))
+    ours, theirs = (classes.keypoint_schema.names if classes.keypoint_schema else () for classes in (model, data))
     note = (
         f"{source}: its keypoints are {_listed(theirs)}, but those of the weights are {_listed(ours)}; they are not "
         "scored"

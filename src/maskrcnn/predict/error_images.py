@@ -1,4 +1,4 @@
-"""The worst pictures of an evaluation, drawn into a folder."""
+"""The worst images of an evaluation, drawn into a folder."""
 
 from __future__ import annotations
 
@@ -9,94 +9,92 @@ import torch
 from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
+from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS
+from ..analysis.worst import ImageErrors, describe_errors
+from ..data.dataset import Dataset, Record
 from ..data.loading import read_record
-from ..data.dataset import CocoData, Record
 from ..draw.error_pages import Entry, ErrorPage, Judged, draw_error_index, draw_error_page
-from ..draw.images import write_picture
+from ..draw.images import write_image
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.keypoints import keypoint_sigmas
 from ..evaluation.results import Kind, Results
-from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS
-from ..analysis.worst import PictureErrors, describe_errors
-from ..structures.instances import Instances
 from ..structures.annotated_masks import ObjectMasks
+from ..structures.instances import Instances
 from ..structures.keypoint_schema import PIXEL_MIDDLE
 
 NAMES: dict[str, str] = dict([("right", "right"), *FAULT_TITLES.items(), ("ignored", "need not be found")])
 INDEX = "index.png"
 
 
-def write_error_pictures(
+def write_error_images(
     folder: Path,
-    data: CocoData,
+    data: Dataset,
     truth: Annotations,
     results: Results,
-    worst: Sequence[PictureErrors],
+    worst: Sequence[ImageErrors],
     kind: Kind,
     score: float,
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[Path]:
-    """Draw each picture with annotated objects beside predicted ones, and an index of them all.
+    """Draw each image with annotated objects beside predicted ones, and an index of them all.
 
     Args:
-        folder: Where `index.png` and the pictures are written, numbered from the worst one on.
-        data: Where the pictures are.
+        folder: Where `index.png` and the images are written, numbered from the worst one on.
+        data: Where the images are.
         truth, results: What was judged.
-        worst: Of `worst_pictures`.
+        worst: Of `worst_images`.
         kind: "bbox", "segm" or "keypoints": what was judged and is drawn.
         score: Least score of the detections that are drawn.
-        on_progress: Called after each picture with 1.
+        on_progress: Called after each image with 1.
 
     Returns:
-        The files of the pictures.
+        The files of the images.
 
     Raises:
-        DataError: A picture cannot be read, or the data set does not have it.
+        DataError: An image cannot be read, or the dataset does not have it.
     """
     records = {record.image_id: record for record in data.records}
     paths, entries = [], []
     for number, errors in enumerate(worst, start=1):
         if errors.image_id not in records:
-            raise DataError(
-                f"{data.source}: has no picture {errors.image_id} to draw. Give the data set that was scored."
-            )
+            raise DataError(f"{data.source}: has no image {errors.image_id} to draw. Give the dataset that was scored.")
         page = _page(records[errors.image_id], truth, results, errors, kind, score)
         drawn = draw_error_page(page)
         paths.append(folder / f"{number:03d}-{records[errors.image_id].path.stem}.png")
-        write_picture(paths[-1], drawn)
+        write_image(paths[-1], drawn)
         entries.append(Entry(drawn, f"{number}. {page.title}", page.words))
         if on_progress:
             on_progress(1)
     if entries:
-        title = f"The {len(entries)} pictures with the most errors, detections from a score of {score:.2f}"
-        write_picture(folder / INDEX, draw_error_index(entries, title=title))
+        title = f"The {len(entries)} images with the most errors, detections from a score of {score:.2f}"
+        write_image(folder / INDEX, draw_error_index(entries, title=title))
     return paths
 
 
 def _page(
-    record: Record, truth: Annotations, results: Results, errors: PictureErrors, kind: Kind, score: float
+    record: Record, truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, score: float
 ) -> ErrorPage:
     several = len(truth.categories) > 1
     return ErrorPage(
         title=record.path.name,
         words=f"{errors.errors} errors: {describe_errors(truth, results, errors)}",
-        picture=read_record(record, 3),
+        image=read_record(record, 3),
         annotated=_annotated(truth, errors, kind, several),
         predicted=_predicted(truth, results, errors, kind, several),
         headings=("annotated", f"predicted, score at least {score:.2f}"),
         names=NAMES,
-        skeleton=truth.skeleton if kind == "keypoints" else None,
+        keypoint_schema=truth.keypoint_schema if kind == "keypoints" else None,
     )
 
 
-def _annotated(truth: Annotations, errors: PictureErrors, kind: Kind, several: bool) -> Judged:
+def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: bool) -> Judged:
     """The annotated objects, each with what became of it."""
     places = [place for place, one in enumerate(truth.objects) if one["image_id"] == errors.image_id]
     became = dict.fromkeys(places, "ignored") | dict.fromkeys(errors.missed, "missed")
     for meant, verdict in reversed(list(zip(errors.meant, errors.verdicts, strict=True))):
-        if verdict in ("classification", "localisation") and became[meant] != "right":
+        if verdict in ("classification", "localization") and became[meant] != "right":
             became[meant] = verdict
         elif verdict == "right":
             became[meant] = "right"
@@ -111,7 +109,7 @@ def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
     return {"keypoints": truth.objects[place].get("keypoints")} if kind == "keypoints" else {}
 
 
-def _predicted(truth: Annotations, results: Results, errors: PictureErrors, kind: Kind, several: bool) -> Judged:
+def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> Judged:
     """The detections, each with what is wrong with it."""
     found = [results[place] for place in errors.detections]
     texts = []

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..data.dataset import Contents, Dataset, is_panoptic
 from ..data.formats import read_contents
 from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
-from ..data.dataset import CocoData, Contents, is_panoptic
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
 from ..evaluation.arrays import is_by_image, records_of
@@ -32,7 +32,7 @@ ScoreThreshold = float | Literal["best"] | None
 """From which score on predictions count where they are not ranked, as in instance accuracy. None: as the weights note,
 or the usual one; "best": the one with the best accuracy on these images, to be done on training images (what it gives
 on the same images is too good)."""
-Data = CocoData | Contents | Annotations | Mapping[str, Any] | Path | str
+Data = Dataset | Contents | Annotations | Mapping[str, Any] | Path | str
 """A dataset: read, as annotations alone, as what a COCO file holds, or a path of any known format."""
 Describe = Callable[[Instances, int, Classes], list[dict]]
 
@@ -51,7 +51,7 @@ class Predicted:
         notes: Of the weights.
     """
 
-    data: CocoData
+    data: Dataset
     truth: Annotations
     results: Results
     segments: Sequence[dict]
@@ -78,7 +78,7 @@ class Predicted:
 
 def evaluate(
     model: Predictor | Weights | Path | str,
-    data: CocoData | Path | str,
+    data: Dataset | Path | str,
     *,
     split: str = "val",
     score_threshold: ScoreThreshold = None,
@@ -110,7 +110,7 @@ def evaluate(
         WeightsError: The weights cannot be read.
     """
     predictor = Predictor(model) if isinstance(model, Weights | Path | str) else model
-    known = data if isinstance(data, CocoData) else read_annotated(data, split)
+    known = data if isinstance(data, Dataset) else read_annotated(data, split)
     found = predict_dataset(predictor, known, batch_size=batch_size, workers=workers, on_progress=on_progress)
     return found.score(score_threshold=score_threshold, text=text)
 
@@ -166,7 +166,7 @@ def score(
 
 def predict_dataset(
     predictor: Predictor,
-    data: CocoData,
+    data: Dataset,
     match: ClassMatch | None = None,
     *,
     batch_size: int = 1,
@@ -197,12 +197,14 @@ def predict_dataset(
         on_progress=on_progress,
     )
     kinds = [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or match.keypoints]
-    return Predicted(data, truth, results, segments, kinds, predictor.settings.box_head.detections, predictor.notes)
+    return Predicted(
+        data, truth, results, segments, kinds, predictor.settings.box_head.detections_per_image, predictor.notes
+    )
 
 
 def predict_results(
     predictor: Predictor,
-    data: CocoData,
+    data: Dataset,
     match: ClassMatch,
     truth: Annotations,
     *,
@@ -227,17 +229,17 @@ def predict_results(
     )
 
 
-def read_annotated(path: Path | str, split: str = "val") -> CocoData:
+def read_annotated(path: Path | str, split: str = "val") -> Dataset:
     """A dataset of any format whose annotations stay in memory, because predictions are compared with them."""
     contents = read_contents(Path(path), split)
     return to_data(contents)
 
 
-def truth_of(data: CocoData | Contents | Annotations | Mapping[str, Any]) -> Annotations:
+def truth_of(data: Dataset | Contents | Annotations | Mapping[str, Any]) -> Annotations:
     """The annotated objects that predictions for these images are scored against."""
     if isinstance(data, Annotations):
         return data
-    if isinstance(data, CocoData):
+    if isinstance(data, Dataset):
         return Annotations.parse(data.to_coco(), source=data.source.name)
     if isinstance(data, Contents):
         return Annotations.parse(data.coco, source=data.source.name)

@@ -11,51 +11,51 @@ from typing import Any, NamedTuple
 from PIL import Image
 from torch import Tensor
 
+from ..draw.images import write_image
 from ..draw.instances import draw_instances
-from ..draw.images import write_picture
 from ..errors import DataError
 from ..ops.atomic import replacing
 from ..ops.json_files import write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
+from ..structures.keypoint_schema import in_whole_pixels
 from ..structures.masks import PolygonKind
 from ..structures.panoptic import Panoptic, describe_segments, encode_ids
-from ..structures.keypoint_schema import in_whole_pixels
 from .predictor import Predictor
-from .sources import find_pictures, read_ahead
+from .sources import find_images, read_ahead
 from .thresholds import find_threshold
 
 PREDICTIONS = "predictions.json"
 DRAWINGS = "draw"
 SEGMENTS = "panoptic"
 AHEAD = 2
-"""Batches of pictures that are read before they are needed."""
+"""Batches of images that are read before they are needed."""
 
 
 class Outcome(NamedTuple):
-    """What became of the pictures.
+    """What became of the images.
 
     Args:
-        pictures, objects: How many were predicted, and found in them.
-        failed: One message per picture that could not be read.
+        images, objects: How many were predicted, and found in them.
+        failed: One message per image that could not be read.
         shown_from: The score from which on objects were drawn; None: nothing was drawn.
     """
 
-    pictures: int
+    images: int
     objects: int
     failed: list[str]
     shown_from: float | None
 
 
 def find_inputs(words: Sequence[str], folder: Path) -> list[Path]:
-    """Picture files as of `find_pictures`, without those that `predict_files` has written into its folder.
+    """Image files as of `find_images`, without those that `predict_files` has written into its folder.
 
     Raises:
-        DataError: As `find_pictures`; or no picture is named.
+        DataError: As `find_images`; or no image is named.
     """
     if not words:
-        raise DataError("no picture was named. Give files, folders or patterns such as 'photos/*.jpg'.")
-    return find_pictures(words, leave_out=[folder / DRAWINGS, folder / SEGMENTS])
+        raise DataError("no image was named. Give files, folders or patterns such as 'photos/*.jpg'.")
+    return find_images(words, leave_out=[folder / DRAWINGS, folder / SEGMENTS])
 
 
 def predict_files(
@@ -69,29 +69,29 @@ def predict_files(
     batch: int = 1,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> Outcome:
-    """Predict picture files and write what was found into a folder.
+    """Predict image files and write what was found into a folder.
 
-    `predictions.json` holds `classes`; `pictures` with `file`, `size` [height, width], `drawn` (the drawn picture's
+    `predictions.json` holds `classes`; `images` with `file`, `size` [height, width], `drawn` (the drawn image's
     path in the folder) and `objects` with `box` [x1, y1, x2, y2], `label`, `class`, `category_id`, `score` and `mask`
-    (COCO run lengths), if asked for also `polygon` (the [x, y] of its corners; it goes around the mask's largest part,
-    or around the box where there are no masks), all in the picture's own pixels; and `failed` with the `file` and
-    `error` of each picture that could not be read, which does not keep the others from being predicted. Where the model
+    (COCO RLE), if asked for also `polygon` (the [x, y] of its corners; it goes around the mask's largest part,
+    or around the box where there are no masks), all in the image's own pixels; and `failed` with the `file` and
+    `error` of each image that could not be read, which does not keep the others from being predicted. Where the model
     finds keypoints, objects also have `keypoints` (x, y, score of each in turn, in whole pixels as in COCO's files),
     and classes the names, lines, flip pairs and sigmas of them, as the categories of COCO's files. Where it finds
-    segments, there are a list `stuff` beside `classes`, a PNG file of each picture's segments in `panoptic`, and for
-    each picture `panoptic` with its `file_name` and `segments_info`, as in COCO's files; segments are drawn instead of
+    segments, there are a list `stuff` beside `classes`, a PNG file of each image's segments in `panoptic`, and for
+    each image `panoptic` with its `file_name` and `segments_info`, as in COCO's files; segments are drawn instead of
     objects.
 
     Args:
         predictor: The model.
-        paths: Picture files.
+        paths: Image files.
         folder: Made if it is not there; files of the same names are replaced.
         draw: Draw the objects.
         score_threshold: Objects with at least this score are drawn; None: as the weights note, or the usual one. The
             JSON has all objects.
-        polygons: "quad": a rectangle at any angle around each object; "contour": the outline of its pixels.
-        batch: Pictures that are predicted together.
-        on_progress: Called with the number of pictures that are done since the last call.
+        polygons: "quad": a rectangle at any angle around each object; "contour": the polygon of its pixels.
+        batch: Images that are predicted together.
+        on_progress: Called with the number of images that are done since the last call.
 
     Raises:
         DataError: The folder cannot be written.
@@ -103,8 +103,8 @@ def predict_files(
     names = dict(zip(paths, drawing_names(paths), strict=True))
     entries: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    for path, picture, found in _predicted(predictor, paths, batch, on_progress):
-        if isinstance(found, DataError) or picture is None:
+    for path, image, found in _predicted(predictor, paths, batch, on_progress):
+        if isinstance(found, DataError) or image is None:
             failed.append({"file": str(path), "error": str(found)})
             continue
         drawn = None if shown_from is None else names[path]
@@ -114,9 +114,9 @@ def predict_files(
                 segments = write_segments(folder, Path(names[path]).stem, found.panoptic, predictor.classes)
                 entries[-1]["panoptic"] = segments
             if drawn and shown_from is not None:
-                shown = draw_instances(picture, found, predictor.classes, score_threshold=shown_from)
-                write_picture(folder / drawn, shown)
-    content = _described(predictor.classes) | {"pictures": entries, "failed": failed}
+                shown = draw_instances(image, found, predictor.classes, score_threshold=shown_from)
+                write_image(folder / drawn, shown)
+    content = _described(predictor.classes) | {"images": entries, "failed": failed}
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
     objects = sum(len(entry["objects"]) for entry in entries)
@@ -124,7 +124,7 @@ def predict_files(
 
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:
-    """A PNG file below the output folder for each picture, named after it and numbered where names repeat."""
+    """A PNG file below the output folder for each image, named after it and numbered where names repeat."""
     taken: set[str] = set()
     names = []
     for path in paths:
@@ -159,13 +159,13 @@ def write_segments(folder: Path, name: str, panoptic: Panoptic, classes: Classes
 def _predicted(
     predictor: Predictor, paths: Sequence[Path], batch: int, on_progress: Callable[[int], None]
 ) -> Iterator[tuple[Path, Tensor, Instances] | tuple[Path, None, DataError]]:
-    """Each picture with its objects, or with the error that it gives; in batches, in the order of the paths."""
+    """Each image with its objects, or with the error that it gives; in batches, in the order of the paths."""
     sources = read_ahead(paths, count=AHEAD * batch)
     while group := list(islice(sources, batch)):
-        readable = [picture for _, picture in group if isinstance(picture, Tensor)]
+        readable = [image for _, image in group if isinstance(image, Tensor)]
         found = predictor.predict_all(readable, batch=batch)
-        for path, picture in group:
-            yield (path, None, picture) if isinstance(picture, DataError) else (path, picture, next(found))
+        for path, image in group:
+            yield (path, None, image) if isinstance(image, DataError) else (path, image, next(found))
         on_progress(len(group))
 
 
@@ -205,7 +205,7 @@ def _objects(instances: Instances, classes: Classes) -> list[dict[str, Any]]:
 
 def _described(classes: Classes) -> dict[str, Any]:
     """What the labels mean: `classes`, and `stuff` if there is any."""
-    keypoints = classes.skeleton.described() if classes.skeleton else {}
+    keypoints = classes.keypoint_schema.described() if classes.keypoint_schema else {}
     things = [one | keypoints for one in _named(classes.names, classes.category_ids)]
     return {"classes": things} | ({"stuff": _named(classes.stuff, classes.stuff_ids)} if classes.stuff else {})
 

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data.dataset import CocoData
+from ..data.dataset import Dataset
 from ..evaluation.panoptic_quality import PanopticTruth, panoptic_sections
 from ..evaluation.report import Report, library_versions
 from ..evaluation.sections import Say, Section, say_nothing
 from .panoptic_files import panoptic_truth, read_panoptic_results
 
 
-def has_segments(data: CocoData) -> bool:
+def has_segments(data: Dataset) -> bool:
     """Whether every pixel's segment is annotated in images of a dataset."""
     return any(record.segments is not None for record in data.records)
 
 
-def score_segments(data: CocoData, records: Sequence[dict], say: Say = say_nothing) -> list[Section]:
+def score_segments(data: Dataset, records: Sequence[dict], say: Say = say_nothing) -> list[Section]:
     """Score predicted segments.
 
     Args:
@@ -51,14 +51,14 @@ def score_saved_segments(
     """
     truth = panoptic_truth(file, contents)
     if isinstance(results, str | Path):
-        source, results = Path(results).name, read_panoptic_results(Path(results), picture_names(contents, truth))
+        source, results = Path(results).name, read_panoptic_results(Path(results), image_names(contents, truth))
         found = truth.parse(results, source=source)
     else:
         found = truth.parse(results)
     annotated = contents.get("annotations", [])
     facts = {
         "annotations": file.name,
-        "pictures": len(annotated),
+        "images": len(annotated),
         "objects": sum(len(one["segments_info"]) for one in annotated),
         "predictions": len(found),
         "versions": library_versions(),
@@ -66,7 +66,7 @@ def score_saved_segments(
     return Report(tuple(panoptic_sections(truth, found, say)), facts, found)
 
 
-def picture_names(contents: Mapping[str, Any], truth: PanopticTruth) -> dict[int, str]:
+def image_names(contents: Mapping[str, Any], truth: PanopticTruth) -> dict[int, str]:
     """Names of the annotated images' files, without their endings, by their ids."""
     images = {image["id"]: image for image in contents["images"]}
     return {image_id: Path(images[image_id].get("file_name", str(image_id))).stem for image_id in truth.sizes}

@@ -1,5 +1,5 @@
 """Files of COCO's panoptic format (https://cocodataset.org/#format-results): annotated segments to score against, and
-predicted ones read and written, as a JSON file and beside it a folder of the same name with a PNG file per picture."""
+predicted ones read and written, as a JSON file and beside it a folder of the same name with a PNG file per image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..data.images import picture_size
+from ..data.images import image_size
 from ..data.readers.coco_objects import is_id
 from ..data.readers.coco_panoptic import LARGEST_ID, segment_folder
 from ..data.segments import read_segment_ids
@@ -27,12 +27,12 @@ from ..structures.regions import find_regions
 def panoptic_truth(
     file: Path, contents: Mapping[str, Any], *, image_ids: Collection[int] | None = None
 ) -> PanopticTruth:
-    """The annotated segments of a file; pictures without a list of segments are not scored.
+    """The annotated segments of a file; images without a list of segments are not scored.
 
     Args:
         file: The JSON file.
         contents: What it holds: of `parse_coco`.
-        image_ids: Only these pictures.
+        image_ids: Only these images.
 
     Raises:
         DataError: The folder of segments is not there, or a record cannot be used.
@@ -55,7 +55,7 @@ def panoptic_truth(
             unknown = {segment["category_id"] for segment in annotation["segments_info"]} - classes.keys()
             if unknown:
                 raise DataError(
-                    f"{file}: picture {image_id}: a segment has the unknown category_id {min(unknown)}. Correct it."
+                    f"{file}: image {image_id}: a segment has the unknown category_id {min(unknown)}. Correct it."
                 )
     sizes = {image_id: _size(shapes[image_id], folder / annotated[image_id]["file_name"]) for image_id in annotated}
 
@@ -71,10 +71,10 @@ def read_panoptic_results(path: Path, names: Mapping[int, str]) -> list[dict]:
 
     Args:
         path: The JSON file, or a folder with one JSON file. A list of COCO results in it is returned as it is.
-        names: Of the pictures that are scored, by their ids; their segments may go by either.
+        names: Of the images that are scored, by their ids; their segments may go by either.
 
     Raises:
-        DataError: A picture has no prediction or two, or its segments in the JSON file and in its PNG file differ.
+        DataError: An image has no prediction or two, or its segments in the JSON file and in its PNG file differ.
     """
     file = _only_json(path) if path.is_dir() else path
     contents = read_json(file)
@@ -86,12 +86,12 @@ def read_panoptic_results(path: Path, names: Mapping[int, str]) -> list[dict]:
             f"{file}: has no list `annotations` of segments. Give a results file of COCO's panoptic format."
         )
     folder = segment_folder(file)
-    found = _by_picture(file, annotations, names)
+    found = _by_image(file, annotations, names)
     missing = [name for image_id, name in names.items() if image_id not in found]
     if missing:
         raise DataError(
-            f"{file}: there is no prediction for the picture {missing[0]} ({len(missing)} of {len(names)} have none). "
-            "Every picture needs its list of segments, if only an empty one."
+            f"{file}: there is no prediction for the image {missing[0]} ({len(missing)} of {len(names)} have none). "
+            "Every image needs its list of segments, if only an empty one."
         )
     return [record for image_id in names for record in _read_segments(file, folder, image_id, found[image_id])]
 
@@ -104,9 +104,9 @@ def write_panoptic_results(
     Args:
         path: With or without the ending.
         records: COCO results with masks.
-        sizes: (height, width) of the pictures by their ids; each gets its PNG file.
-        names: Of the pictures, and of their PNG files.
-        by_name: The official `image_id` is the picture's name.
+        sizes: (height, width) of the images by their ids; each gets its PNG file.
+        names: Of the images, and of their PNG files.
+        by_name: The official `image_id` is the image's name.
     """
     folder = path.with_suffix("") if path.suffix == ".json" else path
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _paint_segments(records: Sequence[dict], size: Size) -> tuple[np.ndarray, li
     ]
 
 
-def _by_picture(file: Path, annotations: list[dict[str, Any]], names: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+def _by_image(file: Path, annotations: list[dict[str, Any]], names: Mapping[int, str]) -> dict[int, dict[str, Any]]:
     known: dict[int | str, int] = {image_id: image_id for image_id in names}
     known |= {name: image_id for image_id, name in names.items()}
     found: dict[int, dict[str, Any]] = {}
@@ -143,8 +143,8 @@ def _by_picture(file: Path, annotations: list[dict[str, Any]], names: Mapping[in
         shown = annotation.get("image_id")
         if not isinstance(shown, int | str) or shown not in known:
             raise DataError(
-                f"{file}: image_id {shown!r} is not among the {len(names)} pictures that are scored. Give results of "
-                "these pictures."
+                f"{file}: image_id {shown!r} is not among the {len(names)} images that are scored. Give results of "
+                "these images."
             )
         if known[shown] in found:
             raise DataError(f"{file}: image_id {shown!r} has two lists of segments. Keep one of them.")
@@ -159,18 +159,18 @@ def _only_json(folder: Path) -> Path:
     return files[0]
 
 
-def _check_segments(file: Path, annotation: dict[str, Any], picture: int | str) -> None:
+def _check_segments(file: Path, annotation: dict[str, Any], image: int | str) -> None:
     name, segments = annotation.get("file_name"), annotation.get("segments_info")
     if not isinstance(name, str) or not isinstance(segments, list):
         raise DataError(
-            f"{file}: the segments of picture {picture}: `file_name` must be the name of a PNG file and "
+            f"{file}: the segments of image {image}: `file_name` must be the name of a PNG file and "
             "`segments_info` a list of records. Export the file again."
         )
     for segment in segments:
         number, category = segment.get("id"), segment.get("category_id")
         if not is_id(number) or not VOID < number <= LARGEST_ID or not is_id(category):
             raise DataError(
-                f"{file}: picture {picture}: a segment has the id {number!r} and the category_id {category!r}, but the "
+                f"{file}: image {image}: a segment has the id {number!r} and the category_id {category!r}, but the "
                 f"id must be a whole number from 1 to {LARGEST_ID} and the category_id one, too. Correct it."
             )
 
@@ -184,12 +184,12 @@ def _completed(segment: dict[str, Any], ids: np.ndarray) -> dict[str, Any]:
 def _size(shape: tuple[int | None, int | None], file: Path) -> tuple[int, int]:
     height, width = shape
     if height is None or width is None:
-        return picture_size(file)
+        return image_size(file)
     return height, width
 
 
 def _read_segments(file: Path, folder: Path, image_id: int, annotation: dict[str, Any]) -> list[dict]:
-    """The records of one picture, all with the score 1."""
+    """The records of one image, all with the score 1."""
     name = annotation["image_id"]
     _check_segments(file, annotation, name)
     labels = {segment["id"]: segment["category_id"] for segment in annotation["segments_info"]}
@@ -201,10 +201,9 @@ def _read_segments(file: Path, folder: Path, image_id: int, annotation: dict[str
     ):
         if numbers:
             raise DataError(
-                f"{file}: picture {name}: segment {min(numbers)} is in {where} but not in {elsewhere}. Write both "
-                "again."
+                f"{file}: image {name}: segment {min(numbers)} is in {where} but not in {elsewhere}. Write both again."
             )
     return [
-        {"image_id": image_id, "category_id": labels[value], "score": 1.0, "segmentation": region.run_lengths()}
+        {"image_id": image_id, "category_id": labels[value], "score": 1.0, "segmentation": region.rle()}
         for value, region in regions.items()
     ]

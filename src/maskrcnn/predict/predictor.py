@@ -14,12 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import ModelSettings, TTASettings
-from ..data.preprocessing import make_batch, prepare_picture
 from ..data.images import ImageInput, load_image
+from ..data.preprocessing import make_batch, prepare_image
+from ..engines.openvino import use_openvino
 from ..errors import SettingError
 from ..model.build import build_model
 from ..model.inference.folding import prepare_for_prediction
-from ..engines.openvino import use_openvino
 from ..ops.allocator import keep_freed_memory
 from ..ops.devices import choose_device
 from ..ops.precision import Precision, uses_bfloat16
@@ -46,7 +46,7 @@ class Predictor:
         device: Where to compute; none: the first of CUDA and CPU that is there; with openvino the CPU.
         precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
         settings: Of the model, instead of those in the weights; only what does not change the network's layers.
-        engine: What computes body and neck; openvino needs `pip install "maskrcnn[openvino]"`, and a CPU.
+        engine: What computes backbone and neck; openvino needs `pip install "maskrcnn[openvino]"`, and a CPU.
         tta: Test-time augmentation, for instance `TTASettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
             and keypoints are found in all views together. Takes as much longer as there are views.
 
@@ -120,15 +120,17 @@ class Predictor:
         while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch)]:
             sizes = [(image.shape[1], image.shape[2]) for image in group]
             scales = (
-                make_batch([prepare_picture(image, inputs) for image in group], sizes, pad_to=inputs.pad_to)
+                make_batch(
+                    [prepare_image(image, inputs) for image in group], sizes, size_divisible=inputs.size_divisible
+                )
                 for inputs in self.inputs
             )
             yield from self.predict_scales(Scales(tuple(scales)))
 
     def predict_scales(self, scales: Scales) -> list[Instances]:
         """Objects of each image of a prepared batch, on the CPU; found at all its scales, and flipped."""
-        skeleton = self.classes.skeleton
-        partners = skeleton.mirrored if skeleton else ()
+        keypoint_schema = self.classes.keypoint_schema
+        partners = keypoint_schema.mirrored if keypoint_schema else ()
         found = predict_views(self.model, views_of(scales, flip=self.flip), partners=partners, place=self.placed)
         return [replace(objects.to("cpu"), classes=self.classes) for objects in found]
 

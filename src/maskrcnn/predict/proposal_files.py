@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.dataset import Dataset
 from ..data.proposals import Listed, join_proposals, read_proposals
-from ..data.dataset import CocoData
 from ..errors import DataError
 from ..weights.pickles import read_pickle, to_tensor
 
@@ -20,15 +20,15 @@ CORNERS = 0
 """Of detectron2's `BoxMode`: x1, y1, x2, y2 in pixels."""
 
 
-def read_proposal_file(path: Path, data: CocoData, *, most: int) -> CocoData:
-    """The data set with the proposals of a file of any kind that is known.
+def read_proposal_file(path: Path, data: Dataset, *, most: int) -> Dataset:
+    """The dataset with the proposals of a file of any kind that is known.
 
     Args:
         path: .pkl of Detectron or detectron2, or as for `read_proposals`.
         data, most: As for `join_proposals`.
 
     Raises:
-        DataError: The file cannot be read, or does not fit the data set.
+        DataError: The file cannot be read, or does not fit the dataset.
         WeightsError: A .pkl file is damaged, or holds more than arrays and plain values.
     """
     if path.suffix.lower() not in PICKLED:
@@ -37,7 +37,7 @@ def read_proposal_file(path: Path, data: CocoData, *, most: int) -> CocoData:
 
 
 def list_pickled(path: Path) -> Iterator[Listed]:
-    """The pictures of a file of Detectron (`boxes`, `scores`, `indexes`) or detectron2 (`objectness_logits`, `ids`).
+    """The images of a file of Detectron (`boxes`, `scores`, `indexes`) or detectron2 (`objectness_logits`, `ids`).
 
     Nothing in the file is executed.
     """

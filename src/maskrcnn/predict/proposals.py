@@ -1,4 +1,4 @@
-"""The region proposals of a whole data set: written to a file, and how many of the objects are among them."""
+"""The region proposals of a whole dataset: written to a file, and how many of the objects are among them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..data.dataset import Dataset, has_objects
 from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
-from ..data.dataset import CocoData, has_objects
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals
@@ -20,33 +20,33 @@ from .predictor import Predictor
 
 def propose_for(
     predictor: Predictor,
-    data: CocoData,
+    data: Dataset,
     path: Path,
     *,
     batch: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run body and region proposal network on every picture, write the proposals, and score them.
+    """Run backbone and region proposal network on every image, write the proposals, and score them.
 
     Args:
         predictor: The model.
-        data: Pictures, with objects or without.
+        data: Images, with objects or without.
         path: The file; its ending says the form, see `data.proposals`.
         batch, workers: As for `evaluation_batches`.
-        on_progress: Called with the number of pictures that are done since the last call.
+        on_progress: Called with the number of images that are done since the last call.
 
     Returns:
-        Counts of `pictures`, `objects` and `proposals`; where there are objects to find, `recall` of `average_recall`.
+        Counts of `images`, `objects` and `proposals`; where there are objects to find, `recall` of `average_recall`.
 
     Raises:
-        DataError: A picture cannot be read, or the file has another ending.
+        DataError: An image cannot be read, or the file has another ending.
     """
     truth = truth_of(data)
     found: dict[int, Instances] = {}
 
-    def propose(pictures: Batch) -> list[Instances]:
-        return find_proposals(predictor.model, predictor.placed(pictures))
+    def propose(images: Batch) -> list[Instances]:
+        return find_proposals(predictor.model, predictor.placed(images))
 
     def remembered() -> Iterator[tuple[int, Instances]]:
         batches = evaluation_batches(data.records, predictor.settings.input, batch=batch, workers=workers)
@@ -57,7 +57,7 @@ def propose_for(
     write_proposals(path, remembered())
     report = {
         "annotations": truth.source,
-        "pictures": len(truth.sizes),
+        "images": len(truth.sizes),
         "objects": len(truth.objects),
         "proposals": sum(map(len, found.values())),
     }

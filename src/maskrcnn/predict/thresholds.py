@@ -7,7 +7,7 @@ from ..errors import WeightsError
 from ..evaluation.accuracy import Threshold
 
 NOTE = "score_threshold"
-"""The weights' note with the threshold that was chosen on their training pictures."""
+"""The weights' note with the threshold that was chosen on their training images."""
 
 
 def find_threshold(given: float | None, notes: Mapping[str, str]) -> Threshold:

@@ -32,11 +32,11 @@ KEPT = 2**30
 
 
 def scaled_inputs(settings: InputSettings, scales: Sequence[float]) -> list[InputSettings]:
-    """The network's input at each scale; `longer` keeps its proportion, so that each is the usual one, enlarged.
+    """The network's input at each scale; `max_size` keeps its proportion, so that each is the usual one, enlarged.
 
     Args:
         settings: The usual input.
-        scales: In place of its `magnify`, or of its `shorter` where it has none; repeated ones count once.
+        scales: In place of its `scale_factor`, or of its `min_size` where it has none; repeated ones count once.
 
     Returns:
         At least one: the usual input if no scales are given.
@@ -48,21 +48,21 @@ def scaled_inputs(settings: InputSettings, scales: Sequence[float]) -> list[Inpu
 
 
 def _scaled(settings: InputSettings, scale: float) -> InputSettings:
-    usual = settings.magnify or settings.shorter
+    usual = settings.scale_factor or settings.min_size
     lowest, highest = usual / FARTHEST, usual * FARTHEST
-    if not lowest <= scale <= highest or (settings.magnify is None and scale != round(scale)):
-        kind = "lengths of the shorter side in whole pixels" if settings.magnify is None else "factors"
-        name = "shorter" if settings.magnify is None else "magnify"
+    if not lowest <= scale <= highest or (settings.scale_factor is None and scale != round(scale)):
+        kind = "lengths of the shorter side in whole pixels" if settings.scale_factor is None else "factors"
+        name = "min_size" if settings.scale_factor is None else "scale_factor"
         raise SettingError(
-            f"scale {scale:g}: scales are {kind} for these weights, whose model.input.{name} is {usual:g}. Give "
+            f"scale {scale:g}: scales are {kind} for these weights, whose input.{name} is {usual:g}. Give "
             f"numbers from {lowest:g} to {highest:g}."
         )
-    size = {"shorter": round(scale)} if settings.magnify is None else {"magnify": scale}
-    return settings.model_copy(update={**size, "longer": max(1, round(settings.longer * scale / usual))})
+    size = {"min_size": round(scale)} if settings.scale_factor is None else {"scale_factor": scale}
+    return settings.model_copy(update={**size, "max_size": max(1, round(settings.max_size * scale / usual))})
 
 
 def flip_boxes(boxes: Tensor, width: int) -> Tensor:
-    """Boxes [..., 4] in the mirror image of an image of this width."""
+    """Boxes [..., 4] in the flipped image of an image of this width."""
     x1, y1, x2, y2 = boxes.unbind(dim=-1)
     return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
 
@@ -95,7 +95,7 @@ class View(NamedTuple):
 
 
 def views_of(scales: Scales, *, flip: bool) -> list[View]:
-    """The views of some images: each scale, and with `flip` the mirror image of each."""
+    """The views of some images: each scale, and with `flip` the flipped image of each."""
     sides = (False, True) if flip else (False,)
     return [View(batch, flipped) for batch in scales.batches for flipped in sides]
 
@@ -109,7 +109,7 @@ def predict_views(
     Args:
         model: With a semantic head it finds segments in the first view alone.
         views: Of the same images; the first one has the resolution at which keypoints are decoded.
-        partners: Which keypoint of an image each keypoint of its mirror image is; of `Skeleton.mirrored`.
+        partners: Which keypoint of an image each keypoint of its flipped image is; of `KeypointSchema.mirrored`.
         place: Brings a batch to the model's device and precision.
     """
     first = views[0]
@@ -137,7 +137,7 @@ def join_detections(found: Sequence[Detections], settings: BoxHeadSettings) -> D
 
     Args:
         found: Boxes [D, 4], scores [D] and labels [D] of each view; those of one view alone are left as they are.
-        settings: nms_threshold, nms_across_classes, detections.
+        settings: nms_threshold, class_agnostic_nms, detections.
     """
     if len(found) == 1:
         return found[0]

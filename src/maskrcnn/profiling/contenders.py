@@ -11,16 +11,16 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
 from ..config import RunSettings
-from ..data.preprocessing import make_batch, prepare_picture
+from ..data.preprocessing import make_batch, prepare_image
 from ..model.build import build_model
 from ..ops.allocator import keep_freed_memory
 from ..ops.precision import Precision, autocast, bfloat16_is_fast
 from ..predict.predictor import Engine, Predictor
 from ..structures.instances import Instances
 from ..structures.masks import to_rle
-from ..training.optimizer import build_optimiser, set_learning_rate
+from ..training.optimizer import build_optimizer, set_learning_rate
 from .peers import CLASSES, build_peer, our_weights
-from .scenes import OBJECTS, make_objects, make_picture, whole_masks
+from .scenes import OBJECTS, make_image, make_objects, whole_masks
 from .works import Work
 
 
@@ -33,7 +33,7 @@ class Setting(NamedTuple):
 
 State = Mapping[str, Tensor]
 Run = Callable[[], int]
-"""Does the work once and returns the number of objects that it found, or learnt from."""
+"""Does the work once and returns the number of objects that it found, or learned from."""
 
 PEER, TUNED_PEER = "torchvision", "torchvision, tuned allocator"
 PEERS = (PEER, TUNED_PEER)
@@ -93,21 +93,21 @@ def _products() -> Run:
 def peer_prediction(work: Work, state: State) -> Run:
     """The prediction of torchvision, with masks in the form that the work asks for."""
     model = build_peer(work, state)
-    picture = make_picture(work.size)
+    image = make_image(work.size)
 
     def run() -> int:
         with torch.no_grad():
-            found = model([picture / 255] * work.pictures)
+            found = model([image / 255] * work.images)
         if work.task == "keypoints":
             return sum(len(one["keypoints"]) for one in found)
         masks = [one["masks"][:, 0] > 0.5 for one in found]
-        return sum(len(encode_whole(one) if work.task == "run lengths" else one) for one in masks)
+        return sum(len(encode_whole(one) if work.task == "RLE" else one) for one in masks)
 
     return run
 
 
 def encode_whole(masks: Tensor) -> list[dict]:
-    """COCO run lengths of [N, H, W] truth values."""
+    """COCO RLE of [N, H, W] truth values."""
     columns = masks.transpose(1, 2).contiguous().view(torch.uint8).cpu().numpy()
     return coco_mask.encode(columns.transpose(2, 1, 0))
 
@@ -116,20 +116,20 @@ def our_prediction(work: Work, state: State, setting: Setting) -> Run:
     """This library's, with masks in the form that the work asks for."""
     weights = our_weights(work, state)
     predictor = Predictor(weights, device="cpu", precision=setting.precision, engine=setting.engine)
-    pictures = [make_picture(work.size)] * work.pictures
+    images = [make_image(work.size)] * work.images
 
     def run() -> int:
-        found = predictor.predict_all(pictures, batch=work.pictures)
+        found = predictor.predict_all(images, batch=work.images)
         return sum(count_delivered(work, one) for one in found)
 
     return run
 
 
 def count_delivered(work: Work, found: Instances) -> int:
-    """Make the masks of one picture [N, H, W] truth values or COCO run lengths; gives the number of objects."""
+    """Make the masks of one image [N, H, W] truth values or COCO RLE; gives the number of objects."""
     if work.task == "pixels" and found.masks is not None:
         return len(whole_masks(found))
-    if work.task == "run lengths" and found.masks is not None:
+    if work.task == "RLE" and found.masks is not None:
         return len(to_rle(found.masks))
     return len(found)
 
@@ -137,16 +137,16 @@ def count_delivered(work: Work, found: Instances) -> int:
 def peer_step(work: Work, state: State) -> Run:
     """The training step of torchvision."""
     model = build_peer(work, state).train()
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-5, momentum=0.9)
-    objects, picture = make_objects(work.size, CLASSES), make_picture(work.size)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-5, momentum=0.9)
+    objects, image = make_objects(work.size, CLASSES), make_image(work.size)
     target = {"boxes": objects.boxes, "labels": objects.labels + 1, "masks": whole_masks(objects).to(torch.uint8)}
 
     def run() -> int:
-        losses = model([picture / 255] * work.pictures, [dict(target) for _ in range(work.pictures)])
+        losses = model([image / 255] * work.images, [dict(target) for _ in range(work.images)])
         sum(losses.values()).backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        return OBJECTS * work.pictures
+        optimizer.step()
+        optimizer.zero_grad()
+        return OBJECTS * work.images
 
     return run
 
@@ -157,20 +157,20 @@ def our_step(work: Work, state: State, precision: Precision) -> Run:
     weights = our_weights(work, state)
     model = build_model(weights.settings, CLASSES).train()
     model.load_state_dict(weights.state)
-    settings = RunSettings(model=weights.settings)
-    optimiser = build_optimiser(model, settings.train)
-    set_learning_rate(optimiser, 0, steps=100_000, settings=settings)
-    inputs, sizes = weights.settings.input, [work.size] * work.pictures
-    objects, picture = make_objects(work.size, CLASSES), make_picture(work.size)
+    settings = RunSettings.of(weights.settings)
+    optimizer = build_optimizer(model, settings.train)
+    set_learning_rate(optimizer, 0, steps=100_000, settings=settings)
+    inputs, sizes = weights.settings.input, [work.size] * work.images
+    objects, image = make_objects(work.size, CLASSES), make_image(work.size)
 
     def run() -> int:
-        images = [prepare_picture(picture, inputs) for _ in sizes]
-        batch = make_batch(images, sizes, pad_to=inputs.pad_to, targets=[objects] * work.pictures)
+        images = [prepare_image(image, inputs) for _ in sizes]
+        batch = make_batch(images, sizes, size_divisible=inputs.size_divisible, targets=[objects] * work.images)
         with autocast(precision, torch.device("cpu")):
             losses = model(batch)
         torch.stack([value.float() for value in losses.values()]).sum().backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        return OBJECTS * work.pictures
+        optimizer.step()
+        optimizer.zero_grad()
+        return OBJECTS * work.images
 
     return run

@@ -13,7 +13,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from ..weights.own import Weights
 from ..weights.reading import understand
-from .scenes import make_picture
+from .scenes import make_image
 from .works import Work
 
 CLASSES = 90
@@ -27,18 +27,18 @@ DEVIATIONS = {
     "roi_heads.keypoint_predictor.kps_score_lowres": 2.0,
 }
 TAMED_AT = (256, 384)
-"""Size of the picture on which the outputs get these deviations; on others they have nearly the same."""
+"""Size of the image on which the outputs get these deviations; on others they have nearly the same."""
 EPSILON = 1e-5
 """Of torchvision's norms where its weights are not downloaded ones."""
 
 
-def _mask_rcnn(body: str) -> Callable[..., nn.Module]:
+def _mask_rcnn(backbone: str) -> Callable[..., nn.Module]:
     """With frozen norms, and stem and first stage frozen, as with published weights; by `weights=None` nothing is."""
-    return lambda **how: MaskRCNN(_backbone(body), CLASSES + 1, **how)
+    return lambda **how: MaskRCNN(_backbone(backbone), CLASSES + 1, **how)
 
 
-def _backbone(body: str) -> nn.Module:
-    return resnet_fpn_backbone(backbone_name=body, weights=None, trainable_layers=3)
+def _backbone(backbone: str) -> nn.Module:
+    return resnet_fpn_backbone(backbone_name=backbone, weights=None, trainable_layers=3)
 
 
 def _second_version(**how: Any) -> nn.Module:
@@ -83,7 +83,7 @@ def make_weights(model: str) -> dict[str, Tensor]:
         if name in layers
     ]
     with torch.no_grad():
-        peer([make_picture(TAMED_AT) / 255])
+        peer([make_image(TAMED_AT) / 255])
     for hook in hooks:
         hook.remove()
     return peer.state_dict()
@@ -110,7 +110,7 @@ def our_weights(work: Work, state: Mapping[str, Tensor]) -> Weights:
     weights = understand(state, "torchvision")
     settings = weights.settings
     settings.backbone.norm_epsilon = EPSILON
-    settings.input.shorter, settings.input.longer = min(work.size), max(work.size)
+    settings.input.min_size, settings.input.max_size = min(work.size), max(work.size)
     if work.most is not None:
-        settings.box_head.detections = work.most
+        settings.box_head.detections_per_image = work.most
     return weights

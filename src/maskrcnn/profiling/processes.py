@@ -33,7 +33,7 @@ class Measured:
     Args:
         seconds: Of each timed run.
         mebibytes: Most memory that its process ever had; None: the system does not tell.
-        objects: How many it found, or learnt from, in a run.
+        objects: How many it found, or learned from, in a run.
         operations: Floating point operations of a run; 0: not counted.
     """
 

@@ -28,7 +28,7 @@ COLUMNS = ("work", "setting", "seconds", "peer", "its seconds", "ratio", "MiB", 
 def rows_of(work: str, measured: Mapping[str, Measured]) -> list[Row]:
     """A row for each setting of ours beside each peer that did the same work.
 
-    `seconds` are medians of one run, which is all `pictures` together; `ratio` is seconds / peer_seconds. Beside
+    `seconds` are medians of one run, which is all `images` together; `ratio` is seconds / peer_seconds. Beside
     `matrix products`, the peer's seconds are those of products with as many operations as the work has.
 
     Args:
@@ -63,7 +63,7 @@ def _row(work: str, setting: str, ours: Measured, peer: str, peer_seconds: float
         "peer": peer,
         "peer_seconds": _rounded(peer_seconds, 4),
         "ratio": _rounded(ours.median / peer_seconds, 4),
-        "pictures": WORKS[work].pictures,
+        "images": WORKS[work].images,
         "objects": ours.objects,
         "mebibytes": _rounded(ours.mebibytes, 0),
     }
@@ -160,8 +160,8 @@ def markdown_of(report: Mapping[str, Any]) -> str:
         f"{machine['default_precision']} here. Before it {machine['busy_cores_before']} of {machine['cores']} cores "
         "were busy.",
         "",
-        "Same weights, same pictures (800x1216, small ones 256x256), 1000 proposals, 100 detections; masks are "
-        "delivered in the same form by both. Seconds are of one run, all pictures of it together; MiB are the most "
+        "Same weights, same images (800x1216, small ones 256x256), 1000 proposals, 100 detections; masks are "
+        "delivered in the same form by both. Seconds are of one run, all images of it together; MiB are the most "
         "that a process ever had. `matrix products`: as many operations as the work has, in large products.",
         "",
         "| " + " | ".join(COLUMNS) + " |",

@@ -1,4 +1,4 @@
-"""The picture and the objects that all contenders get."""
+"""The image and the objects that all contenders get."""
 
 import numpy as np
 import torch
@@ -9,17 +9,17 @@ from ..structures.instances import Instances
 from ..structures.masks import Crop, MaskCrops
 
 OBJECTS = 8
-"""In each picture of a training step."""
+"""In each image of a training step."""
 
 
-def make_picture(size: tuple[int, int]) -> Tensor:
+def make_image(size: tuple[int, int]) -> Tensor:
     """[3, *size] uint8 of generated shapes; the same for the same size."""
     scene = draw_scene(np.random.default_rng(0), max(size))
-    return torch.from_numpy(scene.picture[: size[0], : size[1]].copy()).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(scene.image[: size[0], : size[1]].copy()).permute(2, 0, 1).contiguous()
 
 
 def make_objects(size: tuple[int, int], classes: int) -> Instances:
-    """Eight discs whose sides are up to three eighths of the picture's shorter one; the same for the same size."""
+    """Eight discs whose sides are up to three eighths of the image's shorter one; the same for the same size."""
     random, boxes, crops = np.random.default_rng(1), [], []
     shorter = min(size)
     for _ in range(OBJECTS):
@@ -33,7 +33,7 @@ def make_objects(size: tuple[int, int], classes: int) -> Instances:
 
 
 def whole_masks(objects: Instances) -> Tensor:
-    """[N, H, W] bool masks at the picture's size."""
+    """[N, H, W] bool masks at the image's size."""
     masks = torch.zeros(len(objects), *objects.size, dtype=torch.bool)
     assert objects.masks is not None, "there are masks in every work that wants them"
     for i in range(len(objects)):

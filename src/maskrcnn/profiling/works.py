@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..errors import SettingError
 
-Task = Literal["pixels", "run lengths", "keypoints", "training"]
+Task = Literal["pixels", "RLE", "keypoints", "training"]
 
 
 @dataclass(frozen=True)
@@ -19,32 +19,32 @@ class Work:
     Args:
         title: For people.
         model: A name of `peers.BUILDERS`.
-        size: (height, width) of the pictures, which is also that of the network's input.
-        pictures: How many go through the network together.
-        task: pixels, run lengths: predicted masks become [N, height, width] truth values, or COCO run lengths.
+        size: (height, width) of the images, which is also that of the network's input.
+        images: How many go through the network together.
+        task: pixels, RLE: predicted masks become [N, height, width] truth values, or COCO RLE.
             keypoints: there are keypoints and no masks. training: a step, forward, backward and SGD.
-        most: Detections per picture at most; None: as the models have it, which is 100.
+        most: Detections per image at most; None: as the models have it, which is 100.
     """
 
     title: str
     model: str
     size: tuple[int, int]
-    pictures: int
+    images: int
     task: Task
     most: int | None = None
 
 
 LARGE, SMALL = (800, 1216), (256, 256)
 WORKS: dict[str, Work] = {
-    "prediction": Work("prediction, 1 picture, masks as pixels", "R50-FPN", LARGE, 1, "pixels"),
-    "prediction-rle": Work("prediction, 1 picture, masks as run lengths", "R50-FPN", LARGE, 1, "run lengths"),
-    "prediction-batch4": Work("prediction, 4 pictures", "R50-FPN", LARGE, 4, "pixels"),
-    "prediction-small": Work("prediction, 1 small picture", "R50-FPN", SMALL, 1, "pixels"),
+    "prediction": Work("prediction, 1 image, masks as pixels", "R50-FPN", LARGE, 1, "pixels"),
+    "prediction-rle": Work("prediction, 1 image, masks as RLE", "R50-FPN", LARGE, 1, "RLE"),
+    "prediction-batch4": Work("prediction, 4 images", "R50-FPN", LARGE, 4, "pixels"),
+    "prediction-small": Work("prediction, 1 small image", "R50-FPN", SMALL, 1, "pixels"),
     "prediction-r101": Work("prediction, ResNet-101", "R101-FPN", LARGE, 1, "pixels"),
     "prediction-v2": Work("prediction, v2 heads", "R50-FPN-v2", LARGE, 1, "pixels"),
     "prediction-keypoints": Work("prediction, keypoints of people", "Keypoint-R50-FPN", LARGE, 1, "keypoints"),
-    "training": Work("training step, 2 pictures", "R50-FPN", LARGE, 2, "training"),
-    "training-small": Work("training step, 1 small picture", "R50-FPN", SMALL, 1, "training"),
+    "training": Work("training step, 2 images", "R50-FPN", LARGE, 2, "training"),
+    "training-small": Work("training step, 1 small image", "R50-FPN", SMALL, 1, "training"),
 }
 QUICK = ("prediction", "training-small")
 USUAL = ("prediction", "prediction-rle", "prediction-small", "training")

@@ -1,4 +1,4 @@
-"""Masks as they are annotated, outlines or run lengths, turned into pixels one object at a time."""
+"""Masks as they are annotated, polygons or RLE, turned into pixels one object at a time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class StoredMask(Protocol):
     """Pixels of one object that are read from elsewhere when they are needed."""
 
     def crop(self) -> Crop:
-        """The pixels in the source picture."""
+        """The pixels in the source image."""
         ...
 
 
 Drawn = Polygons | bytes
-"""Outlines, or COCO's compressed run lengths."""
+"""Polygons, or COCO's compressed RLE."""
 
 Source = Drawn | StoredMask
 """What is known of one object."""
@@ -35,17 +35,17 @@ IDENTITY = np.eye(2, 3)
 
 @dataclass(eq=False)
 class ObjectMasks(Masks):
-    """N annotated masks and the one affine transform their picture went through.
+    """N annotated masks and the one affine transform their image went through.
 
     Nothing is computed until a crop is asked for, and then in the object's own window only. Pixel (column, row) covers
     [column, column + 1) x [row, row + 1). Without a transform the pixels are COCO's own, bit for bit; flips, quarter
-    turns and whole-pixel crops move those pixels unchanged. Any other transform moves the corners of outlines, and
-    looks up the nearest pixel of run lengths.
+    turns and whole-pixel crops move those pixels unchanged. Any other transform moves the corners of polygons, and
+    looks up the nearest pixel of RLE.
 
     Args:
-        sources: N outlines, compressed run lengths or stored masks, in the source picture's pixels.
-        source_size: (height, width) of the picture they were annotated in.
-        size: (height, width) of the current picture.
+        sources: N polygons, compressed RLE or stored masks, in the source image's pixels.
+        source_size: (height, width) of the image they were annotated in.
+        size: (height, width) of the current image.
         affine: [2, 3] float64, source x, y, 1 to current x, y.
     """
 
@@ -56,7 +56,7 @@ class ObjectMasks(Masks):
 
     @classmethod
     def of(cls, sources: Sequence[Source], size: tuple[int, int]) -> ObjectMasks:
-        """Masks in the picture of `size` (height, width) they were annotated in."""
+        """Masks in the image of `size` (height, width) they were annotated in."""
         return cls(tuple(sources), size, size)
 
     def __len__(self) -> int:
@@ -71,38 +71,38 @@ class ObjectMasks(Masks):
         return self
 
     def transformed(self, affine: np.ndarray, size: tuple[int, int]) -> ObjectMasks:
-        """The same objects after the picture went through one more affine transform.
+        """The same objects after the image went through one more affine transform.
 
         Args:
             affine: [2, 3] or [3, 3] current x, y, 1 to new x, y, in continuous pixel coordinates.
-            size: (height, width) of the new picture.
+            size: (height, width) of the new image.
         """
         combined = np.asarray(affine, dtype=np.float64)[:2] @ _square(self.affine)
         return replace(self, affine=combined, size=size)
 
     def crop(self, i: int) -> Crop:
-        """Pixels of object i in the smallest window that holds them; h = w = 0 if it has none in the picture."""
+        """Pixels of object i in the smallest window that holds them; h = w = 0 if it has none in the image."""
         source = self.sources[i]
         if isinstance(source, tuple) and not _maps_pixels_to_pixels(self.affine):
-            return _rasterise(self.outlines_of(i), self.size)
+            return _rasterize(self.polygons_of(i), self.size)
         if isinstance(source, bytes):
             crop = crop_from_counts(counts_from_text(source), self.source_size)
         elif isinstance(source, tuple):
-            crop = _rasterise(source, self.source_size)
+            crop = _rasterize(source, self.source_size)
         else:
             crop = source.crop()
         unchanged = self.size == self.source_size and np.array_equal(self.affine, IDENTITY)
         return crop if unchanged else _resample(crop, self.affine, self.size)
 
-    def outlines_of(self, i: int) -> Polygons:
-        """Outlines of object i in the current picture's pixels; empty if none are annotated."""
+    def polygons_of(self, i: int) -> Polygons:
+        """Polygons of object i in the current image's pixels; empty if none are annotated."""
         source = self.sources[i]
         return tuple(_moved(polygon, self.affine) for polygon in source) if isinstance(source, tuple) else ()
 
     def crops(self) -> MaskCrops:
-        """All objects as packed bitmaps, with the outlines that are known."""
+        """All objects as packed bitmaps, with the polygons that are known."""
         objects = range(len(self))
-        return MaskCrops.of([self.crop(i) for i in objects], self.size, tuple(self.outlines_of(i) for i in objects))
+        return MaskCrops.of([self.crop(i) for i in objects], self.size, tuple(self.polygons_of(i) for i in objects))
 
 
 def _square(affine: np.ndarray) -> np.ndarray:
@@ -118,8 +118,8 @@ def _maps_pixels_to_pixels(affine: np.ndarray) -> bool:
     return bool((affine == np.round(affine)).all() and (np.abs(affine[:, :2]) <= 1).all())
 
 
-def _rasterise(polygons: Polygons, size: tuple[int, int]) -> Crop:
-    """COCO's own pixels of outlines; its run lengths need memory for the outline's length only."""
+def _rasterize(polygons: Polygons, size: tuple[int, int]) -> Crop:
+    """COCO's own pixels of polygons; its RLE need memory for the polygon's length only."""
     parts = coco_mask.frPyObjects([polygon.ravel().tolist() for polygon in polygons], *size)
     return _united([crop_from_counts(counts_from_text(part["counts"]), size) for part in parts])
 
@@ -139,7 +139,7 @@ def _united(parts: list[Crop]) -> Crop:
 
 
 def _resample(crop: Crop, affine: np.ndarray, size: tuple[int, int]) -> Crop:
-    """Nearest source pixel of each pixel's centre, inside the window the transform takes the crop to."""
+    """Nearest source pixel of each pixel's center, inside the window the transform takes the crop to."""
     height, width = crop.bitmap.shape
     left, right, top, bottom = crop.x, crop.x + width, crop.y, crop.y + height
     corners = _moved(np.array([[left, top], [right, top], [left, bottom], [right, bottom]]), affine).round(6)

@@ -1,4 +1,4 @@
-"""A batch of pictures, padded to one size."""
+"""A batch of images, padded to one size."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .instances import Instances
 
 @dataclass
 class Batch:
-    """Network input of B pictures.
+    """Network input of B images.
 
     Args:
-        images: [B, C, H, W] normalised, channels_last, padded with 0 at the right and the bottom.
+        images: [B, C, H, W] normalized, channels_last, padded with 0 at the right and the bottom.
         sizes: B true (height, width) inside the padding.
-        picture_sizes: B (height, width) of the caller's pictures, to which predictions are scaled back.
-        targets: Annotated objects of each picture in network coordinates, or None.
-        proposals: Boxes [N, 4] of each picture in network coordinates that replace the network's own, or None.
+        image_sizes: B (height, width) of the caller's images, to which predictions are scaled back.
+        targets: Annotated objects of each image in network coordinates, or None.
+        proposals: Boxes [N, 4] of each image in network coordinates that replace the network's own, or None.
         semantic: [B, H, W] uint8 semantic maps (see `structures.panoptic`), unknown in the padding, or None.
-        paths: Where the pictures came from, for messages.
-        image_ids: The data set's ids of the pictures.
+        paths: Where the images came from, for messages.
+        image_ids: The dataset's ids of the images.
     """
 
     images: Tensor
     sizes: list[tuple[int, int]]
-    picture_sizes: list[tuple[int, int]]
+    image_sizes: list[tuple[int, int]]
     targets: list[Instances] | None = None
     proposals: list[Tensor] | None = None
     semantic: Tensor | None = None
@@ -59,5 +59,5 @@ class Scales:
 
     @property
     def image_ids(self) -> tuple[int, ...]:
-        """The data set's ids of the images."""
+        """The dataset's ids of the images."""
         return self.batches[0].image_ids

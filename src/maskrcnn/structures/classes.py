@@ -1,9 +1,9 @@
-"""The classes of a data set: contiguous labels inside, the data set's own category ids outside."""
+"""The classes of a dataset: contiguous labels inside, the dataset's own category ids outside."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
-from .keypoint_schema import Skeleton
+from .keypoint_schema import KeypointSchema
 
 
 @dataclass(frozen=True)
@@ -15,25 +15,26 @@ class Classes:
         category_ids: K ids as they stand in the annotation file; gaps are fine.
         stuff: S names of what has no separate objects (sky, grass), in the order of the stuff labels 0..S-1.
         stuff_ids: Their S category ids.
-        skeleton: The keypoints of the objects; None if they have none. Classes without keypoints may be among others.
+        keypoint_schema: The keypoints of the objects; None if they have none. Classes without keypoints may be among
+            others.
     """
 
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
     stuff: tuple[str, ...] = ()
     stuff_ids: tuple[int, ...] = ()
-    skeleton: Skeleton | None = None
+    keypoint_schema: KeypointSchema | None = None
 
     @property
     def keypoint_count(self) -> int:
         """Keypoints per object; 0 if there are none."""
-        return 0 if self.skeleton is None else len(self.skeleton)
+        return 0 if self.keypoint_schema is None else len(self.keypoint_schema)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def label_of(self, category_id: int) -> int:
-        """Label 0..K-1 of a category id; KeyError if the data set has no such id."""
+        """Label 0..K-1 of a category id; KeyError if the dataset has no such id."""
         return self._labels[category_id]
 
     @cached_property

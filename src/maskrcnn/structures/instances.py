@@ -17,9 +17,9 @@ from ..config import SCORE_THRESHOLD
 from ..errors import SettingError
 from ..ops.devices import carry
 from .classes import Classes
+from .keypoint_schema import in_whole_pixels
 from .masks import Index, Masks, PolygonKind, as_index
 from .panoptic import Panoptic
-from .keypoint_schema import in_whole_pixels
 
 if TYPE_CHECKING:
     import supervision
@@ -127,8 +127,8 @@ class Instances:
         object's size from its box also for masks; `evaluate.results.of_kind` makes the separate lists they want.
 
         Args:
-            image_id: The data set's id of the image.
-            classes: Gives each label the data set's category id; None: these instances' own.
+            image_id: The dataset's id of the image.
+            classes: Gives each label the dataset's category id; None: these instances' own.
 
         Returns:
             One dict per object: image_id, category_id, score, bbox [x, y, width, height], segmentation (RLE),

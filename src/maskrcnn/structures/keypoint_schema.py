@@ -17,12 +17,12 @@ SIDES = (("left", "right"), ("l_", "r_"), ("_l", "_r"))
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class KeypointSchema:
     """Kp keypoints, counted from 0.
 
     Args:
         names: Kp different names.
-        flip_pairs: Keypoints that change places in a mirror image, (left, right); the others keep theirs.
+        flip_pairs: Keypoints that change places in a flipped image, (left, right); the others keep theirs.
         edges: Keypoints that drawings join.
         sigmas: Standard deviation of people who annotate each keypoint, relative to the root of the object's area;
             object keypoint similarity is exp(-d^2 / (2 area (2 sigma)^2)).
@@ -57,7 +57,7 @@ class Skeleton:
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """Which keypoint of the picture each keypoint of its mirror image is."""
+        """Which keypoint of the image each keypoint of its flipped image is."""
         partners = dict(self.flip_pairs) | {right: left for left, right in self.flip_pairs}
         return tuple(partners.get(place, place) for place in range(len(self)))
 
@@ -79,7 +79,7 @@ def in_whole_pixels(keypoints: Tensor) -> Tensor:
     return (keypoints.detach().double().cpu() - keypoints.new_tensor([PIXEL_MIDDLE, PIXEL_MIDDLE, 0]).cpu()).flatten(1)
 
 
-def skeleton_of(category: Mapping[str, Any]) -> Skeleton | None:
+def keypoint_schema_of(category: Mapping[str, Any]) -> KeypointSchema | None:
     """The keypoints that a category of a COCO file lists.
 
     Keypoints with the names of COCO or CrowdPose have their flip pairs, lines and sigmas. Others have the file's
@@ -103,7 +103,7 @@ def skeleton_of(category: Mapping[str, Any]) -> Skeleton | None:
     if not isinstance(sigmas, Sequence) or not all(isinstance(sigma, int | float) for sigma in sigmas):
         raise ValueError(f"`sigmas` is {sigmas!r:.60}, but must be a list of numbers")
     guessed = known.flip_pairs if known else guess_flip_pairs(names)
-    return Skeleton(
+    return KeypointSchema(
         names=tuple(names),
         flip_pairs=_pairs(category, "flip_pairs") if "flip_pairs" in category else guessed,
         edges=known.edges if known else _pairs(category, "skeleton"),
@@ -111,21 +111,21 @@ def skeleton_of(category: Mapping[str, Any]) -> Skeleton | None:
     )
 
 
-def shared_skeleton(categories: Sequence[Mapping[str, Any]]) -> Skeleton | None:
+def shared_keypoint_schema(categories: Sequence[Mapping[str, Any]]) -> KeypointSchema | None:
     """The keypoints of the categories of a COCO file; those without any may be among them.
 
     Raises:
         ValueError: A category contradicts itself, or two have different keypoints; the text names them.
     """
-    found: dict[str, Skeleton] = {}
+    found: dict[str, KeypointSchema] = {}
     for category in categories:
         name = str(category.get("name", category.get("id")))
         try:
-            skeleton = skeleton_of(category)
+            keypoint_schema = keypoint_schema_of(category)
         except ValueError as error:
             raise ValueError(f"category {name!r}: {error}") from error
-        if skeleton is not None:
-            found[name] = skeleton
+        if keypoint_schema is not None:
+            found[name] = keypoint_schema
     if len(set(found.values())) > 1:
         rule = "a model has one set of them; give them the same ones, or split the file"
         raise ValueError(f"the categories {', '.join(found)} have different keypoints, but {rule}")
@@ -167,7 +167,7 @@ def _from_one(pairs: Pairs) -> list[list[int]]:
 
 
 # https://cocodataset.org/#keypoints-eval; names, lines and sigmas as in its annotations and its evaluation.
-COCO_PERSON = Skeleton(
+COCO_PERSON = KeypointSchema(
     names=(
         *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow"),
         *("right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee"),
@@ -185,7 +185,7 @@ COCO_PERSON = Skeleton(
 )
 # Li et al. 2019, CrowdPose: names and sigmas as in its annotations and its evaluation; its file has COCO's lines,
 # which do not fit its keypoints.
-CROWDPOSE_PERSON = Skeleton(
+CROWDPOSE_PERSON = KeypointSchema(
     names=(
         *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip"),
         *("right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "head", "neck"),
@@ -197,4 +197,4 @@ CROWDPOSE_PERSON = Skeleton(
     ),
     sigmas=(0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079),
 )
-KNOWN = {skeleton.names: skeleton for skeleton in (COCO_PERSON, CROWDPOSE_PERSON)}
+KNOWN = {one.names: one for one in (COCO_PERSON, CROWDPOSE_PERSON)}

@@ -19,9 +19,9 @@ import torch
 from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
+from ..ops.contours import fit_quadrilateral, trace_contour
 from ..ops.devices import carry
 from ..ops.rasterize import Polygons
-from ..ops.contours import fit_quadrilateral, outline_bitmap
 
 Index = int | slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]
 """Which objects: one, some by their numbers, a truth value for each, or a slice."""
@@ -48,7 +48,7 @@ def as_index(index: Index, count: int) -> slice | Tensor:
 
 
 class Crop(NamedTuple):
-    """Pixels of one object inside a window of its picture.
+    """Pixels of one object inside a window of its image.
 
     Args:
         x, y: Column and row of the window's top left pixel.
@@ -71,7 +71,7 @@ def tight_crop(x: int, y: int, bitmap: np.ndarray) -> Crop:
 
 def crop_polygon(crop: Crop, shape: PolygonKind) -> np.ndarray:
     """[V, 2] float64 x, y in continuous pixels of the image around the largest part of an object; V = 0 if empty."""
-    points = fit_quadrilateral(crop.bitmap) if shape == "quad" else outline_bitmap(crop.bitmap)
+    points = fit_quadrilateral(crop.bitmap) if shape == "quad" else trace_contour(crop.bitmap)
     return points + np.array([crop.x, crop.y])
 
 
@@ -137,15 +137,15 @@ def to_rle(masks: Masks | np.ndarray | Tensor) -> list[dict]:
 
 
 def encode_crop(crop: Crop, size: tuple[int, int]) -> dict:
-    """COCO run lengths of one object, from the pixels of its window only.
+    """COCO RLE of one object, from the pixels of its window only.
 
     Args:
         crop: Pixels of the object.
-        size: (height, width) of its picture.
+        size: (height, width) of its image.
     """
     height, width = size
     rows, columns = crop.bitmap.shape
-    # One empty row below the window ends every column's last run, unless a column fills the picture's whole height.
+    # One empty row below the window ends every column's last run, unless a column fills the image's whole height.
     gap = 1 if rows < height else 0
     padded = np.zeros((columns, rows + gap), dtype=np.int8)
     padded[:, :rows] = crop.bitmap.T
@@ -154,12 +154,12 @@ def encode_crop(crop: Crop, size: tuple[int, int]) -> dict:
     positions = (crop.x + column) * height + crop.y + row
     counts = np.diff(positions, prepend=0, append=height * width)
     if len(counts) > 1 and counts[-1] == 0:
-        counts = counts[:-1]  # as COCO's own encoder does where the picture's last pixel belongs to the object
+        counts = counts[:-1]  # as COCO's own encoder does where the image's last pixel belongs to the object
     return encode_counts(counts.tolist(), size)
 
 
 def encode_counts(counts: list[int], size: tuple[int, int]) -> dict:
-    """COCO run lengths of runs of background and object in turn that fill a picture of `size` (height, width)."""
+    """COCO RLE of runs of background and object in turn that fill an image of `size` (height, width)."""
     rle = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
     return {"size": list(size), "counts": _text(rle["counts"])}
 
@@ -175,23 +175,23 @@ class MaskCrops(Masks):
     Args:
         pixels: [sum of h * w] uint8, the windows one after the other, each row by row.
         windows: [N, 4] int64 x1, y1, x2, y2 of each object's window, on the host.
-        size: (height, width) of the picture.
-        outlines: Of each object, in the picture's pixels, empty where not known; or nothing at all. They stay on the
+        size: (height, width) of the image.
+        polygons: Of each object, in the image's pixels, empty where not known; or nothing at all. They stay on the
             host.
     """
 
     pixels: Tensor
     windows: Tensor
     size: tuple[int, int]
-    outlines: tuple[Polygons, ...] | None = None
+    polygons: tuple[Polygons, ...] | None = None
 
     @classmethod
-    def of(cls, crops: list[Crop], size: tuple[int, int], outlines: tuple[Polygons, ...] | None = None) -> MaskCrops:
+    def of(cls, crops: list[Crop], size: tuple[int, int], polygons: tuple[Polygons, ...] | None = None) -> MaskCrops:
         """Pack separate crops."""
         windows = [(x, y, x + bitmap.shape[1], y + bitmap.shape[0]) for x, y, bitmap in crops]
         pixels = [bitmap.ravel() for _, _, bitmap in crops]
         flat = np.concatenate(pixels).astype(np.uint8) if pixels else np.zeros(0, np.uint8)
-        return cls(torch.from_numpy(flat), torch.tensor(windows, dtype=torch.int64).reshape(-1, 4), size, outlines)
+        return cls(torch.from_numpy(flat), torch.tensor(windows, dtype=torch.int64).reshape(-1, 4), size, polygons)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -200,15 +200,15 @@ class MaskCrops(Masks):
         index = index.to(self.windows.device) if isinstance(index, Tensor) else index
         chosen = torch.arange(len(self))[index].tolist()
         pixels = torch.cat([self.pixels_of(i).flatten() for i in chosen]) if chosen else self.pixels[:0]
-        outlines = None if self.outlines is None else tuple(self.outlines[i] for i in chosen)
-        return MaskCrops(pixels, self.windows[index], self.size, outlines)
+        polygons = None if self.polygons is None else tuple(self.polygons[i] for i in chosen)
+        return MaskCrops(pixels, self.windows[index], self.size, polygons)
 
     def to(self, device: torch.device | str) -> MaskCrops:
         return replace(self, pixels=carry(self.pixels, device))
 
-    def outlines_of(self, i: int) -> Polygons:
-        """Outlines of object i; empty where not known."""
-        return self.outlines[i] if self.outlines else ()
+    def polygons_of(self, i: int) -> Polygons:
+        """Polygons of object i; empty where not known."""
+        return self.polygons[i] if self.polygons else ()
 
     def crop(self, i: int) -> Crop:
         x, y = self.origin(i)

@@ -1,4 +1,4 @@
-"""One picture divided into segments that do not overlap: things one by one, stuff class by class.
+"""One image divided into segments that do not overlap: things one by one, stuff class by class.
 
 A semantic map, [h, w] uint8, is what a pixel branch learns from: the stuff label 0..S-1 of each pixel, `THING` where
 an object is, `UNKNOWN` where nothing is annotated.
@@ -23,7 +23,7 @@ MOST_STUFF = 254
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a picture.
+    """A part of an image.
 
     Args:
         id: Its pixels' value in the map, from 1 on.
@@ -46,7 +46,7 @@ class Segment:
 
 @dataclass
 class Panoptic:
-    """A picture's segments.
+    """An image's segments.
 
     Args:
         map: [h, w] int32 id of the segment each pixel belongs to; 0: none.

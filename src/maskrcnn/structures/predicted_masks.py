@@ -19,10 +19,10 @@ class SoftMasks(Masks):
 
     Args:
         probabilities: [N, m, m] in 0..1.
-        boxes: [N, 4] x1, y1, x2, y2 in the picture.
-        size: (height, width) of the picture.
+        boxes: [N, 4] x1, y1, x2, y2 in the image.
+        size: (height, width) of the image.
         paste: How the grid becomes pixels. grown: spread over the whole pixels of a grown box (torchvision); sampled:
-            at the pixels' centres (detectron2, mmdetection).
+            at the pixels' centers (detectron2, mmdetection).
         threshold: Least probability of the object's pixels; with `grown`, theirs lie above it.
     """
 

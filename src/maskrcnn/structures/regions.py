@@ -21,7 +21,7 @@ class Region(NamedTuple):
         value: Of its pixels.
         area: Its pixels.
         box: x, y, width, height of the smallest box around them, in whole pixels.
-        runs: [R, 2] int64 start and length of its runs; pixels are counted column by column, as in COCO's run lengths.
+        runs: [R, 2] int64 start and length of its runs; pixels are counted column by column, as in COCO RLE.
         size: (height, width) of the map.
     """
 
@@ -31,8 +31,8 @@ class Region(NamedTuple):
     runs: np.ndarray
     size: tuple[int, int]
 
-    def run_lengths(self) -> dict[str, Any]:
-        """COCO run lengths: {"size": [height, width], "counts": str}."""
+    def rle(self) -> dict[str, Any]:
+        """COCO RLE: {"size": [height, width], "counts": str}."""
         starts, lengths = self.runs.T
         ends = starts + lengths
         gaps = np.diff(starts, prepend=0)

@@ -1,4 +1,4 @@
-"""COCO run lengths, read without ever holding a picture-sized bitmap.
+"""COCO RLE, read without ever holding an image-sized bitmap.
 
 A mask is read column by column: `counts` are the lengths of its runs, background and object in turn, and COCO's
 compressed text stores each as the difference to the run two before it, five bits per character, lowest bits first
@@ -12,11 +12,11 @@ import numpy as np
 from .masks import Crop
 
 MOST_CHARACTERS = 7
-"""Of one run: 35 bits, more than any picture has pixels."""
+"""Of one run: 35 bits, more than any image has pixels."""
 
 
 def counts_from_text(text: bytes) -> np.ndarray:
-    """Run lengths from COCO's compressed text.
+    """RLE from COCO's compressed text.
 
     Args:
         text: The `counts` of a compressed mask.
@@ -29,12 +29,12 @@ def counts_from_text(text: bytes) -> np.ndarray:
     """
     codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise ValueError("the text is cut off or holds characters that COCO run lengths never have")
+        raise ValueError("the text is cut off or holds characters that COCO RLE never have")
     last = np.flatnonzero(codes < 32)
     first = np.concatenate([[0], last[:-1] + 1])
     lengths = last - first + 1
     if lengths.max() > MOST_CHARACTERS:
-        raise ValueError("a run is longer than any picture")
+        raise ValueError("a run is longer than any image")
     places = 5 * (np.arange(len(codes)) - np.repeat(first, lengths))
     counts = np.add.reduceat((codes & 31) << places, first)
     counts -= np.where(codes[last] & 16, 1 << 5 * lengths, 0)
@@ -44,11 +44,11 @@ def counts_from_text(text: bytes) -> np.ndarray:
 
 
 def check_counts(counts: np.ndarray, size: tuple[int, int]) -> None:
-    """Refuse run lengths that do not fill a picture of `size` (height, width) with a ValueError that says why."""
+    """Refuse RLE that do not fill an image of `size` (height, width) with a ValueError that says why."""
     if (counts < 0).any():
         raise ValueError(f"a run has a negative length ({int(counts.min())})")
     if counts.sum() != size[0] * size[1]:
-        raise ValueError(f"the runs add up to {int(counts.sum())} pixels, the picture has {size[0]} x {size[1]}")
+        raise ValueError(f"the runs add up to {int(counts.sum())} pixels, the image has {size[0]} x {size[1]}")
 
 
 def all_fill(texts: Sequence[str], pixels: np.ndarray) -> bool:
@@ -56,7 +56,7 @@ def all_fill(texts: Sequence[str], pixels: np.ndarray) -> bool:
 
     Args:
         texts: N masks.
-        pixels: [N] height times width of the picture of each.
+        pixels: [N] height times width of the image of each.
     """
     if not len(texts):
         return True
@@ -106,8 +106,8 @@ def crop_from_counts(counts: np.ndarray, size: tuple[int, int]) -> Crop:
     """The object's pixels in its own window.
 
     Args:
-        counts: [R] int64 run lengths that fill the picture (see `check_counts`).
-        size: (height, width) of the picture.
+        counts: [R] int64 RLE that fill the image (see `check_counts`).
+        size: (height, width) of the image.
     """
     height = size[0]
     edges = np.cumsum(counts)

@@ -19,7 +19,7 @@ from ..ops.json_files import read_json, write_json
 from ..predict.evaluation import evaluate
 from ..predict.predictor import Predictor
 from .dataset import TrainingData, read_training_data, train_on_dataset
-from .demo import PICTURES, STEPS, demo_settings
+from .demo import IMAGES, STEPS, demo_settings
 from .run_folder import CHECKPOINT_NAME, LAST_NAME, LOG_NAME, SCORES_NAME, DataArguments
 from .start import NO_WEIGHTS, TrainingStart, build_start, choose_start
 
@@ -58,7 +58,7 @@ def run_ablation(
         device, quiet: As for `train`.
 
     Yields:
-        The name of each variant, and AP, AP50 and AP75 of its last weights with the `seconds` it learnt; nothing more
+        The name of each variant, and AP, AP50 and AP75 of its last weights with the `seconds` it learned; nothing more
         after a variant that was stopped.
 
     Raises:
@@ -69,14 +69,14 @@ def run_ablation(
         data, changes = DataArguments(shapes), (demo_settings(steps=STEPS, seed=0), *changes)
         if not shapes.exists():
             seed = RunSettings().changed(*changes).train.seed
-            write_shapes(shapes, train=PICTURES.learnt, val=PICTURES.unseen, size=PICTURES.side, seed=seed)
+            write_shapes(shapes, train=IMAGES.train, val=IMAGES.val, size=IMAGES.side, seed=seed)
     console = Console(stderr=True, quiet=quiet)
     starts = {
         name: _fit_anchors(choose_start(weights, *changes, variant.changes)) for name, variant in study.variants.items()
     }
     found = read_training_data(data, next(iter(starts.values())).settings)
-    if study.score == "keypoints" and found.learnt.classes.skeleton is None:
-        raise SettingError(f"{study.title}: {found.learnt.source} has no keypoints. Give --data whose categories do.")
+    if study.score == "keypoints" and found.train.classes.keypoint_schema is None:
+        raise SettingError(f"{study.title}: {found.train.source} has no keypoints. Give --data whose categories do.")
     for name, start in starts.items():
         console.rule(f"{name}: {' '.join(study.variants[name].changes)}")
         place = folder / "_".join(name.replace(",", "").split())
@@ -92,11 +92,11 @@ def _fit_anchors(start: TrainingStart) -> TrainingStart:
     """On a single map all sizes of anchors are used there."""
     model, changes = start.settings.model, dict[str, Any]()
     if model.neck.name != "fpn":
-        changes["model.anchors.sizes"] = (tuple(side for level in model.anchors.sizes for side in level),)
+        changes["anchors.sizes"] = (tuple(side for level in model.anchors.sizes for side in level),)
     if model.neck.name == "c4" and model.mask_head is not None:
         # Stage 5 is the head: its output is classified as it is, and doubled for the masks.
-        changes |= {"model.box_head.pool_size": 14, "model.box_head.linear_layers": 0}
-        changes |= {"model.mask_head.convolutions": 0}
+        changes |= {"box_head.pool_size": 14, "box_head.linear_layers": 0}
+        changes |= {"mask_head.convolutions": 0}
     return start._replace(settings=start.settings.changed(changes))
 
 
@@ -116,14 +116,14 @@ def _train_variant(
 ) -> dict[str, Any] | None:
     """None: it was stopped."""
     settings = start.settings
-    model, _ = build_start(start, data.learnt.classes)
+    model, _ = build_start(start, data.train.classes)
     resume = (folder / CHECKPOINT_NAME).exists()
     result = train_on_dataset(model, data, settings, folder=folder, device=device, resume=resume, quiet=quiet)
     if not result.finished:
         return None
     # Not the best weights but the last ones: then nothing was chosen by the images that judge.
     predictor = Predictor(folder / LAST_NAME, device=device)
-    numbers = evaluate(predictor, data.judged, batch_size=settings.data.batch)[kind]
+    numbers = evaluate(predictor, data.val, batch_size=settings.data.batch_size)[kind]
     log = map(json.loads, (folder / LOG_NAME).read_text(encoding="utf-8").splitlines())
     # A run that is too short for a line in its log took no time worth naming.
     seconds = max((entry["seconds"] for entry in log if entry["kind"] == "step"), default=0.0)

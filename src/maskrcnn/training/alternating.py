@@ -6,7 +6,7 @@
 4. The heads go on learning on the proposals of step 3.
 
 Then both share one backbone. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first
-weights, and proposals are computed once, on whole pictures.
+weights, and proposals are computed once, on whole images.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from rich.console import Console
 from ..config import RunSettings
 from ..config.training import Layer
 from ..data.augmentation import Augment
+from ..data.dataset import Dataset
 from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
-from ..data.dataset import CocoData
 from ..errors import SettingError
 from ..evaluation.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
@@ -34,17 +34,17 @@ from ..model.proposals import find_proposals
 from ..model.rpn import RPN
 from ..ops.atomic import replacing
 from ..ops.precision import autocast
-from ..progress import PictureBar
+from ..progress import ImageBar
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, load_weights, save_weights
 from .checkpoint import load_checkpoint
 from .dataset import TrainingData, train_on_dataset
-from .loop import TrainingResult
 from .layers import LAYERS
+from .loop import TrainingResult
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, FIRST_STEP, HELD_OUT_NAME, LAST_NAME, LOG_NAME
 
 START_NAME = "start.safetensors"
-PROPOSALS = {"learnt": "proposals_learnt.jsonl", "judged": "proposals_judged.jsonl"}
+PROPOSALS = {"learned": "proposals_learned.jsonl", "judged": "proposals_judged.jsonl"}
 
 
 class Step(NamedTuple):
@@ -112,7 +112,7 @@ def train_alternating(
             "Leave it out."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    model = _first_model(model, folder, settings, data.learnt.classes)
+    model = _first_model(model, folder, settings, data.train.classes)
     ends: dict[str, Path] = {}
     console = Console(stderr=True, quiet=quiet)
     for step in STEPS:
@@ -153,9 +153,9 @@ def _first_model(model: MaskRCNN, folder: Path, settings: RunSettings, classes: 
 
 def _with_proposals(data: TrainingData, folder: Path, settings: RunSettings) -> TrainingData:
     rpn = settings.model.rpn
-    learnt = read_proposals(folder / PROPOSALS["learnt"], data.learnt, most=rpn.proposals_training)
-    judged = read_proposals(folder / PROPOSALS["judged"], data.judged, most=rpn.proposals)
-    return replace(data, learnt=learnt, judged=judged)
+    learned = read_proposals(folder / PROPOSALS["learned"], data.train, most=rpn.post_nms_top_n_training)
+    judged = read_proposals(folder / PROPOSALS["judged"], data.val, most=rpn.post_nms_top_n)
+    return replace(data, train=learned, val=judged)
 
 
 def _propose(
@@ -169,14 +169,14 @@ def _propose(
 ) -> None:
     """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
     rpn = settings.model.rpn
-    counts = {"candidates": rpn.candidates_training, "proposals": rpn.proposals_training}
-    wanted = {"learnt": (data.learnt, rpn.changed(counts)), "judged": (data.judged, rpn)}
+    counts = {"candidates": rpn.pre_nms_top_n_training, "proposals": rpn.post_nms_top_n_training}
+    wanted = {"learned": (data.train, rpn.changed(counts)), "judged": (data.val, rpn)}
     for name, (part, chosen) in wanted.items():
         path = folder / PROPOSALS[name]
         if not path.exists():
             assert isinstance(model.rpn, RPN)
             model.rpn.settings = chosen
-            with PictureBar("proposing", len(part.records), console) as bar:
+            with ImageBar("proposing", len(part.records), console) as bar:
                 _write(path, model, part, settings, device=device, count=bar.advance)
 
 
@@ -184,14 +184,14 @@ def _propose(
 def _write(
     path: Path,
     model: MaskRCNN,
-    data: CocoData,
+    data: Dataset,
     settings: RunSettings,
     *,
     device: torch.device,
     count: Callable[[int], None],
 ) -> None:
     batches = evaluation_batches(
-        data.records, settings.model.input, batch=settings.data.batch, workers=settings.data.workers
+        data.records, settings.model.input, batch=settings.data.batch_size, workers=settings.data.workers
     )
     with autocast(settings.train.precision, device):
         found = collect_proposals(lambda batch: find_proposals(model, batch.to(device)), batches, on_progress=count)

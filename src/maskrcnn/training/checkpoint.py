@@ -29,7 +29,7 @@ class RunProgress:
     """How far a run has come.
 
     Args:
-        step: Optimiser steps made.
+        step: Optimizer steps made.
         seconds: Time they took, over all starts of the run.
         evaluated: Step of the last evaluation; 0: none yet.
         scores: Result of the last evaluation.
@@ -57,7 +57,7 @@ class Checkpoint:
     Args:
         progress: How far it has come.
         settings, classes: What it is a run of.
-        model, optimiser: Their state dicts.
+        model, optimizer: Their state dicts.
         average: State dict of the averaged model, if there is one.
     """
 
@@ -65,7 +65,7 @@ class Checkpoint:
     settings: RunSettings
     classes: Classes
     model: dict[str, Any]
-    optimiser: dict[str, Any]
+    optimizer: dict[str, Any]
     average: dict[str, Any] | None
 
 
@@ -82,7 +82,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "settings": checkpoint.settings.model_dump_json(),
         "classes": json.dumps(asdict(checkpoint.classes)),
         "model": checkpoint.model,
-        "optimiser": checkpoint.optimiser,
+        "optimizer": checkpoint.optimizer,
         "average": checkpoint.average,
     }
     try:
@@ -128,6 +128,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         settings=settings,
         classes=TypeAdapter(Classes).validate_json(content["classes"]),
         model=content["model"],
-        optimiser=content["optimiser"],
+        optimizer=content["optimizer"],
         average=content["average"],
     )

@@ -24,48 +24,46 @@ class Drawings(NamedTuple):
     """The images of the demo.
 
     Args:
-        learnt, unseen: How many to learn from, and how many to judge by.
+        train, val: How many to learn from, and how many to judge by.
         side: Of each, in pixels.
     """
 
-    learnt: int
-    unseen: int
+    train: int
+    val: int
     side: int
 
 
-PICTURES = Drawings(learnt=600, unseen=100, side=112)
+IMAGES = Drawings(train=600, val=100, side=112)
 
 
 def demo_settings(*, steps: int, seed: int) -> RunSettings:
-    """A network and a training run of the size of the task: objects of 20 to 60 pixels in small pictures."""
+    """A network and a training run of the size of the task: objects of 20 to 60 pixels in small images."""
     return RunSettings.model_validate(
         {
-            "model": {
-                "input": {"magnify": 1},
-                "backbone": {"name": "resnet18", "width": 32, "norm": "batch", "frozen_stages": 0},
-                "neck": {"channels": 64},
-                "anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (1.0,)},
-                "rpn": {
-                    "samples": 128,
-                    "positive_fraction": 0.5,
-                    "candidates_training": 200,
-                    "candidates": 100,
-                    "proposals_training": 200,
-                    "proposals": 100,
-                },
-                "box_head": {"channels": 256, "samples": 48, "positive_fraction": 0.5},
-                "mask_head": {"channels": 64, "convolutions": 2},
+            "input": {"scale_factor": 1},
+            "backbone": {"name": "resnet18", "width": 32, "norm": "batch", "frozen_stages": 0},
+            "neck": {"channels": 64},
+            "anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (1.0,)},
+            "rpn": {
+                "batch_size_per_image": 128,
+                "positive_fraction": 0.5,
+                "pre_nms_top_n_training": 200,
+                "pre_nms_top_n": 100,
+                "post_nms_top_n_training": 200,
+                "post_nms_top_n": 100,
             },
+            "box_head": {"channels": 256, "batch_size_per_image": 48, "positive_fraction": 0.5},
+            "mask_head": {"channels": 64, "convolutions": 2},
             "augment": {"scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0},
-            "data": {"batch": 4, "workers": 0},
+            "data": {"batch_size": 4, "workers": 0},
             "train": {
                 "steps": steps,
-                "optimiser": "adamw",
+                "optimizer": "adamw",
                 "learning_rate": 0.004,
-                "warmup": 60,
-                "schedule": "cosine",
-                "clip": 1,
-                "average": 0.99,
+                "warmup_steps": 60,
+                "scheduler": "cosine",
+                "clip_grad_norm": 1,
+                "ema_decay": 0.99,
                 "evaluate_every": -(-steps // 3),
                 "seed": seed,
             },
@@ -86,9 +84,9 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Trainin
     """
     console, run, device = Console(stderr=True), folder / "run", torch.device("cpu")
     _forget(run)
-    words = f"Drawing {drawings.learnt} pictures to learn from and {drawings.unseen} to judge by in {folder} ..."
+    words = f"Drawing {drawings.train} images to learn from and {drawings.val} to judge by in {folder} ..."
     console.print(words, highlight=False, markup=False, soft_wrap=True)
-    write_shapes(folder, train=drawings.learnt, val=drawings.unseen, size=drawings.side, seed=settings.train.seed)
+    write_shapes(folder, train=drawings.train, val=drawings.val, size=drawings.side, seed=settings.train.seed)
     data = read_training_data(DataArguments(folder), settings)
     words = f"Learning {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ..."
     console.print(words, highlight=False, markup=False, soft_wrap=True)
@@ -99,7 +97,7 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Trainin
         return result
     # Not the best weights but the last ones: then nothing was chosen by the unseen images.
     result.weights = run / LAST_NAME
-    result.report = finish_run(result.weights, data.judged, device=device, batch=settings.data.batch)
+    result.report = finish_run(result.weights, data.val, device=device, batch=settings.data.batch_size)
     result.scores = result.report.to_dict()
     for name in (SHEET_NAME, CURVES_NAME):
         (run / name).replace(folder / name)

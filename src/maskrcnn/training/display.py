@@ -53,7 +53,7 @@ class TrainingDisplay:
     def show(self, entry: dict) -> None:
         """Show the values of a log line about training."""
         losses = " ".join(f"{name} {value:.3f}" for name, value in entry["losses"].items())
-        speed = f"{entry['pictures_per_second']:.2f} pictures/s"
+        speed = f"{entry['images_per_second']:.2f} images/s"
         if self._bar.disable:
             left = (self._steps - entry["step"]) * entry["seconds"] / entry["step"] / 60
             self.say(

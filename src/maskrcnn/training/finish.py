@@ -8,26 +8,26 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from ..data.dataset import Dataset, Record
 from ..data.loading import evaluation_scales, read_record
-from ..data.dataset import CocoData, Record
 from ..draw.curves import draw_curves
-from ..draw.images import write_picture
+from ..draw.images import write_image
 from ..draw.sheet import Row, draw_sheet
 from ..evaluation.report import Report, write_report
 from ..predict.evaluation import evaluate
 from ..predict.predictor import Predictor
-from ..progress import PictureBar
+from ..progress import ImageBar
 from .run_folder import CURVES_NAME, LOG_NAME, SCORES_NAME, SHEET_NAME
 
 MOST_SHOWN = 8
 
 
-def finish_run(weights: Path, judged: CocoData, *, device: torch.device, batch: int, quiet: bool = False) -> Report:
+def finish_run(weights: Path, judged: Dataset, *, device: torch.device, batch: int, quiet: bool = False) -> Report:
     """Score weights, and write `scores.json`, `curves.png` and `sheet.png` beside them.
 
     Args:
         weights: File of the weights, in the run's folder.
-        judged: Images the run has not learnt from.
+        judged: Images the run has not learned from.
         device, batch: For the predictions.
         quiet: Show nothing on the screen.
 
@@ -35,7 +35,7 @@ def finish_run(weights: Path, judged: CocoData, *, device: torch.device, batch: 
         The scores.
     """
     folder, predictor = weights.parent, Predictor(weights, device=device)
-    with PictureBar("scoring", len(judged.records), Console(stderr=True, quiet=quiet)) as bar:
+    with ImageBar("scoring", len(judged.records), Console(stderr=True, quiet=quiet)) as bar:
         report = evaluate(predictor, judged, batch_size=batch, on_progress=bar.advance)
     write_scores(folder, report.to_dict())
     _write_sheet(folder / SHEET_NAME, predictor, judged)
@@ -49,14 +49,14 @@ def write_scores(folder: Path, report: dict[str, Any]) -> None:
 
 
 def shown_records(records: list[Record]) -> list[Record]:
-    """Up to eight images from all over a data set, those with objects first."""
+    """Up to eight images from all over a dataset, those with objects first."""
     with_objects = [record for record in records if len(record.instances)]
     chosen = with_objects or records
     step = max(1, len(chosen) // MOST_SHOWN)
     return chosen[::step][:MOST_SHOWN]
 
 
-def _write_sheet(path: Path, predictor: Predictor, judged: CocoData) -> None:
+def _write_sheet(path: Path, predictor: Predictor, judged: Dataset) -> None:
     records = shown_records(judged.records)
     found = {
         image_id: instances
@@ -64,4 +64,4 @@ def _write_sheet(path: Path, predictor: Predictor, judged: CocoData) -> None:
         for image_id, instances in zip(scales.image_ids, predictor.predict_scales(scales), strict=True)
     }
     rows = [Row(read_record(record), record.instances, found[record.image_id]) for record in records]
-    write_picture(path, draw_sheet(rows, judged.classes))
+    write_image(path, draw_sheet(rows, judged.classes))

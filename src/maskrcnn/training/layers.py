@@ -35,7 +35,7 @@ def fix_layers(model: nn.Module, layers: Collection[str]) -> list[nn.Module]:
 def require_learnable(model: nn.Module) -> None:
     """Refuse a model whose frozen layers are random, for they would stay so for ever.
 
-    Norms tell: those of a network that has learnt have statistics, scales and shifts of their own.
+    Norms tell: those of a network that has learned have statistics, scales and shifts of their own.
 
     Raises:
         SettingError: No frozen norm of the model has any.
@@ -48,7 +48,7 @@ def require_learnable(model: nn.Module) -> None:
         rule = "there are no statistics that a frozen batch norm could have"
     raise SettingError(
         f"the weights are random, and {len(frozen)} norms of the model are frozen: {rule}. Start from weights "
-        "(--weights), or learn all layers with model.backbone.norm=group model.backbone.frozen_stages=0 "
+        "(--weights), or learn all layers with backbone.norm=group backbone.frozen_stages=0 "
         "(in Python RunSettings().changed(maskrcnn.FROM_RANDOM))."
     )
 

@@ -38,10 +38,10 @@ class TrainingLog:
             self._write({"kind": "settings", "settings": settings.model_dump(mode="json"), "classes": classes.names})
 
     def step(self, entry: dict) -> None:
-        """Write a line about training: step, loss, losses, learning_rate, pictures_per_second, seconds."""
+        """Write a line about training: step, loss, losses, learning_rate, images_per_second, seconds."""
         self._write({"kind": "step", **entry})
         curves = {f"losses/{name}": value for name, value in entry["losses"].items()}
-        curves |= {name: entry[name] for name in ("loss", "learning_rate", "pictures_per_second")}
+        curves |= {name: entry[name] for name in ("loss", "learning_rate", "images_per_second")}
         self._draw(curves, entry["step"])
 
     def evaluation(self, step: int, scores: dict, seconds: float) -> None:

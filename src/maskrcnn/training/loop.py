@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import RunSettings
-from ..data.dataset import CocoData
+from ..data.dataset import Dataset
 from ..evaluation.report import Report
 from ..ops.allocator import keep_freed_memory
 from ..ops.precision import autocast
@@ -37,13 +37,13 @@ class TrainingResult:
     """How a run ended.
 
     Args:
-        step: Optimiser steps made.
+        step: Optimizer steps made.
         finished: False: it was asked to stop before its end, and can be resumed.
         best: Best score (see `main_score`); None without evaluation.
         scores: The last evaluation's; of a finished `maskrcnn.train` those of the weights, as `maskrcnn evaluate` has.
         weights: The file to predict with: best.safetensors, or last.safetensors without evaluation.
         folder: Of the run.
-        judged: What it was judged by, of `maskrcnn.train`.
+        val: What it was judged by, of `maskrcnn.train`.
         report: The scores of the finished run's weights, of `maskrcnn.train`; None where no head learns.
     """
 
@@ -53,7 +53,7 @@ class TrainingResult:
     scores: dict
     weights: Path
     folder: Path
-    judged: CocoData | None = None
+    val: Dataset | None = None
     report: Report | None = None
 
 
@@ -94,7 +94,7 @@ def train_loop(
         StopRequest() as stop,
         Run.open(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
     ):
-        stream = batches(run.progress.step * settings.train.accumulate)
+        stream = batches(run.progress.step * settings.train.accumulate_steps)
         while True:
             if run.checkpoint_is_due() or (evaluate and run.evaluation_is_due()):
                 run.save()
@@ -111,28 +111,28 @@ def train_loop(
 
 
 def _step(run: Run, stream: Iterator[Batch]) -> None:
-    """One step of the optimiser."""
+    """One step of the optimizer."""
     train = run.settings.train
     started = time.monotonic()
     run.begin_training()
-    rate = set_learning_rate(run.optimiser, run.progress.step, steps=run.steps, settings=run.settings)
+    rate = set_learning_rate(run.optimizer, run.progress.step, steps=run.steps, settings=run.settings)
     paths: tuple[str, ...] = ()
     values: dict[str, Tensor] = {}
-    for part in range(train.accumulate):
+    for part in range(train.accumulate_steps):
         batch = next(stream).to(run.device)
-        seed_random_numbers(train.seed, run.progress.step * train.accumulate + part)
+        seed_random_numbers(train.seed, run.progress.step * train.accumulate_steps + part)
         with autocast(train.precision, run.device):
             losses = run.losses(batch)
-            loss = torch.stack([value.float() for value in losses.values()]).sum() / train.accumulate
+            loss = torch.stack([value.float() for value in losses.values()]).sum() / train.accumulate_steps
         loss.backward()
         paths += batch.paths
-        for name, value in (losses | {"loss": loss * train.accumulate}).items():
-            values[name] = values.get(name, 0) + value.detach() / train.accumulate
-    if train.clip is not None:
-        values["gradient_norm"] = nn.utils.clip_grad_norm_(run.model.parameters(), train.clip)
+        for name, value in (losses | {"loss": loss * train.accumulate_steps}).items():
+            values[name] = values.get(name, 0) + value.detach() / train.accumulate_steps
+    if train.clip_grad_norm is not None:
+        values["gradient_norm"] = nn.utils.clip_grad_norm_(run.model.parameters(), train.clip_grad_norm)
     run.record(paths, values)
-    run.optimiser.step()
-    run.optimiser.zero_grad(set_to_none=True)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
     if run.average is not None:
         run.average.update_parameters(run.model)
     run.step_is_done(time.monotonic() - started, rate)
@@ -149,7 +149,7 @@ def _evaluate(run: Run, evaluate: Evaluation) -> None:
 
 def seed_random_numbers(seed: int, number: int) -> None:
     """Seed all generators for one batch, so that its random choices follow from the run's seed and its number."""
-    # SeedSequence mixes the two, so that neighbouring batches and neighbouring seeds have nothing in common.
+    # SeedSequence mixes the two, so that neighboring batches and neighboring seeds have nothing in common.
     mixed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
     torch.manual_seed(mixed)
     np.random.seed(mixed)

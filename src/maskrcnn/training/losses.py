@@ -25,14 +25,14 @@ class LossWindow:
         self._waiting: list[tuple[int, tuple[str, ...], dict[str, Tensor]]] = []
 
     def add(self, step: int, paths: tuple[str, ...], values: dict[str, Tensor]) -> None:
-        """Keep a step's values, scalars on any device, and the pictures they came from."""
+        """Keep a step's values, scalars on any device, and the images they came from."""
         self._waiting.append((step, paths, values))
 
     def settle(self) -> None:
         """Wait for the values added so far and check them.
 
         Raises:
-            TrainingError: A value is not finite; its step, pictures and losses are in `failed_batch.json`.
+            TrainingError: A value is not finite; its step, images and losses are in `failed_batch.json`.
         """
         for step, paths, values in self._waiting:
             numbers = dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
@@ -60,7 +60,7 @@ class LossWindow:
         write_json(report, content, indent=2)
         bad = ", ".join(f"{name} = {value}" for name, value in numbers.items() if not math.isfinite(value))
         return TrainingError(
-            f"{report}: in step {step} {bad}, but losses must be finite. Its pictures: {', '.join(paths)}. Look at "
-            "their annotations, or lower train.learning_rate (or lengthen train.warmup) and start again; "
+            f"{report}: in step {step} {bad}, but losses must be finite. Its images: {', '.join(paths)}. Look at "
+            "their annotations, or lower train.learning_rate (or lengthen train.warmup_steps) and start again; "
             "the checkpoint from before that step is kept."
         )

@@ -23,10 +23,10 @@ from ..weights.own import apply_weights, save_weights
 from .average import average_weights
 from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
 from .display import TrainingDisplay
+from .layers import LAYERS, fix_layers, require_learnable
 from .log import TrainingLog
 from .losses import LossWindow
-from .optimizer import build_optimiser
-from .layers import LAYERS, fix_layers, require_learnable
+from .optimizer import build_optimizer
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
 from .settings import check_resumable, evaluation_interval, required_steps
 
@@ -57,14 +57,14 @@ class Run:
         self.steps = required_steps(settings)
         self.model = model.to(device)
         self.fixed = fix_layers(self.model, settings.train.layers)
-        self.optimiser = build_optimiser(self.model, settings.train)
+        self.optimizer = build_optimizer(self.model, settings.train)
         self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
-        decay = settings.train.average
+        decay = settings.train.ema_decay
         self.average = average_weights(self.model, decay, updates=progress.step) if decay else None
         if checkpoint is not None:
             self._restore(checkpoint)
         self._saved_step = -1 if checkpoint is None else progress.step
-        self._pictures = 0
+        self._images = 0
         self._logged_seconds = progress.seconds
         self.window = LossWindow(folder, progress.loss_sums, progress.loss_count)
         self.log = TrainingLog(folder, settings, classes, position=progress.log_position, step=progress.step)
@@ -152,7 +152,7 @@ class Run:
 
     def record(self, paths: tuple[str, ...], values: dict[str, Tensor]) -> None:
         """Take a step's losses; on the CPU, where it costs nothing, they are checked at once."""
-        self._pictures += len(paths)
+        self._images += len(paths)
         self.window.add(self.progress.step + 1, paths, values)
         if self.device.type == "cpu":
             self.window.settle()
@@ -189,7 +189,7 @@ class Run:
             settings=self.settings,
             classes=self.classes,
             model=self.model.state_dict(),
-            optimiser=self.optimiser.state_dict(),
+            optimizer=self.optimizer.state_dict(),
             average=None if self.average is None else self.average.module.state_dict(),
         )
         save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
@@ -208,7 +208,7 @@ class Run:
     def _restore(self, checkpoint: Checkpoint) -> None:
         source = str(self.folder / CHECKPOINT_NAME)
         apply_weights(self.model, checkpoint.model, source=source)
-        self.optimiser.load_state_dict(checkpoint.optimiser)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
         if self.average is not None and checkpoint.average is not None:
             apply_weights(self.average.module, checkpoint.average, source=source)
 
@@ -226,10 +226,10 @@ class Run:
             "gradient_norm": means.pop("gradient_norm", None),
             "losses": means,
             "learning_rate": learning_rate,
-            "pictures_per_second": self._pictures / max(1e-9, self.progress.seconds - self._logged_seconds),
+            "images_per_second": self._images / max(1e-9, self.progress.seconds - self._logged_seconds),
             "seconds": self.progress.seconds,
         }
-        self._pictures, self._logged_seconds = 0, self.progress.seconds
+        self._images, self._logged_seconds = 0, self.progress.seconds
         self.log.step(entry)
         self.display.show(entry)
 
@@ -237,7 +237,7 @@ class Run:
 def main_score(scores: dict) -> tuple[str, float]:
     """Name and value of the score by which runs are compared.
 
-    AP of the finest thing that is learnt, keypoints, masks or boxes; AR@1000 where only proposals are.
+    AP of the finest thing that is learned, keypoints, masks or boxes; AR@1000 where only proposals are.
     """
     finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
     name = "AR@1000" if finest == "proposals" else "AP"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.dataset import CocoData
+from ..data.dataset import Dataset
 from ..errors import DataError, SettingError
 from ..ops.json_files import read_json, write_json
 
@@ -24,7 +24,7 @@ SHEET_NAME = "sheet.png"
 FIRST_STEP = "1_rpn"
 """Of an alternating training, with a run of its own in it."""
 GENERIC = re.compile(r"_?annotations(\.coco)?|instances_.*|.*train.*|val|valid|images", re.IGNORECASE)
-"""Names of files and folders that do not tell data sets apart."""
+"""Names of files and folders that do not tell datasets apart."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class DataArguments:
     """What a run was told about its data, and how it goes through them.
 
     Args:
-        data: To learn from: a file or folder, or a data set in memory, which cannot be looked up again.
+        data: To learn from: a file or folder, or a dataset in memory, which cannot be looked up again.
         images: Folder of the images, if it is not beside the file.
         val: To judge by, as `data`; None: the folder's own, or a part held out.
         skip_invalid: Leave out objects that break a rule.
         proposals, val_proposals: Files of boxes in place of the network's own.
         alternating: In four steps.
-        form: Name of the format; None: recognised.
+        form: Name of the format; None: recognized.
     """
 
-    data: Path | CocoData
+    data: Path | Dataset
     images: Path | None = None
-    val: Path | CocoData | None = None
+    val: Path | Dataset | None = None
     skip_invalid: bool = False
     proposals: Path | None = None
     val_proposals: Path | None = None
@@ -53,12 +53,12 @@ class DataArguments:
     @property
     def name(self) -> str:
         """Of the data, for people."""
-        return str(self.data.source if isinstance(self.data, CocoData) else self.data)
+        return str(self.data.source if isinstance(self.data, Dataset) else self.data)
 
     def save(self, folder: Path) -> None:
         """Write `data.json` into a run's folder."""
         content: dict[str, Any] = dict(vars(self))
-        if isinstance(self.data, CocoData) or isinstance(self.val, CocoData):
+        if isinstance(self.data, Dataset) or isinstance(self.val, Dataset):
             content["data"] = content["val"] = None
         content = {name: str(one.resolve()) if isinstance(one, Path) else one for name, one in content.items()}
         write_json(folder / DATA_NAME, content, indent=2)
@@ -88,9 +88,9 @@ def load_data_arguments(folder: Path) -> DataArguments:
         ) from error
 
 
-def default_folder(data: str | Path | CocoData | None) -> Path:
-    """`runs/` and the name of the data set: of the file or else of the nearest folder whose name tells something."""
-    path = Path(data.source if isinstance(data, CocoData) else data or "").resolve()
+def default_folder(data: str | Path | Dataset | None) -> Path:
+    """`runs/` and the name of the dataset: of the file or else of the nearest folder whose name tells something."""
+    path = Path(data.source if isinstance(data, Dataset) else data or "").resolve()
     names = [path.stem if path.is_file() else path.name, *(parent.name for parent in path.parents)]
     return Path("runs") / next((name for name in names if name and not GENERIC.fullmatch(name)), "model")
 

@@ -18,9 +18,9 @@ def learning_rate_factor(step: int, *, steps: int, settings: TrainSettings) -> f
         steps: All steps of the run.
         settings: Schedule, milestones and length of the warm-up, which is at most a tenth of all steps.
     """
-    warmup = min(settings.warmup, steps // 10)
+    warmup = min(settings.warmup_steps, steps // 10)
     rise = _WARMUP_START + (1 - _WARMUP_START) * step / warmup if step < warmup else 1.0
-    if settings.schedule == "step":
+    if settings.scheduler == "step":
         return rise * 0.1 ** sum(step >= milestone * steps for milestone in settings.milestones)
     progress = max(0, step - warmup) / max(1, steps - warmup)
     return rise * (1 + math.cos(math.pi * progress)) / 2

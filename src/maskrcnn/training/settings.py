@@ -18,12 +18,12 @@ _EVALUATIONS = 10
 _FREE = {"data.workers", "train.checkpoint_every", "train.evaluate_every", "train.log_every", "train.patience"}
 
 
-def with_steps(settings: RunSettings, pictures: int) -> RunSettings:
-    """The settings with `train.steps` filled in from the number of pictures, unless it is set."""
+def with_steps(settings: RunSettings, images: int) -> RunSettings:
+    """The settings with `train.steps` filled in from the number of images, unless it is set."""
     if settings.train.steps is not None:
         return settings
-    per_step = settings.data.batch * settings.train.accumulate
-    steps = max(_FEWEST_STEPS, math.ceil(_PASSES * pictures / per_step))
+    per_step = settings.data.batch_size * settings.train.accumulate_steps
+    steps = max(_FEWEST_STEPS, math.ceil(_PASSES * images / per_step))
     return settings.changed({"train.steps": steps})
 
 
@@ -37,17 +37,17 @@ def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
         return settings
     if not classes.stuff:
         raise SettingError(
-            "model.semantic_head: learns the classes of all pixels, but the data has objects only. Give a file in "
-            "COCO's panoptic format as --data, with stuff among its categories, or set model.semantic_head=null."
+            "semantic_head: learns the classes of all pixels, but the data has objects only. Give a file in "
+            "COCO's panoptic format as --data, with stuff among its categories, or set semantic_head=null."
         )
-    return settings.changed({"model.semantic_head.classes": len(classes.stuff) + 1})
+    return settings.changed({"semantic_head.classes": len(classes.stuff) + 1})
 
 
 def required_steps(settings: RunSettings) -> int:
     """`train.steps`, or a SettingError if it is not set."""
     if settings.train.steps is None:
         raise SettingError(
-            "train.steps: not set, but the loop needs a number. Fill it in with with_steps(settings, pictures)."
+            "train.steps: not set, but the loop needs a number. Fill it in with with_steps(settings, images)."
         )
     return settings.train.steps
 

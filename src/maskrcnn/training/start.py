@@ -14,8 +14,8 @@ from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from ..weights.published import PUBLISHED, download, find_preset, preset_settings
 from ..weights.start import Start, read_start, start_from
-from .loop import seed_random_numbers
 from .layers import require_learnable
+from .loop import seed_random_numbers
 
 COCO_WEIGHTS = "torchvision/maskrcnn_resnet50_fpn"
 NO_WEIGHTS = "none"
@@ -58,7 +58,7 @@ def choose_start(weights: str | Path | None, *changes: Changes, preset: str | No
         own = preset_changes(find_preset(preset)) if preset else {}
         return TrainingStart(RunSettings().changed(FROM_RANDOM, own, *changes), None, warning)
     if start.settings is not None and preset is None:
-        chosen = RunSettings(model=start.settings).changed(*changes)
+        chosen = RunSettings.of(start.settings).changed(*changes)
     return TrainingStart(chosen, start)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
-from ..data.dataset import CocoData
+from ..data.dataset import Dataset
 from ..ops.precision import autocast
 from .dataset import TrainingData
 from .optimizer import peak_learning_rate
@@ -27,18 +27,18 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     Args:
         origin: Where the first weights come from.
     """
-    train = with_steps(settings, len(data.learnt.records)).train
-    classes = data.learnt.classes
-    per_step = settings.data.batch * train.accumulate
-    chosen = f", {settings.data.held_out:.0%} of them held out" if data.held_out else f" of {data.judged.source}"
+    train = with_steps(settings, len(data.train.records)).train
+    classes = data.train.classes
+    per_step = settings.data.batch_size * train.accumulate_steps
+    chosen = f", {settings.data.val_fraction:.0%} of them held out" if data.held_out else f" of {data.val.source}"
     rows = {
-        "learns from": f"{_counts(data.learnt)} of {data.learnt.source}",
-        "is judged by": f"{_counts(data.judged)}{chosen}, every {evaluation_interval(train)} steps",
+        "learns from": f"{_counts(data.train)} of {data.train.source}",
+        "is judged by": f"{_counts(data.val)}{chosen}, every {evaluation_interval(train)} steps",
         "classes": _names(classes.names),
         **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
-        "steps": f"{train.steps}, {per_step} pictures each, "
-        f"{(train.steps or 0) * per_step / max(1, len(data.learnt.records)):.1f} passes over the data",
-        "optimiser": f"{train.optimiser}, learning rate {peak_learning_rate(settings):.2g}, {train.schedule} schedule",
+        "steps": f"{train.steps}, {per_step} images each, "
+        f"{(train.steps or 0) * per_step / max(1, len(data.train.records)):.1f} passes over the data",
+        "optimizer": f"{train.optimizer}, learning rate {peak_learning_rate(settings):.2g}, {train.scheduler} schedule",
         "computes": f"on {device}, {_precision(settings, device)}",
         "first weights": origin,
         "folder": str(folder),
@@ -50,16 +50,16 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
 
 
 def data_remarks(data: TrainingData) -> Iterator[Text]:
-    """What the user should know about objects that were left out, or that have no outline."""
-    for part in (data.learnt,) if data.held_out else (data.learnt, data.judged):
+    """What the user should know about objects that were left out, or that have no polygon."""
+    for part in (data.train,) if data.held_out else (data.train, data.val):
         for message in part.skipped[:MOST_SKIPPED]:
             yield Text(f"Left out: {message}", style="yellow")
         if len(part.skipped) > MOST_SKIPPED:
             yield Text(f"Left out: {len(part.skipped) - MOST_SKIPPED} more objects of {part.source}", style="yellow")
         if part.without_mask:
             yield Text(
-                f"{part.source}: {part.without_mask} objects have no outline, their box stands in for it; train boxes "
-                "alone with model.mask_head=null.",
+                f"{part.source}: {part.without_mask} objects have no polygon, their box stands in for it; train boxes "
+                "alone with mask_head=null.",
                 style="yellow",
             )
 
@@ -68,7 +68,7 @@ def fallback_panel(reason: str) -> Panel:
     """A warning that the run starts from random weights."""
     words = Text(
         f"{reason}\n\nTraining starts from random weights instead, with settings that suit them. That takes many more "
-        "pictures and steps to become good. To start from weights of your own: --weights FILE."
+        "images and steps to become good. To start from weights of your own: --weights FILE."
     )
     return Panel(words, title="Warning: no pretrained weights", border_style="yellow")
 
@@ -77,9 +77,9 @@ def _names(names: tuple[str, ...]) -> str:
     return f"{len(names)}: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}"
 
 
-def _counts(data: CocoData) -> str:
+def _counts(data: Dataset) -> str:
     objects = sum(len(record.instances) for record in data.records)
-    return f"{len(data.records)} pictures with {objects} objects"
+    return f"{len(data.records)} images with {objects} objects"
 
 
 def _precision(settings: RunSettings, device: torch.device) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..config import RunSettings
 from ..data.augmentation import Augment
-from ..data.dataset import CocoData
+from ..data.dataset import Dataset
 from ..errors import SettingError
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import choose_device
@@ -24,12 +24,12 @@ from .checkpoint import load_checkpoint
 from .dataset import TrainingData, read_training_data, train_on_dataset
 from .finish import finish_run, write_scores
 from .loop import TrainingResult
-from .summary import data_remarks, fallback_panel, plan_table
 from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments
 from .settings import with_stuff
 from .start import TrainingStart, build_start, choose_start
+from .summary import data_remarks, fallback_panel, plan_table
 
-DataSource = str | Path | CocoData
+DataSource = str | Path | Dataset
 
 
 def train(
@@ -53,7 +53,7 @@ def train(
     alternating: bool = False,
     quiet: bool = False,
 ) -> TrainingResult:
-    """Train a model on a data set, and score it.
+    """Train a model on a dataset, and score it.
 
     Example:
         result = maskrcnn.train("data/", output="runs/mine", settings={"train.steps": 2000})
@@ -63,11 +63,11 @@ def train(
     of images. A run that was stopped, by Ctrl-C or by a power cut, goes on with `resume` and ends in the same weights.
 
     Args:
-        data: A data set's file or folder of any known format, or one in memory; None: what the run to resume has.
+        data: A dataset's file or folder of any known format, or one in memory; None: what the run to resume has.
         output: The run's folder; None: `runs/` and the data's name.
         val: Data to judge by; None: the folder's own, or a part held out.
         images: Folder of the images, if it is not beside the file.
-        form: Name of the data's format; None: recognised.
+        form: Name of the data's format; None: recognized.
         skip_invalid: Leave out objects that break a rule, where one would be an error.
         weights: File or name to start from; None: published ones, or random ones if they cannot be fetched; "none":
             random. Random weights get settings that suit them (`maskrcnn.FROM_RANDOM`).
@@ -101,9 +101,9 @@ def train(
         source = load_data_arguments(folder)
     else:
         source = DataArguments(
-            data if isinstance(data, CocoData) else Path(data),
+            data if isinstance(data, Dataset) else Path(data),
             images=_path(images),
-            val=val if isinstance(val, CocoData) else _path(val),
+            val=val if isinstance(val, Dataset) else _path(val),
             skip_invalid=skip_invalid,
             proposals=_path(proposals),
             val_proposals=_path(val_proposals),
@@ -114,7 +114,7 @@ def train(
     if resume:
         chosen = _settings_of(folder)
     else:
-        chosen = (preset_settings(preset) if model is None else RunSettings(model=model.settings)).changed(*changes)
+        chosen = (preset_settings(preset) if model is None else RunSettings.of(model.settings)).changed(*changes)
     with waiting(f"reading {source.name}", console):
         found = read_training_data(source, chosen)
     # After the data, for the weights may have to be fetched.
@@ -123,7 +123,7 @@ def train(
     result = _train(
         folder, source, found, start, model=model, augment=augment, device=place, resume=resume, console=console
     )
-    return replace(result, folder=folder, judged=found.judged)
+    return replace(result, folder=folder, val=found.val)
 
 
 def _train(
@@ -140,13 +140,13 @@ def _train(
 ) -> TrainingResult:
     if start.warning:
         console.print(fallback_panel(start.warning))
-    settings = with_stuff(start.settings, data.learnt.classes)
+    settings = with_stuff(start.settings, data.train.classes)
     if source.proposals is not None:
         settings = without_proposing(settings)
         data = _with_proposals(data, source, settings)
     origin = "of the given model"
     if model is None:
-        model, origin = build_start(start._replace(settings=settings), data.learnt.classes, resume=resume)
+        model, origin = build_start(start._replace(settings=settings), data.train.classes, resume=resume)
     source.save(folder)
     console.print(plan_table(folder, data, settings, device=device, origin=origin))
     console.print(*data_remarks(data), sep="\n")
@@ -155,17 +155,17 @@ def _train(
         result = train_alternating(model, data, settings, **how)
     else:
         result = train_on_dataset(model, data, settings, **how, resume=resume)
-    return _finished(result, data.judged, settings, device=device, quiet=console.quiet)
+    return _finished(result, data.val, settings, device=device, quiet=console.quiet)
 
 
 def _finished(
-    result: TrainingResult, judged: CocoData, settings: RunSettings, *, device: torch.device, quiet: bool
+    result: TrainingResult, judged: Dataset, settings: RunSettings, *, device: torch.device, quiet: bool
 ) -> TrainingResult:
     """The result with the scores of its weights, which are written too, unless the run was stopped."""
     if not result.finished:
         return result
     if "heads" in settings.train.layers:
-        report = finish_run(result.weights, judged, device=device, batch=settings.data.batch, quiet=quiet)
+        report = finish_run(result.weights, judged, device=device, batch=settings.data.batch_size, quiet=quiet)
         return replace(result, scores=report.to_dict(), report=report)
     scores = {"recall": result.scores["proposals"]}
     write_scores(result.weights.parent, scores)
@@ -187,13 +187,13 @@ def _with_proposals(data: TrainingData, source: DataArguments, settings: RunSett
     assert source.proposals is not None
     if not data.held_out and source.val_proposals is None:
         raise SettingError(
-            f"{source.proposals}: has the proposals of {data.learnt.source}, but the run is judged by "
-            f"{data.judged.source}. Give the proposals of that with --val-proposals."
+            f"{source.proposals}: has the proposals of {data.train.source}, but the run is judged by "
+            f"{data.val.source}. Give the proposals of that with --val-proposals."
         )
     rpn = settings.model.rpn
-    learnt = read_proposal_file(source.proposals, data.learnt, most=rpn.proposals_training)
-    judged = read_proposal_file(source.val_proposals or source.proposals, data.judged, most=rpn.proposals)
-    return replace(data, learnt=learnt, judged=judged)
+    learned = read_proposal_file(source.proposals, data.train, most=rpn.post_nms_top_n_training)
+    judged = read_proposal_file(source.val_proposals or source.proposals, data.val, most=rpn.post_nms_top_n)
+    return replace(data, train=learned, val=judged)
 
 
 def _settings_of(folder: Path) -> RunSettings:
@@ -206,7 +206,7 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     """Refuse arguments of `train` that exclude each other."""
     if given["data"] is None and not (given["resume"] and given["output"]):
         raise SettingError(
-            "Give the data, a data set's file or folder (--data); or resume (--resume) the run in a folder (--output)."
+            "Give the data, a dataset's file or folder (--data); or resume (--resume) the run in a folder (--output)."
         )
     if (given["alternating"] and given["proposals"]) or (given["val_proposals"] and not given["proposals"]):
         raise SettingError("--alternating makes its own proposals, and --val-proposals goes with --proposals.")

@@ -122,7 +122,7 @@ def check_form(weights: Weights, library: str, needs: Needs) -> None:
     for key, allowed in needs.items():
         found, value = find_setting(weights.settings, key)
         if found and value not in allowed:
-            faults.append(f"model.{key}={_word(value)} (there {' or '.join(map(_word, allowed))})")
+            faults.append(f"{key}={_word(value)} (there {' or '.join(map(_word, allowed))})")
     if faults:
         raise WeightsError(
             f"{weights.source}: {library} has no form for this model: {', '.join(faults)}. It would give other results "
@@ -149,7 +149,7 @@ def _check_layers(weights: Weights, settings: ModelSettings) -> None:
     if _fits(weights, settings):
         return
     changes = _differences(weights.settings.model_dump(), settings.model_dump())
-    wrong = [f"model.{key}={_word(value)}" for key, value in changes if not _fits_alone(weights, key, value)]
+    wrong = [f"{key}={_word(value)}" for key, value in changes if not _fits_alone(weights, key, value)]
     remedy = f"Leave out {' '.join(wrong)}: settings of layers cannot change here." if wrong else None
     weights.check(settings, remedy=remedy)
 

@@ -57,7 +57,7 @@ class Weights:
         state: The model's tensors by name, floating point ones in float32 (float64 if they were saved so).
         settings: Enough to build the model.
         classes: Names and category ids of the labels it predicts.
-        notes: Free text by name, such as the data it learnt from.
+        notes: Free text by name, such as the data it learned from.
         source: Where they come from, for messages.
         extra: Tensors of another library that the model has no use for, by that library's names; they are kept only
             so that they can be written back.

@@ -39,7 +39,7 @@ LAST_NORM = re.compile(r"(?:backbone\.stages\.\d|shared_head)\.(\d+)\.step(\d)\.
 
 
 def names_by_part(names: Iterable[str], settings: ModelSettings) -> dict[str, list[str]]:
-    """Names of tensors by the part they belong to, the parts from the picture to the masks.
+    """Names of tensors by the part they belong to, the parts from the image to the masks.
 
     Args:
         names: Of tensors.
@@ -56,7 +56,7 @@ def parts_of_classes(there: Classes, here: Classes) -> set[str]:
     others = set()
     if there.names != here.names:
         others |= {BOX_CLASSES, MASK_CLASSES}
-    if (there.skeleton and there.skeleton.names) != (here.skeleton and here.skeleton.names):
+    if (there.keypoint_schema and there.keypoint_schema.names) != (here.keypoint_schema and here.keypoint_schema.names):
         others.add(KEYPOINTS)
     if there.stuff != here.stuff:
         others.add(STUFF)

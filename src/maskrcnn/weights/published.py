@@ -41,7 +41,7 @@ class Published:
         checksum: How its hash begins; None: the publisher does not say.
         scores: What its publisher measured, in percent, by the names of `SCORES`.
         trained_on: The data, on which it was measured too.
-        licence: Of the weights.
+        license: Of the weights.
         source: The publisher's list in which address and scores stand.
         preset: Name of the settings of its model; None: the reader finds them.
         alias: A second name.
@@ -52,7 +52,7 @@ class Published:
     checksum: Checksum | None = None
     scores: dict[str, float] = field(default_factory=dict)
     trained_on: str = ""
-    licence: str = ""
+    license: str = ""
     source: str = ""
     preset: str | None = None
     alias: str | None = None
@@ -153,7 +153,7 @@ def _read_row(group: dict[str, Any], row: dict[str, Any]) -> Published:
         checksum=_checksum(group["hash"], row["file"]),
         scores={name: row[name] for name in SCORES if name in row},
         trained_on=row.get("data", group.get("data", "")),
-        licence=group["licence"],
+        license=group["license"],
         source=group["source"],
         preset=row.get("preset"),
         alias=row.get("alias"),

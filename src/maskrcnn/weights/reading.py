@@ -82,7 +82,7 @@ def _read_file(path: Path) -> tuple[Weights, Mapping[str, Any]]:
 
 
 def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
-    """Read tensors under the names of any library that is known here; it is recognised by the names alone.
+    """Read tensors under the names of any library that is known here; it is recognized by the names alone.
 
     Args:
         state: Tensors by their names.
@@ -117,4 +117,4 @@ def _unwrapped(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 
 def _find_reader(state: Mapping[str, Tensor]) -> Callable[[Mapping[str, Tensor], str], Weights] | None:
     """The reader of the library to which the names of the tensors belong; None if none is known."""
-    return next((read for recognises, read in READERS if recognises(state)), None)
+    return next((read for recognizes, read in READERS if recognizes(state)), None)

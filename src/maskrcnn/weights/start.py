@@ -20,7 +20,7 @@ from ..model.build import build_model
 from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from .files import read_tensors
-from .foreign.backbones import NORMALISED_RGB, Pixels, read_backbone
+from .foreign.backbones import NORMALIZED_RGB, Pixels, read_backbone
 from .own import KEY, apply_weights
 from .parts import STAGES, calm, has_statistics, names_by_part, parts_of_classes
 from .published import PUBLISHED, download, find_published
@@ -29,7 +29,7 @@ from .reading import read_weights, understand
 COUNTER = "num_batches_tracked"
 CLASSIFIER = re.compile(r"(head|fc|classifier|norm|head_dist)\.")
 TIMM = "backbone.network."
-# ImageNet's deviations of red, green and blue as values of 0..255, by which normalised and raw pixels differ.
+# ImageNet's deviations of red, green and blue as values of 0..255, by which normalized and raw pixels differ.
 DEVIATION = (58.395, 57.12, 57.375)
 RAW_BELOW = 0.02
 
@@ -54,7 +54,7 @@ class Start:
     settings: ModelSettings | None = None
     classes: Classes | None = None
     backbone: str | None = None
-    pixels: Pixels = NORMALISED_RGB
+    pixels: Pixels = NORMALIZED_RGB
     stride_in_1x1: bool | None = None
     foreign: str | None = None
 
@@ -140,7 +140,7 @@ def start_from(
     """Load into a fresh model what a file has.
 
     Layers whose shape follows from the classes stay random unless the file has the same classes in the same order.
-    The first convolution is changed for other colours and channels, see `fit_stem`. Frozen batch norms of stages that
+    The first convolution is changed for other colors and channels, see `fit_stem`. Frozen batch norms of stages that
     stay random have no statistics and change nothing; so that the activations keep their order of magnitude without
     them, the residual branches of such stages are scaled down by their number.
 
@@ -185,8 +185,8 @@ def _backbone_of(start: Start) -> dict[str, Any]:
 
 
 def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
-    """The start by the names of this model: stage 5 may be its body's or its shared head's, timm's have their own."""
-    if start.foreign is not None:
+    """The start by the names of this model: stage 5 may be its backbone's or its shared head's, timm's have their
+    own.""" if start.foreign is not None:
         return replace(start, state=_timm_names(own, start, settings))
     stage, head = "backbone.stages.3.", "shared_head."
     places = (stage, head) if any(name.startswith(head) for name in own) else (head, stage)
@@ -201,7 +201,7 @@ def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) 
 def _timm_names(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> dict[str, Tensor]:
     """Tensors of timm's file by our names; timm itself joins the first two parts of some names (stages.0: stages_0)."""
     if not settings.backbone.name.startswith("timm/"):
-        raise WeightsError(f"{start.foreign} For one of timm's networks, set model.backbone.name=timm/<its name>.")
+        raise WeightsError(f"{start.foreign} For one of timm's networks, set backbone.name=timm/<its name>.")
     state, left = {}, []
     for name, tensor in start.state.items():
         joined = re.sub(r"^(\w+)\.(?=\d+\.)", r"\1_", name)
@@ -222,29 +222,29 @@ def _check_backbone(own: Mapping[str, Tensor], start: Start, settings: ModelSett
     backbone = settings.backbone
     if start.backbone not in (None, backbone.name):
         raise SettingError(
-            f"model.backbone.name={backbone.name}: but {start.source} is a {start.backbone}. "
-            f"Set model.backbone.name={start.backbone}, or give other weights."
+            f"backbone.name={backbone.name}: but {start.source} is a {start.backbone}. "
+            f"Set backbone.name={start.backbone}, or give other weights."
         )
     if start.stride_in_1x1 not in (None, backbone.stride_in_1x1) and "backbone.stages.0.0.step3.norm.weight" in own:
         place = "first 1x1" if start.stride_in_1x1 else "3x3"
         value = str(start.stride_in_1x1).lower()
         raise SettingError(
-            f"model.backbone.stride_in_1x1={str(backbone.stride_in_1x1).lower()}: but the bottlenecks of "
+            f"backbone.stride_in_1x1={str(backbone.stride_in_1x1).lower()}: but the bottlenecks of "
             f"{start.source} were trained with the stride in their {place} convolution. Set "
-            f"model.backbone.stride_in_1x1={value}."
+            f"backbone.stride_in_1x1={value}."
         )
     if start.foreign is None and has_statistics(own) != has_statistics(start.state):
         kind, remedy = ("batch", "frozen_batch") if has_statistics(start.state) else ("group", "group")
         raise SettingError(
-            f"model.backbone.norm={backbone.norm}: but the backbone of {start.source} has {kind} norms, and without "
-            f"them its weights are of no use. Set model.backbone.norm={remedy}, or start without it."
+            f"backbone.norm={backbone.norm}: but the backbone of {start.source} has {kind} norms, and without "
+            f"them its weights are of no use. Set backbone.norm={remedy}, or start without it."
         )
 
 
 def _fit_stem(
     own: Mapping[str, Tensor], given: dict[str, Tensor], start: Start, settings: ModelSettings
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors with a first convolution that sees pictures as the model does, and what was done in words."""
+    """The tensors with a first convolution that sees images as the model does, and what was done in words."""
     name = find_stem(own)
     if name is None or name not in given:
         return given, []
@@ -286,8 +286,8 @@ def _check_frozen(random: tuple[str, ...], settings: ModelSettings) -> None:
     for place, stage in enumerate(STAGES[: settings.backbone.frozen_stages]):
         if stage in random:
             raise SettingError(
-                f"model.backbone.frozen_stages={settings.backbone.frozen_stages}: freezes the {stage}, which is not in "
-                f"the weights and would stay random for ever. Set model.backbone.frozen_stages={place}."
+                f"backbone.frozen_stages={settings.backbone.frozen_stages}: freezes the {stage}, which is not in "
+                f"the weights and would stay random for ever. Set backbone.frozen_stages={place}."
             )
 
 
@@ -295,50 +295,50 @@ def _remarks_on_classes(start: Start, others: set[str], wanted: Mapping[str, lis
     anew = [part for part in wanted if part in others]
     if not anew or start.classes is None:
         return []
-    return [f"the file knows other classes ({len(start.classes)}), so that these are learnt anew: {', '.join(anew)}"]
+    return [f"the file knows other classes ({len(start.classes)}), so that these are learned anew: {', '.join(anew)}"]
 
 
 def pixels_of(settings: InputSettings) -> Pixels:
     """How pixels reach a network with these settings."""
-    return Pixels(settings.colours, raw=max(settings.deviation) < RAW_BELOW)
+    return Pixels(settings.channel_order, raw=max(settings.std) < RAW_BELOW)
 
 
 def find_stem(state: Mapping[str, Tensor]) -> str | None:
-    """Name of the first convolution of a model's body, which is the first kernel among its tensors."""
+    """Name of the first convolution of a model's backbone, which is the first kernel among its tensors."""
     return next((name for name, tensor in state.items() if name.startswith("backbone.") and tensor.ndim == 4), None)
 
 
 def fit_stem(kernel: Tensor, channels: int, *, source: Pixels, target: Pixels) -> tuple[Tensor, list[str]]:
     """Change a first convolution so that it gives for `target`'s pixels what it gave for `source`'s.
 
-    Colours are put in the other order. Raw pixels are some 57 times larger than normalised ones, and the weights
+    Colors are put in the other order. Raw pixels are some 57 times larger than normalized ones, and the weights
     follow. For another number of channels each gets the mean over the old ones, times old over new, so that the sums
     keep their size (as timm does).
 
     Args:
         kernel: [C, D, h, w].
-        channels: Channels of the model's pictures, E.
+        channels: Channels of the model's images, E.
         source, target: What the weights were trained with, and what the model sees.
 
     Returns:
         [C, E, h, w], and what was done in words.
     """
     remarks = []
-    colourful = kernel.shape[1] == 3
-    if colourful and source.colours == "bgr":
+    colorful = kernel.shape[1] == 3
+    if colorful and source.colors == "bgr":
         kernel = kernel.flip(1)
     if source.raw != target.raw:
         scale = torch.tensor(DEVIATION, dtype=kernel.dtype, device=kernel.device)
-        scale = scale[:, None, None] if colourful else scale.mean()
+        scale = scale[:, None, None] if colorful else scale.mean()
         kernel = kernel * scale if source.raw else kernel / scale
-        kinds = ("raw", "normalised") if source.raw else ("normalised", "raw")
+        kinds = ("raw", "normalized") if source.raw else ("normalized", "raw")
         remarks.append(f"the stem was trained on {kinds[0]} pixels and is scaled for {kinds[1]} ones")
     if kernel.shape[1] != channels:
-        remarks.append(f"the stem's {kernel.shape[1]} channels are averaged for pictures of {channels}")
+        remarks.append(f"the stem's {kernel.shape[1]} channels are averaged for images of {channels}")
         share = kernel.shape[1] / channels
         kernel = (kernel.mean(1, keepdim=True) * share).expand(-1, channels, -1, -1).contiguous()
-    elif colourful and source.colours != target.colours:
-        remarks.append(f"the stem's channels are turned from {source.colours} to {target.colours}")
-    if colourful and channels == 3 and target.colours == "bgr":
+    elif colorful and source.colors != target.colors:
+        remarks.append(f"the stem's channels are turned from {source.colors} to {target.colors}")
+    if colorful and channels == 3 and target.colors == "bgr":
         kernel = kernel.flip(1)
     return kernel, remarks

@@ -17,7 +17,7 @@ def rectangle(y: int, x: int, height: int, width: int) -> dict:
 
 
 def some_data() -> tuple[dict, list[dict]]:
-    """Objects on a grid of four cells in each of six pictures, some crowds, some ignored, and moved detections."""
+    """Objects on a grid of four cells in each of six images, some crowds, some ignored, and moved detections."""
     random = np.random.default_rng(3)
     objects, records = [], []
     for image_id in range(1, 7):
@@ -105,7 +105,7 @@ def test_every_number_equals_a_slow_count():
     assert 0.2 < section.numbers["AP"] < 0.9
 
 
-def test_more_than_a_hundred_objects_in_a_picture_are_scored():
+def test_more_than_a_hundred_objects_in_an_image_are_scored():
     objects = [
         {"image_id": 1, "category_id": 1, "segmentation": rectangle(y, x, 8, 8), "iscrowd": 0, "attributes": {}}
         for y in range(0, 120, 10)

@@ -6,7 +6,7 @@ from tests.builders.bdd100k import encode, lay_out, objects
 
 
 def perfect(opened) -> list[dict]:
-    """The car, the crowd and the ignored truck of the picture b1.jpg, found exactly."""
+    """The car, the crowd and the ignored truck of the image b1.jpg, found exactly."""
     (image_id,) = [number for number, name in opened.image_names.items() if name == "b1.jpg"]
     categories = {name: number for number, name in opened.truth.categories.items()}
     return [
@@ -28,7 +28,7 @@ def test_the_official_folder_is_scored_by_both_routes(kind, tmp_path):
     assert [rle.numbers["AP"], bitmask.numbers["AP"]] == pytest.approx([1, 1])
     assert (rle.per_class["car"]["AP"], rle.per_class["pedestrian"]["AP"]) == (pytest.approx(1), None)
     assert bitmask.per_class["pedestrian"]["AP"] == pytest.approx(1)
-    assert opened.counts == {"pictures": 2, "objects": 3}
+    assert opened.counts == {"images": 2, "objects": 3}
     assert len(opened.dataset().records) == 2
 
 
@@ -48,11 +48,11 @@ def test_what_is_submitted_scores_the_same_when_read(tmp_path):
     assert opened.score(read) == opened.score(records)
 
 
-def test_of_the_test_only_the_pictures_are_known(tmp_path):
+def test_of_the_test_only_the_images_are_known(tmp_path):
     lay_out(tmp_path, "rles")
     (tmp_path / "images" / "10k" / "val").rename(tmp_path / "images" / "10k" / "test")
     opened = open_benchmark("bdd100k", tmp_path, "test")
-    assert (opened.public, opened.truth, opened.counts) == (False, None, {"pictures": 2})
+    assert (opened.public, opened.truth, opened.counts) == (False, None, {"images": 2})
     assert [record.path.name for record in opened.dataset().records] == ["a2.jpg", "b1.jpg"]
     assert opened.submits
 
@@ -60,11 +60,11 @@ def test_of_the_test_only_the_pictures_are_known(tmp_path):
 def test_missing_files_are_named_with_the_layout(tmp_path):
     with pytest.raises(DataError, match=r"the instances of BDD100K's val are not there. Unpack BDD100K into"):
         open_benchmark("bdd100k", tmp_path)
-    with pytest.raises(DataError, match=r"test: the pictures of BDD100K's test are not there"):
+    with pytest.raises(DataError, match=r"test: the images of BDD100K's test are not there"):
         open_benchmark("bdd100k", tmp_path, "test")
 
 
-def test_unknown_pictures_are_refused(tmp_path):
+def test_unknown_images_are_refused(tmp_path):
     opened = open_benchmark("bdd100k", lay_out(tmp_path, "rles"))
-    with pytest.raises(DataError, match="record 0: image_id 99 is not among the 2 pictures"):
+    with pytest.raises(DataError, match="record 0: image_id 99 is not among the 2 images"):
         opened.score([{**perfect(opened)[0], "image_id": 99}])

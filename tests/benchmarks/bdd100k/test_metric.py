@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
-from maskrcnn.benchmarks.bdd100k.metric import bdd100k_sections, overlapping_pictures, separate_objects
+from maskrcnn.benchmarks.bdd100k.metric import bdd100k_sections, overlapping_images, separate_objects
 from maskrcnn.benchmarks.bdd100k.submission import frames_records
 from maskrcnn.data.readers.bdd100k import CLASSES, SIZE
 from maskrcnn.data.readers.scalabel import frames_contents
@@ -43,16 +43,16 @@ def test_both_routes_equal_the_official_evaluators_on_the_vectors(path):
 
 
 def mask_of(x: int, width: int = 20, height: int = 20) -> dict:
-    """A rectangle at (x, 5) in a picture of 100 x 40."""
+    """A rectangle at (x, 5) in an image of 100 x 40."""
     bitmap = np.zeros((40, 100), dtype=np.uint8)
     bitmap[5 : 5 + height, x : x + width] = 1
     rle = oracle.encode(np.asfortranarray(bitmap))
     return {"size": [40, 100], "counts": rle["counts"].decode()}
 
 
-def data_set(*objects: dict, pictures: int = 1) -> dict:
+def data_set(*objects: dict, images: int = 1) -> dict:
     return {
-        "images": [{"id": n, "height": 40, "width": 100} for n in range(1, pictures + 1)],
+        "images": [{"id": n, "height": 40, "width": 100} for n in range(1, images + 1)],
         "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}],
         "annotations": [{"image_id": 1, "category_id": 1, **one} for one in objects],
     }
@@ -69,14 +69,14 @@ def routes(truth: dict, *records: dict) -> tuple:
     return rle, bitmask
 
 
-def test_predictions_of_a_picture_with_an_overlap_count_nothing():
-    truth = data_set({"segmentation": mask_of(0)}, {"image_id": 2, "segmentation": mask_of(0)}, pictures=2)
+def test_predictions_of_an_image_with_an_overlap_count_nothing():
+    truth = data_set({"segmentation": mask_of(0)}, {"image_id": 2, "segmentation": mask_of(0)}, images=2)
     fine, overlap = [found(0), found(0, image_id=2)], found(19, 0.1, category=2)
     assert routes(truth, *fine)[0].numbers["AP"] == pytest.approx(1)
     rle, _ = routes(truth, *fine, overlap)
     assert rle.numbers["AR100"] == 0.5
-    assert overlapping_pictures(Results((*fine, overlap))) == {1}
-    assert overlapping_pictures(Results((found(0), found(20)))) == set()
+    assert overlapping_images(Results((*fine, overlap))) == {1}
+    assert overlapping_images(Results((found(0), found(20)))) == set()
 
 
 def test_ignored_objects_need_not_be_found_and_crowds_only_on_one_route():
@@ -126,12 +126,12 @@ def test_objects_without_a_mask_are_no_objects():
 
 
 def test_separate_objects_keep_the_pixels_that_no_better_one_has():
-    truth = Annotations.parse(data_set(pictures=2))
+    truth = Annotations.parse(data_set(images=2))
     records = [found(0, 0.5), found(10, 0.9), found(12, 0.4, width=3), found(0, 0.1, image_id=2)]
     separate = separate_objects(
         Results((*records, {"image_id": 1, "category_id": 1, "score": 1, "bbox": [0, 0, 1, 1]})), truth
     )
     assert [one["score"] for one in separate] == [0.9, 0.5, 0.1]
     assert [int(oracle.area(one["segmentation"])) for one in separate] == [400, 200, 400]
-    assert overlapping_pictures(separate) == set()
+    assert overlapping_images(separate) == set()
     assert separate_objects(separate, truth) == separate

@@ -31,7 +31,7 @@ def write(path, *labels: dict, name: str = "b1.jpg"):
     return path
 
 
-def test_each_picture_has_a_frame_with_names_scores_and_run_lengths(tmp_path):
+def test_each_image_has_a_frame_with_names_scores_and_rle(tmp_path):
     write_frames(tmp_path / "new" / "results.json", RECORDS, NAMES, CATEGORIES)
     first, second = json.loads((tmp_path / "new" / "results.json").read_text())
     assert first == {"name": "a2.jpg", "labels": []}
@@ -59,9 +59,9 @@ def test_coco_results_are_read_as_they_are(opened, tmp_path):
     assert opened.read(tmp_path / "results.json") == []
 
 
-def test_predictions_of_a_picture_with_an_overlap_are_left_out_with_a_warning(opened, tmp_path):
+def test_predictions_of_an_image_with_an_overlap_are_left_out_with_a_warning(opened, tmp_path):
     file = write(tmp_path / "results.json", label(), label(category="bus"))
-    with pytest.warns(UserWarning, match="of 1 pictures, b1.jpg first, all predictions are left out"):
+    with pytest.warns(UserWarning, match="of 1 images, b1.jpg first, all predictions are left out"):
         assert opened.read(file) == []
 
 
@@ -81,7 +81,7 @@ def test_a_label_that_cannot_be_used_is_named(change, problem, opened, tmp_path)
 
 
 def test_files_that_cannot_be_used_are_named(opened, tmp_path):
-    with pytest.raises(DataError, match="frame c.jpg: label '1': the ground truth has no picture of this name"):
+    with pytest.raises(DataError, match="frame c.jpg: label '1': the ground truth has no image of this name"):
         opened.read(write(tmp_path / "results.json", label(), name="c.jpg"))
     (tmp_path / "results.json").write_text(json.dumps([{"name": "b1.jpg"}, {"name": "b1.jpg"}]))
     with pytest.raises(DataError, match="frame 1: `name` 'b1.jpg' is there twice"):

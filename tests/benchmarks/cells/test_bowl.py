@@ -63,16 +63,16 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     ]
 
 
-def test_rows_may_say_how_large_their_picture_is(tmp_path):
+def test_rows_may_say_how_large_their_image_is(tmp_path):
     file = table(tmp_path, "a,1 2,4,6,Private", "b,,4,6,Public", head="ImageId,EncodedPixels,Height,Width,Usage")
     assert [row.size for row in read_bowl_rows(file)] == [(4, 6), (4, 6)]
-    assert [row.run_lengths((4, 6)) is None for row in read_bowl_rows(file)] == [False, True]
+    assert [row.rle((4, 6)) is None for row in read_bowl_rows(file)] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["c,1 2"], r"table\.csv: line 2: the picture 'c' is none of the 2 of annotations"),
+        (["c,1 2"], r"table\.csv: line 2: the image 'c' is none of the 2 of annotations"),
         (["a,1 2", "a,1 x"], "line 3: EncodedPixels must be start and length in turn"),
         (["a,1 2 3"], "line 2: EncodedPixels must be start and length in turn"),
         (["a,0 2"], "line 2: the runs of EncodedPixels must rise from 1 to 24"),

@@ -12,7 +12,7 @@ def test_cells_of_both_tests_are_found_and_score_one(tmp_path):
     kumar(tmp_path)
     kumar(tmp_path, ("bladder_1",), "test_diff")
     opened = open_benchmark("kumar", tmp_path)
-    assert opened.counts == {"pictures": 3, "objects": 9}
+    assert opened.counts == {"images": 3, "objects": 9}
     assert opened.image_names == {1: "breast_1", 2: "liver_2", 3: "bladder_1"}
     data = opened.dataset()
     assert [record.path.name for record in data.records] == ["breast_1.tif", "liver_2.tif", "bladder_1.tif"]
@@ -23,10 +23,10 @@ def test_cells_of_both_tests_are_found_and_score_one(tmp_path):
     assert found["glas"] == {"f1_object": 1, "dice_object": 1, "hausdorff_object": 0}
 
 
-def test_scoring_needs_no_pictures(tmp_path):
-    opened = open_benchmark("kumar", kumar(tmp_path, pictures=False))
+def test_scoring_needs_no_images(tmp_path):
+    opened = open_benchmark("kumar", kumar(tmp_path, images=False))
     assert numbers(opened, perfect(opened))["instances"]["aji_plus"] == 1
-    with pytest.raises(DataError, match="2 of its 2 pictures are not there"):
+    with pytest.raises(DataError, match="2 of its 2 images are not there"):
         opened.dataset()
 
 
@@ -65,7 +65,7 @@ def test_missing_and_wrong_files_are_named(tmp_path):
     kumar(tmp_path / "data")
     opened = open_benchmark("kumar", tmp_path / "data")
     (tmp_path / "data" / "test_same" / "Labels" / "liver_2.mat").unlink()
-    with pytest.raises(DataError, match=r"1 of 2 pictures have no label map there: .*liver_2\.tif"):
+    with pytest.raises(DataError, match=r"1 of 2 images have no label map there: .*liver_2\.tif"):
         open_benchmark("kumar", tmp_path / "data")
     with pytest.raises(DataError, match="no label maps of Kumar nuclei, split train"):
         open_benchmark("kumar", tmp_path / "data", "train")
@@ -73,7 +73,7 @@ def test_missing_and_wrong_files_are_named(tmp_path):
         opened.read(tmp_path / "nowhere")
     (tmp_path / "results").mkdir()
     np.save(tmp_path / "results" / "breast_1.npy", cells())
-    with pytest.raises(DataError, match="holds no label map of 1 of 2 pictures, such as liver_2"):
+    with pytest.raises(DataError, match="holds no label map of 1 of 2 images, such as liver_2"):
         opened.read(tmp_path / "results")
     np.save(tmp_path / "results" / "liver_2.npy", cells().T)
     with pytest.raises(DataError, match=r"liver_2\.npy: the label map is of size \[40, 30\]"):

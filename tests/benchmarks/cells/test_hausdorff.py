@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from maskrcnn.benchmarks.cells import hausdorff
-from maskrcnn.benchmarks.cells.hausdorff import LabelledPoints, edge_distance, foreground_distance
+from maskrcnn.benchmarks.cells.hausdorff import LabeledPoints, edge_distance, foreground_distance
 
 
 def drawn(*squares, size=(24, 30)):
@@ -28,27 +28,27 @@ def blobs(seed):
 
 
 def test_distance_of_a_moved_square_is_how_far_it_moved():
-    still, moved = LabelledPoints(drawn((2, 2, 8, 8))), LabelledPoints(drawn((5, 6, 11, 12)))
+    still, moved = LabeledPoints(drawn((2, 2, 8, 8))), LabeledPoints(drawn((5, 6, 11, 12)))
     assert still.distance(0, moved, 0) == 5
     assert moved.distance(0, still, 0) == 5
 
 
 def test_pixels_inside_an_object_are_at_no_distance_from_it():
-    small, large = LabelledPoints(drawn((10, 10, 12, 12))), LabelledPoints(drawn((2, 2, 20, 20)))
+    small, large = LabeledPoints(drawn((10, 10, 12, 12))), LabeledPoints(drawn((2, 2, 20, 20)))
     assert small.distance(0, large, 0) == pytest.approx(math.hypot(8, 8))  # not 0: the large one reaches far
 
 
 def test_the_middle_of_an_object_may_be_the_farthest_from_a_ring_around_it():
     disc, ring = drawn((2, 2, 21, 21)), drawn((2, 2, 21, 21))
     ring[3:20, 3:20] = 0
-    assert LabelledPoints(disc).distance(0, LabelledPoints(ring), 0) == 9
+    assert LabeledPoints(disc).distance(0, LabeledPoints(ring), 0) == 9
 
 
 @pytest.mark.parametrize("most_pairs", [0, 500_000])
 def test_distances_are_those_of_all_pixels_against_all(most_pairs, monkeypatch):
     monkeypatch.setattr(hausdorff, "MOST_PAIRS", most_pairs)
     first, second = blobs(0), blobs(1)
-    a, b = LabelledPoints(first), LabelledPoints(second)
+    a, b = LabeledPoints(first), LabeledPoints(second)
     assert (len(a), len(b)) == (first.max(), second.max())
     slow = np.array([[slowly(first == i + 1, second == j + 1) for j in range(len(b))] for i in range(len(a))])
     assert np.array([[a.distance(i, b, j) for j in range(len(b))] for i in range(len(a))]) == pytest.approx(slow)
@@ -56,9 +56,9 @@ def test_distances_are_those_of_all_pixels_against_all(most_pairs, monkeypatch):
 
 
 def test_no_object_is_infinitely_far():
-    nothing = LabelledPoints(np.zeros((24, 30), np.int64))
+    nothing = LabeledPoints(np.zeros((24, 30), np.int64))
     assert len(nothing) == 0
-    assert LabelledPoints(drawn((0, 0, 2, 2))).nearest(0, nothing) == math.inf
+    assert LabeledPoints(drawn((0, 0, 2, 2))).nearest(0, nothing) == math.inf
 
 
 def test_foregrounds_are_compared_over_all_pixels():

@@ -38,19 +38,19 @@ def assert_same(ours, expected, name):
 @pytest.mark.parametrize("path", vector_files("cell17", "kumar"))
 def test_numbers_are_those_of_the_official_evaluators(path):
     vector = load_vector(path)
-    pictures = [cell_numbers(label_map(one["gt"]), label_map(one["pred"])) for one in vector["input"]["images"]]
+    images = [cell_numbers(label_map(one["gt"]), label_map(one["pred"])) for one in vector["input"]["images"]]
     expected = vector["expected"]
     assert set(expected) <= {"per_image", "mean_over_images", "pooled_over_images"}
-    for picture, numbers in zip(pictures, expected["per_image"], strict=True):
+    for image, numbers in zip(images, expected["per_image"], strict=True):
         for name, value in numbers.items():
-            assert_same(picture.numbers[OURS[name]], value, name)
+            assert_same(image.numbers[OURS[name]], value, name)
     for name, value in expected["mean_over_images"].items():
-        values = [picture.numbers[OURS[name]] for picture in pictures]
+        values = [image.numbers[OURS[name]] for image in images]
         if undefined(value):
             assert None in values, name
         else:
             assert_same(mean_number(values), value, name)
-    sums = pooled_sums([picture.sums for picture in pictures])
+    sums = pooled_sums([image.sums for image in images])
     counts = {"tp": sums.right, "fp": sums.found - sums.right, "fn": sums.truth - sums.right}
     for name, value in expected.get("pooled_over_images", {}).items():
         assert_same(counts[name] if name in counts else object_numbers(sums)[OURS[name]], value, name)
@@ -64,9 +64,9 @@ def cell(image_id, left, top, side, **more):
     return {"image_id": image_id, "category_id": 1, "segmentation": square(left, top, side), **more}
 
 
-def truth(*objects, categories=("cell",), pictures=2):
+def truth(*objects, categories=("cell",), images=2):
     return {
-        "images": [{"id": 1 + i, "height": SIZE[0], "width": SIZE[1]} for i in range(pictures)],
+        "images": [{"id": 1 + i, "height": SIZE[0], "width": SIZE[1]} for i in range(images)],
         "categories": [{"id": 1 + i, "name": name} for i, name in enumerate(categories)],
         "annotations": list(objects),
     }
@@ -91,7 +91,7 @@ def test_the_cells_themselves_score_one():
 
 
 def test_predictions_are_painted_by_score_from_the_threshold_on():
-    annotations = truth(cell(1, 0, 0, 10), pictures=1)
+    annotations = truth(cell(1, 0, 0, 10), images=1)
     records = [cell(1, 0, 0, 12, score=0.6), cell(1, 0, 0, 10, score=0.9), cell(1, 20, 0, 9, score=0.49)]
     sections = scored(annotations, records)
     # what is left of the worse one, 144 - 100 pixels, is a cell of its own; the one below the threshold is not
@@ -101,27 +101,27 @@ def test_predictions_are_painted_by_score_from_the_threshold_on():
     assert "score of at least 0.7" in scored(annotations, records, score_threshold=0.7)["glas"].protocol
 
 
-def test_means_are_over_pictures_and_pooled_numbers_over_objects():
+def test_means_are_over_images_and_pooled_numbers_over_objects():
     cells = [cell(1, 0, 0, 10), cell(2, 0, 0, 2)]
     sections = scored(truth(*cells), [{**cells[0], "score": 1}, cell(2, 1, 0, 2, score=1)])
     assert sections["glas"].numbers["dice_object"] == pytest.approx((1 + 0.5) / 2)
     assert sections["glas_pooled"].numbers["dice_object"] == pytest.approx((100 + 4 * 0.5) / 104)
 
 
-def test_pictures_without_a_number_are_left_out_of_its_mean_and_counted_in_the_protocol():
+def test_images_without_a_number_are_left_out_of_its_mean_and_counted_in_the_protocol():
     cells = [cell(1, 0, 0, 10), cell(2, 0, 0, 2)]
-    sections = scored(truth(*cells, pictures=3), [{**cells[0], "score": 1}])
-    assert sections["instances"].numbers["aji"] == 1  # of the first picture only
+    sections = scored(truth(*cells, images=3), [{**cells[0], "score": 1}])
+    assert sections["instances"].numbers["aji"] == 1  # of the first image only
     assert sections["instances"].numbers["aji_plus"] == 1 / 2  # and of the second
     assert sections["foreground"].numbers["hausdorff_foreground"] == 0
-    left_out = "pictures without the number, left out of its mean: 1 of dice_pixel, 2 of aji, 1 of dq"
+    left_out = "images without the number, left out of its mean: 1 of dice_pixel, 2 of aji, 1 of dq"
     assert left_out in sections["instances"].protocol
     assert "1 of hausdorff_foreground, 2 of hausdorff_edges" in sections["foreground"].protocol
     assert "left out" not in sections["glas"].protocol
 
 
 def test_crowds_are_no_cells():
-    sections = scored(truth(cell(1, 0, 0, 10, iscrowd=1), pictures=1), [])
+    sections = scored(truth(cell(1, 0, 0, 10, iscrowd=1), images=1), [])
     assert sections["glas"].numbers["f1_object"] == 1
 
 
@@ -129,13 +129,13 @@ def test_nothing_is_undefined_except_objects():
     sections = scored(truth(), [])
     assert set(sections["instances"].numbers.values()) == {None}
     assert sections["glas_pooled"].numbers["f1_object"] == 1
-    empty = scored(truth(pictures=0), [])
+    empty = scored(truth(images=0), [])
     assert all(value is None for section in empty.values() for value in section.numbers.values())
 
 
 def test_each_class_has_a_row_where_there_are_several():
     cells = [cell(1, 0, 0, 10), {**cell(1, 20, 0, 10), "category_id": 2}]
-    annotations = truth(*cells, categories=("round", "long"), pictures=1)
+    annotations = truth(*cells, categories=("round", "long"), images=1)
     rows = scored(annotations, [{**cells[1], "score": 1}])["instances"].per_class
     assert (rows["round"]["dq"], rows["long"]["dq"]) == (0, 1)
     assert scored(truth(cells[0]), [])["instances"].per_class == {}
@@ -144,7 +144,7 @@ def test_each_class_has_a_row_where_there_are_several():
 def test_progress_is_said():
     said = []
     scored(truth(), [], say=said.append)
-    assert said == ["picture 1 of 2", "picture 2 of 2"]
+    assert said == ["image 1 of 2", "image 2 of 2"]
 
 
 def test_distances_are_infinite_where_only_one_side_has_a_cell():

@@ -11,7 +11,7 @@ from tests.builders.scores import numbers, perfect
 
 def test_the_official_folders_score_one(tmp_path):
     opened = open_benchmark("nuclei", bowl(tmp_path, 2, 1, 0), "train")
-    assert opened.counts == {"pictures": 3, "objects": 3}
+    assert opened.counts == {"images": 3, "objects": 3}
     assert [len(record.instances) for record in opened.dataset().records] == [2, 1, 0]
     found = numbers(opened, perfect(opened))
     assert (found["accuracy"]["accuracy"], found["bowl"]["score"]) == (1, 1)
@@ -50,7 +50,7 @@ def test_a_data_set_in_cocos_format_is_scored_too(tmp_path):
     (tmp_path / "val.json").write_text(json.dumps(coco))
     for path in (tmp_path, tmp_path / "val.json"):
         opened = open_benchmark("nuclei", path)
-        assert numbers(opened, perfect(opened))["bowl"]["score"] == 1  # without a picture
+        assert numbers(opened, perfect(opened))["bowl"]["score"] == 1  # without an image
         assert opened.image_names == {1: "a"}
     draw(tmp_path / "images" / "a.png", np.zeros((*SIZE, 3), np.uint8))
     assert len(opened.dataset().records[0].instances) == 2

@@ -14,10 +14,10 @@ def bar(image_id, left, right, **more):
     return {"image_id": image_id, "category_id": 1, "segmentation": mask, **more}
 
 
-def truth(*objects, pictures=2):
+def truth(*objects, images=2):
     return Annotations.parse(
         {
-            "images": [{"id": 1 + i, "height": SIZE[0], "width": SIZE[1]} for i in range(pictures)],
+            "images": [{"id": 1 + i, "height": SIZE[0], "width": SIZE[1]} for i in range(images)],
             "categories": [{"id": 1, "name": "nucleus"}],
             "annotations": list(objects),
         }
@@ -33,8 +33,8 @@ def test_thresholds_of_the_bowl():
     assert BOWL_IOUS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
-def test_accuracy_is_pooled_and_the_bowls_is_a_mean_over_pictures():
-    # the first picture: one of two nuclei found with an IoU of .82; the second: its one nucleus found exactly
+def test_accuracy_is_pooled_and_the_bowls_is_a_mean_over_images():
+    # the first image: one of two nuclei found with an IoU of .82; the second: its one nucleus found exactly
     annotations = truth(bar(1, 0, 10), bar(1, 20, 30), bar(2, 0, 10))
     records = [bar(1, 1, 11, score=0.9), bar(2, 0, 10, score=0.9)]
     found = numbers(annotations, records)
@@ -45,14 +45,14 @@ def test_accuracy_is_pooled_and_the_bowls_is_a_mean_over_pictures():
 
 
 def test_predictions_below_the_score_threshold_do_not_count():
-    annotations = truth(bar(1, 0, 10), pictures=1)
+    annotations = truth(bar(1, 0, 10), images=1)
     records = [bar(1, 0, 10, score=0.6), bar(1, 30, 40, score=0.4)]
     assert numbers(annotations, records)["bowl"]["score"] == 1
     assert numbers(annotations, records, 0.4)["bowl"]["score"] == 1 / 2
     assert numbers(annotations, records, 0.7)["bowl"]["score"] == 0
 
 
-def test_pictures_without_nuclei_count_only_if_some_are_found():
+def test_images_without_nuclei_count_only_if_some_are_found():
     annotations = truth(bar(1, 0, 10))
     right = bar(1, 0, 10, score=1)
     assert numbers(annotations, [right])["bowl"]["score"] == 1

@@ -57,7 +57,7 @@ def test_without_objects_on_one_side_or_on_both():
         assert scores == {"f1_object": 0, "dice_object": 0, "hausdorff_object": 0}
 
 
-def test_pooled_objects_count_by_the_areas_of_all_pictures():
+def test_pooled_objects_count_by_the_areas_of_all_images():
     large, small = row((1, 30)), row((1, 10), (0, 20))
     pooled = object_numbers(pooled_sums([sums(large, large), sums(small, row((0, 5), (1, 10), (0, 15)))]))
     assert pooled["dice_object"] == pytest.approx((30 * 1 + 10 * 0.5) / 40)
@@ -66,7 +66,7 @@ def test_pooled_objects_count_by_the_areas_of_all_pictures():
     assert pooled_sums([]) == (0,) * 9
 
 
-def test_pictures_without_a_prediction_count_in_the_pooled_scores():
+def test_images_without_a_prediction_count_in_the_pooled_scores():
     one, nothing = row((1, 10)), row((0, 10))
     pooled = object_numbers(pooled_sums([sums(one, one), sums(one, nothing)]))
     assert pooled["dice_object"] == pytest.approx((1 + 10 / 20) / 2)

@@ -22,7 +22,7 @@ def square(left, top, side, score):
     return {"image_id": 3, "category_id": 7, "score": score, "segmentation": mask}
 
 
-def test_masks_are_painted_by_score_into_a_map_for_each_picture(tmp_path):
+def test_masks_are_painted_by_score_into_a_map_for_each_image(tmp_path):
     records = [square(0, 0, 3, 0.6), square(1, 1, 3, 0.9), square(4, 0, 1, 0.4)]
     write_label_maps(Results(tuple(records)), tmp_path / "out", TRUTH.sizes, NAMES, score_threshold=0.5)
     assert scipy.io.loadmat(tmp_path / "out" / "a.mat")["inst_map"].tolist() == [

@@ -48,11 +48,11 @@ def test_annotated_objects_score_1(opened, maps):
     assert found["panoptic"].numbers == {"PQ_th": 1, "SQ_th": 1, "RQ_th": 1}
     assert found["panoptic"].per_class["bicycle"] == {"PQ": 1, "SQ": 1, "RQ": 1}
     assert found["panoptic"].per_class["bus"] == {"PQ": None, "SQ": None, "RQ": None}
-    assert opened.counts == {"pictures": 2, "objects": 4}
+    assert opened.counts == {"images": 2, "objects": 4}
     assert opened.image_names == {1: FIRST, 2: SECOND}
 
 
-def test_pictures_and_truth_have_the_eight_kinds_of_things(opened):
+def test_images_and_truth_have_the_eight_kinds_of_things(opened):
     data = opened.dataset()
     assert [record.path.name for record in data.records] == [f"{FIRST}_leftImg8bit.png", f"{SECOND}_leftImg8bit.png"]
     assert list(opened.truth.categories) == list(data.classes.category_ids) == [24, 25, 26, 27, 28, 31, 32, 33]
@@ -70,7 +70,7 @@ def test_each_label_map_is_decoded_once(tmp_path, maps, monkeypatch):
 
 
 def test_unsure_predictions_lower_the_quality_of_all_but_not_of_the_surer(opened, maps):
-    road = find_regions((maps[SECOND] == 7).astype(np.uint8))[-1].run_lengths()
+    road = find_regions((maps[SECOND] == 7).astype(np.uint8))[-1].rle()
     unsure = {"image_id": 2, "category_id": 33, "score": 0.2, "segmentation": road}
     found = scores(opened, [*perfect(maps), unsure])
     assert found["panoptic"].numbers["PQ_th"] < 1
@@ -78,7 +78,7 @@ def test_unsure_predictions_lower_the_quality_of_all_but_not_of_the_surer(opened
 
 
 def test_labels_that_are_not_evaluated_are_left_out(opened, maps):
-    caravan = find_regions((maps[SECOND] == 29000).astype(np.uint8))[-1].run_lengths()
+    caravan = find_regions((maps[SECOND] == 29000).astype(np.uint8))[-1].rle()
     record = {"image_id": 2, "category_id": 29, "score": 1.0, "segmentation": caravan}
     assert scores(opened, [*perfect(maps), record]) == scores(opened, perfect(maps))
 
@@ -107,7 +107,7 @@ def test_of_test_only_results_can_be_written(tmp_path, maps, benchmark):
 
 
 def test_records_without_masks_or_of_unknown_labels_are_errors(opened):
-    with pytest.raises(DataError, match="record 0 of picture 1 has no segmentation"):
+    with pytest.raises(DataError, match="record 0 of image 1 has no segmentation"):
         scores(opened, [{"image_id": 1, "category_id": 26, "score": 1.0, "bbox": [0, 0, 5, 5]}])
     with pytest.raises(DataError, match="category_id 99 is not one of"):
         scores(opened, [{"image_id": 1, "category_id": 99, "score": 1.0, "bbox": [0, 0, 5, 5]}])
@@ -124,7 +124,7 @@ def test_segments_of_things_and_stuff_have_all_numbers(tmp_path, maps):
     classes = opened.dataset().classes
     assert (len(classes), len(classes.stuff), classes.stuff_ids[:2]) == (8, 11, (7, 8))
     road = [
-        {"image_id": place, "category_id": 7, "score": 1.0, "segmentation": region.run_lengths()}
+        {"image_id": place, "category_id": 7, "score": 1.0, "segmentation": region.rle()}
         for place, values in enumerate(maps.values(), start=1)
         for region in find_regions(values)
         if region.value == 7
@@ -141,20 +141,20 @@ def test_segments_of_things_and_stuff_have_all_numbers(tmp_path, maps):
 @pytest.mark.parametrize("path", vector_files("cityscapes"))
 def test_the_official_numbers_are_reached_from_the_official_files(tmp_path, path):
     vector = load_vector(path)
-    pictures = {picture["name"]: picture for picture in vector["input"]["images"]}
-    maps = {name: label_map(picture["gt"]).astype(np.uint16) for name, picture in pictures.items()}
-    write_city(tmp_path / "data", maps, pictures=False)
+    images = {image["name"]: image for image in vector["input"]["images"]}
+    maps = {name: label_map(image["gt"]).astype(np.uint16) for name, image in images.items()}
+    write_city(tmp_path / "data", maps, images=False)
     if "classes" in vector["expected"]:
-        check_instances(tmp_path, pictures, vector["expected"])
+        check_instances(tmp_path, images, vector["expected"])
     else:
-        check_segments(tmp_path, pictures, vector["expected"])
+        check_segments(tmp_path, images, vector["expected"])
 
 
-def check_instances(folder: Path, pictures: dict[str, dict], expected: dict) -> None:
+def check_instances(folder: Path, images: dict[str, dict], expected: dict) -> None:
     (folder / "results" / "m").mkdir(parents=True)
-    for name, picture in pictures.items():
+    for name, image in images.items():
         lines = []
-        for place, found in enumerate(picture["pred"]):
+        for place, found in enumerate(image["pred"]):
             lines.append(f"m/{name}_{place}.png {found['label_id']} {found['confidence']!r}\n")
             mask = (label_map(found["mask"]) != 0).astype(np.uint8)
             Image.fromarray(mask).save(folder / "results" / "m" / f"{name}_{place}.png")
@@ -166,13 +166,13 @@ def check_instances(folder: Path, pictures: dict[str, dict], expected: dict) -> 
         same(section.per_class[name], {"AP": numbers["ap"], "AP50": numbers["ap50"]})
 
 
-def check_segments(folder: Path, pictures: dict[str, dict], expected: dict) -> None:
+def check_segments(folder: Path, images: dict[str, dict], expected: dict) -> None:
     annotations = []
     (folder / "found").mkdir()
-    for name, picture in pictures.items():
-        ids = encode_ids(torch.from_numpy(label_map(picture["pred"]["map"])))
+    for name, image in images.items():
+        ids = encode_ids(torch.from_numpy(label_map(image["pred"]["map"])))
         Image.fromarray(ids).save(folder / "found" / f"{name}.png")
-        segments = picture["pred"]["segments"]
+        segments = image["pred"]["segments"]
         annotations.append({"image_id": name, "file_name": f"{name}.png", "segments_info": segments})
     (folder / "found.json").write_text(json.dumps({"annotations": annotations}))
     opened = CityscapesPanoptic(folder / "data", "val")

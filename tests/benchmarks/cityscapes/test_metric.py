@@ -19,8 +19,8 @@ CLASSES = {label: SegmentClass(LABELS[label], label in THINGS) for label in sort
 
 def prediction(mask: np.ndarray, score: float, label: int = CAR, image_id: int = 1) -> dict:
     empty = {"size": list(mask.shape), "counts": encode_counts([mask.size], mask.shape)["counts"]}
-    run_lengths = find_regions(mask.astype(np.uint8))[-1].run_lengths() if mask.any() else empty
-    return {"image_id": image_id, "category_id": label, "score": score, "segmentation": run_lengths}
+    rle = find_regions(mask.astype(np.uint8))[-1].rle() if mask.any() else empty
+    return {"image_id": image_id, "category_id": label, "score": score, "segmentation": rle}
 
 
 def score(maps: dict[int, np.ndarray], records: list[dict]):
@@ -49,20 +49,20 @@ def expect(found: float | None, expected: float | str) -> None:
 @pytest.mark.parametrize("path", vector_files("cityscapes"))
 def test_the_official_evaluators_numbers_are_reached(path):
     vector = load_vector(path)
-    pictures, expected = vector["input"]["images"], vector["expected"]
-    maps = {key: label_map(picture["gt"]).astype(np.uint16) for key, picture in enumerate(pictures, start=1)}
+    images, expected = vector["input"]["images"], vector["expected"]
+    maps = {key: label_map(image["gt"]).astype(np.uint16) for key, image in enumerate(images, start=1)}
     if expected.keys() == INSTANCE_KEYS:
-        check_instances(maps, pictures, expected)
+        check_instances(maps, images, expected)
     else:
         assert expected.keys() == PANOPTIC_KEYS
-        check_segments(maps, pictures, expected)
+        check_segments(maps, images, expected)
 
 
-def check_instances(maps: dict[int, np.ndarray], pictures: list[dict], expected: dict) -> None:
+def check_instances(maps: dict[int, np.ndarray], images: list[dict], expected: dict) -> None:
     records = [
         prediction(label_map(found["mask"]) != 0, found["confidence"], found["label_id"], key)
-        for key, picture in enumerate(pictures, start=1)
-        for found in picture["pred"]
+        for key, image in enumerate(images, start=1)
+        for found in image["pred"]
     ]
     section = score(maps, records)
     expect(section.numbers["AP"], expected["AP"])
@@ -74,14 +74,14 @@ def check_instances(maps: dict[int, np.ndarray], pictures: list[dict], expected:
         expect(section.per_class[name]["AP50"], numbers["ap50"])
 
 
-def check_segments(maps: dict[int, np.ndarray], pictures: list[dict], expected: dict) -> None:
+def check_segments(maps: dict[int, np.ndarray], images: list[dict], expected: dict) -> None:
     divided = {key: to_segments(LabelMap.encode(values)) for key, values in maps.items()}
-    named = {picture["name"]: divided[key][1] for key, picture in enumerate(pictures, start=1)}
+    named = {image["name"]: divided[key][1] for key, image in enumerate(images, start=1)}
     assert named == expected["panoptic_gt_segments"]
     records = []
-    for key, picture in enumerate(pictures, start=1):
-        ids = label_map(picture["pred"]["map"])
-        labels = {segment["id"]: segment["category_id"] for segment in picture["pred"]["segments"]}
+    for key, image in enumerate(images, start=1):
+        ids = label_map(image["pred"]["map"])
+        labels = {segment["id"]: segment["category_id"] for segment in image["pred"]["segments"]}
         records += [prediction(ids == one, 1.0, label, key) for one, label in labels.items()]
     truth = PanopticTruth("", {key: values.shape for key, values in maps.items()}, CLASSES, divided.__getitem__)
     (tallies,) = count_segments(truth, Results(tuple(records)))

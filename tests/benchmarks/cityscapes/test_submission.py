@@ -19,7 +19,7 @@ MASK[1:3, 2:5] = 1
 
 @pytest.fixture
 def folder(tmp_path):
-    """A picture with one object, in a folder of its own, and one without."""
+    """An image with one object, in a folder of its own, and one without."""
     (tmp_path / "first").mkdir()
     Image.fromarray(MASK).save(tmp_path / "first" / "a.png")
     (tmp_path / "first" / f"{FIRST}_leftImg8bit.txt").write_text("a.png 26 0.5\n")
@@ -34,7 +34,7 @@ def read(folder: Path) -> list[dict]:
 
 def test_every_line_is_a_record(folder):
     assert read(folder) == [
-        {"image_id": 1, "category_id": 26, "score": 0.5, "segmentation": find_regions(MASK)[1].run_lengths()}
+        {"image_id": 1, "category_id": 26, "score": 0.5, "segmentation": find_regions(MASK)[1].rle()}
     ]
 
 
@@ -42,7 +42,7 @@ def test_labels_may_be_written_with_a_point_and_any_pixel_above_0_is_the_object(
     Image.fromarray(3 * MASK).save(folder / "first" / "a.png")
     (folder / "first" / f"{FIRST}_leftImg8bit.txt").write_text("a.png 26.0 1e-1\n")
     assert read(folder)[0]["category_id"] == 26
-    assert read(folder)[0]["segmentation"] == find_regions(MASK)[1].run_lengths()
+    assert read(folder)[0]["segmentation"] == find_regions(MASK)[1].rle()
 
 
 def test_of_a_mask_that_is_named_twice_the_last_line_counts(folder):
@@ -71,7 +71,7 @@ def test_a_line_that_cannot_be_used_is_named(folder, line, words):
 
 def test_masks_of_another_size_and_broken_ones_are_named(folder):
     Image.fromarray(MASK.T.copy()).save(folder / "first" / "a.png")
-    with pytest.raises(DataError, match=r"a.png: the mask is 4 x 6 px, but its picture is 6 x 4 \(width x height\)"):
+    with pytest.raises(DataError, match=r"a.png: the mask is 4 x 6 px, but its image is 6 x 4 \(width x height\)"):
         read(folder)
     assert read_instances(folder, NAMES, {})[0]["segmentation"]["size"] == [6, 4]
     (folder / "first" / "a.png").write_bytes(b"PNG")
@@ -79,16 +79,16 @@ def test_masks_of_another_size_and_broken_ones_are_named(folder):
         read(folder)
 
 
-def test_every_picture_has_one_text_file(folder):
+def test_every_image_has_one_text_file(folder):
     (folder / f"{FIRST}.txt").write_text("")
     with pytest.raises(DataError, match=rf"{FIRST} has results in {FIRST}.txt too"):
         read(folder)
     (folder / f"{FIRST}.txt").unlink()
     (folder / f"{SECOND}.txt").unlink()
-    with pytest.raises(DataError, match=rf"no text file of the picture {SECOND} \(1 of 2 have none\)"):
+    with pytest.raises(DataError, match=rf"no text file of the image {SECOND} \(1 of 2 have none\)"):
         read(folder)
     (folder / "ulm_000003_000019.txt").write_text("")
-    with pytest.raises(DataError, match="ulm_000003_000019 is not among the 2 pictures"):
+    with pytest.raises(DataError, match="ulm_000003_000019 is not among the 2 images"):
         read(folder)
 
 
@@ -101,7 +101,7 @@ def test_results_are_a_folder(folder, tmp_path):
 
 def test_masks_are_written_at_full_size(tmp_path):
     records = [
-        {"image_id": 2, "category_id": 24, "score": 1, "segmentation": find_regions(MASK)[1].run_lengths()},
+        {"image_id": 2, "category_id": 24, "score": 1, "segmentation": find_regions(MASK)[1].rle()},
         {
             "image_id": 2,
             "category_id": 24,
@@ -114,6 +114,6 @@ def test_masks_are_written_at_full_size(tmp_path):
     assert (tmp_path / f"{SECOND}.txt").read_text() == (
         f"masks/{SECOND}_0000.png 24 1.0\nmasks/{SECOND}_0001.png 24 0.25\n"
     )
-    with Image.open(tmp_path / "masks" / f"{SECOND}_0000.png") as picture:
-        np.testing.assert_array_equal(np.array(picture), 255 * MASK)
+    with Image.open(tmp_path / "masks" / f"{SECOND}_0000.png") as image:
+        np.testing.assert_array_equal(np.array(image), 255 * MASK)
     assert [record["score"] for record in read(tmp_path)] == [1, 0.25]

@@ -16,28 +16,28 @@ def perfect(kind: str) -> list[dict]:
     ("name", "sections"),
     [("coco", ["bbox", "segm"]), ("coco-keypoints", ["keypoints"]), ("coco-boundary", ["segm", "boundary"])],
 )
-def test_the_official_folder_is_scored_and_its_pictures_are_read(name, sections, split, tmp_path):
+def test_the_official_folder_is_scored_and_its_images_are_read(name, sections, split, tmp_path):
     opened = open_benchmark(name, lay_out(tmp_path), split)
     found = opened.score(perfect(name))
     assert [section.name for section in found] == sections
     assert [section.numbers["AP"] for section in found] == pytest.approx([1] * len(sections))
-    assert opened.counts == {"pictures": 2, "objects": 2}
+    assert opened.counts == {"images": 2, "objects": 2}
     assert opened.truth is not None
     data = opened.dataset()
     assert [record.path.is_file() for record in data.records] == [True, True]
-    assert (data.classes.skeleton is not None) == (name == "coco-keypoints")
+    assert (data.classes.keypoint_schema is not None) == (name == "coco-keypoints")
 
 
 @pytest.mark.parametrize("name", ["coco", "coco-keypoints"])
 @pytest.mark.parametrize("split", ["test-dev", "test-challenge"])
-def test_of_the_tests_only_the_pictures_are_known(name, split, tmp_path):
+def test_of_the_tests_only_the_images_are_known(name, split, tmp_path):
     opened = open_benchmark(name, lay_out(tmp_path), split)
-    assert (opened.public, opened.truth, opened.counts) == (False, None, {"pictures": 2})
+    assert (opened.public, opened.truth, opened.counts) == (False, None, {"images": 2})
     data = opened.dataset()
     assert [record.image_id for record in data.records] == [139, 285]
     assert [len(record.instances) for record in data.records] == [0, 0]
     if name == "coco-keypoints":
-        assert (data.classes.names, data.classes.skeleton) == (("person",), COCO_PERSON)
+        assert (data.classes.names, data.classes.keypoint_schema) == (("person",), COCO_PERSON)
     else:
         assert data.classes.category_ids == (1, 90)
 
@@ -68,10 +68,10 @@ def test_what_was_submitted_scores_the_same_when_read(name, tmp_path):
     assert len(read) == 3
 
 
-def test_unknown_pictures_are_not_submitted(tmp_path):
+def test_unknown_images_are_not_submitted(tmp_path):
     opened = open_benchmark("coco", lay_out(tmp_path), "test-dev")
     with pytest.raises(
-        DataError, match=r"record 0: image_id 1 is not among the 2 pictures.*image_info_test-dev2017.json"
+        DataError, match=r"record 0: image_id 1 is not among the 2 images.*image_info_test-dev2017.json"
     ):
         opened.submit([{**FOUND, "image_id": 1}], tmp_path / "out")
     with pytest.raises(SettingError, match=r"out.zip: COCO's servers take each of .*-bbox_results.zip, .*a folder"):
@@ -101,5 +101,5 @@ def test_an_annotation_file_of_ones_own_is_scored_by_the_same_rules(tmp_path):
     opened = open_benchmark("coco-boundary", file)
     sections = opened.score(perfect("segm"))
     assert {section.name: section.numbers["AP"] for section in sections} == {"segm": 1, "boundary": 1}
-    assert len(opened.dataset().records) == opened.counts["pictures"]
+    assert len(opened.dataset().records) == opened.counts["images"]
     assert opened.submits is None

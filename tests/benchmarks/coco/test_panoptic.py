@@ -12,9 +12,9 @@ def score(opened, records):
 
 
 def test_annotated_segments_against_themselves_are_perfect(tmp_path):
-    folder = write(tmp_path, pictures=False)
+    folder = write(tmp_path, images=False)
     opened = CocoPanoptic(folder)
-    assert opened.counts == {"pictures": 1, "objects": 4}
+    assert opened.counts == {"images": 1, "objects": 4}
     records = opened.read(folder / "annotations" / "panoptic_val2017.json")
     section = score(opened, records)["panoptic"]
     assert set(section.numbers.values()) == {1}
@@ -38,7 +38,7 @@ def test_what_is_submitted_is_read_again_with_the_same_scores(tmp_path):
     assert score(opened, opened.read(file)) == score(opened, records)
 
 
-def test_pictures_have_things_and_stuff(tmp_path):
+def test_images_have_things_and_stuff(tmp_path):
     classes = CocoPanoptic(write(tmp_path)).dataset().classes
     assert (classes.names, classes.stuff, classes.stuff_ids) == (("person", "cat"), ("sky-other-merged",), (187,))
 

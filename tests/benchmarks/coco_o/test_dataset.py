@@ -12,11 +12,11 @@ def found(image_id: int, count: int = 2) -> list[dict]:
 
 
 @pytest.mark.parametrize("inside", [".", "ood_coco"])
-def test_domains_and_cocos_own_pictures_are_predicted_and_scored_in_one_run(tmp_path, inside):
+def test_domains_and_cocos_own_images_are_predicted_and_scored_in_one_run(tmp_path, inside):
     lay_out(tmp_path / inside, *DOMAINS)
     lay_out(tmp_path, "coco")
     opened = open_benchmark("coco-o", tmp_path)
-    assert opened.counts == {"pictures": 7, "objects": 14}
+    assert opened.counts == {"images": 7, "objects": 14}
     data = opened.dataset()
     assert [record.image_id for record in data.records] == [1, 2, 3, 4, 5, 6, 7]
     assert data.records[0].path == tmp_path / inside / "sketch" / "val2017" / "1.jpg"
@@ -54,16 +54,16 @@ def test_results_of_each_domain_have_the_domains_own_ids(tmp_path):
     assert opened.read(tmp_path / "all.json") == together
 
 
-def test_results_of_other_pictures_and_missing_ones_are_errors(tmp_path):
+def test_results_of_other_images_and_missing_ones_are_errors(tmp_path):
     lay_out(tmp_path, *DOMAINS)
     opened = open_benchmark("coco-o", tmp_path)
     Results(tuple(found(8))).write(tmp_path / "results" / "sketch.json")
-    with pytest.raises(DataError, match=r"sketch.json: record 0: image_id 8 is not a picture of sketch. Make the"):
+    with pytest.raises(DataError, match=r"sketch.json: record 0: image_id 8 is not an image of sketch. Make the"):
         opened.read(tmp_path / "results")
     Results(tuple(found(7))).write(tmp_path / "results" / "sketch.json")
     with pytest.raises(DataError, match=r"weather.json: the results of this domain are not there"):
         opened.read(tmp_path / "results")
-    with pytest.raises(DataError, match="image_id 8 is not among the 6 pictures"):
+    with pytest.raises(DataError, match="image_id 8 is not among the 6 images"):
         opened.score(found(8))
 
 

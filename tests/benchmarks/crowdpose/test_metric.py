@@ -34,7 +34,7 @@ def test_the_area_is_a_part_of_the_box_whatever_the_file_says():
     content["annotations"][0]["area"] = 1.0
     truth = crowdpose_truth(Annotations.parse(content))
     assert truth.objects[0]["area"] == pytest.approx(0.53 * 40 * 50)
-    assert truth.skeleton == CROWDPOSE_PERSON
+    assert truth.keypoint_schema == CROWDPOSE_PERSON
 
 
 def test_similarity_by_hand():

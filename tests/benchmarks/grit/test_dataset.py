@@ -4,14 +4,14 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from tests.builders.grit import BOXES, lay_out, run_lengths, sample, with_truth
+from tests.builders.grit import BOXES, lay_out, rle, sample, with_truth
 from tests.builders.scores import numbers
 
 
 def perfect() -> list[dict]:
     """The objects themselves as predictions."""
     boxes = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in BOXES]
-    found = {1: [{"bbox": box} for box in boxes], 2: [{"segmentation": run_lengths(*box)} for box in BOXES]}
+    found = {1: [{"bbox": box} for box in boxes], 2: [{"segmentation": rle(*box)} for box in BOXES]}
     return [
         {"image_id": image_id, "category_id": category_id, "score": 0.9, **each}
         for image_id in range(1, 5)
@@ -27,7 +27,7 @@ def test_perfect_answers_score_one(tmp_path: Path):
     assert scores["segmentation"]["mean"] == pytest.approx(1, abs=1e-6)
     assert scores["overall"]["mean"] == pytest.approx(2 / 7, abs=1e-6)
     assert scores["localization_measures"]["conf"] == pytest.approx(0.9)
-    assert opened.counts == {"pictures": 4, "objects": 16, "samples": 8}
+    assert opened.counts == {"images": 4, "objects": 16, "samples": 8}
 
 
 def test_objects_below_the_threshold_are_no_answer_and_wrong_ones_cost(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_what_is_submitted_scores_the_same(tmp_path: Path):
     assert numbers(opened, again) == numbers(opened, records)
 
 
-def test_the_pictures_have_the_queries_classes(tmp_path: Path):
+def test_the_images_have_the_queries_classes(tmp_path: Path):
     data = open_benchmark("grit", with_truth(tmp_path), "val").dataset()
     assert data.classes.names == ("cat", "dog")
     assert [(record.image_id, record.path.name) for record in data.records] == [(n + 1, f"{n}.jpg") for n in range(4)]
@@ -65,7 +65,7 @@ def test_public_samples_can_only_be_submitted(tmp_path: Path):
     assert opened.submits
 
 
-def test_samples_without_a_picture_cannot_be_predicted(tmp_path: Path):
+def test_samples_without_an_image_cannot_be_predicted(tmp_path: Path):
     opened = open_benchmark("grit", lay_out(tmp_path, "test", localization=[sample("l", "cat", None)]), "test")
-    with pytest.raises(DataError, match=r"samples/test: 1 samples name no picture"):
+    with pytest.raises(DataError, match=r"samples/test: 1 samples name no image"):
         opened.dataset()

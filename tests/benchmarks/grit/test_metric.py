@@ -163,8 +163,8 @@ def case_score(task: str, case: dict) -> float:
     return sample_score(task, GritSample("1", query, case["gt"]), GritAnswer(0.5, case["pred"]))
 
 
-def square(size: int, *, picture: tuple[int, int] = (20, 30)) -> np.ndarray:
-    mask = np.zeros(picture, dtype=np.uint8)
+def square(size: int, *, image: tuple[int, int] = (20, 30)) -> np.ndarray:
+    mask = np.zeros(image, dtype=np.uint8)
     mask[:size, :size] = 1
     return mask
 
@@ -203,7 +203,7 @@ def test_masks_of_stuff_count_together():
 
 @pytest.mark.parametrize("stuff", [False, True])
 def test_masks_of_another_size_are_scaled(stuff: bool):
-    assert mask_score([square(4, picture=(10, 15))], [square(8)], stuff=stuff) > 0.75
+    assert mask_score([square(4, image=(10, 15))], [square(8)], stuff=stuff) > 0.75
 
 
 def test_a_query_says_whether_it_is_of_stuff():

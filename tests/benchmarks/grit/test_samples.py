@@ -8,7 +8,7 @@ from maskrcnn.errors import DataError
 from tests.builders.grit import BOXES, lay_out, sample
 
 
-def test_queries_name_classes_and_pictures_are_numbered_once(tmp_path: Path):
+def test_queries_name_classes_and_images_are_numbered_once(tmp_path: Path):
     folder = lay_out(
         tmp_path,
         localization=[sample("l1", "Cat", "coco/2.jpg"), sample("l2", "dog", "coco/1.jpg")],
@@ -34,7 +34,7 @@ def test_what_the_evaluators_own_files_say(tmp_path: Path):
     assert questions.public
 
 
-def test_samples_without_a_picture_have_one_each(tmp_path: Path):
+def test_samples_without_an_image_have_one_each(tmp_path: Path):
     samples = [sample("a", "cat", None), sample("b", "cat", None)]
     questions = read_questions(lay_out(tmp_path, localization=samples, segmentation=samples), "val")
     assert questions.images == dict.fromkeys((1, 2, 3, 4))
@@ -62,8 +62,8 @@ def test_missing_and_broken_samples_are_named(tmp_path: Path):
         ("localization", None, "`bboxes` must be a list, but is None"),
         ("localization", [[1, 2, 3]], r"four finite numbers x1, y1, x2, y2, but one is \[1, 2, 3\]"),
         ("localization", [[1, 2, 3, float("nan")]], "four finite numbers"),
-        ("segmentation", [[1, 2, 3, 4]], "one of its `masks` is no run lengths"),
-        ("segmentation", [{"size": [2, 2], "counts": "0"}], "run lengths"),
+        ("segmentation", [[1, 2, 3, 4]], "one of its `masks` is no RLE"),
+        ("segmentation", [{"size": [2, 2], "counts": "0"}], "RLE"),
     ],
 )
 def test_broken_objects_are_named(task: str, objects: Any, message: str):

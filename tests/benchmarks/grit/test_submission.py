@@ -9,12 +9,12 @@ from maskrcnn.benchmarks.grit.metric import GritAnswer
 from maskrcnn.benchmarks.grit.samples import Questions, read_questions
 from maskrcnn.benchmarks.grit.submission import answer_questions, check_record, read_answers, write_answers
 from maskrcnn.errors import DataError
-from tests.builders.grit import lay_out, run_lengths, sample
+from tests.builders.grit import lay_out, rle, sample
 
 
 @pytest.fixture
 def questions(tmp_path: Path) -> Questions:
-    """A cat and a dog in the picture 1, a cat in the picture 2, the dog's mask in picture 1."""
+    """A cat and a dog in the image 1, a cat in the image 2, the dog's mask in image 1."""
     return read_questions(
         lay_out(
             tmp_path / "grit",
@@ -30,7 +30,7 @@ def record(image_id: int, category_id: int, score: float, **changes: object) -> 
 
 
 def test_objects_of_the_class_answer_the_query(questions: Questions):
-    mask = run_lengths(1, 2, 11, 12)
+    mask = rle(1, 2, 11, 12)
     records = [
         record(1, 1, 0.9),
         record(1, 1, 0.6, bbox=[0, 0, 5, 6]),
@@ -55,7 +55,7 @@ def test_a_task_without_any_record_is_not_answered(questions: Questions):
 
 
 def test_answers_survive_the_leaderboards_file(questions: Questions, tmp_path: Path):
-    records = [record(1, 1, 0.9), record(1, 1, 0.55), record(1, 2, 0.7, segmentation=run_lengths(1, 2, 11, 12))]
+    records = [record(1, 1, 0.9), record(1, 1, 0.55), record(1, 2, 0.7, segmentation=rle(1, 2, 11, 12))]
     answers = answer_questions(questions, records, 0.5)
     write_answers(tmp_path / "val.zip", "val", answers, 44)
     again = read_answers(tmp_path / "val.zip", "val", questions)
@@ -91,7 +91,7 @@ def test_confident_answers_of_others_need_no_score_threshold(questions: Question
         ),
         (
             {"segmentation.json": [{"example_id": "d", "confidence": 1, "masks": [[]]}]},
-            r"answer d: one of its `masks` is no run lengths",
+            r"answer d: one of its `masks` is no RLE",
         ),
     ],
 )

@@ -5,11 +5,11 @@ from maskrcnn.benchmarks.isaid.dataset import CLASSES
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import read_records
-from tests.builders.isaid import OUTLINE, PATCHES, lay_out
+from tests.builders.isaid import PATCHES, POLYGON, lay_out
 
 
 def perfect() -> list[dict]:
-    square = {"score": 0.9, "bbox": [10, 10, 20, 20], "segmentation": OUTLINE}
+    square = {"score": 0.9, "bbox": [10, 10, 20, 20], "segmentation": POLYGON}
     return [{"image_id": n, "category_id": category, **square} for n, category in enumerate((9, 1))]
 
 
@@ -18,7 +18,7 @@ def perfect() -> list[dict]:
 def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path, name, inside):
     lay_out(tmp_path / inside, "val", name)
     opened = open_benchmark("isaid", tmp_path)
-    assert opened.counts == {"pictures": 3, "objects": 2}
+    assert opened.counts == {"images": 3, "objects": 2}
     data = opened.dataset()
     assert [record.path.name for record in data.records] == PATCHES
     assert (data.classes.names, data.classes.category_ids) == (("ship", "Small_Vehicle"), (1, 9))
@@ -29,7 +29,7 @@ def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path
     assert opened.max_detections == 1000
 
 
-def test_the_pictures_of_the_test_are_numbered_as_the_devkit_does(tmp_path):
+def test_the_images_of_the_test_are_numbered_as_the_devkit_does(tmp_path):
     lay_out(tmp_path, "test", None)
     Image.new("RGB", (80, 80)).save(tmp_path / "test" / "images" / "P0003_0_800_1200_2000.png")
     opened = open_benchmark("isaid", tmp_path, "test")
@@ -43,10 +43,10 @@ def test_the_pictures_of_the_test_are_numbered_as_the_devkit_does(tmp_path):
     assert [record["image_id"] for record in read_records(tmp_path / "sent.json")] == [0, 1]
 
 
-def test_a_file_with_the_pictures_of_the_test_gives_the_ids(tmp_path):
+def test_a_file_with_the_images_of_the_test_gives_the_ids(tmp_path):
     lay_out(tmp_path, "test", "instancesonly_filtered_test.json")
     opened = open_benchmark("isaid", tmp_path, "test")
-    assert opened.counts == {"pictures": 3}
+    assert opened.counts == {"images": 3}
     assert not opened.public
     assert len(opened.dataset().records) == 3
 
@@ -56,5 +56,5 @@ def test_missing_files_are_named_with_the_layout(tmp_path):
         DataError, match=r"instancesonly_filtered_val.json: the annotation file of iSAID's split val is"
     ):
         open_benchmark("isaid", tmp_path)
-    with pytest.raises(DataError, match=r"images: has no pictures \(\*.png\) of iSAID's split test. The layout is"):
+    with pytest.raises(DataError, match=r"images: has no images \(\*.png\) of iSAID's split test. The layout is"):
         open_benchmark("isaid", tmp_path, "test")

@@ -41,7 +41,7 @@ def test_all_numbers_equal_the_development_kit_on_the_vectors(path):
 
 
 def squares(count: int) -> tuple[dict, list[dict]]:
-    """A picture with a row of squares of 12 px, ids from 0, and a prediction of each."""
+    """An image with a row of squares of 12 px, ids from 0, and a prediction of each."""
     objects = [
         {"id": n, "image_id": 0, "category_id": 9, "bbox": [14 * (n % 60), 14 * (n // 60), 12, 12], "area": 144}
         for n in range(count)

@@ -16,7 +16,7 @@ def perfect() -> list[dict]:
 def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path, name, version):
     lay_out(tmp_path, f"lvis_{version}_val.json")
     opened = open_benchmark(name, tmp_path)
-    assert opened.counts == {"pictures": 2, "objects": 3}
+    assert opened.counts == {"images": 2, "objects": 3}
     assert opened.truth is None  # COCO's rule would blame detections of classes nobody looked for
     assert [record.path.name for record in opened.dataset().records] == ["000000000005.jpg", "000000000009.jpg"]
     boxes, masks = opened.score(perfect())
@@ -34,7 +34,7 @@ def test_a_class_known_to_be_absent_costs_and_an_unknown_one_does_not(tmp_path):
     assert score([*perfect(), perfect()[0] | {"category_id": 4, "score": 1.0}])[0].numbers["APf"] == 0.5
 
 
-def test_saved_results_need_no_pictures(tmp_path):
+def test_saved_results_need_no_images(tmp_path):
     (tmp_path / "annotations").mkdir()
     lay_out(tmp_path, "annotations/lvis_v1_minival.json")
     for place in ("val2017", "train2017"):
@@ -43,11 +43,11 @@ def test_saved_results_need_no_pictures(tmp_path):
     assert open_benchmark("lvis", tmp_path, "minival").score(perfect())[0].numbers["AP"] == 1
 
 
-def test_of_the_tests_only_the_pictures_are_known(tmp_path):
+def test_of_the_tests_only_the_images_are_known(tmp_path):
     lay_out(tmp_path, "lvis_v1_image_info_test_dev.json")
     opened = open_benchmark("lvis", tmp_path, "test-dev")
     assert not opened.public
-    assert opened.counts == {"pictures": 2}
+    assert opened.counts == {"images": 2}
     assert len(opened.dataset().records) == 2
     opened.submit(perfect(), tmp_path / "sent.json")
     assert len(read_records(tmp_path / "sent.json")) == 3

@@ -37,7 +37,7 @@ def data_set(images: list[dict], objects: list[dict]) -> dict:
 
 
 def random_case(seed: int) -> tuple[dict, list[dict]]:
-    """Six pictures; some scores are equal, some masks and boxes empty, one picture has more than 300 predictions."""
+    """Six images; some scores are equal, some masks and boxes empty, one image has more than 300 predictions."""
     generator = np.random.default_rng(seed)
 
     def box() -> list[int]:
@@ -70,8 +70,8 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
     thresholds, recalls = np.linspace(0.5, 0.95, 10), np.linspace(0, 1, 101)
     chosen = []
     for image in truth["images"]:
-        of_picture = [record for record in results if record["image_id"] == image["id"]]
-        chosen += sorted(of_picture, key=lambda record: -record["score"])[:300]
+        of_image = [record for record in results if record["image_id"] == image["id"]]
+        chosen += sorted(of_image, key=lambda record: -record["score"])[:300]
     size = {
         id(record): record["bbox"][2] * record["bbox"][3] if kind == "bbox" else coco_mask.area(record[field])
         for record in chosen

@@ -15,7 +15,7 @@ def test_perfect_people_score_one(tmp_path: Path):
     scores = numbers(opened, [found(1, ANNA), found(1, BERT, 0.8), found(2, BERT, 0.7)])
     assert scores["parts"] == {"AP_p_0_5": 1, "AP_p_vol": 1, "PCP_0_5": 1}
     assert scores["persons"]["AP"] == 1
-    assert opened.counts == {"pictures": 2, "objects": 3}
+    assert opened.counts == {"images": 2, "objects": 3}
     assert [record.path.name for record in opened.dataset().records] == ["1.jpg", "2.jpg"]
 
 

@@ -56,7 +56,7 @@ def test_the_official_format_is_read_as_its_script_does(tmp_path: Path):
     opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA, BERT]}))
     tags = np.where(ANNA, 5, np.where(BERT, 2, 0)).astype(np.uint8)
     tags[0] = 9
-    # Person 3 has no pixel and is left out, 9 has no part and stays; other splits' pictures are left out.
+    # Person 3 has no pixel and is left out, 9 has no part and stays; other splits' images are left out.
     folder = write_results(tmp_path, "1 2 0.5 3 0.4 5 0.75 9 0.1\n\nother 1 0.5\n", tags, ANNA + BERT)
     records = opened.read(folder)
     assert [(record["score"], sorted(record["parts"])) for record in records] == [
@@ -70,7 +70,7 @@ def test_the_official_format_is_read_as_its_script_does(tmp_path: Path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("2 1 0.5\n", r"results.txt has no line for 1 of 1 pictures, such as 1"),
+        ("2 1 0.5\n", r"results.txt has no line for 1 of 1 images, such as 1"),
         ("1 1\n", r"results.txt: line 1: '1 1' is not `NAME id score id score"),
         ("1 0 0.5\n", r"line 1: '1 0 0.5' is not"),
         ("1 1 0.5\n1 2 0.5\n", r"line 2: 1 has a line already"),
@@ -86,7 +86,7 @@ def test_broken_maps_of_results_are_named(tmp_path: Path):
     opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
     with pytest.raises(DataError, match=r"global_tag and global_seg of 1 differ in size"):
         opened.read(write_results(tmp_path, "1 3 0.5", ANNA, ANNA[:9]))
-    with pytest.raises(DataError, match=r"global_seg/1.png: must be a grey picture"):
+    with pytest.raises(DataError, match=r"global_seg/1.png: must be a gray image"):
         opened.read(write_results(tmp_path, "1 3 0.5", ANNA, np.dstack([ANNA] * 3)))
     with pytest.raises(DataError, match=r"its mask is of size"):
         numbers(opened, list(opened.read(write_results(tmp_path, "1 3 0.5", ANNA[:9], ANNA[:9]))))
@@ -113,5 +113,5 @@ def test_where_parts_overlap_the_higher_id_stays():
 
 @pytest.mark.parametrize("parts", [{"0": None}, {"59": None}, {"arm": None}, [1]])
 def test_other_parts_are_refused(parts: object):
-    with pytest.raises(DataError, match=r"picture 1 must be run lengths by part id, 1 to 58"):
+    with pytest.raises(DataError, match=r"image 1 must be RLE by part id, 1 to 58"):
         parse_parts({"image_id": 1, "parts": parts}, SIZE)

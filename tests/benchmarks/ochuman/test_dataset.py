@@ -6,7 +6,7 @@ import pytest
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.readers.ochuman import convert_ochuman
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.segmentations import run_lengths
+from maskrcnn.evaluation.segmentations import rle
 from tests.builders.ochuman import lay_out, native, person
 from tests.builders.scoring import coco_scores
 from tests.builders.vectors import load_vector, number, vector_files
@@ -76,7 +76,7 @@ def test_perfect_predictions_score_one(tmp_path: Path):
     opened = open_benchmark("ochuman", lay_out(tmp_path, [person()], [person(max_iou=0.8)]))
     sections = opened.score(perfect(convert_ochuman(native([person()], [person()]), tmp_path)))
     assert [(section.name, section.numbers["AP"]) for section in sections] == [("segm", 1), ("keypoints", 1)]
-    assert opened.counts == {"pictures": 2, "objects": 2}
+    assert opened.counts == {"images": 2, "objects": 2}
     assert [record.path.name for record in opened.dataset().records] == ["000000.jpg", "000001.jpg"]
 
 
@@ -96,7 +96,7 @@ def test_boxes_alone_are_refused(tmp_path: Path):
 @pytest.mark.parametrize(("split", "names"), [("val", 3), ("val-moderate", 2), ("val-hard", 1), ("test", 0)])
 def test_splits_by_overlap(tmp_path: Path, split: str, names: int):
     folder = lay_out(tmp_path, [person()], [person(max_iou=0.8)], [person(max_iou=0.5)])
-    assert open_benchmark("ochuman", folder, split).counts["pictures"] == names
+    assert open_benchmark("ochuman", folder, split).counts["images"] == names
 
 
 @pytest.mark.parametrize("place", ["", "annotations/"])
@@ -107,14 +107,14 @@ def test_the_ready_file_comes_first(tmp_path: Path, place: str):
     ready.write_text(json.dumps(convert_ochuman(native([person()]), ready)))
     opened = open_benchmark("ochuman", folder)
     assert opened.source == str(ready)
-    assert opened.counts["pictures"] == 1
+    assert opened.counts["images"] == 1
 
 
 def test_the_size_of_a_person_is_that_of_the_box(tmp_path: Path):
     opened = open_benchmark("ochuman", lay_out(tmp_path, [person(bbox=[0, 0, 40, 40])]))
     assert opened.truth is not None
     assert opened.truth.complete[0]["area"] == 1600
-    assert run_lengths(opened.truth.objects[0]["segmentation"], (40, 50))
+    assert rle(opened.truth.objects[0]["segmentation"], (40, 50))
 
 
 def test_a_missing_file_names_the_split_and_the_layout(tmp_path: Path):

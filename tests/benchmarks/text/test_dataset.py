@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from maskrcnn.benchmarks.registry import open_benchmark
-from maskrcnn.data.formats import read_data
+from maskrcnn.data.formats import read_dataset
 from maskrcnn.errors import DataError
 from maskrcnn.structures.masks import encode_crop, tight_crop
 from tests.builders.scores import numbers
@@ -11,9 +11,9 @@ from tests.builders.text import IGNORED, SIZE, WORDS, ctw1500, curve, icdar
 
 
 def mask(points):
-    picture = Image.new("1", SIZE[::-1])
-    ImageDraw.Draw(picture).polygon(points, fill=1)
-    return encode_crop(tight_crop(0, 0, np.array(picture)), SIZE)
+    image = Image.new("1", SIZE[::-1])
+    ImageDraw.Draw(image).polygon(points, fill=1)
+    return encode_crop(tight_crop(0, 0, np.array(image)), SIZE)
 
 
 def found(image_id, points, score=0.95):
@@ -22,7 +22,7 @@ def found(image_id, points, score=0.95):
 
 def test_words_of_icdar_found_exactly_score_one(tmp_path):
     opened = open_benchmark("icdar2015", icdar(tmp_path))
-    assert opened.counts == {"pictures": 2, "objects": 4, "ignored": 2}
+    assert opened.counts == {"images": 2, "objects": 4, "ignored": 2}
     records = [found(key, points) for key in (1, 2) for points in (*WORDS, IGNORED)]
     scores = numbers(opened, records)
     one = {"hmean": 1, "precision": 1, "recall": 1}
@@ -49,11 +49,11 @@ def test_words_of_icdar_are_written_and_read_back(tmp_path):
     assert numbers(opened, back)["icdar2015"]["precision"] == 1 / 2
 
 
-def test_scoring_needs_no_pictures(tmp_path):
-    opened = open_benchmark("icdar2015", icdar(tmp_path, pictures=False))
+def test_scoring_needs_no_images(tmp_path):
+    opened = open_benchmark("icdar2015", icdar(tmp_path, images=False))
     assert numbers(opened, [found(1, WORDS[0])])["icdar2015"] == {"hmean": 0.4, "precision": 1, "recall": 0.25}
     opened.submit([found(1, WORDS[0])], tmp_path / "out.zip")
-    with pytest.raises(DataError, match="2 of its 2 pictures are not there"):
+    with pytest.raises(DataError, match="2 of its 2 images are not there"):
         opened.dataset()
 
 
@@ -79,8 +79,8 @@ def test_lines_of_ctw1500_are_written_and_read_back(tmp_path):
 def test_both_are_formats_of_data_sets(tmp_path):
     for place in ("icdar", "ctw"):
         (tmp_path / place).mkdir()
-    assert len(read_data(icdar(tmp_path / "icdar"), "test").records[0].instances) == 3
-    assert len(read_data(ctw1500(tmp_path / "ctw"), "test").records[0].instances) == 2
+    assert len(read_dataset(icdar(tmp_path / "icdar"), "test").records[0].instances) == 3
+    assert len(read_dataset(ctw1500(tmp_path / "ctw"), "test").records[0].instances) == 2
 
 
 def test_missing_files_are_named(tmp_path):

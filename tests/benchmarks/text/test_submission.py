@@ -50,7 +50,7 @@ def test_corners_are_cut_to_whole_pixels_and_run_clockwise(tmp_path):
     assert files["res_img_2.txt"] == "20,0,20,10,0,10,0,0\n"
 
 
-def test_other_outlines_become_rectangles(tmp_path):
+def test_other_polygons_become_rectangles(tmp_path):
     files = written(tmp_path, polygon(3, [0, 0, 10, 0, 20, 0, 20, 10, 0, 10]))
     assert files["res_img_1.txt"] == "0,0,20,0,20,10,0,10\n"
 
@@ -72,7 +72,7 @@ def test_results_may_lie_in_a_folder_and_have_scores(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"res_img_9": "", "res_img_1": ""}, r"res_img_9\.txt is of none of the 2 pictures of icdar"),
+        ({"res_img_9": "", "res_img_1": ""}, r"res_img_9\.txt is of none of the 2 images of icdar"),
         ({"res_img_1": "\n1,2,3"}, r"res_img_1\.txt: line 2: has 3 values"),
         ({"res_img_1": "1,2,3,4,5,6,7,x"}, "line 1: 'x' is not a number"),
         ({"res_img_1": "1,2,3,4,5,6,7,8,2"}, "line 1: the score 2 must be from 0 to 1"),
@@ -84,7 +84,7 @@ def test_broken_results_of_icdar_are_named(tmp_path, files, message):
         results(tmp_path, **files)
 
 
-def test_lines_of_ctw1500_count_pictures_from_zero(tmp_path):
+def test_lines_of_ctw1500_count_images_from_zero(tmp_path):
     write_ctw1500_results(
         Results.parse([bar(8, 5, 10, 20, 8, 0.5), polygon(3, [0, 0, 1.5, 0, 1, 1]), bar(3, 0, 0, 2, 2, 0.1)], TRUTH),
         tmp_path / "out.txt",
@@ -103,8 +103,8 @@ def test_lines_of_ctw1500_count_pictures_from_zero(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("2 0.5 0 0 1 0 1 1", "line 1: there is no picture 2; pictures are counted from 0 to 1"),
-        ("\n0 0.5 0 0 1 0 1", "line 2: must be `picture score x1 y1"),
+        ("2 0.5 0 0 1 0 1 1", "line 1: there is no image 2; images are counted from 0 to 1"),
+        ("\n0 0.5 0 0 1 0 1", "line 2: must be `image score x1 y1"),
         ("0 x 0 0 1 0 1 1", "line 1: 'x' is not a number"),
         ("0 1.5 0 0 1 0 1 1", "line 1: the score 1.5 must be from 0 to 1"),
     ],

@@ -2,19 +2,19 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from tests.builders.voc import lay_out, write_picture, write_set, write_xml
+from tests.builders.voc import lay_out, write_image, write_set, write_xml
 
 
 def found(image_id: int, name: str, box: list[float], score: float = 0.9) -> dict:
     x, y, width, height = box
-    outline = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    polygon = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     category_id = {"dog": 12, "cat": 8}[name]
     return {
         "image_id": image_id,
         "category_id": category_id,
         "score": score,
         "bbox": box,
-        "segmentation": outline,
+        "segmentation": polygon,
     }
 
 
@@ -27,7 +27,7 @@ def perfect() -> list[dict]:
 def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path, inside):
     lay_out(tmp_path / "data" / inside, "val")
     opened = open_benchmark("voc2012", tmp_path / "data")
-    assert opened.counts == {"pictures": 3, "objects": 5}
+    assert opened.counts == {"images": 3, "objects": 5}
     assert opened.image_names == {1: "000001", 2: "000002", 3: "000003"}
     data = opened.dataset()
     assert [record.image_id for record in data.records] == [1, 2, 3]
@@ -42,7 +42,7 @@ def test_perfect_predictions_reach_one_and_a_submission_scores_the_same(tmp_path
     assert opened.score(opened.read(tmp_path / "sent")) == [boxes]
 
 
-def test_boxes_and_masks_are_scored_on_their_own_pictures(tmp_path):
+def test_boxes_and_masks_are_scored_on_their_own_images(tmp_path):
     lay_out(tmp_path, "test")
     score = open_benchmark("voc2007", tmp_path).score
     wrong = found(3, "dog", [30, 10, 20, 20], score=1.0)
@@ -65,7 +65,7 @@ def test_boxes_alone_and_sets_without_masks_give_no_scores_of_masks(tmp_path):
     assert len(open_benchmark("voc2012", tmp_path).score(of_boxes)) == 1
 
 
-def test_the_ids_of_the_boxes_pictures_do_not_depend_on_the_masks(tmp_path):
+def test_the_ids_of_the_boxes_images_do_not_depend_on_the_masks(tmp_path):
     lay_out(tmp_path, "val")
     write_set(tmp_path, "Main", "val", ["000002", "000003"])
     write_set(tmp_path, "Segmentation", "val", ["000001", "000003"])
@@ -76,10 +76,10 @@ def test_the_test_of_2012_is_only_sent(tmp_path):
     root = tmp_path / "VOC2012"
     write_set(root, "Main", "test", ["2008_000006", "2008_000001"])
     for stem in ("2008_000001", "2008_000006"):
-        write_picture(root / "JPEGImages", stem)
+        write_image(root / "JPEGImages", stem)
     opened = open_benchmark("voc2012", tmp_path, "test")
     assert not opened.public
-    assert opened.counts == {"pictures": 2}
+    assert opened.counts == {"images": 2}
     assert [record.path.stem for record in opened.dataset().records] == ["2008_000001", "2008_000006"]
     assert opened.dataset().classes.names[11] == "dog"
     opened.submit([found(2, "dog", [0, 0, 10, 20])], tmp_path / "sent.tar.gz")
@@ -88,7 +88,7 @@ def test_the_test_of_2012_is_only_sent(tmp_path):
 
 
 def test_a_missing_list_is_named_with_the_layout(tmp_path):
-    with pytest.raises(DataError, match=r"VOC2007.ImageSets.Main.test.txt: the list of the pictures of VOC2007's test"):
+    with pytest.raises(DataError, match=r"VOC2007.ImageSets.Main.test.txt: the list of the images of VOC2007's test"):
         open_benchmark("voc2007", tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_ground_truth_that_cannot_be_used_is_an_error(tmp_path):
         open_benchmark("voc2012", tmp_path)
 
 
-def test_records_of_unknown_pictures_are_refused(tmp_path):
+def test_records_of_unknown_images_are_refused(tmp_path):
     lay_out(tmp_path, "val")
-    with pytest.raises(DataError, match="image_id 9 is not among the 3 pictures"):
+    with pytest.raises(DataError, match="image_id 9 is not among the 3 images"):
         open_benchmark("voc2012", tmp_path).score([found(9, "dog", [0, 0, 9, 9])])

@@ -24,14 +24,14 @@ def thing(image_id: int, box: list[int], category_id: int = 1, **more) -> dict:
     return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": drawn(box), **more}
 
 
-def data_set(*objects: dict, pictures: int = 2) -> dict:
-    images = [{"id": number, "width": SIDE, "height": SIDE} for number in range(1, pictures + 1)]
+def data_set(*objects: dict, count: int = 2) -> dict:
+    images = [{"id": number, "width": SIDE, "height": SIDE} for number in range(1, count + 1)]
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     return {"images": images, "categories": categories, "annotations": list(objects)}
 
 
 def random_case(seed: int) -> tuple[dict, list[dict]]:
-    """Four pictures, with equal scores, duplicates and difficult objects; sides that make IoUs of exactly one half."""
+    """Four images, with equal scores, duplicates and difficult objects; sides that make IoUs of exactly one half."""
     generator = np.random.default_rng(seed)
 
     def box() -> list[int]:
@@ -46,7 +46,7 @@ def random_case(seed: int) -> tuple[dict, list[dict]]:
         for found in [*objects[-3:], *[thing(image_id, box()) for _ in range(6)]]:
             score = round(float(generator.random()), 1)
             results.append(thing(image_id, found["bbox"], int(generator.integers(1, 3)), score=score))
-    return data_set(*objects, pictures=4), results
+    return data_set(*objects, count=4), results
 
 
 def parsed(truth: dict, records: list[dict]) -> tuple[Annotations, Results]:

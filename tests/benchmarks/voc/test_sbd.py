@@ -7,14 +7,14 @@ from tests.builders.voc import write_sbd
 
 def found(image_id: int, category_id: int, box: tuple[int, int, int, int], score: float = 0.9) -> dict:
     x, y, width, height = box
-    outline = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    return {"image_id": image_id, "category_id": category_id, "score": score, "segmentation": outline}
+    polygon = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    return {"image_id": image_id, "category_id": category_id, "score": score, "segmentation": polygon}
 
 
 def test_perfect_masks_reach_one_and_a_missed_one_costs(tmp_path):
     write_sbd(tmp_path / "benchmark_RELEASE" / "dataset", "val", {"a": [(12, (0, 0, 10, 5)), (12, (20, 10, 10, 10))]})
     opened = open_benchmark("sbd", tmp_path)
-    assert opened.counts == {"pictures": 1, "objects": 2}
+    assert opened.counts == {"images": 1, "objects": 2}
     assert [record.path.name for record in opened.dataset().records] == ["a.jpg"]
     records = [found(1, 12, (0, 0, 10, 5)), found(1, 12, (20, 10, 10, 10))]
     sds, mnc = opened.score(records)

@@ -52,9 +52,9 @@ def test_cocos_results_are_read_too(tmp_path):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("000001 0.5 1 2 3", r"line 2: '000001 0.5 1 2 3' must be `picture score xmin ymin xmax ymax`"),
-        ("000001 high 1 2 3 4", "must be `picture score"),
-        ("000003 0.5 1 2 3 4", "line 2: '000003' is not a picture of this split"),
+        ("000001 0.5 1 2 3", r"line 2: '000001 0.5 1 2 3' must be `image score xmin ymin xmax ymax`"),
+        ("000001 high 1 2 3 4", "must be `image score"),
+        ("000003 0.5 1 2 3 4", "line 2: '000003' is not an image of this split"),
         ("000001 nan 1 2 3 4", "all numbers must be finite"),
         ("000001 0.5 9 2 3 4", "xmax and ymax not below xmin"),
     ],

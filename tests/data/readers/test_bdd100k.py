@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.bdd100k import find_labels, has_bdd100k, read_bdd100k, read_bitmask
 from maskrcnn.errors import DataError
 from tests.builders.bdd100k import encode, lay_out, objects
@@ -13,8 +13,8 @@ from tests.builders.bdd100k import encode, lay_out, objects
 @pytest.mark.parametrize("kind", ["rles", "bitmasks", "polygons"])
 def test_every_kind_of_label_gives_the_same_objects(kind, tmp_path):
     folder = lay_out(tmp_path, kind)
-    assert recognise(folder, "val") == "bdd100k"
-    data = read_data(folder, "val")
+    assert recognize(folder, "val") == "bdd100k"
+    data = read_dataset(folder, "val")
     assert [record.path.name for record in data.records] == ["a2.jpg", "b1.jpg"]
     assert data.classes.names[2] == "car"
     empty, full = (record.instances for record in data.records)
@@ -28,7 +28,7 @@ def test_every_kind_of_label_gives_the_same_objects(kind, tmp_path):
     assert not any(flags[3].values())
 
 
-def test_run_lengths_are_read_before_bitmasks_and_these_before_polygons(tmp_path):
+def test_rle_are_read_before_bitmasks_and_these_before_polygons(tmp_path):
     names = []
     for kinds in (("rles", "bitmasks", "polygons"), ("bitmasks", "polygons"), ("polygons",)):
         found = find_labels(lay_out(tmp_path / kinds[0], *kinds), "val")

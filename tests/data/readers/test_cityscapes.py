@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.cityscapes import (
     IGNORED,
     LABELS,
@@ -38,7 +38,7 @@ def city(tmp_path):
 
 
 def test_the_eight_kinds_of_things_are_objects_and_groups_are_crowds(city):
-    data = read_data(city, "val")
+    data = read_dataset(city, "val")
     assert data.classes.names == ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
     assert data.classes.category_ids == (24, 25, 26, 27, 28, 31, 32, 33)
     assert [(record.image_id, record.size, record.fields) for record in data.records] == [
@@ -69,23 +69,23 @@ def test_the_contents_are_those_of_a_coco_file(city):
     assert json.loads(json.dumps(coco)) == coco
 
 
-def test_the_format_is_recognised_by_its_folders(city):
-    assert recognise(city, "val") == "cityscapes"
+def test_the_format_is_recognized_by_its_folders(city):
+    assert recognize(city, "val") == "cityscapes"
     assert not has_cityscapes(city, "train")
 
 
-def test_of_test_the_pictures_are_read_without_label_maps(tmp_path):
+def test_of_test_the_images_are_read_without_label_maps(tmp_path):
     write_city(tmp_path, {FIRST: VALUES}, "test", labels=False)
-    (record,) = read_data(tmp_path, "test").records
+    (record,) = read_dataset(tmp_path, "test").records
     assert (record.size, len(record.instances)) == ((3, 6), 0)
     assert find_cityscapes(tmp_path, "test")[0].ids is None
 
 
-def test_label_maps_alone_are_found_but_pictures_are_needed_to_read_them(tmp_path):
-    write_city(tmp_path, {FIRST: VALUES}, pictures=False)
-    assert [picture.name for picture in find_cityscapes(tmp_path, "val")] == [FIRST]
+def test_label_maps_alone_are_found_but_images_are_needed_to_read_them(tmp_path):
+    write_city(tmp_path, {FIRST: VALUES}, images=False)
+    assert [image.name for image in find_cityscapes(tmp_path, "val")] == [FIRST]
     with pytest.raises(DataError, match=rf"1 of its 1 .*{FIRST}_leftImg8bit.png"):
-        read_data(tmp_path, "val")
+        read_dataset(tmp_path, "val")
 
 
 def test_a_missing_split_names_the_layout(city):
@@ -95,7 +95,7 @@ def test_a_missing_split_names_the_layout(city):
         find_cityscapes(city, "test")
 
 
-def test_a_picture_without_a_label_map_is_named(city):
+def test_an_image_without_a_label_map_is_named(city):
     (city / "gtFine" / "val" / "aachen" / f"{FIRST}_gtFine_instanceIds.png").unlink()
     with pytest.raises(DataError, match=rf"1 of 2 .*leftImg8bit.*{FIRST}_gtFine_inst"):
         find_cityscapes(city, "val")
@@ -104,11 +104,11 @@ def test_a_picture_without_a_label_map_is_named(city):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.zeros((3, 6, 3), dtype=np.uint8), r"shape \[3, 6, 3\] .*an instanceIds file is grey with 16 bits"),
+        (np.zeros((3, 6, 3), dtype=np.uint8), r"shape \[3, 6, 3\] .*an instanceIds file is gray with 16 bits"),
         (np.full((3, 6), 34000, dtype=np.uint16), "holds the value 34000, which is no label's: labels are 0 to 33"),
     ],
 )
-def test_another_picture_in_place_of_a_label_map_is_an_error(tmp_path, values, words):
+def test_another_image_in_place_of_a_label_map_is_an_error(tmp_path, values, words):
     write_city(tmp_path, {FIRST: values})
     with pytest.raises(DataError, match=rf"{FIRST}_gtFine_instanceIds.png.*{words}"):
         read_cityscapes(tmp_path, "val")

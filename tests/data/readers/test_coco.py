@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from maskrcnn.data.dataset import Dataset, require_objects
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.dataset import CocoData, require_objects
 from maskrcnn.errors import DataError
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared"))
 CAT = {"id": 3, "name": "cat"}
 DOG = {"id": 7, "name": "dog"}
-PICTURE = {"id": 1, "file_name": "cat.jpg", "width": 60, "height": 50}
+IMAGE = {"id": 1, "file_name": "cat.jpg", "width": 60, "height": 50}
 TRIANGLE = [10, 10, 30, 10, 10, 40]
 
 
@@ -30,10 +30,10 @@ def annotation(**changes) -> dict:
     return {key: value for key, value in (one | changes).items() if value != "left out"}
 
 
-def read(folder: Path, *annotations: dict, skip_invalid: bool = False, **changes) -> CocoData:
-    """Write a data set of one picture and read it."""
+def read(folder: Path, *annotations: dict, skip_invalid: bool = False, **changes) -> Dataset:
+    """Write a dataset of one image and read it."""
     Image.new("RGB", (60, 50)).save(folder / "cat.jpg")
-    contents = {"images": [PICTURE], "categories": [DOG, CAT], "annotations": list(annotations)} | changes
+    contents = {"images": [IMAGE], "categories": [DOG, CAT], "annotations": list(annotations)} | changes
     contents = {key: value for key, value in contents.items() if value != "left out"}
     (folder / "train.json").write_text(json.dumps(contents))
     return read_coco(folder / "train.json", folder, skip_invalid=skip_invalid)
@@ -55,8 +55,8 @@ def test_gaps_in_the_category_ids_close_and_the_ids_are_kept(tmp_path: Path):
     assert (classes.names, classes.category_ids) == (("cat", "dog"), (3, 7))
 
 
-def test_other_fields_of_a_picture_are_kept(tmp_path: Path):
-    data = read(tmp_path, images=[PICTURE | {"modality": "fluorescence"}])
+def test_other_fields_of_an_image_are_kept(tmp_path: Path):
+    data = read(tmp_path, images=[IMAGE | {"modality": "fluorescence"}])
     assert data.records[0].fields == {"modality": "fluorescence"}
 
 
@@ -74,18 +74,18 @@ def test_a_box_stands_in_for_a_missing_mask(tmp_path: Path, segmentation):
     assert (x, y, bitmap.shape, int(bitmap.sum()), data.without_mask) == (10, 10, (30, 20), 600, 1)
 
 
-def test_the_size_of_the_picture_is_read_where_the_record_has_none(tmp_path: Path):
+def test_the_size_of_the_image_is_read_where_the_record_has_none(tmp_path: Path):
     assert read(tmp_path, images=[{"id": 1, "file_name": "cat.jpg"}]).records[0].size == (50, 60)
 
 
-def test_pictures_without_objects_are_records_too(tmp_path: Path):
+def test_images_without_objects_are_records_too(tmp_path: Path):
     for data in (read(tmp_path), read(tmp_path, annotations="left out")):
         instances = data.records[0].instances
         assert instances.boxes.shape == (0, 4)
         assert len(instances) == len(instances.labels) == len(instances.crowd) == len(instances.masks) == 0
 
 
-def test_both_kinds_of_run_lengths_give_the_same_mask(tmp_path: Path):
+def test_both_kinds_of_rle_give_the_same_mask(tmp_path: Path):
     plain = {"size": [50, 60], "counts": [50 * 2 + 3, 4, 46, 4, 2843]}
     text = {"size": [50, 60], "counts": "W34^10]g2"}
     for kind in (plain, text):
@@ -109,7 +109,7 @@ def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
         ({"bbox": [40, 30, 5, -2]}, r"box \[40, 30, 5, -2\] is -2 px high"),
         (
             {"bbox": [60, 30, 5, 5]},
-            "box x 60..65, y 30..35 lies outside its picture, which is 60 px wide and 50 px high",
+            "box x 60..65, y 30..35 lies outside its image, which is 60 px wide and 50 px high",
         ),
         ({"bbox": [float("nan"), 3, 5, 5]}, r"box \[nan, 3, 5, 5\] is not four finite numbers"),
         ({"bbox": [3, 3, float("inf"), 5]}, "is not four finite numbers"),
@@ -129,16 +129,16 @@ def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
         ({"segmentation": [[1, 1, 2, 2, 3, None]]}, "reaches to nan"),
         ({"segmentation": [[1, 1, 2, 2, 3, "x"]]}, "holds something that is not a number"),
         ({"segmentation": [[1, 1, 2, 2, 1e9, 3]]}, r"reaches to 1e\+09"),
-        ({"segmentation": "outline"}, "`segmentation` is a str"),
-        ({"segmentation": {"size": [60, 50], "counts": [3000]}}, r"of size \[60, 50\], but its picture is \[50, 60\]"),
-        ({"segmentation": {"size": [50, 60], "counts": [1, 2]}}, "add up to 3 pixels, the picture has 50 x 60"),
+        ({"segmentation": "polygon"}, "`segmentation` is a str"),
+        ({"segmentation": {"size": [60, 50], "counts": [3000]}}, r"of size \[60, 50\], but its image is \[50, 60\]"),
+        ({"segmentation": {"size": [50, 60], "counts": [1, 2]}}, "add up to 3 pixels, the image has 50 x 60"),
         ({"segmentation": {"size": [50, 60], "counts": [3002, -2]}}, r"negative length \(-2\)"),
         ({"segmentation": {"size": [50, 60], "counts": [3000]}}, "have no pixel"),
         ({"segmentation": {"size": [50, 60], "counts": "W34^10]g"}}, "cut off"),
         ({"segmentation": {"size": [50, 60], "counts": "W34"}}, "add up to"),
         ({"segmentation": {"size": [50, 60], "counts": "é"}}, "cannot be used"),
         ({"segmentation": {"size": [50, 60]}}, "`counts` must be"),
-        ({"segmentation": {"size": [50, 60], "counts": [10**30]}}, "longer than any picture"),
+        ({"segmentation": {"size": [50, 60], "counts": [10**30]}}, "longer than any image"),
     ],
 )
 def test_an_object_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path: Path, changes: dict, message: str):
@@ -152,7 +152,7 @@ def test_an_object_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path: Path
     assert data.skipped[0].startswith(f"{tmp_path}/train.json: annotation 17 (cat.jpg): ")
 
 
-def test_an_annotation_of_a_missing_picture_is_named(tmp_path: Path):
+def test_an_annotation_of_a_missing_image_is_named(tmp_path: Path):
     with pytest.raises(DataError, match="annotation 17: `image_id` is 9"):
         read(tmp_path, annotation(image_id=9))
 
@@ -169,7 +169,7 @@ def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path: Path):
 
 
 def test_further_errors_are_counted(tmp_path: Path):
-    with pytest.raises(DataError, match="2 more objects of this data set cannot be used"):
+    with pytest.raises(DataError, match="2 more objects of this dataset cannot be used"):
         read(tmp_path, *(annotation(id=i, bbox=[0, 0, 0, 0]) for i in range(3)))
 
 
@@ -183,10 +183,10 @@ def test_further_errors_are_counted(tmp_path: Path):
         ({"categories": []}, "`categories` is empty"),
         ({"categories": [CAT, CAT]}, "category 'cat': `id` 3 is used twice"),
         ({"categories": [{"id": [3], "name": "cat"}]}, r"category 'cat': `id` \[3\] is not a whole number"),
-        ({"images": [PICTURE, PICTURE]}, r"image id 1 is used twice \(cat.jpg and cat.jpg\)"),
-        ({"images": [PICTURE | {"id": "1"}]}, r"image '1' \('cat.jpg'\): `id` must be a whole number"),
+        ({"images": [IMAGE, IMAGE]}, r"image id 1 is used twice \(cat.jpg and cat.jpg\)"),
+        ({"images": [IMAGE | {"id": "1"}]}, r"image '1' \('cat.jpg'\): `id` must be a whole number"),
         ({"images": [{"id": 1}]}, "`file_name` a text"),
-        ({"images": [PICTURE | {"width": -60}]}, r"image 1 \(cat.jpg\): -60 x 50 is not a size"),
+        ({"images": [IMAGE | {"width": -60}]}, r"image 1 \(cat.jpg\): -60 x 50 is not a size"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_an_error_even_if_objects_may_be_skipped(
@@ -196,8 +196,8 @@ def test_a_file_that_cannot_be_used_is_an_error_even_if_objects_may_be_skipped(
         read(tmp_path, skip_invalid=True, **changes)
 
 
-def test_missing_pictures_are_counted_and_the_first_named(tmp_path: Path):
-    images = [PICTURE] + [PICTURE | {"id": i, "file_name": f"sub/{i}.jpg"} for i in range(2, 9)]
+def test_missing_images_are_counted_and_the_first_named(tmp_path: Path):
+    images = [IMAGE] + [IMAGE | {"id": i, "file_name": f"sub/{i}.jpg"} for i in range(2, 9)]
     with pytest.raises(DataError, match=r"train.json: 7 of its 8 .*2.jpg.*6.jpg, \.\.\."):
         read(tmp_path, images=images)
 

@@ -8,16 +8,16 @@ from maskrcnn.errors import DataError
 
 
 def lay_out(root: Path, *files: str) -> Path:
-    """Empty pictures, and annotation files that name one of them."""
+    """Empty images, and annotation files that name one of them."""
     for file in files:
-        path, _, picture = file.partition(" > ")
+        path, _, image = file.partition(" > ")
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(json.dumps({"annotations": [], "images": [{"file_name": picture}]} if picture else ""))
+        (root / path).write_text(json.dumps({"annotations": [], "images": [{"file_name": image}]} if image else ""))
     return root
 
 
 @pytest.mark.parametrize(
-    ("split", "annotations", "picture"),
+    ("split", "annotations", "image"),
     [
         ("train", "train.json", "images/a.jpg"),
         ("val", "val.json", "images/a.jpg"),
@@ -33,21 +33,21 @@ def lay_out(root: Path, *files: str) -> Path:
         ("train", "json/crowdpose_train.json", "images/a.jpg"),
     ],
 )
-def test_each_layout_is_found(tmp_path: Path, split: str, annotations: str, picture: str):
-    lay_out(tmp_path, f"{annotations} > a.jpg", picture, "images/other.jpg")
-    expected = (tmp_path / annotations, (tmp_path / picture).parent)
+def test_each_layout_is_found(tmp_path: Path, split: str, annotations: str, image: str):
+    lay_out(tmp_path, f"{annotations} > a.jpg", image, "images/other.jpg")
+    expected = (tmp_path / annotations, (tmp_path / image).parent)
     assert find_coco(tmp_path, split) == expected
     assert find_coco(tmp_path / annotations) == expected
     assert split_of(tmp_path / annotations) == split
 
 
-def test_a_split_has_its_own_folder_of_pictures(tmp_path: Path):
+def test_a_split_has_its_own_folder_of_images(tmp_path: Path):
     lay_out(tmp_path, "val.json > a.jpg", "train.json > a.jpg", "val/a.jpg", "train/a.jpg")
     assert find_coco(tmp_path, "val").images == tmp_path / "val"
     assert find_coco(tmp_path).images == tmp_path / "train"
 
 
-def test_the_names_of_annotations_are_no_pictures(tmp_path: Path):
+def test_the_names_of_annotations_are_no_images(tmp_path: Path):
     lay_out(tmp_path, "images/a.jpg")
     contents = {"annotations": [{"file_name": "a.png"}], "images": [{"file_name": "a.jpg"}]}
     (tmp_path / "panoptic_train.json").write_text(json.dumps(contents))
@@ -58,12 +58,12 @@ def test_file_names_may_hold_folders(tmp_path: Path):
     assert find_coco(lay_out(tmp_path, "train.json > images/a.jpg", "images/a.jpg")).images == tmp_path
 
 
-def test_a_given_folder_of_pictures_is_taken_as_it_is(tmp_path: Path):
+def test_a_given_folder_of_images_is_taken_as_it_is(tmp_path: Path):
     lay_out(tmp_path, "train.json > a.jpg")
     assert find_coco(tmp_path, images=tmp_path / "photos").images == tmp_path / "photos"
 
 
-def test_a_file_without_pictures_needs_no_folder(tmp_path: Path):
+def test_a_file_without_images_needs_no_folder(tmp_path: Path):
     (tmp_path / "train.json").touch()
     assert find_coco(tmp_path / "train.json").annotations == tmp_path / "train.json"
 
@@ -76,7 +76,7 @@ def test_a_missing_split_says_what_was_looked_for(tmp_path: Path):
         find_coco(tmp_path, "val")
 
 
-def test_missing_pictures_say_where_was_looked(tmp_path: Path):
+def test_missing_images_say_where_was_looked(tmp_path: Path):
     lay_out(tmp_path, "train.json > a.jpg")
     with pytest.raises(DataError, match=r"train.json: .* a.jpg in .*images"):
         find_coco(tmp_path)
@@ -87,7 +87,7 @@ def test_a_missing_folder_is_named(tmp_path: Path):
         find_coco(tmp_path / "gone")
 
 
-def test_the_folder_is_found_where_the_first_picture_is_missing(tmp_path: Path):
+def test_the_folder_is_found_where_the_first_image_is_missing(tmp_path: Path):
     lay_out(tmp_path, "images/1.jpg")
     (tmp_path / "train.json").write_text(json.dumps({"images": [{"file_name": f"{i}.jpg"} for i in range(50)]}))
     assert find_coco(tmp_path).images == tmp_path / "images"

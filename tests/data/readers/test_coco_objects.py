@@ -8,10 +8,17 @@ from PIL import Image
 from pycocotools import mask as oracle
 
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.readers.coco_objects import box_outline, is_id, is_number, read_keypoints, read_object, read_skeleton
+from maskrcnn.data.readers.coco_objects import (
+    box_polygon,
+    is_id,
+    is_number,
+    read_keypoint_schema,
+    read_keypoints,
+    read_object,
+)
 from maskrcnn.errors import DataError
+from maskrcnn.structures.keypoint_schema import COCO_PERSON, keypoint_schema_of
 from maskrcnn.structures.rle import counts_from_text, crop_from_counts
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, skeleton_of
 
 SIZE = (50, 60)
 LABELS = {3: 0, 7: 1}
@@ -29,18 +36,18 @@ def test_a_box_of_sides_becomes_one_of_corners():
     assert read(iscrowd=1).crowd is True
 
 
-def test_outlines_are_kept_as_points():
+def test_polygons_are_kept_as_points():
     (points,) = read().source
     assert points.tolist() == [[10, 10], [30, 10], [10, 40]]
 
 
-def test_without_a_box_it_is_the_outlines_own():
+def test_without_a_box_it_is_the_polygons_own():
     assert read(bbox="left out").box == (10, 10, 30, 40)
     assert read(bbox=None, segmentation=[TRIANGLE, [1, 2, 3, 4, 5, 6]]).box == (1, 2, 30, 40)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_run_lengths_of_both_kinds_are_the_same_pixels(compressed):
+def test_rle_of_both_kinds_are_the_same_pixels(compressed):
     bitmap = np.zeros(SIZE, dtype=np.uint8)
     bitmap[5:9, 20:22] = 1
     text = oracle.encode(np.asfortranarray(bitmap))["counts"].decode()
@@ -54,11 +61,11 @@ def test_run_lengths_of_both_kinds_are_the_same_pixels(compressed):
 @pytest.mark.parametrize("segmentation", ["left out", None, []])
 def test_an_object_may_have_only_a_box(segmentation):
     assert read(segmentation=segmentation).source is None
-    (outline,) = box_outline((1, 2, 3, 4))
-    assert outline.tolist() == [[1, 2], [3, 2], [3, 4], [1, 4]]
+    (polygon,) = box_polygon((1, 2, 3, 4))
+    assert polygon.tolist() == [[1, 2], [3, 2], [3, 4], [1, 4]]
 
 
-def test_a_box_is_cut_at_the_picture():
+def test_a_box_is_cut_at_the_image():
     assert read(bbox=[-5, -6, 100, 100]).box == (0, 0, 60, 50)
 
 
@@ -71,17 +78,17 @@ def test_a_box_is_cut_at_the_picture():
         ({"bbox": [40, 30, 5]}, "not four finite numbers"),
         ({"bbox": [math.nan, 30, 5, 5]}, "not four finite numbers"),
         ({"bbox": [True, 30, 5, 5]}, "not four finite numbers"),
-        ({"bbox": [60, 10, 5, 5]}, "lies outside its picture, which is 60 px wide and 50 px high"),
+        ({"bbox": [60, 10, 5, 5]}, "lies outside its image, which is 60 px wide and 50 px high"),
         ({"category_id": 6}, r"`category_id` is 6, but no category of the file has this id \(nearest: 7\)"),
         ({"category_id": "cat"}, "`category_id` is 'cat', but no category of the file has this id$"),
         ({"iscrowd": 2}, "`iscrowd` is 2, but must be 0 or 1"),
-        ({"segmentation": "x"}, "is a str, but must be polygons or run lengths"),
+        ({"segmentation": "x"}, "is a str, but must be polygons or RLE"),
         ({"segmentation": TRIANGLE}, "must be a list of polygons"),
         ({"segmentation": [[1, 2, 3, 4]]}, "has 4 numbers, but it needs x and y of at least 3 points"),
         ({"segmentation": [[1, 2, 3, 4, 5, "y"]]}, "something that is not a number"),
         ({"segmentation": [[1, 2, 3, 4, 5, math.inf]]}, "reaches to inf, but points must be finite"),
         ({"segmentation": [[1, 2, 3, 4, 5, 900]]}, "reaches to 900"),
-        ({"segmentation": {"size": [60, 50], "counts": "0"}}, r"are of size \[60, 50\], but its picture is \[50, 60\]"),
+        ({"segmentation": {"size": [60, 50], "counts": "0"}}, r"are of size \[60, 50\], but its image is \[50, 60\]"),
         ({"segmentation": {"size": [50, 60], "counts": [5, 5]}}, "the runs add up to 10 pixels"),
         ({"segmentation": {"size": [50, 60], "counts": [3000]}}, "have no pixel"),
         ({"segmentation": {"size": [50, 60], "counts": [1.5]}}, "a list of whole numbers"),
@@ -99,7 +106,7 @@ def test_numbers_of_json():
 
 
 OWL = {"id": 1, "name": "owl", "keypoints": ["left_eye", "right_eye", "beak"], "skeleton": [[1, 2], [2, 3]]}
-SKELETON = skeleton_of(OWL)
+SKELETON = keypoint_schema_of(OWL)
 
 
 def test_a_keypoint_in_the_first_pixel_is_in_its_middle_and_one_that_is_not_annotated_is_nowhere():
@@ -128,16 +135,16 @@ def test_keypoints_that_break_a_rule_are_described(keypoints, message):
 
 
 def test_categories_without_keypoints_may_be_among_others():
-    assert read_skeleton(Path("a.json"), [{"id": 2, "name": "mouse"}, OWL]) == SKELETON
-    assert read_skeleton(Path("a.json"), [{"id": 2, "name": "mouse"}]) is None
+    assert read_keypoint_schema(Path("a.json"), [{"id": 2, "name": "mouse"}, OWL]) == SKELETON
+    assert read_keypoint_schema(Path("a.json"), [{"id": 2, "name": "mouse"}]) is None
 
 
 def test_a_file_has_one_set_of_keypoints():
     person = {"id": 2, "name": "person"} | COCO_PERSON.described()
     with pytest.raises(DataError, match=r"a.json: .*owl, person.*keypoints"):
-        read_skeleton(Path("a.json"), [OWL, person])
+        read_keypoint_schema(Path("a.json"), [OWL, person])
     with pytest.raises(DataError, match=r"a.json: category 'owl': sigmas are \[1\.0\]"):
-        read_skeleton(Path("a.json"), [OWL | {"sigmas": [1.0]}])
+        read_keypoint_schema(Path("a.json"), [OWL | {"sigmas": [1.0]}])
 
 
 def read_file(folder: Path, annotations: list[dict], categories: list[dict]):
@@ -150,7 +157,7 @@ def read_file(folder: Path, annotations: list[dict], categories: list[dict]):
 def test_objects_of_a_file_have_their_keypoints_and_its_classes_their_skeleton(tmp_path):
     found = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 20], "keypoints": [3, 4, 2, 5, 6, 1, 0, 0, 0]}
     data = read_file(tmp_path, [found, {**found, "id": 2, "keypoints": []}], [OWL])
-    assert data.classes.skeleton == SKELETON
+    assert data.classes.keypoint_schema == SKELETON
     assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1], [0, 0, 0]], [[0, 0, 0]] * 3]
     assert read_file(tmp_path, [], [OWL]).records[0].instances.keypoints.shape == (0, 3, 3)
     assert read_file(tmp_path, [found], [{"id": 1, "name": "owl"}]).records[0].instances.keypoints is None

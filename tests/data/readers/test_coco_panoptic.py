@@ -27,12 +27,12 @@ SEGMENTS = [
 
 
 def write(folder: Path, *segments: dict, **changed: object) -> Path:
-    """A data set of two pictures; only the first has segments."""
+    """A dataset of two images; only the first has segments."""
     (folder / "val").mkdir()
     for name in ("a.png", "b.png"):
         Image.new("RGB", (4, 3)).save(folder / name)
-    colours = np.stack([IDS % 256, IDS // 256 % 256, IDS // 65536], axis=-1).astype(np.uint8)
-    Image.fromarray(colours).save(folder / "val" / "a.png")
+    colors = np.stack([IDS % 256, IDS // 256 % 256, IDS // 65536], axis=-1).astype(np.uint8)
+    Image.fromarray(colors).save(folder / "val" / "a.png")
     images = [
         {"id": number, "file_name": f"{name}.png", "width": 4, "height": 3} for number, name in ((1, "a"), (2, "b"))
     ]
@@ -62,7 +62,7 @@ def test_things_are_objects_and_every_pixel_has_a_class(tmp_path):
     ]
 
 
-def test_a_picture_without_segments_has_no_objects(tmp_path):
+def test_an_image_without_segments_has_no_objects(tmp_path):
     record = read_coco(write(tmp_path), tmp_path).records[1]
     assert (len(record.instances), len(record.instances.masks), record.segments) == (0, 0, None)
 
@@ -93,7 +93,7 @@ def test_a_segment_that_cannot_be_used_is_named_or_left_out(segments, words, tmp
         ({"image_id": 8}, "`image_id` 8, but no image"),
         ({"file_name": None}, "`file_name` must be the name of a PNG file"),
         ({"segments_info": [5]}, "`segments_info` a list of records"),
-        ({"file_name": "c.png"}, "1 of its 1 pictures are not there: .*c.png"),
+        ({"file_name": "c.png"}, "1 of its 1 images are not there: .*c.png"),
     ],
 )
 def test_what_is_wrong_with_a_list_of_segments_is_said(change, words, tmp_path):
@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_list_of_segments_is_said(change, words, tmp_path):
         read_coco(write(tmp_path, **change), tmp_path)
 
 
-def test_two_lists_for_one_picture_are_refused(tmp_path):
+def test_two_lists_for_one_image_are_refused(tmp_path):
     file = write(tmp_path)
     contents = json.loads(file.read_text())
     file.write_text(json.dumps(contents | {"annotations": contents["annotations"] * 2}))

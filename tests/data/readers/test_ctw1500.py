@@ -26,13 +26,13 @@ def write(path, text):
     return path
 
 
-def picture(path):
+def image(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path)
 
 
 def test_the_second_version_of_the_test(tmp_path):
-    picture(tmp_path / "test_images" / "1001.jpg")
+    image(tmp_path / "test_images" / "1001.jpg")
     lines = f"{joined(POINTS)},####Hello, you\n{joined(POINTS)},#######\n"
     write(tmp_path / "gt_ctw1500" / "0001001.txt", lines)
     assert has_ctw1500(tmp_path, "test")
@@ -47,9 +47,9 @@ def test_the_second_version_of_the_test(tmp_path):
 
 
 def test_the_second_version_of_training_ignores_nothing(tmp_path):
-    picture(tmp_path / "train_images" / "train_images" / "0001.jpg")
+    image(tmp_path / "train_images" / "train_images" / "0001.jpg")
     write(tmp_path / "ctw1500_train_labels" / "0001.xml", XML.format(joined(POINTS), joined(POINTS)))
-    assert [file.picture.name for file in find_ctw1500(tmp_path, "train")] == ["0001.jpg"]
+    assert [file.image.name for file in find_ctw1500(tmp_path, "train")] == ["0001.jpg"]
     words = read_ctw1500(tmp_path, "train").coco["annotations"]
     assert [(word["text"], word["iscrowd"]) for word in words] == [("EST, 1850", 0), ("###", 0)]
     assert words[1]["segmentation"] == [POINTS]
@@ -57,7 +57,7 @@ def test_the_second_version_of_training_ignores_nothing(tmp_path):
 
 def test_the_first_version_has_offsets(tmp_path):
     for split in ("train", "test"):
-        picture(tmp_path / split / "text_image" / "0003.jpg")
+        image(tmp_path / split / "text_image" / "0003.jpg")
         write(tmp_path / split / "text_label_curve" / "0003.txt", joined(OFFSETS) + "\n\n")
         assert has_ctw1500(tmp_path, split)
         words = read_ctw1500(tmp_path, split).coco["annotations"]
@@ -65,11 +65,11 @@ def test_the_first_version_has_offsets(tmp_path):
         assert "text" not in words[0]
 
 
-def test_pictures_may_lie_elsewhere(tmp_path):
-    picture(tmp_path / "photos" / "1001.jpg")
+def test_images_may_lie_elsewhere(tmp_path):
+    image(tmp_path / "photos" / "1001.jpg")
     write(tmp_path / "set" / "gt_ctw1500" / "0001001.txt", f"{joined(POINTS)},####a")
     files = find_ctw1500(tmp_path / "set", "test", tmp_path / "photos")
-    assert files[0].picture == tmp_path / "photos" / "1001.jpg"
+    assert files[0].image == tmp_path / "photos" / "1001.jpg"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,6 @@ def test_missing_files_are_named(tmp_path):
     with pytest.raises(DataError, match=r"split test.*gt_ctw1500/0001001\.txt"):
         find_ctw1500(tmp_path, "test")
     write(tmp_path / "gt_ctw1500" / "0001001.txt", "")
-    picture(tmp_path / "test_images" / "1002.jpg")
-    with pytest.raises(DataError, match=r"1 of 1 pictures have no file of their words: .*1002\.jpg"):
+    image(tmp_path / "test_images" / "1002.jpg")
+    with pytest.raises(DataError, match=r"1 of 1 images have no file of their words: .*1002\.jpg"):
         find_ctw1500(tmp_path, "test")

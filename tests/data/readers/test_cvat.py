@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.cvat import is_cvat, is_part_of_cvat, read_cvat
 from maskrcnn.errors import DataError
 
@@ -12,11 +12,11 @@ LABELS = "<label><name>cat</name></label><label><name>dog</name></label>"
 PARTS = "".join(f"<label><name>{name}</name><parent>dog</parent></label>" for name in ("nose", "left_ear", "right_ear"))
 
 
-def write(folder, *pictures, labels=LABELS, holder="task", name="annotations.xml"):
-    """`annotations.xml` with (attributes, shapes) of pictures of 60 x 50 pixels in images/."""
+def write(folder, *images, labels=LABELS, holder="task", name="annotations.xml"):
+    """`annotations.xml` with (attributes, shapes) of images of 60 x 50 pixels in images/."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     texts = []
-    for number, (more, *shapes) in enumerate(pictures):
+    for number, (more, *shapes) in enumerate(images):
         Image.new("L", (60, 50)).save(folder / "images" / f"{number}.png")
         about = f'id="{number}" name="{number}.png" width="60" height="50"{more}'
         texts.append(f"<image {about}>{''.join(shapes)}</image>")
@@ -36,13 +36,13 @@ def test_boxes_polygons_ellipses_and_masks_are_objects(tmp_path):
     box, polygon, ellipse, mask = objects(tmp_path, BOX.format(""), POLYGON.format(""), ellipse, mask)
     assert (box["bbox"], box["category_id"]) == ([10, 5, 10, 10], 1)
     assert (polygon["segmentation"], polygon["category_id"]) == ([[10, 5, 20, 5, 20, 15]], 2)
-    masks = read_data(tmp_path).records[0].instances.masks
+    masks = read_dataset(tmp_path).records[0].instances.masks
     assert masks.crop(2).bitmap.sum() == pytest.approx(np.pi * 50, rel=0.03)
     assert (masks.crop(3).x, masks.crop(3).y) == (4, 4)
     assert masks.crop(3).bitmap.tolist() == [[True, True], [False, True]]
 
 
-def test_a_turned_box_is_an_outline(tmp_path):
+def test_a_turned_box_is_a_polygon(tmp_path):
     (turned,) = objects(tmp_path, BOX.format(' rotation="90.00"'))
     assert "bbox" not in turned
     assert turned["segmentation"][0] == pytest.approx([20, 5, 20, 15, 10, 15, 10, 5])
@@ -75,8 +75,8 @@ def test_a_skeleton_has_keypoints_and_the_box_around_them(tmp_path):
     (found,) = objects(tmp_path, skeleton(*POINTS), labels=LABELS + PARTS)
     assert found["keypoints"] == [25, 14, 2, 0, 0, 0, 30, 21, 1]
     assert (found["num_keypoints"], found["bbox"]) == (2, [25, 14, 5, 7])
-    classes = read_data(tmp_path).classes
-    assert (classes.names, classes.skeleton.names) == (("cat", "dog"), ("nose", "left_ear", "right_ear"))
+    classes = read_dataset(tmp_path).classes
+    assert (classes.names, classes.keypoint_schema.names) == (("cat", "dog"), ("nose", "left_ear", "right_ear"))
 
 
 def test_a_skeleton_in_a_group_has_the_groups_shape(tmp_path):
@@ -88,22 +88,22 @@ def test_a_skeleton_in_a_group_has_the_groups_shape(tmp_path):
 
 @pytest.mark.parametrize("holder", ["task", "project", "job"])
 def test_labels_are_those_of_a_task_a_project_or_a_job(tmp_path, holder):
-    assert read_data(write(tmp_path, ("", BOX.format("")), holder=holder)).classes.names == ("cat", "dog")
+    assert read_dataset(write(tmp_path, ("", BOX.format("")), holder=holder)).classes.names == ("cat", "dog")
 
 
 def test_subsets_of_a_project_are_splits(tmp_path):
     write(tmp_path, (' subset="Train"', BOX.format("")), (' subset="VALID"', BOX.format("")), (' subset="other"',))
     for path in (tmp_path, tmp_path / "annotations.xml"):
         assert (has_split(path, "train"), has_split(path, "val"), has_split(path, "test")) == (True, True, False)
-        assert [record.path.name for record in read_data(path, "val").records] == ["1.png"]
+        assert [record.path.name for record in read_dataset(path, "val").records] == ["1.png"]
         with pytest.raises(DataError, match="has no split `test`, but `train` .* and `val`"):
-            recognise(path, "test")
+            recognize(path, "test")
 
 
 def test_a_file_without_subsets_is_any_split_and_its_folder_is_train(tmp_path):
     write(tmp_path, ("", BOX.format("")))
     file = tmp_path / "annotations.xml"
-    assert recognise(file, "val") == "cvat"
+    assert recognize(file, "val") == "cvat"
     assert not is_part_of_cvat(file, "val")
     assert (is_cvat(tmp_path, "train"), is_cvat(tmp_path, "val")) == (True, False)
 
@@ -111,17 +111,17 @@ def test_a_file_without_subsets_is_any_split_and_its_folder_is_train(tmp_path):
 def test_splits_may_be_folders_or_files(tmp_path):
     write(tmp_path / "one" / "valid", ("", BOX.format("")))
     write(tmp_path / "two", ("", BOX.format("")), name="val.xml")
-    assert len(read_data(tmp_path / "one", "val").records) == len(read_data(tmp_path / "two", "val").records) == 1
+    assert len(read_dataset(tmp_path / "one", "val").records) == len(read_dataset(tmp_path / "two", "val").records) == 1
 
 
-def test_pictures_without_a_size_are_opened_and_can_lie_elsewhere(tmp_path):
+def test_images_without_a_size_are_opened_and_can_lie_elsewhere(tmp_path):
     write(tmp_path, ("", BOX.format("")))
     file = tmp_path / "annotations.xml"
     file.write_text(file.read_text().replace(' width="60"', ""))
     (tmp_path / "images").rename(tmp_path / "photos")
-    assert read_data(tmp_path, images=tmp_path / "photos").records[0].size == (50, 60)
-    with pytest.raises(DataError, match="0.png: the picture is not there"):
-        read_data(tmp_path)
+    assert read_dataset(tmp_path, images=tmp_path / "photos").records[0].size == (50, 60)
+    with pytest.raises(DataError, match="0.png: the image is not there"):
+        read_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_pictures_without_a_size_are_opened_and_can_lie_elsewhere(tmp_path):
             "up to 3 pixels, its window has 2 x 2",
         ),
         ('<mask label="cat" rle="1,x" left="0" top="0" width="2" height="2"/>', "`rle` must be whole numbers"),
-        ('<mask label="cat" rle="4" left="0" top="0" width="2" height="2"/>', "no pixel in the picture"),
+        ('<mask label="cat" rle="4" left="0" top="0" width="2" height="2"/>', "no pixel in the image"),
         ('<mask label="cat" rle="4" left="0" top="0" width="2"/>', "`height` is ''"),
         ('<skeleton label="cat"></skeleton>', "its points are none, but those of its label are "),
         (skeleton(point("tail", "1,1")), "its points are tail, but those of its label are nose, left_ear, right_ear"),
@@ -152,8 +152,8 @@ def test_pictures_without_a_size_are_opened_and_can_lie_elsewhere(tmp_path):
 def test_a_shape_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, text, message):
     write(tmp_path, ("", POLYGON.format(""), text), labels=LABELS + PARTS)
     with pytest.raises(DataError, match=message):
-        read_data(tmp_path)
-    data = read_data(tmp_path, skip_invalid=True)
+        read_dataset(tmp_path)
+    data = read_dataset(tmp_path, skip_invalid=True)
     assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
 
 
@@ -161,10 +161,10 @@ def test_a_shape_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, text, 
     ("change", "message"),
     [
         (lambda text: text[:-30], r"annotations.xml: the file is not valid XML \(.*line 2.*\). It is probably cut off"),
-        (lambda text: text.replace("image ", "picture ").replace("/image", "/picture"), "has no <image>"),
+        (lambda text: text.replace("image ", "image ").replace("/image", "/image"), "has no <image>"),
         (lambda text: text.replace("</annotations>", "<track/></annotations>"), "has tracks of a video"),
         (lambda text: text.replace("label>", "word>"), "its <meta> lists no label"),
-        (lambda text: text.replace("1.png", "0.png"), "the picture images/0.png is named a second time"),
+        (lambda text: text.replace("1.png", "0.png"), "the image images/0.png is named a second time"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, change, message):
@@ -172,7 +172,7 @@ def test_a_broken_file_is_named(tmp_path, change, message):
     file = tmp_path / "annotations.xml"
     file.write_text(change(file.read_text()))
     with pytest.raises(DataError, match=message):
-        read_data(tmp_path, form="cvat", skip_invalid=True)
+        read_dataset(tmp_path, form="cvat", skip_invalid=True)
 
 
 def test_other_xml_files_are_not_taken_for_cvats(tmp_path):

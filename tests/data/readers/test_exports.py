@@ -5,11 +5,11 @@ import json
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.data.formats import read_data
-from maskrcnn.data.readers.coco import to_data
 from maskrcnn.data.dataset import Contents
-from maskrcnn.structures.masks import encode_crop
+from maskrcnn.data.formats import read_dataset
+from maskrcnn.data.readers.coco import to_data
 from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.masks import encode_crop
 from tests.builders.exports import (
     SHARED,
     assert_comes_back,
@@ -33,7 +33,7 @@ def crowd_of_a_box(coco):
 
 
 def two_parts(coco):
-    """The same, and the first object has two outlines."""
+    """The same, and the first object has two polygons."""
     coco["annotations"][0]["segmentation"].append([30, 30, 35, 30, 35, 36])
     crowd_of_a_box(coco)
 
@@ -46,7 +46,7 @@ def two_parts(coco):
         (write_via, crowd_of_a_box, {"form": "project"}),
         (write_via, crowd_of_a_box, {"form": "json"}),
         (write_via, crowd_of_a_box, {"form": "csv"}),
-        (write_yolo, lambda coco: None, {"kind": "outlines"}),
+        (write_yolo, lambda coco: None, {"kind": "polygons"}),
     ],
 )
 def test_there_and_back_is_equal(tmp_path, write, change, options):
@@ -96,8 +96,8 @@ def test_real_data_there_and_back_are_equal_to_the_pixel(tmp_path, write, name):
         (write_yolo, "dsb2018/val.json", {}),
     ],
 )
-def test_real_outlines_there_and_back_are_equal_to_the_pixel(tmp_path, write, name, options):
-    """Run lengths go as the outline of their largest part; objects of several outlines, and crowds to YOLO, cannot."""
+def test_real_polygons_there_and_back_are_equal_to_the_pixel(tmp_path, write, name, options):
+    """RLE go as the polygon of their largest part; objects of several polygons, and crowds to YOLO, cannot."""
     crowds = write is write_yolo
     coco = without(traced(known(name)), lambda one: (crowds and one["iscrowd"]) or not is_drawn_at_once(one))
     assert_comes_back(write, coco, (SHARED / name).parent / "images", tmp_path, **options)
@@ -110,10 +110,10 @@ def test_real_keypoints_and_boxes_go_there_and_back_through_yolo(tmp_path):
     for found in coco["annotations"]:
         del found["segmentation"]
     assert_comes_back(write_yolo, coco, file.parent / "images", tmp_path, kind="keypoints", closeness=1e-4)
-    assert read_data(tmp_path).classes.skeleton == COCO_PERSON
+    assert read_dataset(tmp_path).classes.keypoint_schema == COCO_PERSON
 
 
-def test_how_near_a_traced_outline_comes_to_run_lengths():
+def test_how_near_a_traced_polygon_comes_to_rle():
     """Nuclei are one part without holes: of all 1877, 3 do not come back to the pixel, the worst with 0.87 of it."""
     coco = known("dsb2018/val.json")
     coco["annotations"] = coco["annotations"][::3]

@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskrcnn.data.readers.gathering import Gathering, find_picture, first_bytes, list_pictures, read_text
+from maskrcnn.data.readers.gathering import Gathering, find_image, first_bytes, list_images, read_text
 from maskrcnn.errors import DataError
 
 
-def test_pictures_and_objects_are_numbered_from_1():
+def test_images_and_objects_are_numbered_from_1():
     found = Gathering(["dog", "cat"], Path("x.xml"), Path("/a"), {"cat": {"keypoints": ["nose"]}})
-    first = found.add_picture(Path("/a/b/1.png"), (4, 5))
+    first = found.add_image(Path("/a/b/1.png"), (4, 5))
     found.add_object(first, "cat", bbox=[0, 0, 1, 1])
-    found.add_object(found.add_picture(Path("/a/2.png"), (6, 7)), "dog", crowd=True, segmentation=[[0, 0, 1, 0, 1, 1]])
+    found.add_object(found.add_image(Path("/a/2.png"), (6, 7)), "dog", crowd=True, segmentation=[[0, 0, 1, 0, 1, 1]])
     found.skipped.append("one")
     assert found.contents() == (
         Path("x.xml"),
@@ -31,27 +31,27 @@ def test_pictures_and_objects_are_numbered_from_1():
     )
 
 
-def test_a_picture_that_is_named_twice_is_an_error():
+def test_an_image_that_is_named_twice_is_an_error():
     found = Gathering(["dog"], Path("x.xml"), Path("/a"))
-    found.add_picture(Path("/a/1.png"), (4, 5))
-    with pytest.raises(DataError, match=r"two.json: the picture 1.png is named a second time\. Join"):
-        found.add_picture(Path("/a/1.png"), (4, 5), named_by="two.json")
+    found.add_image(Path("/a/1.png"), (4, 5))
+    with pytest.raises(DataError, match=r"two.json: the image 1.png is named a second time\. Join"):
+        found.add_image(Path("/a/1.png"), (4, 5), named_by="two.json")
 
 
-def test_pictures_are_listed_from_all_folders_without_hidden_ones(tmp_path):
+def test_images_are_listed_from_all_folders_without_hidden_ones(tmp_path):
     (tmp_path / "b" / "c").mkdir(parents=True)
     for name in ("b/c/2.JPG", "b/1.png", "a.jpeg", ".hidden.png", "b/note.txt"):
         (tmp_path / name).touch()
-    assert list_pictures(tmp_path) == [tmp_path / name for name in ("a.jpeg", "b/1.png", "b/c/2.JPG")]
+    assert list_images(tmp_path) == [tmp_path / name for name in ("a.jpeg", "b/1.png", "b/c/2.JPG")]
 
 
-def test_a_picture_is_found_beside_other_folders_and_without_its_own(tmp_path):
+def test_an_image_is_found_beside_other_folders_and_without_its_own(tmp_path):
     (tmp_path / "images").mkdir()
     Image.new("L", (2, 2)).save(tmp_path / "images" / "a.png")
     folders = [tmp_path, tmp_path / "images"]
     for name in ("a.png", "images/a.png", r"C:\photos\a.png", "/gone/a.png"):
-        assert find_picture(name, folders) == tmp_path / "images" / "a.png"
-    assert find_picture("b.png", folders) == tmp_path / "b.png"
+        assert find_image(name, folders) == tmp_path / "images" / "a.png"
+    assert find_image("b.png", folders) == tmp_path / "b.png"
 
 
 def test_the_beginning_of_a_file_that_cannot_be_read_is_empty(tmp_path):

@@ -9,11 +9,11 @@ from maskrcnn.errors import DataError
 LINES = "\ufeff10,10,50,12,50,30,10,28,Genaxis, Theatre\r\n60,10,90,10,90,30,60,30,###\r\n"
 
 
-def lay_out(root, pictures="ch4_test_images", words="Challenge4_Test_Task1_GT", names=("img_1", "img_2")):
+def lay_out(root, images="ch4_test_images", words="Challenge4_Test_Task1_GT", names=("img_1", "img_2")):
     for name in names:
-        (root / pictures).mkdir(parents=True, exist_ok=True)
+        (root / images).mkdir(parents=True, exist_ok=True)
         (root / words).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((40, 100, 3), np.uint8)).save(root / pictures / f"{name}.jpg")
+        Image.fromarray(np.zeros((40, 100, 3), np.uint8)).save(root / images / f"{name}.jpg")
         (root / words / f"gt_{name}.txt").write_text(LINES, encoding="utf-8")
     return root
 
@@ -33,13 +33,13 @@ def test_the_official_test_is_read(tmp_path):
 
 def test_training_has_other_names(tmp_path):
     lay_out(tmp_path, "ch4_training_images", "ch4_training_localization_transcription_gt", ("img_7",))
-    assert [file.picture.name for file in find_icdar(tmp_path, "train")] == ["img_7.jpg"]
+    assert [file.image.name for file in find_icdar(tmp_path, "train")] == ["img_7.jpg"]
 
 
-def test_a_folder_of_words_may_be_given_with_its_pictures(tmp_path):
+def test_a_folder_of_words_may_be_given_with_its_images(tmp_path):
     lay_out(tmp_path, "photos", "words")
     files = find_icdar(tmp_path / "words", "train", tmp_path / "photos")
-    assert [file.picture for file in files] == [tmp_path / "photos" / "img_1.jpg", tmp_path / "photos" / "img_2.jpg"]
+    assert [file.image for file in files] == [tmp_path / "photos" / "img_1.jpg", tmp_path / "photos" / "img_2.jpg"]
     assert not has_icdar(tmp_path / "words", "test")
 
 
@@ -75,10 +75,10 @@ def test_missing_files_are_named(tmp_path):
         find_icdar(tmp_path, "test")
     lay_out(tmp_path)
     (tmp_path / "Challenge4_Test_Task1_GT" / "gt_img_2.txt").unlink()
-    with pytest.raises(DataError, match=r"1 of 2 pictures have no file of their words: .*img_2\.jpg"):
+    with pytest.raises(DataError, match=r"1 of 2 images have no file of their words: .*img_2\.jpg"):
         find_icdar(tmp_path, "test")
     (tmp_path / "ch4_test_images" / "img_2.jpg").unlink()
     (tmp_path / "ch4_test_images" / "img_1.jpg").unlink()
     contents = read_icdar(tmp_path, "test")
-    with pytest.raises(DataError, match=r"1 of its 1 pictures are not there: .*img_1\.jpg"):
+    with pytest.raises(DataError, match=r"1 of its 1 images are not there: .*img_1\.jpg"):
         to_data(contents)

@@ -35,18 +35,18 @@ def test_maps_of_32_bits_and_floats(tmp_path):
 
 
 def test_the_index_of_a_palette_is_the_value(tmp_path):
-    picture = Image.fromarray(np.array([[0, 2], [1, 2]], np.uint8), mode="P")
-    picture.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
-    picture.save(tmp_path / "a.png")
+    image = Image.fromarray(np.array([[0, 2], [1, 2]], np.uint8), mode="P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
+    image.save(tmp_path / "a.png")
     assert read_label_map(tmp_path / "a.png").tolist() == [[0, 2], [1, 2]]
 
 
-def test_each_colour_is_an_object_and_grey_keeps_its_value(tmp_path):
-    colours = np.array([[[0, 0, 0], [1, 2, 3]], [[9, 9, 9], [1, 2, 3]]], np.uint8)
-    assert read_label_map(saved(tmp_path, colours, "a.png")).tolist() == [[0, 197121], [592137, 197121]]
-    grey = np.repeat(np.array([[0, 7]], np.uint8)[..., None], 3, axis=2)
-    assert read_label_map(saved(tmp_path, grey, "b.png")).tolist() == [[0, 7]]
-    opaque = np.concatenate([grey, np.full((1, 2, 1), 255, np.uint8)], axis=2)
+def test_each_color_is_an_object_and_gray_keeps_its_value(tmp_path):
+    colors = np.array([[[0, 0, 0], [1, 2, 3]], [[9, 9, 9], [1, 2, 3]]], np.uint8)
+    assert read_label_map(saved(tmp_path, colors, "a.png")).tolist() == [[0, 197121], [592137, 197121]]
+    gray = np.repeat(np.array([[0, 7]], np.uint8)[..., None], 3, axis=2)
+    assert read_label_map(saved(tmp_path, gray, "b.png")).tolist() == [[0, 7]]
+    opaque = np.concatenate([gray, np.full((1, 2, 1), 255, np.uint8)], axis=2)
     assert read_label_map(saved(tmp_path, opaque, "c.png")).tolist() == [[0, 7]]
 
 
@@ -57,7 +57,7 @@ def test_files_of_one_bit_are_plain_masks(tmp_path):
     assert read_mask(tmp_path / "a.png").tolist() == [[True, False]]
 
 
-def test_each_value_is_an_object_with_box_area_and_run_lengths():
+def test_each_value_is_an_object_with_box_area_and_rle():
     (first, small), (second, large) = map_objects(MAP)
     assert (first, second) == (3, 300)
     assert (small["bbox"], small["area"]) == ([2, 0, 2, 2], 3)
@@ -87,7 +87,7 @@ def test_parts_of_classes_are_objects():
     [
         ("a.png", lambda path: None, r"a\.png: the label map is not there"),
         ("a.jpg", lambda path: path.write_bytes(b"x"), "JPEG changes the values of pixels"),
-        ("a.png", lambda path: path.write_bytes(b"no picture"), r"a\.png: .*cannot be read"),
+        ("a.png", lambda path: path.write_bytes(b"no image"), r"a\.png: .*cannot be read"),
         ("a.npy", lambda path: path.write_bytes(b"x"), r"a\.npy: the label map cannot be read"),
         ("a.npy", lambda path: np.save(path, np.array([{}])), r"a\.npy: the label map cannot be read"),
         ("a.npy", lambda path: np.save(path, np.zeros((2, 3, 4))), r"has the shape \[2, 3, 4\]"),

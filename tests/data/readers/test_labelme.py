@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.labelme import is_labelme, read_labelme
 from maskrcnn.errors import DataError
 
@@ -24,7 +24,7 @@ def png(bitmap):
 
 
 def write(folder, *shapes, name="a", **more):
-    """A picture of 60 x 50 pixels and its file."""
+    """An image of 60 x 50 pixels and its file."""
     folder.mkdir(parents=True, exist_ok=True)
     Image.new("L", (60, 50)).save(folder / f"{name}.png")
     content = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": f"{name}.png", "imageData": "x" * 99}
@@ -46,7 +46,7 @@ def test_polygons_rectangles_circles_and_masks_are_objects(tmp_path):
     assert rectangle["bbox"] == [10, 4, 10, 4]
     assert "segmentation" not in rectangle
     assert turned["segmentation"] == [[1, 0, 2, 1, 1, 2, 0, 1]]
-    masks = read_data(tmp_path).records[0].instances.masks
+    masks = read_dataset(tmp_path).records[0].instances.masks
     assert masks.crop(2).bitmap.sum() == pytest.approx(np.pi * 100, rel=0.02)
     assert (masks.crop(3).x, masks.crop(3).y) == (3, 4)
     assert masks.crop(3).bitmap.tolist() == [[True, True], [False, True]]
@@ -65,43 +65,43 @@ def test_shapes_of_one_label_and_group_are_one_object(tmp_path):
     assert cat["segmentation"][2] == [1, 1, 2, 1, 2, 2, 1, 2]
 
 
-def test_outlines_in_a_group_with_a_mask_become_pixels(tmp_path):
+def test_polygons_in_a_group_with_a_mask_become_pixels(tmp_path):
     write(tmp_path, shape(group_id=1), shape(kind="mask", points=[[0, 0], [0, 0]], mask=png([[1]]), group_id=1))
-    assert read_data(tmp_path).records[0].instances.masks.crop(0).bitmap.sum() == 101
+    assert read_dataset(tmp_path).records[0].instances.masks.crop(0).bitmap.sum() == 101
 
 
 def test_classes_are_the_labels_of_all_splits_sorted(tmp_path):
     write(tmp_path / "train", shape("dog"), shape("__ignore__"), shape("_background_"))
     write(tmp_path / "val", shape("cat"))
-    assert read_data(tmp_path, "val").classes.names == read_data(tmp_path).classes.names == ("cat", "dog")
-    assert len(read_data(tmp_path).records[0].instances) == 1
+    assert read_dataset(tmp_path, "val").classes.names == read_dataset(tmp_path).classes.names == ("cat", "dog")
+    assert len(read_dataset(tmp_path).records[0].instances) == 1
 
 
 def test_a_list_of_labels_gives_the_classes_and_their_order(tmp_path):
     write(tmp_path, shape("dog"))
     (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nowl\ndog\n")
-    assert read_data(tmp_path).classes.names == ("owl", "dog")
+    assert read_dataset(tmp_path).classes.names == ("owl", "dog")
     (tmp_path / "labels.txt").write_text("owl\n")
     with pytest.raises(DataError, match=r"a.json: shape 0 \(dog\): .*labels.txt"):
-        read_data(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_splits_are_folders_and_a_folder_without_them_is_train(tmp_path):
     write(tmp_path / "flat", shape())
-    assert (recognise(tmp_path / "flat"), has_split(tmp_path / "flat", "val")) == ("labelme", False)
+    assert (recognize(tmp_path / "flat"), has_split(tmp_path / "flat", "val")) == ("labelme", False)
     for path in ("one/train", "one/valid", "two/annotations/train", "two/annotations/val"):
         write(tmp_path / path, shape())
     assert all(has_split(tmp_path / name, "val") for name in ("one", "two"))
-    assert len(read_data(tmp_path / "one", "val").records) == 1
-    assert recognise(tmp_path / "flat" / "a.json", "val") == "labelme"
-    assert len(read_data(tmp_path / "flat" / "a.json", "val").records) == 1
+    assert len(read_dataset(tmp_path / "one", "val").records) == 1
+    assert recognize(tmp_path / "flat" / "a.json", "val") == "labelme"
+    assert len(read_dataset(tmp_path / "flat" / "a.json", "val").records) == 1
 
 
 def test_a_file_of_another_kind_among_them_is_named(tmp_path):
     write(tmp_path, shape())
     (tmp_path / "A.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="A.json: .*`shapes`.*`imagePath`"):
-        read_data(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_other_json_files_are_not_taken_for_labelmes(tmp_path):
@@ -111,20 +111,20 @@ def test_other_json_files_are_not_taken_for_labelmes(tmp_path):
         read_labelme(tmp_path, "train")
 
 
-def test_pictures_are_found_by_the_files_folder_a_folder_images_or_the_one_given(tmp_path):
+def test_images_are_found_by_the_files_folder_a_folder_images_or_the_one_given(tmp_path):
     write(tmp_path / "labels", shape(), imagePath=r"..\images\a.png")
     (tmp_path / "images").mkdir()
     (tmp_path / "labels" / "a.png").rename(tmp_path / "images" / "a.png")
-    assert read_data(tmp_path).records[0].path.resolve() == tmp_path / "images" / "a.png"
+    assert read_dataset(tmp_path).records[0].path.resolve() == tmp_path / "images" / "a.png"
     (tmp_path / "images").rename(tmp_path / "photos")
-    with pytest.raises(DataError, match=r"1 of its 1 pictures are not there: .*a.png"):
-        read_data(tmp_path)
-    assert read_data(tmp_path, images=tmp_path / "photos").records[0].path == tmp_path / "photos" / "a.png"
+    with pytest.raises(DataError, match=r"1 of its 1 images are not there: .*a.png"):
+        read_dataset(tmp_path)
+    assert read_dataset(tmp_path, images=tmp_path / "photos").records[0].path == tmp_path / "photos" / "a.png"
 
 
-def test_a_size_that_is_missing_is_read_from_the_picture(tmp_path):
+def test_a_size_that_is_missing_is_read_from_the_image(tmp_path):
     write(tmp_path, shape(), imageHeight=None, imageWidth=None)
-    assert read_data(tmp_path).records[0].size == (50, 60)
+    assert read_dataset(tmp_path).records[0].size == (50, 60)
 
 
 def test_a_flag_makes_a_crowd(tmp_path):
@@ -151,14 +151,14 @@ def test_a_flag_makes_a_crowd(tmp_path):
             {"kind": "mask", "points": [[1, 1], [2, 1]], "mask": png([[1]])},
             "1 x 1 pixels, but its points span 2 x 1",
         ),
-        ({"kind": "mask", "points": [[1, 1], [1, 1]], "mask": png([[0]])}, "its mask has no pixel in the picture"),
+        ({"kind": "mask", "points": [[1, 1], [1, 1]], "mask": png([[0]])}, "its mask has no pixel in the image"),
     ],
 )
 def test_a_shape_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, changes, message):
     write(tmp_path, shape("dog"), shape(**changes))
     with pytest.raises(DataError, match=message):
-        read_data(tmp_path)
-    data = read_data(tmp_path, skip_invalid=True)
+        read_dataset(tmp_path)
+    data = read_dataset(tmp_path, skip_invalid=True)
     assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
 
 
@@ -167,7 +167,7 @@ def test_a_shape_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, change
     [
         (lambda text: text[:60], r"b.json: .*line 1, column \d+"),
         (lambda text: text.replace('"shapes"', '"forms"'), "b.json: has no list `shapes` or no `imagePath`"),
-        (lambda text: text.replace("b.png", "a.png"), "b.json: the picture a.png is named a second time"),
+        (lambda text: text.replace("b.png", "a.png"), "b.json: the image a.png is named a second time"),
         (lambda text: text.replace('"cat"', "7"), "b.json: shape 0: `label` must be a text"),
         (lambda text: text.replace('"imageHeight": 50', '"imageHeight": -5'), "60 x -5 is not a size"),
     ],
@@ -176,9 +176,9 @@ def test_a_broken_file_is_named(tmp_path, change, message):
     write(write(tmp_path, shape()), shape(), name="b")
     (tmp_path / "b.json").write_text(change((tmp_path / "b.json").read_text()))
     with pytest.raises(DataError, match=message):
-        read_data(tmp_path, skip_invalid=True)
+        read_dataset(tmp_path, skip_invalid=True)
 
 
 def test_files_without_any_label_have_no_class(tmp_path):
     with pytest.raises(DataError, match=r"no file has a shape with a label.*labels.txt"):
-        read_data(write(tmp_path))
+        read_dataset(write(tmp_path))

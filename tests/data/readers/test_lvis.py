@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.lvis import is_lvis, read_lvis
 from maskrcnn.errors import DataError
 
@@ -12,7 +12,7 @@ ADDRESS = "http://images.cocodataset.org/{}/{:012d}.jpg"
 
 
 def lay_out(folder: Path, name: str = "lvis_v1_val.json", **image) -> Path:
-    """One picture of each of COCO's folders, and an object in the first."""
+    """One image of each of COCO's folders, and an object in the first."""
     images = []
     for image_id, place in ((5, "val2017"), (9, "train2017")):
         (folder / place).mkdir(parents=True, exist_ok=True)
@@ -32,8 +32,8 @@ def lay_out(folder: Path, name: str = "lvis_v1_val.json", **image) -> Path:
     return file
 
 
-def test_pictures_are_found_by_their_addresses(tmp_path):
-    data = read_data(lay_out(tmp_path))
+def test_images_are_found_by_their_addresses(tmp_path):
+    data = read_dataset(lay_out(tmp_path))
     assert [record.path for record in data.records] == [
         tmp_path / "val2017" / "000000000005.jpg",
         tmp_path / "train2017" / "000000000009.jpg",
@@ -44,19 +44,19 @@ def test_pictures_are_found_by_their_addresses(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lvis_v1_val.json", "annotations/lvis_v1_val.json", "lvis_v0.5_val.json"])
-def test_a_folder_is_recognised_by_the_names_of_its_files(tmp_path, name):
+def test_a_folder_is_recognized_by_the_names_of_its_files(tmp_path, name):
     file = lay_out(tmp_path, name)
-    assert recognise(tmp_path, "val") == recognise(file) == "lvis"
+    assert recognize(tmp_path, "val") == recognize(file) == "lvis"
     assert not is_lvis(tmp_path, "train")
     assert read_lvis(tmp_path, "val").images == tmp_path
 
 
-def test_a_picture_without_an_address_keeps_its_name(tmp_path):
+def test_an_image_without_an_address_keeps_its_name(tmp_path):
     file = lay_out(tmp_path, coco_url=None, file_name="mine.jpg")
     assert read_lvis(file, images=tmp_path / "all").coco["images"][0]["file_name"] == "mine.jpg"
 
 
-def test_a_picture_with_neither_is_an_error(tmp_path):
+def test_an_image_with_neither_is_an_error(tmp_path):
     file = lay_out(tmp_path, coco_url="")
     with pytest.raises(DataError, match=r"lvis_v1_val.json: image 5: `coco_url` is ''"):
         read_lvis(file)

@@ -21,7 +21,7 @@ def mask(left, right, value=255, size=SIZE):
 
 
 def bowl(root, name, *masks):
-    """A picture as the Data Science Bowl has it."""
+    """An image as the Data Science Bowl has it."""
     draw(root / name / "images" / f"{name}.png", np.zeros((*SIZE, 4), np.uint8))
     (root / name / "masks").mkdir()
     for number, values in enumerate(masks):
@@ -48,13 +48,13 @@ def test_an_object_may_have_several_parts(tmp_path):
     assert data(tmp_path).records[0].instances.boxes.tolist() == [[0, 1, 8, 3]]
 
 
-def test_masks_may_lie_in_a_folder_for_each_picture(tmp_path):
+def test_masks_may_lie_in_a_folder_for_each_image(tmp_path):
     draw(tmp_path / "images" / "a.jpg", np.zeros((*SIZE, 3), np.uint8))
     draw(tmp_path / "masks" / "a" / "x.tif", mask(0, 3))
     assert has_mask_folders(tmp_path, "train")
     assert data(tmp_path).records[0].path.name == "a.jpg"
     draw(tmp_path / "images" / "b.jpg", np.zeros((*SIZE, 3), np.uint8))
-    with pytest.raises(DataError, match="1 of 2 pictures have no folder of masks there: b"):
+    with pytest.raises(DataError, match="1 of 2 images have no folder of masks there: b"):
         data(tmp_path)
 
 
@@ -66,7 +66,7 @@ def test_label_maps_are_no_mask_folders(tmp_path):
         data(tmp_path)
 
 
-def test_pictures_may_lie_elsewhere(tmp_path):
+def test_images_may_lie_elsewhere(tmp_path):
     bowl(tmp_path / "set", "a", mask(0, 3))
     (tmp_path / "set" / "a" / "images" / "a.png").unlink()
     draw(tmp_path / "photos" / "a.png", np.zeros((*SIZE, 3), np.uint8))
@@ -92,7 +92,7 @@ def test_missing_and_wrong_files_are_named(tmp_path):
     (tmp_path / "a" / "images" / "a.png").rename(tmp_path / "a" / "images" / "b.png")
     assert data(tmp_path).records[0].path.name == "b.png"
     (tmp_path / "a" / "images" / "b.png").unlink()
-    with pytest.raises(DataError, match=r"1 of its 1 pictures are not there: .*a/images/a\.png"):
+    with pytest.raises(DataError, match=r"1 of its 1 images are not there: .*a/images/a\.png"):
         data(tmp_path)
 
 
@@ -103,5 +103,5 @@ def test_folders_that_are_not_as_they_should_be_are_named(tmp_path):
         data(tmp_path)
     bowl(tmp_path, "c", mask(0, 3))
     draw(tmp_path / "a" / "images" / "second.png", np.zeros((*SIZE, 3), np.uint8))
-    with pytest.raises(DataError, match="holds 2 pictures, but must hold one"):
+    with pytest.raises(DataError, match="holds 2 images, but must hold one"):
         data(tmp_path)

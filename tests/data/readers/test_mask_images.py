@@ -16,7 +16,7 @@ def draw(path, values):
     Image.fromarray(values).save(path)
 
 
-def picture(path, size=MAP.shape):
+def image(path, size=MAP.shape):
     draw(path, np.zeros((*size, 3), np.uint8))
 
 
@@ -26,12 +26,12 @@ def data(path, split="train", **more):
 
 
 def names(path, split):
-    return [(one.picture.name, one.masks[0].name) for one in find_label_maps(path, split)]
+    return [(one.image.name, one.masks[0].name) for one in find_label_maps(path, split)]
 
 
-def test_pictures_and_their_label_maps_become_records(tmp_path):
-    picture(tmp_path / "images" / "b.png")
-    picture(tmp_path / "images" / "a.jpg")
+def test_images_and_their_label_maps_become_records(tmp_path):
+    image(tmp_path / "images" / "b.png")
+    image(tmp_path / "images" / "a.jpg")
     draw(tmp_path / "masks" / "a.png", MAP)
     draw(tmp_path / "masks" / "b.png", np.zeros_like(MAP))
     read = data(tmp_path)
@@ -46,9 +46,9 @@ def test_pictures_and_their_label_maps_become_records(tmp_path):
 
 def test_splits_may_be_folders_outside_or_inside(tmp_path):
     for split in ("train", "test"):
-        picture(tmp_path / "one" / split / "Images" / f"{split}.png")
+        image(tmp_path / "one" / split / "Images" / f"{split}.png")
         draw(tmp_path / "one" / split / "Labels" / f"{split}_label.tif", MAP)
-        picture(tmp_path / "two" / "images" / split / f"{split}.png")
+        image(tmp_path / "two" / "images" / split / f"{split}.png")
         draw(tmp_path / "two" / "masks" / split / f"{split}.png", MAP)
     assert names(tmp_path / "one", "test") == [("test.png", "test_label.tif")]
     assert names(tmp_path / "two", "train") == [("train.png", "train.png")]
@@ -58,7 +58,7 @@ def test_splits_may_be_folders_outside_or_inside(tmp_path):
 
 def test_one_folder_of_maps_may_serve_all_splits(tmp_path):
     for name, folder in (("a", "train"), ("b", "test/same_tissue"), ("c", "test/diff_tissue")):
-        picture(tmp_path / "Images" / folder / f"{name}.tif")
+        image(tmp_path / "Images" / folder / f"{name}.tif")
         draw(tmp_path / "Labels" / f"{name}.png", MAP)
     assert names(tmp_path, "train") == [("a.tif", "a.png")]
     assert names(tmp_path, "test") == [("b.tif", "b.png"), ("c.tif", "c.png")]
@@ -66,32 +66,32 @@ def test_one_folder_of_maps_may_serve_all_splits(tmp_path):
 
 def test_several_folders_of_a_split_are_joined(tmp_path):
     for name in ("test_same", "test_diff"):
-        picture(tmp_path / name / "Images" / f"{name}.tif")
+        image(tmp_path / name / "Images" / f"{name}.tif")
         draw(tmp_path / name / "Labels" / f"{name}.png", MAP)
     assert [name for name, _ in names(tmp_path, "test")] == ["test_same.tif", "test_diff.tif"]
 
 
-def test_maps_may_lie_beside_their_pictures(tmp_path):
+def test_maps_may_lie_beside_their_images(tmp_path):
     for name in ("image01", "image02"):
-        picture(tmp_path / f"{name}.png", (1, 2))
-        picture(tmp_path / f"{name}_poly.png", (1, 2))
+        image(tmp_path / f"{name}.png", (1, 2))
+        image(tmp_path / f"{name}_poly.png", (1, 2))
         (tmp_path / f"{name}_mask.txt").write_text("2 1\n0\n4\n")
     assert names(tmp_path, "train") == [("image01.png", "image01_mask.txt"), ("image02.png", "image02_mask.txt")]
     assert [len(record.instances) for record in data(tmp_path).records] == [1, 1]
 
 
 def test_a_folder_with_another_format_is_not_taken_for_label_maps(tmp_path):
-    picture(tmp_path / "images" / "a.png")
+    image(tmp_path / "images" / "a.png")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 1 1")
     assert not has_label_maps(tmp_path, "train")
     assert not has_label_maps(tmp_path / "images" / "a.png", "train")
-    with pytest.raises(DataError, match="no pictures with label maps of the split `train`"):
+    with pytest.raises(DataError, match="no images with label maps of the split `train`"):
         read_label_maps(tmp_path / "images", "train")
 
 
 def test_values_may_be_classes(tmp_path):
-    picture(tmp_path / "images" / "a.png", (1, 6))
+    image(tmp_path / "images" / "a.png", (1, 6))
     draw(tmp_path / "masks" / "a.png", np.array([[1, 0, 1, 2, 255, 255]], np.uint8))
     (tmp_path / "classes.json").write_text(json.dumps({"1": "cell", "2": "vessel", "255": None}))
     read = data(tmp_path)
@@ -104,31 +104,31 @@ def test_values_may_be_classes(tmp_path):
 
 @pytest.mark.parametrize("content", ["[]", '{"a": "cell"}', '{"0": "cell"}', '{"1": 5}', '{"1": null}', "{"])
 def test_a_broken_list_of_classes_is_refused(tmp_path, content):
-    picture(tmp_path / "images" / "a.png")
+    image(tmp_path / "images" / "a.png")
     draw(tmp_path / "masks" / "a.png", MAP)
     (tmp_path / "classes.json").write_text(content)
     with pytest.raises(DataError, match=r"classes\.json"):
         data(tmp_path)
 
 
-def test_pictures_may_lie_elsewhere(tmp_path):
-    picture(tmp_path / "photos" / "a.png")
+def test_images_may_lie_elsewhere(tmp_path):
+    image(tmp_path / "photos" / "a.png")
     draw(tmp_path / "set" / "masks" / "a.png", MAP)
     assert data(tmp_path / "set", images=tmp_path / "photos").records[0].path == tmp_path / "photos" / "a.png"
 
 
 def test_missing_and_wrong_files_are_named(tmp_path):
-    picture(tmp_path / "images" / "a.png")
-    picture(tmp_path / "images" / "b.png")
+    image(tmp_path / "images" / "a.png")
+    image(tmp_path / "images" / "b.png")
     draw(tmp_path / "masks" / "a.png", MAP)
-    with pytest.raises(DataError, match=r"1 of 2 pictures have no label map there: .*b\.png"):
+    with pytest.raises(DataError, match=r"1 of 2 images have no label map there: .*b\.png"):
         data(tmp_path)
     draw(tmp_path / "masks" / "b.png", MAP[:2])
     with pytest.raises(DataError, match=r"b\.png: .*4 px.*2 px.*b\.png is 4 x 3"):
         data(tmp_path)
     draw(tmp_path / "masks" / "b.png", MAP)
     draw(tmp_path / "masks" / "c.png", MAP)
-    with pytest.raises(DataError, match=r"1 of its 3 pictures are not there: .*images/c\.png"):
+    with pytest.raises(DataError, match=r"1 of its 3 images are not there: .*images/c\.png"):
         data(tmp_path)
     draw(tmp_path / "masks" / "c_mask.png", MAP)
     with pytest.raises(DataError, match=r"c_mask\.png: c\.png is of the same name"):

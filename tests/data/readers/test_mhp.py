@@ -5,7 +5,7 @@ import pytest
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.mhp import has_mhp, read_mhp, read_parts
 from maskrcnn.errors import DataError
 from tests.builders.mhp import ANNA, BERT, SIZE, lay_out
@@ -26,20 +26,20 @@ def test_each_person_has_the_union_of_its_parts(tmp_path: Path):
 
 def test_the_folder_is_a_data_set_to_train_on(tmp_path: Path):
     folder = lay_out(tmp_path, {"1": [ANNA, BERT], "2": [BERT]}, "train", "train")
-    assert recognise(folder, "train") == "mhp"
-    data = read_data(folder, "train")
+    assert recognize(folder, "train") == "mhp"
+    data = read_dataset(folder, "train")
     assert data.classes.names == ("person",)
     assert [len(record.instances) for record in data.records] == [2, 1]
     assert data.records[1].instances.boxes.tolist() == [[18, 2, 26, 18]]
 
 
-def test_people_without_a_pixel_are_left_out_and_pictures_may_have_nobody(tmp_path: Path):
+def test_people_without_a_pixel_are_left_out_and_images_may_have_nobody(tmp_path: Path):
     contents = read_mhp(lay_out(tmp_path, {"1": [np.zeros(SIZE, np.uint8), BERT], "2": []}), "val")
     assert [one["parts_file"][-11:] for one in contents.coco["annotations"]] == ["1_02_02.png"]
     assert [(image["height"], image["width"]) for image in contents.coco["images"]] == [SIZE, SIZE]
 
 
-def test_only_listed_pictures_count_and_the_loaders_folder_is_found(tmp_path: Path):
+def test_only_listed_images_count_and_the_loaders_folder_is_found(tmp_path: Path):
     folder = lay_out(tmp_path, {"1": [ANNA], "2": [BERT]}, "test", "test_all", place="annotations")
     (folder / "list" / "test_inter_top10.txt").write_text("2\n\n")
     assert has_mhp(folder, "test")
@@ -49,10 +49,10 @@ def test_only_listed_pictures_count_and_the_loaders_folder_is_found(tmp_path: Pa
 
 
 def test_maps_of_one_channel_are_the_same(tmp_path: Path):
-    Image.fromarray(ANNA).save(tmp_path / "grey.png")
-    Image.fromarray(np.dstack([ANNA, BERT, BERT])).save(tmp_path / "colour.png")
-    assert np.array_equal(read_parts(tmp_path / "grey.png").decode(), ANNA)
-    assert np.array_equal(read_parts(tmp_path / "colour.png").decode(), ANNA)
+    Image.fromarray(ANNA).save(tmp_path / "gray.png")
+    Image.fromarray(np.dstack([ANNA, BERT, BERT])).save(tmp_path / "color.png")
+    assert np.array_equal(read_parts(tmp_path / "gray.png").decode(), ANNA)
+    assert np.array_equal(read_parts(tmp_path / "color.png").decode(), ANNA)
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path):

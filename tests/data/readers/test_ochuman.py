@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.ochuman import convert_ochuman, find_ochuman, read_ochuman
 from maskrcnn.errors import DataError
 from maskrcnn.structures.keypoint_schema import COCO_PERSON
@@ -28,15 +28,15 @@ def test_a_person_in_cocos_terms():
     assert not mask[5, 5]
 
 
-def test_an_inner_outline_cuts_only_what_it_shares():
+def test_an_inner_polygon_cuts_only_what_it_shares():
     outside = person(segms={"outer": [SQUARE], "inner": [[10, 10, 20, 10, 20, 20, 10, 20]], "height": 40, "width": 50})
     (found,) = convert_ochuman(native([outside]), Path("o"))["annotations"]
     assert coco_mask.decode(found["segmentation"]).sum() == 100 - 4
 
 
 def test_people_without_a_mask_or_keypoints_are_left_out_and_ids_have_no_gap():
-    pictures = native([person(segms=None)], [person(), person(keypoints=None)], [], [person()])
-    coco = convert_ochuman(pictures, Path("o"))
+    images = native([person(segms=None)], [person(), person(keypoints=None)], [], [person()])
+    coco = convert_ochuman(images, Path("o"))
     assert [(image["id"], image["file_name"]) for image in coco["images"]] == [(1, "000001.jpg"), (2, "000003.jpg")]
     assert [(one["id"], one["image_id"]) for one in coco["annotations"]] == [(1, 1), (2, 2)]
 
@@ -48,33 +48,33 @@ def test_ranges_of_overlap_are_half_open(overlaps: tuple[float, float], kept: li
     assert [one["area"] for one in coco["annotations"]] == kept
 
 
-def test_val_is_the_first_2500_pictures_with_people(monkeypatch: pytest.MonkeyPatch):
-    pictures = native(*[[person(segms=None)] if n == 1 else [person()] for n in range(2503)])
+def test_val_is_the_first_2500_images_with_people(monkeypatch: pytest.MonkeyPatch):
+    images = native(*[[person(segms=None)] if n == 1 else [person()] for n in range(2503)])
     names = {
-        subset: [image["file_name"] for image in convert_ochuman(pictures, Path("o"), subset)["images"]]
+        subset: [image["file_name"] for image in convert_ochuman(images, Path("o"), subset)["images"]]
         for subset in ("val", "test")
     }
     assert (len(names["val"]), names["val"][1], names["val"][-1]) == (2500, "000002.jpg", "002500.jpg")
     assert names["test"] == ["002501.jpg", "002502.jpg"]
 
 
-def test_a_person_without_an_outer_outline_has_no_pixel():
+def test_a_person_without_an_outer_polygon_has_no_pixel():
     empty = person(segms={"outer": [], "inner": [], "height": 40, "width": 50})
     (found,) = convert_ochuman(native([empty]), Path("o"))["annotations"]
     assert found["segmentation"]["size"] == [40, 50]
     assert coco_mask.area(found["segmentation"]) == 0
 
 
-def test_the_folder_is_recognised_and_its_splits_read(tmp_path: Path):
+def test_the_folder_is_recognized_and_its_splits_read(tmp_path: Path):
     folder = lay_out(tmp_path, [person()], [person(), person(max_iou=0.8)])
-    assert recognise(folder, "val") == recognise(folder / "ochuman.json") == "ochuman"
+    assert recognize(folder, "val") == recognize(folder / "ochuman.json") == "ochuman"
     assert has_split(folder / "ochuman.json", "test")
     assert not has_split(folder, "train")
-    data = read_data(folder, "val")
+    data = read_dataset(folder, "val")
     assert [len(record.instances) for record in data.records] == [1, 2]
-    assert data.classes.skeleton == COCO_PERSON
-    assert not read_data(folder, "test").records
-    assert len(read_data(folder / "ochuman.json", "train").records) == 2
+    assert data.classes.keypoint_schema == COCO_PERSON
+    assert not read_dataset(folder, "test").records
+    assert len(read_dataset(folder / "ochuman.json", "train").records) == 2
 
 
 def test_the_file_may_lie_in_annotations(tmp_path: Path):
@@ -97,6 +97,6 @@ def test_other_files_are_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("broken", [{"bbox": [1, 2, 3]}, {"keypoints": [1, 2]}, {"segms": {"outer": []}}])
-def test_a_broken_person_names_the_picture(broken: dict):
-    with pytest.raises(DataError, match="picture 000000: a person's `bbox`, `keypoints`, `segms`"):
+def test_a_broken_person_names_the_image(broken: dict):
+    with pytest.raises(DataError, match="image 000000: a person's `bbox`, `keypoints`, `segms`"):
         convert_ochuman(native([person(**broken)]), Path("ochuman.json"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.sbd import is_sbd, read_sbd
 from maskrcnn.errors import DataError
 from tests.builders.voc import write_sbd
@@ -11,8 +11,8 @@ from tests.builders.voc import write_sbd
 @pytest.mark.parametrize("inside", [".", "dataset", "benchmark_RELEASE/dataset"])
 def test_each_number_is_an_object_of_its_class(tmp_path, inside):
     write_sbd(tmp_path / inside, "train", {"2008_2": [(12, (0, 0, 10, 5)), (8, (20, 10, 10, 10))], "2008_1": []})
-    assert recognise(tmp_path) == "sbd"
-    data = read_data(tmp_path)
+    assert recognize(tmp_path) == "sbd"
+    data = read_dataset(tmp_path)
     assert [record.path.name for record in data.records] == ["2008_1.jpg", "2008_2.jpg"]
     objects = data.records[1].instances
     assert objects.boxes.tolist() == [[0, 0, 10, 5], [20, 10, 30, 20]]
@@ -26,7 +26,7 @@ def test_a_missing_list_or_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"has no train.txt of SBD. The layout is dataset/"):
         read_sbd(tmp_path, "train")
     (tmp_path / "inst" / "a.mat").unlink()
-    with pytest.raises(DataError, match=r"a.mat: the masks of this picture are not there"):
+    with pytest.raises(DataError, match=r"a.mat: the masks of this image are not there"):
         read_sbd(tmp_path, "val")
 
 

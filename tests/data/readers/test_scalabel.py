@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 from pycocotools import mask as oracle
 
-from maskrcnn.data.formats import read_data, recognise
+from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.scalabel import (
     Taxonomy,
     frames_contents,
     is_scalabel,
     label_fields,
     load_frames,
-    poly2d_outline,
+    poly2d_polygon,
     read_scalabel,
 )
 from maskrcnn.errors import DataError
@@ -44,8 +44,8 @@ def lay_out(folder: Path, content: object = FRAMES) -> Path:
     return folder
 
 
-def test_run_lengths_polygons_and_boxes_are_objects_of_pictures_sorted_by_name(tmp_path):
-    data = read_data(lay_out(tmp_path), "val")
+def test_rle_polygons_and_boxes_are_objects_of_images_sorted_by_name(tmp_path):
+    data = read_dataset(lay_out(tmp_path), "val")
     assert [record.path.name for record in data.records] == ["a.jpg", "b.jpg", "c.jpg"]
     assert [record.image_id for record in data.records] == [1, 2, 3]
     assert data.classes.names == ("car", "lane", "person")
@@ -62,7 +62,7 @@ def test_the_classes_of_the_files_config_are_its_leaves_in_order(tmp_path):
         "groups": None,
         "config": {"imageSize": {"height": 30, "width": 40}, "categories": tree},
     }
-    data = read_data(lay_out(tmp_path, content), "val")
+    data = read_dataset(lay_out(tmp_path, content), "val")
     assert data.classes.names == ("person", "car")
     assert [len(record.instances) for record in data.records] == [1, 1, 0]
 
@@ -78,8 +78,8 @@ def test_a_mask_counts_more_than_polygons_and_these_more_than_a_box():
     assert label_fields(label(poly2d=[LANE])) == {}
 
 
-def outline(vertices: list, types: str) -> np.ndarray:
-    return np.array(poly2d_outline({"vertices": vertices, "types": types, "closed": True})).reshape(-1, 2)
+def polygon(vertices: list, types: str) -> np.ndarray:
+    return np.array(poly2d_polygon({"vertices": vertices, "types": types, "closed": True})).reshape(-1, 2)
 
 
 def test_curves_are_drawn_close_to_the_bezier_curve():
@@ -89,7 +89,7 @@ def test_curves_are_drawn_close_to_the_bezier_curve():
     turn = np.array([[0, 1], [-1, 0]])
     curves = [quarter, quarter @ turn, quarter @ turn @ turn, quarter @ turn @ turn @ turn]
     points = np.concatenate([[[r, 0]], *curves])[:-1]  # the last end is the first point
-    found = outline(points.tolist(), "L" + "C" * 11)
+    found = polygon(points.tolist(), "L" + "C" * 11)
     radii = np.linalg.norm(found, axis=1)
     assert radii.min() > 99.99
     assert radii.max() < 100.04
@@ -104,7 +104,7 @@ def shoelace(points: np.ndarray) -> float:
 
 
 def test_a_curve_that_is_straight_stays_straight_and_corners_stay():
-    found = outline([[0, 0], [10, 0], [10, 3], [10, 6], [10, 9], [0, 9]], "LLCCCL")
+    found = polygon([[0, 0], [10, 0], [10, 3], [10, 6], [10, 9], [0, 9]], "LLCCCL")
     assert found[:2].tolist() == [[0, 0], [10, 0]]
     assert (found[2:-1, 0] == 10).all()
     assert found[-2:].tolist() == [[10, 9], [0, 9]]
@@ -124,7 +124,7 @@ def test_a_curve_that_is_straight_stays_straight_and_corners_stay():
         ({"rle": "abc"}, "`rle` is 'abc', but must have `counts` and `size`"),
         ({"box2d": {"x1": 1, "y1": 2, "x2": 3}}, "`box2d` .* must have the finite numbers x1, y1, x2, y2"),
         ({"box2d": [1, 2, 3, 4]}, "`box2d` .* must have the finite numbers"),
-        ({"rle": {"counts": "04", "size": [2, 2]}}, r"a.jpg.*run lengths of `segmentation` are of size \[2, 2\]"),
+        ({"rle": {"counts": "04", "size": [2, 2]}}, r"a.jpg.*RLE of `segmentation` are of size \[2, 2\]"),
         ({"rle": RLE, "category": None}, "`category` is None, but must be a text"),
     ],
 )
@@ -132,8 +132,8 @@ def test_a_label_that_cannot_be_used_is_named(change, problem, tmp_path):
     frames = [{"name": "a.jpg", "size": {"height": 30, "width": 40}, "labels": [label(7, rle=RLE), label(8) | change]}]
     lay_out(tmp_path, frames)
     with pytest.raises(DataError, match=rf"val.json: .*{problem}"):
-        read_data(tmp_path, "val")
-    assert len(read_data(tmp_path, "val", skip_invalid=True).records[0].instances) == 1
+        read_dataset(tmp_path, "val")
+    assert len(read_dataset(tmp_path, "val", skip_invalid=True).records[0].instances) == 1
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_a_label_that_cannot_be_used_is_named(change, problem, tmp_path):
     [
         ({"frames": 3}, "must be a list of frames, or an object with `frames`"),
         ({"frames": [], "config": []}, "must be a list of frames"),
-        ([3], "frame 0: `name` None must be the name of a picture"),
-        ([{"name": ""}], "frame 0: `name` '' must be the name of a picture"),
+        ([3], "frame 0: `name` None must be the name of an image"),
+        ([{"name": ""}], "frame 0: `name` '' must be the name of an image"),
         ([{"name": "a.jpg"}, {"name": "a.jpg"}], "frame 1: `name` 'a.jpg' is there twice"),
         ([{"name": "a.jpg", "labels": {}}], "frame a.jpg: `labels` must be a list of labels"),
         ([{"name": "a.jpg", "labels": [1]}], "frame a.jpg: `labels` must be a list of labels"),
@@ -180,9 +180,9 @@ def test_categories_are_renamed_ignored_or_refused():
     assert found.skipped == ("x.json: frame a.jpg: label '3': `category` 'boat' is not one of car, van, trailer",)
 
 
-def test_files_are_recognised_by_their_first_bytes(tmp_path):
+def test_files_are_recognized_by_their_first_bytes(tmp_path):
     lay_out(tmp_path)
-    assert recognise(tmp_path, "val") == recognise(tmp_path / "val.json", "val") == "scalabel"
+    assert recognize(tmp_path, "val") == recognize(tmp_path / "val.json", "val") == "scalabel"
     for text in ('{"config": null, "frames": []}', ' [ {"labels": [], "name": "a"}]'):
         (tmp_path / "other.json").write_text(text)
         assert is_scalabel(tmp_path / "other.json", "val")
@@ -192,7 +192,7 @@ def test_files_are_recognised_by_their_first_bytes(tmp_path):
     assert not is_scalabel(tmp_path, "train")
 
 
-def test_the_folder_is_found_where_the_first_picture_is_missing(tmp_path):
+def test_the_folder_is_found_where_the_first_image_is_missing(tmp_path):
     folder = lay_out(tmp_path)
     (folder / "images" / "a.jpg").unlink()
     assert read_scalabel(folder, "val").images == folder / "images"

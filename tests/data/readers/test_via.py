@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.via import is_via, read_via
 from maskrcnn.errors import DataError
 
@@ -16,11 +16,11 @@ def region(shape=POLYGON, **attributes):
     return {"shape_attributes": shape, "region_attributes": attributes}
 
 
-def write(folder, *regions, picture="a.png", file="via.json", **project):
-    """A file with one picture of 60 x 50 pixels; a project if it has more entries."""
+def write(folder, *regions, image="a.png", file="via.json", **project):
+    """A file with one image of 60 x 50 pixels; a project if it has more entries."""
     folder.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (60, 50)).save(folder / picture)
-    metadata = {f"{picture}99": {"filename": picture, "size": 99, "regions": list(regions), "file_attributes": {}}}
+    Image.new("L", (60, 50)).save(folder / image)
+    metadata = {f"{image}99": {"filename": image, "size": 99, "regions": list(regions), "file_attributes": {}}}
     content = {"_via_img_metadata": metadata, **project} if project else metadata
     (folder / file).write_text(json.dumps(content))
     return folder
@@ -38,7 +38,7 @@ def test_rectangles_polygons_circles_ellipses_and_closed_polylines_are_objects(t
     assert found[0]["bbox"] == [10, 5, 7, 8]
     assert found[1]["segmentation"] == [[10, 5, 20, 5, 20, 15]]
     assert found[4]["segmentation"] == [[1, 1, 9, 1, 9, 9, 1, 1]]
-    instances = read_data(tmp_path).records[0].instances
+    instances = read_dataset(tmp_path).records[0].instances
     areas = [instances.masks.crop(i).bitmap.sum() for i in (2, 3)]
     assert areas == pytest.approx([np.pi * 100, np.pi * 50], rel=0.03)
     assert instances.boxes[3].tolist() == pytest.approx([25, 20, 35, 40], abs=0.1)
@@ -49,7 +49,7 @@ def test_regions_of_via_1_are_numbered(tmp_path):
     content = json.loads((tmp_path / "via.json").read_text())
     content["a.png99"]["regions"] = {"0": region(), "1": region(RECT)}
     (tmp_path / "via.json").write_text(json.dumps(content))
-    assert len(read_data(tmp_path).records[0].instances) == 2
+    assert len(read_dataset(tmp_path).records[0].instances) == 2
 
 
 @pytest.mark.parametrize(
@@ -64,30 +64,30 @@ def test_regions_of_via_1_are_numbered(tmp_path):
     ],
 )
 def test_the_class_is_told_by_the_only_attribute_or_the_one_that_is_called_so(tmp_path, attributes, name):
-    assert read_data(write(tmp_path, region(**attributes))).classes.names == (name,)
+    assert read_dataset(write(tmp_path, region(**attributes))).classes.names == (name,)
 
 
 def test_attributes_none_of_which_tells_the_class_are_an_error_that_names_them(tmp_path):
-    with pytest.raises(DataError, match="age, colour, .*class"):
-        read_data(write(tmp_path, region(age="3", colour="red")))
+    with pytest.raises(DataError, match="age, color, .*class"):
+        read_dataset(write(tmp_path, region(age="3", color="red")))
 
 
 def test_the_options_of_a_project_are_the_classes_in_its_order(tmp_path):
     attributes = {"region": {"class": {"type": "radio", "options": {"owl": "", "cat": ""}}, "note": {"type": "text"}}}
-    data = read_data(write(tmp_path, region(**{"class": "cat"}), _via_attributes=attributes))
+    data = read_dataset(write(tmp_path, region(**{"class": "cat"}), _via_attributes=attributes))
     assert data.classes.names == ("owl", "cat")
     assert data.records[0].instances.labels.tolist() == [1]
 
 
 def test_of_several_attributes_that_fit_the_one_with_options_is_taken(tmp_path):
     attributes = {"region": {"name": {"type": "text"}, "type": {"type": "dropdown", "options": {"bird": "Bird"}}}}
-    data = read_data(write(tmp_path, region(name="Anna", type="bird"), _via_attributes=attributes))
+    data = read_dataset(write(tmp_path, region(name="Anna", type="bird"), _via_attributes=attributes))
     assert data.classes.names == ("bird",)
 
 
 def test_options_that_are_numbers_have_their_descriptions_names(tmp_path):
     attributes = {"region": {"kind": {"type": "dropdown", "options": {"1": "owl", "2": "", "3": "cat"}}}}
-    data = read_data(write(tmp_path, region(kind="3"), region(kind="2"), _via_attributes=attributes))
+    data = read_dataset(write(tmp_path, region(kind="3"), region(kind="2"), _via_attributes=attributes))
     assert data.classes.names == ("owl", "2", "cat")
     assert data.records[0].instances.labels.tolist() == [2, 1]
 
@@ -95,7 +95,7 @@ def test_options_that_are_numbers_have_their_descriptions_names(tmp_path):
 def test_the_classes_are_those_of_all_splits(tmp_path):
     write(tmp_path / "train", region(kind="owl"))
     write(tmp_path / "val", region(kind="cat"))
-    assert read_data(tmp_path, "val").classes.names == read_data(tmp_path).classes.names == ("cat", "owl")
+    assert read_dataset(tmp_path, "val").classes.names == read_dataset(tmp_path).classes.names == ("cat", "owl")
 
 
 def test_an_attribute_makes_a_crowd(tmp_path):
@@ -109,22 +109,22 @@ def test_splits_are_folders_or_names_of_files_and_the_only_file_is_train(tmp_pat
     write(tmp_path / "two", region(), file="my_valid.json")
     write(tmp_path / "three", region())
     for name in ("one", "two"):
-        assert (recognise(tmp_path / name), has_split(tmp_path / name, "val")) == ("via", True)
-        assert len(read_data(tmp_path / name, "val").records) == 1
-    assert (recognise(tmp_path / "three"), has_split(tmp_path / "three", "val")) == ("via", False)
-    assert recognise(tmp_path / "three" / "via.json", "val") == "via"
+        assert (recognize(tmp_path / name), has_split(tmp_path / name, "val")) == ("via", True)
+        assert len(read_dataset(tmp_path / name, "val").records) == 1
+    assert (recognize(tmp_path / "three"), has_split(tmp_path / "three", "val")) == ("via", False)
+    assert recognize(tmp_path / "three" / "via.json", "val") == "via"
 
 
-def test_pictures_are_found_beside_the_file_in_images_or_where_the_project_says(tmp_path):
+def test_images_are_found_beside_the_file_in_images_or_where_the_project_says(tmp_path):
     for number, place in enumerate((".", "images", "photos")):
         folder = write(tmp_path / str(number), region(), _via_settings={"core": {"default_filepath": "./photos/"}})
         (folder / place).mkdir(exist_ok=True)
         (folder / "a.png").rename(folder / place / "a.png")
-        assert read_data(folder).records[0].path.resolve() == (folder / place / "a.png").resolve()
-    assert read_data(folder, images=folder / "photos").records[0].image_id == 1
+        assert read_dataset(folder).records[0].path.resolve() == (folder / place / "a.png").resolve()
+    assert read_dataset(folder, images=folder / "photos").records[0].image_id == 1
     (folder / "photos" / "a.png").unlink()
-    with pytest.raises(DataError, match="a.png: the picture is not there"):
-        read_data(folder)
+    with pytest.raises(DataError, match="a.png: the image is not there"):
+        read_dataset(folder)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_pictures_are_found_beside_the_file_in_images_or_where_the_project_says(
 def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, changes, message):
     write(tmp_path, region(), region({**POLYGON, **changes}))
     with pytest.raises(DataError, match=message):
-        read_data(tmp_path)
-    data = read_data(tmp_path, skip_invalid=True)
+        read_dataset(tmp_path)
+    data = read_dataset(tmp_path, skip_invalid=True)
     assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
 
 
@@ -154,24 +154,24 @@ def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, chang
 def test_a_region_without_a_class_is_named(tmp_path, attributes):
     write(tmp_path, region(kind="owl"), region(**attributes))
     with pytest.raises(DataError, match="region 1: `kind`.*one value"):
-        read_data(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_regions_that_all_lack_a_class_are_an_error(tmp_path):
     with pytest.raises(DataError, match="no region has a value of `kind`"):
-        read_data(write(tmp_path, region(kind="")), skip_invalid=True)
+        read_dataset(write(tmp_path, region(kind="")), skip_invalid=True)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ('{"a": {"filename": "a.png", "regi', "not valid JSON at line 1, column"),
-        ('["shape_attributes"]', "has no records of pictures|has no `_via_img_metadata`"),
+        ('["shape_attributes"]', "has no records of images|has no `_via_img_metadata`"),
         ('{"a": {"filename": "a.png", "file_attributes": {}}}', "record 'a' has no `filename` or no `regions`"),
         ('{"a": {"regions": [], "file_attributes": {}}}', "record 'a' has no `filename`"),
         (
             '{"a": {"filename": "a", "regions": []}, "b": {"filename": "a", "regions": []}}',
-            "the picture a has two records",
+            "the image a has two records",
         ),
         ('{"a": {"filename": "a.png", "regions": [3]}}', "region 0: it has no `shape_attributes`"),
     ],
@@ -180,19 +180,19 @@ def test_a_broken_file_is_named(tmp_path, text, message):
     write(tmp_path)
     (tmp_path / "via.json").write_text(text)
     with pytest.raises(DataError, match=f"via.json: .*({message})"):
-        read_data(tmp_path / "via.json", form="via")
+        read_dataset(tmp_path / "via.json", form="via")
 
 
 HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
 ROW = 'a.png,99,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":3,""height"":4}","{""kind"":""owl""}"\n'
 
 
-def test_a_csv_file_has_a_row_per_region_and_one_for_a_picture_without(tmp_path):
+def test_a_csv_file_has_a_row_per_region_and_one_for_an_image_without(tmp_path):
     for name in ("a.png", "b.png"):
-        write(tmp_path, picture=name)
+        write(tmp_path, image=name)
     (tmp_path / "via.json").unlink()
     (tmp_path / "via.csv").write_text(f'#{HEADER}{ROW}b.png,99,"{{}}",0,0,"{{}}","{{}}"\n')
-    data = read_data(tmp_path)
+    data = read_dataset(tmp_path)
     assert [len(record.instances) for record in data.records] == [1, 0]
     assert data.records[0].instances.boxes.tolist() == [[1, 2, 4, 6]]
 
@@ -208,7 +208,7 @@ def test_a_csv_file_has_a_row_per_region_and_one_for_a_picture_without(tmp_path)
 def test_a_broken_csv_file_is_named(tmp_path, text, message):
     (tmp_path / "via.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        read_data(tmp_path / "via.csv", form="via")
+        read_dataset(tmp_path / "via.csv", form="via")
 
 
 def test_other_files_are_not_taken_for_vias(tmp_path):

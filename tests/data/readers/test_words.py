@@ -10,7 +10,7 @@ from maskrcnn.errors import DataError
 WORDS = [Word([1, 2, 9.5, 2, 9.5, 6, 1, 6], "a, b"), Word([0, 0, 4, 0, 4, 3], "###", True), Word([0, 0, 2, 0, 2, 2])]
 
 
-def test_words_become_outlines_with_their_text_and_crowds(tmp_path):
+def test_words_become_polygons_with_their_text_and_crowds(tmp_path):
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "p.png")
     files = [WordsFile(tmp_path / "p.png", tmp_path / "p.txt")]
     coco = gather_words(files, lambda file: WORDS, tmp_path, tmp_path).coco
@@ -21,7 +21,7 @@ def test_words_become_outlines_with_their_text_and_crowds(tmp_path):
     assert coco["annotations"][0]["bbox"] == [1, 2, 8.5, 4]
 
 
-def test_without_the_picture_its_size_is_what_the_words_need(tmp_path):
+def test_without_the_image_its_size_is_what_the_words_need(tmp_path):
     files = [WordsFile(tmp_path / "p.png", tmp_path / "p.txt")]
     image = gather_words(files, lambda file: WORDS, tmp_path, tmp_path).coco["images"][0]
     assert (image["height"], image["width"]) == (6, 10)
@@ -29,14 +29,14 @@ def test_without_the_picture_its_size_is_what_the_words_need(tmp_path):
 
 
 def test_files_of_the_same_name_belong_together():
-    pictures = {"b": Path("b.jpg")}
+    images = {"b": Path("b.jpg")}
     words = {"b": Path("b.txt"), "a": Path("a.txt")}
-    assert pair_files(pictures, words, lambda name: Path(f"{name}.png")) == [
+    assert pair_files(images, words, lambda name: Path(f"{name}.png")) == [
         (Path("a.png"), Path("a.txt")),
         (Path("b.jpg"), Path("b.txt")),
     ]
-    with pytest.raises(DataError, match=r"1 of 2 pictures have no file of their words: c\.jpg"):
-        pair_files({**pictures, "c": Path("c.jpg")}, words, Path)
+    with pytest.raises(DataError, match=r"1 of 2 images have no file of their words: c\.jpg"):
+        pair_files({**images, "c": Path("c.jpg")}, words, Path)
 
 
 def test_values_that_are_no_numbers_are_named():

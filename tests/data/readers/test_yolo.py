@@ -2,17 +2,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from maskrcnn.data.formats import has_split, read_data, recognise
+from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.yolo import is_yolo, read_yolo
 from maskrcnn.errors import DataError
 from maskrcnn.structures.keypoint_schema import COCO_PERSON
 
 BOX = "0 0.5 0.5 0.5 0.25"
-OUTLINE = "1 0.1 0.2 0.4 0.2 0.4 0.8"
+POLYGON = "1 0.1 0.2 0.4 0.2 0.4 0.8"
 
 
 def lay_out(folder, *labels, split="train", **known):
-    """Pictures of 100 x 40 pixels, one per label file; None: it has none."""
+    """Images of 100 x 40 pixels, one per label file; None: it has none."""
     for number, label in enumerate(labels):
         for kind in ("images", "labels"):
             (folder / kind / split).mkdir(parents=True, exist_ok=True)
@@ -28,32 +28,32 @@ def objects(folder, split="train", **options):
     return read_yolo(folder, split, **options).coco["annotations"]
 
 
-def test_boxes_and_outlines_are_shares_of_width_and_height(tmp_path):
-    first, second = objects(lay_out(tmp_path, f"{BOX}\n\n{OUTLINE}\n"))
+def test_boxes_and_polygons_are_shares_of_width_and_height(tmp_path):
+    first, second = objects(lay_out(tmp_path, f"{BOX}\n\n{POLYGON}\n"))
     assert (first["category_id"], first["bbox"]) == (1, [25, 15, 50, 10])
     assert (second["category_id"], second["segmentation"]) == (2, [[10, 8, 40, 8, 40, 32]])
 
 
-def test_pictures_without_a_label_file_or_with_an_empty_one_have_no_objects(tmp_path):
+def test_images_without_a_label_file_or_with_an_empty_one_have_no_objects(tmp_path):
     contents = read_yolo(lay_out(tmp_path, None, "", BOX), "train")
     assert [image["file_name"] for image in contents.coco["images"]] == [f"images/train/{i}.png" for i in range(3)]
     assert [found["image_id"] for found in contents.coco["annotations"]] == [3]
 
 
-def test_the_folder_and_its_yaml_file_are_recognised_with_the_splits_they_name(tmp_path):
+def test_the_folder_and_its_yaml_file_are_recognized_with_the_splits_they_name(tmp_path):
     lay_out(tmp_path, BOX, val=None, valid="images/train")
     for path in (tmp_path, tmp_path / "data.yaml"):
-        assert recognise(path, "val") == "yolo"
+        assert recognize(path, "val") == "yolo"
         assert has_split(path, "val")
         assert not has_split(path, "test")
-        assert len(read_data(path, "val").records) == 1
+        assert len(read_dataset(path, "val").records) == 1
     (tmp_path / "data.yaml").write_text("key: value")
     assert not is_yolo(tmp_path, "train")
     assert not is_yolo(tmp_path / "images", "train")
 
 
-def test_pictures_are_named_by_folders_lists_or_several_of_them(tmp_path):
-    lay_out(tmp_path, BOX, OUTLINE)
+def test_images_are_named_by_folders_lists_or_several_of_them(tmp_path):
+    lay_out(tmp_path, BOX, POLYGON)
     lay_out(tmp_path, BOX, split="more")
     (tmp_path / "train.txt").write_text("./images/train/1.png\n\nimages/more/0.png\n")
     lay_out(tmp_path, train="train.txt")
@@ -76,7 +76,7 @@ def test_the_last_folder_images_of_a_path_is_the_one_beside_labels(tmp_path):
     assert len(objects(lay_out(tmp_path / "images" / "set", BOX))) == 1
 
 
-def test_the_folder_of_the_pictures_can_be_given(tmp_path):
+def test_the_folder_of_the_images_can_be_given(tmp_path):
     lay_out(tmp_path, BOX, train="gone")
     assert len(objects(tmp_path, images=tmp_path / "images" / "train")) == 1
 
@@ -98,12 +98,12 @@ def test_a_list_of_classes_stands_in_for_the_yaml_file(tmp_path):
         ("two", "labels/classes.txt", "val"),
         ("flat", "classes.txt", "."),
     ):
-        (lay_out(tmp_path / folder, BOX, OUTLINE, split=split) / "data.yaml").unlink()
+        (lay_out(tmp_path / folder, BOX, POLYGON, split=split) / "data.yaml").unlink()
         assert not is_yolo(tmp_path / folder, "train")
         (tmp_path / folder / place).write_text("cat\ndog\n\n")
         name = "train" if split == "." else split
-        assert (recognise(tmp_path / folder, name), has_split(tmp_path / folder, "test")) == ("yolo", False)
-        data = read_data(tmp_path / folder, name)
+        assert (recognize(tmp_path / folder, name), has_split(tmp_path / folder, "test")) == ("yolo", False)
+        data = read_dataset(tmp_path / folder, name)
         assert data.classes.names == ("cat", "dog")
         assert [len(record.instances) for record in data.records] == [1, 1]
 
@@ -123,9 +123,9 @@ def test_keypoints_follow_the_box(tmp_path):
 
 def test_seventeen_keypoints_that_mirror_as_cocos_are_cocos(tmp_path):
     lay_out(tmp_path, "", kpt_shape=[17, 3], flip_idx=list(COCO_PERSON.mirrored))
-    assert read_data(tmp_path).classes.skeleton == COCO_PERSON
+    assert read_dataset(tmp_path).classes.keypoint_schema == COCO_PERSON
     lay_out(tmp_path, "", kpt_shape=[17, 3], flip_idx=list(range(17)))
-    assert read_data(tmp_path).classes.skeleton.names[0] == "keypoint 1"
+    assert read_dataset(tmp_path).classes.keypoint_schema.names[0] == "keypoint 1"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_seventeen_keypoints_that_mirror_as_cocos_are_cocos(tmp_path):
         ("0 0.5 0.5 0.1 10", "10 lies outside 0..1; coordinates are shares"),
         ("0 0.5 0.5 0.1 nan", "nan lies outside 0..1"),
         ("0 0.5 0.5 0.1 -0.1", "-0.1 lies outside"),
-        ("0 0.5 0.5 0.1", "there are 3 numbers after the class, but a box has 4, an outline"),
+        ("0 0.5 0.5 0.1", "there are 3 numbers after the class, but a box has 4, a polygon"),
         ("0 0.5 0.5 0.1 0.1 0.9", "there are 5 numbers"),
         ("0 0.5 0.5 0.1 0.1 0.9 0.1 0.1", "there are 7 numbers"),
         ("0", "there are 0 numbers"),
@@ -148,8 +148,8 @@ def test_seventeen_keypoints_that_mirror_as_cocos_are_cocos(tmp_path):
 def test_a_line_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, line, message):
     lay_out(tmp_path, f"{BOX}\n{line}\n")
     with pytest.raises(DataError, match=rf"labels/train/0.txt: line 2: {message}.*--skip-invalid"):
-        read_data(tmp_path)
-    data = read_data(tmp_path, skip_invalid=True)
+        read_dataset(tmp_path)
+    data = read_dataset(tmp_path, skip_invalid=True)
     assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
 
 
@@ -163,11 +163,11 @@ def test_a_line_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, line, m
 )
 def test_keypoints_that_cannot_be_used_are_named(tmp_path, line, message):
     with pytest.raises(DataError, match=f"line 1: {message}"):
-        read_data(lay_out(tmp_path, line, kpt_shape=[1, 3]))
+        read_dataset(lay_out(tmp_path, line, kpt_shape=[1, 3]))
 
 
-def test_coordinates_may_reach_a_percent_over_the_picture(tmp_path):
-    data = read_data(lay_out(tmp_path, "0 -0.01 0.5 0.5 1.01\n"))
+def test_coordinates_may_reach_a_percent_over_the_image(tmp_path):
+    data = read_dataset(lay_out(tmp_path, "0 -0.01 0.5 0.5 1.01\n"))
     assert data.records[0].instances.boxes.tolist() == [[0, 0, 24, 40]]
 
 
@@ -182,15 +182,15 @@ def test_coordinates_may_reach_a_percent_over_the_picture(tmp_path):
         ({"kpt_shape": [17]}, r"`kpt_shape` is \[17\], but it must be"),
         ({"kpt_shape": [17, 4]}, r"`kpt_shape` is \[17, 4\]"),
         ({"train": "photos"}, "`train: photos` is not there; looked for .*photos. Correct `path` or the entry"),
-        ({"train": "list.txt"}, "list.txt: line 2: 'gone.png' is no picture that is there"),
-        ({"train": "empty"}, r"the split `train` \(empty\) has no picture"),
+        ({"train": "list.txt"}, "list.txt: line 2: 'gone.png' is no image that is there"),
+        ({"train": "empty"}, r"the split `train` \(empty\) has no image"),
     ],
 )
 def test_a_description_that_cannot_be_used_is_an_error(tmp_path, known, message):
     (tmp_path / "list.txt").write_text("images/train/0.png\ngone.png\n")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=message):
-        read_data(lay_out(tmp_path, BOX, **known), skip_invalid=True)
+        read_dataset(lay_out(tmp_path, BOX, **known), skip_invalid=True)
 
 
 def test_a_split_that_is_not_named_is_an_error_with_the_line_to_add(tmp_path):
@@ -203,29 +203,29 @@ def test_a_split_that_is_not_named_is_an_error_with_the_line_to_add(tmp_path):
 def test_labels_that_lie_elsewhere_are_an_error_and_not_a_set_without_objects(tmp_path):
     (lay_out(tmp_path, BOX, BOX) / "labels").rename(tmp_path / "annotations")
     with pytest.raises(DataError, match=r"none of the 2 .*`train`.*labels/train/0.txt"):
-        read_data(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_a_broken_yaml_file_or_label_file_is_named(tmp_path):
     lay_out(tmp_path, BOX)
     (tmp_path / "labels" / "train" / "0.txt").write_bytes(b"\xff\xfe0")
     with pytest.raises(DataError, match="0.txt: the file cannot be read as YOLO labels"):
-        read_data(tmp_path)
+        read_dataset(tmp_path)
     (tmp_path / "data.yaml").write_text("names: [cat, dog")
     with pytest.raises(DataError, match="data.yaml: the file is not valid YAML"):
-        read_data(tmp_path / "data.yaml")
+        read_dataset(tmp_path / "data.yaml")
 
 
 def test_a_folder_of_labels_without_a_description_says_what_it_lacks(tmp_path):
     lay_out(tmp_path, BOX, names=None)
     with pytest.raises(DataError, match=r"data.yaml: `names` must list the classes"):
-        recognise(tmp_path)
+        recognize(tmp_path)
     (tmp_path / "data.yaml").write_text("names:\n\t0: cat\n")
     with pytest.raises(DataError, match=r"data.yaml: the file is not valid YAML .*line 2"):
-        recognise(tmp_path)
+        recognize(tmp_path)
     (tmp_path / "data.yaml").unlink()
     with pytest.raises(DataError, match=r"no data.yaml.*`train:"):
-        recognise(tmp_path)
+        recognize(tmp_path)
 
 
 def test_windows_separators_in_the_description_are_understood(tmp_path):
@@ -239,19 +239,19 @@ def test_mirrored_keypoints_must_be_each_of_them_once(tmp_path, mirrored):
         objects(tmp_path)
 
 
-def test_labels_whose_picture_is_not_there_are_left_out_by_name(tmp_path):
+def test_labels_whose_image_is_not_there_are_left_out_by_name(tmp_path):
     folder = lay_out(tmp_path, BOX, "", BOX)
     (folder / "labels" / "train" / "photo.txt").write_text(BOX)
     (folder / "labels" / "train" / "empty.txt").write_text("\n")
     (folder / "labels" / "train" / "classes.txt").write_text("cat\ndog\n")
     (skipped,) = read_yolo(folder, "train").skipped
-    assert skipped.startswith(f"{folder}/labels/train/photo.txt: has objects, but its picture ")
+    assert skipped.startswith(f"{folder}/labels/train/photo.txt: has objects, but its image ")
     with pytest.raises(DataError, match=r"photo\.txt: .*images/train/photo\.\*"):
-        read_data(folder, "train")
-    assert len(read_data(folder, "train", skip_invalid=True).records) == 3
+        read_dataset(folder, "train")
+    assert len(read_dataset(folder, "train", skip_invalid=True).records) == 3
 
 
-def test_labels_of_another_split_in_the_same_folder_belong_to_their_pictures(tmp_path):
+def test_labels_of_another_split_in_the_same_folder_belong_to_their_images(tmp_path):
     folder = lay_out(tmp_path, BOX, BOX)
     (folder / "train.txt").write_text("./images/train/0.png\n")
     described = yaml.safe_load((folder / "data.yaml").read_text()) | {"train": "train.txt"}

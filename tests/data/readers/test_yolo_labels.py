@@ -16,7 +16,7 @@ def test_a_box_is_given_by_its_middle():
     assert label_object("1 0.5 0.5 0.2 0.5", NAMES, SIZE, None) == ("dog", {"bbox": [40, 10, 20, 20]})
 
 
-def test_an_outline_has_x_and_y_in_turn():
+def test_a_polygon_has_x_and_y_in_turn():
     found = label_object("0.0 0 0 0.5 0 0.5 1", NAMES, SIZE, None)
     assert found == ("cat", {"segmentation": [[0, 0, 50, 0, 50, 40]]})
 

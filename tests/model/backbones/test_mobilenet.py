@@ -34,19 +34,19 @@ def peer(trainable: int = 6) -> nn.Module:
 
 def test_maps_through_the_pyramid_equal_torchvisions():
     other = peer()
-    body = ours()
-    pyramid = FPN(body.channels, NeckSettings(), roi_levels=body.roi_levels)
+    backbone = ours()
+    pyramid = FPN(backbone.channels, NeckSettings(), roi_levels=backbone.roi_levels)
     state = other.state_dict()
-    for name, tensor in body.state_dict().items():
-        tensor.copy_(state[name.replace("features.", "body.")])
+    for name, tensor in backbone.state_dict().items():
+        tensor.copy_(state[name.replace("features.", "backbone.")])
     for name, tensor in pyramid.state_dict().items():
         kind, level, leaf = name.split(".")
         tensor.copy_(state[f"fpn.{'inner' if kind == 'lateral' else 'layer'}_blocks.{level}.0.{leaf}"])
     images = torch.randn(1, 3, 64, 96, dtype=torch.float64)
     with torch.no_grad():
-        found, expected = pyramid.double()(body.double()(images)), other(images)
+        found, expected = pyramid.double()(backbone.double()(images)), other(images)
     assert {level: tuple(map.shape[-2:]) for level, map in found.items()} == {5: (2, 3), 6: (2, 3), 7: (1, 2)}
-    assert (body.channels, pyramid.roi_levels) == ({5: 160, 6: 960}, (5,))
+    assert (backbone.channels, pyramid.roi_levels) == ({5: 160, 6: 960}, (5,))
     for map, other_map in zip(found.values(), expected.values(), strict=True):
         torch.testing.assert_close(map, other_map, rtol=0, atol=1e-12)
 
@@ -59,23 +59,23 @@ def test_the_same_layers_learn_as_in_torchvision(frozen_stages):
         if parameter.requires_grad
     }
     expected = {
-        name.replace("body.", "features.")
+        name.replace("backbone.", "features.")
         for name, parameter in peer(6 - frozen_stages).named_parameters()
-        if parameter.requires_grad and name.startswith("body.")
+        if parameter.requires_grad and name.startswith("backbone.")
     }
     assert learning == expected
 
 
 @pytest.mark.parametrize("norm", ["frozen_batch", "batch", "sync_batch"])
 def test_norms_of_frozen_layers_do_not_measure(norm):
-    body = ours(norm, frozen_stages=2)
-    kinds = [{type(one) for one in layer.modules() if hasattr(one, "running_mean")} for layer in body.features]
+    backbone = ours(norm, frozen_stages=2)
+    kinds = [{type(one) for one in layer.modules() if hasattr(one, "running_mean")} for layer in backbone.features]
     wanted = {"frozen_batch": FrozenBatchNorm, "batch": nn.BatchNorm2d, "sync_batch": nn.SyncBatchNorm}[norm]
     assert kinds == [{FrozenBatchNorm}] * 4 + [{wanted}] * 13
-    assert {one.eps for one in body.modules() if isinstance(one, FrozenBatchNorm | wanted)} == {1e-5}
+    assert {one.eps for one in backbone.modules() if isinstance(one, FrozenBatchNorm | wanted)} == {1e-5}
 
 
-def test_pictures_may_have_other_numbers_of_channels():
+def test_images_may_have_other_numbers_of_channels():
     assert ours(channels=5)(torch.zeros(1, 5, 32, 32))[6].shape == (1, 960, 1, 1)
 
 

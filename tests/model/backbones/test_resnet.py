@@ -160,15 +160,15 @@ def test_clips_network_averages_where_others_stride():
     assert model.stem.step3.convolution.weight.shape == (64, 32, 3, 3)
 
 
-def test_stage_5_as_a_head_gives_what_it_gives_in_the_body():
+def test_stage_5_as_a_head_gives_what_it_gives_in_the_backbone():
     settings = BackboneSettings(name="resnet50", width=32, stride_in_1x1=True, frozen_stages=0)
-    body, head = ResNet(settings, channels=3), Stage5Head(settings)
-    fill(body.state_dict())
-    head.load_state_dict(body.stages[3].state_dict())
+    backbone, head = ResNet(settings, channels=3), Stage5Head(settings)
+    fill(backbone.state_dict())
+    head.load_state_dict(backbone.stages[3].state_dict())
     pooled = torch.randn(3, 14, 14, 512)
     found = head(pooled)
     assert found.shape == (3, 7, 7, head.outputs) == (3, 7, 7, 1024)
-    torch.testing.assert_close(found.permute(0, 3, 1, 2), body.stages[3](pooled.permute(0, 3, 1, 2)))
+    torch.testing.assert_close(found.permute(0, 3, 1, 2), backbone.stages[3](pooled.permute(0, 3, 1, 2)))
     assert head(pooled[:0]).shape == (0, 7, 7, 1024)
 
 
@@ -181,7 +181,7 @@ def test_statistics_of_the_head_are_those_of_its_boxes_alone():
     torch.testing.assert_close(first.step1.norm.running_mean, 0.1 * measured)
 
 
-def test_a_body_of_three_stages_ends_at_level_4():
+def test_a_backbone_of_three_stages_ends_at_level_4():
     model = ours("resnet18", stages=3)
     assert model.channels == {2: 64, 3: 128, 4: 256}
     assert {level: map.shape[1] for level, map in model(torch.zeros(1, 3, 32, 32)).items()} == model.channels
@@ -195,7 +195,7 @@ def test_levels_have_strides_of_4_to_32():
 
 @pytest.mark.parametrize("name", ["resnet18", "clip_resnet50"])
 @pytest.mark.parametrize("channels", [1, 5])
-def test_pictures_may_have_other_numbers_of_channels(name, channels):
+def test_images_may_have_other_numbers_of_channels(name, channels):
     assert ours(name, channels=channels)(torch.zeros(1, channels, 32, 32))[5].shape[-2:] == (1, 1)
 
 
@@ -222,7 +222,7 @@ def test_group_norms_stand_after_every_convolution():
 
 
 @pytest.mark.parametrize(("name", "channels"), [("resnet18", (32, 64, 128, 256)), ("resnet50", (128, 256, 512, 1024))])
-def test_a_narrow_body_has_half_the_channels(name, channels):
+def test_a_narrow_backbone_has_half_the_channels(name, channels):
     model = ours(name, norm="group", width=32)
     levels = model(torch.zeros(1, 3, 64, 64))
     assert tuple(model.channels.values()) == tuple(map.shape[1] for map in levels.values()) == channels

@@ -6,23 +6,23 @@ from torch import nn
 
 from maskrcnn.config import BackboneSettings, NeckSettings
 from maskrcnn.errors import SettingError
+from maskrcnn.model.backbones.timm import TimmBackbone
 from maskrcnn.model.necks import FPN
-from maskrcnn.model.backbones.timm import TimmBody
 
 timm = pytest.importorskip("timm")
 SWIN = "swin_tiny_patch4_window7_224"
 
 
-def body(name: str, *, channels: int = 3, norm: str = "frozen_batch", frozen_stages: int = 0) -> TimmBody:
+def backbone(name: str, *, channels: int = 3, norm: str = "frozen_batch", frozen_stages: int = 0) -> TimmBackbone:
     settings = BackboneSettings(name=f"timm/{name}", norm=norm, frozen_stages=frozen_stages)
-    return TimmBody(settings, channels=channels)
+    return TimmBackbone(settings, channels=channels)
 
 
 @pytest.mark.parametrize(("name", "width"), [("convnext_atto", 40), (SWIN, 96)])
 def test_maps_of_strides_4_to_32_go_through_a_pyramid_and_learn(name, width):
     # Neither size is a multiple of Swin's windows of 7.
     torch.manual_seed(0)
-    model = body(name, channels=4)
+    model = backbone(name, channels=4)
     pyramid = FPN(model.channels, NeckSettings(channels=8), roi_levels=model.roi_levels)
     maps = model(torch.randn(1, 4, 64, 96))
     sizes = {level: tuple(map.shape[1:]) for level, map in maps.items()}
@@ -32,7 +32,7 @@ def test_maps_of_strides_4_to_32_go_through_a_pyramid_and_learn(name, width):
 
 
 def test_maps_are_those_of_timm_with_channels_first():
-    model = body(SWIN)
+    model = backbone(SWIN)
     peer = timm.create_model(SWIN, features_only=True, strict_img_size=False)
     peer.load_state_dict(model.network.state_dict())
     images = torch.randn(1, 3, 64, 64)
@@ -42,7 +42,7 @@ def test_maps_are_those_of_timm_with_channels_first():
 
 
 def test_finer_maps_than_stride_4_are_left_out():
-    model = body("resnet18")
+    model = backbone("resnet18")
     assert model.channels == {2: 64, 3: 128, 4: 256, 5: 512}
     assert {level: map.shape[1] for level, map in model(torch.zeros(1, 3, 64, 64)).items()} == model.channels
 
@@ -56,7 +56,7 @@ def test_finer_maps_than_stride_4_are_left_out():
 )
 @pytest.mark.parametrize("stages", range(6))
 def test_stages_are_frozen_from_the_stem_on(name, ends, stages):
-    model = body(name, frozen_stages=stages, norm="batch").network
+    model = backbone(name, frozen_stages=stages, norm="batch").network
     learning = {child: any(one.requires_grad for one in part.parameters()) for child, part in model.named_children()}
     names = list(learning)
     frozen = names[: names.index(ends[stages - 1]) + 1] if stages else []
@@ -73,7 +73,7 @@ def test_stages_are_frozen_from_the_stem_on(name, ends, stages):
     [("frozen_batch", (0, 0)), ("batch", (15, 0)), ("sync_batch", (0, 15))],
 )
 def test_the_setting_counts_for_batch_norms(norm, counts):
-    modules = list(body("resnet18", norm=norm, frozen_stages=2).network.modules())
+    modules = list(backbone("resnet18", norm=norm, frozen_stages=2).network.modules())
     assert (
         sum(isinstance(one, nn.BatchNorm2d) for one in modules),
         sum(isinstance(one, nn.SyncBatchNorm) for one in modules),
@@ -94,12 +94,12 @@ def test_the_setting_counts_for_batch_norms(norm, counts):
         ),
     ],
 )
-def test_what_cannot_be_a_body_is_named_with_a_way_out(name, options, message):
+def test_what_cannot_be_a_backbone_is_named_with_a_way_out(name, options, message):
     with pytest.raises(SettingError, match=message):
-        body(name, **options)
+        backbone(name, **options)
 
 
 def test_without_timm_its_networks_say_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(SettingError, match=r'backbone.name=timm/resnet18: needs .* pip install "maskrcnn\[timm\]"'):
-        body("resnet18")
+        backbone("resnet18")

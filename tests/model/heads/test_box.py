@@ -38,7 +38,7 @@ def test_proposals_take_the_label_of_the_object_they_overlap_and_objects_are_pro
     assert found.proposals.tolist() == [*proposals.tolist(), *BOXES.tolist()]
     assert found.labels.tolist() == [1, CLASSES, 0, 1, 0]
     assert found.matches.tolist() == [0, 1, 0, 1]
-    # The first is centred 2.5 px, a half of its height, too high, and half as high as its object.
+    # The first is centerd 2.5 px, a half of its height, too high, and half as high as its object.
     expected = [[0, 10 * 0.5, 0, 5 * math.log(2)], [-10 * 0.25, 0, 0, 0], [0] * 4, [0] * 4]
     torch.testing.assert_close(found.deltas, torch.tensor(expected, dtype=torch.float32))
 
@@ -70,18 +70,18 @@ def test_losses_by_hand():
     torch.testing.assert_close(losses["boxes"], torch.tensor((1 - 1 / 18 + 0.5 * 0.1**2 * 9) / 3))
 
 
-def test_losses_of_two_pictures_are_those_of_all_their_proposals():
+def test_losses_of_two_images_are_those_of_all_their_proposals():
     parts = ([BOXES], [objects()]), ([BOXES + 3], [objects(NO_BOXES, NO_LABELS)])
-    pictures = [targets_of_all(*part) for part in parts]
+    images = [targets_of_all(*part) for part in parts]
     both = targets_of_all(*([*first, *second] for first, second in zip(*parts)))
     count = len(both.labels)
     torch.manual_seed(1)
     logits, deltas = torch.randn(count, CLASSES + 1), torch.randn(count, CLASSES, 4)
-    first = len(pictures[0].labels)
+    first = len(images[0].labels)
     together = head().losses(logits, deltas, both)
     alone = [
-        head().losses(logits[:first], deltas[:first], pictures[0]),
-        head().losses(logits[first:], deltas[first:], pictures[1]),
+        head().losses(logits[:first], deltas[:first], images[0]),
+        head().losses(logits[first:], deltas[first:], images[1]),
     ]
     for name, loss in together.items():
         expected = (alone[0][name] * first + alone[1][name] * (count - first)) / count
@@ -155,8 +155,8 @@ def test_the_number_that_losses_are_divided_by_may_be_enlarged():
 
 def test_a_choice_of_targets_keeps_labels_matches_and_deltas_together():
     proposals = torch.tensor([[0.0, 0.0, 10.0, 5.0], [80.0, 0.0, 90.0, 10.0], [55.0, 50.0, 75.0, 70.0]])
-    pictures, annotated = [proposals[[1, 0]], proposals], [objects(), objects()]
-    everything = match_all(pictures, annotated, annotated=False, classes=CLASSES, settings=BoxHeadSettings())
+    images, annotated = [proposals[[1, 0]], proposals], [objects(), objects()]
+    everything = match_all(images, annotated, annotated=False, classes=CLASSES, settings=BoxHeadSettings())
     assert everything.labels.tolist() == [CLASSES, 1, 1, CLASSES, 0]
     chosen = everything.select([torch.tensor([1]), torch.tensor([2, 1])])
     assert chosen.proposals.tolist() == proposals[[0, 2, 1]].tolist()
@@ -167,7 +167,7 @@ def test_a_choice_of_targets_keeps_labels_matches_and_deltas_together():
     assert chosen.deltas.tolist() == everything.deltas[[0, 2]].tolist()
 
 
-def test_targets_of_several_pictures_are_those_of_each():
+def test_targets_of_several_images_are_those_of_each():
     proposals = [BOXES + 1, NO_BOXES, torch.cat([BOXES[[1, 0]], BOXES + 30]), NO_BOXES]
     annotated = [objects(), objects(), objects(BOXES[1:] + 2, LABELS[1:]), objects(NO_BOXES, NO_LABELS)]
     found = targets_of_all(proposals, annotated, positive_fraction=1.0)
@@ -176,15 +176,15 @@ def test_targets_of_several_pictures_are_those_of_each():
         assert getattr(found, name).tolist() == torch.cat([getattr(one, name) for one in alone]).tolist(), name
     assert found.counts == [len(one.labels) for one in alone] == [4, 2, 5, 0]
     assert found.positive_counts == [len(one.matches) for one in alone] == [4, 2, 2, 0]
-    assert [len(own) for own in found.matches_of_pictures()] == found.positive_counts
+    assert [len(own) for own in found.matches_of_images()] == found.positive_counts
     assert (found.labels[found.positives] < CLASSES).all()
     assert found.annotated.tolist() == [False] * 2 + [True] * 4 + [False] * 4 + [True]
 
 
 @pytest.mark.parametrize("annotated", [False, True])
 def test_all_may_count_with_or_without_the_annotated_boxes(annotated):
-    pictures = [BOXES + 1, NO_BOXES]
-    found = match_all(pictures, [objects()] * 2, annotated=annotated, classes=CLASSES, settings=BoxHeadSettings())
+    images = [BOXES + 1, NO_BOXES]
+    found = match_all(images, [objects()] * 2, annotated=annotated, classes=CLASSES, settings=BoxHeadSettings())
     assert found.counts == ([4, 2] if annotated else [2, 0])
     assert found.labels.tolist() == ([1, 0] * 3 if annotated else [1, 0])
     assert found.annotated.tolist() == ([False] * 2 + [True] * 4 if annotated else [False] * 2)
@@ -213,12 +213,12 @@ def test_repetitions_are_suppressed_per_class():
 
 def test_classes_may_suppress_one_another():
     near = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 9.0]])
-    boxes, _, labels = predict([[0.9, 0.01, 0.09], [0.01, 0.8, 0.19]], near, nms_across_classes=True)
+    boxes, _, labels = predict([[0.9, 0.01, 0.09], [0.01, 0.8, 0.19]], near, class_agnostic_nms=True)
     assert labels.tolist() == [0]
     assert boxes.tolist() == near[:1].tolist()
 
 
-def test_each_class_has_its_own_box_which_ends_at_the_picture():
+def test_each_class_has_its_own_box_which_ends_at_the_image():
     deltas = torch.zeros(1, CLASSES, 4)
     deltas[0, 1, 0] = 10.0  # one width to the right
     boxes, _, labels = predict([[0.5, 0.4, 0.1]], torch.tensor([[80.0, 0.0, 95.0, 10.0]]), deltas)

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from maskrcnn.config import BoxHeadSettings, CascadeSettings, CascadeStage, ModelSettings
-from maskrcnn.model.heads.box import BoxHead
 from maskrcnn.model.build import make_box_head
+from maskrcnn.model.heads.box import BoxHead
 from maskrcnn.model.heads.cascade import Cascade
 from maskrcnn.structures.instances import Instances
 
@@ -80,7 +80,7 @@ def test_boxes_of_classes_are_refined_by_their_best_class():
     boxes = [torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([[95.0, 0.0, 120.0, 10.0]])]
     first, second = BoxHead(1, CLASSES, BoxHeadSettings(), pooled=1).refine(boxes, logits, deltas, [SIZE, SIZE])
     assert first.tolist() == [[10, 0, 20, 10]]
-    assert second.tolist() == [[95, 0, 100, 10]]  # kept inside the picture
+    assert second.tolist() == [[95, 0, 100, 10]]  # kept inside the image
 
 
 def test_losses_of_the_stages_are_weighted_and_matched_anew():
@@ -104,7 +104,7 @@ def test_a_stage_may_choose_anew_among_refined_and_annotated_boxes():
         head = cascade(*said, resample=resample, positive_fraction=1.0)
         _, outputs = head.loss(pool, proposals, [target([0.0, 0.0, 10.0, 10.5])], [(10, 20)])
         boxes[resample] = outputs[1].targets.proposals.tolist()
-    # Refinement keeps boxes inside the picture; an annotated box that is added again reaches out as before.
+    # Refinement keeps boxes inside the image; an annotated box that is added again reaches out as before.
     assert boxes == {False: [[0, 0, 10, 6], [0, 0, 10, 10]], True: [[0, 0, 10, 6], [0, 0, 10, 10.5]]}
 
 
@@ -120,7 +120,7 @@ def test_hard_examples_are_the_proposals_with_the_largest_losses():
             logits[:, CLASSES] = torch.where(pooled[:, 0] > 60, 0.0, 9.0)
             return logits, torch.zeros(len(pooled), 1, 4)
 
-    settings = BoxHeadSettings(class_agnostic=True, hard_examples=True, samples=3)
+    settings = BoxHeadSettings(class_agnostic=True, ohem=True, batch_size_per_image=3)
     head = Cascade([Judge(1, CLASSES, settings, pooled=1)])
     _, outputs = head.loss(pool, proposals, [target([0.0, 0.0, 10.0, 10.0])], [SIZE])
     # The missed object, twice (it is a proposal itself), and the false one; not the background that is right.

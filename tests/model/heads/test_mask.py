@@ -8,7 +8,7 @@ from maskrcnn.config import MaskHeadSettings
 from maskrcnn.model.heads.mask import MaskHead, double_resolution, join_quads
 
 CLASSES = 3
-SIGMOID, SOFTMAX, AGNOSTIC = {}, {"competition": "softmax"}, {"class_agnostic": True}
+SIGMOID, SOFTMAX, AGNOSTIC = {}, {"activation": "softmax"}, {"class_agnostic": True}
 
 
 def head(**settings: object) -> MaskHead:
@@ -43,15 +43,15 @@ def test_doubling_without_a_bias():
 
 KINDS = [
     ({}, (CLASSES, 6, 6)),
-    ({"doublings": 2}, (CLASSES, 12, 12)),
+    ({"upsamples": 2}, (CLASSES, 12, 12)),
     ({"class_agnostic": True}, (1, 6, 6)),
-    ({"competition": "softmax"}, (CLASSES + 1, 6, 6)),
-    ({"competition": "softmax", "class_agnostic": True}, (2, 6, 6)),
+    ({"activation": "softmax"}, (CLASSES + 1, 6, 6)),
+    ({"activation": "softmax", "class_agnostic": True}, (2, 6, 6)),
     ({"convolutions": 0}, (CLASSES, 6, 6)),
     ({"norm": "batch"}, (CLASSES, 6, 6)),
     ({"norm": "group", "channels": 32}, (CLASSES, 6, 6)),
     ({"kind": "linear"}, (CLASSES, 6, 6)),
-    ({"kind": "linear", "convolutions": 0, "competition": "softmax", "doublings": 2}, (CLASSES + 1, 12, 12)),
+    ({"kind": "linear", "convolutions": 0, "activation": "softmax", "upsamples": 2}, (CLASSES + 1, 12, 12)),
 ]
 
 
@@ -102,7 +102,7 @@ def test_the_head_of_c4_doubles_7_bins_without_convolutions():
 
 
 def test_a_head_of_56_pixels_doubles_twice_with_a_relu_between():
-    module = head(convolutions=0, doublings=2).double()
+    module = head(convolutions=0, upsamples=2).double()
     pooled = torch.randn(2, 3, 3, 4, dtype=torch.float64)
     features = pooled.permute(0, 3, 1, 2)
     for upsample in module.upsamples:

@@ -6,8 +6,8 @@ from pycocotools import mask as oracle
 
 from maskrcnn.model.heads import mask_targets as module
 from maskrcnn.model.heads.mask_targets import _targets_at_once, mask_targets
-from maskrcnn.structures.masks import Crop, MaskCrops
 from maskrcnn.structures.annotated_masks import ObjectMasks
+from maskrcnn.structures.masks import Crop, MaskCrops
 
 SOFT, THRESHOLDED, POLYGONS = "soft", "thresholded", "polygons"
 
@@ -20,7 +20,7 @@ def masks() -> MaskCrops:
 
 
 def targets_of(masks, matches: torch.Tensor, boxes: torch.Tensor, size: int, settings: str):
-    """Targets of one picture."""
+    """Targets of one image."""
     return mask_targets([masks], [matches], [boxes], size, settings)
 
 
@@ -33,9 +33,9 @@ def test_a_target_is_the_part_of_its_mask_the_proposal_sees():
     assert (found[2] == 0).all()
 
 
-@pytest.mark.parametrize("most", [1, 2**27], ids=["one picture at a time", "all at once"])
+@pytest.mark.parametrize("most", [1, 2**27], ids=["one image at a time", "all at once"])
 @pytest.mark.parametrize("settings", [SOFT, THRESHOLDED])
-def test_a_gpu_s_targets_of_all_pictures_are_those_of_a_cpu(settings, most, monkeypatch):
+def test_a_gpu_s_targets_of_all_images_are_those_of_a_cpu(settings, most, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_BITMAPS", most)
     whole = MaskCrops.of([Crop(3, 0, np.ones((30, 27), dtype=bool)), Crop(0, 4, np.ones((9, 9), dtype=bool))], (30, 30))
     every = [masks(), MaskCrops.of([], (20, 20)), whole, masks()[1:]]
@@ -57,7 +57,7 @@ def test_targets_are_exact_under_autocast():
 
 
 def random_boxes(count: int, size: tuple[int, int]) -> torch.Tensor:
-    """Boxes inside a picture of `size`, of all sizes, with sides that are whole and that are not."""
+    """Boxes inside an image of `size`, of all sizes, with sides that are whole and that are not."""
     random = torch.Generator().manual_seed(2)
     ends = torch.rand(count, 2, 2, dtype=torch.float64, generator=random).sort(dim=1)[0].flatten(1)
     boxes = ends * torch.tensor([size[1], size[0]] * 2)
@@ -91,17 +91,17 @@ def test_a_pixel_that_is_half_covered_belongs_to_a_thresholded_target():
 
 
 def drawn_by_coco(polygons: list[np.ndarray], box: np.ndarray, size: int) -> np.ndarray:
-    """As detectron2 does it: outlines are moved to the box's corner, scaled to the grid, and drawn there."""
+    """As detectron2 does it: polygons are moved to the box's corner, scaled to the grid, and drawn there."""
     width, height = box[2:] - box[:2]
     moved = [(polygon - box[:2]) * [size / max(width, 0.1), size / max(height, 0.1)] for polygon in polygons]
     parts = oracle.frPyObjects([polygon.ravel().tolist() for polygon in moved], size, size)
     return oracle.decode(oracle.merge(parts))
 
 
-def test_outlines_are_drawn_on_the_grid_of_each_box():
+def test_polygons_are_drawn_on_the_grid_of_each_box():
     size, count, random = (40, 50), 60, np.random.default_rng(0)
     polygons = [[random.random((12, 2)) * [50, 40]], [random.random((5, 2)) * 30, random.random((9, 2)) * 40]]
-    masks = ObjectMasks.of([tuple(outlines) for outlines in polygons], size).crops()
+    masks = ObjectMasks.of([tuple(contours) for contours in polygons], size).crops()
     boxes, matches = random_boxes(count, size), torch.arange(count) % 2
     found = targets_of(masks, matches, boxes, 28, POLYGONS)
     for i in range(count):
@@ -110,7 +110,7 @@ def test_outlines_are_drawn_on_the_grid_of_each_box():
     assert found.dtype == boxes.dtype
 
 
-def test_outlines_keep_what_a_bitmap_loses():
+def test_polygons_keep_what_a_bitmap_loses():
     # A bar of 0.5 px inside one pixel: half of the box of 1 px, and nothing that a bitmap could show.
     bar = np.array([[10.0, 10.0], [10.5, 10.0], [10.5, 11.0], [10.0, 11.0]])
     masks = ObjectMasks.of([(bar,)], (40, 50)).crops()
@@ -118,7 +118,7 @@ def test_outlines_keep_what_a_bitmap_loses():
     assert found[0].tolist() == [[1, 1, 0, 0]] * 4
 
 
-def test_objects_without_outlines_get_their_thresholded_bitmap():
+def test_objects_without_polygons_get_their_thresholded_bitmap():
     size = (40, 50)
     triangle = np.array([[5.0, 5.0], [30.0, 8.0], [12.0, 33.0]])
     text = oracle.frPyObjects([triangle.ravel().tolist()], *size)[0]["counts"]
@@ -132,7 +132,7 @@ def test_objects_without_outlines_get_their_thresholded_bitmap():
     assert not torch.equal(found[3], bitmaps[3])
 
 
-def test_masks_that_bring_no_outlines_at_all_get_their_thresholded_bitmaps():
+def test_masks_that_bring_no_polygons_at_all_get_their_thresholded_bitmaps():
     boxes, matches = torch.tensor([[9.0, 19, 17.5, 27], [0, 1, 5, 3.5]]), torch.tensor([0, 1])
     found, bitmaps = (targets_of(masks(), matches, boxes, 7, settings) for settings in (POLYGONS, THRESHOLDED))
     assert torch.equal(found, bitmaps)

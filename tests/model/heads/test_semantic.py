@@ -106,7 +106,7 @@ def test_without_annotated_pixels_the_loss_is_0_and_reaches_every_parameter(over
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in head.parameters())
 
 
-def test_predictions_are_cut_free_of_the_padding_before_they_take_the_pictures_size():
+def test_predictions_are_cut_free_of_the_padding_before_they_take_the_images_size():
     logits = torch.zeros(1, 8, 8)
     logits[:, :, 4:] = 1
     found = semantic_predictions(logits, (32, 16), (64, 32), (32, 32))
@@ -118,7 +118,7 @@ def test_predictions_are_cut_free_of_the_padding_before_they_take_the_pictures_s
     assert 0.3 < found[..., -1].min() <= found[..., -1].max() < 0.5
 
 
-def test_a_picture_of_the_networks_size_is_resized_once():
+def test_an_image_of_the_networks_size_is_resized_once():
     logits = torch.randn(3, 4, 4)
     found = semantic_predictions(logits, (16, 16), (16, 16), (16, 16))
     torch.testing.assert_close(found, F.interpolate(logits[None], scale_factor=4, mode="bilinear")[0])
@@ -157,17 +157,17 @@ def test_a_new_head_finds_all_classes_equally_likely(classes):
     assert loss.item() == pytest.approx(torch.log(torch.tensor(classes)).item(), rel=0.2)
 
 
-def test_a_pattern_is_learnt_by_heart():
+def test_a_pattern_is_learned_by_heart():
     torch.manual_seed(0)
     head = head_of(classes=3, loss_weight=1)
     features = pyramid((32, 64))
     maps = torch.full((2, 32, 64), THING, dtype=torch.uint8)
     maps[0, :16], maps[1, :, 24:], maps[:, 28:] = 0, 1, UNKNOWN
-    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-2)
     for _ in range(25):
         head.loss(features, maps)["semantic"].backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     labels = torch.stack([semantic_labels(one, (32, 64), (32, 64), (32, 64)) for one in head(features)])
     right = labels == head.classes_of(maps)
     assert right[:, :28].float().mean() > 0.95

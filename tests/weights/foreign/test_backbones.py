@@ -8,7 +8,7 @@ from maskrcnn.config import BackboneSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.backbones.mobilenet import MobileNet
 from maskrcnn.model.backbones.resnet import ResNet
-from maskrcnn.weights.foreign.backbones import NORMALISED_RGB, Backbone, Pixels, find_name, read_backbone
+from maskrcnn.weights.foreign.backbones import NORMALIZED_RGB, Backbone, Pixels, find_name, read_backbone
 from tests.builders.checkpoints import caffe2_name, random_resnet
 
 RAW_BGR = Pixels("bgr", raw=True)
@@ -22,7 +22,7 @@ def resnet50() -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def expected(resnet50) -> dict[str, torch.Tensor]:
     found = read_backbone(resnet50, "r50.pth")
-    assert (found.name, found.pixels, found.stride_in_1x1) == ("resnet50", NORMALISED_RGB, False)
+    assert (found.name, found.pixels, found.stride_in_1x1) == ("resnet50", NORMALIZED_RGB, False)
     return found.state
 
 
@@ -77,7 +77,7 @@ def test_group_norms_of_detectron(resnet50):
     loaded(found, "group")
 
 
-def test_facebooks_resnext_was_trained_on_normalised_pixels_with_strides_in_its_3x3():
+def test_facebooks_resnext_was_trained_on_normalized_pixels_with_strides_in_its_3x3():
     state = {}
     for name, tensor in shapes_of(torchvision.models.resnext101_32x8d).items():
         if not name.endswith("tracked"):
@@ -96,7 +96,7 @@ def test_detectron2s_names_of_torchvisions_networks(resnet50, expected):
         state[renamed.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm")] = tensor
     found = read_backbone(state, "r50.pkl")
     assert_same(found.state, expected)
-    assert (found.pixels, found.stride_in_1x1) == (NORMALISED_RGB, False)
+    assert (found.pixels, found.stride_in_1x1) == (NORMALIZED_RGB, False)
 
 
 def test_caffes_networks_under_torchvisions_names_have_no_means(resnet50):

@@ -60,5 +60,5 @@ def test_classes_have_the_names_and_ids_of_their_data_if_it_has_as_many():
         assert name_by_data(classes, data) == classes
 
 
-def test_every_known_data_set_is_one_that_published_checkpoints_learnt_from():
+def test_every_known_data_set_is_one_that_published_checkpoints_learned_from():
     assert DATA_SETS.keys() <= {one.trained_on for one in PUBLISHED.values()}

@@ -176,8 +176,8 @@ def test_frozen_norms_are_a_scale_and_a_shift():
 def test_anchors_are_those_of_detectron():
     # generate_anchors(stride=16, sizes=(128,)) and (4, 32), of which the corners are pixels.
     def corners(shape: tuple[float, float], stride: int) -> list[float]:
-        (w, h), centre = shape, stride / 2
-        return [centre - w / 2, centre - h / 2, centre + w / 2 - 1, centre + h / 2 - 1]
+        (w, h), center = shape, stride / 2
+        return [center - w / 2, center - h / 2, center + w / 2 - 1, center + h / 2 - 1]
 
     found = [corners(shape, 16) for shape in cell_shapes((128,), 16)]
     assert found == [[-84, -40, 99, 55], [-56, -56, 71, 71], [-36, -80, 51, 95]]
@@ -191,10 +191,14 @@ def test_anchors_are_those_of_detectron():
 
 def test_the_settings_are_those_of_detectron():
     settings = read("fpn").settings
-    assert (settings.input.colours, settings.input.resize, settings.backbone.stride_in_1x1) == ("bgr", "opencv", True)
+    assert (settings.input.channel_order, settings.input.resize, settings.backbone.stride_in_1x1) == (
+        "bgr",
+        "opencv",
+        True,
+    )
     assert settings.input.mean == pytest.approx((122.7717 / 255, 115.9465 / 255, 102.9801 / 255))
-    assert (settings.roi.samples_per_side, settings.roi.half_pixel, settings.roi.level_slack) == (2, False, (1e-6, 0))
-    assert read("c4").settings.roi.samples_per_side == 0
+    assert (settings.roi.sampling_ratio, settings.roi.half_pixel, settings.roi.level_slack) == (2, False, (1e-6, 0))
+    assert read("c4").settings.roi.sampling_ratio == 0
     assert not read("gn").settings.backbone.stride_in_1x1
     assert read_maskrcnn_benchmark(benchmark_state("fpn"), "x").settings.input.resize == "pillow"
 
@@ -215,7 +219,7 @@ def test_blobs_without_a_place_are_named():
         )
 
 
-def test_the_formats_are_recognised_by_the_names():
+def test_the_formats_are_recognized_by_the_names():
     assert is_detectron(blobs("c4"))
     assert is_maskrcnn_benchmark(benchmark_state("c4"))
     assert understand(blobs("fpn"), "x").notes["format"] == "Detectron"

@@ -46,7 +46,7 @@ def test_every_tensor_finds_its_place_in_our_model(kind):
     }
 
 
-def test_the_tensors_load_and_say_something_about_a_picture():
+def test_the_tensors_load_and_say_something_about_an_image():
     weights = read("fpn")
     model = build_model(weights.settings, len(weights.classes))
     apply_weights(model, weights.state, source="fpn.pkl")
@@ -70,33 +70,33 @@ def test_one_map_has_all_sizes_of_anchors_and_no_padding():
         settings = read(kind).settings
         assert settings.neck.name == neck
         assert settings.anchors.sizes == ((32, 64, 128, 256, 512),)
-        assert (settings.input.pad_to, settings.rpn.candidates) == (1, 6000)
+        assert (settings.input.size_divisible, settings.rpn.pre_nms_top_n) == (1, 6000)
     assert read("dc5").settings.backbone.dilate_stage5
     assert (read("c4").settings.box_head.pool_size, read("c4").settings.box_head.linear_layers) == (14, 0)
 
 
 def test_what_differs_from_our_defaults_is_set():
     settings = read("fpn").settings
-    assert (settings.input.colours, settings.input.resize) == ("bgr", "pillow")
-    assert settings.input.deviation == (1 / 255,) * 3
+    assert (settings.input.channel_order, settings.input.resize) == ("bgr", "pillow")
+    assert settings.input.std == (1 / 255,) * 3
     assert (settings.anchors.order, settings.anchors.rounded, settings.anchors.stride) == (
         *("sizes_outer", False, "nominal"),
     )
-    assert (settings.rpn.rank_by, settings.rpn.normaliser, settings.rpn.smooth_l1_beta) == ("logit", "samples", 0)
-    assert (settings.roi.half_pixel, settings.roi.samples_per_side, settings.roi.level_slack) == (True, 0, (1e-8, 0))
+    assert (settings.rpn.rank_by, settings.rpn.loss_normalizer, settings.rpn.smooth_l1_beta) == ("logit", "samples", 0)
+    assert (settings.roi.half_pixel, settings.roi.sampling_ratio, settings.roi.level_slack) == (True, 0, (1e-8, 0))
     assert (settings.mask_head.paste, settings.mask_head.targets) == ("sampled", "polygons")
-    assert (settings.box_head.smallest_side, settings.box_head.smooth_l1_beta) == (None, 0)
+    assert (settings.box_head.min_box_size, settings.box_head.smooth_l1_beta) == (None, 0)
 
 
 def test_only_two_published_models_divide_pixels_by_a_deviation():
     weights = read_detectron2(detectron2_state(groups=32, blocks=(3, 4, 23, 3)), "x101.pkl")
     assert weights.settings.backbone.name == "resnext101_32x8d"
-    assert weights.settings.input.deviation == pytest.approx((0.229, 0.224, 0.225))
+    assert weights.settings.input.std == pytest.approx((0.229, 0.224, 0.225))
     assert read("resnext").settings.backbone.name == "resnext152_32x8d"
-    assert read("resnext").settings.input.deviation == (1 / 255,) * 3
-    # learnt from random weights, and with two convolutions in the RPN
-    assert read("syncbn").settings.input.deviation == (0.229, 0.224, 0.225)
-    assert read("lsj").settings.input.deviation == (1 / 255,) * 3
+    assert read("resnext").settings.input.std == (1 / 255,) * 3
+    # learned from random weights, and with two convolutions in the RPN
+    assert read("syncbn").settings.input.std == (0.229, 0.224, 0.225)
+    assert read("lsj").settings.input.std == (1 / 255,) * 3
 
 
 def test_a_cascade_has_three_heads_with_one_box_each():
@@ -130,12 +130,12 @@ def test_what_old_files_hold_beside_the_weights_is_kept_apart_and_read():
     state["pixel_std"] = torch.tensor([57.375, 57.12, 58.395]).view(3, 1, 1)
     weights = read_detectron2(state, "old.pkl")
     assert weights.extra.keys() == {"proposal_generator.anchor_generator.cell_anchors.0", "pixel_mean", "pixel_std"}
-    assert weights.settings.input.colours == "bgr"
+    assert weights.settings.input.channel_order == "bgr"
     assert weights.settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
-    assert weights.settings.input.deviation == pytest.approx((0.229, 0.224, 0.225))
+    assert weights.settings.input.std == pytest.approx((0.229, 0.224, 0.225))
     state["pixel_mean"], state["pixel_std"] = state["pixel_mean"].flip(0), state["pixel_std"].flip(0)
     weights = read_detectron2(state, "rgb.pkl")
-    assert weights.settings.input.colours == "rgb"
+    assert weights.settings.input.channel_order == "rgb"
     assert weights.settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
 
 
@@ -166,13 +166,13 @@ def test_a_part_of_a_model_is_named():
         read_detectron2(state, "half.pkl")
 
 
-def test_a_body_of_another_size_is_named():
+def test_a_backbone_of_another_size_is_named():
     state = detectron2_state(blocks=(3, 4, 7, 3))
     with pytest.raises(WeightsError, match=r"r.pkl: .*bottleneck.*3, 4, 7, 3"):
         read_detectron2(state, "r.pkl")
 
 
-def test_the_format_is_recognised_by_the_names():
+def test_the_format_is_recognized_by_the_names():
     assert is_detectron2(detectron2_state())
     assert not is_detectron2({"rpn_head.rpn_cls.weight": torch.zeros(1)})
 

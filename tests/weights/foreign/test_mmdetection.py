@@ -45,12 +45,12 @@ def test_every_tensor_finds_its_place_in_our_model(kind):
 
 def test_what_differs_from_our_defaults_is_set():
     settings = read().settings
-    assert (settings.input.resize, settings.input.colours, settings.input.pad_to) == ("opencv", "rgb", 32)
+    assert (settings.input.resize, settings.input.channel_order, settings.input.size_divisible) == ("opencv", "rgb", 32)
     assert (settings.anchors.order, settings.anchors.rounded, settings.anchors.stride) == (
         *("ratios_outer", False, "nominal"),
     )
-    assert (settings.rpn.rank_by, settings.rpn.rescue_iou, settings.rpn.normaliser) == ("score", 0.3, "chosen")
-    assert (settings.roi.half_pixel, settings.roi.samples_per_side, settings.roi.level_slack) == (True, 0, (2.5e-7, 0))
+    assert (settings.rpn.rank_by, settings.rpn.rescue_iou, settings.rpn.loss_normalizer) == ("score", 0.3, "chosen")
+    assert (settings.roi.half_pixel, settings.roi.sampling_ratio, settings.roi.level_slack) == (True, 0, (2.5e-7, 0))
     assert (settings.mask_head.paste, settings.mask_head.targets) == ("sampled", "thresholded")
     for part in (settings.rpn, settings.box_head):
         assert (part.clamp_both_sides, part.loss_epsilon) == (True, EPSILON)
@@ -71,12 +71,12 @@ def test_words_have_their_own_anchors_and_class():
     assert weights.settings.anchors.sizes == ((16,), (32,), (64,), (128,), (256,))
 
 
-def test_other_necks_norms_and_bodies_are_recognised():
+def test_other_necks_norms_and_bodies_are_recognized():
     assert (read("c4").settings.neck.name, read("dc5").settings.backbone.dilate_stage5) == ("c4", True)
-    assert (read("c4").settings.input.pad_to, read("c4").settings.rpn.candidates) == (32, 6000)
+    assert (read("c4").settings.input.size_divisible, read("c4").settings.rpn.pre_nms_top_n) == (32, 6000)
     gn = read("gn").settings
     assert [gn.backbone.norm, gn.neck.norm, gn.box_head.norm, gn.mask_head.norm] == ["group"] * 4
-    assert (gn.input.colours, gn.input.deviation, gn.backbone.stride_in_1x1) == ("bgr", (1 / 255,) * 3, False)
+    assert (gn.input.channel_order, gn.input.std, gn.backbone.stride_in_1x1) == ("bgr", (1 / 255,) * 3, False)
     assert read("oclip").settings.backbone.name == "clip_resnet50"
     assert read("boxes only").settings.mask_head is None
 
@@ -97,7 +97,7 @@ def test_norms_without_statistics_are_caffe_s():
             tensor.zero_()
     settings = read_mmdetection(state, "caffe.pth").settings
     assert settings.backbone.stride_in_1x1
-    assert (settings.input.colours, settings.input.deviation) == ("bgr", (1 / 255,) * 3)
+    assert (settings.input.channel_order, settings.input.std) == ("bgr", (1 / 255,) * 3)
     assert settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
     assert not read().settings.backbone.stride_in_1x1
 
@@ -107,12 +107,12 @@ def test_the_configuration_in_the_file_counts(key):
     settings = read_mmdetection(mmdetection_state(), "caffe.pth", {key: CONFIG}).settings
     assert settings.backbone.stride_in_1x1
     assert settings.backbone.frozen_stages == 0
-    assert (settings.input.colours, settings.input.pad_to) == ("bgr", 64)
-    assert (settings.input.shorter, settings.input.longer) == (600, 1000)
+    assert (settings.input.channel_order, settings.input.size_divisible) == ("bgr", 64)
+    assert (settings.input.min_size, settings.input.max_size) == (600, 1000)
     assert settings.input.mean == pytest.approx((0.485, 0.456, 0.406))
     assert settings.anchors.ratios == (0.25, 1, 4)
     head = settings.box_head
-    assert (head.score_threshold, head.nms_threshold, head.detections) == (0.3, 0.6, 7)
+    assert (head.score_threshold, head.nms_threshold, head.detections_per_image) == (0.3, 0.6, 7)
 
 
 def test_a_configuration_with_other_values_is_named():

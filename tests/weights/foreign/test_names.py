@@ -19,13 +19,13 @@ def test_the_first_pair_that_fits_counts_in_both_directions(theirs, ours):
     assert rename_back(ours, TABLE) == theirs
 
 
-@pytest.mark.parametrize("name", ["body.head.2.weight", "head.head.weight", "rows.3.bias", "rows.0.bias", "head"])
+@pytest.mark.parametrize("name", ["backbone.head.2.weight", "head.head.weight", "rows.3.bias", "rows.0.bias", "head"])
 def test_a_name_fits_as_a_whole_with_one_leaf_or_not_at_all(name):
     assert rename(name, TABLE) is None
 
 
 def test_names_without_a_pair_stay():
-    assert rename_known({"head.0.bias": 1, "body.bias": 2}, TABLE) == {"heads.1.bias": 1, "body.bias": 2}
+    assert rename_known({"head.0.bias": 1, "backbone.bias": 2}, TABLE) == {"heads.1.bias": 1, "backbone.bias": 2}
 
 
 def test_translating_tells_origins_and_what_is_left():
@@ -36,7 +36,7 @@ def test_a_second_tensor_for_the_same_place_is_left():
     assert translate(["a1.w", "a2.w"], [("a{i}.", "b.")]) == ({"b.w": "a1.w"}, ["a2.w"])
 
 
-def test_a_convolution_without_a_norm_is_a_plain_one_and_the_body_s_always_have_theirs():
+def test_a_convolution_without_a_norm_is_a_plain_one_and_the_backbone_s_always_have_theirs():
     names = ["fpn4.weight", "fpn4.norm.weight", "fpn3.weight", "fpn3.bias", "conv1.weight"]
     origins, _ = translate(names, CONVOLUTIONS)
     assert list(origins) == [

@@ -27,7 +27,7 @@ MODELS = {
     "deep heads": {
         "rpn": {"convolutions": 2},
         "box_head": {"convolutions": 4, "linear_layers": 1, "norm": "batch", "convolution_channels": 64},
-        "mask_head": {"norm": "batch", "convolutions": 8, "channels": 32, "doublings": 2},
+        "mask_head": {"norm": "batch", "convolutions": 8, "channels": 32, "upsamples": 2},
     },
     "c4": {"neck": {"name": "c4"}, "anchors": {"sizes": [[32, 64]]}, "box_head": {"linear_layers": 0, "pool_size": 14}}
     | {"mask_head": {"convolutions": 0}},
@@ -83,7 +83,7 @@ def test_norms_are_told_by_their_tensors():
     assert not counts_batches(state)
 
 
-def test_a_body_that_is_not_known_is_named():
+def test_a_backbone_that_is_not_known_is_named():
     state, _ = state_of("default")
     other = {name: one for name, one in state.items() if not name.startswith("backbone.stages.2.5.")}
     with pytest.raises(WeightsError, match=r"x: .*bottleneck.*3, 4, 5, 3"):

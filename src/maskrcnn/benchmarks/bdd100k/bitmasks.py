@@ -1,7 +1,7 @@
 """The bitmask route of BDD100K's instance segmentation (bdd100k 1.0.1, `bdd100k/eval/ins_seg.py`).
 
 Unlike COCO's evaluation, a detection takes the object it fits best, whether or not that object needs to be found; what
-is a crowd only takes any number of detections, and must be found all the same. The official code fails on pictures with
+is a crowd only takes any number of detections, and must be found all the same. The official code fails on images with
 more than 100 objects, and on those without a pixel of background; here they are scored like others.
 """
 
@@ -24,13 +24,13 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 LIMITS = (1, 10, 100)
 RULE = (
-    "AP and AR at mask IoU 0.50:0.05:0.95, at most 100 detections per picture and class; only ignored objects need not "
+    "AP and AR at mask IoU 0.50:0.05:0.95, at most 100 detections per image and class; only ignored objects need not "
     "be found, crowds take several detections (bdd100k on bitmasks)"
 )
 
 
 class _Matched(NamedTuple):
-    """Detections and objects of one class in one picture, the best score first.
+    """Detections and objects of one class in one image, the best score first.
 
     Args:
         scores: [D].
@@ -61,8 +61,8 @@ def bitmask_section(truth: Annotations, results: Results, say: Say) -> Section:
     classes: dict[int, list[_Matched]] = {category: [] for category in sorted(truth.categories)}
     for number, image_id in enumerate(sorted(truth.sizes), start=1):
         if number % 100 == 0:
-            say(f"masks, bitmask route: picture {number} of {len(truth.sizes)}")
-        for category, matched in _match_picture(objects[image_id], results.by_image.get(image_id, [])).items():
+            say(f"masks, bitmask route: image {number} of {len(truth.sizes)}")
+        for category, matched in _match_image(objects[image_id], results.by_image.get(image_id, [])).items():
             classes[category].append(matched)
     curves = [[_curves(matched, limits) for limits in AREAS.values()] for matched in classes.values()]
     shape = (0, len(AREAS), len(THRESHOLDS), len(RECALLS), len(LIMITS))
@@ -79,8 +79,8 @@ def none_where_undefined(numbers: Numbers) -> Numbers:
     return {name: None if value == -1 else value for name, value in numbers.items()}
 
 
-def _match_picture(objects: list[tuple[dict, dict]], records: list[dict]) -> dict[int, _Matched]:
-    """What each class of a picture has."""
+def _match_image(objects: list[tuple[dict, dict]], records: list[dict]) -> dict[int, _Matched]:
+    """What each class of an image has."""
     masks = [record["segmentation"] for record in records]
     areas = coco_mask.area(masks) if masks else np.zeros(0)
     order = [i for i in sorted(range(len(records)), key=lambda i: -records[i]["score"]) if areas[i]]
@@ -121,17 +121,17 @@ def _partners(ious: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     return partners
 
 
-def _curves(pictures: Sequence[_Matched], area: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _curves(images: Sequence[_Matched], area: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """[T, R, M] precisions and [T, M] recalls of one class and range of areas; -1 where there is nothing to find."""
     shape = (len(THRESHOLDS), len(RECALLS), len(LIMITS))
     precision, recall = np.full(shape, -1.0), np.full((shape[0], shape[2]), -1.0)
-    optional = [one.ignored | (one.object_areas < area[0]) | (one.object_areas > area[1]) for one in pictures]
+    optional = [one.ignored | (one.object_areas < area[0]) | (one.object_areas > area[1]) for one in images]
     objects = sum(int((~one).sum()) for one in optional)
     if not objects:
         return precision, recall
-    counted = [_counted(one, skip, area) for one, skip in zip(pictures, optional, strict=True)]
+    counted = [_counted(one, skip, area) for one, skip in zip(images, optional, strict=True)]
     for place, limit in enumerate(LIMITS):
-        scores = np.concatenate([one.scores[:limit] for one in pictures])
+        scores = np.concatenate([one.scores[:limit] for one in images])
         order = np.argsort(-scores, kind="stable")
         right, wrong = (
             np.concatenate([found[which][:, :limit] for found in counted], axis=1)[:, order].cumsum(axis=1)

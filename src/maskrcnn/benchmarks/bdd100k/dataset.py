@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...data.readers.bdd100k import CLASSES, LAYOUT, SIZE, read_bdd100k
-from ...data.readers.gathering import list_pictures
-from ...data.readers.scalabel import frames_contents
 from ...data.dataset import Contents
+from ...data.readers.bdd100k import CLASSES, LAYOUT, SIZE, read_bdd100k
+from ...data.readers.gathering import list_images
+from ...data.readers.scalabel import frames_contents
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
@@ -45,8 +45,8 @@ class Bdd100k(Benchmark):
 
 
 def _read_test(folder: Path) -> Contents:
-    pictures = folder / "images" / "10k" / "test"
-    frames: list[dict[str, Any]] = [{"name": file.name} for file in list_pictures(pictures)]
+    images = folder / "images" / "10k" / "test"
+    frames: list[dict[str, Any]] = [{"name": file.name} for file in list_images(images)]
     if not frames:
-        raise DataError(f"{pictures}: the pictures of BDD100K's test are not there. Unpack BDD100K into {folder}.")
-    return frames_contents(pictures, frames, CLASSES, pictures, size=SIZE)
+        raise DataError(f"{images}: the images of BDD100K's test are not there. Unpack BDD100K into {folder}.")
+    return frames_contents(images, frames, CLASSES, images, size=SIZE)

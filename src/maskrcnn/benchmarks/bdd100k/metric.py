@@ -2,7 +2,7 @@
 
 The RLE route is the reported one: `scalabel/eval/ins_seg.py`, which `bdd100k.eval.run` calls for JSON files. It is
 COCO's evaluation of masks in which objects that are crowds or ignored need not be found, and all predictions of a
-picture count nothing if two of them overlap. The bitmask route is in `bdd100k_bitmasks.py`.
+image count nothing if two of them overlap. The bitmask route is in `bdd100k_bitmasks.py`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ...structures.regions import find_regions
 from .bitmasks import bitmask_section, none_where_undefined
 
 RLE_RULE = (
-    "COCO AP and AR at mask IoU 0.50:0.05:0.95, at most 100 detections per picture and class; crowds and ignored "
-    "objects need not be found; pictures with overlapping predictions have none (scalabel, the reported route)"
+    "COCO AP and AR at mask IoU 0.50:0.05:0.95, at most 100 detections per image and class; crowds and ignored "
+    "objects need not be found; images with overlapping predictions have none (scalabel, the reported route)"
 )
 
 
@@ -30,7 +30,7 @@ def bdd100k_sections(truth: Annotations, results: Results, say: Say = say_nothin
 
     Args:
         truth: Objects with `iscrowd` for crowds and ignored ones, and `attributes` that tell these apart.
-        results: Those without a mask are left out; of one picture they should not overlap (see `separate_objects`).
+        results: Those without a mask are left out; of one image they should not overlap (see `separate_objects`).
         say: Called with what is being done.
     """
     truth = replace(truth, objects=[found for found in truth.objects if found.get("segmentation")])
@@ -41,7 +41,7 @@ def bdd100k_sections(truth: Annotations, results: Results, say: Say = say_nothin
 def rle_section(truth: Annotations, results: Results, say: Say = say_nothing) -> Section:
     """Numbers of the RLE route; None where there is nothing to find. Arguments as for `bdd100k_sections`."""
     say("looking for overlaps")
-    overlapping = overlapping_pictures(results)
+    overlapping = overlapping_images(results)
     kept = results.where(lambda record: record["image_id"] not in overlapping)
     section = coco_sections(truth, kept, kinds=("segm",), say=say)[0]
     numbers = none_where_undefined(section.numbers)
@@ -53,7 +53,7 @@ def rle_section(truth: Annotations, results: Results, say: Say = say_nothing) ->
     return Section("rle", "masks, RLE route", RLE_RULE, numbers, rows)
 
 
-def overlapping_pictures(results: Results) -> set[int]:
+def overlapping_images(results: Results) -> set[int]:
     """Images in which two predicted masks have a pixel in common."""
     masks = {key: [record["segmentation"] for record in found] for key, found in results.by_image.items()}
     return {
@@ -64,11 +64,11 @@ def overlapping_pictures(results: Results) -> set[int]:
 
 
 def separate_objects(results: Results, truth: Annotations) -> Results:
-    """Predictions painted picture by picture, the best first, so that masks do not overlap; hidden ones are left out.
+    """Predictions painted image by image, the best first, so that masks do not overlap; hidden ones are left out.
 
     Args:
         results: Those without a mask are left out.
-        truth: Gives the sizes of the pictures.
+        truth: Gives the sizes of the images.
 
     Returns:
         Results without `bbox`, those of an image by falling score.
@@ -81,5 +81,5 @@ def separate_objects(results: Results, truth: Annotations) -> Results:
             if region.value:
                 record = ordered[region.value - 1]
                 kept = {name: record[name] for name in ("image_id", "category_id", "score")}
-                separate.append({**kept, "segmentation": region.run_lengths()})
+                separate.append({**kept, "segmentation": region.rle()})
     return Results(tuple(separate), results.source)

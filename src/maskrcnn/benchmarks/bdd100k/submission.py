@@ -1,6 +1,6 @@
-"""Predictions as BDD100K's evaluation takes them: one Scalabel JSON file with run lengths, or COCO results.
+"""Predictions as BDD100K's evaluation takes them: one Scalabel JSON file with RLE, or COCO results.
 
-It is a list of a frame for each picture (https://doc.bdd100k.com/evaluate.html#instance-segmentation):
+It is a list of a frame for each image (https://doc.bdd100k.com/evaluate.html#instance-segmentation):
 `{"name": "x.jpg", "labels": [{"id": "1", "category": "car", "score": 0.9, "rle": {"counts": "", "size": []}}]}`.
 """
 
@@ -18,7 +18,7 @@ from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...ops.json_files import read_json, write_json
-from .metric import overlapping_pictures
+from .metric import overlapping_images
 
 
 def write_frames(path: Path, results: Results, names: Mapping[int, str], categories: Mapping[int, str]) -> None:
@@ -27,7 +27,7 @@ def write_frames(path: Path, results: Results, names: Mapping[int, str], categor
     Args:
         path: The file.
         results: Masks that do not overlap.
-        names: Names of all pictures by their ids.
+        names: Names of all images by their ids.
         categories: Names of the classes by their ids.
     """
     labels = defaultdict(list)
@@ -41,8 +41,8 @@ def write_frames(path: Path, results: Results, names: Mapping[int, str], categor
 def read_frames(path: Path, known: Annotations, names: Mapping[int, str]) -> Sequence[dict[str, Any]]:
     """Predictions of a Scalabel file, or of a COCO results file.
 
-    As in the official evaluation, all predictions of a picture count nothing if two of its masks overlap; a warning
-    says of how many pictures.
+    As in the official evaluation, all predictions of an image count nothing if two of its masks overlap; a warning
+    says of how many images.
 
     Args:
         path: The file.
@@ -57,10 +57,10 @@ def read_frames(path: Path, known: Annotations, names: Mapping[int, str]) -> Seq
         return content
     records = frames_records(str(path), load_frames(path)[0], names, known.categories)
     results = Results.parse(records, known, source=path.name)
-    overlapping = overlapping_pictures(results)
+    overlapping = overlapping_images(results)
     if overlapping:
         warnings.warn(
-            f"{path}: of {len(overlapping)} pictures, {names[min(overlapping)]} first, all predictions "
+            f"{path}: of {len(overlapping)} images, {names[min(overlapping)]} first, all predictions "
             "are left out, because some of their masks overlap, as the official evaluation does.",
             stacklevel=2,
         )
@@ -78,7 +78,7 @@ def frames_records(
         names, categories: As for `write_frames`.
 
     Raises:
-        DataError: A picture or category is not known, or a label has no score or no run lengths.
+        DataError: An image or category is not known, or a label has no score or no RLE.
     """
     ids, numbers = ({name: number for number, name in table.items()} for table in (names, categories))
     records = []
@@ -86,15 +86,13 @@ def frames_records(
         for label in frame.get("labels") or []:
             where = f"{source}: frame {frame['name']}: label {label.get('id')!r}"
             if frame["name"] not in ids:
-                raise DataError(
-                    f"{where}: the ground truth has no picture of this name. Predict its {len(ids)} pictures."
-                )
+                raise DataError(f"{where}: the ground truth has no image of this name. Predict its {len(ids)} images.")
             try:
                 category, _ = class_of(label, CLASSES)
             except ValueError as error:
                 raise DataError(f"{where}: {error}. Correct it.") from error
             if not isinstance(label.get("rle"), dict) or "score" not in label:
-                raise DataError(f"{where}: must have `score` and `rle`, the mask's run lengths. Predict again.")
+                raise DataError(f"{where}: must have `score` and `rle`, the mask's RLE. Predict again.")
             place = {"image_id": ids[frame["name"]], "category_id": numbers[category]}
             records.append({**place, "score": label["score"], "segmentation": label["rle"]})
     return records

@@ -1,4 +1,4 @@
-"""The table that Kaggle's Data Science Bowl 2018 took: a row of run lengths for each nucleus.
+"""The table that Kaggle's Data Science Bowl 2018 took: a row of RLE for each nucleus.
 
 `ImageId,EncodedPixels`, where the latter are start and length of runs in turn, pixels counted from 1 down the columns.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
-from ...evaluation.label_maps import paint_pictures
+from ...evaluation.label_maps import paint_images
 from ...evaluation.results import Results
 from ...evaluation.segmentations import Size
 from ...ops.atomic import replacing
@@ -31,9 +31,9 @@ class BowlRow(NamedTuple):
     Args:
         source: File, for messages.
         line: Of the file.
-        name: Of the picture.
-        pixels: Its EncodedPixels; empty where a picture has no nucleus.
-        size: (height, width) of the picture, if the table says so.
+        name: Of the image.
+        pixels: Its EncodedPixels; empty where an image has no nucleus.
+        size: (height, width) of the image, if the table says so.
     """
 
     source: Path
@@ -42,11 +42,11 @@ class BowlRow(NamedTuple):
     pixels: str
     size: Size | None
 
-    def run_lengths(self, size: Size) -> dict[str, Any] | None:
-        """COCO run lengths in a picture of `size`; None of a row without a nucleus.
+    def rle(self, size: Size) -> dict[str, Any] | None:
+        """COCO RLE in an image of `size`; None of a row without a nucleus.
 
         Raises:
-            DataError: The runs are no pairs of numbers, not in order, or leave the picture.
+            DataError: The runs are no pairs of numbers, not in order, or leave the image.
         """
         try:
             runs = np.array(self.pixels.split(), dtype=np.int64).reshape(-1, 2)
@@ -63,7 +63,7 @@ class BowlRow(NamedTuple):
         if (gaps < 0).any() or (runs[:, 1] < 1).any() or ends[-1] > size[0] * size[1]:
             raise DataError(
                 f"{self.source}: line {self.line}: the runs of EncodedPixels must rise from 1 to {size[0] * size[1]}, "
-                f"the pixels of picture {self.name}, without overlap. Correct the line."
+                f"the pixels of image {self.name}, without overlap. Correct the line."
             )
         counts = np.stack([gaps, runs[:, 1]], axis=1).ravel().tolist()
         left = size[0] * size[1] - int(ends[-1])
@@ -98,7 +98,7 @@ def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) 
         names: Of the images by id.
 
     Raises:
-        DataError: It cannot be read; a row names a picture that is not of the split.
+        DataError: It cannot be read; a row names an image that is not of the split.
     """
     numbers = {name: number for number, name in names.items()}
     category = min(known.categories)
@@ -106,11 +106,11 @@ def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) 
     for row in read_bowl_rows(path):
         if row.name not in numbers:
             raise DataError(
-                f"{path}: line {row.line}: the picture {row.name!r} is none of the {len(numbers)} of {known.source}. "
+                f"{path}: line {row.line}: the image {row.name!r} is none of the {len(numbers)} of {known.source}. "
                 "Give the results of this split."
             )
         image_id = numbers[row.name]
-        segmentation = row.run_lengths(known.sizes[image_id])
+        segmentation = row.rle(known.sizes[image_id])
         if segmentation is not None:
             place = {"image_id": image_id, "category_id": category, "score": 1.0}
             records.append({**place, "segmentation": segmentation})
@@ -131,11 +131,11 @@ def write_bowl_results(
         results: With masks.
         path: The CSV file.
         sizes: (height, width) of the images by id; one without a nucleus gets an empty row.
-        names: Of the pictures by id.
+        names: Of the images by id.
         score_threshold: Records with at least this score are written.
     """
     lines = ["ImageId,EncodedPixels"]
-    for image_id, painted in paint_pictures(results, sizes, score_threshold=score_threshold):
+    for image_id, painted in paint_images(results, sizes, score_threshold=score_threshold):
         runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
         lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,9 +36,9 @@ class Kumar(Benchmark):
                 f"{self.folder}: no label maps of {self.title}, split {self.split}, are there. Unpack it, so that the "
                 f"folder holds {self.layout}."
             )
-        pictures = find_label_maps(self.folder, own)
-        self._annotated(gather_label_maps(pictures, self.folder, self.folder, class_name="nucleus"))
-        self.image_names = {number: picture.picture.stem for number, picture in enumerate(pictures, start=1)}
+        images = find_label_maps(self.folder, own)
+        self._annotated(gather_label_maps(images, self.folder, self.folder, class_name="nucleus"))
+        self.image_names = {number: image.image.stem for number, image in enumerate(images, start=1)}
 
     def _score(self, results: Results, say: Say) -> list[Section]:
         sections = cell_sections(self.known, results, score_threshold=self.score_threshold, say=say)

@@ -1,4 +1,4 @@
-"""Hausdorff distances in pixels, of whole pictures and object by object.
+"""Hausdorff distances in pixels, of whole images and object by object.
 
 The distance of two sets is the largest way from a pixel of one of them to the nearest pixel of the other.
 """
@@ -17,7 +17,7 @@ MOST_PAIRS = 500_000
 """Of points whose distances are computed at once; a tree is built where there are more."""
 
 
-class LabelledPoints:
+class LabeledPoints:
     """The pixels of every object of a label map.
 
     Args:
@@ -38,11 +38,11 @@ class LabelledPoints:
         ends = [np.concatenate([points.min(0), points.max(0)]) for points in self._pixels]
         return np.array(ends, dtype=np.int64).reshape(-1, 4)
 
-    def distance(self, i: int, others: LabelledPoints, j: int) -> float:
+    def distance(self, i: int, others: LabeledPoints, j: int) -> float:
         """Hausdorff distance of object i to object j of another map of the same size, counted from 0."""
         return max(self._way(i, others, j), others._way(j, self, i))
 
-    def nearest(self, i: int, others: LabelledPoints) -> float:
+    def nearest(self, i: int, others: LabeledPoints) -> float:
         """Distance of object i to that object of the other map to which it is smallest; infinite without one.
 
         The ends of two objects along an axis differ by no more than their distance, so that most need not be measured.
@@ -55,7 +55,7 @@ class LabelledPoints:
             best = min(best, self.distance(i, others, int(j)))
         return best
 
-    def _way(self, i: int, others: LabelledPoints, j: int) -> float:
+    def _way(self, i: int, others: LabeledPoints, j: int) -> float:
         """The largest way from a pixel of object i to the nearest of object j."""
         pixels, rim = self._pixels[i], others._rims[j]
         outside = pixels[others.label_map[pixels[:, 0], pixels[:, 1]] != j + 1]
@@ -110,7 +110,7 @@ def _points_by_object(label_map: np.ndarray, chosen: np.ndarray) -> list[np.ndar
 
 
 def _rims(label_map: np.ndarray) -> np.ndarray:
-    """[H, W] bool: pixels of objects next to another value or the picture's edge; the nearest of any place outside."""
+    """[H, W] bool: pixels of objects next to another value or the image's edge; the nearest of any place outside."""
     padded = np.pad(label_map, 1, constant_values=-1)
-    neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    return (label_map > 0) & np.any([side != label_map for side in neighbours], axis=0)
+    neighbors = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return (label_map > 0) & np.any([side != label_map for side in neighbors], axis=0)

@@ -1,4 +1,4 @@
-"""How well the cells of one picture are told apart: Dice, aggregated Jaccard index and panoptic quality.
+"""How well the cells of one image are told apart: Dice, aggregated Jaccard index and panoptic quality.
 
 As HoVer-Net's evaluator has them (Graham et al. 2019; `metrics/stats_utils.py`). None stands where that evaluator
 divides by zero or stops with an error.
@@ -19,7 +19,7 @@ MARGIN = 1e-6
 
 
 class LabelOverlaps(NamedTuple):
-    """The annotated and the found objects of one picture.
+    """The annotated and the found objects of one image.
 
     Args:
         truth: [H, W] int64, 0 where no object is, and the objects as 1..T in the order of their values.
@@ -81,7 +81,7 @@ def _in_turn(label_map: np.ndarray) -> np.ndarray:
 
 
 def instance_numbers(overlaps: LabelOverlaps) -> dict[str, float | None]:
-    """dice_pixel, dice_2, aji, aji_plus, dq, sq and pq of one picture.
+    """dice_pixel, dice_2, aji, aji_plus, dq, sq and pq of one image.
 
     - `dice_pixel`: 2 |A and B| / (|A| + |B|) of all cells' pixels, whichever cell they belong to.
     - `dice_2`: the same summed over all pairs of cells that meet ("ensemble Dice").

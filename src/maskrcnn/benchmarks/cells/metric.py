@@ -14,7 +14,7 @@ import numpy as np
 
 from ...evaluation.annotations import Annotations
 from ...evaluation.coco import unique_names
-from ...evaluation.label_maps import paint_label_map, paint_pictures
+from ...evaluation.label_maps import paint_images, paint_label_map
 from ...evaluation.results import Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 from .hausdorff import edge_distance, foreground_distance
@@ -26,20 +26,20 @@ OBJECTS = ("f1_object", "dice_object", "hausdorff_object")
 FOREGROUND = ("hausdorff_foreground", "hausdorff_edges")
 TITLES = {
     "instances": "pixels and instances",
-    "glas": "objects, mean over pictures",
+    "glas": "objects, mean over images",
     "glas_pooled": "objects, pooled",
     "foreground": "foreground",
 }
 PROTOCOLS = {
-    "instances": "HoVer-Net's evaluator (pairs of dq, sq and pq: IoU above 0.5), mean over pictures",
-    "glas": "gland challenge (GlaS): each object and its partner, weighted by area; mean over pictures",
-    "glas_pooled": "gland challenge (GlaS), counts and areas of all pictures together",
-    "foreground": "Hausdorff distance of all cells' pixels, and of their edges as MONAI has it; mean over pictures",
+    "instances": "HoVer-Net's evaluator (pairs of dq, sq and pq: IoU above 0.5), mean over images",
+    "glas": "gland challenge (GlaS): each object and its partner, weighted by area; mean over images",
+    "glas_pooled": "gland challenge (GlaS), counts and areas of all images together",
+    "foreground": "Hausdorff distance of all cells' pixels, and of their edges as MONAI has it; mean over images",
 }
 
 
 class CellNumbers(NamedTuple):
-    """Of one picture.
+    """Of one image.
 
     Args:
         numbers: Every number of `INSTANCES`, `OBJECTS` and `FOREGROUND`; None where it is undefined.
@@ -51,7 +51,7 @@ class CellNumbers(NamedTuple):
 
 
 def cell_numbers(truth: np.ndarray, found: np.ndarray) -> CellNumbers:
-    """All scores of one picture.
+    """All scores of one image.
 
     Args:
         truth: [H, W] integers, 0 where no cell is, and another number for each.
@@ -71,7 +71,7 @@ def cell_numbers(truth: np.ndarray, found: np.ndarray) -> CellNumbers:
 
 
 def mean_number(values: Sequence[float | None]) -> float | None:
-    """Mean over the pictures that have the number; infinite if one is; None if none has it."""
+    """Mean over the images that have the number; infinite if one is; None if none has it."""
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if known else None
 
@@ -96,14 +96,13 @@ def cell_sections(
         say: Called with what is being scored.
 
     Returns:
-        Sections `instances`, `glas`, `glas_pooled` and `foreground`. A mean leaves out the pictures for which the
+        Sections `instances`, `glas`, `glas_pooled` and `foreground`. A mean leaves out the images for which the
         number is undefined, or infinite because only one side has a cell; its protocol says how many.
     """
-    whole = _pictures(truth, results, score_threshold, say)
+    whole = _images(truth, results, score_threshold, say)
     classes = unique_names(truth.categories) if len(truth.categories) > 1 else {}
     rows = {
-        name: _by_section(_pictures(truth, results, score_threshold, say, category))
-        for category, name in classes.items()
+        name: _by_section(_images(truth, results, score_threshold, say, category)) for category, name in classes.items()
     }
     used = f"predictions with a score of at least {score_threshold:g}, painted without overlap"
     return [
@@ -119,36 +118,35 @@ def cell_sections(
     ]
 
 
-def _pictures(
+def _images(
     truth: Annotations, results: Results, score_threshold: float, say: Say, category: int | None = None
 ) -> list[CellNumbers]:
-    """The numbers of each picture, of one category or of all."""
+    """The numbers of each image, of one category or of all."""
     cells = defaultdict(list)
     for one, mask in zip(truth.objects, truth.masks, strict=True):
         if not one.get("iscrowd") and category in (None, one["category_id"]):
             cells[one["image_id"]].append(mask)
     found = results.where(lambda record: category in (None, record["category_id"]))
     numbers: list[CellNumbers] = []
-    for key, painted in paint_pictures(found, truth.sizes, score_threshold=score_threshold):
-        say(f"picture {len(numbers) + 1} of {len(truth.sizes)}")
+    for key, painted in paint_images(found, truth.sizes, score_threshold=score_threshold):
+        say(f"image {len(numbers) + 1} of {len(truth.sizes)}")
         numbers.append(cell_numbers(paint_label_map(cells[key], truth.sizes[key]), painted))
     return numbers
 
 
-def _by_section(pictures: Sequence[CellNumbers]) -> dict[str, Numbers]:
-    pooled = object_numbers(pooled_sums([picture.sums for picture in pictures]))
+def _by_section(images: Sequence[CellNumbers]) -> dict[str, Numbers]:
+    pooled = object_numbers(pooled_sums([image.sums for image in images]))
     return {
-        "instances": _means(pictures, INSTANCES),
-        "glas": _means(pictures, OBJECTS),
-        "glas_pooled": pooled if pictures else dict.fromkeys(OBJECTS),
-        "foreground": _means(pictures, FOREGROUND),
+        "instances": _means(images, INSTANCES),
+        "glas": _means(images, OBJECTS),
+        "glas_pooled": pooled if images else dict.fromkeys(OBJECTS),
+        "foreground": _means(images, FOREGROUND),
     }
 
 
-def _means(pictures: Sequence[CellNumbers], names: Sequence[str]) -> Mapping[str, float | None]:
+def _means(images: Sequence[CellNumbers], names: Sequence[str]) -> Mapping[str, float | None]:
     return {
-        name: mean_number([picture.numbers[name] for picture in pictures if _is_known(picture.numbers[name])])
-        for name in names
+        name: mean_number([image.numbers[name] for image in images if _is_known(image.numbers[name])]) for name in names
     }
 
 
@@ -156,8 +154,8 @@ def _is_known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _left_out(section: str, pictures: Sequence[CellNumbers]) -> str:
+def _left_out(section: str, images: Sequence[CellNumbers]) -> str:
     names = {"instances": INSTANCES, "glas": OBJECTS, "foreground": FOREGROUND}.get(section, ())
-    counts = {name: sum(not _is_known(picture.numbers[name]) for picture in pictures) for name in names}
+    counts = {name: sum(not _is_known(image.numbers[name]) for image in images) for name in names}
     missing = [f"{count} of {name}" for name, count in counts.items() if count]
-    return f"; pictures without the number, left out of its mean: {', '.join(missing)}" if missing else ""
+    return f"; images without the number, left out of its mean: {', '.join(missing)}" if missing else ""

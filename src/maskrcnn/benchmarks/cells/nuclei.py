@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ...data.dataset import Contents, Dataset
 from ...data.readers.coco import parse_coco
 from ...data.readers.coco_folders import find_coco, has_split
 from ...data.readers.mask_folders import find_mask_folders, gather_mask_folders
-from ...data.dataset import CocoData, Contents
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
@@ -21,7 +21,7 @@ SOLUTION = "stage1_solution.csv"
 
 
 class Nuclei(Benchmark):
-    """The Data Science Bowl's files, or a data set in COCO's format; there is no "val" in the official files."""
+    """The Data Science Bowl's files, or a dataset in COCO's format; there is no "val" in the official files."""
 
     name, title, splits = "nuclei", "nuclei of the Data Science Bowl 2018", ("val", "train", "test")
     layout = (
@@ -53,7 +53,7 @@ class Nuclei(Benchmark):
             f"{path}: holds no annotated split {self.split} of nuclei. Give --split and a folder of {self.layout}."
         )
 
-    def dataset(self) -> CocoData:
+    def dataset(self) -> Dataset:
         if self._in_coco:  # to score, no image is needed
             self.contents = self.contents._replace(images=find_coco(self.folder, self.split).images)
         return super().dataset()
@@ -79,7 +79,7 @@ def _read_solution(path: Path) -> Contents:
         name = f"{row.name}/images/{row.name}.png"
         image = images.setdefault(row.name, {"id": len(images) + 1, "file_name": name})
         image |= {"height": row.size[0], "width": row.size[1]}
-        segmentation = row.run_lengths(row.size)
+        segmentation = row.rle(row.size)
         if segmentation is not None:
             place = {"id": len(annotations) + 1, "image_id": image["id"], "category_id": 1, "iscrowd": 0}
             annotations.append({**place, "segmentation": segmentation})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...evaluation.accuracy import IOUS, instance_accuracy, picture_accuracies
+from ...evaluation.accuracy import IOUS, image_accuracies, instance_accuracy
 from ...evaluation.annotations import Annotations
 from ...evaluation.coco import coco_sections
 from ...evaluation.results import Results
@@ -12,7 +12,7 @@ from ...evaluation.sections import Say, Section, say_nothing
 from .metric import cell_sections
 
 DETECTIONS = 500
-"""Most per picture: pictures of the Data Science Bowl have up to 375 nuclei."""
+"""Most per image: images of the Data Science Bowl have up to 375 nuclei."""
 BOWL_IOUS = tuple((50 + 5 * step) / 100 for step in range(10))
 """0.50, 0.55, ... 0.95."""
 
@@ -40,9 +40,9 @@ def nuclei_sections(
 
 
 def accuracy_sections(truth: Annotations, results: Results, *, score_threshold: float) -> list[Section]:
-    """Instance accuracy pooled over the pictures (Caicedo 2019, Schmidt 2018), and the score of the Data Science Bowl.
+    """Instance accuracy pooled over the images (Caicedo 2019, Schmidt 2018), and the score of the Data Science Bowl.
 
-    The latter is the mean over the pictures of their mean accuracy at the IoUs 0.50:0.05:0.95. Pictures without nuclei
+    The latter is the mean over the images of their mean accuracy at the IoUs 0.50:0.05:0.95. Images without nuclei
     in which none was found do not count.
 
     Args:
@@ -51,7 +51,7 @@ def accuracy_sections(truth: Annotations, results: Results, *, score_threshold: 
         score_threshold: Predictions with at least this score count.
     """
     pooled = instance_accuracy(truth, results, score_threshold=score_threshold)
-    each = picture_accuracies(truth, results, score_threshold=score_threshold, ious=BOWL_IOUS)
+    each = image_accuracies(truth, results, score_threshold=score_threshold, ious=BOWL_IOUS)
     scores = [np.mean(found) for found in each.values() if min(found) >= 0]
     used = f"masks with a score of at least {score_threshold:g}"
     known = {f"accuracy{round(100 * iou)}": value for iou, value in pooled.items() if value >= 0}
@@ -61,14 +61,14 @@ def accuracy_sections(truth: Annotations, results: Results, *, score_threshold: 
         Section(
             "accuracy",
             "instance accuracy",
-            f"TP / (TP + FP + FN) at IoUs above 0.50 to 0.90, counts of all pictures together, `accuracy` their mean; "
+            f"TP / (TP + FP + FN) at IoUs above 0.50 to 0.90, counts of all images together, `accuracy` their mean; "
             f"{used}",
             {"accuracy": mean, **numbers},
         ),
         Section(
             "bowl",
             "Data Science Bowl 2018",
-            f"mean over pictures of their mean TP / (TP + FP + FN) at IoUs above 0.50:0.05:0.95; {used}",
+            f"mean over images of their mean TP / (TP + FP + FN) at IoUs above 0.50:0.05:0.95; {used}",
             {"score": float(np.mean(scores)) if scores else None},
         ),
     ]

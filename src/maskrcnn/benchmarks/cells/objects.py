@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .hausdorff import LabelledPoints
+from .hausdorff import LabeledPoints
 from .instances import LabelOverlaps, scan_order
 
 COVERED = 0.5
@@ -19,7 +19,7 @@ COVERED = 0.5
 
 
 class ObjectSums(NamedTuple):
-    """Of one picture, or added up over several: whose sums are weighted by the areas of all of them.
+    """Of one image, or added up over several: whose sums are weighted by the areas of all of them.
 
     Args:
         right: Found objects that cover more than half of their partner; several may share one.
@@ -41,9 +41,9 @@ class ObjectSums(NamedTuple):
 
 
 def object_sums(overlaps: LabelOverlaps) -> ObjectSums:
-    """What the three scores of a picture are made of."""
+    """What the three scores of an image are made of."""
     shared, truth_areas, found_areas = overlaps.shared, overlaps.truth_areas, overlaps.found_areas
-    truth, found = LabelledPoints(overlaps.truth), LabelledPoints(overlaps.found)
+    truth, found = LabeledPoints(overlaps.truth), LabeledPoints(overlaps.found)
     of_found = _partners(shared.T, scan_order(overlaps.truth))
     of_truth = _partners(shared, scan_order(overlaps.found))
     right = sum(shared[i, j] > COVERED * truth_areas[i] for j, i in enumerate(of_found) if i >= 0)
@@ -60,9 +60,9 @@ def object_sums(overlaps: LabelOverlaps) -> ObjectSums:
     )
 
 
-def pooled_sums(pictures: Sequence[ObjectSums]) -> ObjectSums:
-    """The sums of all pictures together."""
-    return ObjectSums(*(sum(column) for column in zip(*pictures, strict=True))) if pictures else ObjectSums(*[0] * 9)
+def pooled_sums(images: Sequence[ObjectSums]) -> ObjectSums:
+    """The sums of all images together."""
+    return ObjectSums(*(sum(column) for column in zip(*images, strict=True))) if images else ObjectSums(*[0] * 9)
 
 
 def object_numbers(sums: ObjectSums) -> dict[str, float | None]:
@@ -97,7 +97,7 @@ def _dice(shared: np.ndarray, areas: np.ndarray, other_areas: np.ndarray, partne
     return float((areas[i] * 2 * shared[i, j] / (areas[i] + other_areas[j])).sum())
 
 
-def _distance(objects: LabelledPoints, others: LabelledPoints, areas: np.ndarray, partners: np.ndarray) -> float:
+def _distance(objects: LabeledPoints, others: LabeledPoints, areas: np.ndarray, partners: np.ndarray) -> float:
     if not len(others):
         return 0.0
     distances = [

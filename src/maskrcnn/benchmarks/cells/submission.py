@@ -1,4 +1,4 @@
-"""Results as a label map for each picture; those of HoVer-Net are .mat files of `inst_map`."""
+"""Results as a label map for each image; those of HoVer-Net are .mat files of `inst_map`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
 from ...data.readers.mask_images import list_maps
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
-from ...evaluation.label_maps import paint_pictures
+from ...evaluation.label_maps import paint_images
 from ...evaluation.results import Results
 from ...evaluation.segmentations import Size
 from ...ops.atomic import replacing
 
-LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each picture"
+LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each image"
 
 
 def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
         names: Of the images by id, without endings.
 
     Raises:
-        DataError: It is no folder, a picture has no map, or a map cannot be read or is of another size.
+        DataError: It is no folder, an image has no map, or a map cannot be read or is of another size.
     """
     if not path.is_dir():
         raise DataError(f"{path}: is no folder, but results of this benchmark are {LAYOUT}, or a COCO results file.")
@@ -38,7 +38,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
     missing = sorted(name for name in names.values() if name not in maps)
     if missing:
         raise DataError(
-            f"{path}: holds no label map of {len(missing)} of {len(names)} pictures, such as "
+            f"{path}: holds no label map of {len(missing)} of {len(names)} images, such as "
             f"{missing[0]}. Results are {LAYOUT}; one without an object is all 0."
         )
     category = min(known.categories)
@@ -47,7 +47,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
         values = read_label_map(maps[name])
         if values.shape != known.sizes[image_id]:
             raise DataError(
-                f"{maps[name]}: the label map is of size {list(values.shape)} (height, width), but its picture is "
+                f"{maps[name]}: the label map is of size {list(values.shape)} (height, width), but its image is "
                 f"{list(known.sizes[image_id])}. Make it again."
             )
         place = {"image_id": image_id, "category_id": category, "score": 1.0}
@@ -66,17 +66,17 @@ def write_label_maps(
     *,
     score_threshold: float,
 ) -> None:
-    """Write a .mat file of `inst_map` for each picture, from which HoVer-Net's `compute_stats.py` makes its scores.
+    """Write a .mat file of `inst_map` for each image, from which HoVer-Net's `compute_stats.py` makes its scores.
 
     Args:
         results: With masks.
         path: The folder.
         sizes: (height, width) of the images by id.
-        names: Of the pictures by id, without endings.
+        names: Of the images by id, without endings.
         score_threshold: Records with at least this score are painted, the best first.
     """
     path.mkdir(parents=True, exist_ok=True)
-    for image_id, painted in paint_pictures(results, sizes, score_threshold=score_threshold):
+    for image_id, painted in paint_images(results, sizes, score_threshold=score_threshold):
         content = io.BytesIO()
         scipy.io.savemat(content, {MATLAB: painted})
         with replacing(path / f"{names[image_id]}.mat") as temporary:

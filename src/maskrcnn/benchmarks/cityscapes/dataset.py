@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...data.dataset import Dataset
 from ...data.readers.cityscapes import (
     LABELS,
     LAYOUT,
@@ -17,7 +18,6 @@ from ...data.readers.cityscapes import (
     read_label_maps,
     to_segments,
 )
-from ...data.dataset import CocoData
 from ...evaluation.annotations import Annotations
 from ...evaluation.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
 from ...evaluation.results import Results
@@ -84,7 +84,7 @@ class CityscapesPanoptic(Cityscapes):
         self.truth = None  # objects are not all that is scored
         self.known = replace(self.known, categories={label: LABELS[label] for label in CLASSES})
 
-    def dataset(self) -> CocoData:
+    def dataset(self) -> Dataset:
         data = super().dataset()
         stuff = tuple(LABELS[label] for label in STUFF)
         return replace(data, classes=replace(data.classes, stuff=stuff, stuff_ids=STUFF))

@@ -24,7 +24,7 @@ PROTOCOL = (
 
 
 class Meeting(NamedTuple):
-    """The regions and the predictions of one class in one picture.
+    """The regions and the predictions of one class in one image.
 
     Args:
         areas: [G] pixels of each annotated region of the class.
@@ -58,11 +58,11 @@ def instance_section(
     """Score masks.
 
     Args:
-        sizes: (height, width) of each picture by its id.
-        read: Gives a picture's map, [h, w] uint16 as in its instanceIds file.
+        sizes: (height, width) of each image by its id.
+        read: Gives an image's map, [h, w] uint16 as in its instanceIds file.
         results: Masks with label ids; those of other labels than the eight things, and empty masks,
             are left out, as officially.
-        say: Called with the picture that is scored.
+        say: Called with the image that is scored.
     """
     ap = instance_precisions(sizes, read, results, say)
     names = [LABELS[label] for label in THINGS]
@@ -82,7 +82,7 @@ def instance_precisions(
     `instance_section`."""
     meetings: dict[int, list[Meeting]] = {label: [] for label in THINGS}
     for number, image_id in enumerate(sizes, start=1):
-        say(f"masks of picture {number} of {len(sizes)}")
+        say(f"masks of image {number} of {len(sizes)}")
         for label, meeting in _meet(read(image_id), results.by_image.get(image_id, [])).items():
             meetings[label].append(meeting)
     return np.array([[_precision(meetings[label], threshold) for threshold in THRESHOLDS] for label in THINGS])
@@ -120,7 +120,7 @@ def _meet(values: np.ndarray, records: Sequence[dict]) -> dict[int, Meeting]:
 
 
 def _precision(meetings: Sequence[Meeting], threshold: float) -> float:
-    """Average precision of one class; NaN if no picture has an object of it that counts."""
+    """Average precision of one class; NaN if no image has an object of it that counts."""
     if not any(_counted(one).any() for one in meetings):
         return float("nan")
     outcomes = [_match(one, threshold) for one in meetings]
@@ -151,7 +151,7 @@ def _match(meeting: Meeting, threshold: float) -> Outcome:
 
 def area_below_curve(scores: np.ndarray, right: np.ndarray, missed: int) -> float:
     """Sum of precision times width over the points of the curve: one for each score that occurs, and precision 1 at
-    recall 0. A point's width in recall is half the way from its neighbour on one side to that on the other.
+    recall 0. A point's width in recall is half the way from its neighbor on one side to that on the other.
 
     Args:
         scores: [N] of the predictions that count.

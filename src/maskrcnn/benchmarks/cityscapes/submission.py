@@ -1,6 +1,6 @@
 """Instance results as Cityscapes' server takes them, as `evalInstanceLevelSemanticLabeling.py` describes them.
 
-A text file for each picture has a line for each object, `MASK LABEL SCORE`: a PNG file whose pixels above 0 are the
+A text file for each image has a line for each object, `MASK LABEL SCORE`: a PNG file whose pixels above 0 are the
 object, its path from the text file; the official label id; the confidence.
 """
 
@@ -30,17 +30,17 @@ FASTEST = 1
 
 
 def read_instances(folder: Path, names: Mapping[int, str], sizes: Mapping[int, Size]) -> list[dict]:
-    """Results as COCO records, in the order of the pictures.
+    """Results as COCO records, in the order of the images.
 
     Where a text file names a mask twice, the last line counts, as officially.
 
     Args:
         folder: Holds the text files, at any depth.
-        names: Official names of the pictures by their ids.
-        sizes: (height, width) of the pictures, as far as they are known.
+        names: Official names of the images by their ids.
+        sizes: (height, width) of the images, as far as they are known.
 
     Raises:
-        DataError: A picture has no text file or two, or one of another picture is there; a line or a mask cannot be
+        DataError: An image has no text file or two, or one of another image is there; a line or a mask cannot be
             used.
     """
     if not folder.is_dir():
@@ -50,8 +50,8 @@ def read_instances(folder: Path, names: Mapping[int, str], sizes: Mapping[int, S
     missing = [name for name in names.values() if name not in files]
     if missing:
         raise DataError(
-            f"{folder}: there is no text file of the picture {missing[0]} ({len(missing)} of {len(names)} have none). "
-            "Every picture needs one, if only an empty one."
+            f"{folder}: there is no text file of the image {missing[0]} ({len(missing)} of {len(names)} have none). "
+            "Every image needs one, if only an empty one."
         )
     records = []
     for image_id, name in names.items():
@@ -63,7 +63,7 @@ def read_instances(folder: Path, names: Mapping[int, str], sizes: Mapping[int, S
 
 
 def write_instances(folder: Path, results: Results, names: Mapping[int, str], sizes: Mapping[int, Size]) -> None:
-    """Write the text files, and the masks into `masks`; each picture gets its text file.
+    """Write the text files, and the masks into `masks`; each image gets its text file.
 
     Args:
         folder: Made if it is not there.
@@ -83,7 +83,7 @@ def write_instances(folder: Path, results: Results, names: Mapping[int, str], si
 
 
 def _files_by_name(folder: Path, names: set[str]) -> dict[str, Path]:
-    """The text file of each picture; other text files than those named after pictures may be there."""
+    """The text file of each image; other text files than those named after images may be there."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.txt")):
         name = "_".join(path.stem.split("_")[:3])
@@ -91,8 +91,8 @@ def _files_by_name(folder: Path, names: set[str]) -> dict[str, Path]:
             continue
         if name not in names:
             raise DataError(
-                f"{path}: {name} is not among the {len(names)} pictures that are scored. Give results of these "
-                "pictures only."
+                f"{path}: {name} is not among the {len(names)} images that are scored. Give results of these "
+                "images only."
             )
         if name in found:
             raise DataError(f"{path}: {name} has results in {found[name].name} too. Keep one of these files.")
@@ -131,8 +131,8 @@ def _read_mask(path: Path, size: Size | None) -> dict:
     pixels = read_pixels(path, "L")
     if size is not None and pixels.shape != tuple(size):
         raise DataError(
-            f"{path}: the mask is {pixels.shape[1]} x {pixels.shape[0]} px, but its picture is {size[1]} x {size[0]} "
-            "(width x height). Masks must have the picture's size."
+            f"{path}: the mask is {pixels.shape[1]} x {pixels.shape[0]} px, but its image is {size[1]} x {size[0]} "
+            "(width x height). Masks must have the image's size."
         )
     return encode_crop(tight_crop(0, 0, pixels != 0), (pixels.shape[0], pixels.shape[1]))
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ...data.dataset import Contents, Dataset
 from ...data.readers.coco import parse_coco
 from ...data.readers.coco_folders import find_coco
-from ...data.dataset import CocoData, Contents
 from ...errors import DataError
 from ...evaluation.coco import coco_sections
 from ...evaluation.coco_input import Measure
@@ -75,7 +75,7 @@ class Coco(Benchmark):
         """The classes of a test split, whose file lists COCO's 80."""
         return listed
 
-    def dataset(self) -> CocoData:
+    def dataset(self) -> Dataset:
         if self.folder.is_file():  # to score, no image is needed
             self.contents = self.contents._replace(images=find_coco(self.folder).images)
         return super().dataset()

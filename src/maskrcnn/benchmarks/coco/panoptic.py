@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...data.readers.coco import parse_coco
 from ...data.dataset import Contents
+from ...data.readers.coco import parse_coco
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.panoptic_quality import panoptic_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
-from ...predict.panoptic_evaluation import picture_names
+from ...predict.panoptic_evaluation import image_names
 from ...predict.panoptic_files import panoptic_truth, read_panoptic_results, write_panoptic_results
 from ..benchmark import Benchmark
 
@@ -43,7 +43,7 @@ class CocoPanoptic(Benchmark):
         segments = [one for listed in coco.get("annotations", []) for one in listed["segments_info"]]
         contents = Contents(file, self.folder / f"{self.split}2017", coco)
         self._annotated(contents, Annotations(file.name, dict(truth.sizes), categories, segments), coco=False)
-        self.image_names = picture_names(coco, truth)
+        self.image_names = image_names(coco, truth)
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
         return self._truth.parse(records, source=source)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...data.readers.coco import parse_coco
 from ...data.dataset import Contents
+from ...data.readers.coco import parse_coco
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results, read_records
@@ -102,7 +102,7 @@ class CocoO(Benchmark):
                 number = numbers.get(f"{domain}/{record.get('image_id')}")
                 if number is None:
                     raise DataError(
-                        f"{file}: record {place}: image_id {record.get('image_id')!r} is not a picture of {domain}. "
+                        f"{file}: record {place}: image_id {record.get('image_id')!r} is not an image of {domain}. "
                         "Make the predictions again."
                     )
                 records.append({**record, "image_id": number})

@@ -27,7 +27,7 @@ def coco_o_sections(
         say: Called with the domain that is being scored.
 
     Returns:
-        One section: AP, the plain mean of the domains' APs (pictures are not pooled), `effective robustness`, None
+        One section: AP, the plain mean of the domains' APs (images are not pooled), `effective robustness`, None
         without a reference, and the reference itself; a row of each domain stands in `per_class`.
     """
     rows: dict[str, Numbers] = {}
@@ -41,7 +41,7 @@ def coco_o_sections(
         "AP on val2017": reference,
     }
     protocol = (
-        f"COCO AP of boxes at IoU 0.50:0.05:0.95, at most 100 detections per picture and class, in each domain; mean "
+        f"COCO AP of boxes at IoU 0.50:0.05:0.95, at most 100 detections per image and class, in each domain; mean "
         f"of the {len(rows)} domains; effective robustness = AP - {SLOPE} AP on COCO val2017 (COCO-O)"
     )
     return [Section("bbox", "boxes", protocol, numbers, rows, row="domain")]

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ...data.readers.coco import parse_coco
 from ...data.dataset import Contents
+from ...data.readers.coco import parse_coco
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
@@ -47,6 +47,6 @@ def _crowd_index(file: Path, image: dict[str, Any]) -> float:
     if not isinstance(found, int | float) or not math.isfinite(found):
         raise DataError(
             f"{file}: image {image.get('id')} has the crowdIndex {found!r}, but it must be a number that says how "
-            "crowded the picture is. Take the file of the official distribution."
+            "crowded the image is. Take the file of the official distribution."
         )
     return float(found)

@@ -1,4 +1,4 @@
-"""CrowdPose's evaluation of keypoints: COCO's with areas from boxes, and once more by how crowded a picture is.
+"""CrowdPose's evaluation of keypoints: COCO's with areas from boxes, and once more by how crowded an image is.
 
 Li et al. 2019, CrowdPose; https://github.com/Jeff-sjtu/CrowdPose, crowdpose-api.
 """
@@ -19,11 +19,11 @@ from ..benchmark import part_of
 AREA_PART = 0.53
 """Of its box that a person's area is taken to be; the annotations have no masks."""
 LEVELS = {"easy": (-math.inf, 0.2), "medium": (0.2, 0.8), "hard": (0.8, math.inf)}
-"""From and below which crowd index of the picture; the paper says 0.1 instead of 0.2, its evaluator does not."""
+"""From and below which crowd index of the image; the paper says 0.1 instead of 0.2, its evaluator does not."""
 NUMBERS = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
 PROTOCOL = (
     "COCO AP and AR at OKS 0.50:0.05:0.95 with CrowdPose's sigmas and 0.53 of the box as area, at most 20 detections "
-    "per picture; easy, medium, hard: AP of the pictures with a crowd index below 0.2, from 0.2, from 0.8"
+    "per image; easy, medium, hard: AP of the images with a crowd index below 0.2, from 0.2, from 0.8"
 )
 
 
@@ -34,18 +34,18 @@ def crowdpose_sections(
 
     Args:
         truth: Of `crowdpose_truth`.
-        crowd_index: How crowded each picture is, by its id.
+        crowd_index: How crowded each image is, by its id.
         results: With 14 keypoints; boxes are not needed.
         say: Called with what is being scored.
 
     Returns:
-        One section; -1 where no person is annotated, as in a level without pictures.
+        One section; -1 where no person is annotated, as in a level without images.
     """
     say("keypoints")
     (section,) = coco_sections(truth, results, kinds=("keypoints",))
     numbers = {name: section.numbers[name] for name in NUMBERS}
     for level, (least, below) in LEVELS.items():
-        say(f"{level} pictures")
+        say(f"{level} images")
         chosen = {image_id for image_id in truth.sizes if least <= crowd_index[image_id] < below}
         numbers[f"AP_{level}"] = _ap_of(truth, results, chosen)
     return [Section("keypoints", "keypoints", PROTOCOL, numbers)]
@@ -61,7 +61,7 @@ def crowdpose_truth(truth: Annotations) -> Annotations:
         {**found, "area": AREA_PART * complete["bbox"][2] * complete["bbox"][3]}
         for found, complete in zip(truth.objects, truth.complete, strict=True)
     ]
-    return replace(truth, objects=objects, skeleton=CROWDPOSE_PERSON)
+    return replace(truth, objects=objects, keypoint_schema=CROWDPOSE_PERSON)
 
 
 def _ap_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> float | None:

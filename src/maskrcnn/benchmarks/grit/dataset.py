@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...data.dataset import CocoData, Contents
+from ...data.dataset import Contents, Dataset
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
@@ -43,16 +43,16 @@ class Grit(Benchmark):
         self._annotated(Contents(source, self.folder / "images", coco), known, public=questions.public, coco=False)
         asked = [each for found in questions.tasks.values() for each in found]
         self.counts = {
-            "pictures": len(questions.images),
+            "images": len(questions.images),
             "objects": sum(len(each.sample.objects or ()) for each in asked),
             "samples": len(asked),
         }
 
-    def dataset(self) -> CocoData:
+    def dataset(self) -> Dataset:
         unnamed = [number for number, image in self._questions.images.items() if image is None]
         if unnamed:
             raise DataError(
-                f"{self.source}: {len(unnamed)} samples name no picture. Give each its `image_id`, the path below "
+                f"{self.source}: {len(unnamed)} samples name no image. Give each its `image_id`, the path below "
                 f"{self.contents.images}."
             )
         return super().dataset()

@@ -24,13 +24,13 @@ class GritSample(NamedTuple):
     """A question and what is known of it.
 
     Args:
-        example_id: Its name; that of a distorted picture ends in `_dist`.
+        example_id: Its name; that of a distorted image ends in `_dist`.
         query: The name of what is to be found.
-        objects: Boxes x1, y1, x2, y2 or run lengths of what is there; None: not public.
+        objects: Boxes x1, y1, x2, y2 or RLE of what is there; None: not public.
         groups: Concept groups that the query belongs to.
-        new_source: It comes from a data set that is not the task's usual one.
+        new_source: It comes from a dataset that is not the task's usual one.
         new_concept: The usual one does not have the class.
-        distorted: The picture is.
+        distorted: The image is.
     """
 
     example_id: str
@@ -43,7 +43,7 @@ class GritSample(NamedTuple):
 
 
 class GritAnswer(NamedTuple):
-    """An answer: how sure the model is of all of it, 0 to 1, and boxes x1, y1, x2, y2 or run lengths."""
+    """An answer: how sure the model is of all of it, 0 to 1, and boxes x1, y1, x2, y2 or RLE."""
 
     confidence: float
     objects: Sequence[Any]

@@ -1,4 +1,4 @@
-"""The samples of GRIT: what is asked about which picture, and where it is public, what is there."""
+"""The samples of GRIT: what is asked about which image, and where it is public, what is there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...data.readers.coco_objects import is_number
 from ...errors import DataError
-from ...evaluation.segmentations import run_lengths
+from ...evaluation.segmentations import rle
 from ...ops.json_files import read_json
 from .metric import STUFF, GritSample
 
@@ -19,12 +19,12 @@ GROUPS = "lemma2groups.json"
 
 
 class Question(NamedTuple):
-    """A sample, and the numbers that its picture and its class have in records.
+    """A sample, and the numbers that its image and its class have in records.
 
     Args:
-        image_id: Of the picture; a sample that names none has its own.
+        image_id: Of the image; a sample that names none has its own.
         category_id: Of the class that its query names.
-        image: The picture's file below `images/`.
+        image: The image's file below `images/`.
     """
 
     sample: GritSample
@@ -38,7 +38,7 @@ class Questions(NamedTuple):
 
     Args:
         tasks: By task.
-        images: Pictures by their ids; None: not named.
+        images: Images by their ids; None: not named.
         classes: Names by category id, without "(Stuff)".
     """
 
@@ -74,12 +74,12 @@ def read_questions(folder: Path, split: str) -> Questions:
     ]
     names = {query_class(sample.query).casefold(): query_class(sample.query) for _, _, sample in reversed(rows)}
     numbers = {key: number for number, key in enumerate(sorted(names), start=1)}
-    keys = [_picture(one) or (sample.example_id, task) for task, one, sample in rows]
+    keys = [_image(one) or (sample.example_id, task) for task, one, sample in rows]
     places = {key: number for number, key in enumerate(sorted(set(keys), key=str), start=1)}
     tasks: dict[str, list[Question]] = {task: [] for task in found}
     for (task, one, sample), key in zip(rows, keys, strict=True):
         category = numbers[query_class(sample.query).casefold()]
-        tasks[task].append(Question(sample, places[key], category, _picture(one)))
+        tasks[task].append(Question(sample, places[key], category, _image(one)))
     images = {number: key if isinstance(key, str) else None for key, number in places.items()}
     return Questions(tasks, images, {number: names[key] for key, number in numbers.items()})
 
@@ -120,7 +120,7 @@ def _read_sample(file: Path, task: str, one: Mapping[str, Any], groups: Mapping[
 
 
 def read_objects(task: str, objects: Any, name: str) -> list[Any]:
-    """Boxes x1, y1, x2, y2 or compressed run lengths, checked.
+    """Boxes x1, y1, x2, y2 or compressed RLE, checked.
 
     Args:
         task: Of `FIELDS`.
@@ -144,12 +144,12 @@ def read_objects(task: str, objects: Any, name: str) -> list[Any]:
 def _read_mask(mask: Any, name: str) -> dict[str, Any]:
     try:
         height, width = mask["size"]
-        return run_lengths(mask, (height, width))
+        return rle(mask, (height, width))
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{name}: one of its `masks` is no run lengths of COCO ({error}). Correct the file.") from error
+        raise DataError(f"{name}: one of its `masks` is no RLE of COCO ({error}). Correct the file.") from error
 
 
-def _picture(one: Mapping[str, Any]) -> str | None:
+def _image(one: Mapping[str, Any]) -> str | None:
     given = one.get("input") or one
     path = given.get("image_id", given.get("image_path"))
     return path if isinstance(path, str) else None

@@ -164,7 +164,7 @@ def check_record(questions: Questions, record: Mapping[str, Any], name: str) -> 
     Raises:
         DataError: It is of an unknown image or class, or what it has cannot be used; `name` says which it is.
     """
-    remedy = "Make the predictions again, for the pictures of this split."
+    remedy = "Make the predictions again, for the images of this split."
     if record.get("image_id") not in questions.images:
         raise DataError(f"{name}: image_id {record.get('image_id')!r} is not among {len(questions.images)}. {remedy}")
     if record.get("category_id") not in questions.classes:
@@ -180,7 +180,7 @@ def check_record(questions: Questions, record: Mapping[str, Any], name: str) -> 
 
 
 def _as_json(found: Any) -> Any:
-    """A box as it is; run lengths with their counts as text."""
+    """A box as it is; RLE with their counts as text."""
     if isinstance(found, dict) and isinstance(found["counts"], bytes):
         return {**found, "counts": found["counts"].decode("ascii")}
     return found

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...data.images import picture_size
-from ...data.readers.coco import parse_coco
 from ...data.dataset import Contents
+from ...data.images import image_size
+from ...data.readers.coco import parse_coco
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.coco import KINDS, coco_sections
@@ -62,9 +62,9 @@ class Isaid(Benchmark):
         """The ids of the images are those that the devkit's test_image_ids_json.py gives: their places, from 0."""
         files = sorted((file for file in folder.glob("*.png") if "_instance_" not in file.name), key=_natural)
         if not files:
-            raise DataError(f"{folder}: has no pictures (*.png) of iSAID's split test. The layout is {self.layout}.")
+            raise DataError(f"{folder}: has no images (*.png) of iSAID's split test. The layout is {self.layout}.")
         with ThreadPoolExecutor() as readers:
-            sizes = list(readers.map(picture_size, files))
+            sizes = list(readers.map(image_size, files))
         self.image_names = {number: file.name for number, file in enumerate(files)}
         images = [
             {"id": number, "file_name": name, "height": sizes[number][0], "width": sizes[number][1]}

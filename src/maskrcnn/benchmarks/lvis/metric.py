@@ -1,4 +1,4 @@
-"""Average precision on LVIS, whose pictures are annotated for some of the classes only (Gupta et al. 2019)."""
+"""Average precision on LVIS, whose images are annotated for some of the classes only (Gupta et al. 2019)."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ...evaluation.results import Kind, Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 
 DETECTIONS = 300
-"""Detections that count in each picture, over all classes."""
+"""Detections that count in each image, over all classes."""
 FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
-"""In at most 10, at most 100 and more training pictures."""
+"""In at most 10, at most 100 and more training images."""
 PROTOCOL = (
-    "LVIS AP and AR at IoU 0.50:0.05:0.95, the 300 best detections of each picture over all classes; detections of "
-    "classes that were not looked for in the picture are dropped, unmatched ones of classes that are not annotated "
+    "LVIS AP and AR at IoU 0.50:0.05:0.95, the 300 best detections of each image over all classes; detections of "
+    "classes that were not looked for in the image are dropped, unmatched ones of classes that are not annotated "
     "exhaustively there do not count (lvis 0.5.3)"
 )
 
 
 @dataclass(frozen=True)
 class LvisTruth:
-    """Ground truth that says what is known of each picture.
+    """Ground truth that says what is known of each image.
 
     Args:
-        annotations: Pictures, classes and objects.
-        absent: By picture, the classes that are known not to be in it.
-        incomplete: By picture, the classes of which not all objects are annotated.
+        annotations: Images, classes and objects.
+        absent: By image, the classes that are known not to be in it.
+        incomplete: By image, the classes of which not all objects are annotated.
         frequencies: "r", "c" or "f" of each class.
     """
 
@@ -96,7 +96,7 @@ def lvis_sections(
 
 def _section(truth: LvisTruth, records: list[dict], kind: Kind, say: Say) -> Section:
     objects = _objects_by_class(truth, kind)
-    found = _records_by_class(truth, records, {category: _pictures_of(each) for category, each in objects.items()})
+    found = _records_by_class(truth, records, {category: _images_of(each) for category, each in objects.items()})
     precisions, recalls = {}, {}
     for place, category in enumerate(sorted(objects), start=1):
         say(f"{TITLES[kind]}: class {place} of {len(objects)}")
@@ -120,26 +120,26 @@ def _objects_by_class(truth: LvisTruth, kind: Kind) -> dict[int, list[dict]]:
     return classes
 
 
-def _pictures_of(objects: list[dict]) -> set[int]:
+def _images_of(objects: list[dict]) -> set[int]:
     return {found["image_id"] for found in objects}
 
 
 def _records_by_class(
     truth: LvisTruth, records: list[dict], present: dict[int, set[int]]
 ) -> defaultdict[int, list[dict]]:
-    """The records of each class that count: the best of each picture, of classes that were looked for there.
+    """The records of each class that count: the best of each image, of classes that were looked for there.
 
     Args:
-        present: By class, the pictures with objects of it.
+        present: By class, the images with objects of it.
     """
-    pictures = defaultdict(list)
+    images = defaultdict(list)
     for record in records:
-        pictures[record["image_id"]].append(record)
+        images[record["image_id"]].append(record)
     classes = defaultdict(list)
-    for image_id, of_picture in pictures.items():
-        if len(of_picture) > DETECTIONS:
-            of_picture = sorted(of_picture, key=lambda record: record["score"], reverse=True)[:DETECTIONS]
-        for record in of_picture:
+    for image_id, of_image in images.items():
+        if len(of_image) > DETECTIONS:
+            of_image = sorted(of_image, key=lambda record: record["score"], reverse=True)[:DETECTIONS]
+        for record in of_image:
             category = record["category_id"]
             if category in truth.absent[image_id] or image_id in present.get(category, ()):
                 classes[category].append(record)
@@ -150,7 +150,7 @@ def _score_class(
     truth: LvisTruth, category: int, objects: list[dict], records: list[dict], kind: Kind
 ) -> tuple[np.ndarray, np.ndarray]:
     """[T, R, A] precisions by IoU threshold, recall and range of areas, and [T, A] recalls of one class."""
-    image_ids = sorted(_pictures_of(objects) | _pictures_of(records))
+    image_ids = sorted(_images_of(objects) | _images_of(records))
     images: list[dict] = []
     for image_id in image_ids:
         height, width = truth.annotations.sizes[image_id]

@@ -19,7 +19,7 @@ from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...structures.regions import LabelMap
 from ..benchmark import Benchmark, require_any
-from .metric import PartPicture, mhp_section
+from .metric import PartImage, mhp_section
 from .submission import PARTS_ONLY, parse_parts, part_map, read_people, whole_person, write_people
 
 PERSONS = "COCO mask AP and AR of whole people, each the union of its parts; no number of MHP, which scores parts"
@@ -38,7 +38,7 @@ class Mhp(Benchmark):
         source = f"{contents.source.parent.name}/{contents.source.name}"
         public = any((self.folder / self.split.partition("_")[0] / name).is_dir() for name in FOLDERS)
         self._annotated(contents, Annotations.parse(contents.coco, source=source), public=public)
-        self.counts = {"pictures": len(self.known.sizes), "objects": len(self.known.objects)}
+        self.counts = {"images": len(self.known.sizes), "objects": len(self.known.objects)}
         self.image_names = {image["id"]: Path(image["file_name"]).stem for image in contents.coco["images"]}
 
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
@@ -81,15 +81,15 @@ class Mhp(Benchmark):
             return record
         return {**record, "segmentation": whole_person(record, self.known.sizes[record["image_id"]])}
 
-    def _images(self, results: Results, say: Say) -> Iterator[PartPicture]:
+    def _images(self, results: Results, say: Say) -> Iterator[PartImage]:
         maps: dict[int, list[LabelMap]] = defaultdict(list)
         for annotated in self.known.objects:
             maps[annotated["image_id"]].append(self._parts[annotated["parts_file"]])
         for number, (image_id, size) in enumerate(self.known.sizes.items()):
             if number % TOLD == 0:
-                say(f"parts, picture {number} of {len(self.known.sizes)}")
+                say(f"parts, image {number} of {len(self.known.sizes)}")
             found = results.by_image.get(image_id, [])
-            yield PartPicture(
+            yield PartImage(
                 [person.decode() for person in maps[image_id]],
                 [part_map(record, size) for record in found],
                 [record["score"] for record in found],

@@ -1,4 +1,4 @@
-"""AP^p and PCP of Multi-Human Parsing v2: people with every pixel's body part or piece of clothing.
+"""AP^p and PCP of Multi-Human Parsing v2: people with every pixel's backbone part or piece of clothing.
 
 Zhao et al. 2018, Understanding Humans in Crowded Scenes; https://github.com/ZhaoJ9014/Multi-Human-Parsing,
 Evaluation/Multi-Human-Parsing/v2/eval_mhp.py. It is not COCO's AP: a found person goes to the annotated one it fits
@@ -33,8 +33,8 @@ PROTOCOL = (
 )
 
 
-class PartPicture(NamedTuple):
-    """One picture's people as label maps.
+class PartImage(NamedTuple):
+    """One image's people as label maps.
 
     Args:
         people: [H, W] uint8 of each annotated person, 0 background and 1 to 58 parts; those without a pixel do not
@@ -59,7 +59,7 @@ class _Best(NamedTuple):
     """The annotated person that a predicted one fits best.
 
     Args:
-        person: Its number in the whole data set; -1: the picture has none.
+        person: Its number in the whole dataset; -1: the image has none.
         overlap: Mean IoU of parts and background.
         shares: [T] share of its parts with an IoU above each threshold.
     """
@@ -84,20 +84,20 @@ class _Person(NamedTuple):
     counts: np.ndarray
 
 
-def mhp_scores(pictures: Iterable[PartPicture]) -> PartScores:
+def mhp_scores(images: Iterable[PartImage]) -> PartScores:
     """Score people with their parts as the official script does.
 
     Equal scores keep their order (the script's sort may change it), and without a single prediction the scores are 0
     (the script stops).
 
     Args:
-        pictures: Of the whole data set; one at a time is in memory.
+        images: Of the whole dataset; one at a time is in memory.
     """
     bests: list[_Best] = []
     people = 0
-    for picture in pictures:
-        annotated = [person for person in map(_person, picture.people) if len(person.places)]
-        for found, score in zip(picture.found, picture.scores, strict=True):
+    for image in images:
+        annotated = [person for person in map(_person, image.people) if len(person.places)]
+        for found, score in zip(image.found, image.scores, strict=True):
             bests.append(_best(_person(found), score, annotated, people))
         people += len(annotated)
     bests.sort(key=lambda best: -best.score)
@@ -111,9 +111,9 @@ def mhp_scores(pictures: Iterable[PartPicture]) -> PartScores:
     )
 
 
-def mhp_section(pictures: Iterable[PartPicture]) -> Section:
+def mhp_section(images: Iterable[PartImage]) -> Section:
     """The scores of `mhp_scores` as a section of a report; one row for each threshold."""
-    scores = mhp_scores(pictures)
+    scores = mhp_scores(images)
     precisions = [value for value in scores.precision.values() if value is not None]
     numbers = {
         "AP_p_0_5": scores.precision[0.5],
@@ -132,7 +132,7 @@ def _person(label_map: np.ndarray) -> _Person:
 
 
 def _best(found: _Person, score: float, people: Sequence[_Person], first: int) -> _Best:
-    """The best of a picture's people, whose numbers start at `first`; of equally good ones the first."""
+    """The best of an image's people, whose numbers start at `first`; of equally good ones the first."""
     ious = np.array([_ious(found, person) for person in people]).reshape(-1, VALUES)
     if not len(ious):
         return _Best(score, -1, -np.inf, np.zeros(len(THRESHOLDS)))

@@ -1,6 +1,6 @@
 """The results that MHP v2's server takes (https://lv-mhp.github.io/evaluate, `eval_submission.py`).
 
-`results.txt` has a line for each picture, `NAME id score id score ...`; in `global_tag/NAME.png` each person's pixels
+`results.txt` has a line for each image, `NAME id score id score ...`; in `global_tag/NAME.png` each person's pixels
 have the person's id, and `global_seg/NAME.png` has the part of each pixel.
 """
 
@@ -20,7 +20,7 @@ from ...data.images import read_pixels
 from ...errors import DataError
 from ...evaluation.label_maps import best_first, paint_label_map
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size, rle_crop, run_lengths, to_text
+from ...evaluation.segmentations import Size, rle, rle_crop, to_text
 from ...structures.regions import find_regions
 from ..archives import Place, find_in_archive, write_archive
 from .metric import PARTS, VALUES
@@ -43,18 +43,18 @@ def parse_parts(record: Mapping[str, Any], size: Size) -> dict[int, dict[str, An
     Raises:
         DataError: A part has no known id, or its RLE cannot be used.
     """
-    name = f"results: `parts` of a person in picture {record['image_id']}"
+    name = f"results: `parts` of a person in image {record['image_id']}"
     try:
         parts = {int(part): segmentation for part, segmentation in record["parts"].items()}
     except (AttributeError, TypeError, ValueError):
         parts = {0: None}
     if any(not 0 < part < VALUES for part in parts):
         raise DataError(
-            f"{name} must be run lengths by part id, 1 to {len(PARTS)}, but it is {record['parts']!r:.60}. Write the "
+            f"{name} must be RLE by part id, 1 to {len(PARTS)}, but it is {record['parts']!r:.60}. Write the "
             "results again."
         )
     try:
-        return {part: to_text(run_lengths(segmentation, size)) for part, segmentation in parts.items()}
+        return {part: to_text(rle(segmentation, size)) for part, segmentation in parts.items()}
     except ValueError as error:
         raise DataError(f"{name}: {error}. Write the results again.") from error
 
@@ -62,28 +62,28 @@ def parse_parts(record: Mapping[str, Any], size: Size) -> dict[int, dict[str, An
 def part_map(record: Mapping[str, Any], size: Size) -> np.ndarray:
     """[H, W] uint8 of a record's parsed `parts`, 0 where it has none; where two overlap, the one with the higher id."""
     painted = np.zeros(size, dtype=np.uint8)
-    for part, rle in sorted(record["parts"].items()):
-        x, y, bitmap = rle_crop(rle)
+    for part, encoded in sorted(record["parts"].items()):
+        x, y, bitmap = rle_crop(encoded)
         painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]][bitmap] = part
     return painted
 
 
 def read_people(path: Path, names: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Results in the server's format as records with `parts`. Lines of pictures of other splits are left out.
+    """Results in the server's format as records with `parts`. Lines of images of other splits are left out.
 
     Args:
         path: The folder or the zip file.
         names: Of the images of the split, by id.
 
     Raises:
-        DataError: A file is missing or broken, or a picture of the split has no line.
+        DataError: A file is missing or broken, or an image of the split has no line.
     """
     place = find_in_archive(path, [LIST], LAYOUT)
     lines = _read_lines(place / LIST, f"{path}: {LIST}")
     missing = [name for name in names.values() if name not in lines]
     if missing:
         raise DataError(
-            f"{path}: {LIST} has no line for {len(missing)} of {len(names)} pictures, such as "
+            f"{path}: {LIST} has no line for {len(missing)} of {len(names)} images, such as "
             f"{missing[0]}. Add a line with the name alone where nobody was found."
         )
     records: list[dict[str, Any]] = []
@@ -102,8 +102,8 @@ def write_people(path: Path, results: Results, sizes: Mapping[int, Size], names:
     Args:
         path: The zip file.
         results: With parsed `parts`.
-        sizes: (height, width) of each picture by its id.
-        names: Of all pictures by their ids.
+        sizes: (height, width) of each image by its id.
+        names: Of all images by their ids.
 
     Raises:
         DataError: A record has no parts.
@@ -141,11 +141,11 @@ def whole_person(record: Mapping[str, Any], size: Size) -> dict[str, Any]:
 
 
 def _read_lines(file: Place, name: str) -> dict[str, list[tuple[int, float]]]:
-    """Ids and scores of the people of each picture."""
+    """Ids and scores of the people of each image."""
     lines: dict[str, list[tuple[int, float]]] = {}
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        picture, *items = line.split() or [""]
-        if not picture:
+        image, *items = line.split() or [""]
+        if not image:
             continue
         try:
             people = [(int(tag), float(score)) for tag, score in zip(items[::2], items[1::2], strict=True)]
@@ -153,26 +153,26 @@ def _read_lines(file: Place, name: str) -> dict[str, list[tuple[int, float]]]:
             people = [(0, 0.0)]
         if any(tag < 1 for tag, _ in people):
             raise DataError(f"{name}: line {number}: {line!r:.60} is not `NAME id score id score ...`. Correct it.")
-        if picture in lines:
-            raise DataError(f"{name}: line {number}: {picture} has a line already. Join them, or remove one.")
-        lines[picture] = people
+        if image in lines:
+            raise DataError(f"{name}: line {number}: {image} has a line already. Join them, or remove one.")
+        lines[image] = people
     return lines
 
 
 def _people(
     image_id: int, people: Sequence[tuple[int, float]], tags: np.ndarray, parts: np.ndarray
 ) -> Iterator[dict[str, Any]]:
-    """Records of the people of a picture; those without a pixel are left out, as the official script does."""
+    """Records of the people of an image; those without a pixel are left out, as the official script does."""
     masks = {region.value: region for region in find_regions(tags)}
     pieces: dict[int, dict[str, Any]] = defaultdict(dict)
     for region in find_regions(tags.astype(np.int64) * 256 + parts):
         tag, part = divmod(region.value, 256)
         if part:
-            pieces[tag][str(part)] = region.run_lengths()
+            pieces[tag][str(part)] = region.rle()
     for tag, score in people:
         if tag in masks:
             record: dict[str, Any] = {"image_id": image_id, "category_id": 1, "score": score}
-            mask = {"bbox": list(masks[tag].box), "segmentation": masks[tag].run_lengths()}
+            mask = {"bbox": list(masks[tag].box), "segmentation": masks[tag].rle()}
             yield {**record, **mask, "parts": pieces.get(tag, {})}
 
 
@@ -183,7 +183,7 @@ def _read_map(place: Place, name: str) -> np.ndarray:
         raise DataError(f"{place}/{name}: cannot be read ({error}). Write it again.") from error
     values = read_pixels(io.BytesIO(content), name=f"{place}/{name}")
     if values.ndim != 2 or values.dtype.kind not in "bui":
-        raise DataError(f"{place}/{name}: must be a grey picture of whole numbers. Write it again.")
+        raise DataError(f"{place}/{name}: must be a gray image of whole numbers. Write it again.")
     return values
 
 

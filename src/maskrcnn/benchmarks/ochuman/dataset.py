@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...data.dataset import Contents
 from ...data.readers.coco import parse_coco
 from ...data.readers.ochuman import find_ochuman, read_ochuman
-from ...data.dataset import Contents
 from ...errors import DataError
 from ...evaluation.coco import coco_sections
 from ...evaluation.results import Kind, Results

@@ -43,8 +43,8 @@ class TextBenchmark(Benchmark):
     def open(self) -> None:
         files = self._files()
         self._annotated(gather_words(files, self._read_words, self.folder, self.folder))
-        self.image_names = {number: file.picture.stem for number, file in enumerate(files, start=1)}
-        self._unknown = {number for number, file in enumerate(files, start=1) if not file.picture.is_file()}
+        self.image_names = {number: file.image.stem for number, file in enumerate(files, start=1)}
+        self._unknown = {number for number, file in enumerate(files, start=1) if not file.image.is_file()}
         ignored = sum(word["iscrowd"] for word in self.known.objects)
         self.counts = {**self.counts, "objects": len(self.known.objects) - ignored, "ignored": ignored}
 

@@ -1,7 +1,7 @@
 """What the official evaluations of text take.
 
 ICDAR 2015: a zip file of `res_img_N.txt`, each line the corners of a word in whole pixels, clockwise.
-CTW1500: one text file, each line `picture score x1 y1 x2 y2 ...`, where pictures are counted from 0 in the order of
+CTW1500: one text file, each line `image score x1 y1 x2 y2 ...`, where images are counted from 0 in the order of
 their names.
 """
 
@@ -19,12 +19,12 @@ from ...data.readers.words import read_numbers
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.segmentations import rle_crop
-from ...evaluation.text_report import found_polygons, outline_of, rectangle_of
+from ...evaluation.text_report import found_polygons, polygon_of, rectangle_of
 from ...ops.atomic import replacing
 from ..archives import find_in_archive, write_archive
 
 ICDAR_LAYOUT = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"
-CTW1500_LAYOUT = "a text file of lines `picture score x1 y1 x2 y2 ...`"
+CTW1500_LAYOUT = "a text file of lines `image score x1 y1 x2 y2 ...`"
 PREFIX = "res_"
 
 
@@ -40,7 +40,7 @@ def write_icdar_results(
     Args:
         results: Masks become rectangles at any angle.
         path: The zip file.
-        names: Of the pictures by id.
+        names: Of the images by id.
         score_threshold: Words with at least this score are written.
     """
     lines: dict[int, list[str]] = {image_id: [] for image_id in names}
@@ -53,7 +53,7 @@ def write_icdar_results(
 
 
 def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Results as records with the score 1; a picture without a file has no word, as in the official script.
+    """Results as records with the score 1; an image without a file has no word, as in the official script.
 
     Args:
         path: The zip file, or a folder of its files. A ninth number of a line is the score.
@@ -61,7 +61,7 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
         image_names: Of its images by id.
 
     Raises:
-        DataError: It is neither; a file is of no picture of the split; a line is not as it should be.
+        DataError: It is neither; a file is of no image of the split; a line is not as it should be.
     """
     numbers = {f"{PREFIX}{name}.txt": number for number, name in image_names.items()}
     place = find_in_archive(path, sorted(numbers), ICDAR_LAYOUT)
@@ -70,7 +70,7 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
     for file in files:
         if file.name not in numbers:
             raise DataError(
-                f"{path}: {file.name} is of none of the {len(numbers)} pictures of {source}, whose files are "
+                f"{path}: {file.name} is of none of the {len(numbers)} images of {source}, whose files are "
                 f"{min(numbers)} and so on. Give the results of this split."
             )
         for where, words in _lines(file.read_text(encoding="utf-8-sig"), f"{path}: {file.name}", ","):
@@ -92,20 +92,20 @@ def write_ctw1500_results(
     """Write the text file.
 
     Args:
-        results: Masks become their outlines.
+        results: Masks become their polygons.
         path: The text file.
-        names: Of the pictures by id.
+        names: Of the images by id.
         score_threshold: Lines of text with at least this score are written.
     """
     found = defaultdict(list)
     for record in results:
         if record["score"] >= score_threshold:
-            for outline in found_polygons(record, outline_of):
-                found[record["image_id"]].append((record["score"], outline))
+            for polygon in found_polygons(record, polygon_of):
+                found[record["image_id"]].append((record["score"], polygon))
     lines = [
-        " ".join(map(str, [place, score, *outline.ravel().tolist()]))
+        " ".join(map(str, [place, score, *polygon.ravel().tolist()]))
         for place, image_id in enumerate(names)
-        for score, outline in found[image_id]
+        for score, polygon in found[image_id]
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
@@ -132,11 +132,11 @@ def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dic
         place, *values = read_numbers(words, where)
         if place not in places:
             raise DataError(
-                f"{where}: there is no picture {words[0]}; pictures are counted from 0 to {len(places) - 1}. Give the "
+                f"{where}: there is no image {words[0]}; images are counted from 0 to {len(places) - 1}. Give the "
                 "results of this split."
             )
         if len(values) < 7 or not len(values) % 2:
-            raise DataError(f"{where}: must be `picture score x1 y1 x2 y2 x3 y3 ...`. Correct it.")
+            raise DataError(f"{where}: must be `image score x1 y1 x2 y2 x3 y3 ...`. Correct it.")
         records.append(_record(places[int(place)], values[0], values[1:], where))
     return records
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...data.readers.voc import CLASSES, list_voc_set, read_segments, read_voc_pictures
 from ...data.dataset import Contents
+from ...data.readers.voc import CLASSES, list_voc_set, read_segments, read_voc_images
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
@@ -45,7 +45,7 @@ class Voc2012(Benchmark):
         listed = list_voc_set(root, "Main", self.split)
         if listed is None:
             raise DataError(
-                f"{root / 'ImageSets' / 'Main' / self.split}.txt: the list of the pictures of VOC{self.year}'s "
+                f"{root / 'ImageSets' / 'Main' / self.split}.txt: the list of the images of VOC{self.year}'s "
                 f"{self.split} is not there. The layout is {self.layout}."
             )
         if self.split in self.hidden:
@@ -55,7 +55,7 @@ class Voc2012(Benchmark):
         if (root / "SegmentationObject").is_dir():
             segmented = list_voc_set(root, "Segmentation", self.split) or []
         # In this order the ids of the first do not depend on whether the label maps were unpacked, too.
-        contents = read_voc_pictures(root, [*listed, *sorted({*segmented} - {*listed})])
+        contents = read_voc_images(root, [*listed, *sorted({*segmented} - {*listed})])
         if contents.skipped:
             raise DataError(f"{contents.skipped[0]}. Unpack VOC{self.year} again, or correct the file.")
         self._annotated(contents, Annotations.parse(contents.coco, source=f"VOC{self.year} {self.split}"))
@@ -89,7 +89,7 @@ class Voc2012(Benchmark):
                 "category_id": category_ids[str(segment.name)],
                 "bbox": list(segment.region.box),
                 "area": segment.region.area,
-                "segmentation": segment.region.run_lengths(),
+                "segmentation": segment.region.rle(),
             }
             for image_id in self._segmented
             for segment in read_segments(self._root, self.image_names[image_id])

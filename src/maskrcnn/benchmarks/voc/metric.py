@@ -43,13 +43,13 @@ class _Class:
     """The detections of one class, the best first, and the objects.
 
     Args:
-        pictures: D image ids.
-        overlaps: D arrays, the IoUs with each object of the class in the detection's picture.
+        images: D image ids.
+        overlaps: D arrays, the IoUs with each object of the class in the detection's image.
         difficult: By image id, whether each of these objects need not be found.
         positives: How many objects are to be found.
     """
 
-    pictures: list[int]
+    images: list[int]
     overlaps: list[np.ndarray]
     difficult: Mapping[int, list[bool]]
     positives: int
@@ -73,7 +73,7 @@ def voc_box_section(truth: Annotations, results: Results, *, eleven_points: bool
     rows: dict[str, Numbers] = {}
     for name, found in _classes(truth, results, "bbox"):
         say(f"boxes: {name}")
-        right = devkit_verdicts(found.pictures, found.overlaps, found.difficult, 0.5)
+        right = devkit_verdicts(found.images, found.overlaps, found.difficult, 0.5)
         rows[name] = {key: _or_none(average, right, found.positives) for key, average in averages.items()}
         rows[name] = {**rows[name], "recall": _or_none(_recall, right, found.positives)}
     return Section("bbox", "boxes", BOX_PROTOCOL, _means(rows, [*averages, "recall"]), rows)
@@ -99,7 +99,7 @@ def voc_mask_sections(truth: Annotations, results: Results, *, say: Say = say_no
     for name, found in _classes(truth, results, "segm"):
         say(f"masks: {name}")
         row = {
-            key: _or_none(_area, sds_verdicts(found.pictures, found.overlaps, threshold), found.positives)
+            key: _or_none(_area, sds_verdicts(found.images, found.overlaps, threshold), found.positives)
             for key, threshold in SDS_THRESHOLDS.items()
         }
         volume = float(np.mean(list(row.values()))) if found.positives else None
@@ -107,7 +107,7 @@ def voc_mask_sections(truth: Annotations, results: Results, *, say: Say = say_no
         mnc[name] = {
             key: _or_none(
                 _eleven_points_of_numpy,
-                devkit_verdicts(found.pictures, found.overlaps, found.difficult, threshold),
+                devkit_verdicts(found.images, found.overlaps, found.difficult, threshold),
                 found.positives,
             )
             for key, threshold in MNC_THRESHOLDS.items()
@@ -125,7 +125,7 @@ def _columns(rows: Mapping[str, Numbers], names: Sequence[str]) -> dict[str, Num
 
 
 def devkit_verdicts(
-    pictures: Sequence[int],
+    images: Sequence[int],
     overlaps: Sequence[np.ndarray],
     difficult: Mapping[int, Sequence[bool]],
     threshold: float,
@@ -133,8 +133,8 @@ def devkit_verdicts(
     """Which detections are right, where each goes to the object it overlaps most.
 
     Args:
-        pictures: D image ids, the best detection first.
-        overlaps: D arrays, the IoUs with each object in the detection's picture.
+        images: D image ids, the best detection first.
+        overlaps: D arrays, the IoUs with each object in the detection's image.
         difficult: By image id, whether each of these objects need not be found.
         threshold: Least IoU of a right one.
 
@@ -143,40 +143,40 @@ def devkit_verdicts(
     """
     used = set()
     right = []
-    for picture, ious in zip(pictures, overlaps, strict=True):
+    for image, ious in zip(images, overlaps, strict=True):
         best = int(ious.argmax()) if len(ious) else -1
         if best < 0 or ious[best] < threshold:
             right.append(False)
-        elif not difficult[picture][best]:
-            right.append((picture, best) not in used)
-            used.add((picture, best))
+        elif not difficult[image][best]:
+            right.append((image, best) not in used)
+            used.add((image, best))
     return np.array(right, dtype=bool)
 
 
-def sds_verdicts(pictures: Sequence[int], overlaps: Sequence[np.ndarray], threshold: float) -> np.ndarray:
+def sds_verdicts(images: Sequence[int], overlaps: Sequence[np.ndarray], threshold: float) -> np.ndarray:
     """[D] bool: which detections are right, where each goes to the free object it overlaps most; see `devkit_verdicts`.
 
     Args:
-        pictures: D image ids, the best detection first.
-        overlaps: D arrays, the IoUs with each object in the detection's picture.
+        images: D image ids, the best detection first.
+        overlaps: D arrays, the IoUs with each object in the detection's image.
         threshold: A right one has a larger IoU.
     """
     free: dict[int, np.ndarray] = {}
-    right = np.zeros(len(pictures), dtype=bool)
-    for place, (picture, ious) in enumerate(zip(pictures, overlaps, strict=True)):
+    right = np.zeros(len(images), dtype=bool)
+    for place, (image, ious) in enumerate(zip(images, overlaps, strict=True)):
         if not len(ious) or ious.max() <= threshold:
             continue
-        if picture not in free:
-            free[picture] = np.ones(len(ious), dtype=bool)
-        left = np.where(free[picture], ious, -1.0)
+        if image not in free:
+            free[image] = np.ones(len(ious), dtype=bool)
+        left = np.where(free[image], ious, -1.0)
         if left.max() > threshold:
             right[place] = True
-            free[picture][left.argmax()] = False
+            free[image][left.argmax()] = False
     return right
 
 
 def _classes(truth: Annotations, results: Results, kind: Kind) -> Iterator[tuple[str, _Class]]:
-    """Each class by its name; where scores are equal, boxes stay in the given order, masks in that of the pictures."""
+    """Each class by its name; where scores are equal, boxes stay in the given order, masks in that of the images."""
     records = results.of_kind(kind)
     if kind == "segm":
         records.sort(key=lambda record: record["image_id"])

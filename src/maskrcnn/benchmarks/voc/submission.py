@@ -1,6 +1,6 @@
 """Detections as Pascal VOC's server takes them: a text file per class, a line per box.
 
-A line is `picture score xmin ymin xmax ymax`; coordinates count from 1, and the last pixel belongs to the box.
+A line is `image score xmin ymin xmax ymax`; coordinates count from 1, and the last pixel belongs to the box.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ...evaluation.results import Results, read_records
 from ...ops.atomic import replacing
 
 ARCHIVES = (".tar", ".gz", ".tgz")
-FIELDS = "picture score xmin ymin xmax ymax"
+FIELDS = "image score xmin ymin xmax ymax"
 
 
 def write_voc_files(results: Results, path: Path, *, names: Mapping[int, str], year: str, split: str) -> None:
-    """Write `results/VOC2012/Main/comp4_det_test_<class>.txt` and so on: data other than VOC's was learnt from.
+    """Write `results/VOC2012/Main/comp4_det_test_<class>.txt` and so on: data other than VOC's was learned from.
 
     Args:
         results: Those without a box are left out.
         path: A folder, or an archive (`.tar`, `.tar.gz`, `.tgz`), which the server takes.
-        names: Of the pictures by id.
+        names: Of the images by id.
         year: Of the challenge.
-        split: Of the pictures.
+        split: Of the images.
     """
     lines: dict[str, list[str]] = {name: [] for name in CLASSES}
     for record in results.of_kind("bbox"):
@@ -50,7 +50,7 @@ def read_voc_files(path: Path, names: Mapping[int, str]) -> list[dict]:
 
     Args:
         path: A folder that holds them, at any depth, an archive, or a COCO results file.
-        names: Of the pictures by id.
+        names: Of the images by id.
 
     Raises:
         DataError: A class has no file or two, or a line is wrong.
@@ -85,7 +85,7 @@ def _box(file: str, number: int, line: str, numbers: Mapping[str, int]) -> dict:
     except ValueError:
         raise DataError(f"{file}: line {number}: {line.strip()!r} must be `{FIELDS}`. Correct it.") from None
     if name not in numbers:
-        raise DataError(f"{file}: line {number}: {name!r} is not a picture of this split. Predict the split again.")
+        raise DataError(f"{file}: line {number}: {name!r} is not an image of this split. Predict the split again.")
     if not all(map(math.isfinite, (score, x1, y1, x2, y2))) or x2 < x1 - 1 or y2 < y1 - 1:
         raise DataError(
             f"{file}: line {number}: {line.strip()!r}: all numbers must be finite, and xmax and ymax not below xmin "

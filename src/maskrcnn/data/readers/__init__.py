@@ -1,7 +1,7 @@
-"""Readers of data sets: one module per format, which says what it finds in COCO's terms.
+"""Readers of datasets: one module per format, which says what it finds in COCO's terms.
 
-A reader checks only what it needs to find its way; sizes, boxes, outlines, ids and keypoints are checked for all
-formats in one place, `coco.to_data`. A whole one, for folders with a picture and a text file of boxes each:
+A reader checks only what it needs to find its way; sizes, boxes, polygons, ids and keypoints are checked for all
+formats in one place, `coco.to_data`. A whole one, for folders with an image and a text file of boxes each:
 
     def is_boxes(path: Path, split: str) -> bool:
         return (path / split).is_dir() and any((path / split).glob("*.boxes"))
@@ -10,8 +10,8 @@ formats in one place, `coco.to_data`. A whole one, for folders with a picture an
         folder = images or path / split
         found = Gathering(["thing"], path / split, folder)
         for file in sorted((path / split).glob("*.boxes")):
-            picture = folder / f"{file.stem}.png"
-            image_id = found.add_picture(picture, picture_size(picture))
+            image = folder / f"{file.stem}.png"
+            image_id = found.add_image(image, image_size(image))
             for line in read_text(file, "a list of boxes").splitlines():
                 found.add_object(image_id, "thing", bbox=[float(number) for number in line.split()])
         return found.contents()

@@ -1,4 +1,4 @@
-"""BDD100K instance segmentation (Yu et al. 2020, https://doc.bdd100k.com): run lengths, bitmasks or polygons."""
+"""BDD100K instance segmentation (Yu et al. 2020, https://doc.bdd100k.com): RLE, bitmasks or polygons."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
-from ..images import read_pixels
 from ..dataset import Contents
+from ..images import read_pixels
 from .gathering import Format, Gathering
 from .scalabel import Size, Taxonomy, frames_contents, load_frames
 
@@ -34,7 +34,7 @@ def has_bdd100k(path: Path, split: str) -> bool:
 
 
 def find_labels(folder: Path, split: str) -> Path | None:
-    """Labels of a split: its file of run lengths, or else the folder of bitmasks, or else the file of polygons."""
+    """Labels of a split: its file of RLE, or else the folder of bitmasks, or else the file of polygons."""
     inside = folder / "labels" / "ins_seg"
     file, bitmasks = inside / "rles" / f"ins_seg_{split}.json", inside / "bitmasks" / split
     polygons = inside / "polygons" / f"ins_seg_{split}.json"
@@ -51,28 +51,28 @@ def read_bdd100k(path: Path, split: str, images: Path | None = None) -> Contents
     Args:
         path: The folder with `labels/` and `images/`.
         split: "train" or "val".
-        images: Folder of the pictures; None: `images/10k/` and the split's name.
+        images: Folder of the images; None: `images/10k/` and the split's name.
 
     Raises:
         DataError: Labels are missing or cannot be used.
     """
-    labels, pictures = find_labels(path, split), images or path / "images" / "10k" / split
+    labels, found_images = find_labels(path, split), images or path / "images" / "10k" / split
     if labels is None:
         raise DataError(
             f"{path / 'labels' / 'ins_seg'}: the instances of BDD100K's {split} are not there. Unpack BDD100K into "
             f"{path}, so that it holds {LAYOUT}."
         )
     if labels.is_dir():
-        return _read_bitmasks(labels, pictures)
+        return _read_bitmasks(labels, found_images)
     frames, _ = load_frames(labels)
-    return frames_contents(labels, frames, CLASSES, pictures, size=SIZE)
+    return frames_contents(labels, frames, CLASSES, found_images, size=SIZE)
 
 
-def _read_bitmasks(folder: Path, pictures: Path) -> Contents:
-    found = Gathering(CLASSES.names, folder, pictures)
+def _read_bitmasks(folder: Path, images: Path) -> Contents:
+    found = Gathering(CLASSES.names, folder, images)
     for file in sorted(folder.glob("*.png")):
         codes = read_bitmask(file)
-        image_id = found.add_picture(pictures / f"{file.stem}.jpg", codes.shape)
+        image_id = found.add_image(images / f"{file.stem}.jpg", codes.shape)
         seen: set[int] = set()
         for region in find_regions(codes):
             number, category = region.value & 0xFFFF, region.value >> 24 & 0xFF
@@ -84,7 +84,7 @@ def _read_bitmasks(folder: Path, pictures: Path) -> Contents:
                     CLASSES.names[category - 1],
                     crowd=any(attributes.values()),
                     attributes=attributes,
-                    segmentation=region.run_lengths(),
+                    segmentation=region.rle(),
                 )
                 seen.add(number)
     return found.contents()
@@ -108,10 +108,10 @@ def read_bitmask(file: Path) -> np.ndarray:
     Raises:
         DataError: It cannot be read, or has not four channels.
     """
-    picture = read_pixels(file)
-    if picture.ndim != 3 or picture.shape[2] != 4:
+    image = read_pixels(file)
+    if image.ndim != 3 or image.shape[2] != 4:
         raise DataError(f"{file}: must be a PNG file with four channels of 8 bits. Copy or write it again.")
-    red, green, blue, alpha = (picture[..., channel].astype(np.int32) for channel in range(4))
+    red, green, blue, alpha = (image[..., channel].astype(np.int32) for channel in range(4))
     return red << 24 | green << 16 | blue << 8 | alpha
 
 

@@ -1,4 +1,4 @@
-"""Cityscapes as it lies on disk after unpacking (https://www.cityscapes-dataset.com): pictures in `leftImg8bit`, label
+"""Cityscapes as it lies on disk after unpacking (https://www.cityscapes-dataset.com): images in `leftImg8bit`, label
 maps of their objects in `gtFine`.
 
 A pixel of an `*_gtFine_instanceIds.png` file is label * 1000 + number where it belongs to one object, and below 1000
@@ -17,8 +17,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import LabelMap, Region
-from ..images import picture_size, read_pixels
 from ..dataset import Contents
+from ..images import image_size, read_pixels
 from .coco_images import NAMED
 from .gathering import Format
 
@@ -28,7 +28,7 @@ LAYOUT = (
     "gtFine/{train,val,test}/CITY/*_gtFine_instanceIds.png (gtFine_trainvaltest.zip)"
 )
 IDS = "_gtFine_instanceIds.png"
-PICTURE = "_leftImg8bit.png"
+IMAGE = "_leftImg8bit.png"
 LABELS = dict(
     enumerate(
         (
@@ -53,12 +53,12 @@ VALUES = FIRST_OBJECT * len(LABELS)
 """Above every value that a map holds."""
 
 
-class CityPicture(NamedTuple):
-    """A picture of a split.
+class CityImage(NamedTuple):
+    """An image of a split.
 
     Args:
         name: "city_sequence_frame", the official name of it.
-        file_name: Of the picture, below `leftImg8bit/<split>`.
+        file_name: Of the image, below `leftImg8bit/<split>`.
         ids: Its label map; None: not looked for.
     """
 
@@ -72,47 +72,47 @@ def has_cityscapes(folder: Path, split: str) -> bool:
     return any((folder / part / split).is_dir() for part in ("gtFine", "leftImg8bit"))
 
 
-def find_cityscapes(folder: Path, split: str) -> list[CityPicture]:
-    """The pictures of a split in the order of their names; of `test`, whose label maps are blank, without these.
+def find_cityscapes(folder: Path, split: str) -> list[CityImage]:
+    """The images of a split in the order of their names; of `test`, whose label maps are blank, without these.
 
-    No picture needs to be there, unless it is of `test`.
+    No image needs to be there, unless it is of `test`.
 
     Args:
         folder: Holds `leftImg8bit` and `gtFine`.
         split: "train", "val" or "test".
 
     Raises:
-        DataError: The files are not there, or label maps of some pictures are missing.
+        DataError: The files are not there, or label maps of some images are missing.
     """
-    labelled = {_name(path, IDS): path for path in sorted((folder / "gtFine" / split).glob(f"*/*{IDS}"))}
-    pictures = {_name(path, PICTURE): path for path in sorted((folder / "leftImg8bit" / split).glob(f"*/*{PICTURE}"))}
+    labeled = {_name(path, IDS): path for path in sorted((folder / "gtFine" / split).glob(f"*/*{IDS}"))}
+    images = {_name(path, IMAGE): path for path in sorted((folder / "leftImg8bit" / split).glob(f"*/*{IMAGE}"))}
     hidden = split == "test"
-    if not (pictures if hidden else labelled):
+    if not (images if hidden else labeled):
         wanted = folder / "leftImg8bit" / split if hidden else folder / "gtFine" / split
         raise DataError(
             f"{wanted}: no files of Cityscapes' {split} are there. Unpack it into {folder}, so that it holds {LAYOUT}."
         )
     if hidden:
-        return [CityPicture(name, f"{path.parent.name}/{path.name}", None) for name, path in sorted(pictures.items())]
-    missing = sorted(pictures.keys() - labelled.keys())
+        return [CityImage(name, f"{path.parent.name}/{path.name}", None) for name, path in sorted(images.items())]
+    missing = sorted(images.keys() - labeled.keys())
     if missing:
         raise DataError(
-            f"{folder / 'gtFine' / split}: {len(missing)} of {len(pictures)} pictures in leftImg8bit have no label map:"
+            f"{folder / 'gtFine' / split}: {len(missing)} of {len(images)} images in leftImg8bit have no label map:"
             f" {', '.join(name + IDS for name in missing[:NAMED])}{', ...' if len(missing) > NAMED else ''}. Unpack "
-            "gtFine_trainvaltest.zip again, or take these pictures out."
+            "gtFine_trainvaltest.zip again, or take these images out."
         )
-    return [CityPicture(name, f"{path.parent.name}/{name}{PICTURE}", path) for name, path in sorted(labelled.items())]
+    return [CityImage(name, f"{path.parent.name}/{name}{IMAGE}", path) for name, path in sorted(labeled.items())]
 
 
 def read_cityscapes(folder: Path, split: str, images: Path | None = None) -> Contents:
     """The eight kinds of things of a split, with their official label ids as category ids.
 
     Groups of things that were not separated are crowds. Caravans and trailers are left out, as in the evaluation.
-    Records of pictures have their official name as `name`.
+    Records of images have their official name as `name`.
 
     Args:
         folder, split: As for `find_cityscapes`.
-        images: Folder of the pictures, if it is not `leftImg8bit/<split>`.
+        images: Folder of the images, if it is not `leftImg8bit/<split>`.
 
     Raises:
         DataError: A file is missing or broken.
@@ -121,8 +121,8 @@ def read_cityscapes(folder: Path, split: str, images: Path | None = None) -> Con
     return gather_cityscapes(folder, split, found, read_label_maps(found), images)
 
 
-def read_label_maps(found: Sequence[CityPicture]) -> list[LabelMap | None]:
-    """The label map of each picture, None of those without; each file is decoded once.
+def read_label_maps(found: Sequence[CityImage]) -> list[LabelMap | None]:
+    """The label map of each image, None of those without; each file is decoded once.
 
     Raises:
         DataError: A file is broken.
@@ -134,26 +134,26 @@ def read_label_maps(found: Sequence[CityPicture]) -> list[LabelMap | None]:
 def gather_cityscapes(
     folder: Path,
     split: str,
-    found: Sequence[CityPicture],
+    found: Sequence[CityImage],
     maps: Sequence[LabelMap | None],
     images: Path | None = None,
 ) -> Contents:
-    """What `read_cityscapes` gives, from pictures and their label maps.
+    """What `read_cityscapes` gives, from images and their label maps.
 
     Raises:
-        DataError: A picture without a label map cannot be read.
+        DataError: An image without a label map cannot be read.
     """
     root = images or folder / "leftImg8bit" / split
-    pictures: list[dict[str, Any]] = []
+    found_images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (picture, values) in enumerate(zip(found, maps, strict=True), start=1):
-        height, width = picture_size(root / picture.file_name) if values is None else values.size
+    for number, (image, values) in enumerate(zip(found, maps, strict=True), start=1):
+        height, width = image_size(root / image.file_name) if values is None else values.size
         shape = {"height": height, "width": width}
-        pictures.append({"id": number, "file_name": picture.file_name, **shape, "name": picture.name})
+        found_images.append({"id": number, "file_name": image.file_name, **shape, "name": image.name})
         for one in () if values is None else list_objects(values):
             annotations.append({"id": len(annotations) + 1, "image_id": number, **one})
     categories = [{"id": label, "name": LABELS[label]} for label in THINGS]
-    coco = {"images": pictures, "categories": categories, "annotations": annotations}
+    coco = {"images": found_images, "categories": categories, "annotations": annotations}
     return Contents(folder / "gtFine" / split, root, coco)
 
 
@@ -165,7 +165,7 @@ def list_objects(values: LabelMap) -> list[dict[str, Any]]:
             "bbox": list(region.box),
             "area": region.area,
             "iscrowd": int(is_group(region)),
-            "segmentation": region.run_lengths(),
+            "segmentation": region.rle(),
         }
         for region in values.regions()
         if label_of(region.value) in THINGS
@@ -208,13 +208,13 @@ def read_instance_ids(path: Path) -> LabelMap:
     """The label map of an instanceIds file.
 
     Raises:
-        DataError: It cannot be read, is a colour picture, or holds a value that is no label's.
+        DataError: It cannot be read, is a color image, or holds a value that is no label's.
     """
     values = read_pixels(path)
     if values.ndim != 2 or values.dtype.kind not in "ui":
         raise DataError(
             f"{path}: the label map has the shape {list(values.shape)} and numbers of type {values.dtype}, but an "
-            "instanceIds file is grey with 16 bits. Take the official file."
+            "instanceIds file is gray with 16 bits. Take the official file."
         )
     if values.size and not 0 <= (highest := int(values.max())) < VALUES:
         raise DataError(

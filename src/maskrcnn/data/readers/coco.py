@@ -1,4 +1,4 @@
-"""Data sets in COCO's format (https://cocodataset.org/#format-data)."""
+"""Datasets in COCO's format (https://cocodataset.org/#format-data)."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,30 +12,30 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...ops.json_files import read_json
+from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
 from ...structures.instances import Instances
-from ...structures.annotated_masks import ObjectMasks
-from ..dataset import CocoData, Contents, Record, is_panoptic
+from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
-from .coco_objects import AnnotatedObject, box_outline, is_id, read_object, read_skeleton
+from .coco_images import ImageEntry, read_images
+from .coco_objects import AnnotatedObject, box_polygon, is_id, read_keypoint_schema, read_object
 from .coco_panoptic import read_panoptic
-from .coco_images import Picture, read_pictures
 from .gathering import Format
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
 
 
-def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> CocoData:
-    """Read a data set in COCO's format.
+def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> Dataset:
+    """Read a dataset in COCO's format.
 
-    Outlines, both kinds of run lengths, crowds, keypoints and gaps in the category ids are understood. `annotations`,
-    `area`, `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the outline), and `width` and
-    `height` (read from the picture) may be missing. Boxes that reach over the picture's edge are cut at it. A file in
+    Polygons, both kinds of RLE, crowds, keypoints and gaps in the category ids are understood. `annotations`,
+    `area`, `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the polygon), and `width` and
+    `height` (read from the image) may be missing. Boxes that reach over the image's edge are cut at it. A file in
     COCO's panoptic format is read by `read_panoptic`.
 
     Args:
         annotations: The JSON file.
-        images: Folder of the pictures.
+        images: Folder of the images.
         skip_invalid: Leave objects that cannot be used out, and list them in `skipped`, where one would be an error.
 
     Raises:
@@ -44,7 +44,7 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
     return to_data(Contents(annotations, images, parse_coco(annotations)), skip_invalid=skip_invalid)
 
 
-def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[int, Tensor] | None = None) -> CocoData:
+def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[int, Tensor] | None = None) -> Dataset:
     """Check what a reader found, and make records of it: the one place where values of any format are checked.
 
     Args:
@@ -58,21 +58,20 @@ def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[i
     source, coco = contents.source, contents.coco
     classes = _classes(source, coco["categories"])
     held = pixels or {}
-    pictures = read_pictures(source, coco["images"], contents.images, in_memory=held.keys())
+    images = read_images(source, coco["images"], contents.images, in_memory=held.keys())
     if is_panoptic(coco):
-        found = read_panoptic(source, coco, classes, pictures, skip_invalid=skip_invalid)
+        found = read_panoptic(source, coco, classes, images, skip_invalid=skip_invalid)
         return replace(found, images=contents.images)
-    objects, problems = _objects(source, coco.get("annotations", []), pictures, classes)
+    objects, problems = _objects(source, coco.get("annotations", []), images, classes)
     messages = [*contents.skipped, *problems.values()]
     if messages and not skip_invalid:
-        others = f" {len(messages) - 1} more objects of this data set cannot be used." if len(messages) > 1 else ""
+        others = f" {len(messages) - 1} more objects of this dataset cannot be used." if len(messages) > 1 else ""
         raise DataError(f"{messages[0]}. {REMEDY}{others}")
     records = [
-        _record(image_id, picture, objects[image_id], classes, held.get(image_id))
-        for image_id, picture in pictures.items()
+        _record(image_id, image, objects[image_id], classes, held.get(image_id)) for image_id, image in images.items()
     ]
     boxes_only = sum(one.source is None for each in objects.values() for one in each)
-    return CocoData(
+    return Dataset(
         source,
         records,
         classes,
@@ -117,50 +116,50 @@ def _classes(file: Path, categories: list[dict[str, Any]]) -> Classes:
     if not names:
         raise DataError(f"{file}: `categories` is empty, but objects need a class. Add at least one category.")
     ids = sorted(names)
-    return Classes(tuple(names[i] for i in ids), tuple(ids), skeleton=read_skeleton(file, categories))
+    return Classes(tuple(names[i] for i in ids), tuple(ids), keypoint_schema=read_keypoint_schema(file, categories))
 
 
 def _objects(
-    file: Path, annotations: list[dict[str, Any]], pictures: dict[int, Picture], classes: Classes
+    file: Path, annotations: list[dict[str, Any]], images: dict[int, ImageEntry], classes: Classes
 ) -> tuple[dict[int, list[AnnotatedObject]], dict[int, str]]:
-    """The objects of each picture, and what is wrong with those that cannot be used, by their place in the file."""
+    """The objects of each image, and what is wrong with those that cannot be used, by their place in the file."""
     labels = {category_id: label for label, category_id in enumerate(classes.category_ids)}
     seen: set[str] = set()
     objects: dict[int, list[AnnotatedObject]] = defaultdict(list)
     problems: dict[int, str] = {}
     for place, annotation in enumerate(annotations):
         number, image_id = annotation.get("id"), annotation.get("image_id")
-        picture = pictures.get(image_id) if is_id(image_id) else None
+        image = images.get(image_id) if is_id(image_id) else None
         try:
-            if picture is None or not is_id(image_id):
+            if image is None or not is_id(image_id):
                 raise ValueError(f"`image_id` is {image_id!r}, but no image of the file has this id")
             if number is not None and str(number) in seen:
                 raise ValueError("its id is used twice, but every annotation needs its own")
-            objects[image_id].append(read_object(annotation, picture.size, labels, classes.skeleton))
+            objects[image_id].append(read_object(annotation, image.size, labels, classes.keypoint_schema))
             seen.add(str(number))
         except ValueError as error:
             name = f"annotation {number}" if number is not None else f"annotation at place {place}, without an id"
-            problems[place] = f"{file}: {name}{f' ({picture.path.name})' if picture else ''}: {error}"
+            problems[place] = f"{file}: {name}{f' ({image.path.name})' if image else ''}: {error}"
     return objects, problems
 
 
 def _record(
-    image_id: int, picture: Picture, objects: list[AnnotatedObject], classes: Classes, pixels: Tensor | None
+    image_id: int, image: ImageEntry, objects: list[AnnotatedObject], classes: Classes, pixels: Tensor | None
 ) -> Record:
-    sources = [box_outline(one.box) if one.source is None else one.source for one in objects]
+    sources = [box_polygon(one.box) if one.source is None else one.source for one in objects]
     instances = Instances(
-        size=picture.size,
+        size=image.size,
         boxes=torch.tensor([one.box for one in objects], dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor([one.label for one in objects], dtype=torch.int64),
         crowd=torch.tensor([one.crowd for one in objects], dtype=torch.bool),
-        masks=ObjectMasks.of(sources, picture.size),
+        masks=ObjectMasks.of(sources, image.size),
         keypoints=_stack_keypoints(objects, classes),
     )
-    return Record(picture.path, image_id, picture.size, picture.fields, instances, pixels=pixels)
+    return Record(image.path, image_id, image.size, image.fields, instances, pixels=pixels)
 
 
 def _stack_keypoints(objects: list[AnnotatedObject], classes: Classes) -> Tensor | None:
-    if classes.skeleton is None:
+    if classes.keypoint_schema is None:
         return None
     stacked = np.array([one.keypoints for one in objects], dtype=np.float32)
     return torch.from_numpy(stacked.reshape(-1, classes.keypoint_count, 3))

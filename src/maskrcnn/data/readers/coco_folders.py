@@ -1,4 +1,4 @@
-"""Where a data set in COCO's format keeps its annotation files and pictures."""
+"""Where a dataset in COCO's format keeps its annotation files and images."""
 
 import json
 import mmap
@@ -16,15 +16,15 @@ CROWDPOSE = "json/crowdpose_{}.json"
 IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 LOOKED_FOR = 20
-"""Pictures of a file that are looked for to find their folder: the first of them may be the one that is missing."""
+"""Images of a file that are looked for to find their folder: the first of them may be the one that is missing."""
 
 
 class CocoFiles(NamedTuple):
-    """One split of a data set.
+    """One split of a dataset.
 
     Args:
         annotations: Its JSON file.
-        images: The folder its pictures' file names start from.
+        images: The folder its images' file names start from.
     """
 
     annotations: Path
@@ -32,20 +32,20 @@ class CocoFiles(NamedTuple):
 
 
 def find_coco(data: Path, split: str = "train", *, images: Path | None = None) -> CocoFiles:
-    """The annotation file and the pictures of one split.
+    """The annotation file and the images of one split.
 
     Args:
-        data: The JSON file itself, or a data set's folder in the layout of COCO (`annotations/instances_train2017.json`
+        data: The JSON file itself, or a dataset's folder in the layout of COCO (`annotations/instances_train2017.json`
             beside `train2017/` or `images/train2017/`), of Roboflow (`train/_annotations.coco.json` beside the
-            pictures), of CrowdPose (`json/crowdpose_train.json`) or a plain one (`train.json` beside `images/`).
+            images), of CrowdPose (`json/crowdpose_train.json`) or a plain one (`train.json` beside `images/`).
         split: "train", "val" or "test", for a folder.
-        images: Folder of the pictures, if it is known.
+        images: Folder of the images, if it is known.
 
     Raises:
         DataError: Listing what was looked for.
     """
     if data.is_file():
-        return CocoFiles(data, images or _picture_folder(data, split_of(data)))
+        return CocoFiles(data, images or _image_folder(data, split_of(data)))
     if not data.is_dir():
         raise DataError(f"{data}: there is no such file or folder. Give a COCO JSON file, or the folder that holds it.")
     found = [path for pattern in _patterns(split) for path in sorted(data.glob(pattern))]
@@ -54,7 +54,7 @@ def find_coco(data: Path, split: str = "train", *, images: Path | None = None) -
             f"{data}: no annotation file of the split `{split}` was found; looked for {', '.join(_patterns(split))}. "
             "Name one of them so, or give the JSON file itself."
         )
-    return CocoFiles(found[0], images or _picture_folder(found[0], split))
+    return CocoFiles(found[0], images or _image_folder(found[0], split))
 
 
 def has_split(data: Path, split: str) -> bool:
@@ -76,8 +76,8 @@ def _patterns(split: str) -> list[str]:
     return [*plain, *coco, *others]
 
 
-def _picture_folder(annotations: Path, split: str) -> Path:
-    """The folder in which the first of the file's pictures lies that is there."""
+def _image_folder(annotations: Path, split: str) -> Path:
+    """The folder in which the first of the file's images lies that is there."""
     names = _file_names(annotations)
     beside = annotations.parent
     roots = [beside, *([beside.parent] if beside.name in ("annotations", "json") else [])]
@@ -92,13 +92,13 @@ def _picture_folder(annotations: Path, split: str) -> Path:
             if (folder / name).is_file():
                 return folder
     raise DataError(
-        f"{annotations}: the folder of its pictures was not found; looked for {names[0]} in "
+        f"{annotations}: the folder of its images was not found; looked for {names[0]} in "
         f"{', '.join(str(folder) for folder in folders)}. Give the folder with --images."
     )
 
 
 def _file_names(annotations: Path) -> list[str]:
-    """The first ones, found without parsing what may be hundreds of megabytes; none if the file names no picture."""
+    """The first ones, found without parsing what may be hundreds of megabytes; none if the file names no image."""
     with annotations.open("rb") as file:
         if not annotations.stat().st_size:
             return []

@@ -1,4 +1,4 @@
-"""The pictures that an annotation file in COCO's format names."""
+"""The images that an annotation file in COCO's format names."""
 
 import os
 from collections.abc import Collection
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ..images import picture_size
+from ..images import image_size
 from .coco_objects import is_id
 
 NAMED = 5
 """How many missing files a message names."""
 
 
-class Picture(NamedTuple):
+class ImageEntry(NamedTuple):
     """A record of the file's `images`, without objects."""
 
     path: Path
@@ -21,19 +21,19 @@ class Picture(NamedTuple):
     fields: dict[str, Any]
 
 
-def read_pictures(
+def read_images(
     file: Path, images: list[dict[str, Any]], folder: Path, *, in_memory: Collection[int] = ()
-) -> dict[int, Picture]:
-    """The pictures of a file by their ids, in its order.
+) -> dict[int, ImageEntry]:
+    """The images of a file by their ids, in its order.
 
     Args:
         file: The annotation file, for messages.
-        images: Its list of pictures.
+        images: Its list of images.
         folder: Where they lie.
         in_memory: Ids of those for which there is no file.
 
     Raises:
-        DataError: An id, a name or a size is wrong, or a picture is not there.
+        DataError: An id, a name or a size is wrong, or an image is not there.
     """
     for image in images:
         if not is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
@@ -42,33 +42,33 @@ def read_pictures(
                 f"{file}: image {image.get('id')!r} ({image.get('file_name')!r}): {rule}. Correct the file."
             )
     require_files(file, folder, [image["file_name"] for image in images if image["id"] not in in_memory])
-    pictures: dict[int, Picture] = {}
+    found_images: dict[int, ImageEntry] = {}
     for image in images:
         image_id, path = image["id"], Path(folder) / image["file_name"]
-        if image_id in pictures:
-            first = pictures[image_id].path.name
+        if image_id in found_images:
+            first = found_images[image_id].path.name
             raise DataError(
                 f"{file}: image id {image_id} is used twice ({first} and {path.name}). Give each its own id."
             )
         fields = {key: value for key, value in image.items() if key not in ("id", "file_name", "width", "height")}
-        pictures[image_id] = Picture(path, _picture_size(file, image, path), fields)
-    return pictures
+        found_images[image_id] = ImageEntry(path, _image_size(file, image, path), fields)
+    return found_images
 
 
-def _picture_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int]:
+def _image_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int]:
     height, width = image.get("height"), image.get("width")
     if height is None or width is None:
-        return picture_size(path)
+        return image_size(path)
     if not (is_id(height) and is_id(width) and height > 0 and width > 0):
         raise DataError(
             f"{file}: image {image['id']} ({path.name}): {width!r} x {height!r} is not a size; `width` and `height` "
-            "must be whole numbers above 0. Correct them, or leave both out to have them read from the picture."
+            "must be whole numbers above 0. Correct them, or leave both out to have them read from the image."
         )
     return height, width
 
 
 def require_files(file: Path, folder: Path, names: list[str]) -> None:
-    """Refuse a data set some of whose pictures are missing; one look into each folder, however many there are.
+    """Refuse a dataset some of whose images are missing; one look into each folder, however many there are.
 
     Raises:
         DataError: Naming some of them.
@@ -83,6 +83,6 @@ def require_files(file: Path, folder: Path, names: list[str]) -> None:
     if missing:
         named = ", ".join(str(path) for path in missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
         raise DataError(
-            f"{file}: {len(missing)} of its {len(names)} pictures are not there: {named}. Check the folder of the "
-            "pictures, or take these records out of the file."
+            f"{file}: {len(missing)} of its {len(names)} images are not there: {named}. Check the folder of the "
+            "images, or take these records out of the file."
         )

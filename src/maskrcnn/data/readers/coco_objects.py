@@ -1,4 +1,4 @@
-"""One annotation of a COCO file, checked: its box, its class, its outline and its keypoints."""
+"""One annotation of a COCO file, checked: its box, its class, its polygon and its keypoints."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
 from ...structures.annotated_masks import Drawn, Polygons
+from ...structures.keypoint_schema import PIXEL_MIDDLE, KeypointSchema, shared_keypoint_schema
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
-from ...structures.keypoint_schema import PIXEL_MIDDLE, Skeleton, shared_skeleton
 
 Box = tuple[float, float, float, float]
 
 
 class AnnotatedObject(NamedTuple):
-    """One object in its picture's pixels.
+    """One object in its image's pixels.
 
     Args:
-        box: x1, y1, x2, y2, inside the picture.
+        box: x1, y1, x2, y2, inside the image.
         label: 0..K-1.
         crowd: Whether it is a group that was not separated.
-        source: Its outline or run lengths, or None if it has only a box.
+        source: Its polygon or RLE, or None if it has only a box.
         keypoints: [Kp, 3] x, y, visibility; None in a file without keypoints.
     """
 
@@ -35,15 +35,18 @@ class AnnotatedObject(NamedTuple):
 
 
 def read_object(
-    annotation: dict[str, Any], size: tuple[int, int], labels: dict[int, int], skeleton: Skeleton | None = None
+    annotation: dict[str, Any],
+    size: tuple[int, int],
+    labels: dict[int, int],
+    keypoint_schema: KeypointSchema | None = None,
 ) -> AnnotatedObject:
     """Read one annotation.
 
     Args:
         annotation: As it stands in the file.
-        size: (height, width) of its picture.
+        size: (height, width) of its image.
         labels: Label of each category id.
-        skeleton: The keypoints of the file's categories.
+        keypoint_schema: The keypoints of the file's categories.
 
     Raises:
         ValueError: What is wrong with it, and the rule it breaks.
@@ -56,29 +59,29 @@ def read_object(
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise ValueError(f"`iscrowd` is {crowd!r}, but must be 0 or 1")
-    keypoints = None if skeleton is None else read_keypoints(annotation, skeleton)
+    keypoints = None if keypoint_schema is None else read_keypoints(annotation, keypoint_schema)
     return AnnotatedObject(_inside(corners, size), _label(annotation, labels), bool(crowd), source, keypoints)
 
 
-def read_skeleton(file: Path, categories: Sequence[dict[str, Any]]) -> Skeleton | None:
+def read_keypoint_schema(file: Path, categories: Sequence[dict[str, Any]]) -> KeypointSchema | None:
     """The keypoints that the categories of a file have; those without any may be among them.
 
     Raises:
         DataError: A category contradicts itself, or two have different keypoints.
     """
     try:
-        return shared_skeleton(categories)
+        return shared_keypoint_schema(categories)
     except ValueError as error:
         raise DataError(f"{file}: {error}. Correct the file.") from error
 
 
-def read_keypoints(annotation: dict[str, Any], skeleton: Skeleton) -> np.ndarray:
+def read_keypoints(annotation: dict[str, Any], keypoint_schema: KeypointSchema) -> np.ndarray:
     """[Kp, 3] x, y in continuous pixels and visibility 0, 1 or 2; all 0 for keypoints that are not annotated.
 
     Raises:
         ValueError: What is wrong, and the rule it breaks.
     """
-    numbers, count = annotation.get("keypoints"), len(skeleton)
+    numbers, count = annotation.get("keypoints"), len(keypoint_schema)
     if not numbers:
         return np.zeros((count, 3), dtype=np.float32)
     if not isinstance(numbers, list) or len(numbers) != 3 * count:
@@ -95,8 +98,8 @@ def read_keypoints(annotation: dict[str, Any], skeleton: Skeleton) -> np.ndarray
     return points * (points[:, 2:] > 0)
 
 
-def box_outline(box: Box) -> Polygons:
-    """The outline that stands in for a mask where only a box is known."""
+def box_polygon(box: Box) -> Polygons:
+    """The polygon that stands in for a mask where only a box is known."""
     x1, y1, x2, y2 = box
     return (np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64),)
 
@@ -131,12 +134,12 @@ def _corners(box: object) -> Box:
 
 
 def _inside(corners: Box, size: tuple[int, int]) -> Box:
-    """The part inside the picture; COCO's own boxes reach out by their rounding."""
+    """The part inside the image; COCO's own boxes reach out by their rounding."""
     height, width = size
     x1, y1, x2, y2 = corners
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
         where = f"x {x1:g}..{x2:g}, y {y1:g}..{y2:g}"
-        raise ValueError(f"box {where} lies outside its picture, which is {width} px wide and {height} px high")
+        raise ValueError(f"box {where} lies outside its image, which is {width} px wide and {height} px high")
     return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
 
 
@@ -144,9 +147,9 @@ def _source(segmentation: object, size: tuple[int, int]) -> Drawn | None:
     if segmentation is None or segmentation == []:
         return None
     if isinstance(segmentation, dict):
-        return _run_lengths(segmentation, size)
+        return _rle(segmentation, size)
     if not isinstance(segmentation, list):
-        raise ValueError(f"`segmentation` is a {type(segmentation).__name__}, but must be polygons or run lengths")
+        raise ValueError(f"`segmentation` is a {type(segmentation).__name__}, but must be polygons or RLE")
     return tuple(_polygon(part, size) for part in segmentation)
 
 
@@ -162,7 +165,7 @@ def _polygon(numbers: object, size: tuple[int, int]) -> np.ndarray:
         raise ValueError("a polygon of `segmentation` holds something that is not a number") from None
     sides = np.array(size[::-1])
     if not ((points >= -sides) & (points <= 2 * sides)).all():  # also false for NaN
-        rule = "points must be finite and within one picture's length of the picture"
+        rule = "points must be finite and within one image's length of the image"
         raise ValueError(f"a polygon of `segmentation` reaches to {_farthest(points)}, but {rule}")
     return points
 
@@ -172,10 +175,10 @@ def _farthest(points: np.ndarray) -> str:
     return str(strange[0]) if len(strange) else f"{points.flat[np.abs(points).argmax()]:g}"
 
 
-def _run_lengths(rle: dict[str, Any], size: tuple[int, int]) -> bytes:
+def _rle(rle: dict[str, Any], size: tuple[int, int]) -> bytes:
     if rle.get("size") != list(size):
-        rule = f"its picture is {list(size)} (height, width)"
-        raise ValueError(f"the run lengths of `segmentation` are of size {rle.get('size')!r}, but {rule}")
+        rule = f"its image is {list(size)} (height, width)"
+        raise ValueError(f"the RLE of `segmentation` are of size {rle.get('size')!r}, but {rule}")
     counts = rle.get("counts")
     try:
         if isinstance(counts, str):
@@ -185,9 +188,9 @@ def _run_lengths(rle: dict[str, Any], size: tuple[int, int]) -> bytes:
             runs = _plain_counts(counts)
         check_counts(runs, size)
     except ValueError as error:
-        raise ValueError(f"the run lengths of `segmentation` cannot be used: {error}") from None
+        raise ValueError(f"the RLE of `segmentation` cannot be used: {error}") from None
     if not runs[1::2].any():
-        raise ValueError("the run lengths of `segmentation` have no pixel, but an object needs at least one")
+        raise ValueError("the RLE of `segmentation` have no pixel, but an object needs at least one")
     return text if isinstance(counts, str) else coco_mask.frPyObjects({**rle, "counts": runs.tolist()}, *size)["counts"]
 
 
@@ -197,7 +200,7 @@ def _plain_counts(counts: object) -> np.ndarray:
     try:
         return np.array(counts, dtype=np.int64)
     except OverflowError:
-        raise ValueError("a run is longer than any picture") from None
+        raise ValueError("a run is longer than any image") from None
 
 
 def _surrounding_box(source: Drawn, size: tuple[int, int]) -> Box:

@@ -1,5 +1,5 @@
-"""Data sets in COCO's panoptic format (https://cocodataset.org/#format-data): a JSON file, and beside it a folder of
-the same name with a PNG file of segments for each picture."""
+"""Datasets in COCO's panoptic format (https://cocodataset.org/#format-data): a JSON file, and beside it a folder of
+the same name with a PNG file of segments for each image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 import torch
 
 from ...errors import DataError
+from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
 from ...structures.instances import Instances
-from ...structures.annotated_masks import ObjectMasks
 from ...structures.panoptic import MOST_STUFF, THING
-from ..dataset import CocoData, Record
+from ..dataset import Dataset, Record
 from ..segments import SegmentFile, SegmentMask
+from .coco_images import ImageEntry, require_files
 from .coco_objects import AnnotatedObject, is_id, read_object
-from .coco_images import Picture, require_files
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such segments out."
 LARGEST_ID = 2**24 - 1
 
 
 class _Annotated(NamedTuple):
-    """Segments of a picture: those of things, and what each one's pixels are in the semantic map."""
+    """Segments of an image: those of things, and what each one's pixels are in the semantic map."""
 
     things: dict[int, AnnotatedObject]
     meanings: dict[int, int]
@@ -33,19 +33,19 @@ def read_panoptic(
     file: Path,
     contents: dict[str, Any],
     categories: Classes,
-    pictures: dict[int, Picture],
+    images: dict[int, ImageEntry],
     *,
     skip_invalid: bool,
-) -> CocoData:
-    """Read the segments of pictures: things become objects, the rest is kept for the semantic map.
+) -> Dataset:
+    """Read the segments of images: things become objects, the rest is kept for the semantic map.
 
-    No PNG file is opened before its picture is needed.
+    No PNG file is opened before its image is needed.
 
     Args:
         file: The JSON file.
         contents: What is in it.
         categories: Things and stuff together.
-        pictures: By their ids.
+        images: By their ids.
         skip_invalid: Leave segments that cannot be used out, and list them in `skipped`, where one would be an error.
 
     Raises:
@@ -55,17 +55,17 @@ def read_panoptic(
     problems: list[str] = []
     found: dict[int, _Annotated] = {}
     for annotation in contents["annotations"]:
-        image_id = _check_annotation(file, annotation, pictures)
+        image_id = _check_annotation(file, annotation, images)
         if image_id in found:
             raise DataError(f"{file}: image {image_id} has two lists of segments. Join them, or remove one.")
-        found[image_id] = _read_segments(file, annotation, pictures[image_id].size, classes, problems)
+        found[image_id] = _read_segments(file, annotation, images[image_id].size, classes, problems)
     if problems and not skip_invalid:
         others = f" {len(problems) - 1} more segments of this file cannot be used." if len(problems) > 1 else ""
         raise DataError(f"{problems[0]}. {REMEDY}{others}")
     folder = segment_folder(file)
     require_files(file, folder, [one.file_name for one in found.values()])
-    records = [_record(image_id, picture, found.get(image_id), folder) for image_id, picture in pictures.items()]
-    return CocoData(file, records, classes, contents, skipped=problems)
+    records = [_record(image_id, image, found.get(image_id), folder) for image_id, image in images.items()]
+    return Dataset(file, records, classes, contents, skipped=problems)
 
 
 def segment_folder(file: Path) -> Path:
@@ -101,9 +101,9 @@ def _split_stuff(file: Path, everything: Classes, categories: list[dict[str, Any
     )
 
 
-def _check_annotation(file: Path, annotation: dict[str, Any], pictures: dict[int, Picture]) -> int:
+def _check_annotation(file: Path, annotation: dict[str, Any], images: dict[int, ImageEntry]) -> int:
     image_id, name, segments = (annotation.get(key) for key in ("image_id", "file_name", "segments_info"))
-    if not is_id(image_id) or image_id not in pictures:
+    if not is_id(image_id) or image_id not in images:
         raise DataError(
             f"{file}: a list of segments has `image_id` {image_id!r}, but no image of the file has this id. Correct it."
         )
@@ -127,7 +127,7 @@ def _read_segments(
         number = segment.get("id")
         try:
             if not is_id(number) or not 0 < number <= LARGEST_ID:
-                raise ValueError(f"its id must be a whole number from 1 to {LARGEST_ID}, the colour of its pixels")
+                raise ValueError(f"its id must be a whole number from 1 to {LARGEST_ID}, the color of its pixels")
             if number in read.meanings:
                 raise ValueError("its id is used twice, but every segment needs its own")
             category = segment.get("category_id")
@@ -141,19 +141,19 @@ def _read_segments(
     return read
 
 
-def _record(image_id: int, picture: Picture, found: _Annotated | None, folder: Path) -> Record:
+def _record(image_id: int, image: ImageEntry, found: _Annotated | None, folder: Path) -> Record:
     things = {} if found is None else found.things
     segments = None
     if found is not None:
-        segments = SegmentFile(folder / found.file_name, picture.size, tuple(found.meanings.items()))
+        segments = SegmentFile(folder / found.file_name, image.size, tuple(found.meanings.items()))
     instances = Instances(
-        size=picture.size,
+        size=image.size,
         boxes=torch.tensor([one.box for one in things.values()], dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor([one.label for one in things.values()], dtype=torch.int64),
         crowd=torch.tensor([one.crowd for one in things.values()], dtype=torch.bool),
-        masks=ObjectMasks.of(list(_masks(segments, things)), picture.size),
+        masks=ObjectMasks.of(list(_masks(segments, things)), image.size),
     )
-    return Record(picture.path, image_id, picture.size, picture.fields, instances, segments)
+    return Record(image.path, image_id, image.size, image.fields, instances, segments)
 
 
 def _masks(segments: SegmentFile | None, things: dict[int, AnnotatedObject]) -> Iterator[SegmentMask]:

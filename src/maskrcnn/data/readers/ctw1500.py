@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..dataset import Contents
-from .gathering import Format, list_pictures, read_text
+from .gathering import Format, list_images, read_text
 from .words import UNREADABLE_WORD, Word, WordsFile, gather_words, pair_files, read_numbers
 
-PICTURES = {
+IMAGES = {
     "train": ("train_images", "ctw1500_train_images", "train/text_image"),
     "test": ("test_images", "ctw1500_test_images", "test/text_image"),
 }
@@ -39,24 +39,24 @@ def has_ctw1500(path: Path, split: str) -> bool:
 
 
 def find_ctw1500(path: Path, split: str, images: Path | None = None) -> list[WordsFile]:
-    """The pictures of a split and the files of their words, in the order of their numbers.
+    """The images of a split and the files of their words, in the order of their numbers.
 
     Args:
         path: With the folders of the distribution.
         split: "train" or "test".
-        images: Folder of the pictures, if it is not the usual one.
+        images: Folder of the images, if it is not the usual one.
 
     Raises:
-        DataError: The files of words are not there, or a picture has none.
+        DataError: The files of words are not there, or an image has none.
     """
     folder = _words_folder(path, split)
     if folder is None:
         raise DataError(f"{path}: the files of CTW1500's split {split} are not there. The layout is {LAYOUT}.")
-    places = [path / name for name in PICTURES[split] if (path / name).is_dir()]
-    pictures = images or (places[0] if places else path / PICTURES[split][0])
+    places = [path / name for name in IMAGES[split] if (path / name).is_dir()]
+    found_images = images or (places[0] if places else path / IMAGES[split][0])
     words = {_name(file): file for file in sorted(folder.rglob("*")) if file.suffix in SUFFIXES}
-    known = {_name(file): file for file in list_pictures(pictures)}
-    return pair_files(known, words, lambda name: pictures / f"{name}.jpg")
+    known = {_name(file): file for file in list_images(found_images)}
+    return pair_files(known, words, lambda name: found_images / f"{name}.jpg")
 
 
 def read_ctw1500(path: Path, split: str, images: Path | None = None) -> Contents:
@@ -111,7 +111,7 @@ def _read_xml(file: Path) -> list[Word]:
         where = f"{file}: box {number}"
         points = box.findtext("segs")
         if points is None:
-            raise DataError(f"{where}: has no `segs`, the points of its outline. Take the official file.")
+            raise DataError(f"{where}: has no `segs`, the points of its polygon. Take the official file.")
         numbers = read_numbers(points.strip().strip(",").split(","), where)
         _require_points(numbers, where)
         words.append(Word(numbers, box.findtext("label")))

@@ -1,11 +1,12 @@
-"""CVAT's XML "CVAT for images 1.1" (https://docs.cvat.ai/docs/other/xml_format): one file for all pictures.
+"""CVAT's XML "CVAT for images 1.1" (https://docs.cvat.ai/docs/other/xml_format): one file for all images.
 
 Boxes (turned ones, too), polygons, ellipses and masks are objects; those of one label with the same `group_id` are one
-object, and a skeleton in the group, or alone, gives its keypoints: `outside` points are not annotated, `occluded` ones
-are hidden. Points are x, y in continuous pixels, angles in degrees, clockwise. The keypoints' numbers are taken for
-COCO's, as CVAT's own export to COCO does. An attribute `is_crowd` that is true makes a crowd, as it does there.
+object, and a keypoint_schema in the group, or alone, gives its keypoints: `outside` points are not annotated,
+`occluded` ones are hidden. Points are x, y in continuous pixels, angles in degrees, clockwise. The keypoints' numbers
+are taken for COCO's, as CVAT's own export to COCO does. An attribute `is_crowd` that is true makes a crowd, as it does
+there.
 
-The classes are the labels of the task in its order. An export of a project tells the subset of each picture: `train`,
+The classes are the labels of the task in its order. An export of a project tells the subset of each image: `train`,
 `val` (`validation`) and `test` are splits.
 """
 
@@ -23,11 +24,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ...errors import DataError
-from ..images import picture_size
 from ..dataset import Contents
+from ..images import image_size
 from .coco_folders import SPLITS
-from .gathering import Format, Gathering, find_picture, first_bytes
-from .polygons import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
+from .gathering import Format, Gathering, find_image, first_bytes
+from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 NO_OBJECTS = ("tag", "attribute")
 SUBSET = re.compile(rb'<image [^>]*subset="([^"]*)"')
@@ -41,7 +42,7 @@ def is_cvat(path: Path, split: str) -> bool:
 
 
 def is_part_of_cvat(path: Path, split: str) -> bool:
-    """Whether an XML file has pictures of a split among those of others."""
+    """Whether an XML file has images of a split among those of others."""
     return path.is_file() and _is_file(path) and split in _subsets(path)
 
 
@@ -52,25 +53,25 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         path: The XML file, or the folder it was unpacked to (`annotations.xml` beside `images/`), or a folder with
             one such folder per split.
         split: "train", "val" or "test": of a folder, or of a project with these subsets.
-        images: Folder of the pictures; None: beside the file, or in `images/` there.
+        images: Folder of the images; None: beside the file, or in `images/` there.
 
     Raises:
-        DataError: Naming the file, the picture, the shape, the value, the rule and the remedy.
+        DataError: Naming the file, the image, the shape, the value, the rule and the remedy.
     """
     file = _file(path, split)
     if file is None:
         raise DataError(f"{path}: holds no annotations.xml of CVAT for the split `{split}`. Give the XML file.")
-    pictures, labels = _load(file)
+    found_images, labels = _load(file)
     if _subsets(file):
-        pictures = [image for image in pictures if _split(image.get("subset", "")) == split]
+        found_images = [image for image in found_images if _split(image.get("subset", "")) == split]
     keypoints = _keypoints_of(labels)
     described = {name: {"keypoints": parts} for name, parts in keypoints.items()}
     found = Gathering(_names(file, labels), file, images or file.parent, described)
-    for image in sorted(pictures, key=lambda image: image.get("name", "")):
+    for image in sorted(found_images, key=lambda image: image.get("name", "")):
         name = image.get("name", "")
-        picture = find_picture(name, [images] if images else _folders(file, image.get("subset", "")))
-        size = _size(image) or picture_size(picture)
-        image_id = found.add_picture(picture, size, named_by=str(file))
+        pixels = find_image(name, [images] if images else _folders(file, image.get("subset", "")))
+        size = _size(image) or image_size(pixels)
+        image_id = found.add_image(pixels, size, named_by=str(file))
         for number, label, shapes in _objects(image):
             try:
                 if label not in found.category_ids:
@@ -102,7 +103,7 @@ def _file(path: Path, split: str) -> Path | None:
 
 
 def _subsets(file: Path) -> set[str]:
-    """The splits that a file's pictures name; no XML is parsed, as the file may be large."""
+    """The splits that a file's images name; no XML is parsed, as the file may be large."""
     named = {_split(found.decode("utf-8", "replace")) for found in SUBSET.findall(file.read_bytes())}
     return named & set(SPLITS)
 
@@ -112,17 +113,17 @@ def _split(subset: str) -> str:
 
 
 def _load(file: Path) -> tuple[list[Element], list[Element]]:
-    """The pictures of a file, and its labels."""
+    """The images of a file, and its labels."""
     try:
         root = ElementTree.parse(file).getroot()
     except (OSError, ValueError, ElementTree.ParseError) as error:
         raise DataError(f"{file}: the file is not valid XML ({error}). It is probably cut off. {REMEDY}") from error
-    pictures = root.findall("image")
+    images = root.findall("image")
     if root.find("track") is not None:
-        raise DataError(f"{file}: has tracks of a video, not pictures. {REMEDY}")
-    if root.tag != "annotations" or not pictures:
+        raise DataError(f"{file}: has tracks of a video, not images. {REMEDY}")
+    if root.tag != "annotations" or not images:
         raise DataError(f"{file}: has no <image> inside <annotations>. {REMEDY}")
-    return pictures, root.findall("meta/*/labels/label")
+    return images, root.findall("meta/*/labels/label")
 
 
 def _names(file: Path, labels: list[Element]) -> list[str]:
@@ -133,7 +134,7 @@ def _names(file: Path, labels: list[Element]) -> list[str]:
 
 
 def _keypoints_of(labels: list[Element]) -> dict[str, list[str]]:
-    """Names of the points of each skeleton, in the order of the task."""
+    """Names of the points of each keypoint_schema, in the order of the task."""
     parts: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         if _text(label, "parent"):
@@ -176,10 +177,10 @@ def _is_crowd(shape: Element) -> bool:
 def _fields(shapes: list[Element], size: tuple[int, int], names: list[str]) -> dict[str, Any]:
     """COCO's entries of one object; a ValueError says what is wrong with it."""
     drawn = [shape for shape in shapes if shape.tag != "skeleton"]
-    skeleton = next((shape for shape in shapes if shape.tag == "skeleton"), None)
+    keypoint_schema = next((shape for shape in shapes if shape.tag == "skeleton"), None)
     fields: dict[str, Any] = {}
-    if skeleton is not None:
-        fields = _keypoints(skeleton, names)
+    if keypoint_schema is not None:
+        fields = _keypoints(keypoint_schema, names)
     if len(drawn) == 1 and drawn[0].tag == "box" and not _number(drawn[0], "rotation", "0"):
         x1, y1, x2, y2 = (_number(drawn[0], side) for side in ("xtl", "ytl", "xbr", "ybr"))
         fields["bbox"] = [x1, y1, x2 - x1, y2 - y1]
@@ -198,7 +199,7 @@ def _part(shape: Element, size: tuple[int, int]) -> list[float] | dict[str, Any]
 
 def _box(shape: Element, size: tuple[int, int]) -> list[float]:
     x1, y1, x2, y2 = (_number(shape, side) for side in ("xtl", "ytl", "xbr", "ybr"))
-    return rectangle_outline(x1, y1, x2, y2, _number(shape, "rotation", "0"))
+    return rectangle_polygon(x1, y1, x2, y2, _number(shape, "rotation", "0"))
 
 
 def _polygon(shape: Element, size: tuple[int, int]) -> list[float]:
@@ -207,11 +208,11 @@ def _polygon(shape: Element, size: tuple[int, int]) -> list[float]:
 
 def _ellipse(shape: Element, size: tuple[int, int]) -> list[float]:
     x, y, radius_x, radius_y = (_number(shape, name) for name in ("cx", "cy", "rx", "ry"))
-    return ellipse_outline(x, y, radius_x, radius_y, math.radians(_number(shape, "rotation", "0")))
+    return ellipse_polygon(x, y, radius_x, radius_y, math.radians(_number(shape, "rotation", "0")))
 
 
 def _mask(shape: Element, size: tuple[int, int]) -> dict[str, Any]:
-    """Runs of background and object in turn, row by row, in a window of the picture."""
+    """Runs of background and object in turn, row by row, in a window of the image."""
     left, top, width, height = (int(_number(shape, name)) for name in ("left", "top", "width", "height"))
     try:
         runs = [int(run) for run in shape.get("rle", "").split(",")]
@@ -220,7 +221,7 @@ def _mask(shape: Element, size: tuple[int, int]) -> dict[str, Any]:
     if min(runs) < 0 or sum(runs) != width * height:
         raise ValueError(f"the runs of `rle` add up to {sum(runs)} pixels, its window has {width} x {height}")
     bitmap = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)
-    return bitmap_run_lengths(bitmap, left, top, size)
+    return bitmap_rle(bitmap, left, top, size)
 
 
 PARTS: dict[str, Callable[[Element, tuple[int, int]], list[float] | dict[str, Any]]] = {
@@ -231,8 +232,8 @@ PARTS: dict[str, Callable[[Element, tuple[int, int]], list[float] | dict[str, An
 }
 
 
-def _keypoints(skeleton: Element, names: list[str]) -> dict[str, Any]:
-    points = {point.get("label", ""): point for point in skeleton.findall("points")}
+def _keypoints(keypoint_schema: Element, names: list[str]) -> dict[str, Any]:
+    points = {point.get("label", ""): point for point in keypoint_schema.findall("points")}
     unknown = sorted(set(points) - set(names))
     if unknown or not points:
         raise ValueError(f"its points are {', '.join(points) or 'none'}, but those of its label are {', '.join(names)}")
@@ -250,7 +251,7 @@ def _surrounding(keypoints: list[float]) -> list[float]:
     seen = np.array(keypoints, dtype=np.float64).reshape(-1, 3)
     seen = seen[seen[:, 2] > 0, :2]
     if not len(seen):
-        raise ValueError("all points of the skeleton are outside the picture")
+        raise ValueError("all points of the skeleton are outside the image")
     (x1, y1), (x2, y2) = seen.min(axis=0).tolist(), seen.max(axis=0).tolist()
     return [x1, y1, x2 - x1, y2 - y1]
 

@@ -1,4 +1,4 @@
-"""What readers share: pictures in folders, files of text and JSON, and a data set gathered in COCO's terms."""
+"""What readers share: images in folders, files of text and JSON, and a dataset gathered in COCO's terms."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ..images import PICTURES
 from ..dataset import Contents
+from ..images import IMAGES
 
 SNIFFED = 2**16
-"""Bytes of a file by which its format is recognised."""
+"""Bytes of a file by which its format is recognized."""
 
 
 def _is_one_split(path: Path, split: str) -> bool:
@@ -20,7 +20,7 @@ def _is_one_split(path: Path, split: str) -> bool:
 
 
 class Format(NamedTuple):
-    """A format of data sets, as a reader's module ends with it.
+    """A format of datasets, as a reader's module ends with it.
 
     Args:
         name: Its name on the command line.
@@ -28,7 +28,7 @@ class Format(NamedTuple):
         layout: The files that belong to it, one line.
         found: Whether a path holds a split of it, by names and the first bytes of a file only. A folder without
             splits is the split "train"; a file is any split, unless it is `parted`.
-        read: Contents of a split (path, split, folder of the pictures or None).
+        read: Contents of a split (path, split, folder of the images or None).
         parted: Whether a file holds a split beside others; most files are one split.
     """
 
@@ -41,14 +41,14 @@ class Format(NamedTuple):
 
 
 class Gathering:
-    """Pictures, classes and objects in COCO's terms, in the order they are added.
+    """Images, classes and objects in COCO's terms, in the order they are added.
 
     Category ids are 1..K in the order of the names, image and annotation ids count from 1.
 
     Args:
         names: Of the classes, all different.
         source: The file or folder, for messages.
-        images: Folder that the pictures' file names start from.
+        images: Folder that the images' file names start from.
         described: Further entries of categories by their names, such as `keypoints`.
     """
 
@@ -66,28 +66,28 @@ class Gathering:
         self._categories = [
             {"id": number, "name": name, **more.get(name, {})} for name, number in self.category_ids.items()
         ]
-        self._pictures: dict[str, dict[str, Any]] = {}
+        self._images: dict[str, dict[str, Any]] = {}
         self._annotations: list[dict[str, Any]] = []
 
-    def add_picture(self, path: Path, size: tuple[int, int], named_by: str = "") -> int:
-        """Add a picture of `size` (height, width), and get its id.
+    def add_image(self, path: Path, size: tuple[int, int], named_by: str = "") -> int:
+        """Add an image of `size` (height, width), and get its id.
 
         Args:
             path: Its file.
             size: (height, width).
-            named_by: The file or record that names it, for the message about a picture that was added before.
+            named_by: The file or record that names it, for the message about an image that was added before.
 
         Raises:
             DataError: It was added before.
         """
         name = os.path.relpath(path, self.images)
-        if name in self._pictures:
+        if name in self._images:
             raise DataError(
-                f"{named_by or self.source}: the picture {name} is named a second time. Join its annotations, or take "
+                f"{named_by or self.source}: the image {name} is named a second time. Join its annotations, or take "
                 "one of them out."
             )
-        number = len(self._pictures) + 1
-        self._pictures[name] = {"id": number, "file_name": name, "height": size[0], "width": size[1]}
+        number = len(self._images) + 1
+        self._images[name] = {"id": number, "file_name": name, "height": size[0], "width": size[1]}
         return number
 
     def add_object(self, image_id: int, name: str, *, crowd: bool = False, **fields: Any) -> None:
@@ -98,23 +98,23 @@ class Gathering:
 
     def contents(self) -> Contents:
         """All that was added."""
-        images = list(self._pictures.values())
+        images = list(self._images.values())
         coco = {"images": images, "categories": self._categories, "annotations": self._annotations}
         return Contents(self.source, self.images, coco, tuple(self.skipped))
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The picture files in a folder and the folders in it, sorted; hidden ones are left out."""
+def list_images(folder: Path) -> list[Path]:
+    """The image files in a folder and the folders in it, sorted; hidden ones are left out."""
     found = [
         Path(place, name)
         for place, _, names in os.walk(folder, followlinks=True)
         for name in names
-        if name.lower().endswith(PICTURES) and not name.startswith(".")
+        if name.lower().endswith(IMAGES) and not name.startswith(".")
     ]
     return sorted(found)
 
 
-def find_picture(name: str, folders: Iterable[Path]) -> Path:
+def find_image(name: str, folders: Iterable[Path]) -> Path:
     """The first file of this name in some folders; if it is in none, where it should be in the first of them.
 
     Windows' separators in the name are understood; a name with folders is also looked for without them.

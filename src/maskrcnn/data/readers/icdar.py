@@ -1,4 +1,4 @@
-"""ICDAR 2015's Incidental Scene Text (https://rrc.cvc.uab.es/?ch=4): a text file of four-cornered words per picture."""
+"""ICDAR 2015's Incidental Scene Text (https://rrc.cvc.uab.es/?ch=4): a text file of four-cornered words per image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..dataset import Contents
-from .gathering import Format, list_pictures, read_text
+from .gathering import Format, list_images, read_text
 from .mask_images import files_by_name
 from .words import UNREADABLE_WORD, Word, WordsFile, gather_words, pair_files, read_numbers
 
@@ -14,7 +14,7 @@ FOLDERS = {
     "train": (("ch4_training_images",), ("ch4_training_localization_transcription_gt",)),
     "test": (("ch4_test_images",), ("Challenge4_Test_Task1_GT", "ch4_test_localization_transcription_gt")),
 }
-"""Of the pictures and of the words of each split."""
+"""Of the images and of the words of each split."""
 LAYOUT = (
     "ch4_test_images/img_N.jpg, Challenge4_Test_Task1_GT/gt_img_N.txt; ch4_training_images/img_N.jpg, "
     "ch4_training_localization_transcription_gt/gt_img_N.txt"
@@ -28,22 +28,22 @@ def has_icdar(path: Path, split: str) -> bool:
 
 
 def find_icdar(path: Path, split: str, images: Path | None = None) -> list[WordsFile]:
-    """The pictures of a split and the files of their words, in the order of their names.
+    """The images of a split and the files of their words, in the order of their names.
 
     Args:
         path: With the official folders, or the folder of files gt_NAME.txt itself, which is the split "train".
         split: "train" or "test".
-        images: Folder of the pictures; None: the official one, or beside the files.
+        images: Folder of the images; None: the official one, or beside the files.
 
     Raises:
-        DataError: The files of words are not there, or a picture has none.
+        DataError: The files of words are not there, or an image has none.
     """
     folder = _words_folder(path, split)
     if folder is None:
         raise DataError(f"{path}: the files of ICDAR's split {split} are not there. The layout is {LAYOUT}.")
-    pictures = images or _picture_folder(path, folder, split)
+    found_images = images or _image_folder(path, folder, split)
     words = {file.stem.removeprefix(PREFIX): file for file in sorted(folder.glob(f"{PREFIX}*.txt"))}
-    return pair_files(files_by_name(list_pictures(pictures)), words, lambda name: pictures / f"{name}.jpg")
+    return pair_files(files_by_name(list_images(found_images)), words, lambda name: found_images / f"{name}.jpg")
 
 
 def read_icdar(path: Path, split: str, images: Path | None = None) -> Contents:
@@ -91,7 +91,7 @@ def _holds_words(folder: Path) -> bool:
     return folder.is_dir() and any(True for _ in folder.glob(f"{PREFIX}*.txt"))
 
 
-def _picture_folder(path: Path, words: Path, split: str) -> Path:
+def _image_folder(path: Path, words: Path, split: str) -> Path:
     return path if words == path else path / FOLDERS[split][0][0]
 
 

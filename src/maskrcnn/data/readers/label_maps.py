@@ -1,4 +1,4 @@
-"""Label maps: files that say for each pixel of a picture which object it belongs to."""
+"""Label maps: files that say for each pixel of an image which object it belongs to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOUCHING = np.ones((3, 3), dtype=int)
 def read_label_map(path: Path) -> np.ndarray:
     """Read a label map of any kind.
 
-    - .png, .tif, .bmp: grey of 8, 16 or 32 bits, or a palette: each value is an object. Colours: each is an object of
+    - .png, .tif, .bmp: gray of 8, 16 or 32 bits, or a palette: each value is an object. Colors: each is an object of
       value red + 256 green + 65536 blue. Black is the background. One bit: 0 and 255.
     - .npy: an array [H, W]; of truth values: 0 and 255.
     - .mat: MATLAB's `inst_map` [H, W].
@@ -70,7 +70,7 @@ def map_parts(values: np.ndarray) -> list[tuple[int, dict[str, Any]]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """[H, W] bool of a file that shows one object in any colour but black.
+    """[H, W] bool of a file that shows one object in any color but black.
 
     Raises:
         DataError: The file is missing or cannot be read.
@@ -91,13 +91,13 @@ def mask_object(mask: np.ndarray) -> dict[str, Any] | None:
 def _read_values(path: Path) -> np.ndarray:
     """[H, W] whole numbers from 0 of a label map, of whatever type they are in the file."""
     if not path.is_file():
-        raise DataError(f"{path}: the label map is not there. Check its name, or take its picture out.")
+        raise DataError(f"{path}: the label map is not there. Check its name, or take its image out.")
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise DataError(
             f"{path}: JPEG changes the values of pixels, so that it cannot hold a label map. Export it as PNG or TIFF."
         )
     readers = {".npy": _read_numpy, ".mat": _read_matlab, ".txt": _read_text}
-    values = readers.get(path.suffix.lower(), _read_picture)(path)
+    values = readers.get(path.suffix.lower(), _read_image)(path)
     if values.ndim != 2:
         raise DataError(
             f"{path}: the label map has the shape {list(values.shape)}, but must be [height, width]. Save one value "
@@ -116,19 +116,19 @@ def _read_values(path: Path) -> np.ndarray:
 
 
 def _described(region: Region) -> dict[str, Any]:
-    return {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
+    return {"bbox": list(region.box), "area": region.area, "segmentation": region.rle()}
 
 
-def _read_picture(path: Path) -> np.ndarray:
-    with open_image(path) as picture:
-        values = np.array(picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture)
+def _read_image(path: Path) -> np.ndarray:
+    with open_image(path) as image:
+        values = np.array(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
     if values.ndim == 3 and values.shape[2] in (3, 4):
-        return _colour_values(values)
+        return _color_values(values)
     return values
 
 
-def _colour_values(pixels: np.ndarray) -> np.ndarray:
-    """One value per colour; the grey ones of a picture that is grey throughout stay what they are."""
+def _color_values(pixels: np.ndarray) -> np.ndarray:
+    """One value per color; the gray ones of an image that is gray throughout stay what they are."""
     red, green, blue = (pixels[..., channel].astype(np.int64) for channel in range(3))
     if (red == green).all() and (red == blue).all():
         return red

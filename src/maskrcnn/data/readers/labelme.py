@@ -1,10 +1,10 @@
-"""LabelMe (https://github.com/wkentaro/labelme): a JSON file with shapes beside each picture.
+"""LabelMe (https://github.com/wkentaro/labelme): a JSON file with shapes beside each image.
 
 Polygons, rectangles (turned ones, too), circles and masks are objects; those of one label with the same `group_id` are
 one object. Points are x, y in continuous pixels. A mask is a PNG in base64 whose first pixel is at `points[0]`.
-`imageData`, the picture itself in the file, is not read. A shape with the flag `crowd` or `iscrowd` is a crowd.
+`imageData`, the image itself in the file, is not read. A shape with the flag `crowd` or `iscrowd` is a crowd.
 
-The classes are the labels of all splits, sorted; a `labels.txt` in the data set's folder, as LabelMe's own tools take
+The classes are the labels of all splits, sorted; a `labels.txt` in the dataset's folder, as LabelMe's own tools take
 it, gives their order instead. Shapes called `__ignore__` and `_background_` are no objects, as with these tools.
 """
 
@@ -21,12 +21,12 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..images import picture_size, read_pixels
 from ..dataset import Contents
+from ..images import image_size, read_pixels
 from .coco_folders import SPLITS
 from .coco_objects import is_id, is_number
-from .gathering import Format, Gathering, find_picture, first_bytes, read_text
-from .polygons import bitmap_run_lengths, ellipse_outline, join_parts, rectangle_outline
+from .gathering import Format, Gathering, find_image, first_bytes, read_text
+from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 LABELS = "labels.txt"
 NO_CLASS = ("__ignore__", "_background_")
@@ -38,7 +38,7 @@ INSIDE = ("", "annotations", "labels", "json", "images")
 
 
 class _Shape(NamedTuple):
-    """One shape of a file: its outline or run lengths, and whether it is an upright rectangle."""
+    """One shape of a file: its polygon or RLE, and whether it is an upright rectangle."""
 
     part: list[float] | dict[str, Any]
     box: list[float] | None
@@ -57,7 +57,7 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
     Args:
         path: Folder of the JSON files, or one with `train/`, `val/` and so on; or one file.
         split: "train", "val" or "test"; a folder without splits is "train".
-        images: Folder of the pictures; None: as each file's `imagePath` says, from the file's folder.
+        images: Folder of the images; None: as each file's `imagePath` says, from the file's folder.
 
     Raises:
         DataError: Naming the file, the shape, the value, the rule and the remedy.
@@ -71,9 +71,9 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
     names = _listed_names(listed) if listed.is_file() else _used_names(path, loaded)
     found = Gathering(names, path, images or root)
     for file, content in loaded.items():
-        picture = _picture(file, content, images)
-        size = _size(content) or picture_size(picture)
-        image_id = found.add_picture(picture, size, named_by=str(file))
+        image = _image(file, content, images)
+        size = _size(content) or image_size(image)
+        image_id = found.add_image(image, size, named_by=str(file))
         for number, shapes in _objects(content):
             name = str(content["shapes"][number]["label"])
             try:
@@ -134,9 +134,9 @@ def _used_names(path: Path, loaded: dict[Path, dict[str, Any]]) -> list[str]:
     return sorted(names - set(NO_CLASS))
 
 
-def _picture(file: Path, content: dict[str, Any], images: Path | None) -> Path:
+def _image(file: Path, content: dict[str, Any], images: Path | None) -> Path:
     near = [file.parent, file.parent.parent / "images", file.parent.parent.parent / "images" / file.parent.name]
-    return find_picture(content["imagePath"], [images] if images else near)
+    return find_image(content["imagePath"], [images] if images else near)
 
 
 def _size(content: dict[str, Any]) -> tuple[int, int] | None:
@@ -172,11 +172,11 @@ def _shape(shape: dict[str, Any], size: tuple[int, int]) -> _Shape:
     kind, points = shape.get("shape_type") or "polygon", _points(shape.get("points"))
     if kind == "rectangle" and len(points) == 2:
         (x1, x2), (y1, y2) = (sorted(values) for values in zip(*points, strict=True))
-        return _Shape(rectangle_outline(x1, y1, x2, y2), [x1, y1, x2 - x1, y2 - y1])
+        return _Shape(rectangle_polygon(x1, y1, x2, y2), [x1, y1, x2 - x1, y2 - y1])
     if kind == "circle" and len(points) == 2:
         (x, y), (edge_x, edge_y) = points
         radius = float(np.hypot(edge_x - x, edge_y - y))
-        return _Shape(ellipse_outline(x, y, radius, radius), None)
+        return _Shape(ellipse_polygon(x, y, radius, radius), None)
     if kind == "mask" and len(points) == 2:
         return _Shape(_mask(shape.get("mask"), points, size), None)
     if kind in ("polygon", "rectangle", "oriented_rectangle") and len(points) > 2:
@@ -207,9 +207,9 @@ def _mask(text: object, points: list[list[float]], size: tuple[int, int]) -> dic
     if bitmap.ndim != 2 or bitmap.shape != (y2 - y1 + 1, x2 - x1 + 1):
         rule = f"its points span {x2 - x1 + 1} x {y2 - y1 + 1}"
         raise ValueError(f"`mask` has {' x '.join(map(str, bitmap.shape[1::-1]))} pixels, but {rule}")
-    return bitmap_run_lengths(bitmap, x1, y1, size)
+    return bitmap_rle(bitmap, x1, y1, size)
 
 
 FORMAT = Format(
-    "labelme", "LabelMe", "one JSON file beside each picture, or train/ and val/ of them", is_labelme, read_labelme
+    "labelme", "LabelMe", "one JSON file beside each image, or train/ and val/ of them", is_labelme, read_labelme
 )

@@ -1,4 +1,4 @@
-"""LVIS (https://www.lvisdataset.org): COCO's pictures and format, annotated for some of the classes in each picture."""
+"""LVIS (https://www.lvisdataset.org): COCO's images and format, annotated for some of the classes in each image."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def is_lvis(path: Path, split: str) -> bool:
 def read_lvis(path: Path, split: str = "val", images: Path | None = None) -> Contents:
     """Read a split of LVIS.
 
-    Its pictures are named by their addresses: `http://images.cocodataset.org/val2017/000000397133.jpg` lies at
-    `val2017/000000397133.jpg`; LVIS's validation pictures come from both of COCO's folders. What is known of each
-    picture (`neg_category_ids`, `not_exhaustive_category_ids`) and of each class (`frequency`) stays in the records.
+    Its images are named by their addresses: `http://images.cocodataset.org/val2017/000000397133.jpg` lies at
+    `val2017/000000397133.jpg`; LVIS's validation images come from both of COCO's folders. What is known of each
+    image (`neg_category_ids`, `not_exhaustive_category_ids`) and of each class (`frequency`) stays in the records.
 
     Args:
         path: Such as `lvis_v1_val.json`, or the folder that holds it, or that holds it in `annotations/`.
@@ -34,15 +34,15 @@ def read_lvis(path: Path, split: str = "val", images: Path | None = None) -> Con
         images: Folder with `train2017/` and `val2017/`; None: the file's, or the one above `annotations/`.
 
     Raises:
-        DataError: There is no such file, or a picture has neither an address nor a name.
+        DataError: There is no such file, or an image has neither an address nor a name.
     """
     file = path if path.is_file() else _find(path, split)
     if file is None:
         raise DataError(f"{path}: holds no lvis_v1_{split}.json, nor annotations/lvis_v1_{split}.json. Give the file.")
     content = parse_coco(file)
-    pictures = [{**image, "file_name": _file_name(file, image)} for image in content["images"]]
+    found_images = [{**image, "file_name": _file_name(file, image)} for image in content["images"]]
     beside = file.parent.parent if file.parent.name == "annotations" else file.parent
-    return Contents(file, images or beside, {**content, "images": pictures})
+    return Contents(file, images or beside, {**content, "images": found_images})
 
 
 def _find(folder: Path, split: str) -> Path | None:
@@ -60,7 +60,7 @@ def _file_name(file: Path, image: dict[str, Any]) -> str:
     if isinstance(image.get("file_name"), str):  # of another version, or a copy with names of its own
         return image["file_name"]
     raise DataError(
-        f"{file}: image {image.get('id')!r}: `coco_url` is {address!r}, but it must be the picture's address, such as "
+        f"{file}: image {image.get('id')!r}: `coco_url` is {address!r}, but it must be the image's address, such as "
         "http://images.cocodataset.org/val2017/000000397133.jpg. Give LVIS's own annotation file."
     )
 

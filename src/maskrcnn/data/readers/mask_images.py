@@ -1,4 +1,4 @@
-"""Data sets with a label map per picture: `images/` beside `masks/`, or both side by side."""
+"""Datasets with a label map per image: `images/` beside `masks/`, or both side by side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..images import picture_size
 from ..dataset import Contents
+from ..images import image_size
 from .coco_images import NAMED
-from .gathering import Format, Gathering, list_pictures
+from .gathering import Format, Gathering, list_images
 from .label_maps import ENDINGS, map_objects, map_parts, read_label_map
 
 SPLITS = {
@@ -23,78 +23,78 @@ SPLITS = {
 }
 """Folders of each split; all that are there are joined."""
 ALL = tuple(name for names in SPLITS.values() for name in names)
-PICTURE_FOLDERS = ("images", "image", "imgs", "img", "pictures")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "images")
 MAP_FOLDERS = ("masks", "mask", "labels", "label_maps", "instance_maps", "gt")
 MAP_NAMES = ("_mask", "_masks", "_label", "_labels", "_gt", "_instances")
-"""What the name of a label map may have after the picture's; of one beside the picture it must."""
+"""What the name of a label map may have after the image's; of one beside the image it must."""
 DRAWINGS = ("_poly",)
-"""Pictures beside others that only show what is annotated."""
+"""Images beside others that only show what is annotated."""
 CLASSES = "classes.json"
 LAYOUT = "images/NAME.png, masks/NAME.png (or .tif, .npy, .mat; or NAME_mask.png beside NAME.png)"
 
 
-class MaskedPicture(NamedTuple):
-    """A picture and the files its objects are drawn in.
+class MaskedImage(NamedTuple):
+    """An image and the files its objects are drawn in.
 
     Args:
-        picture: Its file, or where it should be.
+        image: Its file, or where it should be.
         masks: Its label map, or the mask file of each object.
     """
 
-    picture: Path
+    image: Path
     masks: tuple[Path, ...]
 
 
 def has_label_maps(path: Path, split: str) -> bool:
-    """Whether a folder holds a split with a label map per picture."""
-    return path.is_dir() and any(_map_files(maps, beside=maps == pictures) for pictures, maps in _places(path, split))
+    """Whether a folder holds a split with a label map per image."""
+    return path.is_dir() and any(_map_files(maps, beside=maps == images) for images, maps in _places(path, split))
 
 
 def is_parted(path: Path) -> bool:
-    """Whether a folder, or its folder of pictures or of label maps, has folders of splits."""
+    """Whether a folder, or its folder of images or of label maps, has folders of splits."""
     folders = {path, *(folder for pair in _sides(path) for folder in pair)}
     return any((folder / name).is_dir() for folder in folders for name in ALL)
 
 
-def find_label_maps(path: Path, split: str, images: Path | None = None) -> list[MaskedPicture]:
-    """The pictures of a split with their label maps, in the order of the pictures' names.
+def find_label_maps(path: Path, split: str, images: Path | None = None) -> list[MaskedImage]:
+    """The images of a split with their label maps, in the order of the images' names.
 
-    Where no picture is there at all, the label maps say which there are.
+    Where no image is there at all, the label maps say which there are.
 
     Args:
         path: Folder with `images/` and `masks/`, with a folder of these for each split, or the other way round.
         split: "train", "val" or "test"; a folder without splits is "train".
-        images: Folder of the pictures, if it is elsewhere.
+        images: Folder of the images, if it is elsewhere.
 
     Raises:
-        DataError: There are none, a picture has no label map, or two have the same name.
+        DataError: There are none, an image has no label map, or two have the same name.
     """
-    found: list[MaskedPicture] = []
-    for pictures, maps in _places(path, split):
-        shared = pictures == maps
+    found: list[MaskedImage] = []
+    for found_images, maps in _places(path, split):
+        shared = found_images == maps
         known = files_by_name(
             file
-            for file in list_pictures(images or pictures)
+            for file in list_images(images or found_images)
             if not (shared and file.stem.endswith((*MAP_NAMES, *DRAWINGS)))
         )
         drawn = list_maps(maps, beside=shared)
         missing = [str(file) for name, file in known.items() if name not in drawn]
         if missing:
             raise DataError(
-                f"{maps}: {len(missing)} of {len(known)} pictures have no label map there: {', '.join(missing[:NAMED])}"
+                f"{maps}: {len(missing)} of {len(known)} images have no label map there: {', '.join(missing[:NAMED])}"
                 f"{', ...' if len(missing) > NAMED else ''}. Add them (all black if there is no object), or take the "
-                "pictures out."
+                "images out."
             )
         names = known if known and (shared or _is_common(path, maps)) else known | dict.fromkeys(drawn)
-        expected = images or pictures
-        found += [MaskedPicture(known.get(name) or expected / f"{name}.png", (drawn[name],)) for name in sorted(names)]
+        expected = images or found_images
+        found += [MaskedImage(known.get(name) or expected / f"{name}.png", (drawn[name],)) for name in sorted(names)]
     if not found:
-        raise DataError(f"{path}: no pictures with label maps of the split `{split}` were found: {LAYOUT}.")
+        raise DataError(f"{path}: no images with label maps of the split `{split}` were found: {LAYOUT}.")
     return found
 
 
 def read_label_maps(path: Path, split: str, images: Path | None = None) -> Contents:
-    """Read a split with a label map per picture.
+    """Read a split with a label map per image.
 
     Each value of a map is an object of the class `object`; see `map_objects`. With a file `classes.json` such as
     {"1": "cell", "2": "vessel", "255": null} each value is a class, and its parts that hang together are the objects;
@@ -104,15 +104,15 @@ def read_label_maps(path: Path, split: str, images: Path | None = None) -> Conte
         path, split, images: As for `find_label_maps`.
 
     Raises:
-        DataError: As `find_label_maps` and `read_label_map`; a map and its picture are of different sizes; a value has
+        DataError: As `find_label_maps` and `read_label_map`; a map and its image are of different sizes; a value has
             no class.
     """
-    pictures = find_label_maps(path, split, images)
-    return gather_label_maps(pictures, path, images or path, classes=_read_classes(path))
+    found_images = find_label_maps(path, split, images)
+    return gather_label_maps(found_images, path, images or path, classes=_read_classes(path))
 
 
 def gather_label_maps(
-    pictures: Sequence[MaskedPicture],
+    found_images: Sequence[MaskedImage],
     source: Path,
     images: Path,
     *,
@@ -122,19 +122,19 @@ def gather_label_maps(
     """The objects of label maps in COCO's terms.
 
     Args:
-        pictures: With a label map each; where a picture is there, its size is compared.
+        images: With a label map each; where an image is there, its size is compared.
         source: For messages.
-        images: Folder that the pictures' file names start from.
+        images: Folder that the images' file names start from.
         class_name: The class of all objects, if values are objects.
         classes: The class of each value, None for those that do not count; None: values are objects.
     """
     known = [class_name] if classes is None else [each for each in dict.fromkeys(classes.values()) if each is not None]
     found = Gathering(known, source, images)
-    for picture, (file,) in pictures:
+    for image, (file,) in found_images:
         values = read_label_map(file)
-        if picture.is_file():
-            require_size(file, values, picture, picture_size(picture))
-        image_id = found.add_picture(picture, (values.shape[0], values.shape[1]), str(file))
+        if image.is_file():
+            require_size(file, values, image, image_size(image))
+        image_id = found.add_image(image, (values.shape[0], values.shape[1]), str(file))
         for value, fields in map_objects(values) if classes is None else map_parts(values):
             own = class_name if classes is None else _class_of(value, classes, file)
             if own is not None:
@@ -143,14 +143,14 @@ def gather_label_maps(
 
 
 def list_maps(folder: Path, *, beside: bool = False) -> dict[str, Path]:
-    """Label maps of a folder and the folders in it by the names of their pictures.
+    """Label maps of a folder and the folders in it by the names of their images.
 
     Args:
         folder: Of the maps.
-        beside: The pictures are in it, too: only names with an ending of `MAP_NAMES` are maps.
+        beside: The images are in it, too: only names with an ending of `MAP_NAMES` are maps.
 
     Raises:
-        DataError: Two are for the same picture.
+        DataError: Two are for the same image.
     """
     return files_by_name(_map_files(folder, beside=beside), MAP_NAMES)
 
@@ -177,60 +177,60 @@ def files_by_name(files: Iterable[Path], endings: tuple[str, ...] = ()) -> dict[
         name = file.stem.removesuffix(ending)
         if name in found:
             raise DataError(
-                f"{file}: {found[name].name} is of the same name, but each picture has one file. Take one of them out."
+                f"{file}: {found[name].name} is of the same name, but each image has one file. Take one of them out."
             )
         found[name] = file
     return found
 
 
 def _places(path: Path, split: str) -> list[tuple[Path, Path]]:
-    """The folders of pictures and of label maps of a split."""
+    """The folders of images and of label maps of a split."""
     names = SPLITS.get(split, (split,))
     inside = [place for name in names for place in _sides(path / name)]
     if inside:
         return inside
     whole = _sides(path)
     parted = [
-        (pictures / name, maps / name if (maps / name).is_dir() else maps)
-        for pictures, maps in whole
+        (images / name, maps / name if (maps / name).is_dir() else maps)
+        for images, maps in whole
         for name in names
-        if (pictures / name).is_dir() or (maps / name).is_dir()
+        if (images / name).is_dir() or (maps / name).is_dir()
     ]
     return whole if split == "train" and not parted and not is_parted(path) else parted
 
 
 def _sides(base: Path) -> list[tuple[Path, Path]]:
-    """The folders of pictures and of label maps in a folder, or the folder itself if it holds both side by side."""
+    """The folders of images and of label maps in a folder, or the folder itself if it holds both side by side."""
     if not base.is_dir():
         return []
     folders = {child.name.lower(): child for child in sorted(base.iterdir()) if child.is_dir()}
     maps = next((folders[name] for name in MAP_FOLDERS if name in folders), None)
-    pictures = next((folders[name] for name in PICTURE_FOLDERS if name in folders), base / PICTURE_FOLDERS[0])
+    images = next((folders[name] for name in IMAGE_FOLDERS if name in folders), base / IMAGE_FOLDERS[0])
     if maps is not None:
-        return [(pictures, maps)]
+        return [(images, maps)]
     beside = any(file.stem.endswith(MAP_NAMES) and file.suffix.lower() in ENDINGS for file in base.iterdir())
     return [(base, base)] if beside else []
 
 
 def _is_common(path: Path, maps: Path) -> bool:
-    """Whether a folder of label maps serves all splits of a data set whose pictures are divided."""
-    return maps.parent == path and any((pictures / name).is_dir() for pictures, _ in _sides(path) for name in ALL)
+    """Whether a folder of label maps serves all splits of a dataset whose images are divided."""
+    return maps.parent == path and any((images / name).is_dir() for images, _ in _sides(path) for name in ALL)
 
 
-def require_size(file: Path, mask: np.ndarray, picture: Path, size: tuple[int, int]) -> None:
-    """Refuse a mask of another size than its picture.
+def require_size(file: Path, mask: np.ndarray, image: Path, size: tuple[int, int]) -> None:
+    """Refuse a mask of another size than its image.
 
     Args:
         file: Of the mask.
         mask: [H, W].
-        picture, size: The picture and its (height, width).
+        image, size: The image and its (height, width).
 
     Raises:
         DataError: Naming both.
     """
     if mask.shape != size:
         raise DataError(
-            f"{file}: the mask is {mask.shape[1]} px wide and {mask.shape[0]} px high, but its picture {picture.name} "
+            f"{file}: the mask is {mask.shape[1]} px wide and {mask.shape[0]} px high, but its image {image.name} "
             f"is {size[1]} x {size[0]}. Both must be of one size; export the mask again."
         )
 

@@ -13,19 +13,19 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import LabelMap
-from ..images import picture_size, read_pixels
 from ..dataset import Contents
+from ..images import image_size, read_pixels
 from .gathering import Format
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
-"""Lists of pictures; those of `test` share one folder."""
+"""Lists of images; those of `test` share one folder."""
 LAYOUT = (
     "list/{train,val,test_all,...}.txt, {train,val,test}/images/NAME.jpg, {train,val,test}/parsing_annos/NAME_nn_kk.png"
 )
 FOLDERS = ("parsing_annos", "annotations")
 """Of the maps of parts, in the distribution and in the official loader."""
 SUFFIX = len("_nn_kk.png")
-"""Behind the picture's name: how many people it has, and which of them this is."""
+"""Behind the image's name: how many people it has, and which of them this is."""
 
 
 def has_mhp(path: Path, split: str) -> bool:
@@ -54,7 +54,7 @@ def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
     Args:
         path: The folder LV-MHP-v2.
         split: Of `SPLITS`, or "test" for `test_all`.
-        images: Folder of the pictures, if it is not `images/` of the split.
+        images: Folder of the images, if it is not `images/` of the split.
 
     Raises:
         DataError: A file is missing or broken.
@@ -66,14 +66,14 @@ def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
     folder = path / split.partition("_")[0]
     maps = _list_maps(folder, required=not split.startswith("test"))
     root = images or folder / "images"
-    pictures: list[dict[str, Any]] = []
+    found_images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     parts: dict[str, LabelMap] = {}
     with ThreadPoolExecutor() as pool:
         found = pool.map(_read_people, (maps.get(name, ()) for name in names))
         for number, (name, people) in enumerate(zip(names, found, strict=True), start=1):
-            height, width = people[0].size if people else picture_size(root / f"{name}.jpg")
-            pictures.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
+            height, width = people[0].size if people else image_size(root / f"{name}.jpg")
+            found_images.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
             for place, person in zip(maps.get(name, ()), people, strict=True):
                 _check_size(place, person.size, (height, width))
                 mask = _mask_of(person)
@@ -82,7 +82,7 @@ def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
                     file_name = str(place.relative_to(path))
                     annotations.append({**keys, **mask, "parts_file": file_name})
                     parts[file_name] = person
-    coco = {"images": pictures, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
+    coco = {"images": found_images, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
     return MhpSplit(Contents(file, root, coco), parts)
 
 
@@ -90,7 +90,7 @@ def read_parts(file: Path) -> LabelMap:
     """A person's map, uint8: 0 background, 1 to 58 parts. Of its three equal channels the first is taken.
 
     Raises:
-        DataError: The file is missing or no picture.
+        DataError: The file is missing or no image.
     """
     values = read_pixels(file)
     return LabelMap.encode((values if values.ndim == 2 else values[:, :, 0]).astype(np.uint8))
@@ -101,7 +101,7 @@ def _list_name(split: str) -> str:
 
 
 def _list_maps(folder: Path, *, required: bool) -> dict[str, list[Path]]:
-    """The maps of each picture, in the order of their names."""
+    """The maps of each image, in the order of their names."""
     place = next((folder / name for name in FOLDERS if (folder / name).is_dir()), None)
     if place is None and required:
         raise DataError(
@@ -121,15 +121,15 @@ def _mask_of(person: LabelMap) -> dict[str, Any]:
     """What an annotation says of a person; nothing if it has no pixel."""
     for region in LabelMap.encode(person.decode() > 0).regions():
         if region.value:
-            return {"bbox": list(region.box), "area": region.area, "segmentation": region.run_lengths()}
+            return {"bbox": list(region.box), "area": region.area, "segmentation": region.rle()}
     return {}
 
 
 def _check_size(file: Path, size: tuple[int, int], expected: tuple[int, int]) -> None:
     if size != expected:
         raise DataError(
-            f"{file}: is {size[1]} x {size[0]} px, but the first map of its picture {expected[1]} x {expected[0]}; all "
-            "must have the picture's size. Unpack LV-MHP-v2 again."
+            f"{file}: is {size[1]} x {size[0]} px, but the first map of its image {expected[1]} x {expected[0]}; all "
+            "must have the image's size. Unpack LV-MHP-v2 again."
         )
 
 

@@ -19,9 +19,9 @@ from ..dataset import Contents
 from .gathering import Format
 
 NAME = "ochuman.json"
-VAL_PICTURES = 2500
-"""So many of the pictures with annotated people, by their ids, are the split val; the rest is test."""
-SUBSETS = {"all": slice(None), "val": slice(VAL_PICTURES), "test": slice(VAL_PICTURES, None)}
+VAL_IMAGES = 2500
+"""So many of the images with annotated people, by their ids, are the split val; the rest is test."""
+SUBSETS = {"all": slice(None), "val": slice(VAL_IMAGES), "test": slice(VAL_IMAGES, None)}
 ALL_OVERLAPS = (0.0, 1.0)
 VISIBILITY = {0: 0, 1: 2, 2: 2, 3: 1}
 """COCO's visibility of OCHuman's missing, visible, hidden by the person itself, hidden by others."""
@@ -50,8 +50,8 @@ def read_ochuman(
 
     Args:
         path: The file, or the folder that holds it.
-        subset: "val", "test" or "all"; there are no pictures to train on, so any other split is all of them, too.
-        images: Folder of the pictures; None: `images/` beside the file or beside its folder.
+        subset: "val", "test" or "all"; there are no images to train on, so any other split is all of them, too.
+        images: Folder of the images; None: `images/` beside the file or beside its folder.
         overlaps: From and below which IoU with another person; moderate is [0.5, 0.75), hard [0.75, 1).
 
     Raises:
@@ -75,7 +75,7 @@ def convert_ochuman(
 ) -> dict[str, Any]:
     """OCHuman's own annotations as a COCO file.
 
-    Only people with both keypoints and a mask are kept, and pictures with such people. A person's area is that of the
+    Only people with both keypoints and a mask are kept, and images with such people. A person's area is that of the
     box. Visible and self-occluded keypoints get visibility 2, those hidden by others 1.
 
     Args:
@@ -84,11 +84,13 @@ def convert_ochuman(
         subset, overlaps: As for `read_ochuman`.
 
     Raises:
-        DataError: Naming the picture and what is wrong with it.
+        DataError: Naming the image and what is wrong with it.
     """
     try:
         places = [native["keypoint_names"].index(name) for name in COCO_PERSON.names]
-        pictures = {image["image_id"]: image for image in native["images"] if any(map(_is_complete, _people(image)))}
+        found_images = {
+            image["image_id"]: image for image in native["images"] if any(map(_is_complete, _people(image)))
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{source}: is not OCHuman's annotation file ({type(error).__name__}: {error}); it needs `keypoint_names` "
@@ -96,13 +98,13 @@ def convert_ochuman(
         ) from error
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id in sorted(pictures)[SUBSETS[subset]]:
-        image = pictures[image_id]
+    for image_id in sorted(found_images)[SUBSETS[subset]]:
+        image = found_images[image_id]
         try:
             people = [_converted(person, places) for person in _people(image) if _is_kept(person, overlaps)]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(
-                f"{source}: picture {image_id}: a person's `bbox`, `keypoints`, `segms` or `max_iou` cannot be used "
+                f"{source}: image {image_id}: a person's `bbox`, `keypoints`, `segms` or `max_iou` cannot be used "
                 f"({type(error).__name__}: {error}). Unpack OCHuman again."
             ) from error
         if people:
@@ -140,10 +142,10 @@ def _converted(person: dict[str, Any], places: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _mask(outlines: dict[str, Any]) -> dict[str, Any]:
-    """Run lengths of what lies in an outer outline and in no inner one."""
-    size = outlines["height"], outlines["width"]
-    outer, inner = (_union(outlines[key], size) for key in ("outer", "inner"))
+def _mask(polygons: dict[str, Any]) -> dict[str, Any]:
+    """RLE of what lies in an outer polygon and in no inner one."""
+    size = polygons["height"], polygons["width"]
+    outer, inner = (_union(polygons[key], size) for key in ("outer", "inner"))
     if coco_mask.area(inner):
         remaining = coco_mask.decode(outer) & ~coco_mask.decode(inner).astype(bool)
         outer = coco_mask.encode(np.asfortranarray(remaining, dtype=np.uint8))

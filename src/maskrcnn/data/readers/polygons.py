@@ -1,4 +1,4 @@
-"""Shapes of annotation tools as outlines in continuous pixels, [[x, y, x, y, ...]], as COCO's files have them."""
+"""Shapes of annotation tools as polygons in continuous pixels, [[x, y, x, y, ...]], as COCO's files have them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ GAP = 0.05
 """How far, in pixels, the sides of the polygon that stands for an ellipse may lie inside it."""
 FEWEST, MOST = 12, 720
 LONGEST = 2**24
-"""Pixels along a side: more than any picture has, and few enough for run lengths of 64 bits."""
+"""Pixels along a side: more than any image has, and few enough for RLE of 64 bits."""
 
 
-def rectangle_outline(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) -> list[float]:
+def rectangle_polygon(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) -> list[float]:
     """Corners of a rectangle, turned about its middle, clockwise on the screen."""
     corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
     if degrees:
@@ -25,7 +25,7 @@ def rectangle_outline(x1: float, y1: float, x2: float, y2: float, degrees: float
     return [float(value) for value in corners.ravel()]
 
 
-def ellipse_outline(x: float, y: float, radius_x: float, radius_y: float, radians: float = 0.0) -> list[float]:
+def ellipse_polygon(x: float, y: float, radius_x: float, radius_y: float, radians: float = 0.0) -> list[float]:
     """A polygon inside an ellipse, turned about its middle (x, y), clockwise on the screen.
 
     Its sides lie at most `GAP` pixels inside, so that its area is that of the ellipse within a percent from a radius of
@@ -43,38 +43,38 @@ def ellipse_outline(x: float, y: float, radius_x: float, radius_y: float, radian
     return [float(value) for value in (points @ _turn(radians).T + np.array([x, y])).ravel()]
 
 
-def bitmap_run_lengths(bitmap: np.ndarray, x: int, y: int, size: tuple[int, int]) -> dict[str, Any]:
-    """COCO's run lengths of the pixels of a window.
+def bitmap_rle(bitmap: np.ndarray, x: int, y: int, size: tuple[int, int]) -> dict[str, Any]:
+    """COCO RLE of the pixels of a window.
 
     Args:
         bitmap: [h, w], not 0 on the object.
-        x, y: Column and row of the window's first pixel; the part outside the picture is cut off.
-        size: (height, width) of the picture.
+        x, y: Column and row of the window's first pixel; the part outside the image is cut off.
+        size: (height, width) of the image.
 
     Raises:
-        ValueError: No pixel of the object is in the picture, or no picture is of this size.
+        ValueError: No pixel of the object is in the image, or no image is of this size.
     """
     if max(size) > LONGEST:
-        raise ValueError(f"its picture is said to have {size[1]} x {size[0]} pixels, but no picture is so large")
+        raise ValueError(f"its image is said to have {size[1]} x {size[0]} pixels, but no image is so large")
     top, left = max(0, -y), max(0, -x)
     inside = bitmap[top : size[0] - y, left : size[1] - x] != 0 if y < size[0] and x < size[1] else bitmap[:0]
     crop = tight_crop(x + left, y + top, inside)
     if not crop.bitmap.size:
-        raise ValueError("its mask has no pixel in the picture, but an object needs at least one")
+        raise ValueError("its mask has no pixel in the image, but an object needs at least one")
     return encode_crop(crop, size)
 
 
 def join_parts(parts: list[list[float] | dict[str, Any]], size: tuple[int, int]) -> list[list[float]] | dict[str, Any]:
-    """The segmentation of an object that is the union of outlines and run lengths.
+    """The segmentation of an object that is the union of polygons and RLE.
 
-    Outlines alone stay outlines.
+    Polygons alone stay polygons.
     """
-    outlines = [part for part in parts if isinstance(part, list)]
-    if len(outlines) == len(parts):
-        return outlines
+    polygons = [part for part in parts if isinstance(part, list)]
+    if len(polygons) == len(parts):
+        return polygons
     from faster_coco_eval.core import mask as coco_mask
 
-    drawn = coco_mask.frPyObjects(outlines, *size) if outlines else []
+    drawn = coco_mask.frPyObjects(polygons, *size) if polygons else []
     merged = coco_mask.merge([*drawn, *(part for part in parts if isinstance(part, dict))])
     return {"size": list(size), "counts": merged["counts"].decode("ascii")}
 

@@ -1,6 +1,6 @@
-"""Semantic Boundaries Dataset (Hariharan et al. 2011): masks of the objects in Pascal VOC's pictures, as .mat files.
+"""Semantic Boundaries Dataset (Hariharan et al. 2011): masks of the objects in Pascal VOC's images, as .mat files.
 
-`inst/<picture>.mat` holds `GTinst` with `Segmentation`, the number of the object that each pixel belongs to, and
+`inst/<image>.mat` holds `GTinst` with `Segmentation`, the number of the object that each pixel belongs to, and
 `Categories`, the class of each object, 1 to 20 as in VOC.
 """
 
@@ -37,9 +37,9 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
     """Read a split of SBD.
 
     Args:
-        path: `benchmark_RELEASE/`, its `dataset/`, or another folder with `img/`, `inst/` and lists of pictures.
+        path: `benchmark_RELEASE/`, its `dataset/`, or another folder with `img/`, `inst/` and lists of images.
         split: Such as "train" or "val": the name of a list.
-        images: Folder of the pictures; None: `img/`.
+        images: Folder of the images; None: `img/`.
 
     Raises:
         DataError: The list or a file is missing, or a file cannot be read.
@@ -48,10 +48,10 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
     if file is None:
         raise DataError(f"{path}: has no {split}.txt of SBD. The layout is {LAYOUT}.")
     found = Gathering(CLASSES, file, images or file.parent / "img")
-    for line in sorted(set(read_text(file, "a list of pictures").split())):
+    for line in sorted(set(read_text(file, "a list of images").split())):
         matrix = file.parent / "inst" / f"{line}.mat"
         values, categories = _read(matrix)
-        image_id = found.add_picture(found.images / f"{line}.jpg", (values.shape[0], values.shape[1]), str(file))
+        image_id = found.add_image(found.images / f"{line}.jpg", (values.shape[0], values.shape[1]), str(file))
         for region in find_regions(values):
             if not region.value:
                 continue
@@ -65,7 +65,7 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
             described: dict[str, Any] = {
                 "bbox": list(region.box),
                 "area": region.area,
-                "segmentation": region.run_lengths(),
+                "segmentation": region.rle(),
             }
             found.add_object(image_id, CLASSES[categories[place] - 1], **described)
     return found.contents()
@@ -81,7 +81,7 @@ def _list(path: Path, split: str) -> Path | None:
 def _read(file: Path) -> tuple[np.ndarray, list[int]]:
     """[H, W] numbers of objects, 0 where none is, and the class of each."""
     if not file.is_file():
-        raise DataError(f"{file}: the masks of this picture are not there. Unpack SBD again.")
+        raise DataError(f"{file}: the masks of this image are not there. Unpack SBD again.")
     try:
         found = scipy.io.loadmat(file)["GTinst"]
         values, categories = (found[name][0, 0] for name in ("Segmentation", "Categories"))

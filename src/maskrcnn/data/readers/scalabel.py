@@ -18,8 +18,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..images import picture_size
 from ..dataset import Contents
+from ..images import image_size
 from .coco_folders import SPLITS, split_of
 from .coco_objects import is_id, is_number
 from .gathering import Format, Gathering, first_bytes
@@ -61,7 +61,7 @@ def read_scalabel(path: Path, split: str, images: Path | None = None) -> Content
     Args:
         path: The JSON file, or a folder with `train.json`, `val.json` and so on.
         split: "train", "val" or "test", for a folder.
-        images: Folder of the pictures; None: `images/` beside the file with or without a folder of the split in it, or
+        images: Folder of the images; None: `images/` beside the file with or without a folder of the split in it, or
             the file's own.
 
     Raises:
@@ -97,7 +97,7 @@ def load_frames(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None
     for place, frame in enumerate(frames):
         name = frame.get("name") if isinstance(frame, dict) else None
         if not isinstance(name, str) or not name or name in seen:
-            wrong = "is there twice" if name in seen else "must be the name of a picture"
+            wrong = "is there twice" if name in seen else "must be the name of an image"
             raise DataError(f"{file}: frame {place}: `name` {name!r:.60} {wrong}. Correct the file.")
         labels = frame.get("labels")
         if not isinstance(labels, list | None) or not all(isinstance(label, dict) for label in labels or []):
@@ -115,8 +115,8 @@ def frames_contents(
         source: The file, for messages.
         frames: Sorted by name.
         taxonomy: Of their labels.
-        images: Folder of the pictures.
-        size: (height, width) of pictures without a `size` of their own and without masks; None: read from the picture.
+        images: Folder of the images.
+        size: (height, width) of images without a `size` of their own and without masks; None: read from the image.
 
     Raises:
         DataError: A frame's size is none, or a label's category is not known.
@@ -124,9 +124,9 @@ def frames_contents(
     found = Gathering(taxonomy.names, source, images)
     for frame in frames:
         labels, name = frame.get("labels") or [], frame["name"]
-        picture = images / name
+        image = images / name
         own = _size(source, f"frame {name}", frame.get("size")) or _mask_size(labels) or size
-        image_id = found.add_picture(picture, own or picture_size(picture))
+        image_id = found.add_image(image, own or image_size(image))
         for place, label in enumerate(labels):
             number = f"{source}: frame {name}: label {label.get('id', place)!r}"
             try:
@@ -177,7 +177,7 @@ def label_fields(label: Mapping[str, Any]) -> dict[str, Any]:
     if polygons is not None:
         if not isinstance(polygons, list) or not all(isinstance(polygon, dict) for polygon in polygons):
             raise ValueError("`poly2d` must be a list of polygons with `vertices`, `types` and `closed`")
-        closed = [poly2d_outline(polygon) for polygon in polygons if polygon.get("closed", True)]
+        closed = [poly2d_polygon(polygon) for polygon in polygons if polygon.get("closed", True)]
         if closed:
             return {"segmentation": closed}
     box = label.get("box2d")
@@ -190,7 +190,7 @@ def label_fields(label: Mapping[str, Any]) -> dict[str, Any]:
     return {"bbox": [x1, y1, x2 - x1 + 1, y2 - y1 + 1]}  # Scalabel's boxes end with their last pixel
 
 
-def poly2d_outline(polygon: Mapping[str, Any]) -> list[float]:
+def poly2d_polygon(polygon: Mapping[str, Any]) -> list[float]:
     """Corners x, y, x, y, ... of a closed polygon.
 
     `types` has a letter for each vertex: L for a corner, C for a point of a cubic Bezier curve, of which there are

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ...ops.json_files import read_json
-from ..images import picture_size
 from ..dataset import Contents
+from ..images import image_size
 from .coco_folders import SPLITS
 from .coco_objects import is_number
-from .gathering import Format, Gathering, find_picture, first_bytes, read_text
-from .polygons import ellipse_outline
+from .gathering import Format, Gathering, find_image, first_bytes, read_text
+from .polygons import ellipse_polygon
 
 CLASS_WORDS = ("class", "label", "name", "type", "category", "object")
 CROWD = "iscrowd"
@@ -40,9 +40,9 @@ class _File(NamedTuple):
     """What is in an annotation file.
 
     Args:
-        regions: Of each picture, by its file name.
+        regions: Of each image, by its file name.
         options: Names of the values of each attribute of regions, as far as the file lists them.
-        folder: Where the project has its pictures.
+        folder: Where the project has its images.
     """
 
     regions: dict[str, list[dict[str, Any]]]
@@ -62,10 +62,10 @@ def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
         path: The JSON or CSV file; or its folder, with a file in `train/`, `val/` and so on, or one that is named after
             its split.
         split: "train", "val" or "test"; the only file of a folder is "train".
-        images: Folder of the pictures; None: the file's own, or `images/` there.
+        images: Folder of the images; None: the file's own, or `images/` there.
 
     Raises:
-        DataError: Naming the file, the picture, the region, the value, the rule and the remedy.
+        DataError: Naming the file, the image, the region, the value, the rule and the remedy.
     """
     file = path if path.is_file() else _find(path, split)
     if file is None:
@@ -76,8 +76,8 @@ def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
     found = Gathering(_names(file, attribute, [content, *others]), file, images or file.parent)
     beside = [file.parent, file.parent / "images", file.parent / content.folder, file.parent.parent / "images"]
     for name, regions in sorted(content.regions.items()):
-        picture = find_picture(name, [images] if images else beside)
-        image_id = found.add_picture(picture, picture_size(picture))
+        image = find_image(name, [images] if images else beside)
+        image_id = found.add_image(image, image_size(image))
         for number, region in enumerate(regions):
             try:
                 fields = _shape(region.get("shape_attributes"))
@@ -127,9 +127,7 @@ def _load(file: Path) -> _File:
     content = read_json(file, kind=KIND)
     metadata = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(metadata, dict):
-        raise DataError(
-            f"{file}: has no `_via_img_metadata`, and no records of pictures. Export the annotations again."
-        )
+        raise DataError(f"{file}: has no `_via_img_metadata`, and no records of images. Export the annotations again.")
     regions: dict[str, list[dict[str, Any]]] = {}
     for key, record in metadata.items():
         listed = record.get("regions") if isinstance(record, dict) else None
@@ -139,7 +137,7 @@ def _load(file: Path) -> _File:
                 f"{file}: record {key!r:.80} has no `filename` or no `regions`. Export the annotations again."
             )
         if record["filename"] in regions:
-            raise DataError(f"{file}: the picture {record['filename']} has two records. Join or remove one of them.")
+            raise DataError(f"{file}: the image {record['filename']} has two records. Join or remove one of them.")
         regions[record["filename"]] = [region if isinstance(region, dict) else {} for region in listed]
     described = _entry(_entry(content, "_via_attributes"), "region")
     options = {name: values for name in described if (values := _options(_entry(described[name], "options")))}
@@ -158,7 +156,7 @@ def _options(listed: dict[str, Any]) -> dict[str, str]:
 
 
 def _load_csv(file: Path) -> _File:
-    """One row per region; a picture without any has a row with region_count 0."""
+    """One row per region; an image without any has a row with region_count 0."""
     rows = csv.DictReader(io.StringIO(read_text(file, KIND).removeprefix("#")))
     missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
     if missing:
@@ -243,20 +241,20 @@ def _shape(shape: object) -> dict[str, Any]:
         return {"bbox": _numbers(shape, "x", "y", "width", "height")}
     if kind == "circle":
         x, y, radius = _numbers(shape, "cx", "cy", "r")
-        return {"segmentation": [ellipse_outline(x, y, radius, radius)]}
+        return {"segmentation": [ellipse_polygon(x, y, radius, radius)]}
     if kind == "ellipse":
         x, y, radius_x, radius_y = _numbers(shape, "cx", "cy", "rx", "ry")
         angle = _numbers({"theta": 0, **shape}, "theta")[0]
-        return {"segmentation": [ellipse_outline(x, y, radius_x, radius_y, angle)]}
+        return {"segmentation": [ellipse_polygon(x, y, radius_x, radius_y, angle)]}
     if kind in ("polygon", "polyline"):
-        points = _outline(shape)
+        points = _polygon(shape)
         if kind == "polyline" and points[:2] != points[-2:]:
             raise ValueError("an open polyline has no area; draw the object as a polygon")
         return {"segmentation": [points]}
     raise ValueError(f"a {kind} has no area; draw the object as a rectangle, a polygon, a circle or an ellipse")
 
 
-def _outline(shape: dict[str, Any]) -> list[float]:
+def _polygon(shape: dict[str, Any]) -> list[float]:
     xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
     if not (isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys) and all(map(is_number, [*xs, *ys]))):
         raise ValueError("`all_points_x` and `all_points_y` must be lists of as many finite numbers")
@@ -271,5 +269,5 @@ def _numbers(shape: dict[str, Any], *names: str) -> list[float]:
 
 
 FORMAT = Format(
-    "via", "VGG Image Annotator", "one JSON or CSV file in train/ and val/, or beside the pictures", is_via, read_via
+    "via", "VGG Image Annotator", "one JSON or CSV file in train/ and val/, or beside the images", is_via, read_via
 )

@@ -1,10 +1,10 @@
-"""Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC): an XML file of boxes for each picture, label maps for some.
+"""Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC): an XML file of boxes for each image, label maps for some.
 
 Coordinates are whole pixels counted from 1, and the last one belongs to the box: `xmin` 1 and `xmax` 10 are 10 pixels
-from the picture's edge. Objects that are `difficult` need not be found: they become crowds.
+from the image's edge. Objects that are `difficult` need not be found: they become crowds.
 
-`SegmentationObject/` holds for some pictures which object each pixel belongs to (its place in the XML file, from 1),
-`SegmentationClass/` which class; 255 is the border between objects, and belongs to none. Files with the colours of
+`SegmentationObject/` holds for some images which object each pixel belongs to (its place in the XML file, from 1),
+`SegmentationClass/` which class; 255 is the border between objects, and belongs to none. Files with the colors of
 VOC's palette instead of its places, as CVAT writes them, are understood.
 """
 
@@ -21,10 +21,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
-from ..images import open_image, picture_size
 from ..dataset import Contents
+from ..images import image_size, open_image
 from .coco_folders import SPLITS
-from .gathering import PICTURES, Format, Gathering, find_picture, first_bytes, read_text
+from .gathering import IMAGES, Format, Gathering, find_image, first_bytes, read_text
 from .label_maps import read_label_map
 
 CLASSES = (
@@ -75,7 +75,7 @@ def is_voc(path: Path, split: str) -> bool:
 
 
 def read_voc(path: Path, split: str = "train", images: Path | None = None) -> Contents:
-    """Read a split of a data set in the format of Pascal VOC.
+    """Read a split of a dataset in the format of Pascal VOC.
 
     The classes are VOC's own if it has no others, otherwise those of all splits, sorted.
 
@@ -84,7 +84,7 @@ def read_voc(path: Path, split: str = "train", images: Path | None = None) -> Co
             it; or one with `train/`, `val/` and so on that hold XML files, or with XML files. Or one XML file.
         split: "train", "val", "test", or another that a file of `ImageSets/` is named after; a folder without splits
             is "train".
-        images: Folder of the pictures; None: `JPEGImages/`, `images/` or beside the XML files.
+        images: Folder of the images; None: `JPEGImages/`, `images/` or beside the XML files.
 
     Raises:
         DataError: There is no such split, or a file cannot be read.
@@ -101,12 +101,12 @@ def read_voc(path: Path, split: str = "train", images: Path | None = None) -> Co
     return _gather(files, known, path, images)
 
 
-def read_voc_pictures(root: Path, stems: Sequence[str]) -> Contents:
-    """Read the boxes of some pictures of a challenge with its 20 classes.
+def read_voc_images(root: Path, stems: Sequence[str]) -> Contents:
+    """Read the boxes of some images of a challenge with its 20 classes.
 
     Args:
         root: Such as `VOCdevkit/VOC2012`, with `Annotations/` and `JPEGImages/`.
-        stems: Names of the pictures, such as "2007_000027".
+        stems: Names of the images, such as "2007_000027".
 
     Raises:
         DataError: A file is missing or cannot be read.
@@ -115,25 +115,25 @@ def read_voc_pictures(root: Path, stems: Sequence[str]) -> Contents:
 
 
 def list_voc_set(root: Path, kind: str, split: str) -> list[str] | None:
-    """Names of the pictures in `ImageSets/<kind>/<split>.txt`, sorted; None: there is no such file.
+    """Names of the images in `ImageSets/<kind>/<split>.txt`, sorted; None: there is no such file.
 
-    A name may hold spaces. In the lists of one class, a number follows each name: whether the picture has the class.
+    A name may hold spaces. In the lists of one class, a number follows each name: whether the image has the class.
     """
     file = root / "ImageSets" / kind / f"{split}.txt"
     if not file.is_file():
         return None
-    lines = {line.strip() for line in read_text(file, "a list of pictures").splitlines() if line.strip()}
+    lines = {line.strip() for line in read_text(file, "a list of images").splitlines() if line.strip()}
     whole = {line for line in lines if (root / "Annotations" / f"{line}.xml").is_file()}
     return sorted(whole | {re.sub(r"\s+-?[01]$", "", line) for line in lines - whole})
 
 
 def has_segments(root: Path, stem: str) -> bool:
-    """Whether a picture has label maps of objects and classes."""
+    """Whether an image has label maps of objects and classes."""
     return all((root / folder / f"{stem}.png").is_file() for folder in (OBJECTS, LABELS))
 
 
 def read_segments(root: Path, stem: str) -> list[Segment]:
-    """The objects of a picture's label maps, by ascending value.
+    """The objects of an image's label maps, by ascending value.
 
     Raises:
         DataError: A label map is missing, or the two do not fit together.
@@ -158,7 +158,7 @@ def read_segments(root: Path, stem: str) -> list[Segment]:
 
 
 def _segments(root: Path, stem: str, *, official: bool) -> dict[int, Segment]:
-    """The objects of a picture's label maps by their places, none if it has no maps; classes of VOC only are known."""
+    """The objects of an image's label maps by their places, none if it has no maps; classes of VOC only are known."""
     if official:
         return {one.value: one for one in read_segments(root, stem)} if has_segments(root, stem) else {}
     file = root / OBJECTS / f"{stem}.png"
@@ -171,10 +171,10 @@ def _regions(objects: np.ndarray) -> list[Region]:
 
 
 def _read_places(file: Path) -> np.ndarray:
-    """[H, W] places in VOC's palette, whose colours hold their bits: red 0, 3, 6, green 1, 4, 7 and blue 2, 5."""
+    """[H, W] places in VOC's palette, whose colors hold their bits: red 0, 3, 6, green 1, 4, 7 and blue 2, 5."""
     values = read_label_map(file)
-    with open_image(file) as picture:
-        if picture.mode not in ("RGB", "RGBA"):
+    with open_image(file) as image:
+        if image.mode not in ("RGB", "RGBA"):
             return values
     places = np.zeros_like(values)
     for bit in range(3):
@@ -211,11 +211,11 @@ def _is_file(path: Path) -> bool:
 def _gather(
     files: Sequence[Path], names: Sequence[str], source: Path, images: Path | None, *, masks: bool = True
 ) -> Contents:
-    found = Gathering(names, source, images or _picture_folder(files[0]))
+    found = Gathering(names, source, images or _image_folder(files[0]))
     for file in files:
         tree = _parse(file)
-        picture = _picture(file, tree, found.images)
-        image_id = found.add_picture(picture, _size(file, tree) or picture_size(picture), named_by=str(file))
+        image = _image(file, tree, found.images)
+        image_id = found.add_image(image, _size(file, tree) or image_size(image), named_by=str(file))
         segments = _segments(file.parent.parent, file.stem, official=names == CLASSES) if masks else {}
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
@@ -243,22 +243,22 @@ def _fields(element: Element, name: str, segment: Segment | None) -> dict[str, A
         "difficult": element.findtext("difficult", "0").strip() == "1",
     }
     if segment is not None and segment.name in (None, name):
-        fields |= {"segmentation": segment.region.run_lengths(), "area": segment.region.area}
+        fields |= {"segmentation": segment.region.rle(), "area": segment.region.area}
     return fields
 
 
-def _picture_folder(file: Path) -> Path:
+def _image_folder(file: Path) -> Path:
     above = file.parent.parent
     places = [above / "JPEGImages", *(above / "images" / sub for sub in (file.parent.name, "")), file.parent]
     return next((place for place in places[:-1] if place.is_dir()), places[-1])
 
 
-def _picture(file: Path, tree: Element, images: Path) -> Path:
+def _image(file: Path, tree: Element, images: Path) -> Path:
     """By the name of the XML file, as in the challenges, or by the one it tells."""
     stated = tree.findtext("filename", "").strip()
     ending = Path(stated).suffix or ".jpg"
-    names = [f"{file.stem}{ending}", *([stated] if stated else []), *(f"{file.stem}{each}" for each in PICTURES)]
-    places = [find_picture(name, [images]) for name in names]
+    names = [f"{file.stem}{ending}", *([stated] if stated else []), *(f"{file.stem}{each}" for each in IMAGES)]
+    places = [find_image(name, [images]) for name in names]
     return next((place for place in places if place.is_file()), places[0])
 
 
@@ -279,7 +279,7 @@ def _parse(file: Path) -> Element:
     try:
         root = ElementTree.parse(file).getroot()
     except FileNotFoundError as error:
-        raise DataError(f"{file}: the annotation file is not there. Unpack the data set again.") from error
+        raise DataError(f"{file}: the annotation file is not there. Unpack the dataset again.") from error
     except (OSError, ValueError, ElementTree.ParseError) as error:
         raise DataError(f"{file}: cannot be read as XML ({error}). It is probably cut off; copy it again.") from error
     if root.tag != "annotation":

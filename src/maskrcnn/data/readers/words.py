@@ -1,4 +1,4 @@
-"""Words in pictures, as text detection has them: an outline each, what it says, and whether it can be read."""
+"""Words in images, as text detection has them: a polygon each, what it says, and whether it can be read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
-from ..images import picture_size
 from ..dataset import Contents
+from ..images import image_size
 from .coco_images import NAMED
 from .gathering import Gathering
 
@@ -32,47 +32,47 @@ class Word(NamedTuple):
 
 
 class WordsFile(NamedTuple):
-    """A picture, or where it should be, and the file of its words."""
+    """An image, or where it should be, and the file of its words."""
 
-    picture: Path
+    image: Path
     words: Path
 
 
-def pair_files(pictures: dict[str, Path], words: dict[str, Path], expected: Callable[[str], Path]) -> list[WordsFile]:
-    """Pictures and files of words of the same name, in the order of the names.
+def pair_files(images: dict[str, Path], words: dict[str, Path], expected: Callable[[str], Path]) -> list[WordsFile]:
+    """Images and files of words of the same name, in the order of the names.
 
     Args:
-        pictures, words: By name.
-        expected: Where the picture of a name should be, if it is not there.
+        images, words: By name.
+        expected: Where the image of a name should be, if it is not there.
 
     Raises:
-        DataError: A picture has no file of words.
+        DataError: An image has no file of words.
     """
-    missing = [str(pictures[name]) for name in sorted(pictures.keys() - words.keys())]
+    missing = [str(images[name]) for name in sorted(images.keys() - words.keys())]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(pictures)} pictures have no file of their words: {', '.join(missing[:NAMED])}"
+            f"{len(missing)} of {len(images)} images have no file of their words: {', '.join(missing[:NAMED])}"
             f"{', ...' if len(missing) > NAMED else ''}. Add them (empty if there is no word), or take the "
-            "pictures out."
+            "images out."
         )
-    return [WordsFile(pictures.get(name) or expected(name), words[name]) for name in sorted(words)]
+    return [WordsFile(images.get(name) or expected(name), words[name]) for name in sorted(words)]
 
 
 def gather_words(
     files: Sequence[WordsFile], read: Callable[[Path], list[Word]], source: Path, images: Path
 ) -> Contents:
-    """The words of files in COCO's terms: the class `text`, outlines with `text`, crowds where they are ignored.
+    """The words of files in COCO's terms: the class `text`, polygons with `text`, crowds where they are ignored.
 
     Args:
-        files: One per picture. Where a picture is not there, its size is taken from the words that lie farthest.
+        files: One per image. Where an image is not there, its size is taken from the words that lie farthest.
         read: Reads the words of a file.
         source: For messages.
-        images: Folder that the pictures' file names start from.
+        images: Folder that the images' file names start from.
     """
     found = Gathering(["text"], source, images)
-    for picture, file in files:
+    for image, file in files:
         words = read(file)
-        image_id = found.add_picture(picture, picture_size(picture) if picture.is_file() else _extent(words))
+        image_id = found.add_image(image, image_size(image) if image.is_file() else _extent(words))
         for word in words:
             x, y = word.points[::2], word.points[1::2]
             box = [min(x), min(y), max(x) - min(x), max(y) - min(y)]
@@ -99,7 +99,7 @@ def read_numbers(words: Sequence[str], where: str) -> list[float]:
 
 
 def _extent(words: Sequence[Word]) -> tuple[int, int]:
-    """(height, width) of the smallest picture that holds some words."""
+    """(height, width) of the smallest image that holds some words."""
     reach = [
         max((math.ceil(value) for word in words for value in word.points[start::2]), default=1) for start in (1, 0)
     ]

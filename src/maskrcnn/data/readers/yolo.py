@@ -1,16 +1,16 @@
-"""YOLO's data sets (https://docs.ultralytics.com/datasets/): boxes, outlines or keypoints in a text file per picture.
+"""YOLO's datasets (https://docs.ultralytics.com/datasets/): boxes, polygons or keypoints in a text file per image.
 
-`data.yaml` names the classes and where the pictures of each split are: a folder, a text file that lists pictures, or
+`data.yaml` names the classes and where the images of each split are: a folder, a text file that lists images, or
 several of them. `images/train/a.jpg` has its objects in `labels/train/a.txt`, one per line, the class counted from 0:
 
     class x y width height                          a box by its middle
-    class x1 y1 x2 y2 x3 y3 ...                     an outline
+    class x1 y1 x2 y2 x3 y3 ...                     a polygon
     class x y width height x1 y1 [v1] x2 y2 [v2]    a box and keypoints, if `data.yaml` has `kpt_shape: [count, 2 or 3]`
 
-All are shares of the picture's width and height, in continuous pixels: x = 0 is the left edge, 1 the right one.
+All are shares of the image's width and height, in continuous pixels: x = 0 is the left edge, 1 the right one.
 Keypoints are COCO's numbers, as Ultralytics' own conversion writes them: half a pixel is added where COCO's are read.
 Without `data.yaml`, a `classes.txt` beside `images/` and `labels/` names the classes, as Label Studio writes it.
-Category ids are the classes counted from 1. Coordinates may reach 1 % over the picture, as Ultralytics lets them.
+Category ids are the classes counted from 1. Coordinates may reach 1 % over the image, as Ultralytics lets them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import yaml
 
 from ...errors import DataError
 from ...structures.keypoint_schema import COCO_PERSON
-from ..images import PICTURES, picture_size
 from ..dataset import Contents
+from ..images import IMAGES, image_size
 from .coco_folders import SPLITS
-from .gathering import Format, Gathering, list_pictures, read_text
+from .gathering import Format, Gathering, list_images, read_text
 from .yolo_labels import KeypointShape, label_lines, label_object
 
 SUFFIXES = (".yaml", ".yml")
@@ -48,7 +48,7 @@ def is_yolo(path: Path, split: str) -> bool:
 
 
 def require_description(path: Path) -> None:
-    """Check that a folder with pictures and labels as YOLO's has a file that names the classes and the splits.
+    """Check that a folder with images and labels as YOLO's has a file that names the classes and the splits.
 
     Raises:
         DataError: It has none, or one that cannot be used.
@@ -59,45 +59,45 @@ def require_description(path: Path) -> None:
     example = "`train: images/train`, `val: images/val` and `names: [cat, dog]`"
     if file is None:
         raise DataError(
-            f"{path}: its pictures and labels lie as YOLO's do, but there is no data.yaml. Add one with {example}, or "
+            f"{path}: its images and labels lie as YOLO's do, but there is no data.yaml. Add one with {example}, or "
             "a classes.txt with a class per line."
         )
     _names(file, _read(file))
 
 
 def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
-    """Read a split of a data set in YOLO's format.
+    """Read a split of a dataset in YOLO's format.
 
-    A picture without a label file, or with an empty one, has no objects.
+    An image without a label file, or with an empty one, has no objects.
 
     Args:
         path: `data.yaml`, or the folder it is in.
         split: "train", "val" or "test".
-        images: Folder of the pictures of this split; None: as `data.yaml` says.
+        images: Folder of the images of this split; None: as `data.yaml` says.
 
-    A label file with objects beside no picture is listed in `skipped`.
+    A label file with objects beside no image is listed in `skipped`.
 
     Raises:
         DataError: Naming the file, the line, the value, the rule and the remedy.
     """
     file = _description(path)
     if file is None:
-        raise DataError(f"{path}: holds no data.yaml. Give the YAML file that names the classes and the pictures.")
+        raise DataError(f"{path}: holds no data.yaml. Give the YAML file that names the classes and the images.")
     known = _read(file)
     names, keypoints = _names(file, known), _keypoint_shape(file, known)
     _require_mirrored(file, known, keypoints)
     root = _root(file, known)
-    pictures = list_pictures(images) if images else _split_pictures(file, known, root, split)
+    found_images = list_images(images) if images else _split_images(file, known, root, split)
     found = Gathering(names, file, root, dict.fromkeys(names, _category(known, keypoints)))
-    labels = [_label_file(picture) for picture in pictures]
-    if pictures and not any(label.is_file() for label in labels):
+    labels = [_label_file(image) for image in found_images]
+    if found_images and not any(label.is_file() for label in labels):
         raise DataError(
-            f"{file}: none of the {len(pictures)} pictures of `{split}` has a label file; the first was looked for at "
+            f"{file}: none of the {len(found_images)} images of `{split}` has a label file; the first was looked for at "
             f"{labels[0]}. Lay labels/ beside images/, with the same folders and names inside."
         )
-    for picture, label in zip(pictures, labels, strict=True):
-        size = picture_size(picture)
-        image_id = found.add_picture(picture, size)
+    for image, label in zip(found_images, labels, strict=True):
+        size = image_size(image)
+        image_id = found.add_image(image, size)
         for number, line in label_lines(label):
             try:
                 name, fields = label_object(line, names, size, keypoints)
@@ -105,7 +105,7 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
                 found.skipped.append(f"{label}: line {number}: {error}")
                 continue
             found.add_object(image_id, name, **fields)
-    found.skipped += _orphans(pictures)
+    found.skipped += _orphans(found_images)
     return found.contents()
 
 
@@ -125,7 +125,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _read_classes(file: Path) -> dict[str, Any]:
-    """A list of classes, and the folders of the pictures as they lie, in the words of `data.yaml`."""
+    """A list of classes, and the folders of the images as they lie, in the words of `data.yaml`."""
     root = file.parent.parent if file.parent.name == "labels" else file.parent
     names = [line.strip() for line in read_text(file, "a list of classes").splitlines() if line.strip()]
     split = {name: f"images/{name}" for words in SPLITS.values() for name in words if (root / "images" / name).is_dir()}
@@ -134,7 +134,7 @@ def _read_classes(file: Path) -> dict[str, Any]:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        known = yaml.safe_load(read_text(file, "the YAML file of a YOLO data set"))
+        known = yaml.safe_load(read_text(file, "the YAML file of a YOLO dataset"))
     except yaml.YAMLError as error:
         raise DataError(f"{file}: the file is not valid YAML ({' '.join(str(error).split())}). Correct it.") from error
     return known if isinstance(known, dict) else {}
@@ -189,7 +189,7 @@ def _require_mirrored(file: Path, known: dict[str, Any], keypoints: KeypointShap
 
 
 def _category(known: dict[str, Any], keypoints: KeypointShape | None) -> dict[str, Any]:
-    """Entries of the categories on their keypoints: names from `kpt_names`, mirror pairs from `flip_idx`."""
+    """Entries of the categories on their keypoints: names from `kpt_names`, flip pairs from `flip_idx`."""
     if keypoints is None:
         return {}
     mirrored = known["flip_idx"] if isinstance(known.get("flip_idx"), list) else []
@@ -218,10 +218,10 @@ def _places(known: dict[str, Any], split: str) -> list[str] | None:
     return [str(place) for place in value] if isinstance(value, list) else [str(value)]
 
 
-def _split_pictures(file: Path, known: dict[str, Any], root: Path, split: str) -> list[Path]:
+def _split_images(file: Path, known: dict[str, Any], root: Path, split: str) -> list[Path]:
     places = _places(known, split)
     if places is None:
-        raise DataError(f"{file}: names no pictures of the split `{split}`. Add `{split}: images/{split}` to it.")
+        raise DataError(f"{file}: names no images of the split `{split}`. Add `{split}: images/{split}` to it.")
     found: list[Path] = []
     for place in places:
         # Exports for notebooks have `../train/images` for a folder beside the file.
@@ -237,44 +237,44 @@ def _split_pictures(file: Path, known: dict[str, Any], root: Path, split: str) -
                 f"{file}: `{split}: {place}` is not there; looked for {', '.join(map(str, dict.fromkeys(tried)))}. "
                 "Correct `path` or the entry."
             )
-        found += list_pictures(there) if there.is_dir() else list(_listed(there, root))
+        found += list_images(there) if there.is_dir() else list(_listed(there, root))
     if not found:
-        raise DataError(f"{file}: the split `{split}` ({', '.join(places)}) has no picture. Check its folders.")
+        raise DataError(f"{file}: the split `{split}` ({', '.join(places)}) has no image. Check its folders.")
     return sorted(dict.fromkeys(found))
 
 
 def _listed(file: Path, root: Path) -> Iterator[Path]:
-    for number, line in enumerate(read_text(file, "a list of pictures").splitlines(), start=1):
+    for number, line in enumerate(read_text(file, "a list of images").splitlines(), start=1):
         if not line.strip():
             continue
         path = Path(line.strip())
         tried = [file.parent / path, root / path]
         there = next((place for place in tried if place.is_file()), None)
-        if there is None or path.suffix.lower() not in PICTURES:
-            raise DataError(f"{file}: line {number}: {line.strip()!r} is no picture that is there. Correct the list.")
+        if there is None or path.suffix.lower() not in IMAGES:
+            raise DataError(f"{file}: line {number}: {line.strip()!r} is no image that is there. Correct the list.")
         yield there
 
 
-def _label_file(picture: Path) -> Path:
+def _label_file(image: Path) -> Path:
     """Where the last folder `images` of the path is called `labels`."""
-    parts = list(picture.parts)
+    parts = list(image.parts)
     places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
     if places:
         parts[places[-1]] = "labels"
     return Path(*parts).with_suffix(".txt")
 
 
-def _orphans(pictures: Iterable[Path]) -> Iterator[str]:
-    """A message for each label file with objects whose picture is not there, in the folders of some pictures."""
-    folders = {picture.parent: _label_file(picture).parent for picture in pictures}
+def _orphans(found_images: Iterable[Path]) -> Iterator[str]:
+    """A message for each label file with objects whose image is not there, in the folders of some images."""
+    folders = {image.parent: _label_file(image).parent for image in found_images}
     names = {Path(name).name for name in CLASSES}
     for images, labels in folders.items():
         if not images.is_dir():
             continue
-        there = {file.stem for file in images.iterdir() if file.suffix.lower() in PICTURES}
+        there = {file.stem for file in images.iterdir() if file.suffix.lower() in IMAGES}
         for label in sorted(labels.glob("*.txt")):
             if label.stem not in there and label.name not in names and any(True for _ in label_lines(label)):
-                yield f"{label}: has objects, but its picture {images / label.stem}.* is not there"
+                yield f"{label}: has objects, but its image {images / label.stem}.* is not there"
 
 
 FORMAT = Format(

@@ -1,4 +1,4 @@
-"""The text files of YOLO's labels: one object per line, in shares of the picture (see `readers/yolo.py`)."""
+"""The text files of YOLO's labels: one object per line, in shares of the image (see `readers/yolo.py`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from .gathering import read_text
 
 OVER = 0.01
-"""How far coordinates may reach over the picture, in shares of it (`verify_image_label`)."""
+"""How far coordinates may reach over the image, in shares of it (`verify_image_label`)."""
 DECIMALS = 6
-"""Of a pixel: what remains of numbers that were divided by the picture's size."""
+"""Of a pixel: what remains of numbers that were divided by the image's size."""
 
 
 class KeypointShape(NamedTuple):
@@ -32,13 +32,13 @@ def label_lines(label: Path) -> Iterator[tuple[int, str]]:
 def label_object(
     line: str, names: list[str], size: tuple[int, int], keypoints: KeypointShape | None
 ) -> tuple[str, dict[str, Any]]:
-    """The class of one line, and its box, outline or keypoints as COCO's entries.
+    """The class of one line, and its box, polygon or keypoints as COCO's entries.
 
     Args:
         line: Of a label file.
         names: Of the classes.
-        size: (height, width) of the picture.
-        keypoints: What follows the box; None: nothing, or the line is an outline.
+        size: (height, width) of the image.
+        keypoints: What follows the box; None: nothing, or the line is a polygon.
 
     Raises:
         ValueError: What is wrong with it.
@@ -60,7 +60,7 @@ def label_object(
     if len(numbers) == 4:
         return name, {"bbox": _box(numbers, size)}
     if len(numbers) < 6 or len(numbers) % 2:
-        rule = "a box has 4, an outline x and y of at least 3 points"
+        rule = "a box has 4, a polygon x and y of at least 3 points"
         raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
     return name, {"segmentation": [_points(numbers, size)]}
 
@@ -76,7 +76,7 @@ def _is_float(word: str) -> bool:
 def _require_shares(numbers: list[float]) -> None:
     for value in numbers:
         if not -OVER <= value <= 1 + OVER:
-            raise ValueError(f"{value:g} lies outside 0..1; coordinates are shares of the picture's width and height")
+            raise ValueError(f"{value:g} lies outside 0..1; coordinates are shares of the image's width and height")
 
 
 def _points(numbers: list[float], size: tuple[int, int]) -> list[float]:

@@ -11,7 +11,7 @@ from ...config import BackboneSettings
 from ...errors import SettingError
 from ..norms import FrozenBatchNorm
 
-# Places among torchvision's layers at which the picture shrinks, and the last one: where stages end.
+# Places among torchvision's layers at which the image shrinks, and the last one: where stages end.
 STAGE_ENDS = (0, 2, 4, 7, 13, 16)
 SOURCES = {5: 13, 6: 16}
 
@@ -26,7 +26,7 @@ class MobileNet(nn.Module):
         """
         Args:
             settings: With any of the batch norms.
-            channels: Of the pictures.
+            channels: Of the images.
 
         Raises:
             SettingError: The norm is of another kind.
@@ -34,8 +34,8 @@ class MobileNet(nn.Module):
         super().__init__()
         if settings.norm == "group":
             raise SettingError(
-                f"model.backbone.norm=group: {settings.name} has batch norms only. Set "
-                "model.backbone.norm=frozen_batch, batch or sync_batch."
+                f"backbone.norm=group: {settings.name} has batch norms only. Set "
+                "backbone.norm=frozen_batch, batch or sync_batch."
             )
         network = mobilenet_v3_large(weights=None, norm_layer=partial(nn.BatchNorm2d, eps=settings.norm_epsilon))
         self.features = network.features
@@ -53,7 +53,7 @@ class MobileNet(nn.Module):
         self.channels = {level: self.features[place].out_channels for level, place in SOURCES.items()}
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
-        """[B, D, H, W] normalised images to {level: [B, C, H / 32, W / 32]}, levels 5 and 6."""
+        """[B, D, H, W] normalized images to {level: [B, C, H / 32, W / 32]}, levels 5 and 6."""
         features, levels = images, {}
         for place, layer in enumerate(self.features):
             features = layer(features)

@@ -20,7 +20,7 @@ class Layout(NamedTuple):
         blocks: Residual blocks of stages 2 to 5.
         bottleneck: Whether blocks have three convolutions, and four times as many outputs as the stage is wide.
         groups, group_width: Groups of the 3x3 convolution of a bottleneck and channels of each, in stage 2.
-        averaging: The stem has three convolutions, and pictures shrink by averages instead of strides and maxima, as
+        averaging: The stem has three convolutions, and images shrink by averages instead of strides and maxima, as
             in CLIP (Radford et al. 2021, section 2.4).
     """
 
@@ -147,7 +147,7 @@ class ResNet(nn.Module):
         """
         Args:
             settings: Of a residual network.
-            channels: Of the pictures.
+            channels: Of the images.
             stages: 4, or 3 to end at level 4.
         """
         super().__init__()
@@ -160,7 +160,7 @@ class ResNet(nn.Module):
             part.requires_grad_(number >= settings.frozen_stages)
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
-        """[B, D, H, W] normalised images to {level: [B, C, H / 2**level, W / 2**level]}, levels 2 to 5 or 4."""
+        """[B, D, H, W] normalized images to {level: [B, C, H / 2**level, W / 2**level]}, levels 2 to 5 or 4."""
         features = convolve(self.stem, images, rectify=True)
         if self.averaging:
             features = F.avg_pool2d(features, 2)

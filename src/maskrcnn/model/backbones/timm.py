@@ -14,7 +14,7 @@ from ...errors import SettingError
 LEVELS = (2, 3, 4, 5)
 
 
-class TimmBody(nn.Module):
+class TimmBackbone(nn.Module):
     """Any of timm's networks that gives maps of strides 4, 8, 16 and 32, such as timm/convnext_tiny.
 
     Its norms keep timm's own kind and epsilon; the setting of the norm counts for batch norms only.
@@ -24,7 +24,7 @@ class TimmBody(nn.Module):
         """
         Args:
             settings: With a name such as timm/swin_tiny_patch4_window7_224.
-            channels: Of the pictures.
+            channels: Of the images.
 
         Raises:
             SettingError: timm is not installed, does not know the name, or the network gives no such maps.
@@ -40,7 +40,7 @@ class TimmBody(nn.Module):
         self._freeze(timm, settings)
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
-        """[B, D, H, W] normalised images to {level: [B, C, H / 2**level, W / 2**level]}, levels 2 to 5."""
+        """[B, D, H, W] normalized images to {level: [B, C, H / 2**level, W / 2**level]}, levels 2 to 5."""
         maps = self.network(images)
         levels = {level: maps[place] for level, place in self._sources.items()}
         if self._channels_come_last:
@@ -69,7 +69,7 @@ def _import_timm(name: str) -> ModuleType:
         import timm.layers
     except ImportError as error:
         raise SettingError(
-            f"model.backbone.name={name}: needs the library timm, which is not installed. "
+            f"backbone.name={name}: needs the library timm, which is not installed. "
             'Install it with pip install "maskrcnn[timm]", or choose another backbone.'
         ) from error
     return timm
@@ -80,22 +80,22 @@ def _create(timm: ModuleType, settings: BackboneSettings, channels: int) -> nn.M
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=5)
         hint = f"Near ones: {', '.join(f'timm/{one}' for one in near)}." if near else "timm.list_models() lists them."
-        raise SettingError(f"model.backbone.name={settings.name}: timm {timm.__version__} knows no such model. {hint}")
+        raise SettingError(f"backbone.name={settings.name}: timm {timm.__version__} knows no such model. {hint}")
     if settings.norm == "group":
         raise SettingError(
-            f"model.backbone.norm=group: {settings.name} keeps its own norms. Set model.backbone.norm=frozen_batch, "
+            f"backbone.norm=group: {settings.name} keeps its own norms. Set backbone.norm=frozen_batch, "
             "batch or sync_batch, which say what happens to batch norms."
         )
     options = {"pretrained": False, "features_only": True, "in_chans": channels}
     try:
         try:
-            # Transformers with windows take pictures of any size only if they are told so; others know no such option.
+            # Transformers with windows take images of any size only if they are told so; others know no such option.
             return timm.create_model(name, strict_img_size=False, **options)
         except TypeError:
             return timm.create_model(name, **options)
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
         raise SettingError(
-            f"model.backbone.name={settings.name}: timm cannot make it give feature maps of pictures with {channels} "
+            f"backbone.name={settings.name}: timm cannot make it give feature maps of images with {channels} "
             f"channels ({error}). Choose another one, such as timm/convnext_tiny."
         ) from error
 
@@ -110,14 +110,14 @@ def _find_sources(network: nn.Module, settings: BackboneSettings) -> dict[int, i
     strides = list(_feature_info(network).reduction())
     if any(strides.count(2**level) != 1 for level in LEVELS):
         raise SettingError(
-            f"model.backbone.name={settings.name}: its maps have strides {', '.join(map(str, strides))}, but the "
+            f"backbone.name={settings.name}: its maps have strides {', '.join(map(str, strides))}, but the "
             "pyramid needs one map each of strides 4, 8, 16 and 32. Choose another one, such as timm/convnext_tiny."
         )
     return {level: strides.index(2**level) for level in LEVELS}
 
 
 def _frozen_modules(network: nn.Module, sources: dict[int, int], settings: BackboneSettings) -> set[nn.Module]:
-    """The modules of the stem and the stages that are frozen, in the order in which pictures pass them."""
+    """The modules of the stem and the stages that are frozen, in the order in which images pass them."""
     if settings.frozen_stages == 0:
         return set()
     level = max(settings.frozen_stages, LEVELS[0])
@@ -129,6 +129,6 @@ def _frozen_modules(network: nn.Module, sources: dict[int, int], settings: Backb
             count = inside[0] if settings.frozen_stages == 1 else inside[-1] + 1
             return set(list(network.modules())[1:count])
     raise SettingError(
-        f"model.backbone.frozen_stages={settings.frozen_stages}: the stages of {settings.name} cannot be told apart. "
-        "Set model.backbone.frozen_stages=0."
+        f"backbone.frozen_stages={settings.frozen_stages}: the stages of {settings.name} cannot be told apart. "
+        "Set backbone.frozen_stages=0."
     )

@@ -1,6 +1,6 @@
 """Class and box of every proposal (Girshick 2015, Fast R-CNN).
 
-Shapes: N proposals of all pictures, S bins per side, C channels, K classes, K' = 1 for class-agnostic boxes, else K.
+Shapes: N proposals of all images, S bins per side, C channels, K classes, K' = 1 for class-agnostic boxes, else K.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ...ops.boxes import clip_boxes, sides_above
 from ...ops.deltas import decode_boxes
 from ...ops.precision import at_least_float32
 from ..inference.chunking import compute_in_blocks
-from .box_targets import BoxTargets
 from ..inference.fusion import connect, convolve
 from ..norms import make_convolution, takes_statistics
+from .box_targets import BoxTargets
 
 
 class BoxHead(nn.Module):
@@ -98,12 +98,12 @@ class BoxHead(nn.Module):
         return F.cross_entropy(logits, targets.labels, reduction="none"), distances.sum(dim=1)
 
     def refine(self, boxes: list[Tensor], logits: Tensor, deltas: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
-        """The boxes [N_i, 4] of each picture moved by the deltas of their best class, and kept inside the picture.
+        """The boxes [N_i, 4] of each image moved by the deltas of their best class, and kept inside the image.
 
         Args:
             boxes: What the head saw.
             logits, deltas: [N, K + 1] and [N, K', 4] that it gave.
-            sizes: (height, width) of the pictures inside the padding.
+            sizes: (height, width) of the images inside the padding.
         """
         best = torch.zeros_like(logits[:, 0], dtype=torch.int64)
         if deltas.shape[1] > 1:
@@ -115,12 +115,12 @@ class BoxHead(nn.Module):
     def detections(
         self, scores: Tensor, deltas: Tensor, proposals: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes of one picture: every class of a proposal that scores is a candidate, repetitions are suppressed.
+        """Boxes of one image: every class of a proposal that scores is a candidate, repetitions are suppressed.
 
         Args:
             scores, deltas: [N, K + 1] and [N, K', 4].
             proposals: [N, 4].
-            size: (height, width) of the picture inside the padding.
+            size: (height, width) of the image inside the padding.
 
         Returns:
             [D, 4] boxes, [D] scores, [D] labels, best first.
@@ -130,8 +130,8 @@ class BoxHead(nn.Module):
         scores = scores[rows, labels]
         column = labels if deltas.shape[1] > 1 else torch.zeros_like(labels)
         boxes = clip_boxes(self._decode(deltas[rows, column], proposals[rows]), size)
-        if settings.smallest_side is not None:
-            valid = sides_above(boxes, settings.smallest_side)
+        if settings.min_box_size is not None:
+            valid = sides_above(boxes, settings.min_box_size)
             boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
         return suppress_repetitions(boxes, scores, labels, settings)
 
@@ -147,11 +147,11 @@ def suppress_repetitions(
 
     Args:
         boxes, scores, labels: [D, 4], [D] and [D].
-        settings: nms_threshold, nms_across_classes, detections.
+        settings: nms_threshold, class_agnostic_nms, detections.
     """
-    if settings.nms_across_classes:
+    if settings.class_agnostic_nms:
         kept = nms(boxes, scores, settings.nms_threshold)
     else:
         kept = batched_nms(boxes, scores, labels, settings.nms_threshold)
-    kept = kept[: settings.detections]
+    kept = kept[: settings.detections_per_image]
     return boxes[kept], scores[kept], labels[kept]

@@ -18,15 +18,15 @@ from ...structures.instances import Instances
 
 @dataclass
 class BoxTargets:
-    """What the proposals that count in the losses of a batch stand for; all tensors join the pictures.
+    """What the proposals that count in the losses of a batch stand for; all tensors join the images.
 
     Args:
         proposals: [S, 4], the annotated boxes among them.
-        counts: Proposals of each picture.
+        counts: Proposals of each image.
         labels: [S] int64, K for background.
         positives: [P] positions, among the S, of those that are not background, ascending.
-        positive_counts: Positives of each picture.
-        matches: [P] annotated object, of its picture, of each positive.
+        positive_counts: Positives of each image.
+        matches: [P] annotated object, of its image, of each positive.
         deltas: [P, 4] wanted deltas of the positives.
         annotated: [S] bool, the annotated boxes that were added.
     """
@@ -40,16 +40,16 @@ class BoxTargets:
     deltas: Tensor
     annotated: Tensor
 
-    def matches_of_pictures(self) -> list[Tensor]:
-        """[P_i] of each picture."""
+    def matches_of_images(self) -> list[Tensor]:
+        """[P_i] of each image."""
         return list(self.matches.split(self.positive_counts))
 
-    def boxes_of_pictures(self) -> list[Tensor]:
-        """[S_i, 4] proposals of each picture."""
+    def boxes_of_images(self) -> list[Tensor]:
+        """[S_i, 4] proposals of each image."""
         return list(self.proposals.split(self.counts))
 
     def select(self, chosen: list[Tensor]) -> BoxTargets:
-        """Those proposals alone whose positions, among those of each picture [C_i], are in `chosen`."""
+        """Those proposals alone whose positions, among those of each image [C_i], are in `chosen`."""
         counts, starts = [len(own) for own in chosen], accumulate(self.counts, initial=0)
         places = torch.cat([own + start for own, start in zip(chosen, starts, strict=False)])
         positive = torch.zeros_like(self.annotated).index_fill(0, self.positives, True)[places]
@@ -73,15 +73,15 @@ def box_targets(
     """Choose the proposals that count in the losses; annotated boxes are proposals too.
 
     Args:
-        proposals: Per picture [N, 4].
-        objects: Per picture, annotated.
+        proposals: Per image [N, 4].
+        objects: Per image, annotated.
         classes: K.
         settings: Of the head.
     """
     padded, own = _pad_proposals(proposals, objects, annotated=True)
     matches = _match(padded, objects, settings)
     positives, negatives = sample_matches(
-        matches, samples=settings.samples, positive_fraction=settings.positive_fraction
+        matches, samples=settings.batch_size_per_image, positive_fraction=settings.positive_fraction
     )
     chosen = torch.cat([positives, negatives]).sort().values
     return _make_targets(padded, matches, chosen, positives, objects, own=own, classes=classes, settings=settings)
@@ -103,7 +103,7 @@ def match_all(
 
 
 def _pad_proposals(proposals: list[Tensor], objects: list[Instances], *, annotated: bool) -> tuple[Tensor, int]:
-    """[B, N, 4] proposals, NaN where a picture has fewer, then the annotated boxes if wanted, and where these begin."""
+    """[B, N, 4] proposals, NaN where an image has fewer, then the annotated boxes if wanted, and where these begin."""
     padded = pad_boxes(proposals)
     if not annotated:
         return padded, padded.shape[1]
@@ -128,11 +128,11 @@ def _make_targets(
 ) -> BoxTargets:
     """What those proposals stand for that are at ascending positions, of all and of the positive ones, in `matches`."""
     width, places = padded.shape[1], torch.searchsorted(chosen, positives)
-    pictures, matched = positives // width, matches.flatten()[positives]
+    images, matched = positives // width, matches.flatten()[positives]
     labels = torch.full_like(chosen, classes)
-    labels[places] = pad_sequence([one.labels for one in objects], batch_first=True)[pictures, matched]
+    labels[places] = pad_sequence([one.labels for one in objects], batch_first=True)[images, matched]
     proposals = padded.flatten(0, 1)[chosen]
-    boxes = pad_boxes([one.boxes for one in objects]).to(padded)[pictures, matched]
+    boxes = pad_boxes([one.boxes for one in objects]).to(padded)[images, matched]
     starts = torch.arange(len(objects) + 1, device=chosen.device) * width
     counts, positive_counts = (
         torch.stack([torch.searchsorted(those, starts) for those in (chosen, positives)]).diff().tolist()

@@ -1,6 +1,6 @@
 """Box heads in a row, each on the boxes the one before has refined (Cai and Vasconcelos 2018, Cascade R-CNN).
 
-One head is a cascade of one stage. Shapes: N boxes of all pictures, K classes.
+One head is a cascade of one stage. Shapes: N boxes of all images, K classes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...config import CascadeSettings
 from ...structures.instances import Instances
+from ..interfaces import Detections, Losses, Pool, Sampled
 from .box import BoxHead
 from .box_targets import BoxTargets, box_targets, match_all
-from ..interfaces import Detections, Losses, Pool, Sampled
 
 Size = tuple[int, int]
 
@@ -46,10 +46,10 @@ class Cascade(nn.ModuleList):
         boxes after refinement, or, if the settings say so, again on a choice of them and the annotated boxes.
 
         Args:
-            pool: Features [N, S, S, C] of boxes given per picture.
-            proposals: Per picture [N_i, 4].
-            objects: Annotated objects per picture.
-            sizes: (height, width) of the pictures inside the padding.
+            pool: Features [N, S, S, C] of boxes given per image.
+            proposals: Per image [N_i, 4].
+            objects: Annotated objects per image.
+            sizes: (height, width) of the images inside the padding.
         """
         losses: Losses = {}
         stages = []
@@ -57,11 +57,11 @@ class Cascade(nn.ModuleList):
         for number, head in enumerate(self.heads):
             if number > 0 and not resample:
                 targets = match_all(boxes, objects, annotated=False, classes=head.classes, settings=head.settings)
-            elif number == 0 and head.settings.hard_examples:
+            elif number == 0 and head.settings.ohem:
                 targets = _hardest(head, pool, boxes, objects)
             else:
                 targets = box_targets(boxes, objects, classes=head.classes, settings=head.settings)
-            boxes = targets.boxes_of_pictures()
+            boxes = targets.boxes_of_images()
             pooled = pool(boxes)
             logits, deltas = head(pooled)
             for name, loss in head.losses(logits, deltas, targets).items():
@@ -76,7 +76,7 @@ class Cascade(nn.ModuleList):
         return losses, stages
 
     def predict(self, pool: Pool, proposals: list[Tensor], sizes: list[Size]) -> list[Detections]:
-        """Per picture boxes [D, 4] in network coordinates, scores [D] and labels [D], best first.
+        """Per image boxes [D, 4] in network coordinates, scores [D] and labels [D], best first.
 
         The classes are averaged over the stages, the boxes are those of the last.
         """
@@ -102,13 +102,13 @@ class Cascade(nn.ModuleList):
 
 @torch.no_grad()
 def _hardest(head: BoxHead, pool: Pool, boxes: list[Tensor], objects: list[Instances]) -> BoxTargets:
-    """The proposals of each picture with the largest losses (Shrivastava et al. 2016, OHEM).
+    """The proposals of each image with the largest losses (Shrivastava et al. 2016, OHEM).
 
     Annotated boxes are proposals too. All are passed through the head once, without gradients, to find them.
     """
     everything = match_all(boxes, objects, annotated=True, classes=head.classes, settings=head.settings)
-    logits, deltas = head(pool(everything.boxes_of_pictures()))
+    logits, deltas = head(pool(everything.boxes_of_images()))
     losses, distances = head.loss_of_each(logits, deltas, everything)
     losses[everything.positives] += distances
-    most = head.settings.samples
+    most = head.settings.batch_size_per_image
     return everything.select([own.topk(min(most, len(own))).indices for own in losses.split(everything.counts)])

@@ -16,8 +16,8 @@ from ...ops.precision import at_least_float32
 from ..inference.chunking import compute_in_blocks
 from ..inference.fusion import connect, convolve
 from ..interfaces import Losses, Positives
-from .mask_targets import mask_targets
 from ..norms import make_convolution, takes_statistics
+from .mask_targets import mask_targets
 
 
 class MaskHead(nn.Module):
@@ -38,9 +38,9 @@ class MaskHead(nn.Module):
         super().__init__()
         self.settings = settings
         self.pool_size, self.paste = settings.pool_size, settings.paste
-        self.size = pooled * 2**settings.doublings
-        self.separate = settings.competition == "sigmoid" and not settings.class_agnostic
-        maps = (1 if settings.class_agnostic else classes) + (settings.competition == "softmax")
+        self.size = pooled * 2**settings.upsamples
+        self.separate = settings.activation == "sigmoid" and not settings.class_agnostic
+        maps = (1 if settings.class_agnostic else classes) + (settings.activation == "softmax")
         self.convolutions, self.upsamples, self.hidden = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         if settings.kind == "linear":
             counts = [inputs * pooled**2] + [4 * settings.channels] * settings.convolutions
@@ -49,11 +49,11 @@ class MaskHead(nn.Module):
         else:
             counts = [inputs] + [settings.channels] * settings.convolutions
             self.convolutions.extend(make_convolution(a, b, kernel=3, norm=settings.norm) for a, b in pairwise(counts))
-            counts = [counts[-1]] + [settings.channels] * settings.doublings
+            counts = [counts[-1]] + [settings.channels] * settings.upsamples
             self.upsamples.extend(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in pairwise(counts))
             self.logits = nn.Conv2d(counts[-1], maps, 1)
         for layer in [*self.hidden, *self.upsamples, self.logits]:
-            _initialise(layer)
+            _initialize(layer)
 
     def forward(self, pooled: Tensor, labels: Tensor | None = None) -> Tensor:
         """[N, S, S, C] pooled features to [N, M, m, m] logits.
@@ -89,7 +89,7 @@ class MaskHead(nn.Module):
         """
         if len(labels) == 0:
             return logits.sum() * 0
-        if self.settings.competition == "sigmoid":
+        if self.settings.activation == "sigmoid":
             chosen = self._maps_of(logits, labels)
             return F.binary_cross_entropy_with_logits(chosen, targets.to(chosen))
         logarithms = logits.log_softmax(dim=1)
@@ -104,7 +104,7 @@ class MaskHead(nn.Module):
             labels: [N] predicted classes.
         """
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # masks are pasted with these numbers
-        if self.settings.competition == "sigmoid":
+        if self.settings.activation == "sigmoid":
             return self._maps_of(logits, labels).sigmoid()
         return self._maps_of(logits.softmax(dim=1), labels)
 
@@ -139,7 +139,7 @@ class MaskHead(nn.Module):
         return at_least_float32(self.logits(features)).unflatten(1, (-1, self.size, self.size))
 
 
-def _initialise(layer: nn.Module) -> None:
+def _initialize(layer: nn.Module) -> None:
     if isinstance(layer, nn.Linear):
         nn.init.kaiming_uniform_(layer.weight, a=1)
     else:

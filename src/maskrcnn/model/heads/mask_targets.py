@@ -17,7 +17,7 @@ from ...ops.rasterize import draw_in_box
 from ...structures.masks import MaskCrops, Masks
 
 LARGEST_BITMAPS = 2**27
-"""Most pixels of bitmaps that a GPU holds at once, all as large as their picture, unless one picture has more."""
+"""Most pixels of bitmaps that a GPU holds at once, all as large as their image, unless one image has more."""
 Kind = Literal["soft", "thresholded", "polygons"]
 """As in `MaskHeadSettings.targets`."""
 
@@ -27,17 +27,17 @@ def mask_targets(
 ) -> Tensor:
     """The part of each annotated mask that its proposal sees.
 
-    With `polygons`, objects whose outlines are not known (annotated as run lengths) get their bitmap, cut at one half.
+    With `polygons`, objects whose polygons are not known (annotated as RLE) get their bitmap, cut at one half.
 
     Args:
-        masks: Annotated masks of each picture, as `MaskCrops`.
-        matches: Per picture [P_i] object of each proposal.
-        boxes: Per picture [P_i, 4] proposals.
+        masks: Annotated masks of each image, as `MaskCrops`.
+        matches: Per image [P_i] object of each proposal.
+        boxes: Per image [P_i, 4] proposals.
         size: Pixels per side of the target, m.
         kind: How masks come to the target's grid.
 
     Returns:
-        [P, m, m] in 0..1, of all pictures.
+        [P, m, m] in 0..1, of all images.
 
     Raises:
         ValueError: The masks are of another kind, or there are none.
@@ -47,8 +47,8 @@ def mask_targets(
         if not isinstance(one, MaskCrops):
             raise ValueError(f"targets need masks as MaskCrops to train a mask head, not {type(one).__name__}")
         crops.append(one)
-    drawn = kind == "polygons" and any(one.outlines for one in crops)
-    # Not in bfloat16: it would blur the outlines, and prepare a kernel anew for every size of bitmap.
+    drawn = kind == "polygons" and any(one.polygons for one in crops)
+    # Not in bfloat16: it would blur the polygons, and prepare a kernel anew for every size of bitmap.
     with torch.autocast(boxes[0].device.type, enabled=False):
         if boxes[0].device.type != "cpu" and not drawn:
             return _targets_at_once(crops, matches, boxes, size, kind)
@@ -77,7 +77,7 @@ def _targets_at_once(
 def _resample_all(
     masks: list[MaskCrops], matches: list[Tensor], boxes: list[Tensor], size: int, *, half_pixel: bool
 ) -> Tensor:
-    """`resample_windows` for the objects of several pictures."""
+    """`resample_windows` for the objects of several images."""
     counts = [len(one) for one in masks]
     starts = accumulate(counts, initial=0)
     return resample_windows(
@@ -93,9 +93,9 @@ def _resample_all(
 
 def _target(masks: MaskCrops, i: int, box: Tensor, size: int, kind: Kind) -> Tensor:
     """[m, m] of one proposal."""
-    outlines = masks.outlines_of(i) if kind == "polygons" else ()
-    if outlines:
-        return torch.from_numpy(draw_in_box(outlines, box.tolist(), size)).to(box)
+    polygons = masks.polygons_of(i) if kind == "polygons" else ()
+    if polygons:
+        return torch.from_numpy(draw_in_box(polygons, box.tolist(), size)).to(box)
     soft = kind == "soft"
     resampled = resample_bitmap(masks.pixels_of(i), masks.origin(i), box, masks.size, size, half_pixel=not soft)
     return resampled if soft else (resampled >= 0.5).to(box)

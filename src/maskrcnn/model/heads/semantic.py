@@ -1,6 +1,6 @@
 """A class for every pixel (Kirillov et al. 2019, Panoptic feature pyramid networks, section 3).
 
-Shapes: B pictures, C classes of pixels (S of stuff and one for all things), input of H x W pixels.
+Shapes: B images, C classes of pixels (S of stuff and one for all things), input of H x W pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..norms import make_convolution
 LEVELS = (2, 3, 4, 5)
 STRIDE = 4
 CHUNK = 8
-"""Classes whose logits are held at a picture's size at a time."""
+"""Classes whose logits are held at an image's size at a time."""
 
 
 class SemanticHead(nn.Module):
@@ -60,8 +60,8 @@ class SemanticHead(nn.Module):
     def predict(self, features: dict[int, Tensor], batch: Batch) -> list[Tensor]:
         """Semantic map [h, w] of each image in the caller's pixels, int64: stuff labels 0..S-1 and `THING`."""
         padded = (batch.images.shape[-2], batch.images.shape[-1])
-        sizes = zip(self(features), batch.sizes, batch.picture_sizes, strict=True)
-        return [self.maps_of(semantic_labels(logits, size, picture, padded)) for logits, size, picture in sizes]
+        sizes = zip(self(features), batch.sizes, batch.image_sizes, strict=True)
+        return [self.maps_of(semantic_labels(logits, size, image, padded)) for logits, size, image in sizes]
 
     def classes_of(self, maps: Tensor) -> Tensor:
         """The head's classes of annotated pixels.
@@ -111,35 +111,35 @@ def _to_finest(features: Tensor, convolutions: nn.Module, *, double: bool) -> Te
 
 
 def semantic_predictions(
-    logits: Tensor, size: tuple[int, int], picture_size: tuple[int, int], padded_size: tuple[int, int]
+    logits: Tensor, size: tuple[int, int], image_size: tuple[int, int], padded_size: tuple[int, int]
 ) -> Tensor:
-    """Logits of every pixel of the caller's picture, as detectron2 and mmdetection compute them: first at the network's
-    input, then, without its padding, at the picture's size, bilinear both times.
+    """Logits of every pixel of the caller's image, as detectron2 and mmdetection compute them: first at the network's
+    input, then, without its padding, at the image's size, bilinear both times.
 
     Args:
-        logits: [C, H / 4, W / 4] of one picture.
-        size: (height, width) of the picture in the network's input.
-        picture_size: (height, width) of the caller's picture.
+        logits: [C, H / 4, W / 4] of one image.
+        size: (height, width) of the image in the network's input.
+        image_size: (height, width) of the caller's image.
         padded_size: (height, width) of the network's input, H and W.
 
     Returns:
-        [C, *picture_size].
+        [C, *image_size].
     """
     at_input = _resize(logits[None], padded_size)[..., : size[0], : size[1]]
-    return _resize(at_input, picture_size)[0]
+    return _resize(at_input, image_size)[0]
 
 
 def semantic_labels(
-    logits: Tensor, size: tuple[int, int], picture_size: tuple[int, int], padded_size: tuple[int, int]
+    logits: Tensor, size: tuple[int, int], image_size: tuple[int, int], padded_size: tuple[int, int]
 ) -> Tensor:
-    """[*picture_size] int64 class of every pixel: that of the largest of `semantic_predictions`, the first of equals.
+    """[*image_size] int64 class of every pixel: that of the largest of `semantic_predictions`, the first of equals.
 
     The logits of a few classes at a time are enlarged, because those of all would fill gigabytes for a large photo.
     """
-    best, labels = logits.new_full(picture_size, -torch.inf), torch.zeros(picture_size, dtype=torch.int64)
+    best, labels = logits.new_full(image_size, -torch.inf), torch.zeros(image_size, dtype=torch.int64)
     labels = labels.to(logits.device)
     for start in range(0, len(logits), CHUNK):
-        enlarged = semantic_predictions(logits[start : start + CHUNK], size, picture_size, padded_size)
+        enlarged = semantic_predictions(logits[start : start + CHUNK], size, image_size, padded_size)
         highest, place = enlarged.max(dim=0)
         better = highest > best
         best, labels = torch.where(better, highest, best), torch.where(better, place + start, labels)

@@ -1,6 +1,6 @@
 """Few different numbers of boxes for the layers of the heads.
 
-The number of boxes differs from picture to picture, and the CPU's and the GPU's convolutions prepare, and keep, a
+The number of boxes differs from image to image, and the CPU's and the GPU's convolutions prepare, and keep, a
 kernel for every number they meet: without this, memory grows by gigabytes in a long run.
 """
 

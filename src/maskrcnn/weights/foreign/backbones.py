@@ -1,4 +1,4 @@
-"""Plain backbones, trained to tell pictures apart: torchvision's, timm's ResNets, Caffe's and Detectron's, CLIP's."""
+"""Plain backbones, trained to tell images apart: torchvision's, timm's ResNets, Caffe's and Detectron's, CLIP's."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Pixels:
     """How pixels reach a network.
 
     Args:
-        colours: Order of the channels, "rgb" or "bgr".
-        raw: They are only centred, values of 0..255 less their mean; else also divided by their deviation.
+        colors: Order of the channels, "rgb" or "bgr".
+        raw: They are only centerd, values of 0..255 less their mean; else also divided by their deviation.
     """
 
-    colours: Literal["rgb", "bgr"]
+    colors: Literal["rgb", "bgr"]
     raw: bool
 
 
-NORMALISED_RGB = Pixels("rgb", raw=False)
+NORMALIZED_RGB = Pixels("rgb", raw=False)
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Backbone:
 
     state: dict[str, Tensor]
     name: str | None
-    pixels: Pixels = NORMALISED_RGB
+    pixels: Pixels = NORMALIZED_RGB
     stride_in_1x1: bool | None = False
 
 
 def read_backbone(state: Mapping[str, Tensor], source: str) -> Backbone | None:
-    """Recognise a plain backbone by its names, and rename it.
+    """Recognize a plain backbone by its names, and rename it.
 
     Args:
         state: Tensors of a file; stages may be missing at the end.
@@ -92,7 +92,7 @@ def read_backbone(state: Mapping[str, Tensor], source: str) -> Backbone | None:
 
 
 def find_name(state: Mapping[str, Tensor], source: str) -> str | None:
-    """Which residual network the tensors of a body are; None if stages that are missing leave it open.
+    """Which residual network the tensors of a backbone are; None if stages that are missing leave it open.
 
     Raises:
         WeightsError: None that is known here.
@@ -121,7 +121,7 @@ def _read_caffe2(state: Mapping[str, Tensor], source: str) -> Backbone:
         # Batch norms are only a scale and a shift: mean 0, and a variance that with epsilon makes 1.
         ours = detectron.with_statistics(ours, variance=1 - EPSILON)
     name = find_name(ours, source)
-    # Models of Facebook's own stride in their 3x3; those of 32 groups of 8 were trained on normalised pixels.
+    # Models of Facebook's own stride in their 3x3; those of 32 groups of 8 were trained on normalized pixels.
     microsofts = not grouped and name in ("resnet50", "resnet101", "resnet152")
     raw = name is None or not name.endswith("32x8d")
     return Backbone(ours, name, Pixels("bgr", raw), stride_in_1x1=microsofts if name else None)
@@ -137,7 +137,7 @@ def _read_clip(state: dict[str, Tensor], source: str) -> Backbone:
 
 
 def _image_tower(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The part of a CLIP model that sees pictures, or all of another state."""
+    """The part of a CLIP model that sees images, or all of another state."""
     for prefix in ("visual.", "module.visual."):
         if f"{prefix}conv1.weight" in state:
             return {name.removeprefix(prefix): one for name, one in state.items() if name.startswith(prefix)}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ...structures.classes import Classes
-from ...structures.keypoint_schema import COCO_PERSON, Skeleton
+from ...structures.keypoint_schema import COCO_PERSON, KeypointSchema
 from .structure import find_classes, find_keypoints, find_stuff
 
 # COCO's classes of pixels without objects (panoptic task).
@@ -80,20 +80,20 @@ def name_classes(count: int, *, stuff: int = 0, keypoints: int = 0) -> Classes:
 
 
 def name_by_data(classes: Classes, data: str) -> Classes:
-    """Classes with the names and ids of the data set they were learnt from, if it is known and has as many."""
+    """Classes with the names and ids of the dataset they were learned from, if it is known and has as many."""
     known = DATA_SETS.get(data, {})
     if len(known) != len(classes):
         return classes
     return replace(classes, names=tuple(known.values()), category_ids=tuple(known))
 
 
-def name_keypoints(count: int) -> Skeleton | None:
+def name_keypoints(count: int) -> KeypointSchema | None:
     """COCO's for as many keypoints as COCO has, otherwise numbers; None for none."""
     if count == 0:
         return None
     if count == KEYPOINTS:
         return COCO_PERSON
-    return Skeleton(tuple(f"keypoint {number}" for number in range(1, count + 1)), (), (), (0.05,) * count)
+    return KeypointSchema(tuple(f"keypoint {number}" for number in range(1, count + 1)), (), (), (0.05,) * count)
 
 
 def _coco_slots() -> list[str]:

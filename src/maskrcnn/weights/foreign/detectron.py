@@ -2,7 +2,7 @@
 
 Detectron counts pixels: a box from 3 to 5 is 3 pixels wide there and ends at 6 here. Anchors, deltas, levels and
 suppression are the same under that shift, and are set. What is left are roundings: the features of a box are pooled
-from an area that is one pixel of the picture wider and higher here, masks are pasted into it, and pictures are resized
+from an area that is one pixel of the image wider and higher here, masks are pasted into it, and images are resized
 on their 8-bit values (Detectron resizes floating point values). maskrcnn-benchmark follows it in all this.
 """
 
@@ -62,22 +62,22 @@ UNUSED = re.compile(r".*_momentum|lr|kps_score_[wb]|conv1_b|(fc1000|pred|fc)_[wb
 COMMON: Tree = {
     "input": {
         "resize": "opencv",
-        "colours": "bgr",
+        "channel_order": "bgr",
         "mean": (122.7717 / 255, 115.9465 / 255, 102.9801 / 255),
-        "deviation": (1 / 255,) * 3,
+        "std": (1 / 255,) * 3,
     },
     "backbone": {"stride_in_1x1": True, "norm_epsilon": 0},
     "anchors": {"order": "ratios_outer", "rounded": False, "stride": "nominal", "offset": 0.5},
-    "rpn": {"normaliser": "samples", "smallest_side": 0},
-    "roi": {"samples_per_side": 2, "half_pixel": False, "level_slack": (1e-6, 0)},
-    "box_head": {"smooth_l1_beta": 1, "smallest_side": None},
+    "rpn": {"loss_normalizer": "batch_size_per_image", "min_box_size": 0},
+    "roi": {"sampling_ratio": 2, "half_pixel": False, "level_slack": (1e-6, 0)},
+    "box_head": {"smooth_l1_beta": 1, "min_box_size": None},
     "mask_head": {"targets": "polygons", "paste": "grown"},
 }
 SIZES, RATIOS = (32, 64, 128, 256, 512), (0.5, 1, 2)
 ONE_MAP: Tree = {
-    "input": {"pad_to": 1},
-    "rpn": {"candidates_training": 12000, "candidates": 6000},
-    "roi": {"samples_per_side": 0},
+    "input": {"size_divisible": 1},
+    "rpn": {"pre_nms_top_n_training": 12000, "pre_nms_top_n": 6000},
+    "roi": {"sampling_ratio": 0},
 }
 
 

@@ -56,7 +56,7 @@ TABLE: Table = [
     ("sem_seg_head.predictor.", "semantic_head.logits."),
 ]
 BOTTOM_UP = re.compile(r"backbone\.bottom_up\.")
-"""Start of a body's names where a pyramid stands on it."""
+"""Start of a backbone's names where a pyramid stands on it."""
 
 # Files of 2019 and 2020 also hold what the library computes from its settings.
 IGNORED = re.compile(r"(proposal_generator|anchor_generator)\..*cell_anchors\.\d|anchor_generator\.cell_anchors\.\d")
@@ -67,33 +67,33 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 COMMON: Tree = {
     "input": {
         "resize": "pillow",
-        "colours": "bgr",
+        "channel_order": "bgr",
         "mean": MEAN,
-        "deviation": (1 / 255,) * 3,
+        "std": (1 / 255,) * 3,
     },
     "backbone": {"stride_in_1x1": True},
     "anchors": {"order": "sizes_outer", "rounded": False, "stride": "nominal"},
     "rpn": {
-        "normaliser": "samples",
+        "loss_normalizer": "batch_size_per_image",
         "smooth_l1_beta": 0,
         "rank_by": "logit",
-        "smallest_side": 0,
-        "proposals_training": 1000,
+        "min_box_size": 0,
+        "post_nms_top_n_training": 1000,
     },
-    "roi": {"samples_per_side": 0, "half_pixel": True, "level_slack": (1e-8, 0)},
-    "box_head": {"smooth_l1_beta": 0, "smallest_side": None},
+    "roi": {"sampling_ratio": 0, "half_pixel": True, "level_slack": (1e-8, 0)},
+    "box_head": {"smooth_l1_beta": 0, "min_box_size": None},
     "mask_head": {"targets": "polygons", "paste": "sampled"},
     "keypoint_head": {"score": "share"},
 }
 # Without a pyramid there is one map with all sizes, and nothing is padded.
 ONE_MAP: Tree = {
-    "input": {"pad_to": 1},
+    "input": {"size_divisible": 1},
     "anchors": {"sizes": ((32, 64, 128, 256, 512),)},
     "rpn": {
-        "candidates_training": 12000,
-        "candidates": 6000,
-        "proposals_training": 2000,
-        "proposals": 1000,
+        "pre_nms_top_n_training": 12000,
+        "pre_nms_top_n": 6000,
+        "post_nms_top_n_training": 2000,
+        "post_nms_top_n": 1000,
     },
 }
 STRIDE_IN_3X3: Tree = {"backbone": {"stride_in_1x1": False}}
@@ -137,22 +137,22 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
     if found["neck"]["name"] == "c5":
         tree["backbone"]["dilate_stage5"] = True
     if found["keypoint_head"] is not None:
-        tree = merge(tree, {"box_head": {"smooth_l1_beta": 0.5}, "rpn": {"proposals_training": 1500}})
+        tree = merge(tree, {"box_head": {"smooth_l1_beta": 0.5}, "rpn": {"post_nms_top_n_training": 1500}})
     if found["cascade"] is not None:
-        tree = merge(tree, {"rpn": {"proposals_training": 2000}})
-    # Frozen norms count no batches: those that do in the stem were learnt from random weights.
-    learnt = counts_batches(state)
+        tree = merge(tree, {"rpn": {"post_nms_top_n_training": 2000}})
+    # Frozen norms count no batches: those that do in the stem were learned from random weights.
+    learned = counts_batches(state)
     from_scratch = "backbone.stem.norm.num_batches_tracked" in state
-    if learnt:
+    if learned:
         tree["backbone"] |= {"norm": "batch", "frozen_stages": 0 if from_scratch else 2}
     # The place of the stride has no trace in the tensors: it is Microsoft's, also in the "new baselines" with their two
-    # convolutions in the RPN, but not in networks of Facebook's own and the one that was learnt from random weights.
+    # convolutions in the RPN, but not in networks of Facebook's own and the one that was learned from random weights.
     alone = from_scratch and found["rpn"]["convolutions"] == 1
     name = found["backbone"]["name"]
     if alone or name.startswith("resnext") or found["backbone"]["norm"] == "group":
         tree = merge(tree, STRIDE_IN_3X3)
     if alone or name == "resnext101_32x8d":
-        tree = merge(tree, {"input": {"deviation": DEVIATION}})
+        tree = merge(tree, {"input": {"std": DEVIATION}})
     return tree
 
 
@@ -161,20 +161,20 @@ def _find_pixels(state: Mapping[str, Tensor]) -> Tree:
     if not all(name in state for name in PIXELS):
         return {}
     mean, deviation = (state[name].flatten().double().tolist() for name in PIXELS)
-    # ImageNet's pictures have more red than blue, so that a mean that rises begins with blue.
+    # ImageNet's images have more red than blue, so that a mean that rises begins with blue.
     reverse = len(mean) == 3 and mean[0] < mean[2]
     if reverse:
         mean, deviation = mean[::-1], deviation[::-1]
     if max(mean) > 1:
         mean, deviation = [one / 255 for one in mean], [one / 255 for one in deviation]
-    colours = {"colours": "bgr" if reverse else "rgb"} if len(mean) == 3 else {}
-    return {"input": {"mean": tuple(mean), "deviation": tuple(deviation), **colours}}
+    colors = {"colors": "bgr" if reverse else "rgb"} if len(mean) == 3 else {}
+    return {"input": {"mean": tuple(mean), "std": tuple(deviation), **colors}}
 
 
 DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "input.resize": ("pillow",),
     "input.stretch": (None,),
-    "input.magnify": (None,),
+    "input.scale_factor": (None,),
     "backbone.name": (
         *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2"),
         *("resnext50_32x4d", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d", "resnext152_32x8d"),
@@ -190,14 +190,14 @@ DETECTRON2_NEEDS: dict[str, tuple[Any, ...]] = {
     "roi.method": ("align",),
     "roi.reduce": ("average",),
     "roi.level_slack": ((1e-8, 0.0),),
-    "box_head.smallest_side": (None,),
-    "box_head.nms_across_classes": (False,),
+    "box_head.min_box_size": (None,),
+    "box_head.class_agnostic_nms": (False,),
     "box_head.clamp_both_sides": (False,),
     "cascade.average": ("scores",),
     "cascade.mask_head_per_stage": (False,),
     "mask_head.kind": ("convolutions",),
-    "mask_head.doublings": (1,),
-    "mask_head.competition": ("sigmoid",),
+    "mask_head.upsamples": (1,),
+    "mask_head.activation": ("sigmoid",),
     "mask_head.paste": ("sampled",),
     "keypoint_head.score": ("share",),
     "semantic_head.things": ("first",),

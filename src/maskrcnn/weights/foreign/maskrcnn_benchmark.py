@@ -1,4 +1,4 @@
-"""Checkpoints of maskrcnn-benchmark, which follows Detectron but for the sizes of pictures, which it rounds down."""
+"""Checkpoints of maskrcnn-benchmark, which follows Detectron but for the sizes of images, which it rounds down."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NORMED_ROW = normed(f"{_BOX}xconvs.", "box_head.0.convolutions.{i}.", convolutio
 UNUSED = re.compile(r"rpn\.anchor_generator\..*|roi_heads\.mask\.feature_extractor\.head\..*")
 """Anchors that follow from the settings, and the stage that boxes and masks share, which stands there twice."""
 WRAPPER = "module."
-CHANGES: Tree = {"input": {"resize": "pillow"}, "rpn": {"normaliser": "chosen"}}
+CHANGES: Tree = {"input": {"resize": "pillow"}, "rpn": {"loss_normalizer": "chosen"}}
 """Settings that are not Detectron's."""
 
 

@@ -79,20 +79,27 @@ LIKE_ITS_BOXES: Tree = {"clamp_both_sides": True, "loss_epsilon": EPSILON}
 COMMON: Tree = {
     "input": {"resize": "opencv"},
     "anchors": {"rounded": False, "stride": "nominal"},
-    "rpn": {"rescue_iou": 0.3, "smooth_l1_beta": 0, "smallest_side": 0, "proposals_training": 1000, **LIKE_ITS_BOXES},
-    "roi": {"samples_per_side": 0, "half_pixel": True, "level_slack": (2.5e-7, 0)},
-    "box_head": {"smooth_l1_beta": 0, "smallest_side": None, **LIKE_ITS_BOXES},
+    "rpn": {
+        "rescue_iou": 0.3,
+        "smooth_l1_beta": 0,
+        "min_box_size": 0,
+        "post_nms_top_n_training": 1000,
+        **LIKE_ITS_BOXES,
+    },
+    "roi": {"sampling_ratio": 0, "half_pixel": True, "level_slack": (2.5e-7, 0)},
+    "box_head": {"smooth_l1_beta": 0, "min_box_size": None, **LIKE_ITS_BOXES},
     "mask_head": {"targets": "thresholded", "paste": "sampled"},
     "semantic_head": {"things": "last", "loss_at": "map", "loss_over": "all"},
 }
 MEAN, DEVIATION = (123.675 / 255, 116.28 / 255, 103.53 / 255), (58.395 / 255, 57.12 / 255, 57.375 / 255)
-# Bodies that come from Detectron see blue first: Microsoft's ResNets, and Facebook's with group norms, raw pixels less
+# Backbones that come from Detectron see blue first: Microsoft's ResNets, and Facebook's with group norms, raw pixels
+# less
 # the mean, Facebook's ResNeXt-101 of 32 groups of 8 divided ones.
-RAW: Tree = {"input": {"colours": "bgr", "mean": MEAN, "deviation": (1 / 255,) * 3}}
+RAW: Tree = {"input": {"channel_order": "bgr", "mean": MEAN, "std": (1 / 255,) * 3}}
 CAFFE: Tree = {**RAW, "backbone": {"stride_in_1x1": True}}
-DIVIDED: Tree = {"input": {"colours": "bgr", "mean": MEAN, "deviation": DEVIATION}}
+DIVIDED: Tree = {"input": {"channel_order": "bgr", "mean": MEAN, "std": DEVIATION}}
 CASCADE: Tree = {
-    "rpn": {"smooth_l1_beta": 1 / 9, "proposals_training": 2000},
+    "rpn": {"smooth_l1_beta": 1 / 9, "post_nms_top_n_training": 2000},
     "box_head": {"smooth_l1_beta": 1},
     "cascade": {
         "average": "logits",
@@ -106,10 +113,10 @@ CASCADE: Tree = {
 }
 ONE_MAP: Tree = {
     "anchors": {"sizes": ((32, 64, 128, 256, 512),)},
-    "rpn": {"candidates_training": 12000, "proposals_training": 2000, "candidates": 6000},
+    "rpn": {"pre_nms_top_n_training": 12000, "post_nms_top_n_training": 2000, "pre_nms_top_n": 6000},
 }
 PANOPTIC: Tree = {
-    "box_head": {"score_threshold": 0.6, "nms_across_classes": True},
+    "box_head": {"score_threshold": 0.6, "class_agnostic_nms": True},
     "panoptic": {"score_threshold": 0},
 }
 # MMOCR looks for words: five shapes from a sixth of the height to seven times it, in sizes from 16 to 256 px.

@@ -67,11 +67,11 @@ def parse_assignments(text: str) -> dict[str, Any]:
     Assignments of anything else are left out, and so is a text that is no Python.
     """
     try:
-        body = ast.parse(text).body
+        backbone = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     values: dict[str, Any] = {}
-    for line in body:
+    for line in backbone:
         if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
             try:
                 values[line.targets[0].id] = _value(line.value, values)
@@ -117,17 +117,17 @@ def _pixels(model: Tree, values: Tree) -> Tree:
     rgb = bool(look_up(norm, "bgr_to_rgb") or look_up(norm, "to_rgb"))
     order = 1 if rgb else -1
     scaled = [tuple(value / 255 for value in row[::order]) for row in (mean, deviation)]
-    found = {"mean": scaled[0], "deviation": scaled[1], "colours": "rgb" if rgb else "bgr"}
-    return {"input": {**found, **_given(pad_to=look_up(norm, "pad_size_divisor"))}}
+    found = {"mean": scaled[0], "std": scaled[1], "colors": "rgb" if rgb else "bgr"}
+    return {"input": {**found, **_given(size_divisible=look_up(norm, "pad_size_divisor"))}}
 
 
 def _size(values: Tree) -> Tree:
-    """Size of pictures in the pipeline for tests."""
+    """Size of images in the pipeline for tests."""
     steps = values.get("test_pipeline")
     for step in steps if isinstance(steps, list) else []:
         size = look_up(step, "scale") or look_up(step, "img_scale")
         if isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size):
-            return {"input": {"shorter": min(size), "longer": max(size)}}
+            return {"input": {"min_size": min(size), "max_size": max(size)}}
     return {}
 
 
@@ -151,8 +151,8 @@ def _proposals(model: Tree) -> Tree:
     rpn = _given(
         candidates=look_up(testing, "nms_pre"),
         proposals=look_up(testing, "max_per_img") or look_up(testing, "max_num"),
-        candidates_training=look_up(training, "nms_pre"),
-        proposals_training=look_up(training, "max_per_img") or look_up(training, "max_num"),
+        pre_nms_top_n_training=look_up(training, "nms_pre"),
+        post_nms_top_n_training=look_up(training, "max_per_img") or look_up(training, "max_num"),
         nms_threshold=look_up(testing, "nms.iou_threshold") or look_up(testing, "nms_thr"),
         smooth_l1_beta=_beta(look_up(model, "rpn_head.loss_bbox")),
         samples=look_up(model, "train_cfg.rpn.sampler.num"),
@@ -170,14 +170,14 @@ def _heads(model: Tree) -> Tree:
     box_head = _given(
         score_threshold=look_up(test, "score_thr"),
         nms_threshold=look_up(test, "nms.iou_threshold") or look_up(test, "nms.iou_thr"),
-        nms_across_classes=look_up(test, "nms.class_agnostic"),
+        class_agnostic_nms=look_up(test, "nms.class_agnostic"),
         detections=look_up(test, "max_per_img"),
         smooth_l1_beta=_beta(look_up(heads, "loss_bbox")),
         samples=look_up(model, "train_cfg.rcnn.sampler.num"),
     )
     panoptic = _given(
         overlap=look_up(model, "test_cfg.panoptic.mask_overlap"),
-        stuff_area=look_up(model, "test_cfg.panoptic.stuff_area_limit"),
+        stuff_area_limit=look_up(model, "test_cfg.panoptic.stuff_area_limit"),
     )
     if not isinstance(heads, list):
         deviations = look_up(heads, "bbox_coder.target_stds")

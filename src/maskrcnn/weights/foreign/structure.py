@@ -17,7 +17,7 @@ State = Mapping[str, Tensor]
 NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_head.0.logits.weight", "box_head.0.deltas.weight")
 FIRST_KERNEL = "backbone.stages.0.0.step2.convolution.weight"
 # Kind of block, groups, width of a group in the first stage of 64 channels, and blocks of stages 2 to 5.
-BODIES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
+BACKBONES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
     ("basic", 1, 64, (2, 2, 2, 2)): "resnet18",
     ("basic", 1, 64, (3, 4, 6, 3)): "resnet34",
     ("bottleneck", 1, 64, (3, 4, 6, 3)): "resnet50",
@@ -44,7 +44,7 @@ def find_structure(state: State, source: str) -> Tree:
         A part of the tree that `ModelSettings` validates.
 
     Raises:
-        WeightsError: The body is of a kind that is not known here, or a head is missing.
+        WeightsError: The backbone is of a kind that is not known here, or a head is missing.
     """
     for name in NEEDED:
         if name not in state:
@@ -71,7 +71,7 @@ def find_structure(state: State, source: str) -> Tree:
 
 
 def find_backbone(state: State, source: str) -> Tree:
-    """Settings of the body.
+    """Settings of the backbone.
 
     Raises:
         WeightsError: None that is known here.
@@ -94,7 +94,7 @@ def find_backbone(state: State, source: str) -> Tree:
 
 
 def fitting_networks(state: State, stem: str, source: str, *, whole: bool) -> list[ResNetName]:
-    """The residual networks that have the blocks, groups and widths of a body.
+    """The residual networks that have the blocks, groups and widths of a backbone.
 
     Args:
         state: Tensors by our names, at least of stage 2.
@@ -112,13 +112,13 @@ def fitting_networks(state: State, stem: str, source: str, *, whole: bool) -> li
     kind = "bottleneck" if "backbone.stages.0.0.step3.convolution.weight" in state else "basic"
     fitting = [
         name
-        for (*layer, known), name in BODIES.items()
+        for (*layer, known), name in BACKBONES.items()
         if layer == [kind, groups, kernel.shape[1] * 64 // width]
         and all(have == count or (have == 0 and not whole) for have, count in zip(blocks, known, strict=True))
     ]
     if not fitting:
         raise WeightsError(
-            f"{source}: its body has {kind} blocks ({', '.join(map(str, blocks))} in stages 2 to 5) with {groups} "
+            f"{source}: its backbone has {kind} blocks ({', '.join(map(str, blocks))} in stages 2 to 5) with {groups} "
             f"groups of {kernel.shape[1]} channels in the first, and a stem of {width} channels, which is none that is "
             f"known here: {', '.join(get_args(ResNetName))}."
         )
@@ -145,7 +145,7 @@ def find_norm(state: State, layer: str) -> str:
 
 
 def counts_batches(state: State) -> bool:
-    """Whether any norm has counted the batches it learnt from, which frozen ones do not."""
+    """Whether any norm has counted the batches it learned from, which frozen ones do not."""
     return any(name.endswith("num_batches_tracked") for name in state)
 
 
@@ -219,7 +219,7 @@ def _find_mask_head(state: State) -> Tree | None:
         "convolutions": _count(state, rf"{head}convolutions\.(\d+)\."),
         "channels": logits.shape[1],
         "norm": find_norm(state, f"{head}convolutions.0."),
-        "doublings": _count(state, rf"{head}upsamples\.(\d+)\."),
+        "upsamples": _count(state, rf"{head}upsamples\.(\d+)\."),
         "class_agnostic": len(logits) == 1 and find_classes(state) > 1,
     }
 

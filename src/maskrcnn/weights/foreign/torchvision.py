@@ -122,11 +122,11 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
     if tree["backbone"]["name"] == "mobilenet_v3_large":
         tree = merge(tree, MOBILENET)
     elif not counts_batches(state):
-        # Of the first generation. Norms that have counted batches were learnt with the usual epsilon.
+        # Of the first generation. Norms that have counted batches were learned with the usual epsilon.
         tree["backbone"]["norm_epsilon"] = 0.0
     if counts_batches(state):
         tree["backbone"]["norm"] = "batch"
-        if tree["backbone"]["name"] == "mobilenet_v3_large":  # never published with such norms, so learnt as a whole
+        if tree["backbone"]["name"] == "mobilenet_v3_large":  # never published with such norms, so learned as a whole
             tree["backbone"]["frozen_stages"] = 0
     return tree
 
@@ -143,10 +143,10 @@ ORDER = [
 
 TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "input.resize": ("float",),
-    "input.colours": ("rgb",),
-    "input.pad_to": (32,),
+    "input.channel_order": ("rgb",),
+    "input.size_divisible": (32,),
     "input.stretch": (None,),
-    "input.magnify": (None,),
+    "input.scale_factor": (None,),
     "backbone.name": (
         *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2"),
         *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "mobilenet_v3_large"),
@@ -163,7 +163,7 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "anchors.offset": (0.0,),
     "anchors.shapes": (None,),
     "rpn.rank_by": ("score",),
-    "rpn.smallest_side": (1e-3,),
+    "rpn.min_box_size": (1e-3,),
     "rpn.clamp_both_sides": (False,),
     "roi.method": ("align",),
     "roi.reduce": ("average",),
@@ -171,15 +171,15 @@ TORCHVISION_NEEDS: dict[str, tuple[Any, ...]] = {
     "roi.level_slack": ((0.0, 1e-6),),
     "box_head.norm": ("none", "batch", "sync_batch"),
     "box_head.class_agnostic": (False,),
-    "box_head.smallest_side": (1e-2,),
-    "box_head.nms_across_classes": (False,),
+    "box_head.min_box_size": (1e-2,),
+    "box_head.class_agnostic_nms": (False,),
     "box_head.clamp_both_sides": (False,),
     "cascade": (None,),
     "mask_head.kind": ("convolutions",),
     "mask_head.norm": ("none", "batch", "sync_batch"),
-    "mask_head.doublings": (1,),
+    "mask_head.upsamples": (1,),
     "mask_head.class_agnostic": (False,),
-    "mask_head.competition": ("sigmoid",),
+    "mask_head.activation": ("sigmoid",),
     "mask_head.paste": ("grown",),
     "keypoint_head.score": ("logit",),
     "semantic_head": (None,),

@@ -1,4 +1,4 @@
-"""Picture files of all kinds, good and broken, from the command line with a real model."""
+"""Image files of all kinds, good and broken, from the command line with a real model."""
 
 import json
 
@@ -19,9 +19,9 @@ def rotated() -> dict:
     return {"exif": exif}
 
 
-# Name of the file: the picture, how it is saved, and the (height, width) people see.
+# Name of the file: the image, how it is saved, and the (height, width) people see.
 UNUSUAL = {
-    "grey.png": (Image.fromarray(noise(30, 40)), {}, (30, 40)),
+    "gray.png": (Image.fromarray(noise(30, 40)), {}, (30, 40)),
     "palette.png": (Image.fromarray(noise(30, 40, 3)).quantize(16), {}, (30, 40)),
     "rgba.png": (Image.fromarray(noise(30, 40, 4)), {}, (30, 40)),
     "16bit.tif": (Image.fromarray(noise(30, 40, limit=65535, kind=np.uint16)), {}, (30, 40)),
@@ -41,7 +41,7 @@ def whole_jpeg(folder) -> bytes:
 
 
 BROKEN = {
-    "zero-byte": (lambda folder: b"", "the picture file is empty (0 bytes). Copy or download it again."),
+    "zero-byte": (lambda folder: b"", "the image file is empty (0 bytes). Copy or download it again."),
     "corrupt": (lambda folder: b"\x89PNG\r\n\x1a\n" + bytes(40), "copy it again, or save it as PNG or JPEG."),
     "cut off": (lambda folder: whole_jpeg(folder)[:1500], "copy it again, or save it as PNG or JPEG."),
     "text": (lambda folder: b"<html>404</html>", "copy it again, or save it as PNG or JPEG."),
@@ -56,7 +56,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write_data(folder, sizes: dict[str, tuple[int, int]]) -> None:
-    """A data set of the pictures in `photos`, with an object in the last of them."""
+    """A dataset of the images in `photos`, with an object in the last of them."""
     images = [
         {"id": i, "file_name": name, "height": size[0], "width": size[1]}
         for i, (name, size) in enumerate(sizes.items())
@@ -66,26 +66,26 @@ def write_data(folder, sizes: dict[str, tuple[int, int]]) -> None:
     (folder / "data.json").write_text(json.dumps(content))
 
 
-def test_pictures_of_every_kind_and_shape_are_predicted_and_scored(folder, tiny_weights, run_cli):
-    for name, (picture, how, _) in UNUSUAL.items():
-        picture.save(folder / "photos" / name, **how)
+def test_images_of_every_kind_and_shape_are_predicted_and_scored(folder, tiny_weights, run_cli):
+    for name, (image, how, _) in UNUSUAL.items():
+        image.save(folder / "photos" / name, **how)
     done = run_cli("predict", "photos", "--weights", tiny_weights, "--batch", 3, "--score-threshold", 0.1)
     assert done.code == 0
     content = json.loads((folder / "predictions" / "predictions.json").read_text())
-    sizes = {one["file"].removeprefix("photos/"): tuple(one["size"]) for one in content["pictures"]}
+    sizes = {one["file"].removeprefix("photos/"): tuple(one["size"]) for one in content["images"]}
     assert sizes == {name: size for name, (_, _, size) in UNUSUAL.items()}
-    for one in content["pictures"]:
+    for one in content["images"]:
         assert Image.open(folder / "predictions" / one["drawn"]).size == tuple(one["size"][::-1])
         assert all(found["mask"]["size"] == one["size"] for found in one["objects"])
     write_data(folder, sizes)
     words = ["--data", "data.json", "--images", "photos", "--weights", tiny_weights, "--json", "scores.json"]
     done = run_cli("evaluate", *words)
     assert done.code == 0
-    assert json.loads((folder / "scores.json").read_text())["pictures"] == len(UNUSUAL)
+    assert json.loads((folder / "scores.json").read_text())["images"] == len(UNUSUAL)
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_predicted(folder, tiny_weights, run_cli, kind):
+def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(folder, tiny_weights, run_cli, kind):
     content, remedy = BROKEN[kind]
     (folder / "photos" / "broken.jpg").write_bytes(content(folder))
     Image.fromarray(noise(30, 40, 3)).save(folder / "photos" / "whole.png")
@@ -97,13 +97,13 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_predicted(fol
     assert errors[0].endswith(remedy)
     assert "Traceback" not in done.err
     written = json.loads((folder / "predictions" / "predictions.json").read_text())
-    assert [one["file"] for one in written["pictures"]] == ["photos/whole.png"]
+    assert [one["file"] for one in written["images"]] == ["photos/whole.png"]
     assert written["failed"] == [{"file": "photos/broken.jpg", "error": errors[0].removeprefix("Error: ")}]
     assert [path.name for path in (folder / "predictions" / "draw").iterdir()] == ["whole.png"]
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_evaluation_stops_at_a_picture_that_cannot_be_read(folder, tiny_weights, run_cli, kind):
+def test_an_evaluation_stops_at_an_image_that_cannot_be_read(folder, tiny_weights, run_cli, kind):
     content, remedy = BROKEN[kind]
     (folder / "photos" / "broken.jpg").write_bytes(content(folder))
     write_data(folder, {"broken.jpg": (64, 64)})
@@ -115,10 +115,10 @@ def test_an_evaluation_stops_at_a_picture_that_cannot_be_read(folder, tiny_weigh
     assert not (folder / "scores.json").exists()
 
 
-def test_a_picture_of_another_size_than_its_record_says_is_named(folder, tiny_weights, run_cli):
+def test_an_image_of_another_size_than_its_record_says_is_named(folder, tiny_weights, run_cli):
     Image.fromarray(noise(30, 40, 3)).save(folder / "photos" / "upright.jpg", **rotated())
     write_data(folder, {"upright.jpg": (30, 40)})
     done = run_cli("evaluate", "--data", "data.json", "--images", "photos", "--weights", tiny_weights)
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "photos/upright.jpg: the picture is 30 px wide and 40 px high, but its record" in done.err
+    assert "photos/upright.jpg: the image is 30 px wide and 40 px high, but its record" in done.err
     assert "EXIF orientation" in done.err
