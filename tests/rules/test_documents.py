@@ -8,7 +8,7 @@ from tests.rules.source import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [*ROOT.glob("[!R]*.md"), *sorted((ROOT / "profiling").glob("*.md"))]
-SETTING = re.compile(r"`((?:model|data|train|augment)\.[\w.]+=[^`\s]+)`")
+SETTING = re.compile(rf"`((?:{'|'.join(RunSettings.model_fields)})\.\w+=[^`\s]+)`")
 PRESET = re.compile(r"--preset (\w+/[\w-]+)")
 LINK = re.compile(r"\]\((?!https?:)([^()\s#]*)#?([^()\s]*)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
