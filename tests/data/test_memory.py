@@ -26,9 +26,7 @@ def made(*samples, classes=("cat", "dog")):
 
 
 @pytest.mark.parametrize(
-    "image",
-    [IMAGE, torch.from_numpy(IMAGE).permute(2, 0, 1), Image.fromarray(IMAGE)],
-    ids=["array", "tensor", "PIL"],
+    "image", [IMAGE, torch.from_numpy(IMAGE).permute(2, 0, 1), Image.fromarray(IMAGE)], ids=["array", "tensor", "PIL"]
 )
 def test_images_in_memory_are_read_as_their_pixels(image):
     (record,) = made((image, []))

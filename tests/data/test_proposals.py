@@ -5,12 +5,7 @@ import pytest
 import torch
 
 from maskrcnn.data.dataset import Dataset, Record
-from maskrcnn.data.proposals import (
-    check_proposals_name,
-    read_proposals,
-    without_proposals,
-    write_proposals,
-)
+from maskrcnn.data.proposals import check_proposals_name, read_proposals, without_proposals, write_proposals
 from maskrcnn.errors import DataError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances

@@ -22,12 +22,7 @@ from maskrcnn.structures.regions import LabelMap, find_regions
 from tests.builders.cityscapes import write_city
 
 VALUES = np.array(
-    [
-        [7, 7, 26000, 26000, 23, 29000],
-        [7, 24, 24, 26000, 23, 29000],
-        [7, 26001, 26001, 33, 23, 3],
-    ],
-    dtype=np.uint16,
+    [[7, 7, 26000, 26000, 23, 29000], [7, 24, 24, 26000, 23, 29000], [7, 26001, 26001, 33, 23, 3]], dtype=np.uint16
 )
 FIRST = "aachen_000000_000019"
 

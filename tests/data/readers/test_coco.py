@@ -107,10 +107,7 @@ def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
             r"box \[40, 30, 0, 12\] is 0 px wide, but both sides must be above 0 \(COCO boxes are",
         ),
         ({"bbox": [40, 30, 5, -2]}, r"box \[40, 30, 5, -2\] is -2 px high"),
-        (
-            {"bbox": [60, 30, 5, 5]},
-            "box x 60..65, y 30..35 lies outside its image, which is 60 px wide and 50 px high",
-        ),
+        ({"bbox": [60, 30, 5, 5]}, "box x 60..65, y 30..35 lies outside its image, which is 60 px wide and 50 px high"),
         ({"bbox": [float("nan"), 3, 5, 5]}, r"box \[nan, 3, 5, 5\] is not four finite numbers"),
         ({"bbox": [3, 3, float("inf"), 5]}, "is not four finite numbers"),
         ({"bbox": [3, 3, 5]}, r"box \[3, 3, 5\] is not four finite numbers"),

@@ -137,10 +137,7 @@ def test_images_without_a_size_are_opened_and_can_lie_elsewhere(tmp_path):
         ('<polyline label="cat" points="1,1;2,2;3,3"/>', r"shape 2 \(polyline, cat\): a polyline has no area"),
         ('<points label="cat" points="1,1"/>', "a points has no area"),
         ('<ellipse label="cat" cx="30" cy="30" rx="0" ry="5"/>', "its radii are 0 and 5"),
-        (
-            '<mask label="cat" rle="1,2" left="0" top="0" width="2" height="2"/>',
-            "up to 3 pixels, its window has 2 x 2",
-        ),
+        ('<mask label="cat" rle="1,2" left="0" top="0" width="2" height="2"/>', "up to 3 pixels, its window has 2 x 2"),
         ('<mask label="cat" rle="1,x" left="0" top="0" width="2" height="2"/>', "`rle` must be whole numbers"),
         ('<mask label="cat" rle="4" left="0" top="0" width="2" height="2"/>', "no pixel in the image"),
         ('<mask label="cat" rle="4" left="0" top="0" width="2"/>', "`height` is ''"),

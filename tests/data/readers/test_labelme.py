@@ -147,10 +147,7 @@ def test_a_flag_makes_a_crowd(tmp_path):
         ({"kind": "mask", "points": [[1, 1], [2, 2]]}, "a mask needs its pixels"),
         ({"kind": "mask", "points": [[1, 1], [2, 2]], "mask": "!"}, "`mask` is no PNG in base64"),
         ({"kind": "mask", "points": [[1, 1], [2, 2]], "mask": "aGFsbG8="}, "`mask` is no PNG in base64"),
-        (
-            {"kind": "mask", "points": [[1, 1], [2, 1]], "mask": png([[1]])},
-            "1 x 1 pixels, but its points span 2 x 1",
-        ),
+        ({"kind": "mask", "points": [[1, 1], [2, 1]], "mask": png([[1]])}, "1 x 1 pixels, but its points span 2 x 1"),
         ({"kind": "mask", "points": [[1, 1], [1, 1]], "mask": png([[0]])}, "its mask has no pixel in the image"),
     ],
 )

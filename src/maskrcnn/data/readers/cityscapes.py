@@ -132,11 +132,7 @@ def read_label_maps(found: Sequence[CityImage]) -> list[LabelMap | None]:
 
 
 def gather_cityscapes(
-    folder: Path,
-    split: str,
-    found: Sequence[CityImage],
-    maps: Sequence[LabelMap | None],
-    images: Path | None = None,
+    folder: Path, split: str, found: Sequence[CityImage], maps: Sequence[LabelMap | None], images: Path | None = None
 ) -> Contents:
     """What `read_cityscapes` gives, from images and their label maps.
 

@@ -30,12 +30,7 @@ class _Annotated(NamedTuple):
 
 
 def read_panoptic(
-    file: Path,
-    contents: dict[str, Any],
-    categories: Classes,
-    images: dict[int, ImageEntry],
-    *,
-    skip_invalid: bool,
+    file: Path, contents: dict[str, Any], categories: Classes, images: dict[int, ImageEntry], *, skip_invalid: bool
 ) -> Dataset:
     """Read the segments of images: things become objects, the rest is kept for the semantic map.
 

@@ -53,11 +53,7 @@ class Gathering:
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        source: Path,
-        images: Path,
-        described: Mapping[str, Mapping[str, Any]] | None = None,
+        self, names: Sequence[str], source: Path, images: Path, described: Mapping[str, Mapping[str, Any]] | None = None
     ) -> None:
         self.source, self.images = source, images
         self.category_ids = {name: number for number, name in enumerate(names, start=1)}

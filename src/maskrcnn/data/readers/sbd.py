@@ -62,11 +62,7 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
                     f"{matrix}: object {region.value}: its class is {known}, but must be 1 to {len(CLASSES)}"
                 )
                 continue
-            described: dict[str, Any] = {
-                "bbox": list(region.box),
-                "area": region.area,
-                "segmentation": region.rle(),
-            }
+            described: dict[str, Any] = {"bbox": list(region.box), "area": region.area, "segmentation": region.rle()}
             found.add_object(image_id, CLASSES[categories[place] - 1], **described)
     return found.contents()
 

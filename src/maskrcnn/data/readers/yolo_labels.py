@@ -102,8 +102,4 @@ def _box_and_keypoints(numbers: list[float], size: tuple[int, int], keypoints: K
         if seen not in (0, 1, 2):
             raise ValueError(f"visibility {seen:g} is not 0, 1 or 2")
         found += [*(_points([x, y], size) if seen else (0, 0)), int(seen)]
-    return {
-        "bbox": _box(numbers[:4], size),
-        "keypoints": found,
-        "num_keypoints": sum(seen > 0 for seen in found[2::3]),
-    }
+    return {"bbox": _box(numbers[:4], size), "keypoints": found, "num_keypoints": sum(seen > 0 for seen in found[2::3])}
