@@ -16,7 +16,7 @@ from maskrcnn.structures.annotated_masks import ObjectMasks
 from maskrcnn.structures.instances import Instances
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared"))
-STILL = {"flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
+STILL = {"horizontal_flip": 0, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
 AS_IT_IS = InputSettings(scale_factor=1, max_size=10_000, mean=(0, 0, 0), std=(1, 1, 1))
 
 

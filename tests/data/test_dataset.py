@@ -133,7 +133,7 @@ def test_images_are_chosen_by_their_fields(conditions, expected):
 @pytest.mark.parametrize(
     ("condition", "kind", "told"),
     [
-        ("gray=true", DataError, "train.json.*'gray'.*gray, modality, zoom"),
+        ("grey=true", DataError, "train.json.*'grey'.*gray, modality, zoom"),
         ("zoom=3", DataError, r"train.json.*zoom=3.*zoom=2\.5 or 20 or null"),
         ("gray", SettingError, "gray: .*field=value"),
     ],

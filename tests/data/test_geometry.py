@@ -163,7 +163,7 @@ def test_keypoints_outside_of_a_crop_count_as_not_annotated():
 
 
 def test_keypoints_are_not_mirrored_blindly():
-    with pytest.raises(ValueError, match="skeleton"):
+    with pytest.raises(ValueError, match="keypoint_schema"):
         geometry(mirrored=True).move_objects(with_keypoints([[1, 1, 2]] * 3))
 
 

@@ -276,7 +276,7 @@ def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
     for record in segments:
         record.segments.path.unlink()
     with pytest.raises(DataError, match="panoptic_train"):
-        next(training_batches(segments, run, workers=0))
+        next(batches(segments, run, workers=0))
 
 
 def with_proposals(records: list[Record]) -> list[Record]:

@@ -80,7 +80,7 @@ def test_strides_are_those_of_the_network(preset, strides):
 
 
 def test_sizes_for_other_levels_than_the_network_has_are_an_error():
-    with pytest.raises(SettingError, match=r"model\.anchors\.sizes"):
+    with pytest.raises(SettingError, match=r"anchors\.sizes"):
         level_strides(ModelSettings.model_validate({"anchors": {"sizes": (32, 64)}}))
 
 
