@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskrcnn.data.readers.coco_images import read_images, require_files
+from maskrcnn.data.readers.coco_records import read_images, require_files
 from maskrcnn.errors import DataError
 
 FILE = Path("train.json")

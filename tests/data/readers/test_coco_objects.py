@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools import mask as oracle
 
 from maskrcnn.data.readers.coco import read_coco
-from maskrcnn.data.readers.coco_objects import (
+from maskrcnn.data.readers.coco_records import (
     box_polygon,
     is_id,
     is_number,

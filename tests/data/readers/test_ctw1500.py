@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.readers.coco import to_data
-from maskrcnn.data.readers.ctw1500 import find_ctw1500, has_ctw1500, read_ctw1500, read_ctw1500_words
+from maskrcnn.data.readers.text import find_ctw1500, has_ctw1500, read_ctw1500, read_ctw1500_words
 from maskrcnn.errors import DataError
 
 ABOVE = [(10 + 5 * i, 10) for i in range(7)]

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.readers.coco import to_data
-from maskrcnn.data.readers.icdar import find_icdar, has_icdar, read_icdar, read_icdar_words
+from maskrcnn.data.readers.text import find_icdar, has_icdar, read_icdar, read_icdar_words
 from maskrcnn.errors import DataError
 
 LINES = "\ufeff10,10,50,12,50,30,10,28,Genaxis, Theatre\r\n60,10,90,10,90,30,60,30,###\r\n"

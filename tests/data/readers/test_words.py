@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.readers.words import Word, WordsFile, gather_words, pair_files, read_numbers
+from maskrcnn.data.readers.text import Word, WordsFile, gather_words, pair_files, read_numbers
 from maskrcnn.errors import DataError
 
 WORDS = [Word([1, 2, 9.5, 2, 9.5, 6, 1, 6], "a, b"), Word([0, 0, 4, 0, 4, 3], "###", True), Word([0, 0, 2, 0, 2, 2])]
@@ -31,12 +31,12 @@ def test_without_the_image_its_size_is_what_the_words_need(tmp_path):
 def test_files_of_the_same_name_belong_together():
     images = {"b": Path("b.jpg")}
     words = {"b": Path("b.txt"), "a": Path("a.txt")}
-    assert pair_files(images, words, lambda name: Path(f"{name}.png")) == [
+    assert pair_files(Path("w"), images, words, lambda name: Path(f"{name}.png")) == [
         (Path("a.png"), Path("a.txt")),
         (Path("b.jpg"), Path("b.txt")),
     ]
     with pytest.raises(DataError, match=r"1 of 2 images have no file of their words: c\.jpg"):
-        pair_files({**images, "c": Path("c.jpg")}, words, Path)
+        pair_files(Path("w"), {**images, "c": Path("c.jpg")}, words, Path)
 
 
 def test_values_that_are_no_numbers_are_named():

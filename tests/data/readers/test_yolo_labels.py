@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.data.readers.yolo_labels import KeypointShape, label_lines, label_object
+from maskrcnn.data.readers.yolo import KeypointShape, label_lines, label_object
 
 NAMES = ["cat", "dog"]
 SIZE = (40, 100)

@@ -14,8 +14,7 @@ from ...structures.instances import Instances
 from ...structures.panoptic import MOST_STUFF, THING
 from ..dataset import Dataset, Record
 from ..segments import SegmentFile, SegmentMask
-from .coco_images import ImageEntry, require_files
-from .coco_objects import AnnotatedObject, is_id, read_object
+from .coco_records import AnnotatedObject, ImageEntry, is_id, read_object, require_files
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such segments out."
 LARGEST_ID = 2**24 - 1

@@ -16,7 +16,7 @@ from faster_coco_eval.core import mask as coco_mask
 from ...errors import DataError
 from ...structures.keypoint_schema import COCO_PERSON
 from ..dataset import Contents
-from .gathering import Format
+from .contents import Format
 
 NAME = "ochuman.json"
 VAL_IMAGES = 2500
@@ -88,9 +88,7 @@ def convert_ochuman(
     """
     try:
         places = [native["keypoint_names"].index(name) for name in COCO_PERSON.names]
-        found_images = {
-            image["image_id"]: image for image in native["images"] if any(map(_is_complete, _people(image)))
-        }
+        known = {image["image_id"]: image for image in native["images"] if any(map(_is_complete, _people(image)))}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{source}: is not OCHuman's annotation file ({type(error).__name__}: {error}); it needs `keypoint_names` "
@@ -98,8 +96,8 @@ def convert_ochuman(
         ) from error
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id in sorted(found_images)[SUBSETS[subset]]:
-        image = found_images[image_id]
+    for image_id in sorted(known)[SUBSETS[subset]]:
+        image = known[image_id]
         try:
             people = [_converted(person, places) for person in _people(image) if _is_kept(person, overlaps)]
         except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -16,7 +16,7 @@ from ...errors import DataError
 from ...structures.regions import find_regions
 from ..dataset import Contents
 from .coco_folders import SPLITS
-from .gathering import Format, Gathering, read_text
+from .contents import ContentsBuilder, Format, read_text
 from .voc import CLASSES
 
 LAYOUT = "dataset/ with img/, inst/ and val.txt"
@@ -47,7 +47,7 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
     file = _list(path, split)
     if file is None:
         raise DataError(f"{path}: has no {split}.txt of SBD. The layout is {LAYOUT}.")
-    found = Gathering(CLASSES, file, images or file.parent / "img")
+    found = ContentsBuilder(CLASSES, file, images or file.parent / "img")
     for line in sorted(set(read_text(file, "a list of images").split())):
         matrix = file.parent / "inst" / f"{line}.mat"
         values, categories = _read(matrix)

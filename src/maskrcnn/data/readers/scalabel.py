@@ -21,8 +21,8 @@ from ...ops.json_files import read_json
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS, split_of
-from .coco_objects import is_id, is_number
-from .gathering import Format, Gathering, first_bytes
+from .coco_records import is_id, is_number
+from .contents import ContentsBuilder, Format, first_bytes
 
 KIND = "labels of Scalabel"
 FRAMES = re.compile(rb'^\s*(\[\s*\{(?=.*"name"\s*:)(?=.*"labels"\s*:)|\{.*"frames"\s*:\s*\[)', re.DOTALL)
@@ -121,7 +121,7 @@ def frames_contents(
     Raises:
         DataError: A frame's size is none, or a label's category is not known.
     """
-    found = Gathering(taxonomy.names, source, images)
+    found = ContentsBuilder(taxonomy.names, source, images)
     for frame in frames:
         labels, name = frame.get("labels") or [], frame["name"]
         image = images / name

@@ -24,7 +24,7 @@ from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import image_size, open_image
 from .coco_folders import SPLITS
-from .gathering import IMAGES, Format, Gathering, find_image, first_bytes, read_text
+from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text
 from .label_maps import read_label_map
 
 CLASSES = (
@@ -211,7 +211,7 @@ def _is_file(path: Path) -> bool:
 def _gather(
     files: Sequence[Path], names: Sequence[str], source: Path, images: Path | None, *, masks: bool = True
 ) -> Contents:
-    found = Gathering(names, source, images or _image_folder(files[0]))
+    found = ContentsBuilder(names, source, images or _image_folder(files[0]))
     for file in files:
         tree = _parse(file)
         image = _image(file, tree, found.images)

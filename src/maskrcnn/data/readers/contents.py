@@ -14,6 +14,9 @@ from ..images import IMAGES
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognized."""
 
+NAMED = 5
+"""How many names a message lists."""
+
 
 def _is_one_split(path: Path, split: str) -> bool:
     return False
@@ -40,7 +43,7 @@ class Format(NamedTuple):
     parted: Callable[[Path, str], bool] = _is_one_split
 
 
-class Gathering:
+class ContentsBuilder:
     """Images, classes and objects in COCO's terms, in the order they are added.
 
     Category ids are 1..K in the order of the names, image and annotation ids count from 1.
@@ -108,6 +111,49 @@ def list_images(folder: Path) -> list[Path]:
         if name.lower().endswith(IMAGES) and not name.startswith(".")
     ]
     return sorted(found)
+
+
+def files_by_name(files: Iterable[Path], endings: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Files by their names without suffix, and without the first of some endings that they have.
+
+    Raises:
+        DataError: Two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        ending = next((ending for ending in endings if file.stem.endswith(ending)), "")
+        name = file.stem.removesuffix(ending)
+        if name in found:
+            raise DataError(
+                f"{file}: {found[name].name} is of the same name, but each image has one file. Take one of them out."
+            )
+        found[name] = file
+    return found
+
+
+def require_partners(
+    place: Path, images: Mapping[str, object], partners: Mapping[str, object], what: str, remedy: str
+) -> None:
+    """Refuse a dataset some of whose images lack the file of their annotations.
+
+    Args:
+        place: Where the files should be, for the message.
+        images, partners: By their common names.
+        what: Which file it is.
+        remedy: The sentence that ends the message.
+
+    Raises:
+        DataError: Naming some of the images.
+    """
+    missing = sorted(images.keys() - partners.keys())
+    if missing:
+        named = list_some([images[name] for name in missing])
+        raise DataError(f"{place}: {len(missing)} of {len(images)} images have no {what}: {named}. {remedy}")
+
+
+def list_some(names: Sequence[object]) -> str:
+    """The first few of many names, for messages."""
+    return ", ".join(str(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def find_image(name: str, folders: Iterable[Path]) -> Path:
