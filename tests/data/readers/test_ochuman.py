@@ -89,7 +89,7 @@ def test_other_files_are_named(tmp_path: Path):
     with pytest.raises(DataError, match="ochuman.json: there is no such file"):
         read_ochuman(tmp_path)
     (tmp_path / "ochuman.json").write_text('{"images": [')
-    with pytest.raises(DataError, match="ochuman.json: the annotation file cannot be read"):
+    with pytest.raises(DataError, match="ochuman.json: is not valid JSON"):
         read_ochuman(tmp_path)
     (tmp_path / "ochuman.json").write_text('{"images": [], "keypoint_names": ["nose"]}')
     with pytest.raises(DataError, match="is not OCHuman's annotation file .*left_eye"):

@@ -5,7 +5,6 @@ Zhang et al. 2019, Pose2Seg; https://github.com/liruilong940607/OCHumanApi, `och
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ...structures.keypoint_schema import COCO_PERSON
 from ..dataset import Contents
 from .contents import Format
@@ -60,10 +60,7 @@ def read_ochuman(
     file = find_ochuman(path)
     if file is None:
         raise DataError(f"{path / NAME}: there is no such file. Unpack OCHuman there, or give its {NAME}.")
-    try:
-        native = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: the annotation file cannot be read ({error}). Unpack it again.") from error
+    native = read_json(file, kind="OCHuman's annotations", remedy="Unpack it again.")
     beside = file.parent / "images"
     folder = beside if beside.is_dir() or file.parent.name != "annotations" else file.parent.parent / "images"
     part = subset if subset in SUBSETS else "all"

@@ -28,26 +28,8 @@ from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, 
 from .label_maps import read_label_map
 
 CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 """Of the challenges from 2007 to 2012, in the order of the values in `SegmentationClass/`, from 1."""
 OBJECTS, LABELS = "SegmentationObject", "SegmentationClass"
