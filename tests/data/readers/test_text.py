@@ -133,7 +133,7 @@ def test_the_first_version_of_ctw1500_has_offsets(tmp_path):
         (read_ctw1500_words, "1.txt", joined(OFFSETS[:-1]), "line 1: has 31 numbers"),
         (read_ctw1500_words, "1.txt", "1,2,3,4,5,####a", "line 1: has 5 numbers"),
         (read_ctw1500_words, "1.txt", "\n1,2,x,4,5,6,####a", "line 2: 'x'"),
-        (read_ctw1500_words, "1.xml", "<Annotations><image>", "not complete XML"),
+        (read_ctw1500_words, "1.xml", "<Annotations><image>", "cannot be read as an XML file"),
         (read_ctw1500_words, "1.xml", "<Annotations><image><box/></image></Annotations>", "box 1: .*`segs`"),
         (read_ctw1500_words, "1.xml", XML.format(joined(POINTS), "1,2,3"), "box 2: has 3 numbers"),
     ],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from ...errors import DataError
 from ..dataset import Contents
@@ -95,6 +98,14 @@ class ContentsBuilder:
         place = {"id": number, "image_id": image_id, "category_id": category, "iscrowd": int(crowd)}
         self._annotations.append({**place, **fields})
 
+    @contextmanager
+    def skipping(self, where: str) -> Iterator[None]:
+        """Leave an object out that breaks a rule: the `ValueError` raised inside is listed in `skipped`."""
+        try:
+            yield
+        except ValueError as error:
+            self.skipped.append(f"{where}: {error}")
+
     def contents(self) -> Contents:
         """All that was added."""
         images = list(self._images.values())
@@ -173,6 +184,14 @@ def first_bytes(path: Path) -> bytes:
             return file.read(SNIFFED)
     except OSError:
         return b""
+
+
+def read_xml(path: Path, kind: str) -> Element:
+    """The root of an XML file; arguments and errors as for `read_text`."""
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise DataError(f"{path}: cannot be read as {kind} ({error}). Copy or export it again.") from error
 
 
 def read_text(path: Path, kind: str) -> str:

@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -27,7 +26,7 @@ from ...errors import DataError
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS
-from .contents import ContentsBuilder, Format, find_image, first_bytes
+from .contents import ContentsBuilder, Format, find_image, first_bytes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 NO_OBJECTS = ("tag", "attribute")
@@ -73,14 +72,11 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         size = _size(image) or image_size(pixels)
         image_id = found.add_image(pixels, size, named_by=str(file))
         for number, label, shapes in _objects(image):
-            try:
+            with found.skipping(f"{file}: {name}: shape {number} ({shapes[0].tag}, {label})"):
                 if label not in found.category_ids:
                     raise ValueError(f"the label {label!r} is not among those of the task")
                 fields = _fields(shapes, size, keypoints.get(label, []))
-            except ValueError as error:
-                found.skipped.append(f"{file}: {name}: shape {number} ({shapes[0].tag}, {label}): {error}")
-                continue
-            found.add_object(image_id, label, crowd=any(map(_is_crowd, shapes)), **fields)
+                found.add_object(image_id, label, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
 
 
@@ -114,10 +110,7 @@ def _split(subset: str) -> str:
 
 def _load(file: Path) -> tuple[list[Element], list[Element]]:
     """The images of a file, and its labels."""
-    try:
-        root = ElementTree.parse(file).getroot()
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise DataError(f"{file}: the file is not valid XML ({error}). It is probably cut off. {REMEDY}") from error
+    root = read_xml(file, "XML of CVAT")
     images = root.findall("image")
     if root.find("track") is not None:
         raise DataError(f"{file}: has tracks of a video, not images. {REMEDY}")

@@ -76,14 +76,11 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
         image_id = found.add_image(image, size, named_by=str(file))
         for number, shapes in _objects(content):
             name = str(content["shapes"][number]["label"])
-            try:
+            with found.skipping(f"{file}: shape {number} ({name})"):
                 if name not in found.category_ids:
                     raise ValueError(f"the label is not among those of {listed}")
                 fields = _fields([_shape(shape, size) for shape in shapes], size)
-            except ValueError as error:
-                found.skipped.append(f"{file}: shape {number} ({name}): {error}")
-                continue
-            found.add_object(image_id, name, crowd=any(map(_is_crowd, shapes)), **fields)
+                found.add_object(image_id, name, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
 
 

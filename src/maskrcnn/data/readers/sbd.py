@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.io
@@ -55,15 +54,13 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
         for region in find_regions(values):
             if not region.value:
                 continue
-            place = region.value - 1
-            if place >= len(categories) or not 1 <= categories[place] <= len(CLASSES):
-                known = categories[place] if place < len(categories) else "missing"
-                found.skipped.append(
-                    f"{matrix}: object {region.value}: its class is {known}, but must be 1 to {len(CLASSES)}"
+            with found.skipping(f"{matrix}: object {region.value}"):
+                number = categories[region.value - 1] if region.value <= len(categories) else "missing"
+                if not isinstance(number, int) or not 1 <= number <= len(CLASSES):
+                    raise ValueError(f"its class is {number}, but must be 1 to {len(CLASSES)}")
+                found.add_object(
+                    image_id, CLASSES[number - 1], bbox=list(region.box), area=region.area, segmentation=region.rle()
                 )
-                continue
-            described: dict[str, Any] = {"bbox": list(region.box), "area": region.area, "segmentation": region.rle()}
-            found.add_object(image_id, CLASSES[categories[place] - 1], **described)
     return found.contents()
 
 

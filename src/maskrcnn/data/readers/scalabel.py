@@ -128,17 +128,13 @@ def frames_contents(
         own = _size(source, f"frame {name}", frame.get("size")) or _mask_size(labels) or size
         image_id = found.add_image(image, own or image_size(image))
         for place, label in enumerate(labels):
-            number = f"{source}: frame {name}: label {label.get('id', place)!r}"
-            try:
+            with found.skipping(f"{source}: frame {name}: label {label.get('id', place)!r}"):
                 fields = label_fields(label)
                 category, ignored = class_of(label, taxonomy) if fields else ("", False)
-            except ValueError as error:
-                found.skipped.append(f"{number}: {error}")
-                continue
-            if category:
-                attributes = {**_attributes(label), **({"ignored": True} if ignored else {})}
-                crowd = bool(attributes.get("crowd")) or bool(attributes.get("ignored"))
-                found.add_object(image_id, category, crowd=crowd, attributes=attributes, **fields)
+                if category:
+                    attributes = {**_attributes(label), **({"ignored": True} if ignored else {})}
+                    crowd = bool(attributes.get("crowd")) or bool(attributes.get("ignored"))
+                    found.add_object(image_id, category, crowd=crowd, attributes=attributes, **fields)
     return found.contents()
 
 

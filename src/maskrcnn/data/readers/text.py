@@ -9,7 +9,6 @@ text files for the test.
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from ...errors import DataError
 from ..dataset import Contents
 from ..images import image_size
-from .contents import ContentsBuilder, Format, files_by_name, list_images, read_text, require_partners
+from .contents import ContentsBuilder, Format, files_by_name, list_images, read_text, read_xml, require_partners
 
 UNREADABLE_WORD = "###"
 """What stands for words that nobody can read: they are not looked for, and become crowds."""
@@ -286,10 +285,7 @@ def _read_ctw1500_line(line: str, where: str) -> Word:
 
 
 def _read_ctw1500_xml(file: Path) -> list[Word]:
-    try:
-        boxes = list(ElementTree.fromstring(read_text(file, "an XML file of words")).iter("box"))
-    except ElementTree.ParseError as error:
-        raise DataError(f"{file}: is not complete XML ({error}). Copy it again.") from error
+    boxes = read_xml(file, "an XML file of words").iter("box")
     words = []
     for number, box in enumerate(boxes, start=1):
         where = f"{file}: box {number}"

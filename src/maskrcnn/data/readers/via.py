@@ -79,13 +79,10 @@ def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
         image = find_image(name, [images] if images else beside)
         image_id = found.add_image(image, image_size(image))
         for number, region in enumerate(regions):
-            try:
+            with found.skipping(f"{file}: {name}: region {number}"):
                 fields = _shape(region.get("shape_attributes"))
                 label = _class_of(region, attribute, content)
-            except ValueError as error:
-                found.skipped.append(f"{file}: {name}: region {number}: {error}")
-                continue
-            found.add_object(image_id, label, crowd=_is_crowd(region), **fields)
+                found.add_object(image_id, label, crowd=_is_crowd(region), **fields)
     return found.contents()
 
 

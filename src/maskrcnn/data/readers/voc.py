@@ -14,7 +14,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -24,7 +23,7 @@ from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import image_size, open_image
 from .coco_folders import SPLITS
-from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text
+from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
 from .label_maps import read_label_map
 
 CLASSES = (
@@ -201,14 +200,11 @@ def _gather(
         segments = _segments(file.parent.parent, file.stem, official=names == CLASSES) if masks else {}
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
-            try:
+            with found.skipping(f"{file}: object {place}"):
                 if name not in found.category_ids:
                     raise ValueError(f"the class {name!r} is not one of {', '.join(names)}")
                 fields = _fields(element, name, segments.get(place))
-            except ValueError as error:
-                found.skipped.append(f"{file}: object {place}: {error}")
-                continue
-            found.add_object(image_id, name, crowd=fields["difficult"], **fields)
+                found.add_object(image_id, name, crowd=fields["difficult"], **fields)
     return found.contents()
 
 
@@ -258,12 +254,7 @@ def _names(tree: Element) -> list[str]:
 
 
 def _parse(file: Path) -> Element:
-    try:
-        root = ElementTree.parse(file).getroot()
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: the annotation file is not there. Unpack the dataset again.") from error
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise DataError(f"{file}: cannot be read as XML ({error}). It is probably cut off; copy it again.") from error
+    root = read_xml(file, "XML of Pascal VOC")
     if root.tag != "annotation":
         raise DataError(f"{file}: holds <{root.tag}>, but a file of Pascal VOC is an <annotation>. Give another file.")
     return root

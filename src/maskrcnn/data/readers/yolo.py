@@ -109,12 +109,9 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
         size = image_size(image)
         image_id = found.add_image(image, size)
         for number, line in label_lines(label):
-            try:
+            with found.skipping(f"{label}: line {number}"):
                 name, fields = label_object(line, names, size, keypoints)
-            except ValueError as error:
-                found.skipped.append(f"{label}: line {number}: {error}")
-                continue
-            found.add_object(image_id, name, **fields)
+                found.add_object(image_id, name, **fields)
     found.skipped += _orphans(paths)
     return found.contents()
 
