@@ -82,7 +82,7 @@ def test_blank_images_are_a_warning(tmp_path):
     made.add_image(np.full((64, 96, 3), 255, dtype=np.uint8))
     found = named(findings_of(made), "flat-images")
     assert (found.severity, found.count) == ("warning", 1)
-    assert found.examples[0].words == "train_3.png"
+    assert found.examples[0].words == "train_3.png (RGB)"
 
 
 def test_dark_images_are_stretched(tmp_path):
@@ -123,7 +123,7 @@ def test_the_same_file_in_two_splits_is_a_leak(tmp_path):
     images = [("train", "a.png", noise(1)), ("train", "b.png", noise(2)), ("val", "c.png", noise(1))]
     (found,) = find_leaks(facts_of(tmp_path, images))
     assert (found.name, found.severity, found.count) == ("leaked-images", "warning", 1)
-    assert found.what == "1 pair of images of different splits (train, val) are the same file, byte for byte."
+    assert found.what == "1 pair of images of different splits (train, val) have the same bytes."
     assert found.examples[0].words == "train a.png = val c.png"
     assert "Take these images out of one of the splits" in found.advice
 
