@@ -185,8 +185,8 @@ def _backbone_of(start: Start) -> dict[str, Any]:
 
 
 def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
-    """The start by the names of this model: stage 5 may be its backbone's or its shared head's, timm's have their
-    own.""" if start.foreign is not None:
+    """The start by this model's names: stage 5 may be its backbone's or its shared head's, timm's have their own."""
+    if start.foreign is not None:
         return replace(start, state=_timm_names(own, start, settings))
     stage, head = "backbone.stages.3.", "shared_head."
     places = (stage, head) if any(name.startswith(head) for name in own) else (head, stage)
