@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.draw.bars import COLORS, draw_bars
+from maskrcnn.draw.curves import COLORS, draw_bars
 
 WORKS = {"prediction": {"theirs": 2.0, "ours": 0.5}, "training": {"theirs": 8.0, "ours": 4.0}}
 

@@ -1,7 +1,7 @@
 import colorsys
 from itertools import pairwise
 
-from maskrcnn.draw.colors import BLACK, WHITE, luminance, object_colors, readable_on
+from maskrcnn.draw.images import BLACK, WHITE, luminance, object_colors, readable_on
 
 
 def hue_distance(one, other) -> float:

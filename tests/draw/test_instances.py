@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.draw.colors import GRAY, object_colors
-from maskrcnn.draw.images import font_size, line_width
+from maskrcnn.draw.images import GRAY, font_size, line_width, object_colors
 from maskrcnn.draw.instances import TINT, draw_instances
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances

@@ -1,9 +1,8 @@
 import numpy as np
 import torch
 
-from maskrcnn.draw.colors import WHITE
-from maskrcnn.draw.instances import draw_instances
-from maskrcnn.draw.keypoints import LEFT, RIGHT, draw_skeletons, side_colors
+from maskrcnn.draw.images import WHITE
+from maskrcnn.draw.instances import LEFT, RIGHT, draw_instances, draw_skeletons, side_colors
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.keypoint_schema import COCO_PERSON, KeypointSchema

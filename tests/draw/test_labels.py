@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from maskrcnn.draw.labels import Label, draw_labels
+from maskrcnn.draw.images import Label, draw_labels
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 

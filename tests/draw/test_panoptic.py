@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskrcnn.draw.colors import object_colors
+from maskrcnn.draw.images import object_colors
 from maskrcnn.draw.panoptic import TINT, draw_panoptic, segment_colors
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.panoptic import Panoptic, Segment

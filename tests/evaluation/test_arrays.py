@@ -4,7 +4,7 @@ import torch
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.arrays import is_by_image, records_of
+from maskrcnn.evaluation.collect import is_by_image, records_of
 from maskrcnn.structures.instances import Instances
 
 TRUTH = Annotations("val.json", {5: (4, 6), 3: (4, 6)}, {17: "cat", 4: "dog"}, [])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.evaluation.boundaries import boundary_of, boundary_width
+from maskrcnn.evaluation.coco_input import boundary_of, boundary_width
 
 
 def slow_boundary(mask: np.ndarray) -> np.ndarray:

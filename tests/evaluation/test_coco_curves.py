@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from maskrcnn.evaluation import coco_curves as module
+from maskrcnn.evaluation import coco as module
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.boundaries import boundary_of
-from maskrcnn.evaluation.coco_curves import coco_curves
+from maskrcnn.evaluation.coco import coco_curves
+from maskrcnn.evaluation.coco_input import boundary_of
 from tests.builders.scoring import parsed
 
 AREAS = [(0, 1e10), (0, 1024)]

@@ -1,6 +1,6 @@
 import numpy as np
 
-from maskrcnn.evaluation.label_maps import best_first, paint_images, paint_label_map
+from maskrcnn.evaluation.panoptic_quality import best_first, paint_images, paint_label_map
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 

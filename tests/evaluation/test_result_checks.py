@@ -7,8 +7,7 @@ from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.result_checks import all_sound
-from maskrcnn.evaluation.results import Results
+from maskrcnn.evaluation.results import Results, all_sound
 
 MASK = {"size": [6, 8], "counts": oracle.encode(np.asfortranarray(np.eye(6, 8, dtype=np.uint8)))["counts"].decode()}
 RECORD = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4], "segmentation": MASK}

@@ -1,8 +1,7 @@
 import torch
 
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.collect import collect_results
-from maskrcnn.evaluation.segment_results import keep_segments, to_segment_results
+from maskrcnn.evaluation.collect import collect_results, keep_segments, to_segment_results
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
-from maskrcnn.evaluation.segmentations import rle
+from maskrcnn.evaluation.annotations import rle
 
 SQUARE = [[1, 1, 3, 1, 3, 3, 1, 3]]
 

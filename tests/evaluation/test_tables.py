@@ -2,8 +2,7 @@ from io import StringIO
 
 from rich.console import Console, Group
 
-from maskrcnn.evaluation.sections import Section
-from maskrcnn.evaluation.tables import difference_tables, section_tables, written
+from maskrcnn.evaluation.sections import Section, difference_tables, section_tables, written
 
 BOXES = Section("bbox", "boxes", "rule of boxes", {"AP": 0.5, "AR": None}, {"cat": {"AP": 0.25}, "dog": {"AP": -1.0}})
 MASKS = Section("segm", "masks", "rule of masks", {"AP": -1.0}, {"cat": {"AP": 1.0}, "owl": {"AP": 0.0}})

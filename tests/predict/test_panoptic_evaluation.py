@@ -11,11 +11,16 @@ from maskrcnn.data.readers.coco import parse_coco, read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.segment_results import to_segment_results
+from maskrcnn.evaluation.collect import to_segment_results
 from maskrcnn.predict.class_match import match_classes
 from maskrcnn.predict.evaluation import predict_results, score
-from maskrcnn.predict.panoptic_evaluation import has_segments, image_names, score_segments
-from maskrcnn.predict.panoptic_files import panoptic_truth, read_panoptic_results
+from maskrcnn.predict.panoptic_files import (
+    has_segments,
+    image_names,
+    panoptic_truth,
+    read_panoptic_results,
+    score_segments,
+)
 from maskrcnn.structures.batch import Scales
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances

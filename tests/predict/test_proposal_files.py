@@ -8,7 +8,7 @@ import torch
 from maskrcnn.data.dataset import Dataset, Record
 from maskrcnn.data.proposals import write_proposals
 from maskrcnn.errors import DataError, WeightsError
-from maskrcnn.predict.proposal_files import read_proposal_file
+from maskrcnn.predict.proposals import read_proposal_file
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 

@@ -6,7 +6,7 @@ from PIL import Image
 from torch import Tensor
 
 from maskrcnn.errors import DataError
-from maskrcnn.predict.sources import find_images, read_ahead
+from maskrcnn.predict.files import find_images, read_ahead
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
 from maskrcnn.errors import WeightsError
-from maskrcnn.predict.thresholds import find_threshold
+from maskrcnn.predict.class_match import find_threshold
 
 
 def test_what_is_given_wins_over_the_weights_and_they_over_the_usual():

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from ..structures.classes import Classes
 from ..structures.panoptic import Panoptic, Segment
-from .colors import BLACK, GRAY, Color, object_colors
-from .images import font_size, line_width, scale_image
-from .labels import Label, draw_labels
+from .images import BLACK, GRAY, Color, Label, draw_labels, font_size, line_width, object_colors, scale_image
 
 TINT = 0.5
 MUTED = 0.6  # share of gray in the colors of stuff

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
-from maskrcnn.benchmarks.bdd100k.bitmasks import bitmask_section, none_where_undefined
+from maskrcnn.benchmarks.bdd100k.metric import bitmask_section, none_where_undefined
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.sections import Section, say_nothing

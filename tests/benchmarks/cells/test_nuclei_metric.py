@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from maskrcnn.benchmarks.cells.nuclei_metric import BOWL_IOUS, accuracy_sections, nuclei_sections
+from maskrcnn.benchmarks.cells.nuclei import BOWL_IOUS, accuracy_sections, nuclei_sections
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from maskrcnn.benchmarks.coco.panoptic import CocoPanoptic
+from maskrcnn.benchmarks.coco.dataset import CocoPanoptic
 from maskrcnn.errors import DataError
 from tests.builders.coco_panoptic import write
 

@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.benchmarks.coco_o.metric import DOMAINS
+from maskrcnn.benchmarks.coco_o.dataset import DOMAINS
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import Results

@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.benchmarks.coco_o.metric import (
+from maskrcnn.benchmarks.coco_o.dataset import (
     DOMAINS,
     box_average_precision,
     coco_o_sections,

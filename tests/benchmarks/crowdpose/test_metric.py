@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.benchmarks.crowdpose.metric import crowdpose_sections, crowdpose_truth
+from maskrcnn.benchmarks.crowdpose.dataset import crowdpose_sections, crowdpose_truth
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results

@@ -6,7 +6,7 @@ import pytest
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.readers.ochuman import convert_ochuman
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.segmentations import rle
+from maskrcnn.evaluation.annotations import rle
 from tests.builders.ochuman import lay_out, native, person
 from tests.builders.scoring import coco_scores
 from tests.builders.vectors import load_vector, number, vector_files

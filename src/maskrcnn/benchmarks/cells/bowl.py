@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.label_maps import paint_images
+from ...evaluation.annotations import Annotations, Size
+from ...evaluation.panoptic_quality import paint_images
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size
 from ...ops.atomic import replacing
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...evaluation.annotations import Annotations
 from ...evaluation.coco import unique_names
-from ...evaluation.label_maps import paint_images, paint_label_map
+from ...evaluation.panoptic_quality import paint_images, paint_label_map
 from ...evaluation.results import Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 from .hausdorff import edge_distance, foreground_distance

@@ -12,10 +12,9 @@ import scipy.io
 from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
 from ...data.readers.mask_images import list_maps
 from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.label_maps import paint_images
+from ...evaluation.annotations import Annotations, Size
+from ...evaluation.panoptic_quality import paint_images
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size
 from ...ops.atomic import replacing
 
 LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each image"

@@ -17,8 +17,8 @@ from PIL import Image
 from ...data.images import read_pixels
 from ...data.readers.cityscapes import LABELS
 from ...errors import DataError
+from ...evaluation.annotations import Size, rle_crop
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size, rle_crop
 from ...ops.atomic import replacing
 from ...structures.masks import encode_crop, tight_crop
 

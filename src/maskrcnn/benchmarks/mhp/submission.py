@@ -18,9 +18,9 @@ from PIL import Image
 
 from ...data.images import read_pixels
 from ...errors import DataError
-from ...evaluation.label_maps import best_first, paint_label_map
+from ...evaluation.annotations import Size, rle, rle_crop, to_text
+from ...evaluation.panoptic_quality import best_first, paint_label_map
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size, rle, rle_crop, to_text
 from ...structures.regions import find_regions
 from ..archives import Place, find_in_archive, write_archive
 from .metric import PARTS, VALUES

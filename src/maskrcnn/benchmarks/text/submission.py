@@ -17,8 +17,8 @@ import numpy as np
 
 from ...data.readers.words import read_numbers
 from ...errors import DataError
+from ...evaluation.annotations import rle_crop
 from ...evaluation.results import Results
-from ...evaluation.segmentations import rle_crop
 from ...evaluation.text_report import found_polygons, polygon_of, rectangle_of
 from ...ops.atomic import replacing
 from ..archives import find_in_archive, write_archive

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...data.dataset import Contents
+from ...data.readers.sbd import LAYOUT as SBD_LAYOUT
+from ...data.readers.sbd import read_sbd
 from ...data.readers.voc import CLASSES, list_voc_set, read_segments, read_voc_images
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
@@ -117,3 +119,19 @@ class Voc2007(Voc2012):
     name, title, layout = "voc2007", "Pascal VOC 2007", LAYOUT.format(year="2007")
     splits = ("test", "val", "train", "trainval")
     year, eleven_points, hidden = "2007", True, ()
+
+
+class Sbd(Benchmark):
+    """SBD in `benchmark_RELEASE/`, its `dataset/`, or `VOCdevkitSDS/`, whose val.txt has the 5,732 images of SDS."""
+
+    name, title, layout, splits = "sbd", "SBD masks of Pascal VOC 2012", SBD_LAYOUT, ("val", "train")
+    skip_invalid = True
+
+    def open(self) -> None:
+        contents = read_sbd(self.folder, self.split)
+        if contents.skipped:
+            raise DataError(f"{contents.skipped[0]}. Unpack SBD again, or correct the file.")
+        self._annotated(contents, Annotations.parse(contents.coco, source=f"SBD {self.split}"))
+
+    def _score(self, results: Results, say: Say) -> list[Section]:
+        return voc_mask_sections(self.known, results, say=say)
