@@ -104,21 +104,19 @@ def predict_files(
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
-    entries: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    entries, failed = list[dict[str, Any]](), list[dict[str, str]]()
     for path, image, found in _predicted(predictor, paths, batch, on_progress):
         if isinstance(found, DataError) or image is None:
             failed.append({"file": str(path), "error": str(found)})
             continue
-        drawn = None if shown_from is None else names[path]
-        entries.append(_entry(path, found, predictor.classes, drawn, polygons))
+        entries.append(_entry(path, found, predictor.classes, names[path] if draw else None, polygons))
         with _writing(folder):
             if found.panoptic is not None:
                 segments = write_segments(folder, Path(names[path]).stem, found.panoptic, predictor.classes)
                 entries[-1]["panoptic"] = segments
-            if drawn and shown_from is not None:
-                shown = draw_instances(image, found, predictor.classes, score_threshold=shown_from)
-                write_image(folder / drawn, shown)
+            if shown_from is not None:
+                drawing = draw_instances(image, found, predictor.classes, score_threshold=shown_from)
+                write_image(folder / names[path], drawing)
     content = _described(predictor.classes) | {"images": entries, "failed": failed}
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
