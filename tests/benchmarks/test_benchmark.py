@@ -17,28 +17,8 @@ def test_nothing_of_what_is_scored_is_refused():
 
 def test_what_the_predictions_have_is_scored_and_all_of_it_without_any():
     boxes, masks = {"bbox": [1], "segmentation": None}, {"segmentation": {}}
-    assert list(
-        kinds_given(
-            Results(
-                (
-                    boxes,
-                    boxes,
-                )
-            ),
-            ["bbox", "segm"],
-        )
-    ) == ["bbox"]
-    assert list(
-        kinds_given(
-            Results(
-                (
-                    boxes,
-                    masks,
-                )
-            ),
-            ["bbox", "segm"],
-        )
-    ) == ["bbox", "segm"]
+    assert list(kinds_given(Results((boxes, boxes)), ["bbox", "segm"])) == ["bbox"]
+    assert list(kinds_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
     assert list(kinds_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
     assert list(kinds_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
     with pytest.raises(DataError, match=r"none of the 1 predictions has `keypoints`, .* Use weights that find it"):

@@ -38,10 +38,7 @@ def test_a_file_gives_its_name_to_messages(tmp_path):
     [
         ({"image_id": 6}, "annotation 9: image_id 6 is not in the file's list. Add it there"),
         ({"category_id": 3}, "annotation 9: category_id 3 is not in the file's list"),
-        (
-            {"bbox": [1, 2, 3, float("nan")]},
-            r"annotation 9 of image 5: bbox \[1, 2, 3, nan\] must be 4 finite numbers",
-        ),
+        ({"bbox": [1, 2, 3, float("nan")]}, r"annotation 9 of image 5: bbox \[1, 2, 3, nan\] must be 4 finite numbers"),
         ({"bbox": [1, 2, 3]}, "must be 4 finite numbers"),
         ({"bbox": [1, 2, -3, 4]}, r"bbox \[1, 2, -3, 4\] must be .* no negative side. Correct it"),
         ({"bbox": "1234"}, "bbox '1234' must be 4 finite numbers"),

@@ -153,17 +153,11 @@ def test_means_are_over_the_classes_that_occur():
 def test_a_detector_has_numbers_of_things_only_and_a_second_section_of_its_surer_predictions():
     ids = rows(5, 5, 5, 9)
     truth = truth_of(ids, {5: CAT, 9: SKY})
-    records = results(
-        *predicted(ids, {5: CAT}, 0.9),
-        *predicted(rows(0, 0, 0, 1), {1: CAT}, 0.2),
-    )
+    records = results(*predicted(ids, {5: CAT}, 0.9), *predicted(rows(0, 0, 0, 1), {1: CAT}, 0.2))
     every, sure = panoptic_sections(truth, records, things_only=True)
     assert (every.name, every.numbers["PQ_th"]) == ("panoptic", pytest.approx(1 / 1.5))
     assert (sure.name, sure.numbers) == ("panoptic_confident", {"PQ_th": 1, "SQ_th": 1, "RQ_th": 1})
-    assert sure.per_class == {
-        "cat": {"PQ": 1, "SQ": 1, "RQ": 1},
-        "dog": {"PQ": None, "SQ": None, "RQ": None},
-    }
+    assert sure.per_class == {"cat": {"PQ": 1, "SQ": 1, "RQ": 1}, "dog": {"PQ": None, "SQ": None, "RQ": None}}
     assert sure.protocol.endswith("predictions with a score of at least 0.5")
 
 

@@ -132,8 +132,7 @@ def test_records_without_the_necessary_fields_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
-    [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")],
+    ("text", "problem"), [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")]
 )
 def test_a_broken_file_is_named(text, problem, tmp_path):
     (tmp_path / "results.json").write_text(text)

@@ -82,11 +82,7 @@ class Tally:
         weight = self.right + 0.5 * self.wrong + 0.5 * self.missed
         if weight == 0:
             return None
-        return {
-            "PQ": self.iou / weight,
-            "SQ": self.iou / self.right if self.right else 0.0,
-            "RQ": self.right / weight,
-        }
+        return {"PQ": self.iou / weight, "SQ": self.iou / self.right if self.right else 0.0, "RQ": self.right / weight}
 
 
 def panoptic_sections(
@@ -147,11 +143,7 @@ def panoptic_numbers(
 
 
 def count_segments(
-    truth: PanopticTruth,
-    results: Results,
-    *,
-    score_thresholds: Sequence[float] = (0.0,),
-    say: Say = say_nothing,
+    truth: PanopticTruth, results: Results, *, score_thresholds: Sequence[float] = (0.0,), say: Say = say_nothing
 ) -> list[dict[int, Tally]]:
     """Matched and unmatched segments of each category, for each threshold.
 

@@ -14,15 +14,7 @@ from ..structures.masks import Crop, crop_polygon
 from .annotations import Annotations, rle, rle_crop
 from .results import Results
 from .sections import Say, Section, say_nothing
-from .text import (
-    MMOCR_THRESHOLDS,
-    TextImage,
-    TextScore,
-    best_threshold,
-    ctw1500_score,
-    icdar2015_score,
-    mmocr_scores,
-)
+from .text import MMOCR_THRESHOLDS, TextImage, TextScore, best_threshold, ctw1500_score, icdar2015_score, mmocr_scores
 
 PROTOCOLS = {
     "mmocr": "MMOCR 1.0.1's hmean-iou: IoU above 0.5, found texts in ### ignored, score from 0.3, 0.4, ... 0.9",

@@ -36,12 +36,7 @@ def test_pixels_are_counted_from_one_down_the_columns(tmp_path):
 
 def test_no_pixel_belongs_to_two_nuclei(tmp_path):
     write_bowl_results(
-        Results(
-            (
-                square(0, 0, 3, 0.6),
-                square(1, 1, 3, 0.9),
-            )
-        ),
+        Results((square(0, 0, 3, 0.6), square(1, 1, 3, 0.9))),
         tmp_path / "out.csv",
         TRUTH.sizes,
         NAMES,

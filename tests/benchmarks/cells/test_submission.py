@@ -33,16 +33,7 @@ def test_masks_are_painted_by_score_into_a_map_for_each_image(tmp_path):
 
 def test_each_object_of_a_map_becomes_a_record(tmp_path):
     write_label_maps(
-        Results(
-            (
-                square(0, 0, 2, 0.6),
-                square(4, 1, 1, 0.9),
-            )
-        ),
-        tmp_path,
-        TRUTH.sizes,
-        NAMES,
-        score_threshold=0.5,
+        Results((square(0, 0, 2, 0.6), square(4, 1, 1, 0.9))), tmp_path, TRUTH.sizes, NAMES, score_threshold=0.5
     )
     records = read_label_maps(tmp_path, TRUTH, NAMES)
     assert [(one["image_id"], one["category_id"], one["score"], one["bbox"]) for one in records] == [

@@ -9,13 +9,7 @@ def found(image_id: int, name: str, box: list[float], score: float = 0.9) -> dic
     x, y, width, height = box
     polygon = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     category_id = {"dog": 12, "cat": 8}[name]
-    return {
-        "image_id": image_id,
-        "category_id": category_id,
-        "score": score,
-        "bbox": box,
-        "segmentation": polygon,
-    }
+    return {"image_id": image_id, "category_id": category_id, "score": score, "bbox": box, "segmentation": polygon}
 
 
 def perfect() -> list[dict]:

@@ -117,12 +117,7 @@ def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) 
 
 
 def write_bowl_results(
-    results: Results,
-    path: Path,
-    sizes: Mapping[int, Size],
-    names: Mapping[int, str],
-    *,
-    score_threshold: float,
+    results: Results, path: Path, sizes: Mapping[int, Size], names: Mapping[int, str], *, score_threshold: float
 ) -> None:
     """Write the table. No pixel may belong to two nuclei: masks are painted, the best first.
 

@@ -77,11 +77,7 @@ def mean_number(values: Sequence[float | None]) -> float | None:
 
 
 def cell_sections(
-    truth: Annotations,
-    results: Results,
-    *,
-    score_threshold: float,
-    say: Say = say_nothing,
+    truth: Annotations, results: Results, *, score_threshold: float, say: Say = say_nothing
 ) -> list[Section]:
     """Score predicted masks of cells by all rules.
 

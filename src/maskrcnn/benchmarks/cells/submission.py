@@ -58,12 +58,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
 
 
 def write_label_maps(
-    results: Results,
-    path: Path,
-    sizes: Mapping[int, Size],
-    names: Mapping[int, str],
-    *,
-    score_threshold: float,
+    results: Results, path: Path, sizes: Mapping[int, Size], names: Mapping[int, str], *, score_threshold: float
 ) -> None:
     """Write a .mat file of `inst_map` for each image, from which HoVer-Net's `compute_stats.py` makes its scores.
 

@@ -192,11 +192,7 @@ def _numbers(truth: LvisTruth, precisions: dict[int, np.ndarray], recalls: dict[
 
 
 def _class_numbers(precision: np.ndarray) -> Numbers:
-    return {
-        "AP": _mean(precision[:, :, 0]),
-        "AP50": _mean(precision[0, :, 0]),
-        "AP75": _mean(precision[5, :, 0]),
-    }
+    return {"AP": _mean(precision[:, :, 0]), "AP50": _mean(precision[0, :, 0]), "AP75": _mean(precision[5, :, 0])}
 
 
 def _mean(values: np.ndarray) -> float | None:
@@ -253,9 +249,5 @@ class LvisV05(Lvis):
     """The first version."""
 
     name, title, layout = "lvis-v0.5", "LVIS v0.5", LAYOUT.format(version="v0.5")
-    files = {
-        "val": "lvis_v0.5_val.json",
-        "train": "lvis_v0.5_train.json",
-        "test": "lvis_v0.5_image_info_test.json",
-    }
+    files = {"val": "lvis_v0.5_val.json", "train": "lvis_v0.5_train.json", "test": "lvis_v0.5_image_info_test.json"}
     splits = tuple(files)

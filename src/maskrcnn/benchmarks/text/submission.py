@@ -28,13 +28,7 @@ CTW1500_LAYOUT = "a text file of lines `image score x1 y1 x2 y2 ...`"
 PREFIX = "res_"
 
 
-def write_icdar_results(
-    results: Results,
-    path: Path,
-    names: Mapping[int, str],
-    *,
-    score_threshold: float,
-) -> None:
+def write_icdar_results(results: Results, path: Path, names: Mapping[int, str], *, score_threshold: float) -> None:
     """Write the zip file.
 
     Args:
@@ -82,13 +76,7 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
     return records
 
 
-def write_ctw1500_results(
-    results: Results,
-    path: Path,
-    names: Mapping[int, str],
-    *,
-    score_threshold: float,
-) -> None:
+def write_ctw1500_results(results: Results, path: Path, names: Mapping[int, str], *, score_threshold: float) -> None:
     """Write the text file.
 
     Args:
