@@ -1,8 +1,11 @@
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
+from maskrcnn.benchmarks.archives import find_in_archive, write_archive
 from maskrcnn.benchmarks.registry import BENCHMARKS, find_benchmark, open_benchmark
 from maskrcnn.errors import DataError, MaskRCNNError, SettingError
 
@@ -41,3 +44,35 @@ def test_names_titles_and_layouts_are_there_for_people():
 def test_names_come_without_torch():
     program = "import sys, maskrcnn.benchmarks.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_is_written_is_found_packed_and_unpacked(tmp_path: Path):
+    write_archive(tmp_path / "new" / "a.zip", [("list.txt", b"one"), ("maps/1.png", b"two")])
+    packed = find_in_archive(tmp_path / "new" / "a.zip", ["list.txt"], "a list")
+    assert (packed / "maps" / "1.png").read_bytes() == b"two"
+    with zipfile.ZipFile(tmp_path / "new" / "a.zip") as archive:
+        archive.extractall(tmp_path / "outer" / "inner")
+    for folder in (tmp_path / "outer" / "inner", tmp_path / "outer"):
+        assert find_in_archive(folder, ["list.txt"], "a list") == tmp_path / "outer" / "inner"
+
+
+def test_a_folder_around_everything_is_no_matter(tmp_path: Path):
+    write_archive(tmp_path / "a.zip", [("mine/list.txt", b"one")])
+    assert (find_in_archive(tmp_path / "a.zip", ["list.txt"], "a list") / "list.txt").read_text() == "one"
+
+
+def test_other_files_are_named(tmp_path: Path):
+    (tmp_path / "a.txt").touch()
+    write_archive(tmp_path / "a.zip", [])
+    with pytest.raises(DataError, match=r"a.txt: is neither a zip file nor a folder, but results .* are a list"):
+        find_in_archive(tmp_path / "a.txt", ["list.txt"], "a list")
+    with pytest.raises(DataError, match=r"b.zip: there is no such file or folder"):
+        find_in_archive(tmp_path / "b.zip", ["list.txt"], "a list")
+    with pytest.raises(DataError, match=r"a.zip: holds no list.txt or 1.txt, but results"):
+        find_in_archive(tmp_path / "a.zip", ["list.txt", "1.txt"], "a list")
+
+
+def test_results_in_two_folders_are_refused(tmp_path: Path):
+    write_archive(tmp_path / "a.zip", [("1.txt", b"one"), ("old/1.txt", b"two"), ("notes/x.txt", b"three")])
+    with pytest.raises(DataError, match=r"a.zip: there are results in .*a.zip/ and in .*a.zip/old/. Take one of them"):
+        find_in_archive(tmp_path / "a.zip", ["1.txt"], "a list")

@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console, Group
 
-from maskrcnn.evaluation.sections import Section, difference_tables, section_tables, written
+from maskrcnn.evaluation.sections import Section, difference_tables, say_nothing, section_tables, written
 
 BOXES = Section("bbox", "boxes", "rule of boxes", {"AP": 0.5, "AR": None}, {"cat": {"AP": 0.25}, "dog": {"AP": -1.0}})
 MASKS = Section("segm", "masks", "rule of masks", {"AP": -1.0}, {"cat": {"AP": 1.0}, "owl": {"AP": 0.0}})
@@ -62,3 +62,11 @@ def test_two_runs_stand_side_by_side_where_both_have_the_rule():
     assert ["AP", "50.0", "75.0", "+25.0"] in shown
     assert ["AR", "-", "50.0", "-"] in shown
     assert "masks" not in console.file.getvalue()
+
+
+def test_nobody_has_to_listen():
+    assert say_nothing("masks") is None
+
+
+def test_a_section_of_one_class_needs_no_rows():
+    assert Section("bbox", "boxes", "rule", {"AP": 0.5}).per_class == {}

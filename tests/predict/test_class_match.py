@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from maskrcnn.errors import DataError
-from maskrcnn.predict.class_match import match_classes
+from maskrcnn.errors import DataError, WeightsError
+from maskrcnn.predict.class_match import find_threshold, match_classes
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.keypoint_schema import COCO_PERSON, CROWDPOSE_PERSON
@@ -87,3 +87,15 @@ def test_segments_of_classes_that_the_data_set_does_not_have_become_free_pixels(
         Segment(2, 0, is_thing=False, area=2),
     ]
     assert translated.labels.tolist() == [0]
+
+
+def test_what_is_given_wins_over_the_weights_and_they_over_the_usual():
+    assert find_threshold(0.0, {"score_threshold": "0.7"}) == (0.0, "given")
+    assert find_threshold(None, {"score_threshold": "0.7"}) == (0.7, "weights")
+    assert find_threshold(None, {"data": "drawn"}) == (0.5, "default")
+
+
+@pytest.mark.parametrize("note", ["high", "1.5", "nan"])
+def test_a_note_that_is_no_fraction_is_an_error(note):
+    with pytest.raises(WeightsError, match=f"note score_threshold is '{note}', but must be a number in 0..1"):
+        find_threshold(None, {"score_threshold": note})
