@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from maskrcnn.analysis.matching import image_overlaps, match_results
-from maskrcnn.analysis.precision import class_precisions
+from maskrcnn.analysis.matching import class_precisions, image_overlaps, match_results
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import AREAS, KEYPOINT_AREAS
 from tests.builders.scoring import coco_scores, found, truth_of

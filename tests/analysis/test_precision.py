@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from maskrcnn.analysis.matching import match_results
-from maskrcnn.analysis.precision import average_precision, class_precisions
+from maskrcnn.analysis.matching import average_precision, class_precisions, match_results
 from tests.builders.scoring import coco_scores, found, truth_of
 
 
@@ -73,6 +72,6 @@ def test_many_weightings_are_worked_on_in_parts(monkeypatch):
     matches = match_results(truth, records, "bbox")
     weights = np.random.default_rng(0).integers(0, 3, (5, 7)).astype(np.int32)
     whole = dict(class_precisions(truth, matches, weights))
-    monkeypatch.setattr("maskrcnn.analysis.precision.TOGETHER", 10)
+    monkeypatch.setattr("maskrcnn.analysis.matching.TOGETHER", 10)
     for category, parts in class_precisions(truth, matches, weights):
         np.testing.assert_array_equal(parts, whole[category])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.benchmarks.archives import find_in_archive, write_archive
+from maskrcnn.benchmarks.benchmark import find_in_archive, write_archive
 from maskrcnn.benchmarks.registry import BENCHMARKS, find_benchmark, open_benchmark
 from maskrcnn.errors import DataError, MaskRCNNError, SettingError
 

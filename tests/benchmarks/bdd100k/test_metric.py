@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
+from maskrcnn.benchmarks.bdd100k.dataset import frames_records
 from maskrcnn.benchmarks.bdd100k.metric import (
     bdd100k_sections,
     bitmask_section,
@@ -11,7 +12,6 @@ from maskrcnn.benchmarks.bdd100k.metric import (
     overlapping_images,
     separate_objects,
 )
-from maskrcnn.benchmarks.bdd100k.submission import frames_records
 from maskrcnn.data.readers.bdd100k import CLASSES, SIZE
 from maskrcnn.data.readers.scalabel import frames_contents
 from maskrcnn.evaluation.annotations import Annotations

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from maskrcnn.benchmarks.bdd100k.submission import write_frames
+from maskrcnn.benchmarks.bdd100k.dataset import write_frames
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import Results

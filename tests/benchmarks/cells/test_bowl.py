@@ -3,8 +3,13 @@ import pytest
 import scipy.io
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.benchmarks.cells.bowl import read_bowl_results, read_bowl_rows, write_bowl_results
-from maskrcnn.benchmarks.cells.submission import read_label_maps, write_label_maps
+from maskrcnn.benchmarks.cells.submission import (
+    read_bowl_results,
+    read_bowl_rows,
+    read_label_maps,
+    write_bowl_results,
+    write_label_maps,
+)
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results

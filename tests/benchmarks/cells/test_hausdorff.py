@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from maskrcnn.benchmarks.cells import hausdorff
-from maskrcnn.benchmarks.cells.hausdorff import LabeledPoints, edge_distance, foreground_distance
+from maskrcnn.benchmarks.cells import objects
+from maskrcnn.benchmarks.cells.objects import LabeledPoints, edge_distance, foreground_distance
 
 
 def drawn(*squares, size=(24, 30)):
@@ -46,7 +46,7 @@ def test_the_middle_of_an_object_may_be_the_farthest_from_a_ring_around_it():
 
 @pytest.mark.parametrize("most_pairs", [0, 500_000])
 def test_distances_are_those_of_all_pixels_against_all(most_pairs, monkeypatch):
-    monkeypatch.setattr(hausdorff, "MOST_PAIRS", most_pairs)
+    monkeypatch.setattr(objects, "MOST_PAIRS", most_pairs)
     first, second = blobs(0), blobs(1)
     a, b = LabeledPoints(first), LabeledPoints(second)
     assert (len(a), len(b)) == (first.max(), second.max())

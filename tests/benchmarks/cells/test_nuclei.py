@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from maskrcnn.benchmarks.cells.nuclei import BOWL_IOUS, accuracy_sections, nuclei_sections
+from maskrcnn.benchmarks.cells.dataset import BOWL_IOUS, accuracy_sections, nuclei_sections
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations

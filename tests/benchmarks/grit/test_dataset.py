@@ -5,10 +5,18 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.benchmarks.archives import write_archive
+from maskrcnn.benchmarks.benchmark import write_archive
 from maskrcnn.benchmarks.grit.metric import GritAnswer
-from maskrcnn.benchmarks.grit.samples import Questions, query_class, read_objects, read_questions
-from maskrcnn.benchmarks.grit.submission import answer_questions, check_record, read_answers, write_answers
+from maskrcnn.benchmarks.grit.submission import (
+    Questions,
+    answer_questions,
+    check_record,
+    query_class,
+    read_answers,
+    read_objects,
+    read_questions,
+    write_answers,
+)
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from tests.builders.grit import BOXES, lay_out, rle, sample, with_truth

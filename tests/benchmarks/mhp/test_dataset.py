@@ -5,7 +5,7 @@ import pytest
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from maskrcnn.benchmarks.mhp.submission import parse_parts, part_map, whole_person
+from maskrcnn.benchmarks.mhp.dataset import parse_parts, part_map, whole_person
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.readers import mhp
 from maskrcnn.errors import DataError

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
-from maskrcnn.benchmarks.voc.submission import read_voc_files, write_voc_files
+from maskrcnn.benchmarks.voc.dataset import read_voc_files, write_voc_files
 from maskrcnn.data.readers.voc import CLASSES
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import Results

@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...data.dataset import Contents
-from ...data.images import image_size
-from ...data.readers.coco import parse_coco
-from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.coco import KINDS, coco_sections
-from ...evaluation.results import Kind, Results
-from ...evaluation.sections import Say, Section, say_nothing
-from ..benchmark import Benchmark, kinds_given
+from ..data.dataset import Contents
+from ..data.images import image_size
+from ..data.readers.coco import parse_coco
+from ..errors import DataError
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import KINDS, coco_sections
+from ..evaluation.results import Kind, Results
+from ..evaluation.sections import Say, Section, say_nothing
+from .benchmark import Benchmark, kinds_given
 
 FILES = ("instancesonly_filtered_{split}.json", "instance_only_filtered_{split}.json")
 """The development kit writes the first name; its readme tells of the second."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.benchmarks.lvis.dataset import LvisTruth, lvis_sections
+from maskrcnn.benchmarks.lvis import LvisTruth, lvis_sections
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations

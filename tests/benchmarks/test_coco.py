@@ -3,8 +3,7 @@ import zipfile
 
 import pytest
 
-from maskrcnn.benchmarks.coco.dataset import CocoPanoptic
-from maskrcnn.benchmarks.coco.submission import read_lists, write_lists
+from maskrcnn.benchmarks.coco import CocoPanoptic, read_lists, write_lists
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.evaluation.results import Results

@@ -1,31 +1,120 @@
-"""What the official evaluations of text take.
-
-ICDAR 2015: a zip file of `res_img_N.txt`, each line the corners of a word in whole pixels, clockwise.
-CTW1500: one text file, each line `image score x1 y1 x2 y2 ...`, where images are counted from 0 in the order of
-their names.
-"""
+"""Text in images: ICDAR 2015 (words of four corners) and CTW1500 (lines of curved text)."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ...data.readers.words import read_numbers
-from ...errors import DataError
-from ...evaluation.annotations import rle_crop
-from ...evaluation.results import Results
-from ...evaluation.text_report import found_polygons, polygon_of, rectangle_of
-from ...ops.atomic import replacing
-from ..archives import find_in_archive, write_archive
+from ..data.readers.ctw1500 import LAYOUT as CTW1500_LAYOUT
+from ..data.readers.ctw1500 import find_ctw1500, read_ctw1500_words
+from ..data.readers.icdar import LAYOUT as ICDAR_LAYOUT
+from ..data.readers.icdar import find_icdar, read_icdar_words
+from ..data.readers.words import Word, WordsFile, gather_words, read_numbers
+from ..errors import DataError
+from ..evaluation.annotations import Annotations, rle_crop
+from ..evaluation.results import Results
+from ..evaluation.sections import Say, Section
+from ..evaluation.text_report import found_polygons, polygon_of, rectangle_of, text_sections
+from ..ops.atomic import replacing
+from .benchmark import Benchmark, find_in_archive, write_archive
 
-ICDAR_LAYOUT = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"
-CTW1500_LAYOUT = "a text file of lines `image score x1 y1 x2 y2 ...`"
+ICDAR_RESULTS = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"
+CTW1500_RESULTS = "a text file of lines `image score x1 y1 x2 y2 ...`"
 PREFIX = "res_"
+
+
+class TextBenchmark(Benchmark):
+    """Words or lines of text, found by their polygons or by their masks.
+
+    Scores need no images: where one is not there, its size is that of the masks that were predicted for it.
+    """
+
+    splits = ("test", "train")
+    skip_invalid = True
+    thresholded = True
+    submits = "file"
+    rules: ClassVar[Sequence[str]]
+    """Of `evaluation.text_report`."""
+
+    @abstractmethod
+    def _files(self) -> list[WordsFile]: ...
+
+    @abstractmethod
+    def _read_words(self, path: Path) -> list[Word]: ...
+
+    def open(self) -> None:
+        files = self._files()
+        self._annotated(gather_words(files, self._read_words, self.folder, self.folder))
+        self.image_names = {number: file.image.stem for number, file in enumerate(files, start=1)}
+        self._unknown = {number for number, file in enumerate(files, start=1) if not file.image.is_file()}
+        ignored = sum(word["iscrowd"] for word in self.known.objects)
+        self.counts = {**self.counts, "objects": len(self.known.objects) - ignored, "ignored": ignored}
+
+    def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
+        if isinstance(records, Results):
+            return records
+        given = list(records)
+        return Results.parse(given, self._sized(given), source=source)
+
+    def _sized(self, records: Iterable[Any]) -> Annotations:
+        """The truth with the sizes of images that are not there, from the masks that were found in them."""
+        sizes = {
+            record["image_id"]: tuple(record["segmentation"]["size"])
+            for record in records
+            if isinstance(record, dict)
+            and record.get("image_id") in self._unknown
+            and isinstance(record.get("segmentation"), dict)
+        }
+        return replace(self.known, sizes=self.known.sizes | sizes) if sizes else self.known
+
+    def _score(self, results: Results, say: Say) -> list[Section]:
+        truth = self._sized(results)
+        return text_sections(truth, results, score_threshold=self.score_threshold, rules=self.rules, say=say)
+
+
+class Icdar2015(TextBenchmark):
+    """The words of ICDAR 2015, task 4.1."""
+
+    name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
+    rules = ("icdar2015", "mmocr")
+
+    def _files(self) -> list[WordsFile]:
+        return find_icdar(self.folder, self.split)
+
+    def _read_words(self, path: Path) -> list[Word]:
+        return read_icdar_words(path)
+
+    def _submit(self, results: Results, path: Path) -> None:
+        write_icdar_results(results, path, self.image_names, score_threshold=self.score_threshold)
+
+    def _read(self, path: Path) -> Iterable[dict[str, Any]]:
+        return read_icdar_results(path, self.source, self.image_names)
+
+
+class Ctw1500(TextBenchmark):
+    """The lines of CTW1500."""
+
+    name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
+    rules = ("mmocr", "ctw1500")
+
+    def _files(self) -> list[WordsFile]:
+        return find_ctw1500(self.folder, self.split)
+
+    def _read_words(self, path: Path) -> list[Word]:
+        return read_ctw1500_words(path)
+
+    def _submit(self, results: Results, path: Path) -> None:
+        write_ctw1500_results(results, path, self.image_names, score_threshold=self.score_threshold)
+
+    def _read(self, path: Path) -> Iterable[dict[str, Any]]:
+        return read_ctw1500_results(path, self.image_names)
 
 
 def write_icdar_results(results: Results, path: Path, names: Mapping[int, str], *, score_threshold: float) -> None:
@@ -58,7 +147,7 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
         DataError: It is neither; a file is of no image of the split; a line is not as it should be.
     """
     numbers = {f"{PREFIX}{name}.txt": number for number, name in image_names.items()}
-    place = find_in_archive(path, sorted(numbers), ICDAR_LAYOUT)
+    place = find_in_archive(path, sorted(numbers), ICDAR_RESULTS)
     files = sorted((file for file in place.iterdir() if file.name.endswith(".txt")), key=lambda file: file.name)
     records: list[dict[str, Any]] = []
     for file in files:

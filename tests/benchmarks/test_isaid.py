@@ -3,7 +3,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from maskrcnn.benchmarks.isaid.dataset import AREAS, CLASSES, isaid_sections
+from maskrcnn.benchmarks.isaid import AREAS, CLASSES, isaid_sections
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations

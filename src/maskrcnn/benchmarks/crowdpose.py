@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...data.dataset import Contents
-from ...data.readers.coco import parse_coco
-from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.coco import coco_sections
-from ...evaluation.results import Results
-from ...evaluation.sections import Say, Section, say_nothing
-from ...structures.keypoint_schema import CROWDPOSE_PERSON
-from ..benchmark import Benchmark, part_of, require_any
+from ..data.dataset import Contents
+from ..data.readers.coco import parse_coco
+from ..errors import DataError
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import coco_sections
+from ..evaluation.results import Results
+from ..evaluation.sections import Say, Section, say_nothing
+from ..structures.keypoint_schema import CROWDPOSE_PERSON
+from .benchmark import Benchmark, part_of, require_any
 
 REMEDY = "Use weights that find CrowdPose's 14 keypoints: COCO's have neither the head nor the neck."
 AREA_PART = 0.53

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...data.dataset import Contents
-from ...data.readers.coco import parse_coco
-from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.coco import coco_sections
-from ...evaluation.results import Results, read_records
-from ...evaluation.sections import Numbers, Say, Section, say_nothing
-from ..benchmark import Benchmark, part_of
+from ..data.dataset import Contents
+from ..data.readers.coco import parse_coco
+from ..errors import DataError
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import coco_sections
+from ..evaluation.results import Results, read_records
+from ..evaluation.sections import Numbers, Say, Section, say_nothing
+from .benchmark import Benchmark, part_of
 
 REFERENCE = "coco"
 """Folder of COCO's own val2017, which is predicted and scored in the same run."""

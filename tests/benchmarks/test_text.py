@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from maskrcnn.benchmarks.registry import open_benchmark
-from maskrcnn.benchmarks.text.submission import (
+from maskrcnn.benchmarks.text import (
     read_ctw1500_results,
     read_icdar_results,
     write_ctw1500_results,

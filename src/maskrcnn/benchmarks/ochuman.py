@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ...data.dataset import Contents
-from ...data.readers.coco import parse_coco
-from ...data.readers.ochuman import find_ochuman, read_ochuman
-from ...errors import DataError
-from ...evaluation.coco import coco_sections
-from ...evaluation.results import Kind, Results
-from ...evaluation.sections import Say, Section
-from ..benchmark import Benchmark, kinds_given
+from ..data.dataset import Contents
+from ..data.readers.coco import parse_coco
+from ..data.readers.ochuman import find_ochuman, read_ochuman
+from ..errors import DataError
+from ..evaluation.coco import coco_sections
+from ..evaluation.results import Kind, Results
+from ..evaluation.sections import Say, Section
+from .benchmark import Benchmark, kinds_given
 
 OVERLAPS = {"": (0.0, 1.0), "-moderate": (0.5, 0.75), "-hard": (0.75, 1.0)}
 """From and below which IoU with another person, by the end of the split's name."""

@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.benchmarks.coco_o.dataset import (
+from maskrcnn.benchmarks.coco_o import (
     DOMAINS,
     box_average_precision,
     coco_o_sections,

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from ...data.readers.lvis import read_lvis
-from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.coco import AREAS, KINDS, TITLES, unique_names
-from ...evaluation.results import Kind, Results
-from ...evaluation.sections import Numbers, Say, Section, say_nothing
-from ..benchmark import Benchmark, kinds_given
+from ..data.readers.lvis import read_lvis
+from ..errors import DataError
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import AREAS, KINDS, TITLES, unique_names
+from ..evaluation.results import Kind, Results
+from ..evaluation.sections import Numbers, Say, Section, say_nothing
+from .benchmark import Benchmark, kinds_given
 
 DETECTIONS = 300
 """Detections that count in each image, over all classes."""

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskrcnn.benchmarks.crowdpose.dataset import crowdpose_sections, crowdpose_truth
+from maskrcnn.benchmarks.crowdpose import crowdpose_sections, crowdpose_truth
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.formats import read_dataset
 from maskrcnn.errors import DataError
