@@ -12,6 +12,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from tests.builders.coco_o import BOXES, lay_out
+from tests.builders.scoring import coco
 from tests.builders.vectors import load_vector, number, vector_files
 
 
@@ -134,9 +135,8 @@ def domain(found: int, objects: int = 2) -> tuple:
     """So many objects of one class, of which the first are found."""
     boxes = [[20 * n, 0, 10, 10] for n in range(objects)]
     annotations = [{"id": n, "image_id": 1, "category_id": 1, "bbox": box} for n, box in enumerate(boxes)]
-    truth = {"images": [{"id": 1, "width": 99, "height": 50}], "categories": [{"id": 1, "name": "cat"}]}
     records = [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": box} for box in boxes[:found]]
-    return parsed({**truth, "annotations": annotations}, records)
+    return parsed(coco(*annotations, size=(50, 99)), records)
 
 
 def test_domains_are_averaged_and_not_pooled():

@@ -17,17 +17,12 @@ from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop, tight_crop
 from tests.builders.scores import numbers
+from tests.builders.scoring import coco
 from tests.builders.text import IGNORED, SIZE, WORDS, ctw1500, curve, icdar
 
 SMALL = (40, 60)
 NAMES = {3: "img_1", 8: "img_2"}
-TRUTH = Annotations.parse(
-    {
-        "images": [{"id": key, "height": SMALL[0], "width": SMALL[1]} for key in NAMES],
-        "categories": [{"id": 1, "name": "text"}],
-        "annotations": [],
-    }
-)
+TRUTH = Annotations.parse(coco(size=SMALL, images=NAMES))
 
 
 def mask(points):

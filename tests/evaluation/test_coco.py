@@ -14,7 +14,7 @@ from maskrcnn.evaluation.coco import coco_curves, coco_sections, kinds_of, uniqu
 from maskrcnn.evaluation.coco_input import boundary_of
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.keypoint_schema import COCO_PERSON
-from tests.builders.scoring import coco_scores, parsed
+from tests.builders.scoring import coco, coco_scores, parsed
 from tests.builders.vectors import load_vector, number, vector_files
 
 FEW = ("coco-ties_crowd_maxdets", "coco-random_det_seed11", "none")
@@ -29,11 +29,8 @@ def square(image_id: int, x: float, side: float = 40, **more) -> dict:
 
 
 def data_set(*objects: dict) -> dict:
-    return {
-        "images": [{"id": 1, "width": 200, "height": 100}, {"id": 2, "width": 200, "height": 100}],
-        "categories": [{"id": 7, "name": "cell"}],
-        "annotations": [{"id": number, **found} for number, found in enumerate(objects, start=1)],
-    }
+    numbered = [{"id": number, **found} for number, found in enumerate(objects, start=1)]
+    return coco(*numbered, size=(100, 200), images=(1, 2), classes={7: "cell"})
 
 
 def precision_of_pycocotools(truth: dict, results: list[dict], kind: str, limits: list[int]) -> tuple:
@@ -225,12 +222,8 @@ def some_data(classes: int = 5) -> tuple:
         place = {"bbox": [x, y, width, height], "segmentation": [polygon]}
         results.append({"image_id": found["image_id"], "category_id": found["category_id"], **place})
         results[-1]["score"] = round(float(random.random()), 1)
-    content = {
-        "images": [{"id": n, "height": 90, "width": 120} for n in (3, 1, 2)],
-        "categories": [{"id": n, "name": str(n)} for n in range(classes, 0, -1)],
-        "annotations": objects,
-    }
-    return parsed(content, results)
+    names = {n: str(n) for n in range(classes, 0, -1)}
+    return parsed(coco(*objects, size=(90, 120), images=(3, 1, 2), classes=names), results)
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm", "boundary"])

@@ -8,7 +8,7 @@ from maskrcnn.evaluation.accuracy import Threshold
 from maskrcnn.evaluation.report import Report, score_results
 from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.sections import Section, difference_tables, say_nothing, section_tables, written
-from tests.builders.scoring import parsed
+from tests.builders.scoring import coco, parsed
 
 POLYGON = [[0, 0, 40, 0, 40, 40, 0, 40]]
 OBJECT = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 40], "segmentation": POLYGON}
@@ -18,11 +18,7 @@ CELLS = Section("cells", "cells", "rule of cells", {"hausdorff": 12.5}, lengths=
 
 
 def data_set(classes: int = 2) -> dict:
-    return {
-        "images": [{"id": 1, "width": 60, "height": 60}],
-        "categories": [{"id": number, "name": f"class {number}"} for number in range(1, classes + 1)],
-        "annotations": [OBJECT],
-    }
+    return coco(OBJECT, size=(60, 60), classes={n: f"class {n}" for n in range(1, classes + 1)})
 
 
 def report(classes: int = 2, **more) -> Report:

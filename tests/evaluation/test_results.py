@@ -14,15 +14,10 @@ from maskrcnn.evaluation.results import Results, all_sound, read_records, to_res
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
+from tests.builders.scoring import coco
 
 CLASSES = Classes(("cat", "dog"), (17, 90))
-TRUTH = Annotations.parse(
-    {
-        "images": [{"id": 5, "height": 10, "width": 20}],
-        "categories": [{"id": 17, "name": "cat"}, {"id": 90, "name": "dog"}],
-        "annotations": [],
-    }
-)
+TRUTH = Annotations.parse(coco(size=(10, 20), images=(5,), classes={17: "cat", 90: "dog"}))
 RECORD = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4]}
 MASK = {"size": [6, 8], "counts": oracle.encode(np.asfortranarray(np.eye(6, 8, dtype=np.uint8)))["counts"].decode()}
 WHOLE = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4], "segmentation": MASK}
@@ -126,10 +121,7 @@ def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(ch
 
 
 def test_many_categories_are_counted_in_a_message_and_not_cut_off():
-    categories = [{"id": number, "name": str(number)} for number in range(1, 81)]
-    many = Annotations.parse(
-        {"images": [{"id": 5, "height": 10, "width": 20}], "annotations": [], "categories": categories}
-    )
+    many = Annotations.parse(coco(size=(10, 20), images=(5,), classes={n: str(n) for n in range(1, 81)}))
     with pytest.raises(DataError, match="category_id 99 is not one of the 80 categories. Make"):
         Results.parse([RECORD | {"category_id": 99}], many)
 

@@ -17,6 +17,7 @@ from maskrcnn.data.readers.scalabel import frames_contents
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.sections import Section, say_nothing
+from tests.builders.scoring import coco
 from tests.builders.vectors import load_vector, number, vector_files
 
 ROUTES = {"rle_eval": "rle", "bitmask_eval": "bitmask"}
@@ -59,11 +60,8 @@ def mask_of(x: int, width: int = 20, height: int = 20) -> dict:
 
 
 def data_set(*objects: dict, images: int = 1) -> dict:
-    return {
-        "images": [{"id": n, "height": 40, "width": 100} for n in range(1, images + 1)],
-        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}],
-        "annotations": [{"image_id": 1, "category_id": 1, **one} for one in objects],
-    }
+    placed = [{"image_id": 1, "category_id": 1, **one} for one in objects]
+    return coco(*placed, size=(40, 100), images=range(1, images + 1), classes={1: "car", 2: "bus"})
 
 
 def found(x: int, score: float = 0.9, category: int = 1, image_id: int = 1, **shape: int) -> dict:
@@ -169,12 +167,7 @@ def some_data() -> tuple[dict, list[dict]]:
                 size = (max(1, height - int(random.integers(0, 6))), max(1, part - start))
                 score = round(float(random.random()), 1)
                 records.append({**place, "score": score, "segmentation": rectangle(y, x + start, *size)})
-    content = {
-        "images": [{"id": n, "height": 120, "width": 160} for n in range(1, 7)],
-        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}],
-        "annotations": objects,
-    }
-    return content, records
+    return coco(*objects, size=(120, 160), images=range(1, 7), classes={1: "car", 2: "bus"}), records
 
 
 def section_of(content: dict, records: list[dict]) -> Section:

@@ -14,23 +14,11 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
+from tests.builders.scoring import coco
 
 SIZE = (4, 6)
 NAMES = {3: "a", 8: "b"}
-TRUTH = Annotations.parse(
-    {
-        "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
-        "categories": [{"id": 7, "name": "nucleus"}],
-        "annotations": [],
-    }
-)
-CELLS = Annotations.parse(
-    {
-        "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
-        "categories": [{"id": 7, "name": "cell"}],
-        "annotations": [],
-    }
-)
+TRUTH = Annotations.parse(coco(size=SIZE, images=NAMES, classes={7: "nucleus"}))
 
 
 def square(left, top, side, score):
@@ -104,7 +92,7 @@ def test_a_file_that_is_no_such_table_is_refused(tmp_path):
 
 def test_masks_are_painted_by_score_into_a_map_for_each_image(tmp_path):
     records = [square(0, 0, 3, 0.6), square(1, 1, 3, 0.9), square(4, 0, 1, 0.4)]
-    write_label_maps(Results(tuple(records)), tmp_path / "out", CELLS.sizes, NAMES, score_threshold=0.5)
+    write_label_maps(Results(tuple(records)), tmp_path / "out", TRUTH.sizes, NAMES, score_threshold=0.5)
     assert scipy.io.loadmat(tmp_path / "out" / "a.mat")["inst_map"].tolist() == [
         *([2, 2, 2, 0, 0, 0], [2, 1, 1, 1, 0, 0], [2, 1, 1, 1, 0, 0], [0, 1, 1, 1, 0, 0])
     ]
@@ -113,9 +101,9 @@ def test_masks_are_painted_by_score_into_a_map_for_each_image(tmp_path):
 
 def test_each_object_of_a_map_becomes_a_record(tmp_path):
     write_label_maps(
-        Results((square(0, 0, 2, 0.6), square(4, 1, 1, 0.9))), tmp_path, CELLS.sizes, NAMES, score_threshold=0.5
+        Results((square(0, 0, 2, 0.6), square(4, 1, 1, 0.9))), tmp_path, TRUTH.sizes, NAMES, score_threshold=0.5
     )
-    records = read_label_maps(tmp_path, CELLS, NAMES)
+    records = read_label_maps(tmp_path, TRUTH, NAMES)
     assert [(one["image_id"], one["category_id"], one["score"], one["bbox"]) for one in records] == [
         (3, 7, 1.0, [4, 1, 1, 1]),
         (3, 7, 1.0, [0, 0, 2, 2]),

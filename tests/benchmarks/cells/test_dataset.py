@@ -13,6 +13,7 @@ from maskrcnn.structures.masks import Crop, encode_crop
 from tests.builders.cells import cell17, cells, kumar
 from tests.builders.nuclei import SIZE, bowl, draw
 from tests.builders.scores import numbers, perfect
+from tests.builders.scoring import coco
 
 BARS_SIZE = (20, 60)
 
@@ -122,12 +123,9 @@ def test_the_test_of_stage_one_comes_with_a_table(tmp_path):
 
 def test_a_data_set_in_cocos_format_is_scored_too(tmp_path):
     train = open_benchmark("nuclei", bowl(tmp_path / "bowl", 2), "train")
-    coco = {
-        "images": [{"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}],
-        "categories": [{"id": 1, "name": "nucleus"}],
-        "annotations": train.truth.objects,
-    }
-    (tmp_path / "val.json").write_text(json.dumps(coco))
+    content = coco(*train.truth.objects, size=SIZE, classes={1: "nucleus"})
+    content["images"][0]["file_name"] = "a.png"
+    (tmp_path / "val.json").write_text(json.dumps(content))
     for path in (tmp_path, tmp_path / "val.json"):
         opened = open_benchmark("nuclei", path)
         assert numbers(opened, perfect(opened))["bowl"]["score"] == 1  # without an image
@@ -150,13 +148,7 @@ def bar(image_id, left, right, **more):
 
 
 def truth(*objects, images=2):
-    return Annotations.parse(
-        {
-            "images": [{"id": 1 + i, "height": BARS_SIZE[0], "width": BARS_SIZE[1]} for i in range(images)],
-            "categories": [{"id": 1, "name": "nucleus"}],
-            "annotations": list(objects),
-        }
-    )
+    return Annotations.parse(coco(*objects, size=BARS_SIZE, images=range(1, images + 1)))
 
 
 def accuracies(annotations, records, score_threshold=0.5):
