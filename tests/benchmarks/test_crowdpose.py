@@ -47,11 +47,6 @@ def test_predictions_without_keypoints_are_refused(tmp_path: Path):
         opened.score([record])
 
 
-def test_a_missing_split_names_the_file_and_the_layout(tmp_path: Path):
-    with pytest.raises(DataError, match=r"crowdpose_val.json: .* CrowdPose's val is not there.*images/\*.jpg"):
-        open_benchmark("crowdpose", lay_out(tmp_path), "val")
-
-
 def test_an_image_without_a_crowd_index_is_named(tmp_path: Path):
     images = [{"id": 7, "width": 100, "height": 80, "file_name": "7.jpg"}]
     with pytest.raises(DataError, match=r"image 7 has the crowdIndex None"):

@@ -62,11 +62,6 @@ def test_of_the_tests_only_the_images_are_known(tmp_path):
     assert len(read_records(tmp_path / "sent.json")) == 3
 
 
-def test_a_missing_file_is_named_with_the_layout(tmp_path):
-    with pytest.raises(DataError, match=r"lvis_v1_val.json: the file of LVIS's split val is not there. The layout is"):
-        open_benchmark("lvis", tmp_path)
-
-
 def drawn(box: list[int]) -> dict:
     bitmap = np.zeros((SIDE, SIDE), dtype=np.uint8, order="F")
     x, y, width, height = box

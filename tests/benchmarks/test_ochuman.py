@@ -115,8 +115,3 @@ def test_the_size_of_a_person_is_that_of_the_box(tmp_path: Path):
     assert opened.truth is not None
     assert opened.truth.complete[0]["area"] == 1600
     assert rle(opened.truth.objects[0]["segmentation"], (40, 50))
-
-
-def test_a_missing_file_names_the_split_and_the_layout(tmp_path: Path):
-    with pytest.raises(DataError, match=r"test_range_0.75_1.00.json: OCHuman's test is not there.*images/\*.jpg"):
-        open_benchmark("ochuman", tmp_path, "test-hard")

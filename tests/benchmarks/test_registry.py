@@ -28,6 +28,29 @@ def test_each_says_what_is_missing_from_an_empty_folder(name, tmp_path):
         assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "file"),
+    [
+        ("coco", "val", r"instances_val2017\.json"),
+        ("coco", "minival", r"instances_minival2014\.json"),
+        ("coco", "test-dev", r"image_info_test-dev2017\.json"),
+        ("coco-keypoints", "val", r"person_keypoints_val2017\.json"),
+        ("coco-panoptic", "val", r"panoptic_val2017\.json"),
+        ("crowdpose", "val", r"crowdpose_val\.json"),
+        ("isaid", "val", r"instancesonly_filtered_val\.json"),
+        ("isaid", "test", r"images: .*\.png"),
+        ("lvis", "val", r"lvis_v1_val\.json"),
+        ("ochuman", "test-hard", r"test_range_0\.75_1\.00\.json"),
+        ("icdar2015", "test", "split test"),
+        ("ctw1500", "train", "split train"),
+    ],
+)
+def test_a_missing_file_is_named_with_its_split(name, split, file, tmp_path):
+    with pytest.raises(DataError, match=file) as caught:
+        open_benchmark(name, tmp_path, split)
+    assert split.partition("-")[0] in str(caught.value)
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_each_says_that_there_is_no_folder(name, tmp_path):
     with pytest.raises(MaskRCNNError, match="nowhere"):

@@ -98,13 +98,6 @@ def test_both_are_formats_of_data_sets(tmp_path):
     assert len(read_dataset(ctw1500(tmp_path / "ctw"), "test").records[0].instances) == 2
 
 
-def test_missing_files_are_named(tmp_path):
-    with pytest.raises(DataError, match="ICDAR's split test are not there"):
-        open_benchmark("icdar2015", tmp_path)
-    with pytest.raises(DataError, match="CTW1500's split train are not there"):
-        open_benchmark("ctw1500", tmp_path, "train")
-
-
 def bar(image_id, left, top, width, height, score=0.9):
     mask = encode_crop(Crop(left, top, np.ones((height, width), bool)), SMALL)
     return {"image_id": image_id, "category_id": 1, "score": score, "segmentation": mask}

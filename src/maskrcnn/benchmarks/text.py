@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,16 +41,14 @@ class TextBenchmark(Benchmark):
     submits = "file"
     rules: ClassVar[Sequence[str]]
     """Of `evaluation.text_report`."""
-
-    @abstractmethod
-    def _files(self) -> list[WordsFile]: ...
-
-    @abstractmethod
-    def _read_words(self, path: Path) -> list[Word]: ...
+    find: Callable[[Path, str], list[WordsFile]]
+    """The files of a split."""
+    read_words: Callable[[Path], list[Word]]
+    """What one of them says."""
 
     def open(self) -> None:
-        files = self._files()
-        self._annotated(gather_words(files, self._read_words, self.folder, self.folder))
+        files = self.find(self.folder, self.split)
+        self._annotated(gather_words(files, self.read_words, self.folder, self.folder))
         self.image_names = {number: file.image.stem for number, file in enumerate(files, start=1)}
         self._unknown = {number for number, file in enumerate(files, start=1) if not file.image.is_file()}
         ignored = sum(word["iscrowd"] for word in self.known.objects)
@@ -84,12 +81,7 @@ class Icdar2015(TextBenchmark):
 
     name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
     rules = ("icdar2015", "mmocr")
-
-    def _files(self) -> list[WordsFile]:
-        return find_icdar(self.folder, self.split)
-
-    def _read_words(self, path: Path) -> list[Word]:
-        return read_icdar_words(path)
+    find, read_words = staticmethod(find_icdar), staticmethod(read_icdar_words)
 
     def _submit(self, results: Results, path: Path) -> None:
         write_icdar_results(results, path, self.image_names, score_threshold=self.score_threshold)
@@ -103,12 +95,7 @@ class Ctw1500(TextBenchmark):
 
     name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
     rules = ("mmocr", "ctw1500")
-
-    def _files(self) -> list[WordsFile]:
-        return find_ctw1500(self.folder, self.split)
-
-    def _read_words(self, path: Path) -> list[Word]:
-        return read_ctw1500_words(path)
+    find, read_words = staticmethod(find_ctw1500), staticmethod(read_ctw1500_words)
 
     def _submit(self, results: Results, path: Path) -> None:
         write_ctw1500_results(results, path, self.image_names, score_threshold=self.score_threshold)
