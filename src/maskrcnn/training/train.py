@@ -177,8 +177,8 @@ def without_proposing(settings: RunSettings) -> RunSettings:
     layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
     if "heads" not in layers:
         raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are not "
-            "among these layers. Leave out --proposals, or train.layers."
+            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are "
+            "not among these layers. Leave out the proposals (--proposals), or train.layers."
         )
     return settings.changed({"train.layers": layers})
 
