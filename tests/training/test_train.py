@@ -16,7 +16,7 @@ from maskrcnn.training.interrupt import StopRequest
 from maskrcnn.training.layers import require_learnable
 from maskrcnn.training.loop import train_loop
 from maskrcnn.training.train import train
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.training import small, tiny
 
 SMALL = {
