@@ -150,8 +150,8 @@ class RPNSettings(Settings):
     batch_size_per_image: Count = Field(256, description="Anchors per image that count in the loss.")
     positive_fraction: Fraction = Field(0.5, description="Largest share of positive ones among the samples.")
     smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
-    loss_normalizer: Literal["chosen", "samples"] = Field(
-        "chosen", description="The losses are divided by the anchors that were chosen, or by `samples`."
+    loss_normalizer: Literal["chosen", "batch_size_per_image"] = Field(
+        "chosen", description="The losses are divided by the anchors that were chosen, or by `batch_size_per_image`."
     )
     loss_epsilon: NotNegative = Field(
         0.0, description="Added to the number by which the losses are divided (mmdetection: 1.1920929e-07)."

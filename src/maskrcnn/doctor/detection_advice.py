@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..config import ModelSettings
-from .box_checks import same_objects
 from .findings import Example, Finding, counted, share, some
+from .object_checks import same_objects
 from .objects import ObjectTable, Pairs
 
 HEADROOM = 1.2
@@ -91,7 +91,7 @@ def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> 
             )
     detections = _up_to_50(HEADROOM * fullest)
     words = [f"box_head.detections_per_image={detections}"]
-    for key in ("proposals", "post_nms_top_n_training", "candidates", "pre_nms_top_n_training"):
+    for key in ("post_nms_top_n", "post_nms_top_n_training", "pre_nms_top_n", "pre_nms_top_n_training"):
         if getattr(settings.rpn, key) < 2 * detections:
             words.append(f"rpn.{key}={2 * detections}")
     for what, count, examples in findings:

@@ -60,5 +60,5 @@ def test_missing_files_are_named(tmp_path):
     with pytest.raises(DataError, match=r"holds no annotated split val of nuclei.*stage1_train/ID/masks"):
         open_benchmark("nuclei", bowl(tmp_path, 1))
     (tmp_path / "stage1_train" / "id0" / "masks" / "0.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"masks/0\.png: the label map cannot be read"):
+    with pytest.raises(DataError, match=r"masks/0\.png: .*empty"):
         open_benchmark("nuclei", tmp_path, "train")

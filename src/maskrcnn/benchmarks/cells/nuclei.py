@@ -9,7 +9,7 @@ from typing import Any
 from ...data.dataset import Contents, Dataset
 from ...data.readers.coco import parse_coco
 from ...data.readers.coco_folders import find_coco, has_split
-from ...data.readers.mask_folders import find_mask_folders, gather_mask_folders
+from ...data.readers.mask_images import find_mask_folders, gather_mask_folders
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...data.readers.coco_objects import is_number
+from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ...evaluation.segmentations import rle
 from ...ops.json_files import read_json

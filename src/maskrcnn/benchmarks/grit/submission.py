@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.readers.coco_objects import is_number
+from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ..archives import Place, find_in_archive, write_archive
 from .metric import GritAnswer

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.readers.words import read_numbers
+from ...data.readers.text import read_numbers
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.segmentations import rle_crop

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskrcnn.data.readers.gathering import Gathering, find_image, first_bytes, list_images, read_text
+from maskrcnn.data.readers.contents import ContentsBuilder, find_image, first_bytes, list_images, read_text
 from maskrcnn.errors import DataError
 
 
 def test_images_and_objects_are_numbered_from_1():
-    found = Gathering(["dog", "cat"], Path("x.xml"), Path("/a"), {"cat": {"keypoints": ["nose"]}})
+    found = ContentsBuilder(["dog", "cat"], Path("x.xml"), Path("/a"), {"cat": {"keypoints": ["nose"]}})
     first = found.add_image(Path("/a/b/1.png"), (4, 5))
     found.add_object(first, "cat", bbox=[0, 0, 1, 1])
     found.add_object(found.add_image(Path("/a/2.png"), (6, 7)), "dog", crowd=True, segmentation=[[0, 0, 1, 0, 1, 1]])
@@ -32,7 +32,7 @@ def test_images_and_objects_are_numbered_from_1():
 
 
 def test_an_image_that_is_named_twice_is_an_error():
-    found = Gathering(["dog"], Path("x.xml"), Path("/a"))
+    found = ContentsBuilder(["dog"], Path("x.xml"), Path("/a"))
     found.add_image(Path("/a/1.png"), (4, 5))
     with pytest.raises(DataError, match=r"two.json: the image 1.png is named a second time\. Join"):
         found.add_image(Path("/a/1.png"), (4, 5), named_by="two.json")
