@@ -26,7 +26,7 @@ def dataset_from_samples(
     samples: Iterable[tuple[Image, Objects]], classes: Sequence[str] | Classes, source: str
 ) -> Dataset:
     """Make a dataset; arguments and errors as for `Dataset.from_samples`."""
-    classes = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
+    classes = Classes.of(classes)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     pixels: dict[int, Tensor] = {}

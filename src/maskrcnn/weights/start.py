@@ -127,7 +127,7 @@ def build_from(
         SettingError, WeightsError: As by `read_start` and `start_from`.
     """
     start = source if isinstance(source, Start) else read_start(source)
-    own = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
+    own = Classes.of(classes)
     if settings is None:
         settings = start.settings or ModelSettings.model_validate({"backbone": _backbone_of(start)})
     model = build_model(settings, len(own), keypoints=own.keypoint_count)
