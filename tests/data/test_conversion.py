@@ -49,7 +49,7 @@ def test_each_object_gets_its_own_box(tmp_path):
     assert len(set(map(tuple, boxes))) == 4
 
 
-@pytest.mark.parametrize("images", ["copy", "link", "none"])
+@pytest.mark.parametrize("images_as", ["copy", "link", "none"])
 def test_what_is_written_is_read_back_the_same(tmp_path, images_as):
     data = lay_out(tmp_path / "old", {"segmentation": POLYGON}, {"bbox": [1.1, 2.2, 3.3, 4.4]})
     seen = []

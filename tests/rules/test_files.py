@@ -11,7 +11,7 @@ FOREIGN = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", r"/ho" + r"me/\w", 
 
 
 def texts():
-    files = [path for folder in FOLDERS for path in folder.rglob("*")] + list(ROOT.glob("*"))
+    files = [path for folder in FOLDERS for path in folder.rglob("*")] + list(ROOT.glob("[!.]*"))
     return [path for path in files if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts]
 
 
@@ -23,6 +23,6 @@ def test_no_file_names_a_place_on_one_machine():
 @pytest.mark.parametrize("path", trees())
 def test_files_and_functions_hold_one_idea(path):
     lines = (PACKAGE / path).read_text(encoding="utf-8").count("\n")
-    longest = [(f.name, n) for f in functions(trees()[path]) if (n := f.end_lineno - f.backbone[0].lineno + 1) > 50]
+    longest = [(f.name, n) for f in functions(trees()[path]) if (n := f.end_lineno - f.body[0].lineno + 1) > 50]
     assert lines <= 500
     assert longest == []

@@ -22,7 +22,7 @@ from tests.training import small, tiny
 SMALL = {
     "input": {"scale_factor": 1},
     "backbone": {"name": "resnet18", "width": 32},
-    "fpn": {"channels": 32},
+    "neck": {"channels": 32},
     "anchors": {"sizes": [8, 16, 32, 48, 64]},
     "rpn": {"pre_nms_top_n_training": 50},
     "box_head": {"channels": 32, "batch_size_per_image": 16},

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..config import ModelSettings
-from .box_checks import same_objects
 from .findings import Example, Finding, counted, share, some
+from .object_checks import same_objects
 from .objects import ObjectTable, Pairs
 
 HEADROOM = 1.2

@@ -13,7 +13,7 @@ from ..data.formats import has_split, read_contents, recognize, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_folders import split_of
-from ..data.readers.coco_objects import is_number
+from ..data.readers.coco_records import is_number
 from ..errors import DataError
 from .findings import Example, Finding, share, some
 

@@ -16,7 +16,7 @@ from ..data.dataset import Dataset
 from ..errors import SettingError
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import choose_device
-from ..predict.proposal_files import read_proposal_file
+from ..predict.proposals import read_proposal_file
 from ..progress import waiting
 from ..weights.published import preset_settings
 from .alternating import alternating_settings, is_alternating, train_alternating

@@ -55,10 +55,7 @@ def test_missing_labels_are_named_with_the_layout(tmp_path):
 def test_a_bitmask_that_cannot_be_used_is_named(tmp_path):
     folder = lay_out(tmp_path, "bitmasks")
     file = folder / "labels" / "ins_seg" / "bitmasks" / "val" / "a2.png"
-    for content, problem in (
-        (b"", "a2.png: .* empty"),
-        (b"PNG", "a2.png: .*cannot be read"),
-    ):
+    for content, problem in ((b"", "a2.png: .* empty"), (b"PNG", "a2.png: .*cannot be read")):
         file.write_bytes(content)
         with pytest.raises(DataError, match=problem):
             read_bdd100k(folder, "val")

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.io
@@ -16,7 +15,7 @@ from ...errors import DataError
 from ...structures.regions import find_regions
 from ..dataset import Contents
 from .coco_folders import SPLITS
-from .gathering import Format, Gathering, read_text
+from .contents import ContentsBuilder, Format, read_text
 from .voc import CLASSES
 
 LAYOUT = "dataset/ with img/, inst/ and val.txt"
@@ -47,7 +46,7 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
     file = _list(path, split)
     if file is None:
         raise DataError(f"{path}: has no {split}.txt of SBD. The layout is {LAYOUT}.")
-    found = Gathering(CLASSES, file, images or file.parent / "img")
+    found = ContentsBuilder(CLASSES, file, images or file.parent / "img")
     for line in sorted(set(read_text(file, "a list of images").split())):
         matrix = file.parent / "inst" / f"{line}.mat"
         values, categories = _read(matrix)
@@ -55,19 +54,13 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
         for region in find_regions(values):
             if not region.value:
                 continue
-            place = region.value - 1
-            if place >= len(categories) or not 1 <= categories[place] <= len(CLASSES):
-                known = categories[place] if place < len(categories) else "missing"
-                found.skipped.append(
-                    f"{matrix}: object {region.value}: its class is {known}, but must be 1 to {len(CLASSES)}"
+            with found.skipping(f"{matrix}: object {region.value}"):
+                number = categories[region.value - 1] if region.value <= len(categories) else "missing"
+                if not isinstance(number, int) or not 1 <= number <= len(CLASSES):
+                    raise ValueError(f"its class is {number}, but must be 1 to {len(CLASSES)}")
+                found.add_object(
+                    image_id, CLASSES[number - 1], bbox=list(region.box), area=region.area, segmentation=region.rle()
                 )
-                continue
-            described: dict[str, Any] = {
-                "bbox": list(region.box),
-                "area": region.area,
-                "segmentation": region.rle(),
-            }
-            found.add_object(image_id, CLASSES[categories[place] - 1], **described)
     return found.contents()
 
 

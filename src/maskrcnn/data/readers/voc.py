@@ -14,7 +14,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -24,30 +23,12 @@ from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import image_size, open_image
 from .coco_folders import SPLITS
-from .gathering import IMAGES, Format, Gathering, find_image, first_bytes, read_text
+from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
 from .label_maps import read_label_map
 
 CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 """Of the challenges from 2007 to 2012, in the order of the values in `SegmentationClass/`, from 1."""
 OBJECTS, LABELS = "SegmentationObject", "SegmentationClass"
@@ -211,7 +192,7 @@ def _is_file(path: Path) -> bool:
 def _gather(
     files: Sequence[Path], names: Sequence[str], source: Path, images: Path | None, *, masks: bool = True
 ) -> Contents:
-    found = Gathering(names, source, images or _image_folder(files[0]))
+    found = ContentsBuilder(names, source, images or _image_folder(files[0]))
     for file in files:
         tree = _parse(file)
         image = _image(file, tree, found.images)
@@ -219,14 +200,11 @@ def _gather(
         segments = _segments(file.parent.parent, file.stem, official=names == CLASSES) if masks else {}
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
-            try:
+            with found.skipping(f"{file}: object {place}"):
                 if name not in found.category_ids:
                     raise ValueError(f"the class {name!r} is not one of {', '.join(names)}")
                 fields = _fields(element, name, segments.get(place))
-            except ValueError as error:
-                found.skipped.append(f"{file}: object {place}: {error}")
-                continue
-            found.add_object(image_id, name, crowd=fields["difficult"], **fields)
+                found.add_object(image_id, name, crowd=fields["difficult"], **fields)
     return found.contents()
 
 
@@ -276,12 +254,7 @@ def _names(tree: Element) -> list[str]:
 
 
 def _parse(file: Path) -> Element:
-    try:
-        root = ElementTree.parse(file).getroot()
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: the annotation file is not there. Unpack the dataset again.") from error
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise DataError(f"{file}: cannot be read as XML ({error}). It is probably cut off; copy it again.") from error
+    root = read_xml(file, "XML of Pascal VOC")
     if root.tag != "annotation":
         raise DataError(f"{file}: holds <{root.tag}>, but a file of Pascal VOC is an <annotation>. Give another file.")
     return root

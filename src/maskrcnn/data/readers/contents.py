@@ -1,0 +1,210 @@
+"""What readers share: images in folders, files of text and JSON, and a dataset gathered in COCO's terms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ...errors import DataError
+from ..dataset import Contents
+from ..images import IMAGES
+
+SNIFFED = 2**16
+"""Bytes of a file by which its format is recognized."""
+
+NAMED = 5
+"""How many names a message lists."""
+
+
+def _is_one_split(path: Path, split: str) -> bool:
+    return False
+
+
+class Format(NamedTuple):
+    """A format of datasets, as a reader's module ends with it.
+
+    Args:
+        name: Its name on the command line.
+        title: Its name for people.
+        layout: The files that belong to it, one line.
+        found: Whether a path holds a split of it, by names and the first bytes of a file only. A folder without
+            splits is the split "train"; a file is any split, unless it is `parted`.
+        read: Contents of a split (path, split, folder of the images or None).
+        parted: Whether a file holds a split beside others; most files are one split.
+    """
+
+    name: str
+    title: str
+    layout: str
+    found: Callable[[Path, str], bool]
+    read: Callable[[Path, str, Path | None], Contents]
+    parted: Callable[[Path, str], bool] = _is_one_split
+
+
+class ContentsBuilder:
+    """Images, classes and objects in COCO's terms, in the order they are added.
+
+    Category ids are 1..K in the order of the names, image and annotation ids count from 1.
+
+    Args:
+        names: Of the classes, all different.
+        source: The file or folder, for messages.
+        images: Folder that the images' file names start from.
+        described: Further entries of categories by their names, such as `keypoints`.
+    """
+
+    def __init__(
+        self, names: Sequence[str], source: Path, images: Path, described: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self.source, self.images = source, images
+        self.category_ids = {name: number for number, name in enumerate(names, start=1)}
+        self.skipped: list[str] = []
+        more = described or {}
+        self._categories = [
+            {"id": number, "name": name, **more.get(name, {})} for name, number in self.category_ids.items()
+        ]
+        self._images: dict[str, dict[str, Any]] = {}
+        self._annotations: list[dict[str, Any]] = []
+
+    def add_image(self, path: Path, size: tuple[int, int], named_by: str = "") -> int:
+        """Add an image of `size` (height, width), and get its id.
+
+        Args:
+            path: Its file.
+            size: (height, width).
+            named_by: The file or record that names it, for the message about an image that was added before.
+
+        Raises:
+            DataError: It was added before.
+        """
+        name = os.path.relpath(path, self.images)
+        if name in self._images:
+            raise DataError(
+                f"{named_by or self.source}: the image {name} is named a second time. Join its annotations, or take "
+                "one of them out."
+            )
+        number = len(self._images) + 1
+        self._images[name] = {"id": number, "file_name": name, "height": size[0], "width": size[1]}
+        return number
+
+    def add_object(self, image_id: int, name: str, *, crowd: bool = False, **fields: Any) -> None:
+        """Add an object of the class `name`; `fields` are COCO's `bbox`, `segmentation` and `keypoints`."""
+        number, category = len(self._annotations) + 1, self.category_ids[name]
+        place = {"id": number, "image_id": image_id, "category_id": category, "iscrowd": int(crowd)}
+        self._annotations.append({**place, **fields})
+
+    @contextmanager
+    def skipping(self, where: str) -> Iterator[None]:
+        """Leave an object out that breaks a rule: the `ValueError` raised inside is listed in `skipped`."""
+        try:
+            yield
+        except ValueError as error:
+            self.skipped.append(f"{where}: {error}")
+
+    def contents(self) -> Contents:
+        """All that was added."""
+        images = list(self._images.values())
+        coco = {"images": images, "categories": self._categories, "annotations": self._annotations}
+        return Contents(self.source, self.images, coco, tuple(self.skipped))
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files in a folder and the folders in it, sorted; hidden ones are left out."""
+    found = [
+        Path(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.lower().endswith(IMAGES) and not name.startswith(".")
+    ]
+    return sorted(found)
+
+
+def files_by_name(files: Iterable[Path], endings: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Files by their names without suffix, and without the first of some endings that they have.
+
+    Raises:
+        DataError: Two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        ending = next((ending for ending in endings if file.stem.endswith(ending)), "")
+        name = file.stem.removesuffix(ending)
+        if name in found:
+            raise DataError(
+                f"{file}: {found[name].name} is of the same name, but each image has one file. Take one of them out."
+            )
+        found[name] = file
+    return found
+
+
+def require_partners(
+    place: Path, images: Mapping[str, object], partners: Mapping[str, object], what: str, remedy: str
+) -> None:
+    """Refuse a dataset some of whose images lack the file of their annotations.
+
+    Args:
+        place: Where the files should be, for the message.
+        images, partners: By their common names.
+        what: Which file it is.
+        remedy: The sentence that ends the message.
+
+    Raises:
+        DataError: Naming some of the images.
+    """
+    missing = sorted(images.keys() - partners.keys())
+    if missing:
+        named = list_some([images[name] for name in missing])
+        raise DataError(f"{place}: {len(missing)} of {len(images)} images have no {what}: {named}. {remedy}")
+
+
+def list_some(names: Sequence[object]) -> str:
+    """The first few of many names, for messages."""
+    return ", ".join(str(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+
+
+def find_image(name: str, folders: Iterable[Path]) -> Path:
+    """The first file of this name in some folders; if it is in none, where it should be in the first of them.
+
+    Windows' separators in the name are understood; a name with folders is also looked for without them.
+    """
+    parts = Path(name.replace("\\", "/"))
+    places = [folder / part for part in dict.fromkeys((parts, Path(parts.name))) for folder in folders]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def first_bytes(path: Path) -> bytes:
+    """The beginning of a file; nothing if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(SNIFFED)
+    except OSError:
+        return b""
+
+
+def read_xml(path: Path, kind: str) -> Element:
+    """The root of an XML file; arguments and errors as for `read_text`."""
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise DataError(f"{path}: cannot be read as {kind} ({error}). Copy or export it again.") from error
+
+
+def read_text(path: Path, kind: str) -> str:
+    """A text file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Raises:
+        DataError: It cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the file cannot be read as {kind} ({error}). Give the file of the export.") from error
