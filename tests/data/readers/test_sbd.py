@@ -3,7 +3,7 @@ import pytest
 import scipy.io
 
 from maskrcnn.data.formats import read_dataset, recognize
-from maskrcnn.data.readers.sbd import is_sbd, read_sbd
+from maskrcnn.data.readers.voc import is_sbd, read_sbd
 from maskrcnn.errors import DataError
 from tests.builders.voc import write_sbd
 

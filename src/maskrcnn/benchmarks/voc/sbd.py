@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...data.readers.sbd import LAYOUT, read_sbd
+from ...data.readers.voc import SBD_LAYOUT, read_sbd
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
@@ -14,7 +14,7 @@ from .metric import voc_mask_sections
 class Sbd(Benchmark):
     """SBD in `benchmark_RELEASE/`, its `dataset/`, or `VOCdevkitSDS/`, whose val.txt has the 5,732 images of SDS."""
 
-    name, title, layout, splits = "sbd", "SBD masks of Pascal VOC 2012", LAYOUT, ("val", "train")
+    name, title, layout, splits = "sbd", "SBD masks of Pascal VOC 2012", SBD_LAYOUT, ("val", "train")
     skip_invalid = True
 
     def open(self) -> None:
