@@ -35,6 +35,13 @@ def test_images_in_memory_are_read_as_their_pixels(image):
     assert len(record.instances) == 0
 
 
+def test_a_data_set_keeps_its_pixels_when_the_array_is_used_again():
+    image = IMAGE.copy()
+    (record,) = made((image, []))
+    image[:] = 0
+    assert torch.equal(read_record(record), torch.from_numpy(IMAGE).permute(2, 0, 1))
+
+
 def test_gray_images_become_rgb_and_paths_stay_files(tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     gray, file = made((IMAGE[:, :, 0], []), (tmp_path / "a.png", [SQUARE]))

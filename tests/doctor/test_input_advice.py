@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.config import InputSettings
-from maskrcnn.doctor.input_advice import better_input, find_in_sizes, see, wanted_magnification
+from maskrcnn.doctor.input_advice import better_input, find_in_sizes, needed_magnification, see
 from tests.builders.made_set import MadeSet, made_seen, named, names
 
 COCO = (480, 640)
@@ -32,7 +32,7 @@ def test_objects_of_usual_size_have_no_findings(tmp_path):
     seen = made_seen(tmp_path, boxes, sizes=[COCO] * 20)
     assert find_in_sizes(seen, InputSettings()) == []
     assert better_input(seen, InputSettings()) == ()
-    assert wanted_magnification(seen) == 1
+    assert needed_magnification(seen) == 1
     assert find_in_sizes(made_seen(tmp_path, [], sizes=[COCO]), InputSettings()) == []
 
 

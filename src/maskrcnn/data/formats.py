@@ -20,7 +20,7 @@ from .readers.yolo import require_description
 
 # COCO takes every JSON file that no other format knows; images of masks may lie beside its files.
 READERS = (
-    *("yolo", "labelme", "cvat", "via", "cityscapes", "mhp", "ochuman", "voc", "bdd100k", "scalabel", "sbd", "lvis"),
+    *("yolo", "labelme", "cvat", "via", "cityscapes", "mhp", "ochuman", "voc", "bdd100k", "scalabel", "lvis"),
     *("text", "coco", "mask_images"),
 )
 """Modules of `data/readers`, in the order in which they are asked."""

@@ -87,9 +87,9 @@ def find_cityscapes(folder: Path, split: str) -> list[CityImage]:
     images = {_name(path, IMAGE): path for path in sorted((folder / "leftImg8bit" / split).glob(f"*/*{IMAGE}"))}
     hidden = split == "test"
     if not (images if hidden else labeled):
-        wanted = folder / "leftImg8bit" / split if hidden else folder / "gtFine" / split
+        place = folder / "leftImg8bit" / split if hidden else folder / "gtFine" / split
         raise DataError(
-            f"{wanted}: no files of Cityscapes' {split} are there. Unpack it into {folder}, so that it holds {LAYOUT}."
+            f"{place}: no files of Cityscapes' {split} are there. Unpack it into {folder}, so that it holds {LAYOUT}."
         )
     if hidden:
         return [CityImage(name, f"{path.parent.name}/{path.name}", None) for name, path in sorted(images.items())]

@@ -214,8 +214,8 @@ def _category(known: dict[str, Any], keypoints: KeypointShape | None) -> dict[st
 def _root(file: Path, known: dict[str, Any]) -> Path:
     """`path` of the YAML file, where it exists from there, and the file's own folder otherwise."""
     folder = file.resolve().parent
-    wanted = Path(str(known.get("path") or ""))
-    return next((place for place in (folder / wanted, folder / wanted.name) if place.is_dir()), folder)
+    named = Path(str(known.get("path") or ""))
+    return next((place for place in (folder / named, folder / named.name) if place.is_dir()), folder)
 
 
 def _places(known: dict[str, Any], split: str) -> list[str] | None:
@@ -354,12 +354,12 @@ def _box(numbers: list[float], size: tuple[int, int]) -> list[float]:
 
 
 def _box_and_keypoints(numbers: list[float], size: tuple[int, int], keypoints: KeypointShape) -> dict[str, Any]:
-    wanted = 4 + keypoints.points * keypoints.numbers
-    if len(numbers) != wanted:
-        rule = f"a box and {keypoints.points} keypoints of {keypoints.numbers} (`kpt_shape`) have {wanted}"
+    count = 4 + keypoints.points * keypoints.numbers
+    if len(numbers) != count:
+        rule = f"a box and {keypoints.points} keypoints of {keypoints.numbers} (`kpt_shape`) have {count}"
         raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
     found: list[float] = []
-    for start in range(4, wanted, keypoints.numbers):
+    for start in range(4, count, keypoints.numbers):
         x, y, *rest = numbers[start : start + keypoints.numbers]
         seen = rest[0] if rest else float(x >= 0 and y >= 0) * 2
         if seen not in (0, 1, 2):
