@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from maskrcnn.analysis.errors import analyze_errors, errors_report, errors_tables
-from maskrcnn.analysis.faults import FAULTS, judge_results
+from maskrcnn.analysis.faults import FAULTS, find_faults
 from tests.builders.scoring import coco_scores, found, truth_of
 
 CAT, DOG = 1, 2
@@ -15,7 +15,7 @@ BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
 
 def losses(objects, records, **shape):
     truth = truth_of(*objects, **shape)
-    return analyze_errors(truth, judge_results(truth, records, "bbox"))
+    return analyze_errors(truth, find_faults(truth, records, "bbox"))
 
 
 def box_iou(first, second):

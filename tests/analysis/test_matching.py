@@ -48,7 +48,7 @@ def test_a_crowd_takes_any_number_of_detections_that_fit_nothing_else_and_ignore
     matches = match_results(truth, records, "bbox", thresholds=(0.5,))
     assert matches.partners.tolist() == [[1, 0, 0]]
     assert matches.ignored.tolist() == [[False, True, True]]
-    assert matches.wanted.tolist() == [False, True]
+    assert matches.counted.tolist() == [False, True]
 
 
 def test_detections_and_objects_of_other_areas_do_not_count_but_those_at_both_ends_do():
@@ -61,7 +61,7 @@ def test_detections_and_objects_of_other_areas_do_not_count_but_those_at_both_en
     ]
     matches = match_results(truth, records, "bbox", thresholds=(0.5,), area=(25, 100))
     assert matches.ignored.tolist() == [[True, True, False, False]]
-    assert matches.wanted.tolist() == [True, False]
+    assert matches.counted.tolist() == [True, False]
 
 
 def test_only_the_best_detections_of_each_class_in_each_image_count():
@@ -85,7 +85,7 @@ def test_nothing_matches_nothing():
     for truth in (truth_of(count=0), truth_of(), truth_of((1, 1, [0, 0, 10, 10], 0))):
         matches = match_results(truth, [], "bbox")
         assert matches.partners.shape == matches.ignored.shape == (10, 0)
-        assert matches.wanted.shape == (len(truth.objects),)
+        assert matches.counted.shape == (len(truth.objects),)
 
 
 def test_every_image_is_told():

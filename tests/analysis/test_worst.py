@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from maskrcnn.analysis.faults import judge_results
+from maskrcnn.analysis.faults import find_faults
 from maskrcnn.analysis.worst import describe_errors, worst_images, worst_report, worst_table
 from tests.builders.scoring import found, truth_of
 
@@ -21,15 +21,15 @@ RECORDS = [
 
 def worst_of(objects=OBJECTS, records=RECORDS, *, score=0.5, most=10):
     truth = truth_of(*objects, count=4)
-    return truth, worst_images(truth, judge_results(truth, records, "bbox"), score, most)
+    return truth, worst_images(truth, find_faults(truth, records, "bbox"), score, most)
 
 
 def test_images_come_by_their_number_of_errors_and_those_without_are_left_out():
     _, worst = worst_of()
     assert [(one.image_id, one.errors) for one in worst] == [(2, 3), (3, 1)]
-    assert worst[0].verdicts == ["classification", "background"]
+    assert worst[0].faults == ["classification", "background"]
     assert worst[0].detections == [1, 2]
-    assert worst[0].meant == [1, -1]
+    assert worst[0].assigned == [1, -1]
     assert worst[0].missed == [2]
     assert worst[1].missed == [3]
 
@@ -37,7 +37,7 @@ def test_images_come_by_their_number_of_errors_and_those_without_are_left_out():
 def test_a_lower_score_shows_more_detections():
     _, worst = worst_of(score=0.1)
     assert [(one.image_id, one.errors) for one in worst] == [(2, 3), (3, 1)]
-    assert worst[1].verdicts == ["right", "background"]
+    assert worst[1].faults == ["right", "background"]
     assert worst[1].missed == []
 
 
@@ -50,7 +50,7 @@ def test_detections_in_a_crowd_are_no_errors():
     objects = [*OBJECTS, (4, DOG, [0, 95, 5, 5], 0)]
     _, worst = worst_of(objects)
     assert worst[-1].image_id == 4
-    assert worst[-1].verdicts == ["ignored"]
+    assert worst[-1].faults == ["ignored"]
     assert worst[-1].errors == 1
 
 
@@ -67,7 +67,7 @@ def test_words_say_what_went_wrong_the_most_frequent_first():
 
 def test_where_there_is_one_class_its_name_is_not_said():
     truth = truth_of((1, 1, BOX, 0), classes=1)
-    worst = worst_images(truth, judge_results(truth, [], "bbox"), 0.5, 3)
+    worst = worst_images(truth, find_faults(truth, [], "bbox"), 0.5, 3)
     assert describe_errors(truth, [], worst[0]) == "missed 1"
 
 

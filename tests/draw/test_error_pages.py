@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.draw.error_pages import COLORS, Entry, ErrorPage, Judged, draw_error_index, draw_error_page
+from maskrcnn.draw.error_pages import COLORS, DrawnObjects, Entry, ErrorPage, draw_error_index, draw_error_page
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.keypoint_schema import KeypointSchema
 from tests.draw.test_instances import black, squares
 
-NOTHING = Judged(squares(), [], [])
+NOTHING = DrawnObjects(squares(), [], [])
 HEADINGS = ("annotated", "predicted")
 
 
@@ -28,8 +28,8 @@ def left_and_right(drawn, color):
 
 
 def test_annotated_objects_are_left_and_predicted_ones_right_in_the_colors_of_their_kinds():
-    annotated = Judged(squares((10, 10), (60, 60)), ["right", "missed"], ["", ""])
-    predicted = Judged(squares((10, 10), (10, 60)), ["right", "background"], ["", ""])
+    annotated = DrawnObjects(squares((10, 10), (60, 60)), ["right", "missed"], ["", ""])
+    predicted = DrawnObjects(squares((10, 10), (10, 60)), ["right", "background"], ["", ""])
     drawn = draw_error_page(page(annotated, predicted), tile=200)
     assert left_and_right(drawn, COLORS["right"]) == (True, True)
     assert left_and_right(drawn, COLORS["missed"]) == (True, False)
@@ -38,7 +38,7 @@ def test_annotated_objects_are_left_and_predicted_ones_right_in_the_colors_of_th
 
 
 def test_the_legend_has_the_kinds_that_are_there_only():
-    annotated = Judged(squares((10, 10)), ["missed"], [""])
+    annotated = DrawnObjects(squares((10, 10)), ["missed"], [""])
     legend = draw_error_page(page(annotated), tile=200)[:, -36:]
     assert pixels(legend, COLORS["missed"]).sum() > 100
     assert not pixels(legend, COLORS["right"]).any()
@@ -46,7 +46,7 @@ def test_the_legend_has_the_kinds_that_are_there_only():
 
 def test_errors_are_tinted_and_what_is_right_is_only_outlined():
     for kind, tinted in (("right", False), ("ignored", False), ("localization", True)):
-        drawn = draw_error_page(page(Judged(squares((20, 20), side=60), [kind], [""])), tile=100)
+        drawn = draw_error_page(page(DrawnObjects(squares((20, 20), side=60), [kind], [""])), tile=100)
         left = drawn[:, :, :110]
         inside = left.permute(1, 2, 0).numpy().astype(int)
         faint = (inside.max(axis=-1) > 20) & (inside.max(axis=-1) < 100)
@@ -56,7 +56,7 @@ def test_errors_are_tinted_and_what_is_right_is_only_outlined():
 def test_errors_are_labeled_before_what_is_right():
     objects = squares((30, 50), (30, 50), side=40)
     objects = Instances(objects.size, objects.boxes, objects.labels, torch.tensor([0.9, 0.1]), masks=objects.masks)
-    drawn = draw_error_page(page(predicted=Judged(objects, ["right", "duplicate"], ["0.9", "0.1"])), tile=300)
+    drawn = draw_error_page(page(predicted=DrawnObjects(objects, ["right", "duplicate"], ["0.9", "0.1"])), tile=300)
     first, second = (pixels(drawn, COLORS[kind])[:-40].any(axis=1).argmax() for kind in ("duplicate", "right"))
     assert first < second - 5  # above the object, where the other label would be if it came first
 
@@ -79,10 +79,10 @@ def test_keypoints_and_boxes_are_drawn_without_masks():
     keypoint_schema = KeypointSchema(("left_a", "right_a"), ((0, 1),), ((0, 1),), (0.05, 0.05))
     points = torch.tensor([[[30.0, 50.0, 2.0], [70.0, 50.0, 2.0]]])
     person = Instances((100, 100), torch.tensor([[20.0, 20.0, 80.0, 80.0]]), torch.zeros(1).long(), keypoints=points)
-    judged = Judged(person, ["missed"], ["person"])
-    with_lines = draw_error_page(page(judged, keypoint_schema=keypoint_schema), tile=200)
+    objects = DrawnObjects(person, ["missed"], ["person"])
+    with_lines = draw_error_page(page(objects, keypoint_schema=keypoint_schema), tile=200)
     assert left_and_right(with_lines, COLORS["missed"]) == (True, False)
-    assert not torch.equal(with_lines, draw_error_page(page(judged), tile=200))
+    assert not torch.equal(with_lines, draw_error_page(page(objects), tile=200))
 
 
 def test_the_index_has_a_row_for_each_page_and_may_be_empty():

@@ -10,7 +10,7 @@ from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.results import Results, all_sound, read_records, to_results
+from maskrcnn.evaluation.results import Results, all_valid, read_records, to_results
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
@@ -156,7 +156,7 @@ def test_a_broken_file_is_named(text, problem, tmp_path):
 )
 def test_sound_predictions_are_seen_at_once(change):
     truth = Annotations.parse(PEOPLE)
-    assert all_sound([WHOLE, WHOLE | change], truth)
+    assert all_valid([WHOLE, WHOLE | change], truth)
     assert len(Results.parse([WHOLE, WHOLE | change], truth)) == 2
 
 
@@ -202,8 +202,8 @@ def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem
     truth = Annotations.parse(PEOPLE)
     records = [WHOLE, WHOLE | change, WHOLE]
     before = copy.deepcopy(records)
-    if all_sound(records, truth):
-        pytest.fail("taken for sound")
+    if all_valid(records, truth):
+        pytest.fail("taken for valid")
     with pytest.raises(
         DataError, match=rf"results: record 1: .*{problem}.*Make the predictions again, for the images of"
     ):
@@ -214,7 +214,7 @@ def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem
 @pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"]])
 def test_what_is_no_record_is_named(record):
     truth = Annotations.parse(TWO_IMAGES)
-    assert not all_sound([record], truth)
+    assert not all_valid([record], truth)
     with pytest.raises(DataError, match="results: record 1: .* lacks image_id, category_id or score"):
         Results.parse([WHOLE, record], truth)
 
@@ -226,5 +226,5 @@ def test_the_first_of_many_is_named_by_its_place_in_the_file():
 
 
 def test_no_predictions_are_sound():
-    assert all_sound([], Annotations.parse(TWO_IMAGES))
+    assert all_valid([], Annotations.parse(TWO_IMAGES))
     assert Results.parse([], Annotations.parse(TWO_IMAGES)) == []

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.analysis.faults import judge_results
+from maskrcnn.analysis.faults import find_faults
 from maskrcnn.analysis.worst import worst_images
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.draw.error_pages import COLORS
@@ -44,7 +44,7 @@ def written(tmp_path, kind, content, truth, results):
 
     (tmp_path / "truth.json").write_text(json.dumps(content))
     data = read_coco(tmp_path / "truth.json", tmp_path)
-    worst = worst_images(truth, judge_results(truth, results, kind), 0.0, 5)
+    worst = worst_images(truth, find_faults(truth, results, kind), 0.0, 5)
     told = []
     folder = tmp_path / "drawn" / kind
     paths = write_error_images(folder, data, truth, results, worst, kind, 0.0, on_progress=told.append)

@@ -126,8 +126,8 @@ def test_an_image_without_segments_is_written_too(tmp_path):
 
 
 def test_the_json_holds_every_object_in_the_image_s_own_pixels(images, tmp_path):
-    outcome = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
-    assert outcome == (3, 3, [], 0.5)
+    done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
+    assert done == (3, 3, [], 0.5)
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
     assert [one["file"] for one in content["images"]] == list(map(str, images))
@@ -183,11 +183,11 @@ def test_a_model_without_masks_gives_boxes(images, tmp_path):
 def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch, batches):
     images[0].write_bytes(b"")
     model, counts = Fixed(), []
-    outcome = predict_files(model, images, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
-    assert (outcome.images, outcome.objects) == (2, 2)
-    assert outcome.failed == [f"{images[0]}: the image file is empty (0 bytes). Copy or download it again."]
+    done = predict_files(model, images, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
+    assert (done.images, done.objects) == (2, 2)
+    assert done.failed == [f"{images[0]}: the image file is empty (0 bytes). Copy or download it again."]
     content = read(tmp_path)
-    assert content["failed"] == [{"file": str(images[0]), "error": outcome.failed[0]}]
+    assert content["failed"] == [{"file": str(images[0]), "error": done.failed[0]}]
     assert [Path(one["file"]).name for one in content["images"]] == ["b.png", "c.png"]
     assert (model.batches, sum(counts)) == (batches, 3)
 

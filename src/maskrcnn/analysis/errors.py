@@ -14,7 +14,17 @@ from rich.text import Text
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
 from ..evaluation.results import Kind
-from .faults import CLASSIFICATION, FAULT_TITLES, FAULTS, IGNORED, LOCALIZATION, RIGHT, Fault, Verdicts, best_score
+from .faults import (
+    CLASSIFICATION,
+    FAULT_TITLES,
+    FAULTS,
+    IGNORED,
+    LOCALIZATION,
+    RIGHT,
+    DetectionFaults,
+    Fault,
+    best_score,
+)
 from .matching import average_precision
 
 MOST_CLASSES = 10
@@ -60,26 +70,26 @@ class AnalyzedErrors:
     per_class: dict[str, Losses]
 
 
-def analyze_errors(truth: Annotations, verdicts: Verdicts) -> AnalyzedErrors:
+def analyze_errors(truth: Annotations, detected: DetectionFaults) -> AnalyzedErrors:
     """Split the missing average precision by putting errors right.
 
     A detection with a wrong class or place becomes right, at its score, if its object was not found and no better one
-    is meant for it; otherwise it is taken out, as duplicates and what is found in the background are. Missed objects
+    is assigned to it; otherwise it is taken out, as duplicates and what is found in the background are. Missed objects
     need not be found any more. A class that then has no object left has an AP of 1, or of 0 if it has a wrong
     detection.
 
     Args:
-        truth: What was judged.
-        verdicts: What `judge_results` says.
+        truth: What is analyzed.
+        detected: What `find_faults` says.
     """
     categories = sorted(truth.categories)
     names = unique_names(truth.categories)
-    tally = _Tally(truth, verdicts, categories)
+    tally = _Tally(truth, detected, categories)
     before = tally.precision([])
     gains = np.array([tally.precision([fault]) - before for fault in range(len(FAULTS))])
     steps = [before, *(tally.precision(range(last + 1)) for last in range(len(FAULTS)))]
     shares = np.diff(steps, axis=0)
-    score = best_score(verdicts)
+    score = best_score(detected)
     counts, shown = tally.counts(-np.inf), tally.counts(score)
     there = [k for k in range(len(categories)) if not np.isnan(before[k])]
     per_class = {
@@ -90,24 +100,24 @@ def analyze_errors(truth: Annotations, verdicts: Verdicts) -> AnalyzedErrors:
     if there:
         mean, gain, share = (values[..., there].mean(axis=-1) for values in (before, gains, shares))
         whole = _losses(mean, gain, share, counts.sum(axis=1), shown.sum(axis=1))
-    return AnalyzedErrors(verdicts.iou, score, whole, per_class)
+    return AnalyzedErrors(detected.iou, score, whole, per_class)
 
 
 class _Tally:
     """The detections in the order of their scores, and what becomes of them when errors are put right."""
 
-    def __init__(self, truth: Annotations, verdicts: Verdicts, categories: list[int]) -> None:
-        order = np.argsort(-verdicts.scores, kind="stable")
-        order = order[verdicts.faults[order] != IGNORED]
-        self._scores, self._faults = verdicts.scores[order], verdicts.faults[order]
-        self._verdicts = verdicts
+    def __init__(self, truth: Annotations, detected: DetectionFaults, categories: list[int]) -> None:
+        order = np.argsort(-detected.scores, kind="stable")
+        order = order[detected.faults[order] != IGNORED]
+        self._scores, self._faults = detected.scores[order], detected.faults[order]
+        self._detected = detected
         own = np.array([one["category_id"] for one in truth.objects], dtype=np.int64)
         self._objects = np.searchsorted(categories, own)
-        self._classes = np.searchsorted(categories, verdicts.categories[order])
+        self._classes = np.searchsorted(categories, detected.categories[order])
         self._count = len(categories)
-        meant = np.isin(self._faults, (CLASSIFICATION, LOCALIZATION))
-        objects = verdicts.objects[order]
-        free = np.flatnonzero(meant)[~verdicts.found[objects[meant]]]
+        assigned = np.isin(self._faults, (CLASSIFICATION, LOCALIZATION))
+        objects = detected.objects[order]
+        free = np.flatnonzero(assigned)[~detected.found[objects[assigned]]]
         _, first = np.unique(objects[free], return_index=True)
         self._mended = np.zeros(len(order), dtype=bool)
         self._mended[free[first]] = True
@@ -120,16 +130,16 @@ class _Tally:
         right = (self._faults == RIGHT) | (chosen & self._mended)
         kept = ~chosen | right
         classes = np.where(chosen, self._mended_classes, self._classes)
-        wanted = self._per_class(self._objects[self._verdicts.wanted])
-        missed = self._per_class(self._objects[self._verdicts.missed]) if MISSED in mended else 0
-        found = [_precision(right[kept & (classes == k)], n) for k, n in enumerate(wanted - missed)]
-        return np.where(wanted > 0, found, np.nan)
+        counted = self._per_class(self._objects[self._detected.counted])
+        missed = self._per_class(self._objects[self._detected.missed]) if MISSED in mended else 0
+        found = [_precision(right[kept & (classes == k)], n) for k, n in enumerate(counted - missed)]
+        return np.where(counted > 0, found, np.nan)
 
     def counts(self, score: float) -> np.ndarray:
         """[6, K] errors of each kind of detections with at least a score."""
         shown = self._scores >= score
         rows = [self._per_class(self._classes[shown & (self._faults == fault)]) for fault in range(MISSED)]
-        return np.array([*rows, self._per_class(self._objects[self._verdicts.missed_from(score)])])
+        return np.array([*rows, self._per_class(self._objects[self._detected.missed_from(score)])])
 
     def _per_class(self, classes: np.ndarray) -> np.ndarray:
         return np.bincount(classes, minlength=self._count)

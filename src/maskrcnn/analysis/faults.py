@@ -30,7 +30,7 @@ BACKGROUND_IOU = 0.1
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class DetectionFaults:
     """D detections, image by image, each image's best first, and G objects.
 
     Args:
@@ -40,8 +40,8 @@ class Verdicts:
         scores: [D].
         faults: [D] places in `FAULTS`, or `RIGHT`, or `IGNORED`.
         objects: [D] places in the truth's objects: what a right one found, what one with a wrong class or place is
-            meant for, what a duplicate found again; -1: none.
-        wanted: [G] whether an object is to be found.
+            assigned to, what a duplicate found again; -1: none.
+        counted: [G] whether an object is to be found.
         found: [G] whether it is.
         iou: From which IoU on an object is found.
     """
@@ -52,24 +52,24 @@ class Verdicts:
     scores: np.ndarray
     faults: np.ndarray
     objects: np.ndarray
-    wanted: np.ndarray
+    counted: np.ndarray
     found: np.ndarray
     iou: float
 
     @property
     def missed(self) -> np.ndarray:
-        """[G] objects that are not found, and that no detection with a wrong class or place is meant for."""
+        """[G] objects that are not found, and that no detection with a wrong class or place is assigned to."""
         return self.missed_from(-np.inf)
 
     def missed_from(self, score: float) -> np.ndarray:
         """[G] the same, where only detections with at least this score are there."""
-        meant = np.isin(self.faults, (RIGHT, CLASSIFICATION, LOCALIZATION)) & (self.scores >= score)
-        missed = self.wanted.copy()
-        missed[self.objects[meant]] = False
+        assigned = np.isin(self.faults, (RIGHT, CLASSIFICATION, LOCALIZATION)) & (self.scores >= score)
+        missed = self.counted.copy()
+        missed[self.objects[assigned]] = False
         return missed
 
 
-def judge_results(
+def find_faults(
     truth: Annotations,
     results: Results,
     kind: Kind,
@@ -78,7 +78,7 @@ def judge_results(
     background: float = BACKGROUND_IOU,
     max_detections: int = 100,
     on_progress: Callable[[int], None] | None = None,
-) -> Verdicts:
+) -> DetectionFaults:
     """Say of each detection whether it is right, need not be, or what is wrong with it; the first of these that holds:
 
     - localization: its best IoU with an object of its class is from `background` to below `iou`;
@@ -99,12 +99,12 @@ def judge_results(
         on_progress: Called after each image with 1.
     """
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    wanted = np.zeros(len(truth.objects), dtype=bool)
+    counted = np.zeros(len(truth.objects), dtype=bool)
     found = np.zeros(len(truth.objects), dtype=bool)
     for image in image_overlaps(truth, results, kind, max_detections=max_detections):
         partners, ignored = match_image(image, (iou,))
         faults, objects = _judge(image, partners[0], ignored[0], iou, background)
-        wanted[image.objects] = ~image.ignored
+        counted[image.objects] = ~image.ignored
         found[objects[faults == RIGHT]] = True
         parts.append((image.detections, faults, objects))
         if on_progress:
@@ -112,14 +112,14 @@ def judge_results(
     places, faults, objects = (
         np.concatenate([np.zeros(0, dtype=np.int64), *(part[column] for part in parts)]) for column in range(3)
     )
-    return Verdicts(
+    return DetectionFaults(
         detections=places,
         image_ids=np.array([results[i]["image_id"] for i in places], dtype=np.int64),
         categories=np.array([results[i]["category_id"] for i in places], dtype=np.int64),
         scores=np.array([results[i]["score"] for i in places], dtype=float),
         faults=faults,
         objects=objects,
-        wanted=wanted,
+        counted=counted,
         found=found,
         iou=iou,
     )
@@ -129,8 +129,8 @@ def _judge(
     image: Overlaps, partners: np.ndarray, ignored: np.ndarray, iou: float, background: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """[D] faults and [D] objects of one image's detections."""
-    wanted = ~image.ignored
-    objects, ious, same = image.objects[wanted], image.ious[:, wanted], image.same[:, wanted]
+    counted = ~image.ignored
+    objects, ious, same = image.objects[counted], image.ious[:, counted], image.same[:, counted]
     own, own_object = _best(np.where(same, ious, -1), objects)
     other, other_object = _best(np.where(same, -1, ious), objects)
     conditions = [
@@ -144,8 +144,10 @@ def _judge(
     faults = np.select(
         conditions, [IGNORED, RIGHT, LOCALIZATION, CLASSIFICATION, DUPLICATE, BACKGROUND], CLASS_AND_PLACE
     )
-    meant = np.select(conditions[:5], [np.full_like(partners, -1), partners, own_object, other_object, own_object], -1)
-    return faults, meant
+    assigned = np.select(
+        conditions[:5], [np.full_like(partners, -1), partners, own_object, other_object, own_object], -1
+    )
+    return faults, assigned
 
 
 def _best(ious: np.ndarray, objects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -156,16 +158,16 @@ def _best(ious: np.ndarray, objects: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return ious[np.arange(len(ious)), best], objects[best]
 
 
-def best_score(verdicts: Verdicts) -> float:
+def best_score(detected: DetectionFaults) -> float:
     """The score threshold with the best F1 of all classes together: 2 right / (detections + objects).
 
     Where nothing is right it is the highest score, and 1 where there is no detection.
     """
-    counts = verdicts.faults != IGNORED
-    scores = -np.sort(-verdicts.scores[counts])
+    counts = detected.faults != IGNORED
+    scores = -np.sort(-detected.scores[counts])
     if not len(scores):
         return 1.0
-    right = (verdicts.faults[counts] == RIGHT)[np.argsort(-verdicts.scores[counts], kind="stable")].cumsum()
+    right = (detected.faults[counts] == RIGHT)[np.argsort(-detected.scores[counts], kind="stable")].cumsum()
     last = np.append(np.diff(scores) != 0, True)
-    f1 = 2 * right / (np.arange(1, len(scores) + 1) + verdicts.wanted.sum())
+    f1 = 2 * right / (np.arange(1, len(scores) + 1) + detected.counted.sum())
     return float(scores[np.where(last, f1, -1).argmax()])

@@ -66,7 +66,7 @@ class Matches:
         scores: [D].
         partners: [T, D] places in the truth's objects; -1: none.
         ignored: [T, D] whether the detection counts neither as right nor as wrong.
-        wanted: [G] whether each of the truth's objects is to be found.
+        counted: [G] whether each of the truth's objects is to be found.
     """
 
     image_ids: np.ndarray
@@ -76,7 +76,7 @@ class Matches:
     scores: np.ndarray
     partners: np.ndarray
     ignored: np.ndarray
-    wanted: np.ndarray
+    counted: np.ndarray
 
 
 def match_results(
@@ -101,12 +101,12 @@ def match_results(
         on_progress: Called after each image with 1.
     """
     found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
-    wanted = np.zeros(len(truth.objects), dtype=bool)
+    counted = np.zeros(len(truth.objects), dtype=bool)
     sized = tuple(area) != EVERY_AREA
     overlaps = image_overlaps(truth, results, kind, max_detections=max_detections, sized=sized)
     for place, image in enumerate(overlaps):
         partners, ignored = match_image(image, thresholds, area)
-        wanted[image.objects] = ~ignored_objects(image, area)
+        counted[image.objects] = ~ignored_objects(image, area)
         found.append((place, image.detections, partners, ignored))
         if on_progress:
             on_progress(1)
@@ -120,7 +120,7 @@ def match_results(
         scores=np.array([results[i]["score"] for i in detections], dtype=float),
         partners=np.concatenate([*columns, *(part[2] for part in found)], axis=1),
         ignored=np.concatenate([*columns, *(part[3] for part in found)], axis=1).astype(bool),
-        wanted=wanted,
+        counted=counted,
     )
 
 
@@ -313,30 +313,30 @@ def class_precisions(truth: Annotations, matches: Matches, weights: np.ndarray) 
     categories = sorted(truth.categories)
     ends = np.searchsorted(matches.categories[order], categories, side="right")
     starts = np.searchsorted(matches.categories[order], categories, side="left")
-    wanted = _wanted_images(truth, matches)
+    counted = _counted_images(truth, matches)
     for category, start, end in zip(categories, starts, ends, strict=True):
         places = order[start:end]
         step = max(1, TOGETHER // max(1, len(places)))
         parts = [
-            _one_class(matches, places, wanted[category], weights[:, first : first + step])
+            _one_class(matches, places, counted[category], weights[:, first : first + step])
             for first in range(0, weights.shape[1], step)
         ]
         yield category, np.concatenate(parts, axis=1)
 
 
-def _wanted_images(truth: Annotations, matches: Matches) -> dict[int, np.ndarray]:
+def _counted_images(truth: Annotations, matches: Matches) -> dict[int, np.ndarray]:
     """The image of each object that is to be found, by category id."""
-    wanted: dict[int, list[int]] = {category: [] for category in truth.categories}
-    for one, counts in zip(truth.objects, matches.wanted, strict=True):
+    counted: dict[int, list[int]] = {category: [] for category in truth.categories}
+    for one, counts in zip(truth.objects, matches.counted, strict=True):
         if counts:
-            wanted[one["category_id"]].append(one["image_id"])
-    return {category: np.searchsorted(matches.image_ids, ids) for category, ids in wanted.items()}
+            counted[one["category_id"]].append(one["image_id"])
+    return {category: np.searchsorted(matches.image_ids, ids) for category, ids in counted.items()}
 
 
-def _one_class(matches: Matches, places: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _one_class(matches: Matches, places: np.ndarray, counted: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """[T, R] of the detections of one class, the best first."""
     images = matches.images[places]
-    positives = weights[wanted.astype(np.int64)].sum(axis=0)
+    positives = weights[counted.astype(np.int64)].sum(axis=0)
     partners, ignored = matches.partners[:, places], matches.ignored[:, places]
     found = np.cumsum(weights[images], axis=0, dtype=weights.dtype)
     areas = np.empty((len(partners), weights.shape[1]))

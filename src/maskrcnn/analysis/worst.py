@@ -13,11 +13,11 @@ from rich.text import Text
 
 from ..evaluation.annotations import Annotations
 from ..evaluation.results import Results
-from .faults import CLASSIFICATION, FAULT_TITLES, FAULTS, IGNORED, RIGHT, Fault, Verdicts
+from .faults import CLASSIFICATION, FAULT_TITLES, FAULTS, IGNORED, RIGHT, DetectionFaults, Fault
 
 MOST_NAMED = 3
 
-Verdict = Fault | Literal["right", "ignored"]
+FaultOrRight = Fault | Literal["right", "ignored"]
 
 
 @dataclass(frozen=True)
@@ -27,49 +27,49 @@ class ImageErrors:
     Args:
         image_id: The image.
         detections: Places in the results of the detections from that score on, the best first.
-        verdicts: What is wrong with each, or "right", or "ignored" where nothing need be found.
-        meant: Place in the truth's objects of what each found, found again or is meant for; -1: nothing.
-        missed: Places in the truth's objects of those that nobody found or meant.
+        faults: What is wrong with each, or "right", or "ignored" where nothing need be found.
+        assigned: Place in the truth's objects of what each found, found again or is assigned to; -1: nothing.
+        missed: Places in the truth's objects of those that no detection found or is assigned to.
     """
 
     image_id: int
     detections: list[int]
-    verdicts: list[Verdict]
-    meant: list[int]
+    faults: list[FaultOrRight]
+    assigned: list[int]
     missed: list[int]
 
     @property
     def errors(self) -> int:
         """How many there are."""
-        return len(self.missed) + sum(verdict in FAULTS for verdict in self.verdicts)
+        return len(self.missed) + sum(fault in FAULTS for fault in self.faults)
 
 
-def worst_images(truth: Annotations, verdicts: Verdicts, score: float, most: int) -> list[ImageErrors]:
+def worst_images(truth: Annotations, detected: DetectionFaults, score: float, most: int) -> list[ImageErrors]:
     """The images with the most errors, wrong detections from a score on and missed objects; without errors none.
 
     Args:
-        truth: What was judged.
-        verdicts: What `judge_results` says.
+        truth: What is analyzed.
+        detected: What `find_faults` says.
         score: Least score of the detections that are looked at, such as `best_score`.
         most: How many images; of equally bad ones those with the lower ids.
     """
     missed: dict[int, list[int]] = defaultdict(list)
-    for place in np.flatnonzero(verdicts.missed_from(score)).tolist():
+    for place in np.flatnonzero(detected.missed_from(score)).tolist():
         missed[truth.objects[place]["image_id"]].append(place)
-    shown = np.flatnonzero(verdicts.scores >= score)
-    wrong = Counter(verdicts.image_ids[shown[verdicts.faults[shown] >= 0]].tolist())
+    shown = np.flatnonzero(detected.scores >= score)
+    wrong = Counter(detected.image_ids[shown[detected.faults[shown] >= 0]].tolist())
     totals = {image_id: wrong[image_id] + len(missed[image_id]) for image_id in truth.sizes}
     worst = sorted((image_id for image_id, total in totals.items() if total), key=lambda one: (-totals[one], one))
     found = []
     for image_id in worst[:most]:
-        places = shown[verdicts.image_ids[shown] == image_id]
-        judged = [_verdict(code) for code in verdicts.faults[places].tolist()]
-        objects = verdicts.objects[places].tolist()
-        found.append(ImageErrors(image_id, verdicts.detections[places].tolist(), judged, objects, missed[image_id]))
+        places = shown[detected.image_ids[shown] == image_id]
+        faults = [_fault_of(code) for code in detected.faults[places].tolist()]
+        objects = detected.objects[places].tolist()
+        found.append(ImageErrors(image_id, detected.detections[places].tolist(), faults, objects, missed[image_id]))
     return found
 
 
-def _verdict(code: int) -> Verdict:
+def _fault_of(code: int) -> FaultOrRight:
     if code == RIGHT:
         return "right"
     return "ignored" if code == IGNORED else FAULTS[code]
@@ -79,17 +79,17 @@ def describe_errors(truth: Annotations, results: Results, errors: ImageErrors) -
     """What went wrong in an image, such as `missed 2 (car, person); wrong class 1 (dog for cat)`.
 
     Args:
-        truth, results: What was judged.
+        truth, results: What is analyzed.
         errors: Of the image.
     """
     named: dict[Fault, list[str]] = defaultdict(list)
     named["missed"] = [truth.categories[truth.objects[place]["category_id"]] for place in errors.missed]
-    for place, verdict, meant in zip(errors.detections, errors.verdicts, errors.meant, strict=True):
+    for place, fault, assigned in zip(errors.detections, errors.faults, errors.assigned, strict=True):
         name = truth.categories[results[place]["category_id"]]
-        if verdict == FAULTS[CLASSIFICATION]:
-            name += f" for {truth.categories[truth.objects[meant]['category_id']]}"
-        if verdict != "right" and verdict != "ignored":
-            named[verdict].append(name)
+        if fault == FAULTS[CLASSIFICATION]:
+            name += f" for {truth.categories[truth.objects[assigned]['category_id']]}"
+        if fault != "right" and fault != "ignored":
+            named[fault].append(name)
     several = len(truth.categories) > 1
     parts = [
         f"{FAULT_TITLES[fault]} {len(names)}" + (f" ({_list(names)})" if several else "")

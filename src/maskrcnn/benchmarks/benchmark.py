@@ -191,7 +191,7 @@ def kinds_given(results: Results, kinds: Sequence[Kinds]) -> Sequence[Kinds]:
 
 
 def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy: str) -> None:
-    """Refuse predictions that have nothing of what is scored; no prediction at all is a sound result.
+    """Refuse predictions that have nothing of what is scored; no prediction at all is a valid result.
 
     Args:
         results: The predictions.
@@ -202,9 +202,9 @@ def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy
         DataError: None has any.
     """
     if results and not any(record.get(field) is not None for record in results for field in fields):
-        wanted = " or ".join(f"`{field}`" for field in fields)
+        needed = " or ".join(f"`{field}`" for field in fields)
         raise DataError(
-            f"results: none of the {len(results)} predictions has {wanted}, which is what the benchmark scores. "
+            f"results: none of the {len(results)} predictions has {needed}, which is what the benchmark scores. "
             f"{remedy}"
         )
 

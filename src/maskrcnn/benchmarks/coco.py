@@ -50,7 +50,7 @@ class Coco(Benchmark):
     layout = LAYOUT.format(name="instances")
     submits: Submits = "folder"
     file: ClassVar[str] = "instances"
-    """Beginning of the annotation files' names."""
+    """What the annotation files' names start with."""
     kinds: ClassVar[Sequence[Measure]] = ("bbox", "segm")
     """What is scored."""
     lists: ClassVar[dict[Kind, str]] = {

@@ -71,7 +71,7 @@ def run_benchmark(
 def require_useful(
     benchmark: Benchmark, *, submission: Path | None, score_threshold: float | None, predicts: bool, kept: bool = False
 ) -> None:
-    """Say before the long work, not after it, that what is wanted cannot be, or that nothing is wanted.
+    """Say before the long work, not after it, what cannot be done, or that there is nothing to do.
 
     Args:
         benchmark: The split.

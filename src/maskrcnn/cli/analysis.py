@@ -47,7 +47,7 @@ def show_errors(
         DataError: An image cannot be used.
     """
     from ..analysis.errors import analyze_errors, errors_report, errors_tables
-    from ..analysis.faults import judge_results
+    from ..analysis.faults import find_faults
     from ..analysis.worst import worst_images, worst_report, worst_table
     from ..evaluation.coco import comparable_kinds
 
@@ -58,13 +58,11 @@ def show_errors(
     found: dict[str, Any] = {"errors": {}}
     for kind in comparable_kinds(truth, results):
         with ImageBar("looking for errors", len(truth.sizes)) as bar:
-            verdicts = judge_results(
-                truth, results, kind, max_detections=report.max_detections, on_progress=bar.advance
-            )
-        analyzed = analyze_errors(truth, verdicts)
+            detected = find_faults(truth, results, kind, max_detections=report.max_detections, on_progress=bar.advance)
+        analyzed = analyze_errors(truth, detected)
         found["errors"][kind] = errors_report(analyzed)
         show(errors_tables(analyzed, kind))
-    worst = worst_images(truth, verdicts, analyzed.score, max(drawn, LISTED))
+    worst = worst_images(truth, detected, analyzed.score, max(drawn, LISTED))
     listed = worst_report(truth, results, worst)
     if drawn and dataset is not None and folder is not None:
         data = dataset()

@@ -44,7 +44,7 @@ ABOVE_ALL = 1e12
 """More important than any area or score."""
 
 
-class Judged(NamedTuple):
+class DrawnObjects(NamedTuple):
     """Objects of one image, annotated or predicted, and what became of each.
 
     Args:
@@ -74,8 +74,8 @@ class ErrorPage(NamedTuple):
     title: str
     words: str
     image: Tensor
-    annotated: Judged
-    predicted: Judged
+    annotated: DrawnObjects
+    predicted: DrawnObjects
     headings: tuple[str, str]
     names: Mapping[str, str]
     keypoint_schema: KeypointSchema | None = None
@@ -92,7 +92,7 @@ def draw_error_page(page: ErrorPage, *, tile: int = 720) -> Tensor:
         [3, h, w] uint8 RGB.
     """
     scale = tile / max(page.image.shape[-2:])
-    sides = [_paint(page, judged, scale) for judged in (page.annotated, page.predicted)]
+    sides = [_paint(page, objects, scale) for objects in (page.annotated, page.predicted)]
     width = max(2 * sides[0].width + 3 * GAP, tile)
     words = _wrapped(page.words, width - 2 * GAP, FONT)
     legend = _legend(page, width)
@@ -146,13 +146,13 @@ def draw_error_index(entries: Sequence[Entry], *, title: str, page_width: int = 
     return F.pil_to_tensor(sheet)
 
 
-def _paint(page: ErrorPage, judged: Judged, scale: float) -> Image.Image:
+def _paint(page: ErrorPage, objects: DrawnObjects, scale: float) -> Image.Image:
     """One of the two images; errors are tinted, drawn after what is right and labeled first."""
-    right = [kind == "right" for kind in judged.kinds]
+    right = [kind == "right" for kind in objects.kinds]
     named = sum(right) <= FEW_NAMED
-    ranks = box_area(judged.instances.boxes) if judged.instances.scores is None else judged.instances.scores
+    ranks = box_area(objects.instances.boxes) if objects.instances.scores is None else objects.instances.scores
     marks = []
-    for kind, text, rank in zip(judged.kinds, judged.texts, ranks.tolist(), strict=True):
+    for kind, text, rank in zip(objects.kinds, objects.texts, ranks.tolist(), strict=True):
         wrong = kind not in ("right", "ignored")
         marks.append(
             Mark(COLORS[kind], text if wrong or named else "", rank + wrong * ABOVE_ALL, tinted=wrong, needed=wrong)
@@ -160,7 +160,7 @@ def _paint(page: ErrorPage, judged: Judged, scale: float) -> Image.Image:
     order = sorted(range(len(marks)), key=lambda i: marks[i].tinted)
     painted = paint_instances(
         page.image,
-        judged.instances[torch.tensor(order, dtype=torch.int64)],
+        objects.instances[torch.tensor(order, dtype=torch.int64)],
         [marks[i] for i in order],
         keypoint_schema=page.keypoint_schema,
         scale=scale,

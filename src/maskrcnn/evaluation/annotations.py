@@ -32,7 +32,7 @@ def rle(segmentation: Any, size: Size) -> dict:
         {"size": [height, width], "counts": bytes}.
 
     Raises:
-        ValueError: It is neither, or the runs do not fill the image; the text says what is wrong, and is meant to
+        ValueError: It is neither, or the runs do not fill the image; the text says what is wrong, and is made to
             follow the name of the record. (Runs that end too early would make `mask.iou` loop for ever.)
     """
     if isinstance(segmentation, dict):
@@ -44,10 +44,10 @@ def rle(segmentation: Any, size: Size) -> dict:
 
 def _from_polygons(polygons: list, size: Size) -> dict:
     try:
-        sound = [len(polygon) >= 6 and bool(np.isfinite(polygon).all()) for polygon in polygons]
+        valid = [len(polygon) >= 6 and bool(np.isfinite(polygon).all()) for polygon in polygons]
     except TypeError:
-        sound = []
-    if not sound or not all(sound):
+        valid = []
+    if not valid or not all(valid):
         raise ValueError(f"segmentation {polygons!r:.60} must hold polygons of at least 3 points x, y")
     return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
 

@@ -88,9 +88,11 @@ def coco_curves(
         done += len(block)
         on_progress(done)
         params.catIds = sorted(block)
-        wanted = [found for found in objects if found["category_id"] in block]
+        annotated = [found for found in objects if found["category_id"] in block]
         found = found_objects(truth, [record for record in chosen if record["category_id"] in block], kind)
-        evaluation = COCOeval_faster(as_dataset(truth, wanted), as_dataset(truth, found), kind, print_function=_silent)
+        evaluation = COCOeval_faster(
+            as_dataset(truth, annotated), as_dataset(truth, found), kind, print_function=_silent
+        )
         evaluation.params = params
         evaluation.evaluate()
         evaluation.accumulate()
@@ -147,7 +149,7 @@ def kinds_to_score(truth: Annotations, results: Results) -> list[Kind]:
 def comparable_kinds(truth: Annotations, *runs: Results) -> list[Kind]:
     """What errors are looked for in: `kinds_to_score` of any run, but no masks where only boxes are annotated.
 
-    A mask judged by a box tells nothing about its errors.
+    A mask compared with a box tells nothing about its errors.
     """
     drawn = not truth.objects or any(one.get("segmentation") for one in truth.objects)
     found = {kind for run in [run for run in runs if run] or runs[:1] for kind in kinds_to_score(truth, run)}

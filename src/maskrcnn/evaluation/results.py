@@ -64,8 +64,8 @@ class Results(Sequence[dict]):
         given, known = list(records), []
         for start in range(0, len(given), BLOCK):
             block = given[start : start + BLOCK]
-            sound = all_sound(block, truth)
-            known += block if sound else [_parsed(one, n, truth, source) for n, one in enumerate(block, start)]
+            valid = all_valid(block, truth)
+            known += block if valid else [_parsed(one, n, truth, source) for n, one in enumerate(block, start)]
         return cls(tuple(known), source)
 
     @classmethod
@@ -186,8 +186,8 @@ def _parsed(record: Any, number: int, truth: Annotations, source: str) -> dict:
     return {**record, **polygons, "segmentation": to_text(rle(mask, truth.sizes[record["image_id"]]))}
 
 
-def all_sound(records: Sequence[Any], annotations: Annotations) -> bool:
-    """Whether predictions are certainly sound; about a thousand in a call are fastest.
+def all_valid(records: Sequence[Any], annotations: Annotations) -> bool:
+    """Whether predictions are certainly valid; about a thousand in a call are fastest.
 
     Args:
         records: COCO records.
@@ -198,17 +198,17 @@ def all_sound(records: Sequence[Any], annotations: Annotations) -> bool:
     """
     try:
         return (
-            _ids_sound(records, annotations)
-            and _scores_sound([record["score"] for record in records])
-            and _boxes_sound([record["bbox"] for record in records if record.get("bbox") is not None])
-            and _masks_sound([record for record in records if record.get("segmentation") is not None], annotations)
-            and _keypoints_sound([points for record in records if (points := record.get("keypoints"))], annotations)
+            _ids_valid(records, annotations)
+            and _scores_valid([record["score"] for record in records])
+            and _boxes_valid([record["bbox"] for record in records if record.get("bbox") is not None])
+            and _masks_valid([record for record in records if record.get("segmentation") is not None], annotations)
+            and _keypoints_valid([points for record in records if (points := record.get("keypoints"))], annotations)
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return False
 
 
-def _ids_sound(records: Sequence[dict], annotations: Annotations) -> bool:
+def _ids_valid(records: Sequence[dict], annotations: Annotations) -> bool:
     return (
         {record["image_id"] for record in records} <= annotations.sizes.keys()
         and {record["category_id"] for record in records} <= annotations.categories.keys()
@@ -217,29 +217,29 @@ def _ids_sound(records: Sequence[dict], annotations: Annotations) -> bool:
     )
 
 
-def _scores_sound(scores: list) -> bool:
+def _scores_valid(scores: list) -> bool:
     values = np.array(scores)
     return _types(scores) <= NUMBERS and bool(((values >= 0) & (values <= 1)).all())  # false for NaN
 
 
-def _boxes_sound(boxes: list[list]) -> bool:
+def _boxes_valid(boxes: list[list]) -> bool:
     if not set(map(len, boxes)) <= {4} or not _types(chain.from_iterable(boxes)) <= NUMBERS:
         return False
     values = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     return bool(np.isfinite(values).all() and (values[:, 2:] >= 0).all())
 
 
-def _masks_sound(records: list[dict], annotations: Annotations) -> bool:
+def _masks_valid(records: list[dict], annotations: Annotations) -> bool:
     masks, sizes = [record["segmentation"] for record in records], annotations.sizes
-    wanted = [list(sizes[record["image_id"]]) for record in records]
-    if [mask["size"] for mask in masks] != wanted:
+    expected = [list(sizes[record["image_id"]]) for record in records]
+    if [mask["size"] for mask in masks] != expected:
         return False
     texts = [mask["counts"] for mask in masks]
-    pixels = np.array(wanted, dtype=np.int64).reshape(-1, 2).prod(axis=1)
+    pixels = np.array(expected, dtype=np.int64).reshape(-1, 2).prod(axis=1)
     return _types(texts) <= {str} and all_fill(texts, pixels)
 
 
-def _keypoints_sound(keypoints: list[list], annotations: Annotations) -> bool:
+def _keypoints_valid(keypoints: list[list], annotations: Annotations) -> bool:
     if not keypoints or annotations.keypoint_schema is None:
         return True
     if not set(map(len, keypoints)) <= {3 * len(annotations.keypoint_schema)} or not _types(keypoints) <= {list}:

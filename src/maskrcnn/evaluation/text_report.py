@@ -43,7 +43,7 @@ def text_sections(
     Args:
         truth: The words. Where an annotation has RLE and a `polygon` (x and y in turn), the polygon counts.
         results: The predictions; where one has no mask, its box is the polygon.
-        rules: Those of `RULES` that are wanted.
+        rules: Those of `RULES` to score by.
         score_threshold: Found texts with at least this score count by the two rules that have no threshold.
         say: Called with what is being scored.
 

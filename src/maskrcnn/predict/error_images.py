@@ -13,7 +13,7 @@ from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS
 from ..analysis.worst import ImageErrors, describe_errors
 from ..data.dataset import Dataset, Record
 from ..data.loading import read_record
-from ..draw.error_pages import Entry, ErrorPage, Judged, draw_error_index, draw_error_page
+from ..draw.error_pages import DrawnObjects, Entry, ErrorPage, draw_error_index, draw_error_page
 from ..draw.images import write_image
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
@@ -43,9 +43,9 @@ def write_error_images(
     Args:
         folder: Where `index.png` and the images are written, numbered from the worst one on.
         data: Where the images are.
-        truth, results: What was judged.
+        truth, results: What is analyzed.
         worst: Of `worst_images`.
-        kind: "bbox", "segm" or "keypoints": what was judged and is drawn.
+        kind: "bbox", "segm" or "keypoints": what is analyzed and drawn.
         score: Least score of the detections that are drawn.
         on_progress: Called after each image with 1.
 
@@ -89,18 +89,18 @@ def _page(
     )
 
 
-def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: bool) -> Judged:
+def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
     """The annotated objects, each with what became of it."""
     places = [place for place, one in enumerate(truth.objects) if one["image_id"] == errors.image_id]
     became = dict.fromkeys(places, "ignored") | dict.fromkeys(errors.missed, "missed")
-    for meant, verdict in reversed(list(zip(errors.meant, errors.verdicts, strict=True))):
-        if verdict in ("classification", "localization") and became[meant] != "right":
-            became[meant] = verdict
-        elif verdict == "right":
-            became[meant] = "right"
+    for assigned, fault in reversed(list(zip(errors.assigned, errors.faults, strict=True))):
+        if fault in ("classification", "localization") and became[assigned] != "right":
+            became[assigned] = fault
+        elif fault == "right":
+            became[assigned] = "right"
     known = [{**truth.complete[place], **_shape(truth, place, kind)} for place in places]
     names = [truth.categories[one["category_id"]] if several else "" for one in known]
-    return Judged(_instances(truth, known, errors.image_id, kind), [became[place] for place in places], names)
+    return DrawnObjects(_instances(truth, known, errors.image_id, kind), [became[place] for place in places], names)
 
 
 def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
@@ -109,16 +109,16 @@ def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
     return {"keypoints": truth.objects[place].get("keypoints")} if kind == "keypoints" else {}
 
 
-def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> Judged:
+def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
     """The detections, each with what is wrong with it."""
     found = [results[place] for place in errors.detections]
     texts = []
-    for record, verdict, meant in zip(found, errors.verdicts, errors.meant, strict=True):
+    for record, fault, assigned in zip(found, errors.faults, errors.assigned, strict=True):
         name = truth.categories[record["category_id"]] if several else ""
-        wrong = verdict == FAULTS[CLASSIFICATION]
-        is_really = f", is {truth.categories[truth.objects[meant]['category_id']]}" if wrong else ""
+        wrong = fault == FAULTS[CLASSIFICATION]
+        is_really = f", is {truth.categories[truth.objects[assigned]['category_id']]}" if wrong else ""
         texts.append(f"{name} {record['score']:.2f}{is_really}".strip())
-    return Judged(_instances(truth, found, errors.image_id, kind), list(errors.verdicts), texts)
+    return DrawnObjects(_instances(truth, found, errors.image_id, kind), list(errors.faults), texts)
 
 
 def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind: Kind) -> Instances:

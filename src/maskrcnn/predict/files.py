@@ -35,7 +35,7 @@ AHEAD = 2
 """Batches of images that are read before they are needed."""
 
 
-class Outcome(NamedTuple):
+class PredictedFiles(NamedTuple):
     """What became of the images.
 
     Args:
@@ -71,7 +71,7 @@ def predict_files(
     polygons: PolygonKind | None = None,
     batch: int = 1,
     on_progress: Callable[[int], None] = lambda count: None,
-) -> Outcome:
+) -> PredictedFiles:
     """Predict image files and write what was found into a folder.
 
     `predictions.json` holds `classes`; `images` with `file`, `size` [height, width], `drawn` (the drawn image's
@@ -121,7 +121,7 @@ def predict_files(
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
     objects = sum(len(entry["objects"]) for entry in entries)
-    return Outcome(len(entries), objects, [one["error"] for one in failed], shown_from)
+    return PredictedFiles(len(entries), objects, [one["error"] for one in failed], shown_from)
 
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:
@@ -232,9 +232,9 @@ def find_images(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> lis
 
     Args:
         inputs: Files, folders (with all folders below them) or patterns such as `photos/*.jpg` and `photos/**/a*.png`.
-            Hidden files in folders are not meant, nor those of other endings than `IMAGES`; a file named by itself
+            Hidden files in folders are left out, nor those of other endings than `IMAGES`; a file named by itself
             may have any.
-        leave_out: Folders whose images are not meant either, such as the one that earlier results were drawn into.
+        leave_out: Folders whose images are left out, too, such as the one that earlier results were drawn into.
 
     Raises:
         DataError: An input is not there, or brings no image.

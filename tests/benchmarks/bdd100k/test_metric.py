@@ -199,15 +199,15 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
                 if best >= 0 and ious[best] >= threshold:
                     if not objects[best]["attributes"]["crowd"]:
                         taken.add(best)
-                    verdict = None if optional[best] else True
+                    match = None if optional[best] else True
                 else:
-                    verdict = False if area[0] <= mask.sum() <= area[1] else None
-                if verdict is not None and place < most:
-                    counted.append((one["score"], verdict))
+                    match = False if area[0] <= mask.sum() <= area[1] else None
+                if match is not None and place < most:
+                    counted.append((one["score"], match))
         if not wanted:
             return None, None
-        verdicts = [verdict for _, verdict in sorted(counted, key=lambda one: -one[0])]
-        right = np.cumsum(verdicts)
+        matches = [match for _, match in sorted(counted, key=lambda one: -one[0])]
+        right = np.cumsum(matches)
         points = [(r / wanted, r / n) for n, r in enumerate(right, start=1)]
         best = [max((p for r, p in points if r >= least), default=0.0) for least in np.linspace(0, 1, 101)]
         precisions.append(np.mean(best))

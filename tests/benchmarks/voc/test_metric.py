@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.benchmarks.voc.metric import POINTS, devkit_verdicts, sds_verdicts, voc_box_section, voc_mask_sections
+from maskrcnn.benchmarks.voc.metric import POINTS, devkit_matches, sds_matches, voc_box_section, voc_mask_sections
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from tests.builders.scoring import coco
@@ -167,19 +167,19 @@ def test_the_recalls_of_2007_count_from_both_ends():
 
 def test_an_iou_of_one_half_is_found_by_the_kit_and_not_by_sds():
     half = [np.array([0.5])]
-    assert devkit_verdicts([1], half, {1: [False]}, 0.5).tolist() == [True]
-    assert sds_verdicts([1], half, 0.5).tolist() == [False]
+    assert devkit_matches([1], half, {1: [False]}, 0.5).tolist() == [True]
+    assert sds_matches([1], half, 0.5).tolist() == [False]
 
 
 def test_a_second_detection_of_the_best_object_is_wrong_though_another_would_fit():
     overlaps = [np.array([0.9, 0.6]), np.array([0.8, 0.7])]
-    assert devkit_verdicts([1, 1], overlaps, {1: [False, False]}, 0.5).tolist() == [True, False]
-    assert sds_verdicts([1, 1], overlaps, 0.5).tolist() == [True, True]
+    assert devkit_matches([1, 1], overlaps, {1: [False, False]}, 0.5).tolist() == [True, False]
+    assert sds_matches([1, 1], overlaps, 0.5).tolist() == [True, True]
 
 
 def test_detections_on_difficult_objects_do_not_count():
     overlaps = [np.array([0.9]), np.array([0.9]), np.array([0.1])]
-    assert devkit_verdicts([1, 1, 1], overlaps, {1: [True]}, 0.5).tolist() == [False]
+    assert devkit_matches([1, 1, 1], overlaps, {1: [True]}, 0.5).tolist() == [False]
     truth = data_set(thing(1, [0, 0, 10, 10], difficult=1), thing(2, [0, 0, 10, 10]))
     results = [thing(1, [0, 0, 10, 10], score=0.9), thing(2, [0, 0, 10, 10], score=0.5)]
     assert voc_box_section(*parsed(truth, results), eleven_points=True).numbers["AP50 (area)"] == 1

@@ -90,11 +90,11 @@ def _match_image(objects: list[tuple[dict, dict]], records: list[dict]) -> dict[
     masks = [record["segmentation"] for record in records]
     areas = coco_mask.area(masks) if masks else np.zeros(0)
     order = [i for i in sorted(range(len(records)), key=lambda i: -records[i]["score"]) if areas[i]]
-    wanted, seen = [mask for _, mask in objects], [masks[i] for i in order]
-    object_areas = np.array(coco_mask.area(wanted) if wanted else [], dtype=float)
+    needed, seen = [mask for _, mask in objects], [masks[i] for i in order]
+    object_areas = np.array(coco_mask.area(needed) if needed else [], dtype=float)
     ious = np.zeros((len(order), len(objects)))
     if ious.size:
-        ious[:] = coco_mask.iou(seen, wanted, [0] * len(objects))
+        ious[:] = coco_mask.iou(seen, needed, [0] * len(objects))
     categories = np.array([found["category_id"] for found, _ in objects], dtype=np.int64)
     predicted = np.array([records[i]["category_id"] for i in order], dtype=np.int64)
     crowd, ignored = (

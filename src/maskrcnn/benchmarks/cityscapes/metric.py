@@ -43,7 +43,7 @@ class Meeting(NamedTuple):
     shared: np.ndarray
 
 
-class Outcome(NamedTuple):
+class Matched(NamedTuple):
     """What predictions of a class came to at one threshold: scores [N], whether each found an object, and how many
     objects none found."""
 
@@ -132,7 +132,7 @@ def _counted(meeting: Meeting) -> np.ndarray:
     return meeting.single & (meeting.areas >= SMALLEST)
 
 
-def _match(meeting: Meeting, threshold: float) -> Outcome:
+def _match(meeting: Meeting, threshold: float) -> Matched:
     unions = meeting.areas[None] + meeting.sizes[:, None] - meeting.shared
     fits = meeting.shared / unions > threshold
     scores: list[float] = []
@@ -146,7 +146,7 @@ def _match(meeting: Meeting, threshold: float) -> Outcome:
     uncounted = (~meeting.single).astype(np.int64) + (meeting.areas < SMALLEST)  # small groups twice, as officially
     ignored = (meeting.void + meeting.shared @ uncounted) / meeting.sizes
     wrong = meeting.scores[~fits.any(axis=1) & (ignored <= threshold)].tolist()
-    return Outcome(np.array(scores + wrong), np.array(right + [False] * len(wrong), dtype=bool), missed)
+    return Matched(np.array(scores + wrong), np.array(right + [False] * len(wrong), dtype=bool), missed)
 
 
 def area_below_curve(scores: np.ndarray, right: np.ndarray, missed: int) -> float:

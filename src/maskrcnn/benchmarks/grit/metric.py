@@ -208,19 +208,19 @@ def grit_numbers(
         for task, found in tasks.items():
             parts[task] = {name: _of_partition(found, measure, name) for name in _partitions(measure)}
             for partition, estimate in parts[task].items():
-                numbers |= _told(measure, "any", partition, TASKS[task], estimate)
+                numbers |= _statistics(measure, "any", partition, TASKS[task], estimate)
             both = [parts[task][source] for source in SOURCES]
-            numbers |= _told(measure, "any", "agg", TASKS[task], _joined(both), counted=False)
+            numbers |= _statistics(measure, "any", "agg", TASKS[task], _joined(both), counted=False)
         for partition in ("agg", *SOURCES, "dist", "undist", "deldist"):
             names = SOURCES if partition == "agg" else (partition,)
             if partition == "agg" or partition in _partitions(measure):
                 each = [parts[task][name] if task in parts else ABSENT for task in TASKS for name in names]
-                numbers |= _told(measure, "any", partition, "all", _joined(each), counted=False)
+                numbers |= _statistics(measure, "any", partition, "all", _joined(each), counted=False)
     for task, found in tasks.items():
         for group in CONCEPT_GROUPS:
             member = np.array([group in groups for groups in found.groups], dtype=bool)
             both = [_of_partition(found, "acc", source, member) for source in SOURCES]
-            numbers |= _told("acc", group, "agg", TASKS[task], _joined(both), counted=False)
+            numbers |= _statistics("acc", group, "agg", TASKS[task], _joined(both), counted=False)
     overall = {name.rpartition(".")[2]: value for name, value in numbers.items() if name.startswith("acc.any.agg.all.")}
     return numbers | {f"overall.{statistic}": value for statistic, value in overall.items()}
 
@@ -280,7 +280,7 @@ def _joined(estimates: Sequence[Estimate | None]) -> Estimate | None:
     return Estimate(float(mean), float(mean - NORMAL * error), float(mean + NORMAL * error), 0.0, 0)
 
 
-def _told(
+def _statistics(
     measure: str, group: str, partition: str, task: str, estimate: Estimate | None, *, counted: bool = True
 ) -> dict[str, float]:
     """The numbers of an estimate by their names, bounded and rounded as evaluate.py does."""
@@ -292,8 +292,8 @@ def _told(
         mean, lower, upper = mean**0.5, max(0.0, lower) ** 0.5, upper**0.5
     if partition != "deldist":
         lower, upper = max(0.0, lower), min(100.0, upper)
-    told = {f"{name}.mean": round(mean, 4), f"{name}.lower": round(lower, 4), f"{name}.upper": round(upper, 4)}
-    return told | ({f"{name}.cnt": estimate.samples} if counted else {})
+    statistics = {f"{name}.mean": round(mean, 4), f"{name}.lower": round(lower, 4), f"{name}.upper": round(upper, 4)}
+    return statistics | ({f"{name}.cnt": estimate.samples} if counted else {})
 
 
 def grit_sections(

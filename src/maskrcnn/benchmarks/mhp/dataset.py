@@ -29,8 +29,8 @@ from ..benchmark import Benchmark, Place, find_in_archive, require_any, write_ar
 from .metric import PARTS, VALUES, PartImage, mhp_section
 
 PERSONS = "COCO mask AP and AR of whole people, each the union of its parts; no number of MHP, which scores parts"
-TOLD = 100
-"""Images between two words on how far the scoring is."""
+REPORTED_EVERY = 100
+"""Images between two reports of how far the scoring is."""
 LIST = "results.txt"
 RESULTS_LAYOUT = f"{LIST}, global_seg/NAME.png and global_tag/NAME.png, in a folder or a zip file"
 PARTS_ONLY = (
@@ -98,7 +98,7 @@ class Mhp(Benchmark):
         for annotated in self.known.objects:
             maps[annotated["image_id"]].append(self._parts[annotated["parts_file"]])
         for number, (image_id, size) in enumerate(self.known.sizes.items()):
-            if number % TOLD == 0:
+            if number % REPORTED_EVERY == 0:
                 say(f"parts, image {number} of {len(self.known.sizes)}")
             found = results.by_image.get(image_id, [])
             yield PartImage(

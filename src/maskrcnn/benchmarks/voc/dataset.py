@@ -141,7 +141,7 @@ class Sbd(Benchmark):
 
 
 def write_voc_files(results: Results, path: Path, *, names: Mapping[int, str], year: str, split: str) -> None:
-    """Write `results/VOC2012/Main/comp4_det_test_<class>.txt` and so on: data other than VOC's was learned from.
+    """Write `results/VOC2012/Main/comp4_det_test_<class>.txt` and so on: other data than VOC's was used for training.
 
     Args:
         results: Those without a box are left out.

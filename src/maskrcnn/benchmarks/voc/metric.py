@@ -35,7 +35,7 @@ MNC_PROTOCOL = (
 )
 
 Average = Callable[[np.ndarray, int], float]
-"""AP of verdicts [D] (True: right) by falling score, and of so many objects."""
+"""AP of matches [D] (True: right) by falling score, and of so many objects."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def voc_box_section(truth: Annotations, results: Results, *, eleven_points: bool
     rows: dict[str, Numbers] = {}
     for name, found in _classes(truth, results, "bbox"):
         say(f"boxes: {name}")
-        right = devkit_verdicts(found.images, found.overlaps, found.difficult, 0.5)
+        right = devkit_matches(found.images, found.overlaps, found.difficult, 0.5)
         rows[name] = {key: _or_none(average, right, found.positives) for key, average in averages.items()}
         rows[name] = {**rows[name], "recall": _or_none(_recall, right, found.positives)}
     return Section("bbox", "boxes", BOX_PROTOCOL, _means(rows, [*averages, "recall"]), rows)
@@ -99,7 +99,7 @@ def voc_mask_sections(truth: Annotations, results: Results, *, say: Say = say_no
     for name, found in _classes(truth, results, "segm"):
         say(f"masks: {name}")
         row = {
-            key: _or_none(_area, sds_verdicts(found.images, found.overlaps, threshold), found.positives)
+            key: _or_none(_area, sds_matches(found.images, found.overlaps, threshold), found.positives)
             for key, threshold in SDS_THRESHOLDS.items()
         }
         volume = float(np.mean(list(row.values()))) if found.positives else None
@@ -107,7 +107,7 @@ def voc_mask_sections(truth: Annotations, results: Results, *, say: Say = say_no
         mnc[name] = {
             key: _or_none(
                 _eleven_points_of_numpy,
-                devkit_verdicts(found.images, found.overlaps, found.difficult, threshold),
+                devkit_matches(found.images, found.overlaps, found.difficult, threshold),
                 found.positives,
             )
             for key, threshold in MNC_THRESHOLDS.items()
@@ -124,7 +124,7 @@ def _columns(rows: Mapping[str, Numbers], names: Sequence[str]) -> dict[str, Num
     return {key: {name: row[name] for name in names} for key, row in rows.items()}
 
 
-def devkit_verdicts(
+def devkit_matches(
     images: Sequence[int], overlaps: Sequence[np.ndarray], difficult: Mapping[int, Sequence[bool]], threshold: float
 ) -> np.ndarray:
     """Which detections are right, where each goes to the object it overlaps most.
@@ -150,8 +150,8 @@ def devkit_verdicts(
     return np.array(right, dtype=bool)
 
 
-def sds_verdicts(images: Sequence[int], overlaps: Sequence[np.ndarray], threshold: float) -> np.ndarray:
-    """[D] bool: which detections are right, where each goes to the free object it overlaps most; see `devkit_verdicts`.
+def sds_matches(images: Sequence[int], overlaps: Sequence[np.ndarray], threshold: float) -> np.ndarray:
+    """[D] bool: which detections are right, where each goes to the free object it overlaps most; see `devkit_matches`.
 
     Args:
         images: D image ids, the best detection first.
