@@ -28,7 +28,7 @@ def defaults_given(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(node, ast.ClassDef):
             yield from (
                 (field.target.id, field.value)
-                for field in node.backbone
+                for field in node.body
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.value
             )
 
