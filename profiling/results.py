@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.draw.bars import draw_bars
+from maskrcnn.draw.curves import draw_bars
 from maskrcnn.profiling.contenders import PEERS
 from maskrcnn.profiling.report import markdown_of
 from maskrcnn.profiling.works import WORKS

@@ -14,7 +14,7 @@ from maskrcnn.analysis.compare import (
 )
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from tests.analysis.test_precision import random_run
+from tests.analysis.test_matching import random_run
 from tests.builders.scoring import coco_scores, found, truth_of
 
 

@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from maskrcnn.benchmarks.benchmark import kinds_given, require_any
 from maskrcnn.benchmarks.run import run_benchmark
 from maskrcnn.errors import DataError, SettingError
+from maskrcnn.evaluation.results import Results
 from maskrcnn.predict.predictor import Predictor
 from tests.builders.coco import FOUND, lay_out
 
@@ -54,3 +56,23 @@ def test_records_of_unknown_images_are_refused(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([{**FOUND, "image_id": 1}]))
     with pytest.raises(DataError, match="r.json: record 0: image_id 1"):
         run_benchmark("coco", lay_out(tmp_path / "COCO"), predictions=tmp_path / "r.json")
+
+
+def test_one_prediction_with_one_field_is_enough():
+    require_any([{"bbox": [1]}, {"keypoints": [1]}], ["segmentation", "keypoints"], "Do it.")
+    require_any([], ["keypoints"], "Do it.")
+
+
+def test_nothing_of_what_is_scored_is_refused():
+    with pytest.raises(DataError, match=r"none of the 1 predictions has `a` or `b`, which is .* scores. Do it."):
+        require_any([{"bbox": [1], "a": None}], ["a", "b"], "Do it.")
+
+
+def test_what_the_predictions_have_is_scored_and_all_of_it_without_any():
+    boxes, masks = {"bbox": [1], "segmentation": None}, {"segmentation": {}}
+    assert list(kinds_given(Results((boxes, boxes)), ["bbox", "segm"])) == ["bbox"]
+    assert list(kinds_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
+    assert list(kinds_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
+    assert list(kinds_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
+    with pytest.raises(DataError, match=r"none of the 1 predictions has `keypoints`, .* Use weights that find it"):
+        kinds_given(Results((boxes,)), ["keypoints"])

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from maskrcnn.benchmarks.coco_o.metric import DOMAINS
+from maskrcnn.benchmarks.coco_o import DOMAINS
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.config import ModelSettings
 from maskrcnn.data.readers import bdd100k as bdd100k_reader

@@ -1,6 +1,6 @@
 """Ground truth and predictions of a few lines, parsed and scored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,17 @@ from maskrcnn.evaluation.coco import coco_sections, unique_names
 from maskrcnn.evaluation.results import Results
 
 Content = Annotations | Mapping[str, Any] | Path
+
+
+def coco(
+    *objects: dict, size: tuple[int, int], images: Iterable[int] = (1,), classes: Mapping[int, str] | None = None
+) -> dict[str, Any]:
+    """What a COCO file holds: objects, images of one size (height, width) by their ids, and classes by theirs."""
+    return {
+        "images": [{"id": number, "height": size[0], "width": size[1]} for number in images],
+        "categories": [{"id": number, "name": name} for number, name in (classes or {1: "cell"}).items()],
+        "annotations": list(objects),
+    }
 
 
 class Scores(NamedTuple):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from maskrcnn.draw.colors import object_colors
-from maskrcnn.draw.panoptic import TINT, draw_panoptic, segment_colors
+from maskrcnn.draw.images import object_colors
+from maskrcnn.draw.instances import SEGMENT_TINT, draw_panoptic, segment_colors
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.panoptic import Panoptic, Segment
 
@@ -33,8 +33,12 @@ def test_a_segment_is_tinted_inside_and_outlined_in_its_color():
     image = scene(THING, GRASS)
     first, second = segment_colors(image.segments, 2)
     drawn = draw_panoptic(gray(), image, CLASSES)
-    assert color_at(drawn, 12, 26) == pytest.approx([(1 - TINT) * 100 + TINT * part for part in first], abs=1)
-    assert color_at(drawn, 5, 50) == pytest.approx([(1 - TINT) * 100 + TINT * part for part in second], abs=1)
+    assert color_at(drawn, 12, 26) == pytest.approx(
+        [(1 - SEGMENT_TINT) * 100 + SEGMENT_TINT * part for part in first], abs=1
+    )
+    assert color_at(drawn, 5, 50) == pytest.approx(
+        [(1 - SEGMENT_TINT) * 100 + SEGMENT_TINT * part for part in second], abs=1
+    )
     assert (color_at(drawn, 20, 29), color_at(drawn, 20, 30)) == (first, second)
     assert color_at(drawn, 5, 5) == color_at(drawn, 9, 20) == (100, 100, 100)
 

@@ -4,7 +4,7 @@ from pycocotools import mask as oracle
 from scipy.optimize import linear_sum_assignment
 
 from maskrcnn.evaluation.accuracy import IOUS, best_score_threshold, instance_accuracy
-from tests.builders.scoring import parsed
+from tests.builders.scoring import coco, parsed
 
 
 def bar(image_id: int, left: int, right: int, *, category_id: int = 1, **more) -> dict:
@@ -14,11 +14,8 @@ def bar(image_id: int, left: int, right: int, *, category_id: int = 1, **more) -
 
 
 def data_set(*objects: dict) -> dict:
-    return {
-        "images": [{"id": 1, "width": 100, "height": 20}, {"id": 2, "width": 100, "height": 20}],
-        "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "dust"}],
-        "annotations": [{"bbox": [0, 0, 1, 1], **found} for found in objects],
-    }
+    boxed = [{"bbox": [0, 0, 1, 1], **found} for found in objects]
+    return coco(*boxed, size=(20, 100), images=(1, 2), classes={1: "cell", 2: "dust"})
 
 
 def accuracy(truth: dict, results: list[dict], iou: float, **more) -> float:

@@ -6,11 +6,15 @@ from maskrcnn.evaluation.panoptic_quality import (
     PanopticTruth,
     SegmentClass,
     Tally,
+    best_first,
     count_segments,
+    paint_images,
+    paint_label_map,
     panoptic_numbers,
     panoptic_sections,
 )
 from maskrcnn.evaluation.results import Results
+from maskrcnn.structures.masks import Crop, encode_crop
 from maskrcnn.structures.regions import find_regions
 
 CAT, DOG, SKY, SEA = 17, 18, 187, 155
@@ -20,6 +24,7 @@ CLASSES = {
     SKY: SegmentClass("sky", False),
     SEA: SegmentClass("sea", False),
 }
+SIZE = (4, 6)
 
 
 def results(*records: dict) -> Results:
@@ -153,17 +158,11 @@ def test_means_are_over_the_classes_that_occur():
 def test_a_detector_has_numbers_of_things_only_and_a_second_section_of_its_surer_predictions():
     ids = rows(5, 5, 5, 9)
     truth = truth_of(ids, {5: CAT, 9: SKY})
-    records = results(
-        *predicted(ids, {5: CAT}, 0.9),
-        *predicted(rows(0, 0, 0, 1), {1: CAT}, 0.2),
-    )
+    records = results(*predicted(ids, {5: CAT}, 0.9), *predicted(rows(0, 0, 0, 1), {1: CAT}, 0.2))
     every, sure = panoptic_sections(truth, records, things_only=True)
     assert (every.name, every.numbers["PQ_th"]) == ("panoptic", pytest.approx(1 / 1.5))
     assert (sure.name, sure.numbers) == ("panoptic_confident", {"PQ_th": 1, "SQ_th": 1, "RQ_th": 1})
-    assert sure.per_class == {
-        "cat": {"PQ": 1, "SQ": 1, "RQ": 1},
-        "dog": {"PQ": None, "SQ": None, "RQ": None},
-    }
+    assert sure.per_class == {"cat": {"PQ": 1, "SQ": 1, "RQ": 1}, "dog": {"PQ": None, "SQ": None, "RQ": None}}
     assert sure.protocol.endswith("predictions with a score of at least 0.5")
 
 
@@ -193,3 +192,42 @@ def test_every_segment_has_a_mask():
     record = {"image_id": 7, "category_id": CAT, "score": 1, "bbox": [0, 0, 1, 1]}
     with pytest.raises(DataError, match="results: record 0 .* segmentation"):
         truth_of(rows(5, 9), {5: CAT, 9: SKY}).parse([record])
+
+
+def square(left, top, side):
+    return encode_crop(Crop(left, top, np.ones((side, side), bool)), SIZE)
+
+
+def test_a_pixel_belongs_to_the_first_object_that_covers_it():
+    painted = paint_label_map([square(0, 0, 2), square(1, 1, 3)], SIZE)
+    assert painted.tolist() == [[1, 1, 0, 0, 0, 0], [1, 1, 2, 2, 0, 0], [0, 2, 2, 2, 0, 0], [0, 2, 2, 2, 0, 0]]
+
+
+def test_an_object_below_others_keeps_its_number_but_has_no_pixel():
+    assert np.unique(paint_label_map([square(0, 0, 3), square(1, 1, 2), square(3, 3, 1)], SIZE)).tolist() == [0, 1, 3]
+
+
+def test_empty_masks_are_painted_too():
+    empty = encode_crop(Crop(0, 0, np.zeros((0, 0), bool)), SIZE)
+    painted = paint_label_map([empty, square(3, 0, 2)], SIZE)
+    assert ((painted == 1).sum(), (painted == 2).sum()) == (0, 4)
+    assert not paint_label_map([], SIZE).any()
+
+
+def test_masks_are_painted_by_falling_score_from_the_threshold_on():
+    records = [
+        {"score": score, "segmentation": mask, "place": place}
+        for place, (score, mask) in enumerate([(0.6, {}), (0.5, {}), (0.49, {}), (0.9, None), (0.6, {}), (0.8, {})])
+    ]
+    assert [record["place"] for record in best_first(records, score_threshold=0.5)] == [5, 0, 4, 1]
+
+
+def test_images_are_painted_in_the_order_of_their_sizes_with_the_best_records_first():
+    def record(image_id, score, left):
+        return {"image_id": image_id, "score": score, "segmentation": square(left, 0, 2)}
+
+    records = [record(2, 0.6, 0), record(2, 0.9, 1), record(2, 0.4, 4)]
+    painted = dict(paint_images(Results(tuple(records)), {3: SIZE, 2: SIZE}, score_threshold=0.5))
+    assert list(painted) == [3, 2]
+    assert not painted[3].any()
+    assert painted[2][0].tolist() == [2, 1, 1, 0, 0, 0]

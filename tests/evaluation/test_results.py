@@ -1,4 +1,6 @@
+import copy
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +10,23 @@ from pycocotools import mask as oracle
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.results import Results, read_records, to_results
+from maskrcnn.evaluation.results import Results, all_sound, read_records, to_results
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import Crop, MaskCrops
+from tests.builders.scoring import coco
 
 CLASSES = Classes(("cat", "dog"), (17, 90))
-TRUTH = Annotations.parse(
-    {
-        "images": [{"id": 5, "height": 10, "width": 20}],
-        "categories": [{"id": 17, "name": "cat"}, {"id": 90, "name": "dog"}],
-        "annotations": [],
-    }
-)
+TRUTH = Annotations.parse(coco(size=(10, 20), images=(5,), classes={17: "cat", 90: "dog"}))
 RECORD = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4]}
+MASK = {"size": [6, 8], "counts": oracle.encode(np.asfortranarray(np.eye(6, 8, dtype=np.uint8)))["counts"].decode()}
+WHOLE = {"image_id": 5, "category_id": 17, "score": 0.5, "bbox": [1, 2, 3, 4], "segmentation": MASK}
+TWO_IMAGES = {
+    "images": [{"id": 5, "height": 6, "width": 8}, {"id": 6, "height": 8, "width": 6}],
+    "categories": [{"id": 17, "name": "cat"}],
+    "annotations": [],
+}
+PEOPLE = {**TWO_IMAGES, "categories": [{"id": 17, "name": "cat", "keypoints": ["nose", "tail"], "sigmas": [0.1, 0.1]}]}
 
 
 def two_objects() -> Instances:
@@ -116,10 +121,7 @@ def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(ch
 
 
 def test_many_categories_are_counted_in_a_message_and_not_cut_off():
-    categories = [{"id": number, "name": str(number)} for number in range(1, 81)]
-    many = Annotations.parse(
-        {"images": [{"id": 5, "height": 10, "width": 20}], "annotations": [], "categories": categories}
-    )
+    many = Annotations.parse(coco(size=(10, 20), images=(5,), classes={n: str(n) for n in range(1, 81)}))
     with pytest.raises(DataError, match="category_id 99 is not one of the 80 categories. Make"):
         Results.parse([RECORD | {"category_id": 99}], many)
 
@@ -132,10 +134,97 @@ def test_records_without_the_necessary_fields_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
-    [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")],
+    ("text", "problem"), [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")]
 )
 def test_a_broken_file_is_named(text, problem, tmp_path):
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(DataError, match=f"results.json: {problem}"):
         read_records(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"score": 0},
+        {"score": 1.0},
+        {"bbox": None},
+        {"segmentation": None},
+        {"bbox": [1, 2.5, 0, 0]},
+        {"keypoints": [1, 2, 3, 4, 5, 6.5], "bbox": None, "segmentation": None},
+    ],
+)
+def test_sound_predictions_are_seen_at_once(change):
+    truth = Annotations.parse(PEOPLE)
+    assert all_sound([WHOLE, WHOLE | change], truth)
+    assert len(Results.parse([WHOLE, WHOLE | change], truth)) == 2
+
+
+UNSOUND = [
+    ({"image_id": 7}, "image_id 7 is not among the 2 images"),
+    ({"image_id": [5]}, r"image_id \[5\] is not among"),
+    ({"image_id": "5"}, "image_id '5' is not among"),
+    ({"category_id": None}, r"category_id None is not one of \[17\]"),
+    ({"category_id": {}}, r"category_id \{\} is not one of"),
+    ({"score": math.nan}, "score nan must be a number from 0 to 1"),
+    ({"score": -0.1}, "score -0.1 must be a number from 0 to 1"),
+    ({"score": 1.0001}, "score 1.0001 must be a number from 0 to 1"),
+    ({"score": math.inf}, "score inf must be"),
+    ({"score": 10**400}, "score 1000"),
+    ({"score": "0.5"}, "score '0.5' must be"),
+    ({"score": None}, "score None must be"),
+    ({"score": True}, "score True must be"),
+    ({"bbox": [1, 2, -3, 4]}, "bbox .* no negative side"),
+    ({"bbox": [1, math.nan, 3, 4]}, "bbox .* must be 4 finite numbers"),
+    ({"bbox": [1, 2, 3, 10**400]}, "bbox .* must be 4 finite numbers"),
+    ({"bbox": [1, 2, 3]}, "bbox .* must be 4"),
+    ({"bbox": [1, 2, 3, "4"]}, "bbox .* must be 4"),
+    ({"bbox": "1234"}, "bbox '1234' must be 4"),
+    ({"bbox": 3}, "bbox 3 must be 4"),
+    ({"segmentation": {**MASK, "size": [8, 6]}}, r"its mask is of size \[8, 6\], .* \[6, 8\]"),
+    ({"image_id": 6}, r"its mask is of size \[6, 8\]"),
+    ({"segmentation": {"size": [6, 8], "counts": "`2"}}, "RLE cannot be used: the runs add up to"),
+    ({"segmentation": {"size": [6, 8], "counts": MASK["counts"][:-2]}}, "RLE cannot be used"),
+    ({"segmentation": {"size": [6, 8]}}, "RLE cannot be used"),
+    ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "the runs add up to 49 pixels, the image has 6 x 8"),
+    ({"segmentation": {"counts": "abc"}}, "its mask is of size None"),
+    ({"segmentation": [[1, 2, 3]]}, "must hold polygons of at least 3 points"),
+    ({"segmentation": "mask"}, "must be polygons or RLE"),
+    ({"keypoints": [1, 2, 3]}, "keypoints .* must be 6 finite numbers"),
+    ({"keypoints": [1, 2, 3, 4, 5, math.nan]}, "keypoints .* must be 6 finite numbers"),
+    ({"keypoints": "aaaaaa"}, "keypoints 'aaaaaa' must be 6"),
+    ({"bbox": None, "segmentation": None}, "neither a bbox nor a segmentation nor keypoints"),
+]
+
+
+@pytest.mark.parametrize(("change", "problem"), UNSOUND)
+def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem):
+    truth = Annotations.parse(PEOPLE)
+    records = [WHOLE, WHOLE | change, WHOLE]
+    before = copy.deepcopy(records)
+    if all_sound(records, truth):
+        pytest.fail("taken for sound")
+    with pytest.raises(
+        DataError, match=rf"results: record 1: .*{problem}.*Make the predictions again, for the images of"
+    ):
+        Results.parse(records, truth)
+    assert str(records) == str(before)
+
+
+@pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"]])
+def test_what_is_no_record_is_named(record):
+    truth = Annotations.parse(TWO_IMAGES)
+    assert not all_sound([record], truth)
+    with pytest.raises(DataError, match="results: record 1: .* lacks image_id, category_id or score"):
+        Results.parse([WHOLE, record], truth)
+
+
+def test_the_first_of_many_is_named_by_its_place_in_the_file():
+    records = [WHOLE] * 2345 + [WHOLE | {"score": 2}, WHOLE | {"score": 3}]
+    with pytest.raises(DataError, match="record 2345: score 2 must be"):
+        Results.parse(records, Annotations.parse(TWO_IMAGES))
+
+
+def test_no_predictions_are_sound():
+    assert all_sound([], Annotations.parse(TWO_IMAGES))
+    assert Results.parse([], Annotations.parse(TWO_IMAGES)) == []

@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.text_report import text_sections
 from maskrcnn.structures.masks import Crop, encode_crop
-from tests.builders.scoring import parsed
+from tests.builders.scoring import coco, parsed
 
 SIZE = (60, 200)
 
@@ -29,12 +27,8 @@ def found(segmentation, score=0.95, **more):
 
 
 def report(words, records, score_threshold=0.5):
-    truth = {
-        "images": [{"id": 1, "height": SIZE[0], "width": SIZE[1]}, {"id": 2, "height": 9, "width": 9}],
-        "categories": [{"id": 1, "name": "text"}],
-        "annotations": words,
-    }
-    sections = text_sections(*parsed(truth, records), score_threshold=score_threshold)
+    truth = parsed(coco(*words, size=SIZE, images=(1, 2)), records)
+    sections = text_sections(*truth, score_threshold=score_threshold)
     return {section.name: section.numbers for section in sections}
 
 
@@ -95,14 +89,10 @@ def test_a_polygon_that_is_none_is_named(segmentation):
 
 
 def test_each_rule_is_a_section():
-    truth = Annotations.parse(
-        {
-            "images": [{"id": 1, "height": SIZE[0], "width": SIZE[1]}],
-            "categories": [{"id": 1, "name": "text"}],
-            "annotations": [word(polygon(10, 60, 10, 30)), word(polygon(100, 150, 10, 30))],
-        }
+    truth, records = parsed(
+        coco(word(polygon(10, 60, 10, 30)), word(polygon(100, 150, 10, 30)), size=SIZE),
+        [found(mask(10, 60, 10, 30), 0.65), found(mask(100, 150, 40, 50), 0.4)],
     )
-    records = Results.parse([found(mask(10, 60, 10, 30), 0.65), found(mask(100, 150, 40, 50), 0.4)], truth)
     said = []
     sections = {section.name: section for section in text_sections(truth, records, say=said.append)}
     assert list(sections) == ["mmocr", "mmocr_by_score", "icdar2015", "ctw1500"]

@@ -5,9 +5,11 @@ from maskrcnn.config import BoxHeadSettings, InputSettings
 from maskrcnn.data.preprocessing import make_batch, resized_size
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
+from maskrcnn.model.heads.box import BoxHead
+from maskrcnn.model.heads.cascade import Cascade
 from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.predict import tta as module
-from maskrcnn.predict.tta import flip_batch, flip_boxes, join_detections, predict_views, scaled_inputs, views_of
+from maskrcnn.predict.tta import flip_batch, flip_boxes, predict_views, scaled_inputs, views_of
 from maskrcnn.structures.batch import Scales
 from tests.model.small import CLASSES, small_settings
 
@@ -69,23 +71,15 @@ def test_without_scales_there_is_the_usual_one():
 
 
 @pytest.mark.parametrize(
-    ("settings", "scale", "message"),
+    ("settings", "scale", "rule"),
     [
-        (
-            {},
-            1.5,
-            r"scale 1.5: scales are lengths of the shorter side in whole pixels .*shorter is 800.* 100 to 6400\.",
-        ),
-        ({}, 600.5, "scale 600.5: scales are lengths of the shorter side in whole pixels"),
-        (
-            {"scale_factor": 2},
-            600,
-            r"scale 600: scales are factors .* model.input.scale_factor is 2. .* from 0.25 to 16\.",
-        ),
+        ({}, 1.5, "min_size is 800. .* 100 to 6400"),
+        ({}, 600.5, "whole pixels"),
+        ({"scale_factor": 2}, 600, "scale_factor is 2. .* 0.25 to 16"),
     ],
 )
-def test_a_scale_of_the_other_kind_is_named(settings, scale, message):
-    with pytest.raises(SettingError, match=message):
+def test_a_scale_of_the_other_kind_is_named(settings, scale, rule):
+    with pytest.raises(SettingError, match=f"scale {scale}: .*{rule}"):
         scaled_inputs(InputSettings(**settings), (scale,))
 
 
@@ -129,9 +123,8 @@ def test_a_mirror_image_gives_the_mirrored_objects(model, images, given):
 
 
 def test_the_best_of_all_views_are_kept(model, images, monkeypatch):
-    settings = model.settings.model_copy(deep=True)
-    settings.box_head.detections_per_image, settings.box_head.nms_threshold = 30, 1.0
-    monkeypatch.setattr(model, "settings", settings)
+    settings = model.settings.box_head.model_copy(update={"detections_per_image": 30, "nms_threshold": 1.0})
+    monkeypatch.setattr(model.box_head.heads[-1], "settings", settings)
     seen = [*images.batches, *map(flip_batch, images.batches)]
     apart = [model.predict(batch) for batch in seen]
     for i, found in enumerate(predict(model, images)):
@@ -170,12 +163,12 @@ def test_a_single_view_gives_what_the_model_gives_bit_for_bit(model, images, num
         assert (found.size, found.masks.paste) == (expected.size, expected.masks.paste)
 
 
-def test_features_that_are_not_kept_are_computed_again(model, found_images, monkeypatch):
-    kept = predict(model, found_images)
+def test_features_that_are_not_kept_are_computed_again(model, images, monkeypatch):
+    kept = predict(model, images)
     monkeypatch.setattr(module, "KEPT", 0)
     calls = []
     monkeypatch.setattr(model, "features", lambda images, features=model.features: calls.append(1) or features(images))
-    for again, found in zip(predict(model, found_images), kept, strict=True):
+    for again, found in zip(predict(model, images), kept, strict=True):
         assert_close(again.masks.probabilities, found.masks.probabilities)
         assert_close(again.keypoints, found.keypoints)
     assert len(calls) == 7  # those of the first view are always kept
@@ -191,15 +184,13 @@ def test_where_nothing_is_found_nothing_is_averaged(images):
         assert found.keypoints.shape == (0, 3, 3)
 
 
-def test_boxes_alone_need_no_second_look(found_images, monkeypatch):
+def test_boxes_alone_need_no_second_look(images, monkeypatch):
     torch.manual_seed(0)
     model = build_model(small_settings(mask_head=None), CLASSES).double().eval()
     monkeypatch.setattr(module, "KEPT", 0)
     calls = []
     monkeypatch.setattr(model, "features", lambda images, features=model.features: calls.append(1) or features(images))
-    assert [(len(found), found.masks, found.keypoints) for found in predict(model, found_images)] == [
-        (10, None, None)
-    ] * 2
+    assert [(len(found), found.masks, found.keypoints) for found in predict(model, images)] == [(10, None, None)] * 2
     assert len(calls) == 4
 
 
@@ -209,10 +200,17 @@ def test_boxes_alone_need_no_second_look(found_images, monkeypatch):
 def test_the_weaker_of_two_that_overlap_is_suppressed(across, most, kept):
     boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 11, 10], [0, 1, 10, 11], [20, 0, 30, 10]], dtype=torch.float32)
     scores, labels = torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([0, 0, 1, 0])
-    one, other = torch.tensor([3, 1]), torch.tensor([2, 0])
-    found = [(boxes[view], scores[view], labels[view]) for view in (one, other)]
+    found = [(boxes[view], scores[view], labels[view]) for view in (torch.tensor([3, 1]), torch.tensor([2, 0]))]
     settings = BoxHeadSettings(nms_threshold=0.5, class_agnostic_nms=across, detections_per_image=most)
-    joined = join_detections(found, settings)
-    assert torch.equal(joined[0], boxes[kept])
-    assert torch.equal(joined[1], scores[kept])
-    assert torch.equal(joined[2], labels[kept])
+    joined = Cascade([BoxHead(4, 2, settings, pooled=7)]).join(found)
+    assert all(torch.equal(one, all_[kept]) for one, all_ in zip(joined, (boxes, scores, labels), strict=True))
+
+
+def test_a_box_head_that_cannot_join_detections_is_named(model, images, monkeypatch):
+    class Plain(torch.nn.Module):
+        pool_size, predict = model.box_head.pool_size, staticmethod(model.box_head.predict)
+
+    monkeypatch.setattr(model, "box_head", Plain())
+    assert len(predict(model, Scales(images.batches[:1]), flip=False)) == 2
+    with pytest.raises(SettingError, match=r"Plain .*`join`"):
+        predict(model, images)

@@ -11,7 +11,7 @@ FOREIGN = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", r"/ho" + r"me/\w", 
 
 
 def texts():
-    files = [path for folder in FOLDERS for path in folder.rglob("*")] + list(ROOT.glob("*"))
+    files = [path for folder in FOLDERS for path in folder.rglob("*")] + list(ROOT.glob("[!.]*"))
     return [path for path in files if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts]
 
 

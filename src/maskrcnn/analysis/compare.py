@@ -18,8 +18,7 @@ from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
 from ..evaluation.results import Kind, Results
 from ..ops.json_files import read_json
-from .matching import match_results
-from .precision import class_precisions
+from .matching import class_precisions, match_results
 
 RESAMPLES = 1000
 SEED = 0

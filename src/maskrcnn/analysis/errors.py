@@ -14,18 +14,8 @@ from rich.text import Text
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
 from ..evaluation.results import Kind
-from .faults import (
-    CLASSIFICATION,
-    FAULT_TITLES,
-    FAULTS,
-    IGNORED,
-    LOCALIZATION,
-    RIGHT,
-    Fault,
-    Verdicts,
-    best_score,
-)
-from .precision import average_precision
+from .faults import CLASSIFICATION, FAULT_TITLES, FAULTS, IGNORED, LOCALIZATION, RIGHT, Fault, Verdicts, best_score
+from .matching import average_precision
 
 MOST_CLASSES = 10
 OF_SEVERAL_CLASSES = ("classification", "class_and_place")

@@ -1,4 +1,4 @@
-"""All benchmarks by their names on the command line: a benchmark is one folder here and one line below."""
+"""All benchmarks by their names on the command line: a benchmark is one file or folder here and one line below."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from .benchmark import Benchmark
 
 BENCHMARKS = {
-    "coco": "coco.dataset.Coco",
-    "coco-keypoints": "coco.dataset.CocoKeypoints",
-    "coco-boundary": "coco.dataset.CocoBoundary",
-    "coco-o": "coco_o.dataset.CocoO",
+    "coco": "coco.Coco",
+    "coco-keypoints": "coco.CocoKeypoints",
+    "coco-boundary": "coco.CocoBoundary",
+    "coco-o": "coco_o.CocoO",
     "bdd100k": "bdd100k.dataset.Bdd100k",
-    "isaid": "isaid.dataset.Isaid",
-    "coco-panoptic": "coco.panoptic.CocoPanoptic",
+    "isaid": "isaid.Isaid",
+    "coco-panoptic": "coco.CocoPanoptic",
     "cityscapes": "cityscapes.dataset.Cityscapes",
     "cityscapes-panoptic": "cityscapes.dataset.CityscapesPanoptic",
-    "lvis": "lvis.dataset.Lvis",
-    "lvis-v0.5": "lvis.dataset.LvisV05",
+    "lvis": "lvis.Lvis",
+    "lvis-v0.5": "lvis.LvisV05",
     "voc2007": "voc.dataset.Voc2007",
     "voc2012": "voc.dataset.Voc2012",
-    "sbd": "voc.sbd.Sbd",
-    "crowdpose": "crowdpose.dataset.CrowdPose",
+    "sbd": "voc.dataset.Sbd",
+    "crowdpose": "crowdpose.CrowdPose",
     "grit": "grit.dataset.Grit",
     "mhp": "mhp.dataset.Mhp",
-    "ochuman": "ochuman.dataset.OcHuman",
+    "ochuman": "ochuman.OcHuman",
     "cell17": "cells.dataset.Cell17",
     "kumar": "cells.dataset.Kumar",
-    "nuclei": "cells.nuclei.Nuclei",
-    "icdar2015": "text.dataset.Icdar2015",
-    "ctw1500": "text.dataset.Ctw1500",
+    "nuclei": "cells.dataset.Nuclei",
+    "icdar2015": "text.Icdar2015",
+    "ctw1500": "text.Ctw1500",
 }
 """Where the class of each is; it is imported when it is used, so that the names come without torch."""
 

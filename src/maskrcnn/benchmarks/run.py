@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
 from ..evaluation.annotations import Annotations
+from ..evaluation.collect import to_segment_results
 from ..evaluation.report import Report, library_versions
 from ..evaluation.results import Results, to_results
 from ..evaluation.sections import Say, say_nothing
-from ..evaluation.segment_results import to_segment_results
-from ..predict.class_match import ClassMatch, match_classes
+from ..predict.class_match import ClassMatch, find_threshold, match_classes
 from ..predict.evaluation import predict_results
 from ..predict.predictor import Predictor
-from ..predict.thresholds import find_threshold
 from .benchmark import Benchmark
 from .registry import open_benchmark
 
@@ -70,12 +69,7 @@ def run_benchmark(
 
 
 def require_useful(
-    benchmark: Benchmark,
-    *,
-    submission: Path | None,
-    score_threshold: float | None,
-    predicts: bool,
-    kept: bool = False,
+    benchmark: Benchmark, *, submission: Path | None, score_threshold: float | None, predicts: bool, kept: bool = False
 ) -> None:
     """Say before the long work, not after it, that what is wanted cannot be, or that nothing is wanted.
 

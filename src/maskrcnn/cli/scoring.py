@@ -110,7 +110,7 @@ class Model:
         from ..predict.class_match import match_classes
 
         if self.proposals:
-            from ..predict.proposal_files import read_proposal_file
+            from ..predict.proposals import read_proposal_file
 
             data = read_proposal_file(self.proposals, data, most=predictor.settings.rpn.post_nms_top_n)
         match = match_classes(predictor.classes, data.classes, source=str(data.source))
@@ -205,7 +205,7 @@ def _compare_numbers(scored: Scored, other: Path) -> dict[str, Any]:
     """Show a benchmark's own numbers of this run beside those of another."""
     from ..analysis.compare import results_of
     from ..evaluation.report import sections_report
-    from ..evaluation.tables import difference_tables
+    from ..evaluation.sections import difference_tables
 
     assert scored.read is not None
     assert scored.score is not None

@@ -14,8 +14,7 @@ from torchvision.transforms.v2 import functional as F
 
 from ..structures.instances import Instances
 from ..structures.keypoint_schema import KeypointSchema
-from .colors import GRAY, Color
-from .images import scale_image
+from .images import GRAY, Color, scale_image
 from .instances import Mark, paint_instances
 
 COLORS: dict[str, Color] = {

@@ -98,11 +98,7 @@ def best_score_threshold(
 
 
 def image_accuracies(
-    truth: Annotations,
-    results: Results,
-    *,
-    score_threshold: float,
-    ious: Sequence[float] = IOUS,
+    truth: Annotations, results: Results, *, score_threshold: float, ious: Sequence[float] = IOUS
 ) -> dict[int, list[float]]:
     """Accuracy of each image at each IoU threshold by the image's id; -1 where nothing is and nothing was found.
 
@@ -127,11 +123,7 @@ def _counts(image: Overlaps, score_threshold: float, iou: float) -> tuple[int, i
     return pairs, int((~in_crowd).sum()) - pairs, fits.shape[1] - pairs
 
 
-def _overlaps(
-    truth: Annotations,
-    results: Results,
-    image_ids: Collection[int] | None,
-) -> list[Overlaps]:
+def _overlaps(truth: Annotations, results: Results, image_ids: Collection[int] | None) -> list[Overlaps]:
     objects: dict[int, list[dict]] = defaultdict(list)
     for found, mask in zip(truth.objects, truth.masks, strict=True):
         objects[found["image_id"]].append({**found, "segmentation": mask})

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
+import cv2
 import numpy as np
 from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as coco_mask
 
-from .annotations import Annotations
-from .boundaries import boundary_of
+from ..structures.masks import Crop, encode_crop
+from ..structures.rle import counts_from_text, crop_from_counts
+from .annotations import Annotations, Size
 from .keypoints import keypoint_objects
 from .results import FIELDS, Kind
 
 Measure = Kind | Literal["boundary"]
 """What objects are compared by."""
-BLOCK = 10_000
+MASKS_TOGETHER = 10_000
 """Masks whose areas are counted together."""
+WIDTH = 0.02
+"""Width of a boundary as a part of the image's diagonal, the paper's choice for COCO."""
 
 
 def truth_objects(truth: Annotations, kind: Measure) -> list[dict]:
@@ -70,7 +75,7 @@ def field_of(kind: Measure) -> str:
 
 
 def _areas(masks: list[dict]) -> list[int]:
-    blocks = [masks[start : start + BLOCK] for start in range(0, len(masks), BLOCK)]
+    blocks = [masks[start : start + MASKS_TOGETHER] for start in range(0, len(masks), MASKS_TOGETHER)]
     return [area for block in blocks for area in coco_mask.area(block).tolist()]
 
 
@@ -86,3 +91,32 @@ def _with_boundaries(objects: list[dict], truth: Annotations) -> list[dict]:
     for found in objects:
         found["boundary"] = boundary_of(found["rle"], truth.sizes[found["image_id"]])
     return objects
+
+
+def boundary_of(mask: dict, size: Size) -> dict:
+    """Pixels of a mask whose distance to a pixel outside it (also outside the image) is at most the boundary's width.
+
+    The distance is that of chess moves, and the width 2 % of the image's diagonal, rounded, at least 1 pixel, as in
+    the paper's code (https://github.com/bowenc0221/boundary-iou-api, `mask_to_boundary`). faster-coco-eval rounds
+    halves down, which gives another width in images such as 45 x 60, so its own boundaries are not used.
+
+    Args:
+        mask: Checked compressed RLE.
+        size: (height, width) of the image.
+
+    Returns:
+        Compressed RLE.
+    """
+    counts = mask["counts"]
+    text = counts.encode("ascii") if isinstance(counts, str) else counts
+    x, y, bitmap = crop_from_counts(counts_from_text(text), size)
+    if not bitmap.size:
+        return mask
+    side = 2 * boundary_width(size) + 1
+    inside = cv2.erode(np.pad(bitmap.view(np.uint8), 1), np.ones((side, side), np.uint8))[1:-1, 1:-1]
+    return encode_crop(Crop(x, y, bitmap & ~inside.view(bool)), size)
+
+
+def boundary_width(size: Size) -> int:
+    """In pixels."""
+    return max(1, round(WIDTH * math.sqrt(size[0] ** 2 + size[1] ** 2)))

@@ -3,18 +3,16 @@ cityscapesScripts' `evalPanopticSemanticLabeling.py` compute it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .annotations import Annotations
+from .annotations import Annotations, Size, rle_crop
 from .coco import unique_names
-from .label_maps import best_first, paint_label_map
 from .results import Results
 from .sections import Numbers, Say, Section, say_nothing
-from .segmentations import Size
 
 VOID = 0
 """Id of the pixels of an annotated map that are not labeled."""
@@ -84,11 +82,7 @@ class Tally:
         weight = self.right + 0.5 * self.wrong + 0.5 * self.missed
         if weight == 0:
             return None
-        return {
-            "PQ": self.iou / weight,
-            "SQ": self.iou / self.right if self.right else 0.0,
-            "RQ": self.right / weight,
-        }
+        return {"PQ": self.iou / weight, "SQ": self.iou / self.right if self.right else 0.0, "RQ": self.right / weight}
 
 
 def panoptic_sections(
@@ -149,11 +143,7 @@ def panoptic_numbers(
 
 
 def count_segments(
-    truth: PanopticTruth,
-    results: Results,
-    *,
-    score_thresholds: Sequence[float] = (0.0,),
-    say: Say = say_nothing,
+    truth: PanopticTruth, results: Results, *, score_thresholds: Sequence[float] = (0.0,), say: Say = say_nothing
 ) -> list[dict[int, Tally]]:
     """Matched and unmatched segments of each category, for each threshold.
 
@@ -209,3 +199,56 @@ def _overlaps(ids: np.ndarray, known: list[int], painted: np.ndarray, count: int
     pairs = np.bincount((codes[ids].astype(np.int64) * width + painted).ravel(), minlength=(len(known) + 2) * width)
     table = pairs.reshape(len(known) + 2, width)[:, 1:]
     return table[1], table[2:]
+
+
+def paint_label_map(masks: Sequence[dict], size: Size) -> np.ndarray:
+    """Paint objects without overlap: a pixel belongs to the first of them that covers it.
+
+    Args:
+        masks: RLE of each object, the most important first.
+        size: (height, width) of the image.
+
+    Returns:
+        [height, width] int32: 0 where no object is, i + 1 where object i is. An object that others cover wholly has no
+        pixel.
+    """
+    painted = np.zeros(size, dtype=np.int32)
+    for number, rle in enumerate(masks, start=1):
+        x, y, bitmap = rle_crop(rle)
+        window = painted[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
+        window[bitmap & (window == 0)] = number
+    return painted
+
+
+def best_first(records: Sequence[dict], *, score_threshold: float) -> list[dict]:
+    """Predicted masks in the order they are painted in.
+
+    Args:
+        records: COCO results of one image; those without a mask are left out.
+        score_threshold: Records with at least this score are kept.
+
+    Returns:
+        Those kept by falling score; equal scores stay in the given order.
+    """
+    kept = [
+        record for record in records if record.get("segmentation") is not None and record["score"] >= score_threshold
+    ]
+    return sorted(kept, key=lambda record: -record["score"])
+
+
+def paint_images(
+    results: Results, sizes: Mapping[int, Size], *, score_threshold: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The predictions of each image painted without overlap, the best first.
+
+    Args:
+        results: Those without a mask are left out.
+        sizes: (height, width) of the images by their ids.
+        score_threshold: Predictions with at least this score are painted.
+
+    Returns:
+        Image id and label map of each image, in the order of `sizes`.
+    """
+    for image_id, size in sizes.items():
+        kept = best_first(results.by_image.get(image_id, []), score_threshold=score_threshold)
+        yield image_id, paint_label_map([record["segmentation"] for record in kept], size)

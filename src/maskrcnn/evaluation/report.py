@@ -17,8 +17,7 @@ from .accuracy import Threshold, accuracy_section
 from .annotations import Annotations
 from .coco import coco_sections, kinds_to_score
 from .results import Kind, Results
-from .sections import Say, Section, say_nothing
-from .tables import section_tables
+from .sections import Say, Section, say_nothing, section_tables
 from .text_report import text_sections
 
 LIBRARIES = ("torch", "torchvision", "faster-coco-eval", "numpy", "scipy", "shapely")

@@ -11,19 +11,10 @@ from ..config import SCORE_THRESHOLD
 from ..errors import DataError
 from ..ops.contours import trace_contours
 from ..structures.masks import Crop, crop_polygon
-from .annotations import Annotations
+from .annotations import Annotations, rle, rle_crop
 from .results import Results
 from .sections import Say, Section, say_nothing
-from .segmentations import rle, rle_crop
-from .text import (
-    MMOCR_THRESHOLDS,
-    TextImage,
-    TextScore,
-    best_threshold,
-    ctw1500_score,
-    icdar2015_score,
-    mmocr_scores,
-)
+from .text import MMOCR_THRESHOLDS, TextImage, TextScore, best_threshold, ctw1500_score, icdar2015_score, mmocr_scores
 
 PROTOCOLS = {
     "mmocr": "MMOCR 1.0.1's hmean-iou: IoU above 0.5, found texts in ### ignored, score from 0.3, 0.4, ... 0.9",
@@ -31,7 +22,6 @@ PROTOCOLS = {
     "ctw1500": "official script of CTW1500: IoU above 0.5 with the line that overlaps most, no line is ignored",
 }
 RULES = {"mmocr": "MMOCR", "icdar2015": "ICDAR 2015", "ctw1500": "CTW1500, none ignored"}
-
 Polygons = Callable[[Crop], list[np.ndarray]]
 """The polygons that a rule makes of a mask."""
 

@@ -6,9 +6,9 @@ N boxes of all images, S bins per side, K classes. Boxes are x1, y1, x2, y2 in p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -111,6 +111,15 @@ class BoxHeadLike(Protocol):
 
     def predict(self, pool: Pool, proposals: list[Tensor], sizes: list[tuple[int, int]]) -> list[Detections]:
         """Detections of each image, inside of it; arguments as for `loss`."""
+        ...
+
+
+@runtime_checkable
+class JoinsDetections(Protocol):
+    """What a box head also has if it can be used with test-time augmentation (TTA)."""
+
+    def join(self, found: Sequence[Detections]) -> Detections:
+        """Of the detections of one image at several scales or flips, in the same pixels, the best that stay, by NMS."""
         ...
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..errors import DataError
+from ..config import SCORE_THRESHOLD
+from ..errors import DataError, WeightsError
+from ..evaluation.accuracy import Threshold
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.panoptic import Panoptic
 
 NAMED = 12
 """How many classes a message lists."""
+NOTE = "score_threshold"
+"""The weights' note with the threshold that was chosen on their training images."""
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,28 @@ def _key(name: str) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
+
+
+def find_threshold(given: float | None, notes: Mapping[str, str]) -> Threshold:
+    """The score threshold somebody gave, or the weights' own, or the usual one.
+
+    Args:
+        given: None if nobody gave one.
+        notes: Of the weights.
+
+    Raises:
+        WeightsError: The weights' note is no fraction.
+    """
+    if given is not None:
+        return Threshold(given, "given")
+    if NOTE not in notes:
+        return Threshold(SCORE_THRESHOLD, "default")
+    try:
+        score = float(notes[NOTE])
+    except ValueError:
+        score = -1
+    if not 0 <= score <= 1:
+        raise WeightsError(
+            f"the weights' note {NOTE} is {notes[NOTE]!r}, but must be a number in 0..1. Give --score-threshold."
+        )
+    return Threshold(score, "weights")

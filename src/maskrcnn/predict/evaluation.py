@@ -13,20 +13,17 @@ from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
-from ..evaluation.arrays import is_by_image, records_of
 from ..evaluation.coco import kinds_of, kinds_to_score
-from ..evaluation.collect import collect_results
+from ..evaluation.collect import collect_results, is_by_image, keep_segments, records_of
 from ..evaluation.report import MOST_DETECTIONS, Report, score_results
 from ..evaluation.results import Kind, Results, to_results
 from ..evaluation.sections import Say, say_nothing
-from ..evaluation.segment_results import keep_segments
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights
-from .class_match import ClassMatch, match_classes
-from .panoptic_evaluation import has_segments, score_saved_segments, score_segments
+from .class_match import ClassMatch, find_threshold, match_classes
+from .panoptic_files import has_segments, score_saved_segments, score_segments
 from .predictor import Predictor
-from .thresholds import find_threshold
 
 ScoreThreshold = float | Literal["best"] | None
 """From which score on predictions count where they are not ranked, as in instance accuracy. None: as the weights note,
@@ -134,7 +131,7 @@ def score(
 
     Args:
         results: A COCO results file or its records, or `Results`; or predictions image by image, as `Instances` or
-            as torchvision's detectors give them (see `evaluation.arrays`). On a dataset in COCO's panoptic format also
+            as torchvision's detectors give them (see `evaluation.collect`). On a dataset in COCO's panoptic format also
             results in that format.
         data: A dataset, or the path of one in any known format; or annotations alone.
         split: Of a path that holds several.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +14,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 from torch import Tensor
 
+from ..data.images import IMAGES, read_image
 from ..draw.images import write_image
 from ..draw.instances import draw_instances
 from ..errors import DataError
@@ -21,9 +25,8 @@ from ..structures.instances import Instances
 from ..structures.keypoint_schema import in_whole_pixels
 from ..structures.masks import PolygonKind
 from ..structures.panoptic import Panoptic, describe_segments, encode_ids
+from .class_match import find_threshold
 from .predictor import Predictor
-from .sources import find_images, read_ahead
-from .thresholds import find_threshold
 
 PREDICTIONS = "predictions.json"
 DRAWINGS = "draw"
@@ -101,21 +104,19 @@ def predict_files(
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
-    entries: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    entries, failed = list[dict[str, Any]](), list[dict[str, str]]()
     for path, image, found in _predicted(predictor, paths, batch, on_progress):
         if isinstance(found, DataError) or image is None:
             failed.append({"file": str(path), "error": str(found)})
             continue
-        drawn = None if shown_from is None else names[path]
-        entries.append(_entry(path, found, predictor.classes, drawn, polygons))
+        entries.append(_entry(path, found, predictor.classes, names[path] if draw else None, polygons))
         with _writing(folder):
             if found.panoptic is not None:
                 segments = write_segments(folder, Path(names[path]).stem, found.panoptic, predictor.classes)
                 entries[-1]["panoptic"] = segments
-            if drawn and shown_from is not None:
-                shown = draw_instances(image, found, predictor.classes, score_threshold=shown_from)
-                write_image(folder / drawn, shown)
+            if shown_from is not None:
+                drawing = draw_instances(image, found, predictor.classes, score_threshold=shown_from)
+                write_image(folder / names[path], drawing)
     content = _described(predictor.classes) | {"images": entries, "failed": failed}
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
@@ -224,3 +225,68 @@ def _writing(folder: Path) -> Iterator[None]:
             f"{folder}: predictions cannot be written there ({error.strerror}). Choose a folder that can be written "
             "and has room."
         ) from error
+
+
+def find_images(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> list[Path]:
+    """Image files in the order of the inputs, each once.
+
+    Args:
+        inputs: Files, folders (with all folders below them) or patterns such as `photos/*.jpg` and `photos/**/a*.png`.
+            Hidden files in folders are not meant, nor those of other endings than `IMAGES`; a file named by itself
+            may have any.
+        leave_out: Folders whose images are not meant either, such as the one that earlier results were drawn into.
+
+    Raises:
+        DataError: An input is not there, or brings no image.
+    """
+    ours = {folder.resolve() for folder in leave_out}
+    found: dict[Path, Path] = {}
+    for words in inputs:
+        paths = {path.resolve(): path for path in _named_by(words)}
+        paths = {resolved: path for resolved, path in paths.items() if ours.isdisjoint(resolved.parents)}
+        if not paths:
+            raise DataError(
+                f"{words}: no images were found there (files that end in {', '.join(IMAGES)}). Check the path, or "
+                "name the files themselves if they end otherwise."
+            )
+        found |= {resolved: path for resolved, path in paths.items() if resolved not in found}
+    return list(found.values())
+
+
+def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Tensor | DataError]]:
+    """Each image, or the error it gives, read in another thread up to `count` images before it is asked for."""
+    waiting: deque[tuple[Path, Future[Tensor | DataError]]] = deque()
+    with ThreadPoolExecutor(1) as reader:
+        for path in paths:
+            waiting.append((path, reader.submit(_image_or_error, path)))
+            if len(waiting) > count:
+                ready, future = waiting.popleft()
+                yield ready, future.result()
+        for ready, future in waiting:
+            yield ready, future.result()
+
+
+def _named_by(words: str) -> list[Path]:
+    path = Path(words)
+    if path.is_dir():
+        return [found for found in sorted(path.rglob("*")) if _is_image(found) and not _is_hidden(found, path)]
+    if path.exists():
+        return [path]
+    if has_magic(words):
+        return [found for found in map(Path, sorted(glob(words, recursive=True))) if _is_image(found)]
+    raise DataError(f"{words}: there is no such file or folder. Check the path.")
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGES and path.is_file()
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _image_or_error(path: Path) -> Tensor | DataError:
+    try:
+        return read_image(path)
+    except DataError as error:
+        return error

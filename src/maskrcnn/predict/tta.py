@@ -15,10 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..config import BoxHeadSettings, InputSettings
+from ..config import InputSettings
 from ..errors import SettingError
-from ..model.heads.box import suppress_repetitions
-from ..model.mask_rcnn import Detections, MaskRCNN
+from ..model.interfaces import Detections, JoinsDetections
+from ..model.mask_rcnn import MaskRCNN
 from ..ops.boxes import clip_boxes, scale_boxes
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch, Scales
@@ -111,6 +111,9 @@ def predict_views(
         views: Of the same images; the first one has the resolution at which keypoints are decoded.
         partners: Which keypoint of an image each keypoint of its flipped image is; of `KeypointSchema.mirrored`.
         place: Brings a batch to the model's device and precision.
+
+    Raises:
+        SettingError: There are several views, but the model has a box head of one's own that cannot join detections.
     """
     first = views[0]
     batch = _placed(first, place)
@@ -127,22 +130,21 @@ def predict_views(
         found.append([(view.carry(one[0], i, first), *one[1:]) for i, one in enumerate(detections)])
         left -= table.rows.numel() * table.rows.element_size()
         tables.append(table if left >= 0 else None)
-    joined = [join_detections(group, model.settings.box_head) for group in zip(*found, strict=True)]
+    joined = [_join(model, group) for group in zip(*found, strict=True)]
     masks, logits = _average(model, views, tables, joined, partners, place)
     return _assemble(model, joined, masks, logits, features, batch)
 
 
-def join_detections(found: Sequence[Detections], settings: BoxHeadSettings) -> Detections:
-    """Of the detections of one image in all views, in the same pixels, the best of those that overlap.
-
-    Args:
-        found: Boxes [D, 4], scores [D] and labels [D] of each view; those of one view alone are left as they are.
-        settings: nms_threshold, class_agnostic_nms, detections.
-    """
+def _join(model: MaskRCNN, found: Sequence[Detections]) -> Detections:
+    """The box head's choice among the detections of one image; those of one view alone are left as they are."""
     if len(found) == 1:
         return found[0]
-    boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return suppress_repetitions(boxes, scores, labels, settings)
+    if not isinstance(model.box_head, JoinsDetections):
+        raise SettingError(
+            f"scales and flip: the box head {type(model.box_head).__name__} has no method `join`, which test-time "
+            "augmentation needs. Add it, see `maskrcnn.model.interfaces.JoinsDetections`, or predict at one scale."
+        )
+    return model.box_head.join(found)
 
 
 def _placed(view: View, place: Callable[[Batch], Batch]) -> Batch:

@@ -16,7 +16,7 @@ from ..data.dataset import Dataset
 from ..errors import SettingError
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import choose_device
-from ..predict.proposal_files import read_proposal_file
+from ..predict.proposals import read_proposal_file
 from ..progress import waiting
 from ..weights.published import preset_settings
 from .alternating import alternating_settings, is_alternating, train_alternating
@@ -184,8 +184,8 @@ def without_proposing(settings: RunSettings) -> RunSettings:
     layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
     if "heads" not in layers:
         raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are not among "
-            "these layers. Leave out --proposals, or train.layers."
+            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are "
+            "not among these layers. Leave out the proposals (--proposals), or train.layers."
         )
     return settings.changed({"train.layers": layers})
 

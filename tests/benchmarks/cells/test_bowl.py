@@ -1,22 +1,24 @@
 import numpy as np
 import pytest
+import scipy.io
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.benchmarks.cells.bowl import read_bowl_results, read_bowl_rows, write_bowl_results
+from maskrcnn.benchmarks.cells.submission import (
+    read_bowl_results,
+    read_bowl_rows,
+    read_label_maps,
+    write_bowl_results,
+    write_label_maps,
+)
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
+from tests.builders.scoring import coco
 
 SIZE = (4, 6)
 NAMES = {3: "a", 8: "b"}
-TRUTH = Annotations.parse(
-    {
-        "images": [{"id": key, "height": SIZE[0], "width": SIZE[1]} for key in NAMES],
-        "categories": [{"id": 7, "name": "nucleus"}],
-        "annotations": [],
-    }
-)
+TRUTH = Annotations.parse(coco(size=SIZE, images=NAMES, classes={7: "nucleus"}))
 
 
 def square(left, top, side, score):
@@ -36,12 +38,7 @@ def test_pixels_are_counted_from_one_down_the_columns(tmp_path):
 
 def test_no_pixel_belongs_to_two_nuclei(tmp_path):
     write_bowl_results(
-        Results(
-            (
-                square(0, 0, 3, 0.6),
-                square(1, 1, 3, 0.9),
-            )
-        ),
+        Results((square(0, 0, 3, 0.6), square(1, 1, 3, 0.9))),
         tmp_path / "out.csv",
         TRUTH.sizes,
         NAMES,
@@ -91,3 +88,24 @@ def test_a_file_that_is_no_such_table_is_refused(tmp_path):
         read_bowl_results(tmp_path / "nothing.csv", TRUTH, NAMES)
     with pytest.raises(DataError, match=r"has the columns \['id', 'rle'\]"):
         read_bowl_results(table(tmp_path, head="id,rle"), TRUTH, NAMES)
+
+
+def test_masks_are_painted_by_score_into_a_map_for_each_image(tmp_path):
+    records = [square(0, 0, 3, 0.6), square(1, 1, 3, 0.9), square(4, 0, 1, 0.4)]
+    write_label_maps(Results(tuple(records)), tmp_path / "out", TRUTH.sizes, NAMES, score_threshold=0.5)
+    assert scipy.io.loadmat(tmp_path / "out" / "a.mat")["inst_map"].tolist() == [
+        *([2, 2, 2, 0, 0, 0], [2, 1, 1, 1, 0, 0], [2, 1, 1, 1, 0, 0], [0, 1, 1, 1, 0, 0])
+    ]
+    assert not scipy.io.loadmat(tmp_path / "out" / "b.mat")["inst_map"].any()
+
+
+def test_each_object_of_a_map_becomes_a_record(tmp_path):
+    write_label_maps(
+        Results((square(0, 0, 2, 0.6), square(4, 1, 1, 0.9))), tmp_path, TRUTH.sizes, NAMES, score_threshold=0.5
+    )
+    records = read_label_maps(tmp_path, TRUTH, NAMES)
+    assert [(one["image_id"], one["category_id"], one["score"], one["bbox"]) for one in records] == [
+        (3, 7, 1.0, [4, 1, 1, 1]),
+        (3, 7, 1.0, [0, 0, 2, 2]),
+    ]
+    assert records[1]["segmentation"] == square(0, 0, 2, 1)["segmentation"]

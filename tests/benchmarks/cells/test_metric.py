@@ -8,6 +8,7 @@ from maskrcnn.benchmarks.cells.objects import object_numbers, pooled_sums
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
+from tests.builders.scoring import coco
 from tests.builders.vectors import label_map, load_vector, vector_files
 
 OURS = {
@@ -65,11 +66,7 @@ def cell(image_id, left, top, side, **more):
 
 
 def truth(*objects, categories=("cell",), images=2):
-    return {
-        "images": [{"id": 1 + i, "height": SIZE[0], "width": SIZE[1]} for i in range(images)],
-        "categories": [{"id": 1 + i, "name": name} for i, name in enumerate(categories)],
-        "annotations": list(objects),
-    }
+    return coco(*objects, size=SIZE, images=range(1, images + 1), classes=dict(enumerate(categories, start=1)))
 
 
 def scored(content, records, score_threshold=0.5, **more):

@@ -150,10 +150,7 @@ def test_without_objects_there_is_nothing_to_score_and_without_predictions_the_s
     assert score({1: empty}, [prediction(empty > 0, 1.0)]).numbers == {"AP": None, "AP50": None}
     values = street()
     assert score({1: values}, []).numbers == {"AP": 0, "AP50": 0}
-    assert score({1: values}, [prediction(values == 4, 0.9)]).numbers == {
-        "AP": 0,
-        "AP50": 0,
-    }  # it does not count
+    assert score({1: values}, [prediction(values == 4, 0.9)]).numbers == {"AP": 0, "AP50": 0}  # it does not count
 
 
 def test_the_curve_has_one_point_for_equal_scores_and_precision_1_at_recall_0():

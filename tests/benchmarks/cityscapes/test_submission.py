@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.benchmarks.cityscapes.submission import read_instances, write_instances
+from maskrcnn.benchmarks.cityscapes.dataset import read_instances, write_instances
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import encode_counts

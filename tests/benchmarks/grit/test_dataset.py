@@ -1,7 +1,22 @@
+import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from maskrcnn.benchmarks.benchmark import write_archive
+from maskrcnn.benchmarks.grit.metric import GritAnswer
+from maskrcnn.benchmarks.grit.submission import (
+    Questions,
+    answer_questions,
+    check_record,
+    query_class,
+    read_answers,
+    read_objects,
+    read_questions,
+    write_answers,
+)
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from tests.builders.grit import BOXES, lay_out, rle, sample, with_truth
@@ -69,3 +84,170 @@ def test_samples_without_an_image_cannot_be_predicted(tmp_path: Path):
     opened = open_benchmark("grit", lay_out(tmp_path, "test", localization=[sample("l", "cat", None)]), "test")
     with pytest.raises(DataError, match=r"samples/test: 1 samples name no image"):
         opened.dataset()
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Questions:
+    """A cat and a dog in the image 1, a cat in the image 2, the dog's mask in image 1."""
+    return read_questions(
+        lay_out(
+            tmp_path / "grit",
+            localization=[sample("a", "cat", "1.jpg"), sample("b", "dog", "1.jpg"), sample("c", "cat", "2.jpg")],
+            segmentation=[sample("d", "dog", "1.jpg")],
+        ),
+        "val",
+    )
+
+
+def record(image_id: int, category_id: int, score: float, **changes: object) -> dict:
+    return {"image_id": image_id, "category_id": category_id, "score": score, "bbox": [1, 2, 10, 10], **changes}
+
+
+def test_objects_of_the_class_answer_the_query(questions: Questions):
+    mask = rle(1, 2, 11, 12)
+    records = [
+        record(1, 1, 0.9),
+        record(1, 1, 0.6, bbox=[0, 0, 5, 6]),
+        record(1, 1, 0.49),
+        record(1, 2, 0.7, segmentation=mask),
+    ]
+    answers = answer_questions(questions, records, 0.5)
+    assert answers["localization"] == {
+        "a": GritAnswer(0.75, [[1, 2, 11, 12], [0, 0, 5, 6]]),
+        "b": GritAnswer(0.7, [[1, 2, 11, 12]]),
+        "c": GritAnswer(0.0, []),
+    }
+    assert answers["segmentation"]["d"].confidence == 0.7
+    assert len(answers["segmentation"]["d"].objects) == 1
+
+
+def test_a_task_without_any_record_is_not_answered(questions: Questions):
+    assert answer_questions(questions, [record(1, 1, 0.9)], 0.5).keys() == {"localization"}
+    nothing = answer_questions(questions, [], 0.5)
+    assert nothing["segmentation"] == {"d": GritAnswer(0.0, [])}
+    assert nothing.keys() == {"localization", "segmentation"}
+
+
+def test_answers_survive_the_leaderboards_file(questions: Questions, tmp_path: Path):
+    records = [record(1, 1, 0.9), record(1, 1, 0.55), record(1, 2, 0.7, segmentation=rle(1, 2, 11, 12))]
+    answers = answer_questions(questions, records, 0.5)
+    write_answers(tmp_path / "val.zip", "val", answers, 44)
+    again = read_answers(tmp_path / "val.zip", "val", questions)
+    assert answer_questions(questions, again, 0.5) == answers
+    with zipfile.ZipFile(tmp_path / "val.zip") as archive:
+        assert sorted(archive.namelist()) == ["val/localization.json", "val/params.json", "val/segmentation.json"]
+        assert json.loads(archive.read("val/params.json")) == {"params_in_millions": 44}
+        assert json.loads(archive.read("val/localization.json"))[2] == {
+            "example_id": "c",
+            "confidence": 0.0,
+            "bboxes": [],
+        }
+
+
+def test_confident_answers_of_others_need_no_score_threshold(questions: Questions, tmp_path: Path):
+    answers = {"localization": {name: GritAnswer(0.1, [[1, 2, 3, 4]]) for name in "abc"}}
+    answers["localization"]["c"] = GritAnswer(0.2, [])
+    write_answers(tmp_path / "val.zip", "val", answers, 1)
+    assert answer_questions(questions, read_answers(tmp_path / "val.zip", "val", questions), 0.5) == answers
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, r"holds no localization.json or segmentation.json"),
+        ({"localization.json": "["}, r"localization.json must be a list of answers"),
+        ({"localization.json": [{"confidence": 1}]}, r"must be a list of answers, each with its `example_id`"),
+        ({"localization.json": [{"example_id": "a"}] * 2}, r"has several answers to one sample"),
+        ({"localization.json": [{"example_id": "a"}]}, r"has no answer to 2 of 3 samples, such as b"),
+        (
+            {"segmentation.json": [{"example_id": "d", "confidence": 2, "masks": []}]},
+            r"answer d: `confidence` must be a number from 0 to 1, but is 2",
+        ),
+        (
+            {"segmentation.json": [{"example_id": "d", "confidence": 1, "masks": [[]]}]},
+            r"answer d: one of its `masks` is no RLE",
+        ),
+    ],
+)
+def test_broken_files_are_named(questions: Questions, tmp_path: Path, content: dict, message: str):
+    texts = {name: each if isinstance(each, str) else json.dumps(each) for name, each in content.items()}
+    write_archive(tmp_path / "val.zip", [(f"val/{name}", text.encode()) for name, text in texts.items()])
+    with pytest.raises(DataError, match=message):
+        read_answers(tmp_path / "val.zip", "val", questions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_id": 9}, "record 1: image_id 9 is not among 2"),
+        ({"category_id": 0}, "record 1: category_id 0 is not one of 1 to 2"),
+        ({"score": 1.5}, r"record 1: score 1.5 must be a number from 0 to 1"),
+        ({"bbox": [1, 2]}, r"record 1: `bboxes` must be lists of four finite numbers"),
+    ],
+)
+def test_broken_records_are_named(questions: Questions, changes: dict, message: str):
+    with pytest.raises(DataError, match=message):
+        check_record(questions, {**record(1, 1, 0.9), **changes}, "mine: record 1")
+
+
+def test_queries_name_classes_and_images_are_numbered_once(tmp_path: Path):
+    folder = lay_out(
+        tmp_path,
+        localization=[sample("l1", "Cat", "coco/2.jpg"), sample("l2", "dog", "coco/1.jpg")],
+        segmentation=[sample("s1", "cat (Stuff)", "coco/1.jpg")],
+    )
+    questions = read_questions(folder, "val")
+    assert questions.images == {1: "coco/1.jpg", 2: "coco/2.jpg"}
+    assert {number: name.casefold() for number, name in questions.classes.items()} == {1: "cat", 2: "dog"}
+    assert [(each.image_id, each.category_id) for each in questions.tasks["localization"]] == [(2, 1), (1, 2)]
+    assert [(each.image_id, each.category_id) for each in questions.tasks["segmentation"]] == [(1, 1)]
+    assert not questions.public
+
+
+def test_what_the_evaluators_own_files_say(tmp_path: Path):
+    meta = {"is_new_source": True, "is_distorted": True, "concepts": [{"lemma": "dog"}, {"lemma": "thing"}]}
+    folder = lay_out(tmp_path, localization=[sample("l1_dist", "dog", "1.jpg", BOXES, **meta)])
+    (folder / "lemma2groups.json").write_text('{"dog": ["animals"]}')
+    questions = read_questions(folder, "val")
+    found = questions.tasks["localization"][0].sample
+    assert (found.new_source, found.new_concept, found.distorted) == (True, False, True)
+    assert found.groups == {"animals"}
+    assert found.objects == BOXES
+    assert questions.public
+
+
+def test_samples_without_an_image_have_one_each(tmp_path: Path):
+    samples = [sample("a", "cat", None), sample("b", "cat", None)]
+    questions = read_questions(lay_out(tmp_path, localization=samples, segmentation=samples), "val")
+    assert questions.images == dict.fromkeys((1, 2, 3, 4))
+
+
+def test_the_class_of_a_query():
+    assert query_class("sky (Stuff)") == "sky"
+    assert query_class(" baby chair") == "baby chair"
+
+
+def test_missing_and_broken_samples_are_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"samples/test: neither localization.json nor .* GRIT's test .*images/"):
+        read_questions(tmp_path, "test")
+    lay_out(tmp_path, localization=[{"example_id": "1"}])
+    with pytest.raises(DataError, match=r"localization.json: the sample .* must have an `example_id` and a `task_qu"):
+        read_questions(tmp_path, "val")
+    (tmp_path / "samples" / "val" / "localization.json").write_text("{}")
+    with pytest.raises(DataError, match=r"localization.json: must be a list of samples"):
+        read_questions(tmp_path, "val")
+
+
+@pytest.mark.parametrize(
+    ("task", "objects", "message"),
+    [
+        ("localization", None, "`bboxes` must be a list, but is None"),
+        ("localization", [[1, 2, 3]], r"four finite numbers x1, y1, x2, y2, but one is \[1, 2, 3\]"),
+        ("localization", [[1, 2, 3, float("nan")]], "four finite numbers"),
+        ("segmentation", [[1, 2, 3, 4]], "one of its `masks` is no RLE"),
+        ("segmentation", [{"size": [2, 2], "counts": "0"}], "RLE"),
+    ],
+)
+def test_broken_objects_are_named(task: str, objects: Any, message: str):
+    with pytest.raises(DataError, match=f"mine: .*{message}"):
+        read_objects(task, objects, "mine")

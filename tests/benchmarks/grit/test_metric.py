@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.benchmarks.grit.metric import GritAnswer, GritSample, box_score, mask_score, sample_score
-from maskrcnn.benchmarks.grit.numbers import grit_numbers, grit_sections
+from maskrcnn.benchmarks.grit.metric import (
+    GritAnswer,
+    GritSample,
+    box_score,
+    grit_numbers,
+    grit_sections,
+    mask_score,
+    sample_score,
+)
 from tests.builders.vectors import load_vector, number, vector_files
 
 OBJECTS = {"localization": "bboxes", "segmentation": "masks"}

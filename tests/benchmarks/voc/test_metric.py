@@ -7,6 +7,7 @@ from faster_coco_eval.core import mask as coco_mask
 from maskrcnn.benchmarks.voc.metric import POINTS, devkit_verdicts, sds_verdicts, voc_box_section, voc_mask_sections
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
+from tests.builders.scoring import coco
 
 SIDE = 60
 
@@ -25,9 +26,7 @@ def thing(image_id: int, box: list[int], category_id: int = 1, **more) -> dict:
 
 
 def data_set(*objects: dict, count: int = 2) -> dict:
-    images = [{"id": number, "width": SIDE, "height": SIDE} for number in range(1, count + 1)]
-    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-    return {"images": images, "categories": categories, "annotations": list(objects)}
+    return coco(*objects, size=(SIDE, SIDE), images=range(1, count + 1), classes={1: "cat", 2: "dog"})
 
 
 def random_case(seed: int) -> tuple[dict, list[dict]]:

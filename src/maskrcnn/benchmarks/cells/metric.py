@@ -14,12 +14,11 @@ import numpy as np
 
 from ...evaluation.annotations import Annotations
 from ...evaluation.coco import unique_names
-from ...evaluation.label_maps import paint_images, paint_label_map
+from ...evaluation.panoptic_quality import paint_images, paint_label_map
 from ...evaluation.results import Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
-from .hausdorff import edge_distance, foreground_distance
 from .instances import instance_numbers, label_overlaps
-from .objects import ObjectSums, object_numbers, object_sums, pooled_sums
+from .objects import ObjectSums, edge_distance, foreground_distance, object_numbers, object_sums, pooled_sums
 
 INSTANCES = ("dice_pixel", "aji", "dq", "sq", "pq", "aji_plus", "dice_2")
 OBJECTS = ("f1_object", "dice_object", "hausdorff_object")
@@ -77,11 +76,7 @@ def mean_number(values: Sequence[float | None]) -> float | None:
 
 
 def cell_sections(
-    truth: Annotations,
-    results: Results,
-    *,
-    score_threshold: float,
-    say: Say = say_nothing,
+    truth: Annotations, results: Results, *, score_threshold: float, say: Say = say_nothing
 ) -> list[Section]:
     """Score predicted masks of cells by all rules.
 

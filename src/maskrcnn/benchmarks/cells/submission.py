@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import scipy.io
 
 from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
 from ...data.readers.mask_images import list_maps
 from ...errors import DataError
-from ...evaluation.annotations import Annotations
-from ...evaluation.label_maps import paint_images
+from ...evaluation.annotations import Annotations, Size
+from ...evaluation.panoptic_quality import paint_images
 from ...evaluation.results import Results
-from ...evaluation.segmentations import Size
 from ...ops.atomic import replacing
+from ...structures.masks import encode_counts
+from ...structures.regions import find_regions
 
 LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each image"
+TABLE = "a CSV file of ImageId,EncodedPixels"
 
 
 def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) -> list[dict[str, Any]]:
@@ -59,12 +63,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
 
 
 def write_label_maps(
-    results: Results,
-    path: Path,
-    sizes: Mapping[int, Size],
-    names: Mapping[int, str],
-    *,
-    score_threshold: float,
+    results: Results, path: Path, sizes: Mapping[int, Size], names: Mapping[int, str], *, score_threshold: float
 ) -> None:
     """Write a .mat file of `inst_map` for each image, from which HoVer-Net's `compute_stats.py` makes its scores.
 
@@ -81,3 +80,116 @@ def write_label_maps(
         scipy.io.savemat(content, {MATLAB: painted})
         with replacing(path / f"{names[image_id]}.mat") as temporary:
             temporary.write_bytes(content.getvalue())
+
+
+class BowlRow(NamedTuple):
+    """One nucleus.
+
+    Args:
+        source: File, for messages.
+        line: Of the file.
+        name: Of the image.
+        pixels: Its EncodedPixels; empty where an image has no nucleus.
+        size: (height, width) of the image, if the table says so.
+    """
+
+    source: Path
+    line: int
+    name: str
+    pixels: str
+    size: Size | None
+
+    def rle(self, size: Size) -> dict[str, Any] | None:
+        """COCO RLE in an image of `size`; None of a row without a nucleus.
+
+        Raises:
+            DataError: The runs are no pairs of numbers, not in order, or leave the image.
+        """
+        try:
+            runs = np.array(self.pixels.split(), dtype=np.int64).reshape(-1, 2)
+        except (ValueError, OverflowError) as error:
+            raise DataError(
+                f"{self.source}: line {self.line}: EncodedPixels must be start and length in turn ({error}). Correct "
+                "the line."
+            ) from error
+        if not len(runs):
+            return None
+        starts = runs[:, 0] - 1
+        ends = starts + runs[:, 1]
+        gaps = starts - np.concatenate([[0], ends[:-1]])
+        if (gaps < 0).any() or (runs[:, 1] < 1).any() or ends[-1] > size[0] * size[1]:
+            raise DataError(
+                f"{self.source}: line {self.line}: the runs of EncodedPixels must rise from 1 to {size[0] * size[1]}, "
+                f"the pixels of image {self.name}, without overlap. Correct the line."
+            )
+        counts = np.stack([gaps, runs[:, 1]], axis=1).ravel().tolist()
+        left = size[0] * size[1] - int(ends[-1])
+        return encode_counts([*counts, left] if left else counts, size)
+
+
+def read_bowl_rows(path: Path) -> Iterator[BowlRow]:
+    """The rows of a table.
+
+    Raises:
+        DataError: It cannot be read, or lacks a column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the table cannot be read ({error}). Give {TABLE}.") from error
+    rows = csv.DictReader(io.StringIO(text))
+    if not {"ImageId", "EncodedPixels"} <= set(rows.fieldnames or ()):
+        raise DataError(f"{path}: has the columns {rows.fieldnames}, but must be {TABLE}. Add what is missing.")
+    for row in rows:
+        height, width = row.get("Height") or "", row.get("Width") or ""
+        size = (int(height), int(width)) if height.isdigit() and width.isdigit() else None
+        yield BowlRow(path, rows.line_num, row["ImageId"] or "", row["EncodedPixels"] or "", size)
+
+
+def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """A table as records, each nucleus with the score 1.
+
+    Args:
+        path: The CSV file.
+        known: The images and classes that may be named.
+        names: Of the images by id.
+
+    Raises:
+        DataError: It cannot be read; a row names an image that is not of the split.
+    """
+    numbers = {name: number for number, name in names.items()}
+    category = min(known.categories)
+    records: list[dict[str, Any]] = []
+    for row in read_bowl_rows(path):
+        if row.name not in numbers:
+            raise DataError(
+                f"{path}: line {row.line}: the image {row.name!r} is none of the {len(numbers)} of {known.source}. "
+                "Give the results of this split."
+            )
+        image_id = numbers[row.name]
+        segmentation = row.rle(known.sizes[image_id])
+        if segmentation is not None:
+            place = {"image_id": image_id, "category_id": category, "score": 1.0}
+            records.append({**place, "segmentation": segmentation})
+    return records
+
+
+def write_bowl_results(
+    results: Results, path: Path, sizes: Mapping[int, Size], names: Mapping[int, str], *, score_threshold: float
+) -> None:
+    """Write the table. No pixel may belong to two nuclei: masks are painted, the best first.
+
+    Args:
+        results: With masks.
+        path: The CSV file.
+        sizes: (height, width) of the images by id; one without a nucleus gets an empty row.
+        names: Of the images by id.
+        score_threshold: Records with at least this score are written.
+    """
+    lines = ["ImageId,EncodedPixels"]
+    for image_id, painted in paint_images(results, sizes, score_threshold=score_threshold):
+        runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
+        lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

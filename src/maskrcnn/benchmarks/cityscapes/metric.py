@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...data.readers.cityscapes import FIRST_OBJECT, IGNORED, LABELS, THINGS, VALUES
+from ...evaluation.annotations import Size, rle_crop
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section, say_nothing
-from ...evaluation.segmentations import Size, rle_crop
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 SMALLEST = 100

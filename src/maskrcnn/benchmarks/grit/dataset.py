@@ -18,9 +18,17 @@ from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...ops.json_files import read_json
 from ..benchmark import Benchmark
-from .numbers import grit_sections
-from .samples import LAYOUT, read_questions
-from .submission import MILLIONS, PARAMETERS, answer_questions, check_record, read_answers, write_answers
+from .metric import grit_sections
+from .submission import (
+    LAYOUT,
+    MILLIONS,
+    PARAMETERS,
+    answer_questions,
+    check_record,
+    read_answers,
+    read_questions,
+    write_answers,
+)
 
 
 class Grit(Benchmark):

@@ -125,10 +125,7 @@ def _columns(rows: Mapping[str, Numbers], names: Sequence[str]) -> dict[str, Num
 
 
 def devkit_verdicts(
-    images: Sequence[int],
-    overlaps: Sequence[np.ndarray],
-    difficult: Mapping[int, Sequence[bool]],
-    threshold: float,
+    images: Sequence[int], overlaps: Sequence[np.ndarray], difficult: Mapping[int, Sequence[bool]], threshold: float
 ) -> np.ndarray:
     """Which detections are right, where each goes to the object it overlaps most.
 

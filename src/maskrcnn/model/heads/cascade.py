@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...config import CascadeSettings
 from ...structures.instances import Instances
 from ..interfaces import Detections, Losses, Pool, Sampled
-from .box import BoxHead
+from .box import BoxHead, suppress_repetitions
 from .box_targets import BoxTargets, box_targets, match_all
 
 Size = tuple[int, int]
@@ -91,6 +91,14 @@ class Cascade(nn.ModuleList):
             heads[-1].detections(*parts)
             for parts in zip(self._average(votes).split(counts), deltas.split(counts), boxes, sizes, strict=True)
         ]
+
+    def join(self, found: Sequence[Detections]) -> Detections:
+        """Of the detections of one image at several scales or flips, in the same pixels, the best that stay by NMS.
+
+        It follows the last stage's settings: nms_threshold, class_agnostic_nms, detections_per_image.
+        """
+        boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return suppress_repetitions(boxes, scores, labels, self.heads[-1].settings)
 
     def _average(self, votes: list[Tensor]) -> Tensor:
         """[N, K + 1] scores from the logits of each stage."""

@@ -1,0 +1,253 @@
+"""LVIS: boxes and masks of more than 1,200 classes (https://www.lvisdataset.org)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+
+from ..data.readers.lvis import read_lvis
+from ..errors import DataError
+from ..evaluation.annotations import Annotations
+from ..evaluation.coco import AREAS, KINDS, TITLES, unique_names
+from ..evaluation.results import Kind, Results
+from ..evaluation.sections import Numbers, Say, Section, say_nothing
+from .benchmark import Benchmark, kinds_given
+
+DETECTIONS = 300
+"""Detections that count in each image, over all classes."""
+FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
+"""In at most 10, at most 100 and more training images."""
+PROTOCOL = (
+    "LVIS AP and AR at IoU 0.50:0.05:0.95, the 300 best detections of each image over all classes; detections of "
+    "classes that were not looked for in the image are dropped, unmatched ones of classes that are not annotated "
+    "exhaustively there do not count (lvis 0.5.3)"
+)
+LAYOUT = "lvis_{version}_val.json (or in annotations/), with COCO's train2017/, val2017/ and test2017/ beside it"
+
+
+@dataclass(frozen=True)
+class LvisTruth:
+    """Ground truth that says what is known of each image.
+
+    Args:
+        annotations: Images, classes and objects.
+        absent: By image, the classes that are known not to be in it.
+        incomplete: By image, the classes of which not all objects are annotated.
+        frequencies: "r", "c" or "f" of each class.
+    """
+
+    annotations: Annotations
+    absent: dict[int, frozenset[int]]
+    incomplete: dict[int, frozenset[int]]
+    frequencies: dict[int, str]
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], annotations: Annotations) -> LvisTruth:
+        """The ground truth of LVIS.
+
+        Args:
+            content: Of its JSON file.
+            annotations: What the file says in COCO's terms.
+
+        Raises:
+            DataError: An image or a class lacks what LVIS's files say of it.
+        """
+        source = annotations.source
+        for image in content["images"]:
+            for field in ("neg_category_ids", "not_exhaustive_category_ids"):
+                if not isinstance(image.get(field), list):
+                    raise DataError(
+                        f"{source}: image {image['id']}: `{field}` is {image.get(field)!r}, but LVIS scores need the "
+                        "list of classes. Give LVIS's own annotation file."
+                    )
+        for category in content["categories"]:
+            if category.get("frequency") not in FREQUENCIES:
+                raise DataError(
+                    f"{source}: category {category['id']} ({category['name']}): `frequency` is "
+                    f"{category.get('frequency')!r}, but must be one of {', '.join(FREQUENCIES)}. Give LVIS's own file."
+                )
+        return cls(
+            annotations,
+            {image["id"]: frozenset(image["neg_category_ids"]) for image in content["images"]},
+            {image["id"]: frozenset(image["not_exhaustive_category_ids"]) for image in content["images"]},
+            {category["id"]: category["frequency"] for category in content["categories"]},
+        )
+
+
+def lvis_sections(
+    truth: LvisTruth, results: Results, *, kinds: Sequence[Kind] = KINDS, say: Say = say_nothing
+) -> list[Section]:
+    """Score predictions as LVIS's own evaluator does (https://github.com/lvis-dataset/lvis-api, lvis/eval.py).
+
+    Args:
+        truth: What is known of each image.
+        results: May be empty.
+        kinds: "bbox" boxes, "segm" masks; the size of an object is that of its mask in the latter.
+        say: Called with what is being scored.
+
+    Returns:
+        Of each kind AP, AP50, AP75, APs, APm, APl, APr, APc, APf, AR@300, ARs@300, ARm@300, ARl@300, and AP, AP50 and
+        AP75 of each class that has objects; None where there is nothing to find.
+    """
+    return [_section(truth, results.of_kind(kind), kind, say) for kind in kinds]
+
+
+def _section(truth: LvisTruth, records: list[dict], kind: Kind, say: Say) -> Section:
+    objects = _objects_by_class(truth, kind)
+    found = _records_by_class(truth, records, {category: _images_of(each) for category, each in objects.items()})
+    precisions, recalls = {}, {}
+    for place, category in enumerate(sorted(objects), start=1):
+        say(f"{TITLES[kind]}: class {place} of {len(objects)}")
+        precisions[category], recalls[category] = _score_class(
+            truth, category, objects[category], found[category], kind
+        )
+    numbers = _numbers(truth, precisions, recalls)
+    names = unique_names(truth.annotations.categories)
+    per_class = {names[category]: _class_numbers(each) for category, each in precisions.items()}
+    return Section(kind, TITLES[kind], PROTOCOL, numbers, per_class)
+
+
+def _objects_by_class(truth: LvisTruth, kind: Kind) -> dict[int, list[dict]]:
+    """The objects of each class that has any, as the evaluator wants them."""
+    annotations = truth.annotations
+    masks: Iterable[dict | None] = annotations.masks if kind == "segm" else [None] * len(annotations.objects)
+    classes = defaultdict(list)
+    for found, mask in zip(annotations.complete, masks, strict=True):
+        if found["area"] > 0:  # the official evaluator loses objects and detections without an area
+            classes[found["category_id"]].append({**found, "iscrowd": 0, **({"segmentation": mask} if mask else {})})
+    return classes
+
+
+def _images_of(objects: list[dict]) -> set[int]:
+    return {found["image_id"] for found in objects}
+
+
+def _records_by_class(
+    truth: LvisTruth, records: list[dict], present: dict[int, set[int]]
+) -> defaultdict[int, list[dict]]:
+    """The records of each class that count: the best of each image, of classes that were looked for there.
+
+    Args:
+        present: By class, the images with objects of it.
+    """
+    images = defaultdict(list)
+    for record in records:
+        images[record["image_id"]].append(record)
+    classes = defaultdict(list)
+    for image_id, of_image in images.items():
+        if len(of_image) > DETECTIONS:
+            of_image = sorted(of_image, key=lambda record: record["score"], reverse=True)[:DETECTIONS]
+        for record in of_image:
+            category = record["category_id"]
+            if category in truth.absent[image_id] or image_id in present.get(category, ()):
+                classes[category].append(record)
+    return classes
+
+
+def _score_class(
+    truth: LvisTruth, category: int, objects: list[dict], records: list[dict], kind: Kind
+) -> tuple[np.ndarray, np.ndarray]:
+    """[T, R, A] precisions by IoU threshold, recall and range of areas, and [T, A] recalls of one class."""
+    image_ids = sorted(_images_of(objects) | _images_of(records))
+    images: list[dict] = []
+    for image_id in image_ids:
+        height, width = truth.annotations.sizes[image_id]
+        known = {
+            "neg_category_ids": [category] if category in truth.absent[image_id] else [],
+            "not_exhaustive_category_ids": [category] if category in truth.incomplete[image_id] else [],
+        }
+        images.append({"id": image_id, "height": height, "width": width, **known})
+    categories = [{"id": category, "name": "", "frequency": truth.frequencies[category]}]
+    annotated = COCO({"images": images, "annotations": objects, "categories": categories}, print_function=_silent)
+    detected = annotated.loadRes(records)
+    detected.dataset["annotations"] = [found for found in detected.dataset["annotations"] if found["area"] > 0]
+    detected.createIndex()
+    evaluation = COCOeval_faster(annotated, detected, iouType=kind, print_function=_silent, lvis_style=True)
+    evaluation.params.maxDets = [DETECTIONS]
+    evaluation.params.areaRng = [list(limits) for limits in AREAS.values()]
+    evaluation.params.areaRngLbl = list(AREAS)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation.eval["precision"][:, :, 0, :, -1], evaluation.eval["recall"][:, 0, :, -1]
+
+
+def _numbers(truth: LvisTruth, precisions: dict[int, np.ndarray], recalls: dict[int, np.ndarray]) -> Numbers:
+    precision = np.stack([*precisions.values()]) if precisions else -np.ones((0, 10, 101, len(AREAS)))
+    recall = np.stack([*recalls.values()]) if recalls else -np.ones((0, 10, len(AREAS)))
+    frequencies = np.array([truth.frequencies[category] for category in precisions])
+    numbers: dict[str, float | None] = {
+        "AP": _mean(precision[..., 0]),
+        "AP50": _mean(precision[:, 0, :, 0]),
+        "AP75": _mean(precision[:, 5, :, 0]),
+    }
+    numbers |= {f"AP{name}": _mean(precision[..., area]) for area, name in enumerate(AREAS) if name}
+    numbers |= {f"AP{name}": _mean(precision[frequencies == name][..., 0]) for name in FREQUENCIES}
+    return numbers | {f"AR{name}@{DETECTIONS}": _mean(recall[..., area]) for area, name in enumerate(AREAS)}
+
+
+def _class_numbers(precision: np.ndarray) -> Numbers:
+    return {"AP": _mean(precision[:, :, 0]), "AP50": _mean(precision[0, :, 0]), "AP75": _mean(precision[5, :, 0])}
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """Mean of the entries that have ground truth; None if none has."""
+    values = values[values > -1]
+    return float(values.mean()) if values.size else None
+
+
+def _silent(*_: object) -> None:
+    """Takes the place of the evaluator's print."""
+
+
+class Lvis(Benchmark):
+    """LVIS in a folder with the annotation file, or `annotations/`; of the tests only the images are known."""
+
+    name, title, layout = "lvis", "LVIS v1", LAYOUT.format(version="v1")
+    max_detections = DETECTIONS
+    skip_invalid = True
+    submits = "file"
+    files: ClassVar[Mapping[str, str]] = {
+        "val": "lvis_v1_val.json",
+        "minival": "lvis_v1_minival.json",
+        "train": "lvis_v1_train.json",
+        "test-dev": "lvis_v1_image_info_test_dev.json",
+        "test-challenge": "lvis_v1_image_info_test_challenge.json",
+    }
+    """The annotation file of each split."""
+    splits = tuple(files)
+
+    def open(self) -> None:
+        name = self.files[self.split]
+        places = (self.folder / name, self.folder / "annotations" / name)
+        file = next((path for path in places if path.is_file()), None)
+        if file is None:
+            raise DataError(
+                f"{places[0]}: the file of LVIS's split {self.split} is not there. The layout is {self.layout}."
+            )
+        contents = read_lvis(file)
+        contents.coco.setdefault("annotations", [])
+        hidden = self.split.startswith("test")
+        # Errors and comparisons by COCO's rule would blame detections of classes that nobody looked for.
+        self._annotated(contents, public=not hidden, coco=False)
+        self._truth = None if hidden else LvisTruth.parse(contents.coco, self.known)
+
+    def _score(self, results: Results, say: Say) -> list[Section]:
+        assert self._truth is not None, "the ground truth is public"
+        return lvis_sections(self._truth, results, kinds=kinds_given(results, KINDS), say=say)
+
+    def _submit(self, results: Results, path: Path) -> None:
+        results.write(path, "segm")  # the server takes masks
+
+
+class LvisV05(Lvis):
+    """The first version."""
+
+    name, title, layout = "lvis-v0.5", "LVIS v0.5", LAYOUT.format(version="v0.5")
+    files = {"val": "lvis_v0.5_val.json", "train": "lvis_v0.5_train.json", "test": "lvis_v0.5_image_info_test.json"}
+    splits = tuple(files)
