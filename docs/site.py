@@ -21,6 +21,7 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
+    "examples/README.md": "examples.md",
     **{f"profiling/{path.name}": f"profiling/{path.name}" for path in sorted((ROOT / "profiling").glob("*.md"))},
 }
 """Places of pages on the site, by their places in the repository."""
