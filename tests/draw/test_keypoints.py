@@ -4,9 +4,8 @@ import torch
 from maskrcnn.draw.colors import WHITE
 from maskrcnn.draw.instances import draw_instances
 from maskrcnn.draw.keypoints import LEFT, RIGHT, draw_skeletons, side_colors
-from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.classes import COCO_PERSON, Classes, KeypointSchema
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, KeypointSchema
 
 OWL = KeypointSchema(("left_eye", "right_eye", "beak"), ((0, 1),), edges=((0, 2), (0, 1)), sigmas=(0.05,) * 3)
 

@@ -9,8 +9,7 @@ from pycocotools.cocoeval import COCOeval
 from maskrcnn.config import KeypointHeadSettings, ModelSettings
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.evaluation.coco import coco_sections, kinds_of, unique_names
-from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON, Classes
 from tests.builders.scoring import coco_scores, parsed
 from tests.builders.vectors import load_vector, number, vector_files
 

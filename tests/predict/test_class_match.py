@@ -5,9 +5,8 @@ import torch
 
 from maskrcnn.errors import DataError
 from maskrcnn.predict.class_match import match_classes
-from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.classes import COCO_PERSON, CROWDPOSE_PERSON, Classes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, CROWDPOSE_PERSON
 from maskrcnn.structures.panoptic import Panoptic, Segment
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 
 Place = Path | zipfile.Path
 """A folder or file on disk or in a zip file."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 
 COLORS = ("#9aa5b1", "#c3cad2", "#7fb2e5", "#1f6fb4", "#12436d")
 THICKNESS = 0.8

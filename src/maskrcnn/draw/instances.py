@@ -11,9 +11,8 @@ from torch import Tensor
 from torchvision.ops import box_area
 
 from ..config import SCORE_THRESHOLD
-from ..structures.classes import Classes
+from ..structures.classes import Classes, KeypointSchema
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import KeypointSchema
 from ..structures.masks import Crop, Masks
 from .colors import GRAY, Color, object_colors
 from .images import font_size, line_width, scale_image

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from ..structures.keypoint_schema import KeypointSchema
+from ..structures.classes import KeypointSchema
 from .colors import BLACK, WHITE, Color
 
 LEFT: Color = (90, 255, 120)

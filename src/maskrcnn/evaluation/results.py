@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from ..errors import DataError
-from ..ops.json_files import read_json, write_json
+from ..ops.files import read_json, write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from .annotations import Annotations

@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..evaluation.label_maps import best_first, paint_label_map
 from ..evaluation.panoptic_quality import VOID, PanopticTruth, SegmentClass
 from ..evaluation.segmentations import Size
-from ..ops.json_files import read_json, write_json
+from ..ops.files import read_json, write_json
 from ..structures.panoptic import encode_ids
 from ..structures.regions import find_regions
 

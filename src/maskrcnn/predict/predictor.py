@@ -19,10 +19,8 @@ from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino
 from ..errors import SettingError
 from ..model.build import build_model
-from ..model.inference.folding import prepare_for_prediction
-from ..ops.allocator import keep_freed_memory
-from ..ops.devices import choose_device
-from ..ops.precision import Precision, uses_bfloat16
+from ..model.folding import prepare_for_prediction
+from ..ops.devices import Precision, choose_device, keep_freed_memory, uses_bfloat16
 from ..structures.batch import Batch, Scales
 from ..structures.instances import Instances
 from ..weights.own import Weights, apply_weights

@@ -11,7 +11,7 @@ from ..data.loading import evaluation_batches
 from ..data.proposals import write_proposals
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
-from ..model.proposals import find_proposals
+from ..model.mask_rcnn import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from .evaluation import truth_of

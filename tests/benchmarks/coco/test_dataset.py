@@ -2,7 +2,7 @@ import pytest
 
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError, SettingError
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.coco import FOUND, POINTS, lay_out
 
 

@@ -17,7 +17,7 @@ from maskrcnn.data.readers.coco_objects import (
     read_object,
 )
 from maskrcnn.errors import DataError
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, keypoint_schema_of
+from maskrcnn.structures.classes import COCO_PERSON, keypoint_schema_of
 from maskrcnn.structures.rle import counts_from_text, crop_from_counts
 
 SIZE = (50, 60)

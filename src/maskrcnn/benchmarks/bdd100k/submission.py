@@ -17,7 +17,7 @@ from ...data.readers.scalabel import class_of, load_frames
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
-from ...ops.json_files import read_json, write_json
+from ...ops.files import read_json, write_json
 from .metric import overlapping_images
 
 

@@ -18,7 +18,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.label_maps import paint_images
 from ...evaluation.results import Results
 from ...evaluation.segmentations import Size
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions
 

@@ -16,7 +16,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.label_maps import paint_images
 from ...evaluation.results import Results
 from ...evaluation.segmentations import Size
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 
 LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each image"
 

@@ -19,7 +19,7 @@ from ...data.readers.cityscapes import LABELS
 from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.segmentations import Size, rle_crop
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 from ...structures.masks import encode_crop, tight_crop
 
 LAYOUT = "CITY_SEQUENCE_FRAME*.txt with lines `MASK LABEL SCORE`, and the PNG files of the masks"

@@ -14,7 +14,7 @@ from ...evaluation.coco import coco_sections
 from ...evaluation.coco_input import Measure
 from ...evaluation.results import Kind, Results
 from ...evaluation.sections import Say, Section
-from ...structures.keypoint_schema import COCO_PERSON
+from ...structures.classes import COCO_PERSON
 from ..benchmark import Benchmark, Submits, kinds_given
 from .submission import read_lists, write_lists
 

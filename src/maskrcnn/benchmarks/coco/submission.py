@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import DataError, SettingError
 from ...evaluation.results import Kind, Results
-from ...ops.json_files import parse_json, read_json
+from ...ops.files import parse_json, read_json
 from ..archives import write_archive
 
 FORM = "[type]_[testset]_[alg]_results.zip or .json files"

@@ -13,7 +13,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.coco import coco_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section, say_nothing
-from ...structures.keypoint_schema import CROWDPOSE_PERSON
+from ...structures.classes import CROWDPOSE_PERSON
 from ..benchmark import part_of
 
 AREA_PART = 0.53

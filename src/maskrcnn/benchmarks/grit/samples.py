@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...data.readers.coco_objects import is_number
 from ...errors import DataError
 from ...evaluation.segmentations import rle
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from .metric import STUFF, GritSample
 
 FIELDS = {"localization": "bboxes", "segmentation": "masks"}

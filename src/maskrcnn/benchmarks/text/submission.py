@@ -20,7 +20,7 @@ from ...errors import DataError
 from ...evaluation.results import Results
 from ...evaluation.segmentations import rle_crop
 from ...evaluation.text_report import found_polygons, polygon_of, rectangle_of
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 from ..archives import find_in_archive, write_archive
 
 ICDAR_LAYOUT = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...data.readers.voc import CLASSES
 from ...errors import DataError
 from ...evaluation.results import Results, read_records
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 
 ARCHIVES = (".tar", ".gz", ".tgz")
 FIELDS = "image score xmin ymin xmax ymax"

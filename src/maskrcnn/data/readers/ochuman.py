@@ -14,7 +14,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
-from ...structures.keypoint_schema import COCO_PERSON
+from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
 from .gathering import Format
 
