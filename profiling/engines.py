@@ -29,15 +29,13 @@ from maskrcnn.profiling.contenders import (
     SETTINGS,
     Run,
     State,
+    build_peer,
     is_installed,
     make_run,
 )
-from maskrcnn.profiling.peers import build_peer
 from maskrcnn.profiling.processes import Measured
-from maskrcnn.profiling.report import describe_machine
-from maskrcnn.profiling.run import measure_all
-from maskrcnn.profiling.scenes import make_image
-from maskrcnn.profiling.works import WORKS, Work
+from maskrcnn.profiling.report import describe_machine, measure_all
+from maskrcnn.profiling.works import WORKS, Work, make_image
 
 Engine = Callable[[Tensor], list[Tensor]]
 """An image to boxes, labels, scores and small masks."""

@@ -21,11 +21,10 @@ from maskrcnn.data.preprocessing import make_batch, prepare_image
 from maskrcnn.model.build import build_model
 from maskrcnn.model.mask_rcnn import MaskRCNN
 from maskrcnn.model.rpn import RPN
-from maskrcnn.ops.precision import autocast
+from maskrcnn.ops.devices import autocast
 from maskrcnn.predict.predictor import Predictor
-from maskrcnn.profiling.peers import CLASSES, build_peer, make_weights, our_weights
-from maskrcnn.profiling.scenes import make_image, make_objects, whole_masks
-from maskrcnn.profiling.works import Work
+from maskrcnn.profiling.contenders import CLASSES, build_peer, make_weights, our_weights
+from maskrcnn.profiling.works import Work, make_image, make_objects, whole_masks
 from maskrcnn.structures.batch import Batch, Scales
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.training.optimizer import build_optimizer, set_learning_rate

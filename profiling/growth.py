@@ -18,8 +18,7 @@ import torch
 
 from maskrcnn.profiling.contenders import DEFAULT, PEER, PRODUCT_FLOPS, PRODUCTS
 from maskrcnn.profiling.processes import Measured
-from maskrcnn.profiling.report import describe_machine
-from maskrcnn.profiling.run import measure_all
+from maskrcnn.profiling.report import describe_machine, measure_all
 from maskrcnn.profiling.works import WORKS, Work
 
 BASE = WORKS["prediction-rle"]

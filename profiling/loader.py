@@ -43,7 +43,7 @@ from maskrcnn.data.loading import read_record, training_batches
 from maskrcnn.data.preprocessing import make_batch, prepare_image, resize_and_normalize
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import SHAPES, draw_scene
-from maskrcnn.ops.allocator import keep_freed_memory
+from maskrcnn.ops.devices import keep_freed_memory
 from maskrcnn.profiling.report import describe_machine
 from maskrcnn.structures.batch import Batch
 from maskrcnn.structures.instances import Instances

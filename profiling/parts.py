@@ -27,11 +27,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from maskrcnn.predict.predictor import Predictor
-from maskrcnn.profiling.contenders import SETTINGS
-from maskrcnn.profiling.peers import make_weights, our_weights
+from maskrcnn.profiling.contenders import SETTINGS, make_weights, our_weights
 from maskrcnn.profiling.report import describe_machine
-from maskrcnn.profiling.scenes import make_image, whole_masks
-from maskrcnn.profiling.works import WORKS, Work
+from maskrcnn.profiling.works import WORKS, Work, make_image, whole_masks
 
 Run = Callable[[], object]
 SINGLE = [name for name, work in WORKS.items() if work.task == "pixels" and work.images == 1]

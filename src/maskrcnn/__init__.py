@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from .predict.evaluation import evaluate, score
     from .predict.predictor import Predictor
     from .structures.batch import Batch
-    from .structures.classes import Classes
+    from .structures.classes import Classes, KeypointSchema
     from .structures.instances import Instances
-    from .structures.keypoint_schema import KeypointSchema
     from .structures.masks import to_rle
     from .training.loop import TrainingResult
     from .training.train import train

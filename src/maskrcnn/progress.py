@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -91,3 +91,13 @@ def announce(words: str, images: int) -> Iterator[Callable[[int], None]]:
     else:
         with waiting(words):
             yield lambda done: None
+
+
+Announce = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Called with what is done and of how many steps (0: not known); gives what is called with each number of steps."""
+
+
+@contextmanager
+def silently(words: str, steps: int) -> Iterator[Callable[[int], None]]:
+    """An `Announce` that says nothing."""
+    yield lambda done: None

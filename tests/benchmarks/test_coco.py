@@ -7,7 +7,7 @@ from maskrcnn.benchmarks.coco import CocoPanoptic, read_lists, write_lists
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.evaluation.results import Results
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.coco import FOUND, POINTS, lay_out
 from tests.builders.coco_panoptic import write
 

@@ -9,7 +9,7 @@ from maskrcnn.data.formats import read_dataset
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
-from maskrcnn.structures.keypoint_schema import CROWDPOSE_PERSON
+from maskrcnn.structures.classes import CROWDPOSE_PERSON
 from tests.builders.crowdpose import crowdpose, found, lay_out
 from tests.builders.vectors import load_vector, number, vector_files
 

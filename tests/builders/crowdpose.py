@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from maskrcnn.structures.keypoint_schema import CROWDPOSE_PERSON
+from maskrcnn.structures.classes import CROWDPOSE_PERSON
 
 POINTS = [(10 + 3 * place, 20 + place, 2) for place in range(14)]
 

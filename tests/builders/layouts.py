@@ -12,8 +12,7 @@ from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.config import ModelSettings
 from maskrcnn.data.readers import bdd100k as bdd100k_reader
 from maskrcnn.model.build import build_model
-from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, CROWDPOSE_PERSON
+from maskrcnn.structures.classes import COCO_PERSON, CROWDPOSE_PERSON, Classes
 from maskrcnn.weights.own import save_weights
 from tests.builders import (
     bdd100k,

@@ -6,7 +6,7 @@ from PIL import Image
 
 from maskrcnn.cli.convert import summary
 from maskrcnn.config import ModelSettings
-from maskrcnn.weights.foreign.classes import name_classes
+from maskrcnn.weights.foreign.names import name_classes
 from maskrcnn.weights.own import Weights, load_weights
 from tests.builders.checkpoints import detectron2_state
 

@@ -7,8 +7,8 @@ from pycocotools import mask as oracle
 
 from maskrcnn.data.geometry import Geometry, move_boxes
 from maskrcnn.structures.annotated_masks import ObjectMasks
+from maskrcnn.structures.classes import KeypointSchema
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import KeypointSchema
 
 
 def geometry(**changes) -> Geometry:

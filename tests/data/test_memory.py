@@ -10,9 +10,8 @@ from maskrcnn.data.formats import read_dataset
 from maskrcnn.data.loading import evaluation_batches, read_record, training_batches
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.predict.evaluation import score
-from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.classes import Classes, KeypointSchema
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import KeypointSchema
 from maskrcnn.structures.masks import MaskCrops
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)

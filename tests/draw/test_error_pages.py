@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from maskrcnn.draw.error_pages import COLORS, DrawnObjects, Entry, ErrorPage, draw_error_index, draw_error_page
+from maskrcnn.structures.classes import KeypointSchema
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import KeypointSchema
 from tests.draw.test_instances import black, squares
 
 NOTHING = DrawnObjects(squares(), [], [])

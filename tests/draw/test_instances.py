@@ -6,9 +6,8 @@ import torch
 
 from maskrcnn.draw.images import GRAY, WHITE, font_size, line_width, object_colors
 from maskrcnn.draw.instances import LEFT, RIGHT, TINT, draw_instances, draw_skeletons, side_colors
-from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.classes import COCO_PERSON, Classes, KeypointSchema
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, KeypointSchema
 from maskrcnn.structures.masks import Crop, MaskCrops
 
 CLASSES = Classes(("cat", "dog"), (1, 2))

@@ -12,8 +12,7 @@ from maskrcnn.evaluation import coco as module
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import coco_curves, coco_sections, kinds_of, unique_names
 from maskrcnn.evaluation.coco_input import boundary_of
-from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON, Classes
 from tests.builders.scoring import coco, coco_scores, parsed
 from tests.builders.vectors import load_vector, number, vector_files
 

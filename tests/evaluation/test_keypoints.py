@@ -14,7 +14,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.keypoints import keypoint_objects, keypoint_sigmas, keypoints_problem
 from maskrcnn.evaluation.report import score_results
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.scoring import coco_scores, parsed
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "shared"))

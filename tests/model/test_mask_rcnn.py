@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+from maskrcnn.model.mask_rcnn import find_proposals
 from maskrcnn.model.rpn import RPN
 from maskrcnn.structures.annotated_masks import ObjectMasks
 from maskrcnn.structures.batch import Batch
@@ -228,3 +231,31 @@ def test_a_semantic_head_needs_the_classes_of_pixels():
     model = small_model(small_settings(semantic_head={"classes": 3, "channels": 32}))
     with pytest.raises(ValueError, match="needs the classes of its pixels"):
         model(small_batch(TWO))
+
+
+HALF = (SIZE[0] // 2, SIZE[1] // 2)
+
+
+def test_proposals_are_those_of_the_model_in_the_callers_pixels_best_first():
+    model, batch = small_model().eval(), replace(small_batch(), image_sizes=[SIZE, HALF])
+    with torch.no_grad():
+        boxes, scores = model.propose(model.features(batch.images), batch)
+    whole, half = find_proposals(model, batch)
+    assert torch.equal(whole.boxes, boxes[0])
+    assert torch.allclose(half.boxes * 2, boxes[1])
+    assert torch.equal(half.scores, scores[1])
+    assert (half.scores.diff() <= 0).all()
+    assert (half.size, set(half.labels.tolist())) == (HALF, {0})
+
+
+def test_scores_are_fractions_also_where_logits_rank():
+    model = small_model(small_settings(rpn={"proposals": 5, "rank_by": "logit"})).eval()
+    model.rpn.logits.bias.data.fill_(-3)
+    found = find_proposals(model, small_batch())[0]
+    assert found.scores.max().item() == pytest.approx(torch.tensor(-3.0).sigmoid().item(), abs=0.02)
+
+
+def test_an_image_may_have_none():
+    model = small_model(small_settings(rpn={"score_threshold": 1.0})).eval()
+    found = find_proposals(model, small_batch())[0]
+    assert (found.boxes.shape, found.scores.shape) == ((0, 4), (0,))

@@ -5,8 +5,8 @@ import torch
 
 from maskrcnn.config import AnchorSettings, RPNSettings
 from maskrcnn.model.anchors import Anchors
-from maskrcnn.model.rpn import RPN, _choose_at_once
-from maskrcnn.ops.precision import at_least_float32
+from maskrcnn.model.rpn import RPN, _choose_at_once, neighbors
+from maskrcnn.ops.devices import at_least_float32
 from maskrcnn.ops.roi_align import make_table
 
 ANCHORS = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40.0, 0.0, 50.0, 10.0]])
@@ -227,3 +227,25 @@ def test_the_shortest_side_of_a_proposal_is_a_setting():
     logits = [torch.zeros(1, 2)]
     assert len(predict(logits, [thin])[0][0]) == 0
     assert predict(logits, [thin], min_box_size=0)[0][0].tolist() == thin[:1].tolist()
+
+
+def test_neighbors_are_found_in_their_own_image_and_level():
+    # Two images: 2 rows of 3 pixels, then 1 row of 2. The table has the level's images one after the other.
+    maps = {2: torch.arange(12.0).view(2, 1, 2, 3), 3: 100 + torch.arange(4.0).view(2, 1, 1, 2)}
+    table = make_table(maps)
+    # The first image's middle pixel of the lower row; the second image's first, and its last of the coarser level.
+    rows, inside = neighbors(table, torch.tensor([4, 8, 15]), reach=1)
+    seen = torch.where(inside, table.rows[rows, 0], -1)
+    assert seen.tolist() == [
+        [[0, 1, 2], [3, 4, 5], [-1, -1, -1]],
+        [[-1, -1, -1], [-1, 6, 7], [-1, 9, 10]],
+        [[-1, -1, -1], [102, 103, -1], [-1, -1, -1]],
+    ]
+
+
+def test_a_reach_of_nothing_is_the_pixel_itself_and_there_may_be_none():
+    table = make_table({4: torch.arange(6.0).view(1, 1, 2, 3)})
+    rows, inside = neighbors(table, torch.arange(6), reach=0)
+    assert rows.flatten().tolist() == list(range(6))
+    assert inside.all()
+    assert neighbors(table, torch.arange(0), reach=2)[0].shape == (0, 5, 5)

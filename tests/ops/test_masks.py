@@ -1,10 +1,20 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision.ops
+from pycocotools import mask as oracle
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from maskrcnn.ops.masks import paste_window, resample_bitmap, sample_mask, sampled_window, spread_mask
+from maskrcnn.ops.masks import (
+    draw_in_box,
+    paste_window,
+    resample_bitmap,
+    resample_windows,
+    sample_mask,
+    sampled_window,
+    spread_mask,
+)
 
 HEIGHT, WIDTH = 40, 60
 
@@ -146,3 +156,96 @@ def test_masks_are_sampled_in_their_own_precision_also_under_autocast():
         found = sample_mask(mask, (300.3, 300.3, 308.1, 309.2), window)
     assert torch.equal(found, sample_mask(mask, (300.3, 300.3, 308.1, 309.2), window))
     assert found.dtype == torch.float32
+
+
+SQUARE = np.array([[10.0, 20.0], [14.0, 20.0], [14.0, 24.0], [10.0, 24.0]])
+
+
+def test_a_polygon_is_drawn_on_the_grid_of_a_box():
+    assert draw_in_box((SQUARE,), [10, 20, 14, 24], 4).tolist() == [[1] * 4] * 4
+    assert draw_in_box((SQUARE,), [10, 20, 18, 24], 4).tolist() == [[1, 1, 0, 0]] * 4
+    assert draw_in_box((SQUARE,), [10, 16, 14, 24], 4).tolist() == [[0] * 4] * 2 + [[1] * 4] * 2
+
+
+def test_the_object_is_the_union_of_its_polygons():
+    right = SQUARE + np.array([4.0, 0.0])
+    assert draw_in_box((SQUARE, right), [10, 20, 18, 24], 4).tolist() == [[1] * 4] * 4
+
+
+def test_polygons_stay_as_they_were():
+    polygon = SQUARE.copy()
+    draw_in_box((polygon,), [10, 20, 18, 24], 4)
+    assert (polygon == SQUARE).all()
+
+
+@pytest.mark.parametrize("box", [[0, 0, 5, 5], [14.5, 20, 15, 24]])
+def test_a_box_beside_the_object_is_empty(box):
+    assert not draw_in_box((SQUARE,), box, 28).any()
+
+
+@pytest.mark.parametrize("box", [[12.0, 22.0, 12.0, 22.0], [12.0, 20.0, 12.05, 24.0]])
+def test_a_box_without_area_counts_as_a_tenth_of_a_pixel(box):
+    x1, y1, x2, y2 = box
+    grown = [x1, y1, max(x2, x1 + 0.1), max(y2, y1 + 0.1)]
+    assert (draw_in_box((SQUARE,), box, 7) == draw_in_box((SQUARE,), grown, 7)).all()
+    assert draw_in_box((SQUARE,), box, 7).all()
+
+
+@pytest.mark.parametrize("size", [7, 28, 56])
+def test_the_cells_are_those_coco_draws(size):
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        polygons = tuple(random.random((count, 2)) * 100 - 10 for count in (3, 20))
+        corner, sides = random.random(2) * 40, random.random(2) * 50 + 0.2
+        parts = [((polygon - corner) / sides * size).ravel().tolist() for polygon in polygons]
+        expected = oracle.decode(oracle.merge(oracle.frPyObjects(parts, size, size)))
+        assert (draw_in_box(polygons, [*corner, *(corner + sides)], size) == expected).all()
+
+
+EXTENT = (30, 40)
+WINDOWS = [[0, 0, 12, 9], [5, 7, 25, 30], [30, 3, 40, 5], [0, 0, 40, 30], [8, 8, 8, 8], [20, 10, 21, 11]]
+BOXES = [
+    [0.0, 0, 12, 9],
+    [4.3, 6.5, 26.1, 30],
+    [28, 0, 40, 30],
+    [0, 0, 40, 30],
+    [1, 1, 1.4, 1.2],
+    [19.5, 9.5, 22.7, 12],
+]
+
+
+def bitmaps():
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randint(2, (y2 - y1, x2 - x1), generator=generator).byte() for x1, y1, x2, y2 in WINDOWS]
+
+
+@pytest.mark.parametrize("half_pixel", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 28])
+def test_all_at_once_equals_one_by_one(half_pixel, size):
+    pixels = torch.cat([bitmap.flatten() for bitmap in bitmaps()])
+    pairs = [(i, box) for i in range(len(WINDOWS)) for box in BOXES]
+    matches = torch.tensor([i for i, _ in pairs])
+    boxes = torch.tensor([box for _, box in pairs], dtype=torch.float64)
+    extents = torch.tensor([EXTENT] * len(WINDOWS))
+    found = resample_windows(pixels, torch.tensor(WINDOWS), extents, matches, boxes, size, half_pixel=half_pixel)
+    each = bitmaps()
+    for one, i, box in zip(found, matches.tolist(), boxes, strict=True):
+        origin = (WINDOWS[i][0], WINDOWS[i][1])
+        expected = resample_bitmap(each[i], origin, box, EXTENT, size, half_pixel=half_pixel)
+        assert torch.allclose(one, expected, atol=1e-12, rtol=0)
+
+
+def test_windows_may_lie_in_images_of_different_sizes():
+    windows, boxes = torch.tensor([[0, 0, 4, 4]] * 2), torch.tensor([[0.0, 0.0, 4.0, 4.0]] * 2)
+    pixels, extents = torch.ones(32, dtype=torch.uint8), torch.tensor([[4, 4], [4, 9]])
+    found = resample_windows(pixels, windows, extents, torch.arange(2), boxes, 4)
+    # Beyond the first window the image ends, and its last pixels go on; beyond the second there is background.
+    assert found[0, 0].tolist() == [1.0] * 4
+    assert found[1, 0].tolist() == [1.0] * 3 + [0.5]
+
+
+def test_without_objects_or_boxes_there_are_no_targets():
+    none, no_boxes, pixels = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), torch.ones(1, dtype=torch.uint8)
+    assert resample_windows(pixels[:0], none.view(0, 4), none.view(0, 2), none, no_boxes, 7).shape == (0, 7, 7)
+    window, extent = torch.tensor([[0, 0, 1, 1]]), torch.tensor([EXTENT])
+    assert resample_windows(pixels, window, extent, none, no_boxes, 7).shape == (0, 7, 7)

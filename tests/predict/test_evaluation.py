@@ -11,9 +11,8 @@ from maskrcnn.predict.class_match import find_threshold, match_classes
 from maskrcnn.predict.evaluation import evaluate, score
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.batch import Scales
-from maskrcnn.structures.classes import Classes
+from maskrcnn.structures.classes import COCO_PERSON, CROWDPOSE_PERSON, Classes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, CROWDPOSE_PERSON
 from maskrcnn.structures.panoptic import Panoptic, Segment
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskrcnn.profiling.peers import make_weights
+from maskrcnn.profiling.contenders import make_weights
 from tests.builders.works import PREDICTION
 
 

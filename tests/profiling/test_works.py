@@ -1,8 +1,19 @@
 import pytest
+import torch
 
 from maskrcnn.errors import SettingError
-from maskrcnn.profiling.peers import BUILDERS
-from maskrcnn.profiling.works import QUICK, USUAL, WORKS, choose_works, find_work
+from maskrcnn.profiling.contenders import BUILDERS
+from maskrcnn.profiling.works import (
+    OBJECTS,
+    QUICK,
+    USUAL,
+    WORKS,
+    choose_works,
+    find_work,
+    make_image,
+    make_objects,
+    whole_masks,
+)
 
 
 def test_selections_have_prediction_and_training():
@@ -35,3 +46,33 @@ def test_two_selections_contradict_each_other():
 def test_an_unknown_work_names_those_that_are_near():
     with pytest.raises(SettingError, match=r"trainning: there is no work.*Did you mean training.*prediction-rle"):
         find_work("trainning")
+
+
+def test_the_same_size_gives_the_same_image():
+    image = make_image((32, 48))
+    assert image.shape == (3, 32, 48)
+    assert image.dtype == torch.uint8
+    assert image.equal(make_image((32, 48)))
+
+
+def test_objects_are_discs_that_fill_their_boxes():
+    objects = make_objects((64, 96), 5)
+    assert len(objects) == OBJECTS
+    assert set(objects.labels.tolist()) <= set(range(5))
+    for i, (x1, y1, x2, y2) in enumerate(objects.boxes.tolist()):
+        assert 0 <= x1 < x2 <= 96
+        assert 0 <= y1 < y2 <= 64
+        bitmap = objects.masks.crop(i).bitmap
+        assert bitmap.shape == (y2 - y1, x2 - x1)
+        assert bitmap.any(axis=0).all()
+        assert bitmap.any(axis=1).all()
+
+
+def test_whole_masks_have_the_objects_pixels_and_no_others():
+    objects = make_objects((64, 96), 5)
+    masks = whole_masks(objects)
+    assert masks.shape == (OBJECTS, 64, 96)
+    for i, (x1, y1, x2, y2) in enumerate(objects.boxes.int().tolist()):
+        bitmap = objects.masks.crop(i).bitmap
+        assert masks[i, y1:y2, x1:x2].numpy().tolist() == bitmap.tolist()
+        assert masks[i].sum() == bitmap.sum()

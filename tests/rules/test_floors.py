@@ -53,7 +53,7 @@ def test_imports_go_down_the_floors_only(path):
     ("path", "line", "found"),
     [
         ("data/shapes.py", "from ..model.build import build_model", ["model"]),
-        ("ops/nms.py", "from maskrcnn.structures import boxes", ["structures"]),
+        ("ops/boxes.py", "from maskrcnn.structures import boxes", ["structures"]),
         ("predict/files.py", "import maskrcnn.training.loop", ["training"]),
         ("model/fpn.py", "def forward():\n    from .. import cli", ["cli"]),
         ("model/fpn.py", "from .resnet import ResNet\nfrom ..ops import boxes\nimport torch", []),

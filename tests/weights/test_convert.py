@@ -7,8 +7,8 @@ import torch
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights.convert import LIBRARIES, check_form, convert_weights, find_setting, write_foreign
-from maskrcnn.weights.foreign.classes import name_classes
 from maskrcnn.weights.foreign.detectron2 import read_detectron2
+from maskrcnn.weights.foreign.names import name_classes
 from maskrcnn.weights.own import Weights, load_weights, save_weights
 from maskrcnn.weights.reading import read_weights
 from tests.builders.checkpoints import detectron2_state

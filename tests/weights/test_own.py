@@ -8,9 +8,9 @@ from torch import nn
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
-from maskrcnn.structures.classes import Classes
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
-from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights
+from maskrcnn.structures.classes import COCO_PERSON, Classes
+from maskrcnn.weights import own
+from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights, todays_settings
 from maskrcnn.weights.reading import SHIPPED
 from tests.builders.attacks import Attack
 
@@ -223,3 +223,22 @@ def test_another_number_of_classes_is_said_with_both_numbers():
     state = {CLASS_BIAS: torch.zeros(81), "box_head.0.logits.weight": torch.zeros(81, 4)}
     with pytest.raises(WeightsError, match=r"coco: .*80 classes.* 2\."):
         apply_weights(model, state, source="coco")
+
+
+def test_settings_are_found_where_they_stand_today():
+    earlier = {"neck": "fpn", "fpn": {"channels": 8, "norm": "group"}, "rpn": {"samples": 9}, "loss_epsilon": 0.5}
+    settings = ModelSettings.model_validate(todays_settings(earlier))
+    assert (settings.neck.name, settings.neck.channels, settings.neck.norm) == ("fpn", 8, "group")
+    assert (settings.rpn.samples, settings.rpn.loss_epsilon, settings.box_head.loss_epsilon) == (9, 0.5, 0.5)
+    assert earlier["fpn"] == {"channels": 8, "norm": "group"}
+
+
+def test_settings_that_a_file_leaves_out_keep_their_defaults():
+    assert todays_settings({}) == {}
+    assert todays_settings({"mask_head": None}) == {"mask_head": None}
+
+
+@pytest.mark.parametrize("place", [place for places in own.SETTINGS.values() for place in places])
+def test_every_place_of_today_exists(place):
+    section, key = place.split(".")
+    assert key in getattr(ModelSettings(), section).model_dump()

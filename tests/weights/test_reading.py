@@ -9,7 +9,7 @@ from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
 from maskrcnn.weights.files import read_tensors
-from maskrcnn.weights.foreign.classes import DATA_SETS
+from maskrcnn.weights.foreign.names import DATA_SETS
 from maskrcnn.weights.own import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.reading import read_weights, understand

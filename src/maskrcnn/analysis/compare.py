@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
 from ..evaluation.results import Kind, Results
-from ..ops.json_files import read_json
+from ..ops.files import read_json
 from .matching import class_precisions, match_results
 
 RESAMPLES = 1000

@@ -17,7 +17,7 @@ from ..evaluation.annotations import Annotations
 from ..evaluation.coco_input import Measure, field_of
 from ..evaluation.results import Results, read_records
 from ..evaluation.sections import Say, Section, say_nothing
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 
 Kinds = TypeVar("Kinds", bound=Measure)
 Submits = Literal["file", "folder"] | None

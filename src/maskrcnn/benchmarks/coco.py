@@ -18,9 +18,9 @@ from ..evaluation.coco_input import Measure
 from ..evaluation.panoptic_quality import panoptic_sections
 from ..evaluation.results import Kind, Results
 from ..evaluation.sections import Say, Section
-from ..ops.json_files import parse_json, read_json
+from ..ops.files import parse_json, read_json
 from ..predict.panoptic_files import image_names, panoptic_truth, read_panoptic_results, write_panoptic_results
-from ..structures.keypoint_schema import COCO_PERSON
+from ..structures.classes import COCO_PERSON
 from .benchmark import Benchmark, Submits, kinds_given, write_archive
 
 FILES = {

@@ -15,7 +15,7 @@ from ..evaluation.annotations import Annotations
 from ..evaluation.coco import coco_sections
 from ..evaluation.results import Results
 from ..evaluation.sections import Say, Section, say_nothing
-from ..structures.keypoint_schema import CROWDPOSE_PERSON
+from ..structures.classes import CROWDPOSE_PERSON
 from .benchmark import Benchmark, part_of, require_any
 
 REMEDY = "Use weights that find CrowdPose's 14 keypoints: COCO's have neither the head nor the neck."

@@ -28,7 +28,7 @@ from ..evaluation.annotations import Annotations, rle_crop
 from ..evaluation.results import Results
 from ..evaluation.sections import Say, Section
 from ..evaluation.text_report import found_polygons, polygon_of, rectangle_of, text_sections
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 from .benchmark import Benchmark, find_in_archive, write_archive
 
 ICDAR_RESULTS = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"

@@ -52,7 +52,7 @@ def doctor(
     Every image is read and every object is measured. Exits with 1 if training would stop at an error, otherwise 0.
     """
     from ..doctor.diagnosis import diagnose
-    from ..ops.json_files import write_json
+    from ..ops.files import write_json
     from ..weights.published import preset_settings
 
     for path in (report, as_json):

@@ -57,8 +57,7 @@ def profile(
 
     from ..evaluation.report import write_report
     from ..profiling.contenders import DEFAULT, SETTINGS, can_do, is_installed
-    from ..profiling.report import describe_machine, remarks, tables_of
-    from ..profiling.run import count_runs, profile_works
+    from ..profiling.report import count_runs, describe_machine, profile_works, remarks, tables_of
 
     wanted = [DEFAULT] if quick else [name for name in SETTINGS if any(can_do(name, one) for one in works.values())]
     settings = [name for name in wanted if is_installed(name)]

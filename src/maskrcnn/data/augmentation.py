@@ -9,8 +9,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from ..config import AugmentSettings, InputSettings
+from ..structures.classes import KeypointSchema
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import KeypointSchema
 from .geometry import Geometry
 from .preprocessing import resize_and_normalize, resize_factor, resized_size, round_side, stretch_brightness
 

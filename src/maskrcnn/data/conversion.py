@@ -13,8 +13,8 @@ import numpy as np
 from torchvision.transforms.v2.functional import to_pil_image
 
 from ..errors import DataError, SettingError
-from ..ops.json_files import write_json
-from ..ops.progress import Announce, silently
+from ..ops.files import write_json
+from ..progress import Announce, silently
 from .dataset import Dataset, Record, common_folder
 from .formats import Reading, find_splits, read_dataset
 from .images import image_size

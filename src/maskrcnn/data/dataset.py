@@ -13,9 +13,8 @@ from numpy.random import default_rng
 from torch import Tensor
 
 from ..errors import DataError, SettingError
-from ..structures.classes import Classes
+from ..structures.classes import Classes, in_whole_pixels
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import in_whole_pixels
 from ..structures.masks import encode_crop
 from .segments import SegmentFile
 

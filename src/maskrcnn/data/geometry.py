@@ -14,8 +14,8 @@ from torchvision.transforms.v2 import functional as v2
 
 from ..ops.boxes import clip_boxes
 from ..structures.annotated_masks import ObjectMasks
+from ..structures.classes import KeypointSchema
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import KeypointSchema
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 
 from ..errors import DataError
-from ..ops.atomic import replacing
-from ..ops.json_files import parse_json
+from ..ops.files import parse_json, replacing
 from ..structures.instances import Instances
 from .dataset import Dataset, Record
 

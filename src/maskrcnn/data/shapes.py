@@ -16,7 +16,7 @@ from numpy.random import Generator, default_rng
 from PIL import Image
 from torch import Tensor
 
-from ..ops.json_files import write_json
+from ..ops.files import write_json
 from ..structures.masks import Crop, encode_crop
 from ..structures.panoptic import encode_ids
 from .dataset import Dataset

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config import InputSettings, ModelSettings
 from ..data.dataset import Dataset
-from ..ops.progress import Announce, silently
+from ..progress import Announce, silently
 from .anchors import Fit, better_anchors, find_in_anchors, fit, level_strides
 from .class_checks import class_counts, find_in_classes, find_in_heads
 from .detection_advice import find_in_numbers, find_in_overlaps

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from ..data.dataset import Record
-from ..ops.rasterize import Polygons
+from ..ops.masks import Polygons
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.instances import Instances
 from ..structures.masks import tight_crop

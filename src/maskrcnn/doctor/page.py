@@ -16,7 +16,7 @@ from .. import __version__
 from ..config import AnchorSettings
 from ..data.images import read_image
 from ..errors import DataError
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 from .class_checks import class_counts
 from .diagnosis import Diagnosis
 from .figures import (

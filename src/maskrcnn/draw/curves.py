@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..errors import DataError
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 
 SCORES = (
     ("bbox", "AP", "boxes AP"),

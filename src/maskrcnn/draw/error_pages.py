@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision.ops import box_area
 from torchvision.transforms.v2 import functional as F
 
+from ..structures.classes import KeypointSchema
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import KeypointSchema
 from .images import GRAY, Color, scale_image
 from .instances import Mark, paint_instances
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 
 SMALLEST_FONT = 9
 Color = tuple[int, int, int]

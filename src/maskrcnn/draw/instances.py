@@ -14,9 +14,8 @@ from torch import Tensor
 from torchvision.ops import box_area
 
 from ..config import SCORE_THRESHOLD
-from ..structures.classes import Classes
+from ..structures.classes import Classes, KeypointSchema
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import KeypointSchema
 from ..structures.masks import Crop, Masks
 from ..structures.panoptic import Panoptic, Segment
 from .images import BLACK, GRAY, WHITE, Color, Label, draw_labels, font_size, line_width, object_colors, scale_image

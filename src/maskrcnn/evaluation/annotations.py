@@ -13,8 +13,8 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ..errors import DataError
-from ..ops.json_files import read_json
-from ..structures.keypoint_schema import KeypointSchema, shared_keypoint_schema
+from ..ops.files import read_json
+from ..structures.classes import KeypointSchema, shared_keypoint_schema
 from ..structures.masks import Crop
 from ..structures.rle import check_counts, counts_from_text, crop_from_counts
 

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from .. import __version__
-from ..ops.json_files import write_json
+from ..ops.files import write_json
 from .accuracy import Threshold, accuracy_section
 from .annotations import Annotations
 from .coco import coco_sections, kinds_to_score

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from ..errors import DataError
-from ..ops.json_files import read_json, write_json
+from ..ops.files import read_json, write_json
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.rle import all_fill

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import NeckSettings
-from .inference.fusion import convolve
+from .fusion import convolve
 from .norms import make_convolution
 
 

@@ -11,18 +11,13 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from ..config import RPNSettings
-from ..ops.boxes import clip_boxes, pad_boxes, sides_above
-from ..ops.deltas import decode_boxes, encode_boxes
-from ..ops.devices import carry
+from ..ops.boxes import clip_boxes, decode_boxes, encode_boxes, pad_boxes, sides_above, suppress_groups
+from ..ops.devices import at_least_float32, carry
 from ..ops.matching import match_boxes, sample_matches
-from ..ops.nms import suppress_groups
-from ..ops.patches import neighbors
-from ..ops.precision import at_least_float32
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from .anchors import Anchors
-from .inference.chunking import compute_in_blocks
-from .inference.fusion import connect, convolve
+from .fusion import compute_in_blocks, connect, convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
@@ -289,3 +284,27 @@ def _large_enough(boxes: Tensor, min_box_size: float) -> Tensor:
     if min_box_size:
         return sides_above(boxes, min_box_size)
     return (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+
+
+def neighbors(table: PyramidTable, pixels: Tensor, *, reach: int) -> tuple[Tensor, Tensor]:
+    """Rows of the pixels around some.
+
+    Args:
+        table: Of the maps.
+        pixels: [P] among the pixels of all images: image after image, and in each level after level.
+        reach: How far they may be away in rows and columns.
+
+    Returns:
+        [P, S, S] rows of the table, S = 2 * reach + 1, and [P, S, S] bool: they are inside the map.
+    """
+    ends = torch.cumsum(table.heights * table.widths, dim=0)
+    images, places = pixels // ends[-1], pixels % ends[-1]
+    levels = torch.searchsorted(ends, places, right=True)
+    heights, widths = table.heights[levels], table.widths[levels]
+    places = places - (ends[levels] - heights * widths)
+    steps = torch.arange(-reach, reach + 1, device=pixels.device)
+    y = (places // widths)[:, None] + steps
+    x = (places % widths)[:, None] + steps
+    inside = ((y >= 0) & (y < heights[:, None]))[:, :, None] & ((x >= 0) & (x < widths[:, None]))[:, None]
+    rows = ((images * heights)[:, None] + y)[:, :, None] * widths[:, None, None] + x[:, None]
+    return torch.where(inside, table.starts[levels][:, None, None] + rows, 0), inside

@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import carry
-from .precision import at_least_float32
+from .devices import at_least_float32, carry
 
 LARGEST_SAMPLING = 2**25
 """Most values that are held at once where every sampling point is computed."""

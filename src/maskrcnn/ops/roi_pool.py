@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .precision import at_least_float32
+from .devices import at_least_float32
 from .roi_align import PyramidTable, group_pairs, roi_align
 
 LARGEST_PART = 2**21

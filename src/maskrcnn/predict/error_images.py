@@ -20,8 +20,8 @@ from ..evaluation.annotations import Annotations
 from ..evaluation.keypoints import keypoint_sigmas
 from ..evaluation.results import Kind, Results
 from ..structures.annotated_masks import ObjectMasks
+from ..structures.classes import PIXEL_MIDDLE
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import PIXEL_MIDDLE
 
 NAMES: dict[str, str] = dict([("right", "right"), *FAULT_TITLES.items(), ("ignored", "need not be found")])
 INDEX = "index.png"

@@ -18,11 +18,9 @@ from ..data.images import IMAGES, read_image
 from ..draw.images import write_image
 from ..draw.instances import draw_instances
 from ..errors import DataError
-from ..ops.atomic import replacing
-from ..ops.json_files import write_json
-from ..structures.classes import Classes
+from ..ops.files import replacing, write_json
+from ..structures.classes import Classes, in_whole_pixels
 from ..structures.instances import Instances
-from ..structures.keypoint_schema import in_whole_pixels
 from ..structures.masks import PolygonKind
 from ..structures.panoptic import Panoptic, describe_segments, encode_ids
 from .class_match import find_threshold

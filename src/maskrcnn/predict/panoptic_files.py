@@ -28,7 +28,7 @@ from ..evaluation.panoptic_quality import (
 )
 from ..evaluation.report import Report, library_versions
 from ..evaluation.sections import Say, Section, say_nothing
-from ..ops.json_files import read_json, write_json
+from ..ops.files import read_json, write_json
 from ..structures.panoptic import encode_ids
 from ..structures.regions import find_regions
 

@@ -20,11 +20,9 @@ from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino
 from ..errors import SettingError
 from ..model.build import build_model
-from ..model.inference.folding import prepare_for_prediction
+from ..model.folding import prepare_for_prediction
 from ..model.mask_rcnn import MaskRCNN
-from ..ops.allocator import keep_freed_memory
-from ..ops.devices import choose_device
-from ..ops.precision import Precision, uses_bfloat16
+from ..ops.devices import Precision, choose_device, keep_freed_memory, uses_bfloat16
 from ..structures.batch import Batch, Scales
 from ..structures.classes import Classes
 from ..structures.instances import Instances

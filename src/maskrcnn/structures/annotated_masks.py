@@ -11,7 +11,7 @@ import torch
 from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
-from ..ops.rasterize import Polygons
+from ..ops.masks import Polygons
 from .masks import Crop, MaskCrops, Masks, encode_crop, tight_crop
 from .rle import counts_from_text, crop_from_counts
 

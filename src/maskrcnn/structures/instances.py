@@ -16,8 +16,7 @@ from torch import Tensor
 from ..config import SCORE_THRESHOLD
 from ..errors import SettingError
 from ..ops.devices import carry
-from .classes import Classes
-from .keypoint_schema import in_whole_pixels
+from .classes import Classes, in_whole_pixels
 from .masks import Index, Masks, PolygonKind, as_index
 from .panoptic import Panoptic
 

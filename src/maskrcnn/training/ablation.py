@@ -15,7 +15,7 @@ from ..config.overrides import Changes
 from ..config.studies import Study, read_studies
 from ..data.shapes import write_shapes
 from ..errors import SettingError
-from ..ops.json_files import read_json, write_json
+from ..ops.files import read_json, write_json
 from ..predict.evaluation import evaluate
 from ..predict.predictor import Predictor
 from .dataset import TrainingData, read_training_data, train_on_dataset

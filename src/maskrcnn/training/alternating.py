@@ -29,11 +29,10 @@ from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
 from ..errors import SettingError
 from ..evaluation.collect import collect_proposals
-from ..model.mask_rcnn import MaskRCNN
-from ..model.proposals import find_proposals
+from ..model.mask_rcnn import MaskRCNN, find_proposals
 from ..model.rpn import RPN
-from ..ops.atomic import replacing
-from ..ops.precision import autocast
+from ..ops.devices import autocast
+from ..ops.files import replacing
 from ..progress import ImageBar
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, load_weights, save_weights

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunSettings
 from ..errors import WeightsError
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 from ..structures.classes import Classes
 
 _VERSION = 1

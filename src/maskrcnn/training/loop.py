@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from ..config import RunSettings
 from ..data.dataset import Dataset
 from ..evaluation.report import Report
-from ..ops.allocator import keep_freed_memory
-from ..ops.precision import autocast
+from ..ops.devices import autocast, keep_freed_memory
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from .interrupt import StopRequest

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import TrainingError
-from ..ops.json_files import write_json
+from ..ops.files import write_json
 
 
 class LossWindow:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..config import RunSettings
 from ..errors import SettingError
-from ..ops.atomic import remove_partial_files
+from ..ops.files import remove_partial_files
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, save_weights

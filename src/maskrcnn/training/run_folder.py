@@ -10,7 +10,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import DataError, SettingError
-from ..ops.json_files import read_json, write_json
+from ..ops.files import read_json, write_json
 
 CHECKPOINT_NAME = "last.pt"
 LAST_NAME = "last.safetensors"

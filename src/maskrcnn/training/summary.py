@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..config import RunSettings
 from ..data.dataset import Dataset
-from ..ops.precision import autocast
+from ..ops.devices import autocast
 from .dataset import TrainingData
 from .optimizer import peak_learning_rate
 from .settings import evaluation_interval, with_steps

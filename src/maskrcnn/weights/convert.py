@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..config import ModelSettings
 from ..errors import WeightsError
-from ..ops.atomic import replacing
+from ..ops.files import replacing
 from .foreign.detectron2 import DETECTRON2_NEEDS, to_detectron2
 from .foreign.torchvision import TORCHVISION_NEEDS, to_torchvision
 from .own import SUFFIX, Weights, save_weights

@@ -11,8 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import WeightsError
-from .pickles import Inert, read_pickle, refusal, to_tensor
-from .torch_files import LEGACY, ZIP, read_torch
+from .pickles import LEGACY, ZIP, Inert, read_pickle, read_torch, refusal, to_tensor
 
 Kind = Literal["torch", "pickle", "safetensors"]
 

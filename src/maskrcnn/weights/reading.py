@@ -14,12 +14,10 @@ from ..config import ModelSettings
 from ..config.presets import read_preset
 from ..errors import WeightsError
 from .files import read_tensors
-from .foreign.classes import name_by_data
-from .foreign.detectron import is_detectron, read_detectron
+from .foreign.detectron import is_detectron, is_maskrcnn_benchmark, read_detectron, read_maskrcnn_benchmark
 from .foreign.detectron2 import is_detectron2, read_detectron2
-from .foreign.maskrcnn_benchmark import is_maskrcnn_benchmark, read_maskrcnn_benchmark
-from .foreign.mmdetection import is_mmdetection, read_mmdetection
-from .foreign.mmengine import read_config
+from .foreign.mmdetection import is_mmdetection, read_config, read_mmdetection
+from .foreign.names import name_by_data
 from .foreign.structure import merge
 from .foreign.torchvision import is_torchvision, read_torchvision
 from .own import KEY, Weights, load_weights, unpack_weights

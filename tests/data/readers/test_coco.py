@@ -12,7 +12,7 @@ from maskrcnn.data.dataset import Dataset, require_objects
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.readers.coco_records import is_id, is_number, read_keypoint_schema, read_keypoints
 from maskrcnn.errors import DataError
-from maskrcnn.structures.keypoint_schema import COCO_PERSON, keypoint_schema_of
+from maskrcnn.structures.classes import COCO_PERSON, keypoint_schema_of
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared"))
 CAT = {"id": 3, "name": "cat"}

@@ -8,7 +8,7 @@ from faster_coco_eval.core import mask as coco_mask
 from maskrcnn.data.dataset import Contents
 from maskrcnn.data.formats import read_dataset
 from maskrcnn.data.readers.coco import to_data
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON
 from maskrcnn.structures.masks import encode_crop
 from tests.builders.exports import (
     SHARED,

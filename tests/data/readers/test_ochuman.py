@@ -7,7 +7,7 @@ from faster_coco_eval.core import mask as coco_mask
 from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.ochuman import convert_ochuman, find_ochuman, read_ochuman
 from maskrcnn.errors import DataError
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.ochuman import SQUARE, lay_out, native, person
 
 

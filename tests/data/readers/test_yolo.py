@@ -5,7 +5,7 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.yolo import KeypointShape, is_yolo, label_object, read_yolo
 from maskrcnn.errors import DataError
-from maskrcnn.structures.keypoint_schema import COCO_PERSON
+from maskrcnn.structures.classes import COCO_PERSON
 
 BOX = "0 0.5 0.5 0.5 0.25"
 POLYGON = "1 0.1 0.2 0.4 0.2 0.4 0.8"

@@ -7,8 +7,13 @@ from torch import Tensor
 
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.foreign.detectron import cell_shapes, is_detectron, read_detectron
-from maskrcnn.weights.foreign.maskrcnn_benchmark import is_maskrcnn_benchmark, read_maskrcnn_benchmark
+from maskrcnn.weights.foreign.detectron import (
+    cell_shapes,
+    is_detectron,
+    is_maskrcnn_benchmark,
+    read_detectron,
+    read_maskrcnn_benchmark,
+)
 from maskrcnn.weights.own import Weights
 from maskrcnn.weights.reading import understand
 from tests.builders.checkpoints import CLASSES, detectron2_state

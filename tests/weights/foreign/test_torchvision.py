@@ -12,7 +12,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.model.build import build_model
-from maskrcnn.weights.foreign.classes import name_classes
+from maskrcnn.weights.foreign.names import name_classes
 from maskrcnn.weights.foreign.torchvision import is_torchvision, read_torchvision, to_torchvision
 from maskrcnn.weights.own import Weights
 

@@ -17,7 +17,7 @@ from ...errors import DataError
 from ...evaluation.annotations import Annotations, Size
 from ...evaluation.panoptic_quality import paint_images
 from ...evaluation.results import Results
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions
 

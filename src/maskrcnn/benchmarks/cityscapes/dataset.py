@@ -29,7 +29,7 @@ from ...evaluation.annotations import Annotations, Size, rle_crop
 from ...evaluation.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 from ...predict.panoptic_files import read_panoptic_results, write_panoptic_results
 from ...structures.masks import encode_crop, tight_crop
 from ..benchmark import Benchmark

@@ -16,7 +16,7 @@ from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ..benchmark import Benchmark
 from .metric import grit_sections
 from .submission import (

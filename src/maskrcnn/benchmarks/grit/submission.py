@@ -18,7 +18,7 @@ import numpy as np
 from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ...evaluation.annotations import rle
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ..benchmark import Place, find_in_archive, write_archive
 from .metric import STUFF, GritAnswer, GritSample
 

@@ -17,7 +17,7 @@ from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results, read_records
 from ...evaluation.sections import Say, Section
-from ...ops.atomic import replacing
+from ...ops.files import replacing
 from ..benchmark import Benchmark, part_of
 from .metric import voc_box_section, voc_mask_sections
 

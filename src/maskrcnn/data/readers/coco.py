@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
 from ...structures.instances import Instances
@@ -96,7 +96,7 @@ def parse_coco(path: Path) -> dict[str, Any]:
     Raises:
         DataError: The file is missing, is no JSON, or is JSON of another kind.
     """
-    contents = read_json(path, kind="a COCO annotation file", remedy="Copy or export it again.")
+    contents = read_json(path, expected="a COCO annotation file", remedy="Copy or export it again.")
     if not isinstance(contents, dict):
         raise DataError(
             f"{path}: the file holds a {type(contents).__name__}, but a COCO annotation file is an object with "

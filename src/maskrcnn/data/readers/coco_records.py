@@ -13,7 +13,7 @@ from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
 from ...structures.annotated_masks import Drawn, Polygons
-from ...structures.keypoint_schema import PIXEL_MIDDLE, KeypointSchema, shared_keypoint_schema
+from ...structures.classes import PIXEL_MIDDLE, KeypointSchema, shared_keypoint_schema
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
 from ..images import image_size
 from .contents import list_some

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size, read_pixels
 from .coco_folders import SPLITS
@@ -103,7 +103,7 @@ def _files(folder: Path, split: str) -> list[Path]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    content = read_json(file, kind=KIND)
+    content = read_json(file, expected=KIND)
     shapes = content.get("shapes") if isinstance(content, dict) else None
     if not isinstance(shapes, list) or not isinstance(content.get("imagePath"), str):
         raise DataError(f"{file}: has no list `shapes` or no `imagePath`, as a file of LabelMe has. Take it out.")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size
 from .contents import ContentsBuilder, Format, files_by_name, list_images, require_partners
@@ -216,7 +216,7 @@ def _read_classes(path: Path) -> dict[int, str | None] | None:
     file = path / CLASSES
     if not file.is_file():
         return None
-    known: Any = read_json(file, kind="the classes of values")
+    known: Any = read_json(file, expected="the classes of values")
     if not isinstance(known, dict) or not all(
         value.isdigit() and int(value) > 0 and isinstance(name, str | None) for value, name in known.items()
     ):

@@ -13,8 +13,8 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
-from ...ops.json_files import read_json
-from ...structures.keypoint_schema import COCO_PERSON
+from ...ops.files import read_json
+from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
 from .contents import Format
 
@@ -60,7 +60,7 @@ def read_ochuman(
     file = find_ochuman(path)
     if file is None:
         raise DataError(f"{path / NAME}: there is no such file. Unpack OCHuman there, or give its {NAME}.")
-    native = read_json(file, kind="OCHuman's annotations", remedy="Unpack it again.")
+    native = read_json(file, expected="OCHuman's annotations", remedy="Unpack it again.")
     beside = file.parent / "images"
     folder = beside if beside.is_dir() or file.parent.name != "annotations" else file.parent.parent / "images"
     part = subset if subset in SUBSETS else "all"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS, split_of
@@ -88,7 +88,7 @@ def load_frames(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None
     Raises:
         DataError: It is no file of Scalabel, or a frame has no name or the name of another.
     """
-    content = read_json(file, kind=KIND)
+    content = read_json(file, expected=KIND)
     config = content.get("config") if isinstance(content, dict) else None
     frames = content.get("frames") if isinstance(content, dict) else content
     if not isinstance(frames, list) or not isinstance(config, dict | None):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ...ops.json_files import read_json
+from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS
@@ -121,7 +121,7 @@ def _others(folder: Path, file: Path) -> list[Path]:
 def _load(file: Path) -> _File:
     if file.suffix.lower() == ".csv":
         return _load_csv(file)
-    content = read_json(file, kind=KIND)
+    content = read_json(file, expected=KIND)
     metadata = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(metadata, dict):
         raise DataError(f"{file}: has no `_via_img_metadata`, and no records of images. Export the annotations again.")

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ...errors import DataError
-from ...structures.keypoint_schema import COCO_PERSON
+from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
 from ..images import IMAGES, image_size
 from .coco_folders import SPLITS

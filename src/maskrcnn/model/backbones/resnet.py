@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import BackboneSettings
-from ..inference.chunking import compute_in_blocks
-from ..inference.fusion import convolve
+from ..fusion import compute_in_blocks, convolve
 from ..norms import Norm, NormedConvolution, takes_statistics
 
 

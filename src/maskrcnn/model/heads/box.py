@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms, nms
 
 from ...config import BoxHeadSettings
-from ...ops.boxes import clip_boxes, sides_above
-from ...ops.deltas import decode_boxes
-from ...ops.precision import at_least_float32
-from ..inference.chunking import compute_in_blocks
-from ..inference.fusion import connect, convolve
+from ...ops.boxes import clip_boxes, decode_boxes, sides_above
+from ...ops.devices import at_least_float32
+from ..fusion import compute_in_blocks, connect, convolve
 from ..norms import make_convolution, takes_statistics
 from .box_targets import BoxTargets
 

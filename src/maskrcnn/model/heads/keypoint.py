@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import KeypointHeadSettings
+from ...ops.devices import at_least_float32
 from ...ops.heatmaps import cells_of_points, find_peaks
-from ...ops.precision import at_least_float32
 from ...structures.instances import Instances
-from ..inference.chunking import compute_in_blocks
-from ..inference.fusion import convolve
+from ..fusion import compute_in_blocks, convolve
 from ..interfaces import Losses, Positives
 
 

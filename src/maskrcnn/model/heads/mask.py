@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import MaskHeadSettings
-from ...ops.precision import at_least_float32
-from ..inference.chunking import compute_in_blocks
-from ..inference.fusion import connect, convolve
+from ...ops.devices import at_least_float32
+from ..fusion import compute_in_blocks, connect, convolve
 from ..interfaces import Losses, Positives
 from ..norms import make_convolution, takes_statistics
 

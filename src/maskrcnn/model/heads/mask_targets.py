@@ -11,9 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...ops.mask_windows import resample_windows
-from ...ops.masks import resample_bitmap
-from ...ops.rasterize import draw_in_box
+from ...ops.masks import draw_in_box, resample_bitmap, resample_windows
 from ...structures.masks import MaskCrops, Masks
 
 LARGEST_BITMAPS = 2**27

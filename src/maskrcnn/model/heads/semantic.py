@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import SemanticHeadSettings
-from ...ops.precision import at_least_float32
+from ...ops.devices import at_least_float32
 from ...structures.batch import Batch
 from ...structures.panoptic import THING, UNKNOWN
 from ..interfaces import Losses

@@ -1,9 +1,10 @@
-"""Checkpoints of Detectron (Caffe2).
+"""Checkpoints of Detectron (Caffe2) and of maskrcnn-benchmark.
 
 Detectron counts pixels: a box from 3 to 5 is 3 pixels wide there and ends at 6 here. Anchors, deltas, levels and
 suppression are the same under that shift, and are set. What is left are roundings: the features of a box are pooled
 from an area that is one pixel of the image wider and higher here, masks are pasted into it, and images are resized
-on their 8-bit values (Detectron resizes floating point values). maskrcnn-benchmark follows it in all this.
+on their 8-bit values (Detectron resizes floating point values). maskrcnn-benchmark follows it in all this
+but for the sizes of images, which it rounds down.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from torch import Tensor
 
 from ...config import ModelSettings
 from ..own import Weights
-from .classes import classes_of
-from .layout import background_last, bins_first
-from .names import Table, check_all_placed, translate
-from .structure import Tree, find_structure, merge, neck_channels
+from .names import Table, check_all_placed, classes_of, normed, translate
+from .structure import Tree, background_last, bins_first, find_structure, merge, neck_channels
+from .torchvision import block_table, resnet_table
 
 _LEAVES = {
     "w": "convolution.weight",
@@ -152,3 +152,57 @@ def _shared_if_c4(name: str, origins: Mapping[str, str]) -> str:
     if "neck.lateral.0.convolution.weight" in origins or "neck.lateral.0.weight" in origins:
         return name
     return name if "box_head.0.hidden.0.weight" in origins else name.replace("backbone.stages.3.", "shared_head.", 1)
+
+
+def _maybe_normed(theirs: str, ours: str) -> Table:
+    """A convolution, or in a row a convolution and its norm."""
+    return [(theirs, f"{ours}convolution."), *normed(theirs, ours, convolution="0.", norms="1.")]
+
+
+_BOX, _MASK, _KEYPOINT = (f"roi_heads.{head}.feature_extractor." for head in ("box", "mask", "keypoint"))
+BENCHMARK_TABLE: Table = [
+    *normed("backbone.body.stem.", "backbone.stem.", convolution="conv1.", norms="bn1."),
+    *resnet_table("backbone.body."),
+    *block_table(f"{_BOX}head.layer4.{{block}}.", "shared_head.{block}."),
+    *_maybe_normed("backbone.fpn.fpn_inner{i+1}.", "neck.lateral.{i}."),
+    *_maybe_normed("backbone.fpn.fpn_layer{i+1}.", "neck.output.{i}."),
+    ("rpn.head.conv.", "rpn.convolutions.0."),
+    ("rpn.head.cls_logits.", "rpn.logits."),
+    ("rpn.head.bbox_pred.", "rpn.deltas."),
+    (f"{_BOX}fc{{i+6}}.", "box_head.0.hidden.{i}."),
+    ("roi_heads.box.predictor.cls_score.", "box_head.0.logits."),
+    ("roi_heads.box.predictor.bbox_pred.", "box_head.0.deltas."),
+    *_maybe_normed(f"{_MASK}mask_fcn{{i+1}}.", "mask_head.convolutions.{i}."),
+    ("roi_heads.mask.predictor.conv5_mask.", "mask_head.upsamples.0."),
+    ("roi_heads.mask.predictor.mask_fcn_logits.", "mask_head.logits."),
+    (f"{_KEYPOINT}conv_fcn{{i+1}}.", "keypoint_head.convolutions.{i}."),
+    ("roi_heads.keypoint.predictor.kps_score_lowres.", "keypoint_head.upsample."),
+]
+# Convolutions of a box head in a row, each followed by its norm, if any, and a ReLU.
+PLAIN_ROW: Table = [(f"{_BOX}xconvs.{{i*2}}.", "box_head.0.convolutions.{i}.convolution.")]
+NORMED_ROW = normed(f"{_BOX}xconvs.", "box_head.0.convolutions.{i}.", convolution="{i*3}.", norms="{i*3+1}.")
+BENCHMARK_UNUSED = re.compile(r"rpn\.anchor_generator\..*|roi_heads\.mask\.feature_extractor\.head\..*")
+"""Anchors that follow from the settings, and the stage that boxes and masks share, which stands there twice."""
+BENCHMARK_WRAPPER = "module."
+BENCHMARK_CHANGES: Tree = {"input": {"resize": "pillow"}, "rpn": {"loss_normalizer": "chosen"}}
+"""Settings that are not Detectron's."""
+
+
+def is_maskrcnn_benchmark(state: Mapping[str, Tensor]) -> bool:
+    """Whether the names are those of a maskrcnn-benchmark detector."""
+    return any(name.removeprefix(BENCHMARK_WRAPPER) == "roi_heads.box.predictor.bbox_pred.weight" for name in state)
+
+
+def read_maskrcnn_benchmark(state: Mapping[str, Tensor], source: str) -> Weights:
+    """Translate a state dict of maskrcnn-benchmark and find the settings it belongs to.
+
+    Raises:
+        WeightsError: Some tensors have no place here (another kind of model); they are named.
+    """
+    names = {name.removeprefix(BENCHMARK_WRAPPER): name for name in state}
+    row = NORMED_ROW if f"{_BOX}xconvs.1.weight" in names else PLAIN_ROW
+    origins, left = translate(names, [*row, *BENCHMARK_TABLE])
+    left = [names[name] for name in left if not BENCHMARK_UNUSED.fullmatch(name)]
+    check_all_placed(left, source, "maskrcnn-benchmark's Faster, Mask and Keypoint R-CNN with a residual network")
+    ours = {name: state[names[origin]] for name, origin in origins.items()}
+    return finish(ours, source, "maskrcnn-benchmark", BENCHMARK_CHANGES)

@@ -10,10 +10,17 @@ from torch import Tensor
 
 from ...config import ModelSettings
 from ..own import Weights
-from .classes import classes_of
-from .layout import bins_first, channels_first, split_counters
-from .names import Table, check_all_placed, normed, rename_back, translate
-from .structure import Tree, counts_batches, find_structure, merge, neck_channels
+from .names import Table, check_all_placed, classes_of, normed, rename_back, translate
+from .structure import (
+    Tree,
+    bins_first,
+    channels_first,
+    counts_batches,
+    find_structure,
+    merge,
+    neck_channels,
+    split_counters,
+)
 
 
 def _block(theirs: str, ours: str) -> Table:

@@ -12,10 +12,22 @@ from torch import Tensor
 from ...config import ModelSettings
 from ...errors import WeightsError
 from ..own import Weights
-from .classes import classes_of
-from .layout import DELTAS, LOGITS, MASK_LOGITS, TRACKED, background_last, bins_first, channels_first, split_counters
-from .names import Table, check_all_placed, normed, rename_back, translate
-from .structure import Tree, counts_batches, find_structure, merge, neck_channels
+from .names import Table, check_all_placed, classes_of, normed, rename_back, translate
+from .structure import (
+    DELTAS,
+    LOGITS,
+    MASK_LOGITS,
+    TRACKED,
+    Tree,
+    background_last,
+    bins_first,
+    channels_first,
+    counts_batches,
+    find_structure,
+    merge,
+    neck_channels,
+    split_counters,
+)
 
 
 def block_table(theirs: str, ours: str, norms: str = "bn") -> Table:

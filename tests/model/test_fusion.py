@@ -1,11 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from maskrcnn.model.inference import fusion
-from maskrcnn.model.inference.folding import prepare_for_prediction
-from maskrcnn.model.inference.fusion import connect, convolve
+from maskrcnn.model import fusion
+from maskrcnn.model.folding import prepare_for_prediction
+from maskrcnn.model.fusion import compute_in_blocks, connect, convolve, round_up_count
 from maskrcnn.model.norms import NormedConvolution
 from tests.model.small import fill_norms, small_batch, small_model, small_settings
 
@@ -92,3 +92,48 @@ def test_a_whole_pyramid_is_the_same_without_the_fast_way(name, monkeypatch):
         slow = model.features(images)
     for level in slow:
         torch.testing.assert_close(fast[level], slow[level], rtol=1e-4, atol=1e-4 * float(slow[level].abs().max()))
+
+
+@pytest.mark.parametrize(("count", "rounded"), [(0, 0), (1, 32), (32, 32), (33, 64)])
+def test_counts_are_rounded_up_and_what_is_added_is_empty(count, rounded):
+    found = round_up_count(torch.ones(count, 2, 2, 3), 32)
+    assert found.shape == (rounded, 2, 2, 3)
+    assert (found[:count] == 1).all()
+    assert (found[count:] == 0).all()
+    assert round_up_count(torch.ones(count), 32).shape == (rounded,)
+
+
+@pytest.mark.parametrize(
+    ("count", "bins", "seen"),
+    [
+        (0, 14, [0]),
+        (1, 14, [5]),
+        (7, 14, [10]),
+        (50, 14, [50]),
+        (51, 14, [50, 5]),
+        (117, 14, [50, 50, 20]),
+        (450, 7, [200, 200, 60]),
+        (12, 120, [10, 2]),
+    ],
+)
+def test_prediction_on_a_cpu_takes_blocks_of_few_sizes(count, bins, seen):
+    sizes = []
+
+    def scale(pooled: Tensor, factors: Tensor) -> Tensor:
+        sizes.append(len(pooled))
+        return pooled[:, 0, 0] * factors[:, None]
+
+    pooled, factors = torch.rand(count, bins, bins, 1), torch.arange(count)
+    with torch.no_grad():
+        found = compute_in_blocks(scale, pooled, factors)
+    assert torch.equal(found, pooled[:, 0, 0] * factors[:, None])
+    assert sizes == seen
+
+
+def test_training_takes_all_at_once_so_that_its_gradients_are_summed_once():
+    sizes = []
+    values = torch.rand(70, 2, 2, 3, requires_grad=True)
+    found = compute_in_blocks(lambda rows: sizes.append(len(rows)) or rows * 2, values)
+    found.sum().backward()
+    assert sizes == [96]
+    assert torch.equal(values.grad, torch.full_like(values, 2))

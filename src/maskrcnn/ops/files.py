@@ -1,0 +1,108 @@
+"""Files written whole or not at all, and JSON, read and written in one way."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+
+REMEDY = "Copy or write the file again."
+
+
+def read_json(path: Path | str, *, expected: str = "a JSON file", remedy: str = REMEDY) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: The file, in UTF-8 (with or without a byte order mark), UTF-16 or UTF-32.
+        expected: What it should be, for messages.
+        remedy: The sentence that ends messages.
+
+    Raises:
+        DataError: It is missing, cut off, nested too deeply, or no JSON.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as {expected} ({error.strerror}). Check the path.") from error
+    return parse_json(content, str(path), expected=expected, remedy=remedy)
+
+
+def parse_json(text: str | bytes, source: str, *, expected: str = "a JSON file", remedy: str = REMEDY) -> Any:
+    """What JSON text holds.
+
+    Args:
+        text: The text.
+        source: Where it stands, for messages.
+        expected, remedy: As for `read_json`.
+
+    Raises:
+        DataError: It is cut off, nested too deeply, or no JSON.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise DataError(
+            f"{source}: is not valid JSON at {where}: {error.msg}. It is probably cut off. {remedy}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: is not text, so it cannot be {expected} ({error}). {remedy}") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{source}: cannot be read as {expected} ({error}). {remedy}") from error
+    except RecursionError as error:
+        raise DataError(f"{source}: is nested too deeply to be {expected}. {remedy}") from error
+
+
+def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> None:
+    """Write a JSON file, whole or not at all; missing folders are made.
+
+    Args:
+        path: The file.
+        content: What `json` can write; numbers must be finite, for JSON has no others.
+        indent: Spaces for each level; None: everything in one line without spaces.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    separators = (",", ":") if indent is None else None
+    with replacing(path) as temporary:
+        text = json.dumps(content, indent=indent, separators=separators, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends without an error.
+
+    The bytes are on the disk before the rename, so that a crash or a full disk at any moment leaves either the old
+    file or the new one. After an error the temporary file is gone and the old file untouched.
+
+    Args:
+        path: The file to write; its folder exists.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":
+        _flush_to_disk(path.parent)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what a writer that was killed inside `replacing` has left in a folder."""
+    for leftover in folder.glob(".*.partial"):
+        leftover.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    # Windows flushes only files that are open for writing, Linux opens a folder only for reading.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
