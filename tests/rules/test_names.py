@@ -30,7 +30,7 @@ def test_there_is_no_folder_or_file_for_everything_else():
 def test_public_functions_and_classes_have_a_docstring(path):
     public = [
         node
-        for node in trees()[path].backbone
+        for node in trees()[path].body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]
     assert [node.name for node in public if not ast.get_docstring(node)] == []
