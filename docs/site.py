@@ -31,8 +31,8 @@ def reference() -> dict[str, str]:
     """A page for each folder that has public names: what each name is, from its docstring."""
     areas: dict[str, list[str]] = defaultdict(list)
     for name in maskrcnn.__all__:
-        thing = getattr(maskrcnn, name)
-        areas[thing.__module__.split(".")[1]].append(f"::: {thing.__module__}.{thing.__qualname__}\n")
+        module = maskrcnn._HOMES[name]
+        areas[module.split(".")[0]].append(f"::: maskrcnn.{module}.{name}\n")
     return {f"reference/{area}.md": "\n".join([f"# {area}\n", *areas[area]]) for area in sorted(areas)}
 
 

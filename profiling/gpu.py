@@ -153,8 +153,8 @@ def page(rows: list[Row], rate: float, kernels: dict[str, Kernels], rounds: str,
         f"medians of {rounds} alternating runs. bf16 matrix products reach {rate / 1e12:.0f} TFLOP/s here. Measured in "
         f"{minutes:.1f} minutes.",
         "",
-        "compiled: backbone, neck and RPN by `torch.compile`. CUDA graph: the same part captured at the padded shape of "
-        "the batch, in training with its backward pass.",
+        "compiled: backbone, neck and RPN by `torch.compile`. CUDA graph: the same part captured at the padded shape "
+        "of the batch, in training with its backward pass.",
         "",
         *table(rows, rate),
     ]

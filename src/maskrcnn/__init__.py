@@ -1,68 +1,131 @@
 """Mask R-CNN: train, evaluate and predict.
 
-The public names are imported when they are first used, so that `import maskrcnn` does not wait for torch.
+The public names are imported when they are first used, so that `import maskrcnn` does not wait for torch. Type checkers
+see them as they are.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .benchmarks.run import run_benchmark
+    from .config import ModelSettings, RunSettings, TTASettings
+    from .config.presets import FROM_RANDOM, preset_names, read_preset
+    from .data.conversion import convert_dataset
+    from .data.dataset import Dataset, Record
+    from .data.formats import read_dataset
+    from .data.images import load_image, read_image
+    from .data.loading import training_batches
+    from .data.readers.coco import read_coco
+    from .data.transforms import albumentations_augment, torchvision_augment
+    from .doctor.diagnosis import Diagnosis, diagnose
+    from .draw.instances import draw_instances
+    from .errors import DataError, MaskRCNNError, MeasurementError, SettingError, TrainingError, WeightsError
+    from .evaluation.report import Report
+    from .evaluation.results import Results
+    from .model.build import build_model
+    from .model.mask_rcnn import MaskRCNN
+    from .predict.evaluation import evaluate, score
+    from .predict.predictor import Predictor
+    from .structures.batch import Batch
+    from .structures.classes import Classes
+    from .structures.instances import Instances
+    from .structures.keypoint_schema import KeypointSchema
+    from .structures.masks import to_rle
+    from .training.loop import TrainingResult
+    from .training.train import train
+    from .weights.convert import convert_weights
+    from .weights.own import Weights, save_weights
+    from .weights.reading import read_weights
+    from .weights.start import StartReport, build_from, start_from
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Classes": "structures.classes",
-    "Dataset": "data.records",
-    "FROM_RANDOM": "config.presets",
-    "Instances": "structures.instances",
-    "MaskRCNNError": "errors",
-    "ModelSettings": "config",
-    "Predictor": "predict.predictor",
-    "Report": "evaluation.report",
-    "Results": "evaluation.results",
-    "RunSettings": "config",
-    "KeypointSchema": "structures.skeletons",
-    "convert_dataset": "data.conversion",
-    "diagnose": "doctor.diagnosis",
-    "TTASettings": "config",
-    "draw_instances": "draw.instances",
-    "evaluate": "predict.evaluation",
-    "read_coco": "data.readers.coco",
-    "read_dataset": "data.formats",
-    "read_image": "data.images",
-    "read_weights": "weights.reading",
-    "save_weights": "weights.own",
-    "score": "predict.evaluation",
-    "to_rle": "structures.masks",
-    "train": "training.train",
-    "training_batches": "data.loading",
+# The same names and modules as above, for when the program runs; a test compares the two.
+_NAMES = {
+    "benchmarks.run": ["run_benchmark"],
+    "config": ["ModelSettings", "RunSettings", "TTASettings"],
+    "config.presets": ["FROM_RANDOM", "preset_names", "read_preset"],
+    "data.conversion": ["convert_dataset"],
+    "data.dataset": ["Dataset", "Record"],
+    "data.formats": ["read_dataset"],
+    "data.images": ["load_image", "read_image"],
+    "data.loading": ["training_batches"],
+    "data.readers.coco": ["read_coco"],
+    "data.transforms": ["albumentations_augment", "torchvision_augment"],
+    "doctor.diagnosis": ["Diagnosis", "diagnose"],
+    "draw.instances": ["draw_instances"],
+    "errors": ["DataError", "MaskRCNNError", "MeasurementError", "SettingError", "TrainingError", "WeightsError"],
+    "evaluation.report": ["Report"],
+    "evaluation.results": ["Results"],
+    "model.build": ["build_model"],
+    "model.mask_rcnn": ["MaskRCNN"],
+    "predict.evaluation": ["evaluate", "score"],
+    "predict.predictor": ["Predictor"],
+    "structures.batch": ["Batch"],
+    "structures.classes": ["Classes"],
+    "structures.instances": ["Instances"],
+    "structures.keypoint_schema": ["KeypointSchema"],
+    "structures.masks": ["to_rle"],
+    "training.loop": ["TrainingResult"],
+    "training.train": ["train"],
+    "weights.convert": ["convert_weights"],
+    "weights.own": ["Weights", "save_weights"],
+    "weights.reading": ["read_weights"],
+    "weights.start": ["StartReport", "build_from", "start_from"],
 }
 
 __all__ = [
     "FROM_RANDOM",
+    "Batch",
     "Classes",
+    "DataError",
     "Dataset",
+    "Diagnosis",
     "Instances",
     "KeypointSchema",
+    "MaskRCNN",
     "MaskRCNNError",
+    "MeasurementError",
     "ModelSettings",
     "Predictor",
+    "Record",
     "Report",
     "Results",
     "RunSettings",
+    "SettingError",
+    "StartReport",
     "TTASettings",
+    "TrainingError",
+    "TrainingResult",
+    "Weights",
+    "WeightsError",
+    "albumentations_augment",
+    "build_from",
+    "build_model",
     "convert_dataset",
+    "convert_weights",
     "diagnose",
     "draw_instances",
     "evaluate",
+    "load_image",
+    "preset_names",
     "read_coco",
     "read_dataset",
     "read_image",
+    "read_preset",
     "read_weights",
+    "run_benchmark",
     "save_weights",
     "score",
+    "start_from",
     "to_rle",
+    "torchvision_augment",
     "train",
     "training_batches",
 ]
+
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

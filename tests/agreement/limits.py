@@ -32,7 +32,7 @@ def _detectron2(settings: ModelSettings, meta: dict[str, Any]) -> None:
     rpn, heads = given.get("rpn", given), given.get("roi_heads", given)
     settings.input.min_size, settings.input.max_size = given["short_edge"], given["max_size"]
     settings.backbone.stride_in_1x1 = given["stride_in_1x1"]
-    _set_pixels(settings, given["pixel_mean"], given["pixel_std"], given["color"].lower())
+    _set_pixels(settings, given["pixel_mean"], given["pixel_std"], given["colour"].lower())
     settings.rpn.pre_nms_top_n = settings.rpn.pre_nms_top_n_training = rpn["pre_nms_topk"]
     settings.rpn.post_nms_top_n = settings.rpn.post_nms_top_n_training = rpn["post_nms_topk"]
     settings.rpn.positive_fraction, settings.box_head.positive_fraction = 0.5, heads.get("positive_fraction", 0.5)
@@ -65,7 +65,7 @@ def _set_pixels(settings: ModelSettings, mean: list[float], deviation: list[floa
         "mean": tuple(value / 255 for value in mean[::order]),
         "std": tuple(value / 255 for value in deviation[::order]),
     }
-    settings.input = settings.input.model_copy(update={**scaled, "colors": colors})
+    settings.input = settings.input.model_copy(update={**scaled, "channel_order": colors})
 
 
 def file_notes(meta: dict[str, Any]) -> dict[str, str] | None:

@@ -46,43 +46,24 @@ def write(folder, annotations):
     (folder / "data.json").write_text(text)
 
 
+# One of each place that checks annotations: the file, its lists, its images, an object. Values: see the reader.
 BROKEN = {
     "truncated JSON": (json.dumps(content())[:150], r"not valid JSON at line 1.*Copy or export it again"),
-    "an empty file": ("", r"not valid JSON|is empty"),
     "a list": ("[]", r"holds a list, but a COCO annotation file is an object"),
     "no categories": (with_lists(categories=[]), r"`categories` is empty.* Add at least one"),
     "a missing image": (
         with_lists(images=[*content()["images"], {"id": 3, "file_name": "3.png", "width": 48, "height": 32}]),
-        r"1 of its 3 images are not there: images/3\.png|1 of its 3 images are not there: \S+/images/3\.png",
+        r"1 of its 3 images are not there: \S*images/3\.png",
     ),
-    "an unknown image": (content(image_id=9), r"annotation 1: `image_id` is 9, but no image .* Correct the file"),
-    "an unknown category": (content(category_id=5), r"annotation 1 \(1\.png\): .*category_id.* 5.* Correct the file"),
-    "a box of no area": (content(bbox=[4, 4, 0, 9]), r"annotation 1 \(1\.png\): box \[4, 4, 0, 9\].* Correct the file"),
-    "a box outside": (
-        content(bbox=[60, 4, 9, 9]),
-        r"annotation 1 \(1\.png\): box x 60..69, y 4..13 lies outside.* Correct the file",
-    ),
-    "a box with NaN": (content(bbox=[4, float("nan"), 9, 9]), r"annotation 1 \(1\.png\): box .*nan.* Correct the file"),
-    "a polygon with NaN": (
-        content(segmentation=[[4, 4, float("nan"), 4, 24, 24]]),
-        r"annotation 1 \(1\.png\): .*nan.* Correct the file",
-    ),
-    "RLE of the wrong size": (
-        content(segmentation={"size": [32, 40], "counts": [0, 1280]}),
-        r"annotation 1 \(1\.png\): .*32.*40.* Correct the file",
-    ),
-    "RLE that are too short": (
-        content(segmentation={"size": [32, 48], "counts": [5, 100]}),
-        r"annotation 1 \(1\.png\): .*105.* Correct the file",
-    ),
-    "an object id used twice": (content(id=2), r"annotation 2 \(2\.png\): its id is used twice.* Correct the file"),
     "an image id used twice": (
         with_lists(images=content()["images"] * 2),
         r"image id 1 is used twice \(1\.png and 1\.png\)\. Give each its own",
     ),
-    "a category id used twice": (
-        with_lists(categories=content()["categories"] * 2),
-        r"category 'circle': `id` 1 is used twice\. Give it its own",
+    "an unknown image": (content(image_id=9), r"annotation 1: `image_id` is 9, but no image .* Correct the file"),
+    "a box of no area": (content(bbox=[4, 4, 0, 9]), r"annotation 1 \(1\.png\): box \[4, 4, 0, 9\].* Correct the file"),
+    "RLE of the wrong size": (
+        content(segmentation={"size": [32, 40], "counts": [0, 1280]}),
+        r"annotation 1 \(1\.png\): .*32.*40.* Correct the file",
     ),
 }
 COMMANDS = {

@@ -18,11 +18,11 @@ FOUND = {"image_id": 139, "category_id": 1, "bbox": [10, 10, 40, 30], "segmentat
 def lay_out(folder: Path) -> Path:
     """COCO's files with two images in each split."""
     (folder / "annotations").mkdir(parents=True)
-    for found_images, name in (("val2017", "{}"), ("val2014", "COCO_val2014_{}"), ("test2017", "{}")):
-        (folder / found_images).mkdir()
+    for folder_name, name in (("val2017", "{}"), ("val2014", "COCO_val2014_{}"), ("test2017", "{}")):
+        (folder / folder_name).mkdir()
         for image_id in (139, 285):
             image = Image.fromarray(np.full((60, 80, 3), image_id % 256, dtype=np.uint8))
-            image.save(folder / found_images / f"{name.format(f'{image_id:012d}')}.jpg")
+            image.save(folder / folder_name / f"{name.format(f'{image_id:012d}')}.jpg")
     objects = [{"id": n, "image_id": i, **place} for n, (i, place) in enumerate([(139, FOUND), (285, FOUND)], start=1)]
     for found, image_id in zip(objects, (139, 285), strict=True):
         found.update(image_id=image_id, area=1200, iscrowd=0, keypoints=POINTS, num_keypoints=17)

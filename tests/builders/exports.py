@@ -25,12 +25,12 @@ from maskrcnn.structures.masks import tight_crop
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[2] / "../shared")) / "data"
 
 
-def drawn_set(folder, *, found_images=3, size=(40, 60), keypoints=False, seed=0):
+def drawn_set(folder, *, count=3, size=(40, 60), keypoints=False, seed=0):
     """Generated images with objects of every kind of annotation: COCO's contents; the images lie in `folder`."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for number in range(1, found_images + 1):
+    for number in range(1, count + 1):
         name = f"p{number}.png"
         Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(folder / name)
         images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
@@ -196,10 +196,10 @@ def add_cvat_object(place, found, name, group, names):
     if found.get("iscrowd"):
         SubElement(shapes[0], "attribute", {"name": "is_crowd"}).text = "true"
     if names and found.get("keypoints"):
-        keypoint_schema = SubElement(place, "skeleton", about)
+        skeleton = SubElement(place, "skeleton", about)
         for point, (x, y, seen) in zip(names, np.reshape(found["keypoints"], (-1, 3)).tolist(), strict=True):
             state = {"outside": str(int(seen == 0)), "occluded": str(int(seen == 1))}
-            SubElement(keypoint_schema, "points", {"label": point, **state, "points": f"{x:.2f},{y:.2f}"})
+            SubElement(skeleton, "points", {"label": point, **state, "points": f"{x:.2f},{y:.2f}"})
 
 
 def cvat_points(polygon):

@@ -22,10 +22,10 @@ def person(**changes) -> dict:
     return {"bbox": [2, 2, 12, 22], "keypoints": points, "segms": segms, "max_iou": 0.6, **changes}
 
 
-def native(*found_images: list[dict]) -> dict:
+def native(*groups: list[dict]) -> dict:
     images = [
         {"image_id": f"{n:06d}", "file_name": f"{n:06d}.jpg", "height": 40, "width": 50, "annotations": people}
-        for n, people in enumerate(found_images)
+        for n, people in enumerate(groups)
     ]
     return {"keypoint_names": NAMES, "keypoint_visible": {}, "images": images}
 

@@ -27,7 +27,7 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
     result = run_cli(*command)
     assert result.code == 0, result.err
     scores = (json.loads((output / name / "scores.json").read_text()) for name in ("RoIPool", "RoIAlign"))
-    pool, align = (one["settings"]["model"] for one in scores)
+    pool, align = (one["settings"] for one in scores)
     steps = [json.loads(line) for line in (output / "RoIAlign" / "log.jsonl").read_text().splitlines()]
     learned = [entry["seconds"] for entry in steps if entry["kind"] == "step"]
     assert json.loads((output / "RoIAlign" / "scores.json").read_text())["seconds"] == learned[-1]

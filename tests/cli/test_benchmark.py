@@ -67,7 +67,7 @@ def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco,
     words = ("coco", "--data", coco, "--split", "test-dev", "--weights", tiny_weights)
     done = run_cli("benchmark", *words, "--submission", "sent", "--json", "s.json")
     assert done.code == 0
-    assert "not public" in done.out
+    assert "not public" in done.err
     assert "2 images, " in done.out
     assert not {"segm", "objects"} & json.loads((coco.parent / "s.json").read_text()).keys()
     assert list(coco.parent.glob("sent*"))

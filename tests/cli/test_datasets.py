@@ -17,7 +17,7 @@ def test_a_split_is_read_with_its_conditions(folder):
 
 def test_objects_that_are_left_out_are_named(folder, capsys):
     path = folder / "train.json"
-    path.write_text(path.read_text().replace('"iscrowd": 0', '"iscrowd": 7', 1))
+    path.write_text(path.read_text().replace('"iscrowd":0', '"iscrowd":7', 1))
     assert len(open_data(folder, "train", skip_invalid=True).skipped) == 1
     assert "Left out: " in capsys.readouterr().err
 

@@ -34,7 +34,7 @@ def test_what_training_would_stop_at_ends_with_1(here, run_cli):
     assert (here / "out" / "page.html").exists()
     told = json.loads((here / "out" / "told.json").read_text())
     assert told["findings"][0]["name"] == "invalid-objects"
-    assert "maskrcnn train --dataset --skip-invalid" in done.out
+    assert "maskrcnn train --data set --skip-invalid" in done.out
 
 
 def test_the_command_to_train_keeps_what_was_asked_for(here, run_cli):

@@ -121,7 +121,7 @@ def test_weights_without_a_mask_head_are_scored_by_boxes(folder, run_cli, tiny_s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--where", "gray=true"], "no image record has the field 'gray'"),
+        (["--where", "rainy=true"], "no image record has the field 'rainy'"),
         (["--json", "images"], "images: this is a folder, but a file is to be written there"),
         (["--compare", "other.json"], "--compare other.json: there is no such file. Give the other run's results"),
         (["--results", "val.json/r.json"], "val.json cannot be written to"),

@@ -27,7 +27,7 @@ def test_every_setting_is_listed():
 def test_values_are_shown_as_they_are_typed():
     lines = printed("augment.scale=0.5,2", "train.clip_grad_norm=null", "augment.rotate90=true").splitlines()
     rows = {line.split()[0]: line.split()[1] for line in lines if line.startswith("  ") and line[2:3].strip()}
-    assert (rows["scale"], rows["clip"], rows["rotate90"]) == ("0.5,2", "null", "true")
+    assert (rows["scale"], rows["clip_grad_norm"], rows["rotate90"]) == ("0.5,2", "null", "true")
 
 
 def test_the_printed_file_gives_the_same_settings_again(tmp_path):
@@ -40,8 +40,8 @@ def test_the_printed_file_gives_the_same_settings_again(tmp_path):
 
 def test_a_preset_is_shown_with_what_differs_from_it():
     words = ("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4", "rpn.post_nms_top_n=7")
-    model = yaml.safe_load(printed(*words))["model"]
-    assert (model["neck"]["name"], model["rpn"]["candidates"], model["rpn"]["proposals"]) == ("c4", 6000, 7)
+    model = yaml.safe_load(printed(*words))
+    assert (model["neck"]["name"], model["rpn"]["pre_nms_top_n"], model["rpn"]["post_nms_top_n"]) == ("c4", 6000, 7)
     assert model["mask_head"]["convolutions"] == 0
 
 

@@ -154,7 +154,7 @@ def test_cocos_weights_are_the_default(train, data, monkeypatch, tmp_path):
     path.parent.mkdir(parents=True)
     torch.manual_seed(0)
     backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
-    backbone.backbone.bn1.running_mean.fill_(0.1)  # statistics, as what was trained has
+    backbone.body.bn1.running_mean.fill_(0.1)  # statistics, as what was trained has
     torch.save(MaskRCNN(backbone, num_classes=91).state_dict(), path)
     words = ("input.min_size=64", "data.workers=0", "data.batch_size=1", "train.steps=1")
     done = train("--data", data, *words)

@@ -17,14 +17,14 @@ def leaves(tree, prefix=""):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_gives_settings_of_a_model(name):
-    assert set(preset_changes(name)) <= {"model"}
-    assert read_preset(name) == ModelSettings.model_validate(preset_changes(name).get("model", {}))
+    assert set(preset_changes(name)) <= set(ModelSettings.model_fields)
+    assert read_preset(name) == ModelSettings.model_validate(preset_changes(name))
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_a_file_of_the_changes_alone_would_do_the_same(name):
     """A section that is only switched on has no leaf, and would be lost where presets are put over other settings."""
-    changed = {key.split(".")[0] for key, _ in leaves(preset_changes(name)["model"])}
+    changed = {key.split(".")[0] for key, _ in leaves(preset_changes(name))}
     given = read_preset(name).model_dump(mode="json")
     default = ModelSettings().model_dump(mode="json")
     assert {key for key in given if given[key] != default[key]} <= changed

@@ -24,6 +24,8 @@ def lay_out(folder, *annotations, **more):
 
 
 def test_what_is_missing_is_filled_in_and_the_rest_stays(tmp_path):
+    plain = completed_contents(lay_out(tmp_path / "box", {"bbox": [1, 2, 3, 4]}), tmp_path)["annotations"]
+    assert plain[0]["area"] == 12
     crowd = {"bbox": [1.1, 2, 3, 4], "iscrowd": 1, "area": 7, "note": "x"}
     data = lay_out(tmp_path, {"segmentation": POLYGON}, {"bbox": [1, 2, 0, 4]}, crowd, info={"year": 2026})
     found = completed_contents(data, tmp_path / "images" / "sub")
@@ -36,10 +38,6 @@ def test_what_is_missing_is_filled_in_and_the_rest_stays(tmp_path):
     assert boxed == {"id": 3, "image_id": 4, "category_id": 7, "segmentation": [], **crowd}
 
 
-def test_the_area_of_a_box_is_its_own(tmp_path):
-    assert completed_contents(lay_out(tmp_path, {"bbox": [1, 2, 3, 4]}), tmp_path)["annotations"][0]["area"] == 12
-
-
 def test_each_object_gets_its_own_box(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps(drawn_set(tmp_path / "images")))
     data = read_dataset(tmp_path)
@@ -49,7 +47,7 @@ def test_each_object_gets_its_own_box(tmp_path):
     assert len(set(map(tuple, boxes))) == 4
 
 
-@pytest.mark.parametrize("images", ["copy", "link", "none"])
+@pytest.mark.parametrize("images_as", ["copy", "link", "none"])
 def test_what_is_written_is_read_back_the_same(tmp_path, images_as):
     data = lay_out(tmp_path / "old", {"segmentation": POLYGON}, {"bbox": [1.1, 2.2, 3.3, 4.4]})
     seen = []

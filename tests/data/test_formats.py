@@ -10,7 +10,7 @@ from maskrcnn.data import readers
 from maskrcnn.data.dataset import Contents
 from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_dataset, recognize, split_meant
 from maskrcnn.data.images import image_size
-from maskrcnn.data.readers import gathering
+from maskrcnn.data.readers import contents
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 from tests.rules.source import ROOT
@@ -23,14 +23,10 @@ def shapes(tmp_path_factory):
     return folder
 
 
-def test_a_folder_and_a_file_of_coco_are_read(shapes):
-    assert len(read_dataset(shapes).records) == 3
-    assert len(read_dataset(shapes, "val").records) == 2
-    assert len(read_dataset(str(shapes / "val.json")).records) == 2
+def test_a_folder_and_a_file_of_coco_are_read_and_their_contents_kept(shapes):
+    assert [len(read_dataset(shapes, split)) for split in ("train", "val")] == [3, 2]
+    assert len(read_dataset(str(shapes / "val.json"))) == 2
     assert read_dataset(shapes).images == shapes / "images"
-
-
-def test_contents_can_be_read_again(shapes):
     assert read_dataset(shapes).coco == json.loads((shapes / "train.json").read_text())
     assert read_contents(shapes, "val").coco == json.loads((shapes / "val.json").read_text())
 
@@ -42,14 +38,10 @@ def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
     assert has_split(shapes, "val", form="coco")
 
 
-def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes):
-    with pytest.raises(DataError, match=r"`test`, .*`train` \(COCO\) and `val` \(COCO\).* --split"):
-        recognize(shapes, "test")
-
-
-def test_a_split_by_another_word_is_an_error_that_names_those_that_are_there(shapes):
-    with pytest.raises(DataError, match=r"`validation`, .*`train` \(COCO\) and `val` \(COCO\)"):
-        recognize(shapes, "validation")
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes, split):
+    with pytest.raises(DataError, match=rf"`{split}`, .*`train` \(COCO\) and `val` \(COCO\).* --split"):
+        recognize(shapes, split)
 
 
 def test_an_unknown_folder_is_an_error_that_names_every_format(tmp_path):
@@ -109,8 +101,8 @@ def test_no_format_is_found_in_an_empty_folder_or_an_empty_file(form, split, tmp
 
 
 def test_the_reader_that_the_documentation_shows_is_a_format(tmp_path, monkeypatch):
-    example = inspect.cleandoc(readers.__doc__.partition("each:\n")[2].partition("\nand its")[0])
-    names = {"Path": Path, "Contents": Contents, "image_size": image_size, **vars(gathering)}
+    example = inspect.cleandoc(readers.__doc__.partition("each:\n")[2].partition("\nand the name")[0])
+    names = {"Path": Path, "Contents": Contents, "image_size": image_size, **vars(contents)}
     exec(example, names)
     monkeypatch.setitem(FORMATS, "boxes", names["FORMAT"])
     (tmp_path / "train").mkdir()

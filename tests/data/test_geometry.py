@@ -70,16 +70,13 @@ def test_classes_of_pixels_are_those_of_the_nearest_pixel():
     assert torch.equal(larger, values.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1))
 
 
-def test_a_resize_scales_boxes_exactly_and_masks_to_the_nearest_pixel():
+def test_boxes_are_scaled_exactly_masks_to_the_nearest_pixel_and_cut_boxes_surround_what_is_left():
     bitmap = np.zeros((1, 4, 6), dtype=bool)
     bitmap[0, 1:3, 1:5] = True
     moved = geometry(size=(10, 15)).move_objects(objects(bitmap))
     assert moved.boxes.tolist() == [[2.5, 2.5, 12.5, 7.5]]
     assert moved.masks.windows.tolist() == [[2, 2, 12, 7]]
-
-
-def test_the_box_of_a_cut_object_surrounds_what_is_left_of_it():
-    bitmap = np.zeros((1, 4, 6), dtype=bool)
+    bitmap[:] = False
     bitmap[0, 0, :] = bitmap[0, :, 0] = True  # an L: the right half of its box holds only the first row
     moved = geometry(window=(2, 0, 4, 4), size=(4, 4)).move_objects(objects(bitmap))
     assert moved.boxes.tolist() == [[0, 0, 4, 1]]
@@ -92,13 +89,9 @@ def test_objects_without_a_pixel_or_thinner_than_a_pixel_are_dropped():
     assert geometry(size=(2, 3)).move_objects(objects(bitmaps)).labels.tolist() == [1]
 
 
-def test_crowds_are_left_out():
+def test_crowds_are_left_out_and_no_objects_are_legal():
     moved = geometry().move_objects(objects(np.ones((3, 4, 6), dtype=bool), crowd=[False, True, False]))
-    assert moved.labels.tolist() == [0, 2]
-    assert moved.crowd is None
-
-
-def test_no_objects_are_legal():
+    assert (moved.labels.tolist(), moved.crowd) == ([0, 2], None)
     moved = geometry(mirrored=True).move_objects(objects(np.zeros((0, 4, 6), dtype=bool)))
     assert moved.boxes.shape == (0, 4)
     assert len(moved.masks) == len(moved.labels) == 0
@@ -163,7 +156,7 @@ def test_keypoints_outside_of_a_crop_count_as_not_annotated():
 
 
 def test_keypoints_are_not_mirrored_blindly():
-    with pytest.raises(ValueError, match="skeleton"):
+    with pytest.raises(ValueError, match="keypoint_schema"):
         geometry(mirrored=True).move_objects(with_keypoints([[1, 1, 2]] * 3))
 
 

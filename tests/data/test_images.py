@@ -27,7 +27,10 @@ def first_channel(path: Path) -> list:
 
 
 def test_a_color_image_is_rgb_bytes_whose_channels_lie_side_by_side(tmp_path: Path):
-    image = read_image(saved(tmp_path, Image.fromarray(RGB)))
+    path = saved(tmp_path, Image.fromarray(RGB))
+    image = read_image(path)
+    assert torch.equal(read_image(path, 3), image)
+    assert image_size(path) == (3, 2)
     assert image.dtype == torch.uint8
     assert image.permute(1, 2, 0).is_contiguous()
     assert (image.numpy() == RGB.transpose(2, 0, 1)).all()
@@ -39,10 +42,6 @@ def test_the_exif_orientation_is_applied(tmp_path: Path):
     path = saved(tmp_path, Image.fromarray(RGB), exif=exif)
     assert (read_image(path).numpy() == np.rot90(RGB, -1).transpose(2, 0, 1)).all()
     assert image_size(path) == (2, 3)
-
-
-def test_the_size_comes_from_the_header(tmp_path: Path):
-    assert image_size(saved(tmp_path, Image.fromarray(RGB))) == (3, 2)
 
 
 def test_gray_and_1_bit_images_get_three_equal_channels(tmp_path: Path):
@@ -61,35 +60,31 @@ def test_transparent_pixels_are_laid_on_white(tmp_path: Path):
     assert first_channel(saved(tmp_path, gray)) == [[255]]
 
 
-def test_a_palette_is_looked_up_also_with_transparency(tmp_path: Path):
+def test_palettes_also_transparent_ones_and_cmyk_become_rgb(tmp_path: Path):
     palette = Image.new("P", (2, 1))
     palette.putpalette([10, 20, 30, 40, 50, 60])
     palette.putpixel((1, 0), 1)
     assert read_image(saved(tmp_path, palette)).flatten().tolist() == [10, 40, 20, 50, 30, 60]
     path = saved(tmp_path, palette, transparency=0)
     assert read_image(path).flatten().tolist() == [255, 40, 255, 50, 255, 60]
-
-
-def test_cmyk_becomes_rgb(tmp_path: Path):
-    path = saved(tmp_path, Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "image.tif")
-    assert read_image(path).flatten().tolist() == [255, 0, 0]
+    cmyk = saved(tmp_path, Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "image.tif")
+    assert read_image(cmyk).flatten().tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
-    [([0, 100, 255], [0, 100, 255]), ([0, 2048, 4095], [0, 128, 255]), ([0, 4096, 65535], [0, 16, 255])],
+    ("values", "kind", "expected"),
+    [
+        ([0, 100, 255], np.uint16, [0, 100, 255]),
+        ([0, 2048, 4095], np.uint16, [0, 128, 255]),
+        ([0, 4096, 65535], np.uint16, [0, 16, 255]),
+        ([0, 0.5, 1], np.float32, [0, 128, 255]),
+        ([0, 1, 100.4], np.float32, [0, 1, 100]),
+        ([-2, -1, 0], np.float32, [0, 128, 255]),
+        ([-3, -3], np.float32, [0, 0]),
+    ],
 )
-def test_16_bits_are_scaled_by_the_smallest_range_that_holds_them(tmp_path: Path, values: list, expected: list):
-    path = saved(tmp_path, Image.fromarray(np.array([values], dtype=np.uint16)))
-    assert first_channel(path) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [([0, 0.5, 1], [0, 128, 255]), ([0, 1, 100.4], [0, 1, 100]), ([-2, -1, 0], [0, 128, 255]), ([-3, -3], [0, 0])],
-)
-def test_floats_are_scaled_by_0_to_1_or_by_their_own_range(tmp_path: Path, values: list, expected: list):
-    path = saved(tmp_path, Image.fromarray(np.array([values], dtype=np.float32)), "image.tif")
+def test_values_are_scaled_by_the_smallest_range_that_holds_them(tmp_path: Path, values, kind, expected):
+    path = saved(tmp_path, Image.fromarray(np.array([values], dtype=kind)), "image.tif")
     assert first_channel(path) == [expected]
 
 
@@ -104,11 +99,6 @@ def test_one_channel_is_gray(tmp_path: Path):
     assert gray.tolist() == [[[76, 150], [29, 8], [2, 5]]]
     deep = saved(tmp_path, Image.fromarray(np.array([[0, 2048, 4095]], dtype=np.uint16)))
     assert read_image(deep, 1).tolist() == [[[0, 128, 255]]]
-
-
-def test_three_channels_are_rgb_as_if_none_were_named(tmp_path: Path):
-    path = saved(tmp_path, Image.fromarray(RGB))
-    assert torch.equal(read_image(path, 3), read_image(path))
 
 
 def write_pages(folder: Path, pages: list[np.ndarray]) -> Path:
@@ -156,8 +146,6 @@ def test_a_broken_file_of_several_channels_is_named(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"stack.tif: .*cannot be read as an image"):
         read_image(path, 4)
-    with pytest.raises(DataError, match=r"gone.tif: the image is not there"):
-        read_image(tmp_path / "gone.tif", 4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (12000, 40), (40, 12000)])
@@ -166,21 +154,16 @@ def test_extreme_shapes_are_read(tmp_path: Path, size: tuple[int, int]):
     assert read_image(path).shape == (3, size[1], size[0])
 
 
-def test_a_missing_image_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match=r"gone.png: the image is not there. Check"):
-        read_image(tmp_path / "gone.png")
-
-
-def test_a_folder_is_no_image(tmp_path: Path):
-    with pytest.raises(DataError, match="this is a folder"):
-        read_image(tmp_path)
-
-
-@pytest.mark.parametrize("read", [read_image, image_size])
-def test_an_empty_file_is_named(tmp_path: Path, read):
+@pytest.mark.parametrize("read", [read_image, image_size, lambda path: read_image(path, 4)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("gone.png", "is not there"), ("", "is a folder"), ("empty.png", "0 bytes"), ("notes.png", "cannot be read")],
+)
+def test_what_is_no_image_is_named(tmp_path: Path, read, name: str, value: str):
     (tmp_path / "empty.png").touch()
-    with pytest.raises(DataError, match=r"empty.png: the image file is empty \(0 bytes\)"):
-        read(tmp_path / "empty.png")
+    (tmp_path / "notes.png").write_text("hello")
+    with pytest.raises(DataError, match=rf"{name}: .*{value}"):
+        read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "cut.tif", "cut.bmp", "cut.webp", "cut.gif"])
@@ -200,12 +183,6 @@ def test_damage_to_any_byte_raises_no_other_error(tmp_path: Path):
         path.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
         with contextlib.suppress(DataError):
             assert read_image(path).ndim == 3
-
-
-def test_text_is_no_image(tmp_path: Path):
-    (tmp_path / "notes.png").write_text("hello")
-    with pytest.raises(DataError, match=r"notes.png: the file cannot be read as an image"):
-        read_image(tmp_path / "notes.png")
 
 
 def test_a_decompression_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -169,15 +169,9 @@ def test_images_are_read_and_padded_as_the_input_says(records: list[Record]):
 
 
 def test_evaluation_begins_with_the_largest_and_keeps_similar_sizes_together(records: list[Record]):
-    heights = [
-        height
-        for batch in evaluation_batches(records, InputSettings(min_size=64), workers=0)
-        for height, _ in batch.sizes
-    ]
+    found = evaluation_batches(records, InputSettings(min_size=64), workers=0)
+    heights = [height for batch in found for height, _ in batch.sizes]
     assert heights == sorted(heights, reverse=True)
-
-
-def test_evaluation_of_nothing_has_no_batches():
     assert list(evaluation_batches([], InputSettings(), workers=0)) == []
 
 
@@ -260,23 +254,15 @@ def test_the_classes_of_pixels_come_along_for_a_model_that_learns_them(segments:
             assert ((values[: len(things), : things.shape[1]] == THING) ^ things).float().mean() < 0.01
 
 
-def test_other_models_are_spared_the_classes_of_pixels(segments: list[Record]):
+def test_other_models_and_images_without_segments_need_no_files_of_them(segments, records: list[Record]):
     assert next(batches(segments, settings(), workers=0)).semantic is None
-
-
-def test_an_image_without_segments_is_unknown_all_over(records: list[Record]):
     run = settings()
     run.semantic_head = SemanticHeadSettings(classes=2)
     assert (next(batches(records, run, workers=0)).semantic == UNKNOWN).all()
-
-
-def test_a_missing_file_of_segments_ends_the_training(segments: list[Record]):
-    run = settings()
-    run.semantic_head = SemanticHeadSettings(classes=2)
     for record in segments:
         record.segments.path.unlink()
     with pytest.raises(DataError, match="panoptic_train"):
-        next(training_batches(segments, run, workers=0))
+        next(batches(segments, run, workers=0))
 
 
 def with_proposals(records: list[Record]) -> list[Record]:
@@ -313,11 +299,8 @@ def test_images_at_further_scales_come_along(records: list[Record]):
         assert (one.sizes, one.image_ids, one.image_sizes) == (alone.sizes, found.image_ids, alone.image_sizes)
 
 
-def test_images_without_proposals_leave_them_to_the_network(records: list[Record]):
+def test_a_batch_has_proposals_of_all_images_or_of_none(records: list[Record]):
     assert take(1, records, workers=0)[0].proposals is None
     assert next(evaluation_batches(records, InputSettings(), workers=0)).proposals is None
-
-
-def test_a_batch_has_proposals_of_all_images_or_of_none(records: list[Record]):
     with pytest.raises(ValueError, match="of all or none"):
         next(evaluation_batches([*with_proposals(records[:1]), records[1]], InputSettings(), batch=2, workers=0))

@@ -26,15 +26,20 @@ def made(*samples, classes=("cat", "dog")):
 
 
 @pytest.mark.parametrize(
-    "image",
-    [IMAGE, torch.from_numpy(IMAGE).permute(2, 0, 1), Image.fromarray(IMAGE)],
-    ids=["array", "tensor", "PIL"],
+    "image", [IMAGE, torch.from_numpy(IMAGE).permute(2, 0, 1), Image.fromarray(IMAGE)], ids=["array", "tensor", "PIL"]
 )
 def test_images_in_memory_are_read_as_their_pixels(image):
     (record,) = made((image, []))
     assert record.size == (40, 60)
     assert torch.equal(read_record(record), torch.from_numpy(IMAGE).permute(2, 0, 1))
     assert len(record.instances) == 0
+
+
+def test_a_data_set_keeps_its_pixels_when_the_array_is_used_again():
+    image = IMAGE.copy()
+    (record,) = made((image, []))
+    image[:] = 0
+    assert torch.equal(read_record(record), torch.from_numpy(IMAGE).permute(2, 0, 1))
 
 
 def test_gray_images_become_rgb_and_paths_stay_files(tmp_path):
@@ -106,7 +111,7 @@ def test_what_cannot_be_used_is_named(image, objects, told):
 def test_it_is_trained_and_evaluated_like_one_from_files():
     data = made(*((IMAGE, [SQUARE]) for _ in range(3)))
     settings = RunSettings.model_validate({"input": {"min_size": 64}, "data": {"batch_size": 2}})
-    batch = next(training_batches(data.records, settings, workers=0))
+    batch = next(training_batches(data, settings, workers=0))
     assert [len(target) for target in batch.targets] == [1, 1]
     assert [batch.image_ids for batch in evaluation_batches(data.records, settings.model.input, workers=0)]
     exact = [{"image_id": one.image_id, "category_id": 1, "bbox": [5, 10, 10, 10], "score": 1.0} for one in data]
@@ -121,4 +126,4 @@ def test_it_can_be_written_as_files(tmp_path):
     assert torch.equal(read_record(again[0]), read_record(data[0]))
     assert again[0].instances.boxes.tolist() == [[5, 10, 15, 20]]
     with pytest.raises(SettingError, match="image_1.*memory"):
-        convert_dataset(data, tmp_path / "other", images="link")
+        convert_dataset(data, tmp_path / "other", images_as="link")

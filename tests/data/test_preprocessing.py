@@ -14,34 +14,38 @@ from maskrcnn.errors import DataError
 from maskrcnn.structures.panoptic import UNKNOWN
 from tests.agreement.fixtures import FOLDER
 
+LIMITED = {"min_size": 100, "max_size": 160}
+
+
+def noise(*size: int) -> torch.Tensor:
+    return torch.randint(0, 256, size, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
 
 def peer(settings: InputSettings) -> GeneralizedRCNNTransform:
     mean, deviation = list(settings.mean), list(settings.std)
     return GeneralizedRCNNTransform(settings.min_size, settings.max_size, mean, deviation).eval()
 
 
-def test_the_shorter_side_gets_its_length_unless_the_longer_would_pass_its_limit():
-    settings = InputSettings(min_size=100, max_size=160)
-    assert resized_size((50, 60), settings) == (100, 120)
-    assert resized_size((60, 50), settings) == (120, 100)
-    assert resized_size((50, 100), settings) == (80, 160)
-    assert resized_size((1000, 1000), settings) == (100, 100)
+@pytest.mark.parametrize(
+    ("size", "settings", "expected"),
+    [
+        ((50, 60), LIMITED, (100, 120)),
+        ((60, 50), LIMITED, (120, 100)),
+        ((50, 100), LIMITED, (80, 160)),  # the longer side is at its limit
+        ((1000, 1000), LIMITED, (100, 100)),
+        ((30, 40), {**LIMITED, "scale_factor": 2.0}, (60, 80)),
+        ((30, 100), {**LIMITED, "scale_factor": 2.0}, (48, 160)),
+        ((1, 12000), {}, (1, 1333)),  # no side is below 1
+        ((40, 12000), {}, (4, 1333)),
+        ((1, 1), {}, (800, 800)),
+    ],
+)
+def test_the_shorter_side_gets_its_length_unless_the_longer_would_pass_its_limit(size, settings, expected):
+    assert resized_size(size, InputSettings(**settings)) == expected
 
 
 def test_a_scale_multiplies_the_size():
-    assert resized_size((50, 60), InputSettings(min_size=100, max_size=160), 0.5) == (50, 60)
-
-
-def test_a_fixed_magnification_replaces_the_size_rule_up_to_the_longer_side():
-    settings = InputSettings(min_size=100, max_size=160, scale_factor=2.0)
-    assert resized_size((30, 40), settings) == (60, 80)
-    assert resized_size((30, 100), settings) == (48, 160)
-
-
-def test_no_side_is_ever_below_1():
-    assert resized_size((1, 12000), InputSettings()) == (1, 1333)
-    assert resized_size((40, 12000), InputSettings()) == (4, 1333)
-    assert resized_size((1, 1), InputSettings()) == (800, 800)
+    assert resized_size((50, 60), InputSettings(**LIMITED), 0.5) == (50, 60)
 
 
 def test_sizes_are_those_of_torchvision():
@@ -93,7 +97,7 @@ def test_sizes_of_resized_bytes_are_rounded_to_the_nearest(resize, rule):
 
 
 def test_bytes_are_resized_as_pillow_and_opencv_do():
-    image = torch.randint(0, 256, (3, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image = noise(3, 40, 50)
     pixels = image.permute(1, 2, 0).numpy()
     for size in [(23, 31), (80, 99), (20, 25)]:
         pillow = np.array(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
@@ -104,7 +108,7 @@ def test_bytes_are_resized_as_pillow_and_opencv_do():
 
 @pytest.mark.parametrize("method", ["pillow", "opencv"])
 def test_each_channel_is_resized_as_if_alone(method):
-    image = torch.randint(0, 256, (5, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image = noise(5, 40, 50)
     together = resize_bytes(image, (33, 70), method)
     assert torch.equal(together, torch.cat([resize_bytes(plane[None], (33, 70), method) for plane in image]))
     assert resize_bytes(image, (40, 50), method) is image
@@ -127,7 +131,7 @@ def test_resized_images_are_those_of_detectron2_and_mmdetection_bit_for_bit(fold
 @pytest.mark.parametrize("resize", ["pillow", "opencv"])
 def test_bytes_are_resized_before_they_are_normalized(resize):
     settings = InputSettings(resize=resize, mean=(0.1, 0.2, 0.3), std=(1 / 255, 0.5, 1))
-    image = torch.randint(0, 256, (3, 8, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image = noise(3, 8, 9)
     prepared = prepare_image(image, settings, size=(5, 7), dtype=torch.float64)
     resized = resize_bytes(image, (5, 7), resize).double() / 255
     expected = torch.stack([(resized[0] - 0.1) * 255, (resized[1] - 0.2) / 0.5, resized[2] - 0.3])
@@ -136,7 +140,7 @@ def test_bytes_are_resized_before_they_are_normalized(resize):
 
 @pytest.mark.parametrize("resize", ["float", "pillow", "opencv"])
 def test_blue_comes_first_where_it_is_asked_for(resize):
-    image = torch.randint(0, 256, (3, 8, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image = noise(3, 8, 9)
     rgb, bgr = (prepare_image(image, InputSettings(min_size=6, resize=resize, channel_order=c)) for c in ("rgb", "bgr"))
     assert torch.equal(rgb.flip(0), bgr)
 
@@ -157,10 +161,6 @@ def test_an_image_of_other_channels_than_the_model_is_refused():
         prepare_image(torch.zeros(4, 9, 9, dtype=torch.uint8), InputSettings())
 
 
-def test_a_batch_that_is_not_to_be_padded_keeps_its_size():
-    assert make_batch([torch.ones(3, 29, 41)], [(29, 41)], size_divisible=1).images.shape == (1, 3, 29, 41)
-
-
 def test_the_input_is_that_of_torchvision_in_float64():
     settings = InputSettings(min_size=90, max_size=140)
     generator = torch.Generator().manual_seed(0)
@@ -177,26 +177,23 @@ def test_the_input_is_that_of_torchvision_in_float64():
 
 @pytest.mark.parametrize("size", [(480, 640), (333, 500), (900, 1400)])
 def test_the_input_in_float32_is_that_in_float64_up_to_rounding(size: tuple[int, int]):
-    image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image = noise(3, *size)
     exact = prepare_image(image, InputSettings(), dtype=torch.float64)
     assert (prepare_image(image, InputSettings()) - exact).abs().max() < 2e-6
 
 
 def test_the_memory_of_an_image_changes_nothing():
-    image = torch.randint(0, 256, (3, 30, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image = noise(3, 30, 40)
     settings = InputSettings(min_size=50)
     side_by_side = prepare_image(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), settings)
     assert torch.equal(side_by_side, prepare_image(image, settings))
     assert torch.equal(prepare_image(image[:, 3:-4, 5:], settings), prepare_image(image[:, 3:-4, 5:].clone(), settings))
 
 
-def test_the_channels_of_a_prepared_pixel_lie_side_by_side():
-    prepared = prepare_image(torch.zeros(3, 30, 40, dtype=torch.uint8), InputSettings(min_size=50))
+def test_a_given_size_wins_over_the_rule_and_the_channels_of_a_pixel_lie_side_by_side():
+    prepared = prepare_image(torch.zeros(3, 9, 9, dtype=torch.uint8), InputSettings(), size=(4, 6))
+    assert prepared.shape == (3, 4, 6)
     assert prepared.permute(1, 2, 0).is_contiguous()
-
-
-def test_a_given_size_wins_over_the_rule():
-    assert prepare_image(torch.zeros(3, 9, 9, dtype=torch.uint8), InputSettings(), size=(4, 6)).shape == (3, 4, 6)
 
 
 def test_an_image_of_the_mean_color_becomes_nought():
@@ -215,14 +212,10 @@ def test_percentiles_become_black_and_white():
     assert (part[0] == 255).sum() == 41
 
 
-def test_channels_are_stretched_alike():
+def test_channels_are_stretched_alike_and_a_constant_image_is_not():
     image = torch.tensor([0, 10, 20], dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
     assert stretch_brightness(image, (0, 100))[:, 0, 0].tolist() == [0, 128, 255]
-
-
-def test_a_constant_image_is_not_stretched():
-    image = torch.full((3, 4, 4), 77, dtype=torch.uint8)
-    assert (stretch_brightness(image, (1, 99)) == 77).all()
+    assert (stretch_brightness(torch.full((3, 4, 4), 77, dtype=torch.uint8), (1, 99)) == 77).all()
 
 
 def test_stretching_is_part_of_preparing_where_it_is_set():
@@ -232,36 +225,24 @@ def test_stretching_is_part_of_preparing_where_it_is_set():
     assert prepared[0].flatten().tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
+PAIR = [torch.ones(3, 20, 33), torch.ones(3, 32, 5)]
+
+
 def test_a_batch_is_padded_with_0_to_a_multiple_of_32_in_channels_last():
-    batch = make_batch(
-        [torch.ones(3, 20, 33), torch.ones(3, 32, 5)],
-        [(2, 3), (9, 1)],
-        size_divisible=32,
-        paths=["a", "b"],
-        image_ids=[7, 8],
-    )
+    batch = make_batch(PAIR, [(2, 3), (9, 1)], size_divisible=32, paths=["a", "b"], image_ids=[7, 8])
     assert batch.images.shape == (2, 3, 32, 64)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.images.sum() == 3 * (20 * 33 + 32 * 5)
     assert (batch.images[0, :, :20, :33] == 1).all()
-    assert batch.sizes == [(20, 33), (32, 5)]
-    assert (batch.image_sizes, batch.targets, batch.paths, batch.image_ids) == (
-        [(2, 3), (9, 1)],
-        None,
-        ("a", "b"),
-        (7, 8),
-    )
+    assert (batch.sizes, batch.image_sizes) == ([(20, 33), (32, 5)], [(2, 3), (9, 1)])
+    assert (batch.targets, batch.paths, batch.image_ids) == (None, ("a", "b"), (7, 8))
+    assert make_batch(PAIR[:1], [(2, 3)], size_divisible=1).images.shape == (1, 3, 20, 33)
 
 
 def test_classes_of_pixels_are_unknown_in_the_padding_and_where_none_are_annotated():
-    batch = make_batch(
-        [torch.ones(3, 20, 33), torch.ones(3, 32, 5)],
-        [(20, 33), (32, 5)],
-        size_divisible=32,
-        semantic=[torch.full((20, 33), 3, dtype=torch.uint8), None],
-    )
-    assert batch.semantic.shape == (2, 32, 64)
-    assert batch.semantic.dtype == torch.uint8
+    semantic = [torch.full((20, 33), 3, dtype=torch.uint8), None]
+    batch = make_batch(PAIR, [(20, 33), (32, 5)], size_divisible=32, semantic=semantic)
+    assert (batch.semantic.shape, batch.semantic.dtype) == ((2, 32, 64), torch.uint8)
     assert (batch.semantic[0, :20, :33] == 3).all()
     assert (batch.semantic == 3).sum() == 20 * 33
     assert (batch.semantic == UNKNOWN).sum() == 2 * 32 * 64 - 20 * 33

@@ -5,12 +5,7 @@ import pytest
 import torch
 
 from maskrcnn.data.dataset import Dataset, Record
-from maskrcnn.data.proposals import (
-    check_proposals_name,
-    read_proposals,
-    without_proposals,
-    write_proposals,
-)
+from maskrcnn.data.proposals import check_proposals_name, read_proposals, without_proposals, write_proposals
 from maskrcnn.errors import DataError
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
@@ -46,17 +41,14 @@ def test_what_is_written_is_read_in_either_form(tmp_path, name):
     assert read(tmp_path / name, 8, 7) == [[[3, 3, 4, 4]], [[1, 2, 30, 40], [0, 0, pytest.approx(10.12, abs=0.01), 5]]]
 
 
-def test_the_json_form_is_a_list_of_coco_results(tmp_path):
+def test_the_json_form_is_a_list_of_coco_results_and_an_image_may_have_none(tmp_path):
     write_proposals(tmp_path / "p.json", [(7, objects([[1, 2, 30, 40]], [0.5]))])
     expected = [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 29, 38], "score": 0.5}]
     assert json.loads((tmp_path / "p.json").read_text()) == expected
-    write_proposals(tmp_path / "p.json", [])
-    assert json.loads((tmp_path / "p.json").read_text()) == []
-
-
-def test_an_image_may_have_no_proposals(tmp_path):
     write_proposals(tmp_path / "p.jsonl", [(7, objects([], []))])
     assert read(tmp_path / "p.jsonl", 7) == [[]]
+    write_proposals(tmp_path / "p.json", [])
+    assert json.loads((tmp_path / "p.json").read_text()) == []
 
 
 def test_the_best_are_kept_in_the_order_of_their_scores_cut_at_the_edges_and_without_empty_ones(tmp_path):

@@ -26,9 +26,6 @@ def test_every_pixel_gets_what_its_segment_means(path):
 def test_a_mask_is_cropped_to_its_segment(path):
     x, y, bitmap = SegmentMask(SegmentFile(path, (2, 4), FILE), 256).crop()
     assert (x, y, bitmap.tolist()) == (2, 0, [[True, True], [True, False]])
-
-
-def test_a_segment_without_pixels_is_empty(path):
     assert SegmentMask(SegmentFile(path, (2, 4), FILE), 99).crop().bitmap.shape == (0, 0)
 
 

@@ -10,6 +10,7 @@ def finding(severity="note", name="crowds", what="train: 1.", advice="Look.", **
 def test_the_worst_come_first_and_equals_keep_their_order():
     findings = [finding("note", "a"), finding("error", "b"), finding("warning", "c"), finding("error", "d")]
     assert [one.name for one in in_order(findings)] == ["b", "d", "c", "a"]
+    assert in_order([]) == []
 
 
 def test_the_same_of_two_splits_is_told_once_with_examples_of_both_in_turn():
@@ -26,14 +27,6 @@ def test_findings_that_differ_in_severity_or_advice_stay_apart():
     assert len(in_order([finding(), finding("warning"), finding(advice="Do not look.")])) == 3
 
 
-def test_nothing_found_is_in_order():
-    assert in_order([]) == []
-
-
-def test_a_few_examples_stand_for_many():
-    assert [one.words for one in some([Example(str(n)) for n in range(9)])] == ["0", "1", "2", "3", "4"]
-
-
 @pytest.mark.parametrize(
     ("part", "whole", "words"),
     [
@@ -48,12 +41,9 @@ def test_shares_are_written_with_their_numbers(part, whole, words):
     assert share(part, whole) == words
 
 
-def test_numbers_are_written_with_their_noun():
-    assert counted(1, "image") == "1 image"
-    assert counted(1200, "box", "boxes") == "1,200 boxes"
-
-
-def test_a_share_above_the_limit_is_a_warning():
+def test_shares_numbers_and_examples_are_short():
     assert by_share(1, 100) == "note"
     assert by_share(2, 100) == "warning"
     assert by_share(2, 100, 0.05) == "note"
+    assert (counted(1, "image"), counted(1200, "box", "boxes")) == ("1 image", "1,200 boxes")
+    assert [one.words for one in some([Example(str(n)) for n in range(9)])] == ["0", "1", "2", "3", "4"]

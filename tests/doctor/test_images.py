@@ -32,31 +32,11 @@ def test_facts_of_an_image_are_those_of_its_file(tmp_path):
     assert len(facts.digest) == 32
 
 
-def test_an_image_cut_off_in_the_middle_is_a_problem(tmp_path):
-    Image.fromarray(noise(1)).save(tmp_path / "a.jpg")
-    whole = (tmp_path / "a.jpg").read_bytes()
-    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-    facts = look_at_image(tmp_path / "a.jpg")
-    assert "cannot be read as an image" in facts.problem
-    assert facts.size == (0, 0)
-
-
-@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"hello", "cannot be read as an image")])
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"hello", "an image"), (None, "cannot be read")])
 def test_a_file_that_is_no_image_is_a_problem(tmp_path, content, words):
-    (tmp_path / "a.png").write_bytes(content)
+    if content is not None:
+        (tmp_path / "a.png").write_bytes(content)
     assert words in look_at_image(tmp_path / "a.png").problem
-
-
-def test_a_file_that_is_not_there_is_a_problem(tmp_path):
-    assert "cannot be read" in look_at_image(tmp_path / "a.png").problem
-
-
-def test_size_is_that_after_the_exif_orientation(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(noise(1)).save(tmp_path / "a.jpg", exif=exif)
-    facts = look_at_image(tmp_path / "a.jpg")
-    assert (facts.size, facts.orientation) == ((96, 64), 6)
 
 
 @pytest.mark.parametrize(("mode", "name"), [("L", "a.png"), ("RGBA", "a.png"), ("CMYK", "a.jpg"), ("I;16", "a.png")])
@@ -130,20 +110,12 @@ def test_a_recoded_and_a_smaller_copy_are_found_and_other_images_are_not(tmp_pat
     assert near_pairs(facts_of(tmp_path, images)) == [(0, 2), (0, 3), (2, 3)]
 
 
-def test_files_with_the_same_bytes_are_no_near_pair(tmp_path):
-    assert near_pairs(facts_of(tmp_path, [(noise(1), "png"), (noise(1), "png")])) == []
-
-
-def test_flat_images_are_not_compared(tmp_path):
+def test_files_with_the_same_bytes_flat_and_broken_ones_are_no_near_pair(tmp_path):
     flat = [(np.full((32, 32, 3), value, dtype=np.uint8), "png") for value in (0, 1, 90)]
-    assert near_pairs(facts_of(tmp_path, flat)) == []
-
-
-def test_images_that_cannot_be_read_are_no_pair(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"a")
-    (tmp_path / "b.png").write_bytes(b"b")
-    assert near_pairs(look_at_images(records(tmp_path / "a.png", tmp_path / "b.png"))) == []
-    assert near_pairs([]) == []
+    assert near_pairs(facts_of(tmp_path, [(noise(1), "png"), (noise(1), "png"), *flat])) == []
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_text(name)
+    assert near_pairs(look_at_images(records(tmp_path / "a.png", tmp_path / "b.png"))) == near_pairs([]) == []
 
 
 def test_close_hashes_are_those_that_comparing_all_finds():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.config import InputSettings
-from maskrcnn.doctor.input_advice import better_input, find_in_sizes, wanted_magnification
+from maskrcnn.doctor.input_advice import better_input, find_in_sizes, needed_magnification, see
 from tests.builders.made_set import MadeSet, made_seen, named, names
 
 COCO = (480, 640)
@@ -24,8 +24,6 @@ def test_sides_of_long_images_are_rounded_each_for_itself(tmp_path):
 def test_crowds_are_left_out(tmp_path):
     made = MadeSet(tmp_path, 3)
     made.annotations[1]["iscrowd"] = 1
-    from maskrcnn.doctor.input_advice import see
-
     assert see(made.table(), InputSettings()).places.tolist() == [0, 2]
 
 
@@ -34,10 +32,7 @@ def test_objects_of_usual_size_have_no_findings(tmp_path):
     seen = made_seen(tmp_path, boxes, sizes=[COCO] * 20)
     assert find_in_sizes(seen, InputSettings()) == []
     assert better_input(seen, InputSettings()) == ()
-    assert wanted_magnification(seen) == 1
-
-
-def test_a_set_without_objects_has_no_findings(tmp_path):
+    assert needed_magnification(seen) == 1
     assert find_in_sizes(made_seen(tmp_path, [], sizes=[COCO]), InputSettings()) == []
 
 
@@ -57,16 +52,13 @@ def test_small_objects_want_a_larger_input(tmp_path):
     assert found.settings == ("input.min_size=960", "input.max_size=1600")
 
 
-def test_with_one_factor_for_all_images_the_factor_grows(tmp_path):
-    settings = InputSettings(scale_factor=1)
-    seen = made_seen(tmp_path, [[10, 10, 9, 9]] * 10, settings, sizes=[COCO] * 10)
-    assert better_input(seen, settings) == ("input.scale_factor=2", "input.max_size=1333")
-
-
-def test_a_factor_that_is_large_enough_is_kept(tmp_path):
-    settings = InputSettings(scale_factor=1.3)
-    seen = made_seen(tmp_path, [[10, 10, 50, 50]] * 10, settings, sizes=[COCO] * 10)
-    assert better_input(seen, settings) == ()
+@pytest.mark.parametrize(
+    ("factor", "side", "words"), [(1, 9, ("input.scale_factor=2", "input.max_size=1333")), (1.3, 50, ())]
+)
+def test_with_one_factor_for_all_images_the_factor_grows_if_need_be(tmp_path, factor, side, words):
+    settings = InputSettings(scale_factor=factor)
+    seen = made_seen(tmp_path, [[10, 10, side, side]] * 10, settings, sizes=[COCO] * 10)
+    assert better_input(seen, settings) == words
 
 
 def test_objects_of_one_magnification_in_images_of_many_sizes_are_magnified_alike(tmp_path):

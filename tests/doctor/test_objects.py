@@ -44,12 +44,12 @@ def test_keypoints_are_a_column(tmp_path):
     assert made.table().keypoints.tolist() == [[[21.5, 17.5, 2], [40.5, 30.5, 1]], [[0, 0, 0], [0, 0, 0]]]
 
 
-def test_a_set_without_objects_has_empty_columns(tmp_path):
+def test_a_set_without_objects_has_empty_columns_and_no_pairs(tmp_path):
     made = MadeSet(tmp_path, 3)
     made.annotations = []
     table = made.table()
-    assert len(table) == 0
-    assert table.boxes.shape == table.windows.shape == (0, 4)
+    assert len(table) == len(overlapping_pairs(table, 0.1).first) == 0
+    assert table.annotated.shape == table.boxes.shape == table.windows.shape == (0, 4)
     assert table.counts.tolist() == [0, 0, 0]
 
 
@@ -78,10 +78,7 @@ def test_overlaps_are_torchvisions():
     boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
     expected = box_iou(torch.from_numpy(boxes[:4]), torch.from_numpy(boxes)).numpy()
     np.testing.assert_allclose(box_overlaps(boxes[:4], boxes), expected, atol=1e-12)
-
-
-def test_boxes_without_an_area_do_not_overlap():
-    assert box_overlaps(np.zeros((1, 4)), np.zeros((2, 4))).tolist() == [[0, 0]]
+    assert box_overlaps(np.zeros((1, 4)), np.zeros((2, 4))).tolist() == [[0, 0]]  # without an area
 
 
 def test_pairs_are_those_of_one_image_without_crowds(tmp_path, monkeypatch):
@@ -103,9 +100,3 @@ def test_pairs_are_those_of_one_image_without_crowds(tmp_path, monkeypatch):
         assert set(zip(found.first.tolist(), found.second.tolist())) == expected
         assert len(found.first) == len(expected)
         assert (found.overlaps >= 0.5).all()
-
-
-def test_a_table_without_objects_has_no_pairs(tmp_path):
-    made = MadeSet(tmp_path, 2)
-    made.annotations = []
-    assert len(overlapping_pairs(made.table(), 0.1).first) == 0

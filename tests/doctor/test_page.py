@@ -57,7 +57,7 @@ def test_rows_have_the_numbers_of_each_split(tmp_path):
 def test_words_of_findings_are_escaped_and_marked(tmp_path):
     image = MadeSet(tmp_path, 1).folder / "images" / "train_1.png"
     examples = (Example("<a>.png: wrong"), Example("b.png", image))
-    finding = Finding("error", "wrong-sizes", "train: 1.\nval: 2.", "Use `x=<y>`.", 2, examples, ("model.neck=c4",))
+    finding = Finding("error", "wrong-sizes", "train: 1.\nval: 2.", "Use `x=<y>`.", 2, examples, ("neck=c4",))
     found = Diagnosis("sets/cats & dogs", ModelSettings(), InputSettings(), [], [], [finding], None, None, None, None)
     found.write_page(tmp_path / "page.html", command="maskrcnn train --data 'a b'")
     page = (tmp_path / "page.html").read_text()

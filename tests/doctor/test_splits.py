@@ -1,9 +1,8 @@
-import json
-
 import numpy as np
 import pytest
 
-from maskrcnn.doctor.splits import SPLITS, read_split, read_splits
+from maskrcnn.data.shapes import write_shape_segments, write_shapes
+from maskrcnn.doctor.splits import read_split, read_splits
 from maskrcnn.errors import DataError, SettingError
 from tests.builders.made_set import MadeSet, named
 
@@ -16,21 +15,13 @@ def test_all_splits_of_a_folder_are_read(tmp_path):
     assert read.findings == []
 
 
-def test_a_file_is_one_split_and_data_to_judge_by_another(tmp_path):
+def test_a_file_is_one_split_and_data_to_judge_by_another_also_the_same(tmp_path):
     first, second = MadeSet(tmp_path / "a", 3).write(), MadeSet(tmp_path / "b", 2, split="train", seed=1).write()
-    read = read_splits(first, val=second)
-    assert [(split.name, len(split.data.records)) for split in read.splits] == [("train", 3), ("val", 2)]
-
-
-def test_the_same_file_to_learn_from_and_to_judge_by_is_two_splits(tmp_path):
-    path = MadeSet(tmp_path, 3).write()
-    assert [split.name for split in read_splits(path, val=path).splits] == ["train", "val"]
-
-
-def test_only_the_named_splits_are_read(tmp_path):
-    for seed, name in enumerate(SPLITS):
-        MadeSet(tmp_path, 2, split=name, seed=seed).write()
-    assert [split.name for split in read_splits(tmp_path, names=["val"]).splits] == ["val"]
+    for val, images in ((second, 2), (first, 3)):
+        read = read_splits(first, val=val)
+        assert [(split.name, len(split.data)) for split in read.splits] == [("train", 3), ("val", images)]
+    MadeSet(tmp_path / "a", 2, split="val", seed=2).write()
+    assert [split.name for split in read_splits(tmp_path / "a", names=["val"]).splits] == ["val"]
 
 
 def test_boxes_and_ids_are_those_of_the_file_in_the_order_of_the_records(tmp_path):
@@ -78,14 +69,9 @@ def test_a_first_image_that_is_not_there_does_not_hide_the_others(tmp_path):
     read = read_splits(tmp_path)
     assert named(read.findings, "missing-images").count == 1
     assert len(read.splits[0].data.records) == 3
-
-
-def test_images_that_are_all_missing_are_one_error(tmp_path):
-    MadeSet(tmp_path, 2).write()
     for path in (tmp_path / "images").iterdir():
         path.unlink()
-    read = read_splits(tmp_path)
-    assert "the folder of its images was not found" in named(read.findings, "unreadable-split").what
+    assert "the folder of its images was not found" in named(read_splits(tmp_path).findings, "unreadable-split").what
 
 
 def test_a_broken_image_whose_record_has_no_size_is_told(tmp_path):
@@ -110,20 +96,12 @@ def test_a_split_that_cannot_be_read_does_not_hide_the_other(tmp_path):
 
 
 def test_segments_of_a_panoptic_file_are_objects_without_boxes_of_the_file(tmp_path):
-    from maskrcnn.data.shapes import write_shape_segments, write_shapes
-
     write_shapes(tmp_path, train=2, val=1, size=48, seed=0)
     write_shape_segments(tmp_path, train=2, val=1, size=48, seed=0)
     split, findings = read_split(tmp_path / "panoptic_train.json", "train", images=tmp_path / "images")
     assert findings == []
     assert len(split.ids) == sum(len(record.instances) for record in split.data.records) > 0
     assert np.isnan(split.boxes).all()
-
-
-def test_a_set_without_objects_is_read(tmp_path):
-    made = MadeSet(tmp_path, 2)
-    made.annotations = []
-    assert made.split().boxes.shape == (0, 4)
 
 
 def test_an_image_id_of_a_strange_kind_is_an_invalid_object(tmp_path):
@@ -142,10 +120,3 @@ def test_nothing_known_is_an_error_at_the_door(tmp_path):
         read_splits(tmp_path)
     with pytest.raises(SettingError, match="no such format"):
         read_splits(tmp_path, form="betamax")
-
-
-def test_a_file_that_is_no_coco_file_is_told(tmp_path):
-    (tmp_path / "train.json").write_text(json.dumps([1, 2]))
-    read = read_splits(tmp_path)
-    assert read.splits == []
-    assert named(read.findings, "unreadable-split").severity == "error"

@@ -30,7 +30,7 @@ def pixels(*columns: int) -> torch.Tensor:
 
 
 def merge(instances: Instances, semantic: torch.Tensor, **changed: float):
-    settings = PanopticSettings(**{"overlap": 0.5, "stuff_area_limit": 0, "score_threshold": 0.3} | changed)
+    settings = PanopticSettings(**{"overlap_threshold": 0.5, "stuff_area_limit": 0, "score_threshold": 0.3} | changed)
     return merge_panoptic(instances, semantic, settings)
 
 
@@ -47,15 +47,15 @@ def test_objects_lie_on_top_in_the_order_of_their_scores_and_stuff_fills_the_res
 
 
 def test_an_object_is_dropped_if_more_of_it_is_taken_than_the_overlap():
-    kept = merge(strips((0, 4, 0.9), (2, 6, 0.8)), pixels(*[0] * 10), overlap=0.5)
-    dropped = merge(strips((0, 4, 0.9), (2, 6, 0.8)), pixels(*[0] * 10), overlap=0.49)
+    kept = merge(strips((0, 4, 0.9), (2, 6, 0.8)), pixels(*[0] * 10), overlap_threshold=0.5)
+    dropped = merge(strips((0, 4, 0.9), (2, 6, 0.8)), pixels(*[0] * 10), overlap_threshold=0.49)
     assert [segment.instance for segment in kept.segments] == [0, 1]
     assert [segment.instance for segment in dropped.segments] == [0]
     assert not dropped.map[:, 4:].any()
 
 
 def test_an_object_that_is_wholly_hidden_is_dropped_at_any_overlap():
-    found = merge(strips((0, 4, 0.9), (1, 3, 0.8), (3, 3, 0.7)), pixels(*[0] * 10), overlap=1)
+    found = merge(strips((0, 4, 0.9), (1, 3, 0.8), (3, 3, 0.7)), pixels(*[0] * 10), overlap_threshold=1)
     assert [segment.instance for segment in found.segments] == [0]
 
 

@@ -69,7 +69,7 @@ def test_single_anchors_have_the_outputs_and_gradients_of_whole_maps(convolution
 @pytest.mark.parametrize(("convolutions", "samples", "pay"), [(1, 10, True), (1, 11, False), (2, 4, False)])
 def test_patches_pay_where_they_hold_less_than_two_thirds_of_the_maps(convolutions, samples, pay):
     maps = {2: torch.zeros(3, 4, 10, 12), 3: torch.zeros(3, 4, 5, 5)}  # 145 pixels in each image
-    assert network(convolutions=convolutions, samples=samples).patches_pay(maps) == pay
+    assert network(convolutions=convolutions, batch_size_per_image=samples).patches_pay(maps) == pay
 
 
 def test_outputs_of_a_bfloat16_network_are_float32():
@@ -204,7 +204,7 @@ def test_there_may_be_no_proposals():
 
 def test_losses_may_be_plain_distances_over_the_number_of_samples_asked_for():
     logits, deltas = torch.zeros(2, 3), torch.ones(2, 3, 4)
-    settings = {"smooth_l1_beta": 0, "normalizer": "samples", "samples": 10}
+    settings = {"smooth_l1_beta": 0, "loss_normalizer": "batch_size_per_image", "batch_size_per_image": 10}
     losses = losses_of(logits, deltas, [OBJECT, NONE], **settings)
     torch.testing.assert_close(losses["rpn_objectness"], torch.tensor(6 * math.log(2) / 20))
     torch.testing.assert_close(losses["rpn_boxes"], torch.tensor(4 / 20))

@@ -15,6 +15,7 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.weights.own import Weights
+from maskrcnn.weights.reading import read_weights
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +191,19 @@ def test_openvino_finds_what_torch_finds(tiny_weights, predictor, images):
         wanted, found = predictor(image), other(image)
         assert_same(found[:20], wanted[:20], tolerance=1e-4)
         assert to_rle(found[:20].masks) == to_rle(wanted[:20].masks)
+
+
+def test_a_ready_model_predicts_as_its_weights_do_and_is_not_changed(tiny_weights, images):
+    weights = read_weights(tiny_weights)
+    model, tensors = weights.build_model(), {name: one.clone() for name, one in weights.state.items()}
+    found = Predictor(model=model, classes=weights.classes, precision="float32")(images[0])
+    assert_same(found, Predictor(tiny_weights, precision="float32")(images[0]))
+    assert all(torch.equal(one, tensors[name]) for name, one in model.state_dict().items())
+
+
+def test_a_model_needs_the_names_of_all_its_classes(tiny_weights):
+    model = read_weights(tiny_weights).build_model()
+    with pytest.raises(SettingError, match="5"):
+        Predictor(model=model, classes=["circle"])
+    with pytest.raises(SettingError):
+        Predictor(model=model)

@@ -4,13 +4,18 @@ import pytest
 
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import preset_names
+from tests.model.small import objects, small_batch
 from tests.rules.source import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [*ROOT.glob("[!R]*.md"), *sorted((ROOT / "profiling").glob("*.md"))]
-SETTING = re.compile(r"`((?:model|data|train|augment)\.[\w.]+=[^`\s]+)`")
+SETTING = re.compile(rf"`((?:{'|'.join(RunSettings.model_fields)})\.\w+=[^`\s]+)`")
 PRESET = re.compile(r"--preset (\w+/[\w-]+)")
 LINK = re.compile(r"\]\((?!https?:)([^()\s#]*)#?([^()\s]*)\)")
+ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
+PROGRAM = re.compile(r"^(?<!-->\n)```python\n(.*?)```", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"`((?:\w+/)+(?:\w+\.\w+)?)`")
+STEP = re.compile(r"^\| \d+ \| `([\w/]+\.py)` \|", re.MULTILINE)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -62,3 +67,27 @@ def test_settings_for_other_channels_hold_together():
 def test_the_pattern_finds_settings():
     assert words("set `neck.name=c4`, not `neck=c4`, or `--preset paper/R50-C4`", SETTING) == ["neck.name=c4"]
     assert words("`--preset paper/R50-C4`", PRESET) == ["paper/R50-C4"]
+
+
+def test_files_named_by_the_architecture_exist():
+    named = FILE.findall(ARCHITECTURE.read_text(encoding="utf-8"))
+    roots = (ROOT, ROOT / "src" / "maskrcnn")
+    assert len(named) > 50
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+def test_the_way_of_one_image_is_short():
+    steps = STEP.findall(ARCHITECTURE.read_text(encoding="utf-8").split("## The way of one training")[0])
+    lines = [len((ROOT / "src" / "maskrcnn" / step).read_text(encoding="utf-8").splitlines()) for step in steps]
+    assert 15 <= len(steps) <= 20
+    assert sum(lines) <= 2700
+
+
+def test_parts_added_by_the_architectures_example_train_and_predict():
+    programs = PROGRAM.findall(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert len(programs) == 1
+    names: dict = {}
+    exec(programs[0], names)
+    model = names["model"]
+    assert "my_mask" in model(small_batch(objects((5, 5, 45, 50)), objects()))
+    assert len(model.eval().predict(small_batch(objects(), objects()))) == 2

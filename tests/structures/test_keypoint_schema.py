@@ -15,7 +15,7 @@ from maskrcnn.structures.keypoint_schema import (
 DOG = {"name": "dog", "keypoints": ["nose", "left_ear", "right_ear", "tail"], "skeleton": [[1, 2], [1, 3], [3, 4]]}
 
 
-@pytest.mark.parametrize(("skeleton", "count"), [(COCO_PERSON, 17), (CROWDPOSE_PERSON, 14)])
+@pytest.mark.parametrize(("keypoint_schema", "count"), [(COCO_PERSON, 17), (CROWDPOSE_PERSON, 14)])
 def test_the_built_in_skeletons_agree_with_their_names(keypoint_schema, count):
     assert len(keypoint_schema) == count
     assert keypoint_schema.flip_pairs == guess_flip_pairs(keypoint_schema.names)

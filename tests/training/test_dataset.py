@@ -51,7 +51,7 @@ def test_validation_data_can_be_given(folder):
 
 
 def test_without_validation_data_a_part_is_held_out(folder):
-    data = read(folder / "train.json", held_out=0.3)
+    data = read(folder / "train.json", val_fraction=0.3)
     assert (len(data.train.records), len(data.val.records), data.held_out) == (7, 3, True)
 
 

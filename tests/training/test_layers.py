@@ -44,7 +44,14 @@ def run(tmp_path, *parts, with_proposals=False):
     """Names of the parts whose numbers three steps have changed, and of the losses."""
     whole = model()
     before = copy.deepcopy(whole.state_dict())
-    tree = {"steps": 3, "warmup": 0, "learning_rate": 1.0, "log_every": 1, "precision": "float32", "layers": parts}
+    tree = {
+        "steps": 3,
+        "warmup_steps": 0,
+        "learning_rate": 1.0,
+        "log_every": 1,
+        "precision": "float32",
+        "layers": parts,
+    }
     settings = RunSettings.model_validate({**whole.settings.model_dump(), "train": tree})
 
     def stream(start):

@@ -24,7 +24,7 @@ def same(one, other):
 
 def test_training_walks_towards_the_target(tmp_path):
     model = small.Small()
-    result = small.run(tmp_path / "run", model=model, steps=60, warmup=0, learning_rate=1.6)
+    result = small.run(tmp_path / "run", model=model, steps=60, warmup_steps=0, learning_rate=1.6)
     assert result.finished
     assert result.step == 60
     torch.testing.assert_close(model.value.detach(), torch.ones(3), atol=0.02, rtol=0)
@@ -40,7 +40,7 @@ def test_one_step_of_sgd_is_the_rate_times_the_gradient(tmp_path):
 
 def test_the_gradient_is_clipped_to_its_norm(tmp_path):
     model = small.Small()
-    small.run(tmp_path, model=model, steps=1, clip=0.001, log_every=1)
+    small.run(tmp_path, model=model, steps=1, clip_grad_norm=0.001, log_every=1)
     torch.testing.assert_close(model.value.detach().norm(), torch.tensor(0.1 * 0.001))
     # The norm before clipping is sqrt(3 * 2**2).
     assert lines(tmp_path, "step")[0]["gradient_norm"] == pytest.approx(12**0.5)
@@ -51,7 +51,9 @@ def test_two_accumulated_batches_count_as_one_of_twice_the_size(tmp_path):
         return (small.batch(number, 2.0 * (number % 2)) for number in count(start))
 
     accumulated, whole = small.Small(), small.Small()
-    small.run(tmp_path / "a", model=accumulated, batches=halves, steps=1, accumulate=2, learning_rate=0.4, log_every=1)
+    small.run(
+        tmp_path / "a", model=accumulated, batches=halves, steps=1, accumulate_steps=2, learning_rate=0.4, log_every=1
+    )
     small.run(tmp_path / "b", model=whole, steps=1, learning_rate=0.8)
     torch.testing.assert_close(accumulated.value, whole.value)
     # Losses are means over the batches: of 0 and 4.
@@ -65,9 +67,9 @@ def test_batches_follow_the_steps_already_made(tmp_path):
         starts.append(start)
         return small.batches(start)
 
-    interrupted = small.run(tmp_path, batches=stopping_at(3, stream), steps=5, accumulate=2)
+    interrupted = small.run(tmp_path, batches=stopping_at(3, stream), steps=5, accumulate_steps=2)
     assert interrupted.step == 2
-    small.run(tmp_path, batches=stream, steps=5, accumulate=2, resume=True)
+    small.run(tmp_path, batches=stream, steps=5, accumulate_steps=2, resume=True)
     assert starts == [0, 4]
 
 
@@ -91,7 +93,7 @@ def test_sigterm_finishes_the_step_saves_and_says_how_to_go_on(tmp_path, capfd):
 
 
 def test_a_stopped_and_resumed_run_equals_an_unbroken_one_with_its_log(tmp_path):
-    options = {"average": 0.9, "optimizer": "adamw", "log_every": 4, "evaluate_every": 3, "evaluate": score}
+    options = {"ema_decay": 0.9, "optimizer": "adamw", "log_every": 4, "evaluate_every": 3, "evaluate": score}
     whole = small.run(tmp_path / "whole", **options)
     small.run(tmp_path / "parts", batches=stopping_at(5, small.batches), **options)
     parts = small.run(tmp_path / "parts", resume=True, **options)
@@ -134,7 +136,7 @@ def test_the_averaged_weights_are_evaluated_and_kept(tmp_path):
         seen.append(evaluated.value[0].item())
         return {"bbox": {"AP": 0.5}}
 
-    small.run(tmp_path, model=model, average=0.99, evaluate=evaluate, evaluate_every=10, learning_rate=0.08)
+    small.run(tmp_path, model=model, ema_decay=0.99, evaluate=evaluate, evaluate_every=10, learning_rate=0.08)
     assert len(seen) == 1
     assert 0 < seen[0] < model.value[0].item()
     assert load_weights(tmp_path / "best.safetensors").state["value"][0].item() == seen[0]

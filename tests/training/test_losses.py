@@ -49,8 +49,8 @@ def test_of_several_steps_the_first_that_is_not_finite_is_named(tmp_path, bad):
     report = tmp_path / "failed_batch.json"
     assert str(caught.value) == (
         f"{report}: in step 8 boxes = {bad}, but losses must be finite. Its images: b.png, c.png. Look at their "
-        "annotations, or lower train.learning_rate (or lengthen train.warmup_steps) and start again; the checkpoint from "
-        "before that step is kept."
+        "annotations, or lower train.learning_rate (or lengthen train.warmup_steps) and start again; the checkpoint "
+        "from before that step is kept."
     )
     assert json.loads(report.read_text()) == {
         "step": 8,

@@ -68,7 +68,7 @@ def _layout(weight):
         ({"optimizer": "sgd"}, 16, 0.02),
         ({"optimizer": "adamw"}, 16, 0.0002),
         ({"optimizer": "sgd"}, 2, 0.0025),
-        ({"optimizer": "sgd", "accumulate": 4}, 8, 0.04),
+        ({"optimizer": "sgd", "accumulate_steps": 4}, 8, 0.04),
         ({"learning_rate": 0.4}, 4, 0.1),
     ],
 )
@@ -79,7 +79,7 @@ def test_the_learning_rate_is_linear_in_the_images_per_step(train, batch, expect
 
 
 def test_the_rate_of_a_step_is_given_to_every_group():
-    settings = small.settings(learning_rate=1.6, milestones=(0.5,), warmup=0)
+    settings = small.settings(learning_rate=1.6, milestones=(0.5,), warmup_steps=0)
     optimizer = build_optimizer(layers(), settings.train)
     assert set_learning_rate(optimizer, 5, steps=10, settings=settings) == pytest.approx(0.02)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.02, 0.02])

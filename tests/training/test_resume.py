@@ -16,8 +16,14 @@ from torch import Tensor
 from tests.training import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERYTHING = {"optimizer": "adamw", "average": 0.9, "precision": "bfloat16", "accumulate": 2, "evaluate_every": 3}
-PLAIN = {"optimizer": "sgd", "precision": "float32", "schedule": "cosine"}
+EVERYTHING = {
+    "optimizer": "adamw",
+    "ema_decay": 0.9,
+    "precision": "bfloat16",
+    "accumulate_steps": 2,
+    "evaluate_every": 3,
+}
+PLAIN = {"optimizer": "sgd", "precision": "float32", "scheduler": "cosine"}
 
 
 def run_in_a_process(folder: Path, settings: dict, *, until: Callable[[Path], bool] | None = None) -> bool:

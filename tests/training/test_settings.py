@@ -20,8 +20,8 @@ def run_settings(data=None, **train):
     ("images", "data", "train", "steps"),
     [
         (10, {}, {}, 1000),
-        (1000, {"batch": 2}, {}, 6000),
-        (1001, {"batch": 2}, {"accumulate": 3}, 2002),
+        (1000, {"batch_size": 2}, {}, 6000),
+        (1001, {"batch_size": 2}, {"accumulate_steps": 3}, 2002),
         (1000, {}, {"steps": 7}, 7),
     ],
 )

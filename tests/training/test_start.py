@@ -25,7 +25,7 @@ def test_random_weights_get_settings_that_suit_them():
 
 def test_the_users_settings_win_over_those_for_random_weights(tmp_path):
     file = tmp_path / "run.yaml"
-    file.write_text("model: {backbone: {norm: batch}}\ntrain: {optimizer: sgd}\n")
+    file.write_text("backbone: {norm: batch}\ntrain: {optimizer: sgd}\n")
     settings = choose_start("none", file, ["train.scheduler=step"]).settings
     assert (settings.model.backbone.norm, settings.train.optimizer, settings.train.scheduler) == (
         "batch",
@@ -65,11 +65,11 @@ def test_the_seed_gives_the_random_weights():
 
 def test_a_preset_gives_the_model_and_the_user_wins(tmp_path):
     file = tmp_path / "run.yaml"
-    file.write_text("model: {rpn: {proposals: 200}, box_head: {detections: 50}}\n")
+    file.write_text("rpn: {post_nms_top_n: 200}\nbox_head: {detections_per_image: 50}\n")
     settings = choose_start(
         "none", file, ["box_head.detections_per_image=60"], preset="detectron2/mask_rcnn_R_50_C4"
     ).settings
-    assert (settings.model.neck, settings.model.rpn.pre_nms_top_n) == ("c4", 6000)
+    assert (settings.model.neck.name, settings.model.rpn.pre_nms_top_n) == ("c4", 6000)
     assert (settings.model.rpn.post_nms_top_n, settings.model.box_head.detections_per_image) == (200, 60)
     assert (settings.model.backbone.norm, settings.model.backbone.frozen_stages) == ("group", 0)
 

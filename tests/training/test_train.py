@@ -16,13 +16,13 @@ from maskrcnn.training.interrupt import StopRequest
 from maskrcnn.training.layers import require_learnable
 from maskrcnn.training.loop import train_loop
 from maskrcnn.training.train import train
-from maskrcnn.weights.files import load_weights
+from maskrcnn.weights.own import load_weights
 from tests.training import small, tiny
 
 SMALL = {
     "input": {"scale_factor": 1},
     "backbone": {"name": "resnet18", "width": 32},
-    "fpn": {"channels": 32},
+    "neck": {"channels": 32},
     "anchors": {"sizes": [8, 16, 32, 48, 64]},
     "rpn": {"pre_nms_top_n_training": 50},
     "box_head": {"channels": 32, "batch_size_per_image": 16},

@@ -124,7 +124,7 @@ def test_settings_that_a_file_cannot_tell_are_stored_with_the_numbers_asked_for(
 def test_the_setting_that_asks_for_other_layers_is_named(zoo, tmp_path):
     settings = read_weights(zoo).settings.model_copy(deep=True)
     settings.rpn.post_nms_top_n, settings.neck.channels = 7, 16
-    with pytest.raises(WeightsError, match=r"model_final\.pth: .*Leave out model\.neck\.channels=16:"):
+    with pytest.raises(WeightsError, match=r"model_final\.pth: .*Leave out neck\.channels=16:"):
         convert_weights(zoo, tmp_path / "x.safetensors", settings=settings)
     assert list(tmp_path.iterdir()) == []
 

@@ -16,7 +16,7 @@ from tests.builders.starts import CELLS, begin, saved, small_settings
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CAFFE = {
-    "colors": "bgr",
+    "channel_order": "bgr",
     "mean": [value / 255 for value in MEAN],
     "std": [1 / 255] * 3,
 }

@@ -11,11 +11,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..data.readers.ctw1500 import LAYOUT as CTW1500_LAYOUT
-from ..data.readers.ctw1500 import find_ctw1500, read_ctw1500_words
-from ..data.readers.icdar import LAYOUT as ICDAR_LAYOUT
-from ..data.readers.icdar import find_icdar, read_icdar_words
-from ..data.readers.words import Word, WordsFile, gather_words, read_numbers
+from ..data.readers.text import (
+    CTW1500_LAYOUT,
+    ICDAR_LAYOUT,
+    Word,
+    WordsFile,
+    find_ctw1500,
+    find_icdar,
+    gather_words,
+    read_ctw1500_words,
+    read_icdar_words,
+    read_numbers,
+)
 from ..errors import DataError
 from ..evaluation.annotations import Annotations, rle_crop
 from ..evaluation.results import Results

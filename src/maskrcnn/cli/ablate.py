@@ -20,29 +20,32 @@ def ablate(
     study: Annotated[str, typer.Option("--study", metavar="NAME", help=f"{STUDIES}.")] = "roi_pooling",
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a dataset's folder; none: drawn shapes."),
+        typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a dataset's folder; default: drawn shapes."),
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
     ] = None,
     val: Annotated[
-        Path | None, typer.Option("--val", metavar="JSON_OR_DIR", help="Data to judge by; none: a part held out.")
+        Path | None,
+        typer.Option("--val", metavar="JSON_OR_DIR", help="Validation data; default: a part of the images."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="DIR", help="Where runs and table go; none: `ablations/NAME`.")
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Folder for runs and table; default: `ablations/NAME`."),
     ] = None,
     weights: Annotated[
-        str, typer.Option("--weights", metavar="FILE_OR_NAME", help="What all variants start from.")
+        str, typer.Option("--weights", metavar="FILE_OR_NAME", help="Weights that all variants start from.")
     ] = "none",
     config: ConfigFile = None,
     device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; CUDA where it is.")
+        str | None,
+        typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; default: CUDA if available."),
     ] = None,
 ) -> None:
     """Train the variants of one of the paper's tables under one budget and one seed, and print that table.
 
-    Settings hold for all variants; what a variant is about wins over them. A table that was stopped goes on where it
-    was when the same command is given again.
+    Settings are for all variants; those of a variant override them. After an interruption, the same command continues
+    where it stopped.
     """
     from ..ops.devices import choose_device
     from ..training.ablation import find_study, run_ablation

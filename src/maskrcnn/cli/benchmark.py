@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 def benchmark(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(f'`{name}`' for name in BENCHMARKS)}.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The benchmark's files as unpacked.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the benchmark's files, unpacked.")],
     weights: OptionalSource = None,
     overrides: Overrides = None,
-    split: Annotated[str | None, typer.Option(help="One of the benchmark's; none: its usual one.")] = None,
+    split: Annotated[str | None, typer.Option(help="One of the benchmark's splits; default: its first one.")] = None,
     results: Annotated[
         Path | None,
         typer.Option(
@@ -36,7 +36,9 @@ def benchmark(
             "also in the form that the benchmark's server takes.",
         ),
     ] = None,
-    submission: Annotated[Path | None, typer.Option(metavar="PATH", help="Write what its server takes.")] = None,
+    submission: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the file or folder for the benchmark's server.")
+    ] = None,
     json: JsonFile = None,
     compare: Compare = None,
     errors: Errors = False,
@@ -45,7 +47,9 @@ def benchmark(
     score_threshold: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="From which predictions count where they are not ranked; none: the weights' own, or 0.5."
+            min=0,
+            max=1,
+            help="Least score of predictions that are not ranked; default: as stored in the weights, or 0.5.",
         ),
     ] = None,
     proposals: ProposalFile = None,
@@ -56,7 +60,7 @@ def benchmark(
     precision: Precision = AUTO,
     engine: Engine = TORCH,
 ) -> None:
-    """Score a model, or predictions that were saved, by a benchmark's own rules.
+    """Score a model, or saved predictions, by the rules of a benchmark.
 
     `maskrcnn benchmark cityscapes --data cityscapes --weights model.safetensors --submission sent`.
     """

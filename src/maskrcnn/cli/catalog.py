@@ -19,7 +19,8 @@ PIPE_WIDTH = 200
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A name, to see all of it; or a part of names, to list fewer.")
+        str | None,
+        typer.Argument(metavar="NAME", help="A name, to show all about it; or a part of a name, to list those."),
     ] = None,
 ) -> None:
     """List weights and presets that are known by name, with published scores and licenses."""

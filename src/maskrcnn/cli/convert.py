@@ -20,19 +20,19 @@ MOST_NAMES = 8
 
 
 def convert(
-    source: Annotated[str, typer.Argument(metavar="IN", help="Weights file of any library that is read, or a name.")],
+    source: Annotated[str, typer.Argument(metavar="IN", help="Weights file of any supported library, or a name.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE ...",
-            help="Settings that a file cannot tell, such as `backbone.stride_in_1x1=true`.",
+            help="Settings that are not in the file, such as `backbone.stride_in_1x1=true`.",
         ),
     ] = None,
     to: Annotated[
         Library | None, typer.Option("--to", help="Write a file for another library (.pth; detectron2 also .pkl).")
     ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store 16-bit numbers: half the size.")] = False,
+    half: Annotated[bool, typer.Option("--half", help="Store 16-bit numbers, half the size.")] = False,
 ) -> None:
     """Convert weights to this library's .safetensors, or back to torchvision's or detectron2's files.
 

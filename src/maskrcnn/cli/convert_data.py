@@ -28,16 +28,16 @@ def convert_data(
     form: DataFormat = None,
     split: Annotated[
         list[str] | None,
-        typer.Option(help="Only this split, e.g. `val`; repeatable. None given: all of train, val and test there are."),
+        typer.Option(help="Only this split, e.g. `val`; repeatable; default: all of train, val and test."),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they lie elsewhere.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they are elsewhere.")
     ] = None,
     images_as: Annotated[
-        Images, typer.Option(help="Copy the images, link to them, or none: leave them where they are.")
+        Images, typer.Option(help="Copy the images, link to them, or leave them where they are (none).")
     ] = "copy",
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what an earlier conversion has written.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the files of an earlier conversion.")] = False,
 ) -> None:
     """Write a dataset as COCO files: `train.json`, `val.json`, `test.json`, and the images in `images/`.
 

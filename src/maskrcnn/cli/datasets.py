@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 DataFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help="Of the data: `coco`, `yolo`, `labelme`, ...; none: recognized."),
+    typer.Option(
+        "--format", metavar="NAME", help="Format of the data: `coco`, `yolo`, `labelme`, ...; default: recognized."
+    ),
 ]
 """The formats that exist are listed by the message about one that does not."""
 ProposalFile = Annotated[
@@ -23,7 +25,7 @@ ProposalFile = Annotated[
     typer.Option(
         "--proposals",
         metavar="FILE",
-        help="Boxes that take the place of the network's own proposals (Fast R-CNN): a file of `maskrcnn propose`, "
+        help="Boxes instead of the network's own proposals (Fast R-CNN): a file of `maskrcnn propose`, "
         "COCO results, or Detectron's .pkl.",
     ),
 ]

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where images and results go.")] = Path(
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for images and results.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Of the images, the first weights and the order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the images, the first weights and the order.")] = 0,
 ) -> None:
     """Watch a Mask R-CNN learn overlapping shapes, in less than four minutes on two cores."""
     from ..training.demo import IMAGES, STEPS, demo_settings, run_demo

@@ -29,14 +29,14 @@ def doctor(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset's folder or file, of any format.")],
     overrides: Overrides = None,
     val: Annotated[
-        Path | None, typer.Option("--val", metavar="FILE_OR_DIR", help="Data to judge by, if they lie elsewhere.")
+        Path | None, typer.Option("--val", metavar="FILE_OR_DIR", help="Validation data, if they are elsewhere.")
     ] = None,
     split: Annotated[
-        list[str] | None, typer.Option("--split", help="`train`, `val` or `test`; repeatable; none: all there are.")
+        list[str] | None, typer.Option("--split", help="`train`, `val` or `test`; repeatable; default: all.")
     ] = None,
     form: DataFormat = None,
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not where it should be.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they are elsewhere.")
     ] = None,
     preset: Preset = None,
     config: ConfigFile = None,
@@ -47,9 +47,9 @@ def doctor(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings for programs.")
     ] = None,
 ) -> None:
-    """Look at a dataset as an expert would, before training: what is wrong with it, and which settings suit it.
+    """Check a dataset before training: what is wrong with it, and which settings suit it.
 
-    Every image is read and every object measured. Exits with 1 if training would stop at an error, else with 0.
+    Every image is read and every object is measured. Exits with 1 if training would stop at an error, otherwise 0.
     """
     from ..doctor.diagnosis import diagnose
     from ..ops.json_files import write_json

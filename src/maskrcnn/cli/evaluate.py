@@ -43,7 +43,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Write the predictions, for `maskrcnn score` to score them again."),
     ] = None,
     images: Images = None,
-    split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
+    split: Annotated[str, typer.Option(help="Split of a folder: `train`, `val` or `test`.")] = "val",
     form: DataFormat = None,
     where: Where = None,
     proposals: ProposalFile = None,
@@ -64,7 +64,7 @@ def evaluate(
 ) -> None:
     """Score a model on annotated images: COCO's numbers for boxes, masks and keypoints, instance accuracy, text.
 
-    `maskrcnn score` scores predictions that were saved, `maskrcnn benchmark` by the rules of a benchmark.
+    `maskrcnn score` scores saved predictions, `maskrcnn benchmark` follows the rules of a benchmark.
     """
     from ..predict.evaluation import predict_dataset
 

@@ -28,7 +28,7 @@ _WEIGHTS = typer.Option(
 Source = Annotated[str, _WEIGHTS]
 OptionalSource = Annotated[str | None, _WEIGHTS]
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; CUDA where it is there.")
+    str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; default: CUDA if available.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Images that go through the network together.")]
 PrecisionName = Literal["auto", "bfloat16", "float32"]
@@ -37,26 +37,27 @@ EngineName = Literal["torch", "openvino"]
 TORCH: EngineName = "torch"
 Precision = Annotated[
     PrecisionName,
-    typer.Option("--precision", help="Of the computation; auto: bfloat16 where it is fast."),
+    typer.Option("--precision", help="Precision of the computation; auto: bfloat16 if it is fast."),
 ]
 Engine = Annotated[
     EngineName,
     typer.Option(
         "--engine",
-        help="What computes the backbone of the network. `openvino`: for CPUs, a little faster where many images have "
+        help="What computes the backbone. `openvino`: for CPUs, a little faster if many images have "
         "few sizes; `pip install maskrcnn[openvino]`.",
     ),
 ]
 
 Flip = Annotated[
-    bool, typer.Option("--flip", help="Find objects in the flipped image too, and join what is found. Twice the time.")
+    bool,
+    typer.Option("--flip", help="Find objects in the flipped image too, and merge the detections. Twice the time."),
 ]
 Scales = Annotated[
     str | None,
     typer.Option(
         "--scales",
         metavar="A,B,...",
-        help="Find objects at several scales, and join what is found: lengths of the shorter side such as "
+        help="Find objects at several scales, and merge the detections: lengths of the shorter side such as "
         "`600,800,1000`, or factors where the weights have input.scale_factor.",
     ),
 ]

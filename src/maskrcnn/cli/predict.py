@@ -33,15 +33,19 @@ def predict(
         ),
     ],
     weights: Source,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where results go.")] = Path("predictions"),
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the results.")] = Path(
+        "predictions"
+    ),
     score_threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Draw objects from this score on; none: as the weights note, or 0.5."),
+        typer.Option(
+            min=0, max=1, help="Draw objects with at least this score; default: as stored in the weights, or 0.5."
+        ),
     ] = None,
     polygons: Annotated[
         Literal["quad", "contour"] | None,
         typer.Option(
-            help="Also write a polygon for each object: a rectangle at any angle, or the polygon.",
+            help="Also write a polygon for each object: a rotated rectangle, or the contour of the mask.",
         ),
     ] = None,
     images: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the objects.")] = True,

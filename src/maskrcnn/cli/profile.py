@@ -17,7 +17,8 @@ QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
 def profile(
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Less than a minute: one prediction, one training step on small images.")
+        bool,
+        typer.Option("--quick", help="One prediction and one training step on small images, in less than a minute."),
     ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Also four images at once, ResNet-101, v2 heads, keypoints; many minutes.")
@@ -26,19 +27,22 @@ def profile(
         list[str] | None, typer.Option("--work", metavar="NAME", help="Only this work, e.g. `training`; repeatable.")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Timed runs of each contender; none: 5, with --quick 2.")
+        int | None, typer.Option(min=1, help="Timed runs of each contender; default: 5, with --quick 2.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of each contender; none: as torch chooses.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of each contender; default: as torch chooses.")
+    ] = None,
 ) -> None:
     """Time prediction and training on this machine, beside torchvision's Mask R-CNN: same weights, same work.
 
-    The ratio is our time divided by the peer's: 0.25 means four times as fast. torchvision runs as it comes, and with
-    the C library told to keep its memory, as this library does for itself. Our settings are `float32`, `default`,
-    which is bfloat16 where the processor has it, and in predictions the same with `--engine openvino`, if OpenVINO is
-    installed. `matrix products` are what the machine could do at best.
+    The ratio is our time divided by the peer's: 0.25 means four times as fast. torchvision runs with its defaults,
+    and with freed memory kept by the C library, as this library sets it for itself. Our settings are `float32`,
+    `default`, which is bfloat16 if the processor supports it, and for predictions the same with `--engine openvino`,
+    if OpenVINO is installed. `matrix products` show the best rate of the machine.
 
-    Nothing is downloaded: the weights are random, but find as much as they may. Runs alternate between processes, and
-    each number is a median; close other programs before. Predictions need about 8 GB of memory, `training` 12 GB.
+    Nothing is downloaded: the weights are random, but find as many objects as allowed. Runs alternate between
+    processes, and each number is a median; close other programs first. Predictions need about 8 GB of memory,
+    `training` 12 GB.
 
     Quick look: `maskrcnn profile --quick`. One work: `maskrcnn profile --work training --json training.json`.
     """

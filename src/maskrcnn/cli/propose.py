@@ -26,11 +26,13 @@ def propose(
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
+    split: Annotated[str, typer.Option(help="Split of a folder: `train`, `val` or `test`.")] = "val",
     form: DataFormat = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="Only images whose records say so, e.g. `gray=true`; repeatable."),
+        typer.Option(
+            metavar="FIELD=VALUE", help="Only images whose records have this value, e.g. `gray=true`; repeatable."
+        ),
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
@@ -41,8 +43,8 @@ def propose(
 ) -> None:
     """Write a model's region proposals, and score them by average recall (AR@100, AR@300, AR@1000).
 
-    Only the backbone and the region proposal network are run. `maskrcnn train --proposals` learns from the file, and
-    `maskrcnn evaluate --proposals` finds objects among its boxes. More proposals: `rpn.post_nms_top_n=2000`.
+    Only the backbone and the region proposal network are run. `maskrcnn train --proposals` trains on the file,
+    `maskrcnn evaluate --proposals` detects objects in its boxes. More proposals: `rpn.post_nms_top_n=2000`.
     """
     from ..data.proposals import check_proposals_name
     from ..evaluation.recall import recall_table

@@ -40,10 +40,10 @@ def score(
         Path, typer.Option("--results", metavar="FILE", help="The predictions: a COCO results file of any program.")
     ],
     images: Images = None,
-    split: Annotated[str, typer.Option(help="Of a folder: `train`, `val` or `test`.")] = "val",
+    split: Annotated[str, typer.Option(help="Split of a folder: `train`, `val` or `test`.")] = "val",
     form: DataFormat = None,
     where: Where = None,
-    max_detections: Annotated[int, typer.Option(min=1, help="Most predictions per image and class that count.")] = 100,
+    max_detections: Annotated[int, typer.Option(min=1, help="Limit of predictions per image and class.")] = 100,
     score_threshold: ScoreFrom = None,
     text: IsText = False,
     json: JsonFile = None,
@@ -53,7 +53,7 @@ def score(
     output: DrawnInto = ERRORS,
     skip_invalid: SkipInvalid = False,
 ) -> None:
-    """Score predictions that were saved, by this library or another, on annotated images.
+    """Score saved predictions, of this library or another, on annotated images.
 
     COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text, panoptic quality.
     """

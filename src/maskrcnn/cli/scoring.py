@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")]
 Where = Annotated[
     list[str] | None,
-    typer.Option(metavar="FIELD=VALUE", help="Only images whose records say so, e.g. `gray=true`; repeatable."),
+    typer.Option(
+        metavar="FIELD=VALUE", help="Only images whose records have this value, e.g. `gray=true`; repeatable."
+    ),
 ]
 Images = Annotated[
     Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
@@ -39,12 +41,12 @@ ScoreFrom = Annotated[
     typer.Option(
         "--score-threshold",
         metavar="NUMBER|best",
-        help="From which predictions count where they are not ranked, as in instance accuracy; none: as the weights "
-        "note, or 0.5; `best`: the one with the best accuracy on these images.",
+        help="Least score of predictions where they are not ranked, as in instance accuracy; default: as stored in the "
+        "weights, or 0.5; `best`: the one with the best accuracy on these images.",
     ),
 ]
 IsText = Annotated[
-    bool, typer.Option("--text", help="The objects are words: precision, recall and hmean by three rules, too.")
+    bool, typer.Option("--text", help="The objects are words: also precision, recall and hmean by three rules.")
 ]
 Compare = Annotated[
     Path | None,
@@ -55,13 +57,15 @@ Compare = Annotated[
     ),
 ]
 Errors = Annotated[
-    bool, typer.Option("--errors", help="Split what AP lacks into kinds of errors, and list the worst images.")
+    bool, typer.Option("--errors", help="Split the missing AP into kinds of errors, and list the worst images.")
 ]
 Drawn = Annotated[
     int | None,
-    typer.Option("--worst", metavar="N", min=1, help="Draw the N worst images, annotated beside predicted."),
+    typer.Option(
+        "--worst", metavar="N", min=1, help="Draw the N worst images, annotated objects beside predicted ones."
+    ),
 ]
-DrawnInto = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of these drawings.")]
+DrawnInto = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for these drawings.")]
 ERRORS = Path("errors")
 ORIGINS = {
     "given": "was given",

@@ -30,33 +30,36 @@ def train(
     val: Annotated[
         Path | None,
         typer.Option(
-            "--val", metavar="FILE_OR_DIR", help="Data to judge by; none: the folder's own, or a part held out."
+            "--val", metavar="FILE_OR_DIR", help="Validation data; default: the folder's own, or a part of the images."
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="DIR", help="The run's folder; none: `runs/` and the data's name."),
+        typer.Option("--output", metavar="DIR", help="The run's folder; default: `runs/` and the data's name."),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             "--weights",
             metavar="FILE_OR_NAME",
-            help="What to start from; none given: COCO's, or the preset's; `none`: random weights.",
+            help="Weights to start from; default: COCO's, or the preset's; `none`: random weights.",
         ),
     ] = None,
     preset: Preset = None,
     config: ConfigFile = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder, as it was started.")
+        bool, typer.Option("--resume", help="Continue the run in the folder, as it was started.")
     ] = False,
     device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`, `mps`; CUDA where it is.")
+        str | None,
+        typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`, `mps`; default: CUDA if available."),
     ] = None,
     proposals: ProposalFile = None,
     val_proposals: Annotated[
         Path | None,
-        typer.Option("--val-proposals", metavar="FILE", help="The same of the data to judge by, if they are others."),
+        typer.Option(
+            "--val-proposals", metavar="FILE", help="The same for the validation data, if they are in another file."
+        ),
     ] = None,
     alternating: Annotated[
         bool, typer.Option("--alternating", help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015).")
@@ -66,8 +69,8 @@ def train(
 ) -> None:
     """Train on a dataset: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.
 
-    The folder gets the weights to predict with (`best.safetensors`), the log, the scores, curves and images. A run
-    that was stopped, by Ctrl-C or by a power cut, goes on with `--resume`; an alternating one also by the same command.
+    The folder gets the weights for prediction (`best.safetensors`), the log, scores, curves and images. A run that was
+    stopped, by Ctrl-C or a power cut, continues with `--resume`; an alternating one also with the same command.
     """
     from ..training.run_folder import resume_command
     from ..training.train import train as run_training

@@ -40,14 +40,15 @@ class InputSettings(Settings):
     )
     size_divisible: Count = Field(32, description="Batches are padded to a multiple of this many pixels.")
     stretch: tuple[float, float] | None = Field(
-        None, description="Percentiles of an image's brightness stretched to black and white; none: left as it is."
+        None, description="Percentiles of an image's brightness that become black and white; null: unchanged."
     )
     channel_order: Literal["rgb", "bgr"] = Field("rgb", description="Order in which the network sees the channels.")
     mean: tuple[float, ...] = Field(
-        (0.485, 0.456, 0.406), description="Mean of each channel in 0..1; always red, green, blue of color images."
+        (0.485, 0.456, 0.406),
+        description="Mean of each channel in 0..1; of color images in the order red, green, blue.",
     )
     std: tuple[Positive, ...] = Field(
-        (0.229, 0.224, 0.225), description="Their standard deviation; as many values as the image has channels."
+        (0.229, 0.224, 0.225), description="Standard deviation of each channel; one value per channel."
     )
 
     @model_validator(mode="after")
@@ -63,18 +64,19 @@ class InputSettings(Settings):
 
 
 class BackboneSettings(Settings):
-    """Network that turns an image into feature maps."""
+    """The network from an image to feature maps."""
 
     name: ResNetName | Literal["mobilenet_v3_large"] | Annotated[str, Field(pattern=r"^timm/\w+")] = Field(
         "resnet50",
-        description="A residual network, torchvision's MobileNet, or timm/<name>: any of timm's that gives feature "
+        description="A residual network, torchvision's MobileNet, or timm/<name>: any timm model with feature "
         "maps (needs the extra `timm`).",
     )
     width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
         64, description="Channels of the stem and the first stage, doubled by each later stage; 64 as published."
     )
     stride_in_1x1: Annotated[bool, AT_PREDICTION] = Field(
-        False, description="Bottlenecks stride in their first convolution (Caffe, MSRA), not in their 3x3 (PyTorch)."
+        False,
+        description="The stride of bottlenecks is in their first convolution (Caffe, MSRA), not in the 3x3 (PyTorch).",
     )
     dilate_stage5: bool = Field(False, description="Stage 5 keeps stride 16 and is dilated instead (DC5).")
     norm: Literal["frozen_batch", "batch", "sync_batch", "group"] = Field(
@@ -86,20 +88,20 @@ class BackboneSettings(Settings):
         1e-5, description="Added to the variance; torchvision's published first-generation files use 0."
     )
     frozen_stages: Annotated[int, Field(ge=0, le=5)] = Field(
-        2, description="How many stages keep their weights: 0 none, 1 the stem, 2 the stem and the first stage, ..."
+        2, description="Stages that are not trained: 0 none, 1 the stem, 2 the stem and the first stage, ..."
     )
 
 
 class NeckSettings(Settings):
-    """What makes of the backbone's maps those that proposals and heads see."""
+    """From the backbone's maps to those of the RPN and the heads."""
 
     name: Literal["fpn", "c4", "c5"] = Field(
         "fpn",
         description="fpn: a pyramid of all levels (Lin et al. 2017); c4: the map of stage 4, with stage 5 as the head "
         "of every proposal; c5: the map of stage 5.",
     )
-    channels: Count = Field(256, description="Of fpn: width of every level.")
-    norm: HeadNorm = Field("none", description="Of fpn: norm after each convolution.")
+    channels: Count = Field(256, description="For fpn: channels of every level.")
+    norm: HeadNorm = Field("none", description="For fpn: norm after each convolution.")
 
 
 class AnchorSettings(Settings):
@@ -108,24 +110,24 @@ class AnchorSettings(Settings):
     sizes: tuple[tuple[Positive, ...], ...] = Field(
         ((32,), (64,), (128,), (256,), (512,)),
         min_length=1,
-        description="Sides of the square anchors of each level, the finest first; one number or several per level.",
+        description="Sides of the anchors of each level, the finest first; one number or several per level.",
     )
     ratios: tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1, description="Height over width.")
     order: Literal["ratios_outer", "sizes_outer"] = Field(
-        "ratios_outer", description="Whether a level's anchors run over the sizes for each ratio, or the reverse."
+        "ratios_outer", description="Order of a level's anchors: all sizes for each ratio, or all ratios for each size."
     )
     rounded: bool = Field(True, description="Corners rounded to whole pixels, as in torchvision.")
     stride: Literal["measured", "nominal"] = Field(
-        "measured", description="Distance of anchors: padded input over the map's size (torchvision), or 2**level."
+        "measured", description="Distance of anchors: padded input size / map size (torchvision), or 2**level."
     )
     offset: Fraction = Field(
         0.0,
-        description="Where the first anchor's center is, in strides from the corner of the image (Detectron: 0.5).",
+        description="Center of the first anchor, in strides from the corner of the image (Detectron: 0.5).",
     )
     shapes: tuple[tuple[tuple[Positive, Positive], ...], ...] | None = Field(
         None,
-        description="Width and height of each anchor of each level, in place of sizes, ratios and their order "
-        "(Detectron rounds them in its own way).",
+        description="Width and height of each anchor of each level, instead of sizes, ratios and order "
+        "(Detectron rounds them differently).",
     )
 
     @field_validator("sizes", mode="before")
@@ -140,45 +142,47 @@ class RPNSettings(Settings):
     """Region proposal network (Ren et al. 2015), on every level of the pyramid."""
 
     convolutions: Count = Field(1, description="3x3 convolutions before the predictions.")
-    positive_iou: Fraction = Field(0.7, description="Anchors that overlap an object at least so much are positive.")
+    positive_iou: Fraction = Field(0.7, description="Anchors with at least this IoU with an object are positive.")
     negative_iou: Fraction = Field(
-        0.3, description="Anchors that overlap every object less are negative; those between do not count."
+        0.3, description="Anchors with less IoU with every object are negative; those between are ignored."
     )
     rescue_iou: Fraction = Field(
-        0.0, description="The best anchors of each object are positive too, if they overlap it at least so much."
+        0.0, description="The best anchors of each object are positive too, if they have at least this IoU."
     )
     batch_size_per_image: Count = Field(256, description="Anchors per image that count in the loss.")
-    positive_fraction: Fraction = Field(0.5, description="Largest share of positive ones among the samples.")
-    smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
-    loss_normalizer: Literal["chosen", "samples"] = Field(
-        "chosen", description="The losses are divided by the anchors that were chosen, or by `samples`."
+    positive_fraction: Fraction = Field(0.5, description="Largest fraction of positives among the samples.")
+    smooth_l1_beta: NotNegative = Field(1 / 9, description="Beta of the smooth L1 loss of boxes; 0: L1.")
+    loss_normalizer: Literal["chosen", "batch_size_per_image"] = Field(
+        "chosen", description="The losses are divided by the number of sampled anchors, or by `batch_size_per_image`."
     )
     loss_epsilon: NotNegative = Field(
         0.0, description="Added to the number by which the losses are divided (mmdetection: 1.1920929e-07)."
     )
-    pre_nms_top_n_training: Count = Field(2000, description="Best anchors kept per level before suppression.")
+    pre_nms_top_n_training: Count = Field(2000, description="Best anchors kept per level before NMS.")
     pre_nms_top_n: Count = Field(1000, description="The same for prediction.")
-    post_nms_top_n_training: Count = Field(2000, description="Proposals kept per image after suppression.")
+    post_nms_top_n_training: Count = Field(2000, description="Proposals kept per image after NMS.")
     post_nms_top_n: Count = Field(1000, description="The same for prediction.")
     rank_by: Literal["score", "logit"] = Field(
-        "score", description="Proposals are ranked after the sigmoid or before it, which differs where it saturates."
+        "score", description="Proposals are ranked after or before the sigmoid; differs where it saturates."
     )
-    nms_threshold: Fraction = Field(0.7, description="Overlap from which the weaker of two proposals is suppressed.")
+    nms_threshold: Fraction = Field(0.7, description="IoU above which NMS drops the weaker of two proposals.")
     score_threshold: Fraction = Field(0.0, description="Proposals with lower scores are dropped.")
     min_box_size: NotNegative = Field(1e-3, description="Proposals with a shorter side are dropped; 0: empty ones.")
     clamp_both_sides: bool = Field(
-        False, description="Proposals may also not shrink below 16/1000 of an anchor's side (mmdetection)."
+        False, description="Proposals also cannot shrink below 16/1000 of an anchor's side (mmdetection)."
     )
 
 
 class RoISettings(Settings):
-    """How the features of a box are brought to a fixed grid (He et al. 2017, section 3)."""
+    """Pooling of the features of a box to a fixed grid (He et al. 2017, section 3)."""
 
     method: Literal["align", "pool", "warp"] = Field(
         "align",
         description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC).",
     )
-    reduce: Literal["average", "max"] = Field("average", description="How `align` and `warp` join a bin's samples.")
+    reduce: Literal["average", "max"] = Field(
+        "average", description="How `align` and `warp` reduce the samples of a bin."
+    )
     sampling_ratio: Annotated[int, Field(ge=0)] = Field(
         2, description="Sampling points per bin and side; 0: as many as the bin has pixels, rounded up."
     )

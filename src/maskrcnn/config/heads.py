@@ -13,7 +13,7 @@ DeltaWeights = tuple[Positive, Positive, Positive, Positive]
 class BoxHeadSettings(Settings):
     """Class and refined box of each proposal (Girshick 2015)."""
 
-    pool_size: Count = Field(7, description="Side of the grid that is pooled in each proposal.")
+    pool_size: Count = Field(7, description="Side of the pooled grid of each proposal.")
     convolutions: int = Field(0, ge=0, description="3x3 convolutions before the linear layers, 4 in newer models.")
     convolution_channels: Count = Field(256, description="Width of those convolutions.")
     norm: HeadNorm = Field("none", description="Norm after each of those convolutions.")
@@ -22,19 +22,19 @@ class BoxHeadSettings(Settings):
     class_agnostic: bool = Field(False, description="One box per proposal instead of one per class.")
     delta_weights: DeltaWeights = Field((10, 10, 5, 5), description="Factors of dx, dy, dw, dh in the targets.")
     positive_iou: Fraction = Field(
-        0.5, description="Proposals that overlap an object at least so much are positive, others background."
+        0.5, description="Proposals with at least this IoU with an object are positive, others background."
     )
     batch_size_per_image: Count = Field(512, description="Proposals per image that count in the loss.")
-    positive_fraction: Fraction = Field(0.25, description="Largest share of positive ones among the samples.")
+    positive_fraction: Fraction = Field(0.25, description="Largest fraction of positives among the samples.")
     ohem: bool = Field(
         False, description="The samples are the proposals with the largest losses (OHEM), not drawn at random."
     )
-    smooth_l1_beta: NotNegative = Field(1 / 9, description="Where the loss of boxes turns linear; 0: L1.")
+    smooth_l1_beta: NotNegative = Field(1 / 9, description="Beta of the smooth L1 loss of boxes; 0: L1.")
     loss_epsilon: NotNegative = Field(
         0.0, description="Added to the number of boxes by which losses are divided (mmdetection: 1.1920929e-07)."
     )
     clamp_both_sides: Annotated[bool, AT_PREDICTION] = Field(
-        False, description="Refined boxes may also not shrink below 16/1000 of a side (mmdetection)."
+        False, description="Refined boxes also cannot shrink below 16/1000 of a side (mmdetection)."
     )
     score_threshold: Annotated[Fraction, AT_PREDICTION] = Field(
         0.05, description="Detections with lower scores are dropped."
@@ -43,18 +43,16 @@ class BoxHeadSettings(Settings):
         1e-2, description="Detections with a shorter side are dropped."
     )
     nms_threshold: Annotated[Fraction, AT_PREDICTION] = Field(
-        0.5, description="Overlap from which the weaker of two detections of a class is suppressed."
+        0.5, description="IoU above which NMS drops the weaker of two detections of a class."
     )
-    class_agnostic_nms: Annotated[bool, AT_PREDICTION] = Field(
-        False, description="Detections also suppress those of other classes."
-    )
+    class_agnostic_nms: Annotated[bool, AT_PREDICTION] = Field(False, description="NMS ignores classes.")
     detections_per_image: Annotated[Count, AT_PREDICTION] = Field(100, description="Most detections per image.")
 
 
 class CascadeStage(Settings):
     """One box head of a cascade."""
 
-    positive_iou: Fraction = Field(description="Overlap from which a box is positive.")
+    positive_iou: Fraction = Field(description="IoU from which a box is positive.")
     delta_weights: DeltaWeights = Field(description="Factors of dx, dy, dw, dh in the targets.")
     loss_weight: Positive = Field(1.0, description="Factor of the stage's losses.")
 
@@ -72,14 +70,16 @@ class CascadeSettings(Settings):
         description="One entry per box head.",
     )
     average: Literal["scores", "logits"] = Field(
-        "scores", description="What the heads' classes are averaged as (detectron2: scores, mmdetection: logits)."
+        "scores", description="How the stages are averaged (detectron2: scores, mmdetection: logits)."
     )
     resample: bool = Field(
         False,
-        description="Later stages choose anew among the refined and the annotated boxes (mmdetection), instead of "
-        "taking all refined ones (detectron2).",
+        description="Later stages sample again from the refined and the annotated boxes (mmdetection), instead of "
+        "using all refined ones (detectron2).",
     )
-    mask_head_per_stage: bool = Field(False, description="Each stage has a mask head, averaged (mmdetection).")
+    mask_head_per_stage: bool = Field(
+        False, description="Each stage has a mask head; their masks are averaged (mmdetection)."
+    )
 
 
 class MaskHeadSettings(Settings):
@@ -122,10 +122,10 @@ class KeypointHeadSettings(Settings):
 
 
 class SemanticHeadSettings(Settings):
-    """Class of each pixel (Kirillov et al. 2019, Panoptic feature pyramid networks)."""
+    """Semantic class of each pixel (Kirillov et al. 2019, Panoptic feature pyramid networks)."""
 
     classes: Annotated[int, Field(ge=2)] = Field(
-        54, description="Classes of pixels: those of stuff, and one for all things."
+        54, description="Semantic classes: those of stuff, and one for all things."
     )
     things: Literal["first", "last"] = Field(
         "first", description="Which class stands for things: the first (detectron2) or the last (mmdetection)."
@@ -135,20 +135,20 @@ class SemanticHeadSettings(Settings):
     loss_weight: Positive = Field(0.5, description="Factor of the loss.")
     loss_at: Literal["input", "map"] = Field(
         "input",
-        description="Pixels the loss compares: those of the network's input (detectron2), or every fourth of them in "
-        "both directions, where the head's own map has one (mmdetection).",
+        description="Where the loss is computed: at every pixel of the network's input (detectron2), or at "
+        "the pixels of the head's smaller map (mmdetection).",
     )
     loss_over: Literal["annotated", "all"] = Field(
         "annotated",
-        description="The loss is divided by the pixels that are annotated, or by all of them (mmdetection).",
+        description="The loss is divided by the annotated pixels, or by all pixels (mmdetection).",
     )
 
 
 class PanopticSettings(Settings):
-    """How detections and pixel classes become one map (Kirillov et al. 2019, Panoptic segmentation, section 7)."""
+    """How detections and semantic classes become one map (Kirillov et al. 2019, Panoptic segmentation, section 7)."""
 
     overlap_threshold: Fraction = Field(
-        0.5, description="Detections are dropped if more of their mask is already taken."
+        0.5, description="Detections are dropped if a larger part of their mask is already covered."
     )
     stuff_area_limit: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
     score_threshold: Fraction = Field(0.5, description="Detections with lower scores are left out.")

@@ -28,10 +28,10 @@ class ModelSettings(Settings):
     rpn: Annotated[RPNSettings, AT_PREDICTION] = Field(RPNSettings(), description="Region proposal network.")
     roi: Annotated[RoISettings, AT_PREDICTION] = Field(RoISettings(), description="Pooling of the features of a box.")
     box_head: BoxHeadSettings = Field(BoxHeadSettings(), description="Classes and boxes.")
-    cascade: CascadeSettings | None = Field(None, description="Several box heads in a row; null: one.")
+    cascade: CascadeSettings | None = Field(None, description="Several box heads one after the other; null: one.")
     mask_head: MaskHeadSettings | None = Field(MaskHeadSettings(), description="Masks; null: boxes only, Faster R-CNN.")
     keypoint_head: KeypointHeadSettings | None = Field(None, description="Keypoints; null: none.")
-    semantic_head: SemanticHeadSettings | None = Field(None, description="Classes of pixels; null: none.")
+    semantic_head: SemanticHeadSettings | None = Field(None, description="Semantic classes; null: none.")
     panoptic: Annotated[PanopticSettings, AT_PREDICTION] = Field(
-        PanopticSettings(), description="Joining of detections and classes of pixels."
+        PanopticSettings(), description="Merging of detections and semantic classes."
     )

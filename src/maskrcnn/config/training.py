@@ -20,21 +20,21 @@ def _by_optimizer(values: dict[OptimizerName, float]) -> str:
 
 
 class AugmentSettings(Settings):
-    """Random changes of a training image; each is drawn anew every time the image is seen."""
+    """Random changes of a training image, drawn again each time the image is used."""
 
     horizontal_flip: Fraction = Field(0.5, description="Probability of a flipped image, left and right swapped.")
     vertical_flip: Fraction = Field(0.0, description="Probability of top and bottom swapped.")
-    rotate90: bool = Field(False, description="Turn by a random multiple of 90 degrees (microscopy, aerial).")
+    rotate90: bool = Field(False, description="Rotation by a random multiple of 90 degrees (microscopy, aerial).")
     scale: tuple[Positive, Positive] = Field((0.8, 1.25), description="Range of a random factor on the resized size.")
-    crop: Count | None = Field(None, description="Side of a random square crop, after scaling; none: whole images.")
+    crop: Count | None = Field(None, description="Side of a random square crop, after scaling; null: whole images.")
     crop_on_object: Fraction = Field(
-        0.0, description="Probability that the crop holds an object drawn at random; else it lies anywhere."
+        0.0, description="Probability that the crop contains a random object; otherwise it is anywhere."
     )
     brightness: NotNegative = Field(0.2, description="Color jitter of brightness, as in torchvision.")
     contrast: NotNegative = Field(0.2, description="Color jitter of contrast.")
     saturation: NotNegative = Field(0.2, description="Color jitter of saturation.")
     hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.0, description="Color jitter of hue, as a part of the color circle."
+        0.0, description="Color jitter of hue, as a fraction of the color circle."
     )
     invert: Fraction = Field(0.0, description="Probability of the negative image (microscopy).")
 
@@ -43,10 +43,12 @@ class DataSettings(Settings):
     """What goes into a batch."""
 
     batch_size: Count = Field(2, description="Images per step on this machine.")
-    workers: Annotated[int, Field(ge=0)] | None = Field(None, description="Loader processes; none: by the machine.")
+    workers: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Loader processes; null: chosen for the machine."
+    )
     keep_empty: bool = Field(True, description="Train on images without objects too (they teach the background).")
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="Part of the images kept for validation when there are no validation data."
+        0.1, description="Fraction of the images kept for validation if there are no validation data."
     )
     balance: str | None = Field(
         None, description="Field of the image records (e.g. `modality`) whose values are drawn equally often."
@@ -56,42 +58,48 @@ class DataSettings(Settings):
 class TrainSettings(Settings):
     """The training loop."""
 
-    steps: Count | None = Field(None, description="Optimizer steps; none: 12 passes over the data, at least 1000.")
+    steps: Count | None = Field(None, description="Optimizer steps; null: 12 epochs, at least 1000.")
     optimizer: OptimizerName = Field("sgd", description="Stochastic gradient descent with momentum, or AdamW.")
     learning_rate: Positive | None = Field(
         None,
-        description=f"For a batch of {REFERENCE_BATCH} images, scaled to the batch; none: "
+        description=f"For a batch of {REFERENCE_BATCH} images, scaled to the batch; null: "
         f"{_by_optimizer(LEARNING_RATES)}.",
     )
-    momentum: Fraction = Field(0.9, description="Of sgd.")
-    weight_decay: NotNegative | None = Field(None, description=f"None: {_by_optimizer(WEIGHT_DECAYS)}.")
+    momentum: Fraction = Field(0.9, description="For sgd.")
+    weight_decay: NotNegative | None = Field(None, description=f"null: {_by_optimizer(WEIGHT_DECAYS)}.")
     scheduler: Literal["step", "cosine"] = Field(
-        "step", description="How the learning rate falls: in steps, or along half a cosine wave to zero."
+        "step", description="Decay of the learning rate: in steps, or as half a cosine to zero."
     )
-    milestones: tuple[Fraction, ...] = Field((0.67, 0.89), description="Of `step`: where the rate falls to a tenth.")
+    milestones: tuple[Fraction, ...] = Field(
+        (0.67, 0.89), description="For `step`: fractions of the run where the rate falls to a tenth."
+    )
     warmup_steps: Annotated[int, Field(ge=0)] = Field(
-        500, description="Steps of linear warm-up, at most a tenth of all."
+        500, description="Steps of linear warm-up, at most a tenth of all steps."
     )
     loss_weights: dict[str, NotNegative] = Field(
         {},
-        description="Factors of the losses by their names in the log, for example {masks: 2}; all others count once.",
+        description="Factors of the losses by their names in the log, for example {masks: 2}; all others have 1.",
     )
-    clip_grad_norm: Positive | None = Field(10.0, description="Largest norm of the gradient.")
+    clip_grad_norm: Positive | None = Field(10.0, description="Gradients are clipped to this norm; null: not.")
     accumulate_steps: Count = Field(1, description="Batches per optimizer step.")
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 where it is fast.")
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="Decay of a moving average of the weights, which is then evaluated and kept; 0: none."
+        0.0, description="Decay of the moving average (EMA) of the weights, which is then evaluated and saved; 0: none."
     )
-    evaluate_every: Count | None = Field(None, description="Steps between evaluations; none: ten in all.")
+    evaluate_every: Count | None = Field(None, description="Steps between evaluations; null: ten in all.")
     checkpoint_every: Count = Field(500, description="Steps between checkpoints.")
-    log_every: Count = Field(20, description="Steps between lines of the log, each the mean over them.")
-    patience: Count | None = Field(None, description="Stop after so many evaluations without a better AP.")
+    log_every: Count = Field(20, description="Steps between lines of the log; each line is their mean.")
+    patience: Count | None = Field(
+        None, description="Stop after this number of evaluations without a better AP; null: never."
+    )
     layers: tuple[Layer, ...] = Field(
         ("backbone", "neck", "rpn", "heads"),
-        description="What learns, the rest stays as it is: backbone, neck, rpn, heads. Of rpn and heads at least one, "
+        description="What is trained: backbone, neck, rpn, heads; the rest is frozen. At least one of rpn and heads, "
         "and only their losses are computed.",
     )
-    seed: int = Field(0, ge=0, description="Of the random weights, the order of the images and their augmentation.")
+    seed: int = Field(
+        0, ge=0, description="Seed of the random weights, the order of the images and their augmentation."
+    )
 
     @field_validator("layers", mode="before")
     @classmethod

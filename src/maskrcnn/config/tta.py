@@ -1,4 +1,4 @@
-"""How often, and how changed, an image is looked at when objects are predicted."""
+"""Test-time augmentation."""
 
 from typing import Annotated
 
@@ -8,11 +8,11 @@ from .base import Positive, Settings
 
 
 class TTASettings(Settings):
-    """Test-time augmentation: what is found in several views of an image is joined."""
+    """Test-time augmentation: the detections of several versions of an image are merged."""
 
-    flip: bool = Field(False, description="Every view is looked at in a mirror too.")
+    flip: bool = Field(False, description="Each scale also with the flipped image.")
     scales: tuple[Annotated[Positive, Field(allow_inf_nan=False)], ...] = Field(
         (),
-        description="Lengths of the shorter side in place of `input.min_size`, or factors in place of "
-        "`input.scale_factor` where the weights have that; none: the usual one.",
+        description="Lengths of the shorter side instead of `input.min_size`, or factors instead of "
+        "`input.scale_factor` if the weights have that; empty: the usual one.",
     )

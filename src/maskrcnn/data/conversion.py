@@ -97,12 +97,7 @@ def completed_contents(data: Dataset, folder: Path) -> dict[str, Any]:
 
 
 def write_coco(
-    data: Dataset,
-    file: Path,
-    folder: Path,
-    *,
-    images_as: Images = "copy",
-    say: Callable[[int], None] = lambda _: None,
+    data: Dataset, file: Path, folder: Path, *, images_as: Images = "copy", say: Callable[[int], None] = lambda _: None
 ) -> None:
     """Write a split: images first, then the JSON file, each whole or not at all.
 

@@ -1,62 +1,35 @@
 """The formats of datasets: what a path holds is recognized, and read into the same records.
 
-Each format is a module of `data/readers`, whose docstring shows how to write one, and its `FORMAT` in the table here.
+Each format is a `Format` in a module of `data/readers`, whose docstring shows how to write one;
+`READERS` names them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TypedDict
 
 from ..errors import DataError, SettingError
 from .dataset import Contents, Dataset
-from .readers import (
-    bdd100k,
-    cityscapes,
-    coco,
-    ctw1500,
-    cvat,
-    icdar,
-    labelme,
-    lvis,
-    mask_folders,
-    mask_images,
-    mhp,
-    ochuman,
-    sbd,
-    scalabel,
-    via,
-    voc,
-    yolo,
-)
 from .readers.coco import to_data
 from .readers.coco_folders import SPLITS, split_of
-from .readers.gathering import Format
+from .readers.contents import Format
 from .readers.yolo import require_description
 
 # COCO takes every JSON file that no other format knows; images of masks may lie beside its files.
+READERS = (
+    *("yolo", "labelme", "cvat", "via", "cityscapes", "mhp", "ochuman", "voc", "bdd100k", "scalabel", "lvis"),
+    *("text", "coco", "mask_images"),
+)
+"""Modules of `data/readers`, in the order in which they are asked."""
+
 FORMATS: dict[str, Format] = {
     form.name: form
-    for form in (
-        yolo.FORMAT,
-        labelme.FORMAT,
-        cvat.FORMAT,
-        via.FORMAT,
-        cityscapes.FORMAT,
-        mhp.FORMAT,
-        ochuman.FORMAT,
-        voc.FORMAT,
-        bdd100k.FORMAT,
-        scalabel.FORMAT,
-        sbd.FORMAT,
-        lvis.FORMAT,
-        icdar.FORMAT,
-        ctw1500.FORMAT,
-        coco.FORMAT,
-        mask_folders.FORMAT,
-        mask_images.FORMAT,
-    )
+    for name in READERS
+    for form in vars(import_module(f"{__package__}.readers.{name}")).values()
+    if isinstance(form, Format)
 }
 """By the name it has on the command line; the first that is found counts."""
 

@@ -33,12 +33,7 @@ AHEAD = 4
 
 
 def training_batches(
-    data: Dataset,
-    settings: RunSettings,
-    *,
-    start: int = 0,
-    workers: int | None = None,
-    augment: Augment | None = None,
+    data: Dataset, settings: RunSettings, *, start: int = 0, workers: int | None = None, augment: Augment | None = None
 ) -> Iterator[Batch]:
     """Augmented batches without end.
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
-import torch
 from torch import Tensor
 
 from ..errors import DataError
@@ -15,7 +13,7 @@ from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..structures.masks import encode_crop, tight_crop
 from .dataset import Contents, Dataset, coco_objects
-from .images import image_size
+from .images import image_size, load_image
 from .readers.coco import to_data
 
 Image = Path | str | np.ndarray | Tensor | PIL.Image.Image
@@ -26,7 +24,7 @@ def dataset_from_samples(
     samples: Iterable[tuple[Image, Objects]], classes: Sequence[str] | Classes, source: str
 ) -> Dataset:
     """Make a dataset; arguments and errors as for `Dataset.from_samples`."""
-    classes = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
+    classes = Classes.of(classes)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     pixels: dict[int, Tensor] = {}
@@ -47,18 +45,13 @@ def dataset_from_samples(
 
 
 def _pixels(image: np.ndarray | Tensor | PIL.Image.Image, name: str) -> Tensor:
-    """[C, H, W] uint8 of an image in memory."""
-    if isinstance(image, PIL.Image.Image):
-        image = np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
-    if isinstance(image, np.ndarray):
-        array = image[:, :, None] if image.ndim == 2 else image
-        image = torch.from_numpy(np.array(array)).permute(2, 0, 1) if array.ndim == 3 else torch.empty(0)
-    if image.ndim != 3 or image.dtype != torch.uint8 or not image.numel():
-        raise DataError(
-            f"{name}: an image of shape {tuple(image.shape)} and type {image.dtype}, but it must be a uint8 array "
-            "[H, W, 3] (RGB) or [H, W] (gray), or a uint8 tensor [C, H, W]. Scale the values to 0..255 and convert it."
-        )
-    return image.cpu()
+    """[C, H, W] uint8 of an image in memory, with as many channels as it has; gray arrays become RGB."""
+    shape = () if isinstance(image, PIL.Image.Image) else image.shape
+    channels = (shape[2] if isinstance(image, np.ndarray) else shape[0]) if len(shape) > 2 else None
+    try:
+        return load_image(image, channels).cpu().clone()  # the caller may use its array again
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
 
 
 def _described(objects: Objects, size: tuple[int, int], classes: Classes, name: str) -> Iterator[dict[str, Any]]:

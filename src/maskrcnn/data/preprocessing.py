@@ -85,11 +85,7 @@ def stretch_brightness(image: Tensor, percentiles: tuple[float, float]) -> Tenso
 
 
 def prepare_image(
-    image: Tensor,
-    settings: InputSettings,
-    *,
-    size: tuple[int, int] | None = None,
-    dtype: torch.dtype = torch.float32,
+    image: Tensor, settings: InputSettings, *, size: tuple[int, int] | None = None, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Stretch, normalize and resize one image.
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..ops.json_files import write_json
 from ..structures.masks import Crop, encode_crop
 from ..structures.panoptic import encode_ids
+from .dataset import Dataset
 
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 GROUND = "ground"
@@ -58,6 +59,22 @@ def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) ->
         scenes = (draw_scene(default_rng([seed, part, number]), size) for number in range(count))
         content = _write_images(folder / "images", name, scenes)
         write_json(folder / f"{name}.json", content)
+
+
+def shapes_in_memory(images: int, *, size: int = 128, seed: int = 0) -> Dataset:
+    """A dataset of drawn images, without a file; with the same arguments always the same.
+
+    Args:
+        images: How many.
+        size: Side of the square images in pixels.
+        seed: Of everything that is random.
+    """
+    scenes = [draw_scene(default_rng([seed, number]), size) for number in range(images)]
+    samples = [
+        (one.image, [_annotation(label, mask) for label, mask in zip(one.labels, one.masks, strict=True)])
+        for one in scenes
+    ]
+    return Dataset.from_samples(samples, SHAPES, source="shapes")
 
 
 def write_shape_segments(folder: Path, *, train: int, val: int, size: int, seed: int) -> None:

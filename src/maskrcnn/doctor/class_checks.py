@@ -23,14 +23,14 @@ def find_in_classes(tables: Sequence[ObjectTable]) -> list[Finding]:
     """Rare classes, classes that only one split has, empty images and crowds.
 
     Args:
-        tables: One per split; the first is what is learned from.
+        tables: One per split; the first is the one to train on.
     """
     if not tables:
         return []
-    learned, others = tables[0], tables[1:]
-    findings = [*_nothing_to_learn(learned), *_few(learned), *_imbalance(learned)]
+    train, others = tables[0], tables[1:]
+    findings = [*_nothing_to_learn(train), *_few(train), *_imbalance(train)]
     for other in others:
-        findings += [*_other_classes(learned, other), *_unseen(learned, other), *_shifted(learned, other)]
+        findings += [*_other_classes(train, other), *_unseen(train, other), *_shifted(train, other)]
     for table in tables:
         findings += [*_crowds(table), *_empty(table)]
     return findings
@@ -104,8 +104,8 @@ def _imbalance(table: ObjectTable) -> Iterator[Finding]:
         )
 
 
-def _other_classes(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
-    first, second = learned.split.data.classes, other.split.data.classes
+def _other_classes(train: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
+    first, second = train.split.data.classes, other.split.data.classes
     if first == second:
         return
     own = dict(zip(first.category_ids, first.names, strict=True))
@@ -116,15 +116,15 @@ def _other_classes(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding
     yield Finding(
         "error",
         "other-classes",
-        f"{other.split.name}: its categories differ from those of {learned.split.name}{which}.",
+        f"{other.split.name}: its categories differ from those of {train.split.name}{which}.",
         "Give all splits the same list of categories, with the same ids, names and keypoints.",
         max(1, len(differ)),
     )
 
 
-def _unseen(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
-    first, second = learned.split.data.classes, other.split.data.classes
-    counts = dict(zip(first.category_ids, class_counts(learned).tolist(), strict=True))
+def _unseen(train: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
+    first, second = train.split.data.classes, other.split.data.classes
+    counts = dict(zip(first.category_ids, class_counts(train).tolist(), strict=True))
     found = zip(second.category_ids, second.names, class_counts(other).tolist(), strict=True)
     unseen = [f"{name} ({count})" for i, name, count in found if count and not counts.get(i)]
     if unseen:
@@ -132,14 +132,14 @@ def _unseen(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
             "warning",
             "unseen-classes",
             f"{other.split.name}: {counted(len(unseen), 'class has', 'classes have')} objects here, but none in "
-            f"{learned.split.name}: {_listed(unseen)}.",
+            f"{train.split.name}: {_listed(unseen)}.",
             "Their AP will be 0 and pull the mean down. Split the data so that every class is in both.",
             len(unseen),
         )
 
 
-def _shifted(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
-    sizes = [np.sqrt(table.sides.prod(axis=1)[~table.crowd]) for table in (learned, other)]
+def _shifted(train: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
+    sizes = [np.sqrt(table.sides.prod(axis=1)[~table.crowd]) for table in (train, other)]
     if min(map(len, sizes)) < FEW_OBJECTS:
         return
     medians = [float(np.median(values)) for values in sizes]
@@ -147,7 +147,7 @@ def _shifted(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "shifted-sizes",
-            f"{other.split.name}: the median object is {medians[1]:.0f} px large, in {learned.split.name} "
+            f"{other.split.name}: the median object is {medians[1]:.0f} px large, in {train.split.name} "
             f"{medians[0]:.0f} px.",
             "The splits are not alike, and scores on one say little about the other. Split at random, or by source "
             "if that is what is to be tested.",
@@ -156,21 +156,15 @@ def _shifted(learned: ObjectTable, other: ObjectTable) -> Iterator[Finding]:
 
 def _crowds(table: ObjectTable) -> Iterator[Finding]:
     crowds = np.flatnonzero(table.crowd)
-    if len(crowds):
-        many = len(crowds) > CROWDED * len(table)
-        yield Finding(
-            "note",
-            "crowds",
-            f"{table.split.name}: {share(len(crowds), len(table))} objects are crowds (`iscrowd` 1).",
-            "Crowds are not learned from, and what is found inside them is neither right nor wrong."
-            + (
-                " These are many: check that each is a group, or a region to ignore, and no single object."
-                if many
-                else ""
-            ),
-            len(crowds),
-            table.examples(crowds),
-        )
+    many = " These are many: check that each is a group, or a region to ignore, and no single object."
+    yield from table.about(
+        crowds,
+        "crowds",
+        "objects are crowds (`iscrowd` 1).",
+        "Crowds are not learned from, and what is found inside them is neither right nor wrong."
+        + (many if len(crowds) > CROWDED * len(table) else ""),
+        severity="note",
+    )
 
 
 def _empty(table: ObjectTable) -> Iterator[Finding]:
@@ -202,7 +196,7 @@ def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[
     """Annotations that no head learns from.
 
     Args:
-        splits: The first is what is learned from.
+        splits: The first is the one to train on.
         settings: Of the network.
     """
     for split in splits[:1]:

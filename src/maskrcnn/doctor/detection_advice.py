@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..config import ModelSettings
-from .box_checks import same_objects
 from .findings import Example, Finding, counted, share, some
+from .object_checks import same_objects
 from .objects import ObjectTable, Pairs
 
 HEADROOM = 1.2
@@ -71,39 +71,27 @@ def suppressed(pairs: Pairs, threshold: float) -> list[int]:
 
 
 def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
-    limit, fullest = settings.box_head.detections_per_image, 0
-    findings = []
+    limit, head = settings.box_head.detections_per_image, settings.rpn
+    fullest = max((int(table.counts.max(initial=0)) for table in tables), default=0)
+    detections = int(-(-HEADROOM * fullest // 50) * 50)  # the next multiple of 50
+    keys = ("post_nms_top_n", "post_nms_top_n_training", "pre_nms_top_n", "pre_nms_top_n_training")
+    words = [f"rpn.{key}={2 * detections}" for key in keys if getattr(head, key) < 2 * detections]
     for table in tables:
-        counts = table.counts
+        counts, records = table.counts, table.split.data.records
         full = np.flatnonzero(counts > limit)
-        fullest = max(fullest, int(counts.max(initial=0)))
         if len(full):
             worst = full[np.argsort(-counts[full], kind="stable")]
-            records = table.split.data.records
-            findings.append(
-                (
-                    f"{table.split.name}: {share(len(full), len(records))} images have more than {limit} objects "
-                    f"(at most {counts.max()}), the most that the network finds in one; "
-                    f"{counted(int((counts[full] - limit).sum()), 'object')} cannot be found.",
-                    len(full),
-                    [Example(f"{records[i].path.name}: {counts[i]} objects", records[i].path) for i in worst],
-                )
+            yield Finding(
+                "warning",
+                "too-many-objects",
+                f"{table.split.name}: {share(len(full), len(records))} images have more than {limit} objects (at most "
+                f"{counts.max()}), the most that the network finds in one; "
+                f"{counted(int((counts[full] - limit).sum()), 'object')} cannot be found.",
+                "Allow more detections; scores count as many as the network may find.",
+                len(full),
+                some([Example(f"{records[i].path.name}: {counts[i]} objects", records[i].path) for i in worst]),
+                (f"box_head.detections_per_image={detections}", *words),
             )
-    detections = _up_to_50(HEADROOM * fullest)
-    words = [f"box_head.detections_per_image={detections}"]
-    for key in ("proposals", "post_nms_top_n_training", "candidates", "pre_nms_top_n_training"):
-        if getattr(settings.rpn, key) < 2 * detections:
-            words.append(f"rpn.{key}={2 * detections}")
-    for what, count, examples in findings:
-        yield Finding(
-            "warning",
-            "too-many-objects",
-            what,
-            "Allow more detections; scores count as many as the network may find.",
-            count,
-            some(examples),
-            tuple(words),
-        )
 
 
 def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
@@ -122,8 +110,3 @@ def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -
                 f"{2 * head.batch_size_per_image}` learns more per step, at the price of time and memory.",
                 full,
             )
-
-
-def _up_to_50(number: float) -> int:
-    """The next multiple of 50."""
-    return int(-(-number // 50) * 50)

@@ -11,14 +11,13 @@ from ..config import InputSettings, ModelSettings
 from ..data.dataset import Dataset
 from ..ops.progress import Announce, silently
 from .anchors import Fit, better_anchors, find_in_anchors, fit, level_strides
-from .box_checks import SAME, find_in_boxes
 from .class_checks import class_counts, find_in_classes, find_in_heads
 from .detection_advice import find_in_numbers, find_in_overlaps
 from .findings import SEVERITIES, Finding, in_order
 from .image_checks import find_in_images, find_leaks
 from .images import ImageFacts, look_at_images
 from .input_advice import Seen, better_input, find_in_sizes, see
-from .mask_checks import find_in_keypoints, find_in_masks
+from .object_checks import SAME, find_in_boxes, find_in_keypoints, find_in_masks
 from .objects import ObjectTable, measure_objects, overlapping_pairs
 from .splits import ReadSplits, Split, read_splits
 

@@ -1,12 +1,13 @@
 """What is to be said about the image files of a split, and about images that are there twice."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..data.dataset import Record
-from .findings import Example, Finding, counted, share, some
+from .findings import Example, Finding, Severity, counted, share, some
 from .images import LEAST_CORRELATION, MOST_BITS, ImageFacts, near_pairs, same_files
 
 DEEP = ("I", "F")
@@ -16,8 +17,21 @@ DARK = 80
 """Brightness, of 255, that 99 of 100 pixels of a dark image do not reach."""
 SPREAD = 3.0
 """Large over small images (98th and 2nd percentile of their shorter sides) from which that is worth a word."""
-RULE = f"difference hashes at most {MOST_BITS} of 64 bits apart, small copies that correlate by {LEAST_CORRELATION}"
-Pairs = list[tuple[int, int]]
+SAME, ALIKE = (
+    "have the same bytes",
+    (
+        f"look the same (difference hashes at most {MOST_BITS} of 64 bits apart, small copies that "
+        f"correlate by {LEAST_CORRELATION})"
+    ),
+)
+LEAKED = (
+    "What is learned from cannot judge: the scores will be too good. Take these images out of one of the splits; "
+    "split by scene, patient, slide or film, not by image."
+)
+TWICE = (
+    "Each counts as often as it is there. If their annotations differ, correct them; without validation data, a part "
+    "of the images is held out at random, and such pairs may then be divided: give --val."
+)
 
 
 def find_in_images(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> list[Finding]:
@@ -28,18 +42,16 @@ def find_in_images(name: str, records: Sequence[Record], facts: Sequence[ImageFa
         records: Its images.
         facts: Of each of them.
     """
-    checks: tuple[Callable[[str, Sequence[Record], Sequence[ImageFacts]], Iterator[Finding]], ...] = (
-        _unreadable,
-        _other_size,
-        _kinds,
-        _empty_looking,
-        _dark,
-        _sizes,
-    )
-    return [finding for check in checks for finding in check(name, records, facts)]
+    return [
+        *_unreadable(name, facts),
+        *_other_size(name, records, facts),
+        *_kinds(name, [one for one in facts if one.problem is None]),
+        *_brightness(name, [one for one in facts if one.thumb is not None]),
+        *_sizes(name, records),
+    ]
 
 
-def _unreadable(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> Iterator[Finding]:
+def _unreadable(name: str, facts: Sequence[ImageFacts]) -> Iterator[Finding]:
     broken = [one for one in facts if one.problem is not None]
     if broken:
         yield Finding(
@@ -73,8 +85,7 @@ def _other_size(name: str, records: Sequence[Record], facts: Sequence[ImageFacts
     )
 
 
-def _kinds(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> Iterator[Finding]:
-    read = [one for one in facts if one.problem is None]
+def _kinds(name: str, read: Sequence[ImageFacts]) -> Iterator[Finding]:
     for key, what, advice, chosen in (
         (
             "deep-images",
@@ -100,54 +111,41 @@ def _kinds(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) ->
             "Only the first page is read; split them into files if the others count.",
             [one for one in read if one.pages > 1],
         ),
-    ):
-        if chosen:
-            words = f"{name}: {share(len(chosen), len(read))} images {what}."
-            examples = [Example(f"{one.path.name} ({one.mode})", one.path) for one in chosen]
-            yield Finding("note", key, words, advice, len(chosen), some(examples))
-    gray = [one for one in read if one.gray]
-    if gray and len(gray) < len(read):
-        yield Finding(
-            "note",
+        (
             "gray-images",
-            f"{name}: {share(len(gray), len(read))} images are gray, the others colored.",
+            "are gray, the others colored",
             "Nothing has to be done; color jitter (`augment.saturation`) does nothing to the gray ones. If the kinds "
             "differ in more than color, `data.balance=FIELD` draws them equally often by a field of their records.",
-            len(gray),
-        )
+            [one for one in read if one.gray and not all(other.gray for other in read)],
+        ),
+    ):
+        yield from _about(name, chosen, len(read), "note", key, what, advice)
 
 
-def _empty_looking(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> Iterator[Finding]:
-    flat = [one for one in facts if one.thumb is not None and np.ptp(one.thumb) <= 1]
-    if flat:
-        yield Finding(
-            "warning",
-            "flat-images",
-            f"{name}: {share(len(flat), len(facts))} images are of one brightness all over: blank, or badly converted.",
-            "Look at them; take blank ones out.",
-            len(flat),
-            some([Example(one.path.name, one.path) for one in flat]),
-        )
-
-
-def _dark(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> Iterator[Finding]:
-    read = [one for one in facts if one.thumb is not None]
-    dark = [one for one in read if one.bright < DARK]
+def _brightness(name: str, read: Sequence[ImageFacts]) -> Iterator[Finding]:
+    flat = [one for one in read if one.thumb is not None and np.ptp(one.thumb) <= 1]
+    what = "are of one brightness all over: blank, or badly converted"
+    yield from _about(name, flat, len(read), "warning", "flat-images", what, "Look at them; take blank ones out.")
+    dark = sorted((one for one in read if one.bright < DARK), key=lambda one: one.bright)
     if len(dark) > len(read) / 2:
         median = float(np.median([one.bright for one in read]))
-        yield Finding(
-            "warning",
-            "dark-images",
-            f"{name}: {share(len(dark), len(read))} images are dark: 99 % of their pixels stay below {DARK} of 255 "
-            f"(median of all images: {median:.0f}).",
-            "Stretch the brightness of every image, when training and when predicting.",
-            len(dark),
-            some([Example(one.path.name, one.path) for one in sorted(dark, key=lambda one: one.bright)]),
-            ("input.stretch=0.1,99.9",),
-        )
+        what = f"are dark: 99 % of their pixels stay below {DARK} of 255 (median of all images: {median:.0f})"
+        advice = "Stretch the brightness of every image, when training and when predicting."
+        for found in _about(name, dark, len(read), "warning", "dark-images", what, advice):
+            yield replace(found, settings=("input.stretch=0.1,99.9",))
 
 
-def _sizes(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> Iterator[Finding]:
+def _about(
+    name: str, chosen: Sequence[ImageFacts], total: int, severity: Severity, key: str, what: str, advice: str
+) -> Iterator[Finding]:
+    """A finding about some of the `total` images of a split; none if there are none of them."""
+    if chosen:
+        examples = some([Example(f"{one.path.name} ({one.mode})", one.path) for one in chosen])
+        words = f"{name}: {share(len(chosen), total)} images {what}."
+        yield Finding(severity, key, words, advice, len(chosen), examples)
+
+
+def _sizes(name: str, records: Sequence[Record]) -> Iterator[Finding]:
     sizes = Counter(record.size for record in records)
     if len(sizes) < 2:
         return
@@ -184,60 +182,27 @@ def find_leaks(facts: Sequence[tuple[str, ImageFacts]]) -> list[Finding]:
     """
     splits, images = [name for name, _ in facts], [one for _, one in facts]
     same = [(group[0], other) for group in same_files(images) for other in group[1:]]
-    near = near_pairs(images)
-    return [
-        *_across(
-            facts,
-            [pair for pair in same if splits[pair[0]] != splits[pair[1]]],
-            "leaked-images",
-            "are the same file, byte for byte",
-        ),
-        *_across(
-            facts,
-            [pair for pair in near if splits[pair[0]] != splits[pair[1]]],
-            "nearly-leaked-images",
-            f"look the same ({RULE})",
-        ),
-        *_within(
-            facts,
-            [pair for pair in same if splits[pair[0]] == splits[pair[1]]],
-            "duplicate-images",
-            "have the same bytes",
-        ),
-        *_within(
-            facts,
-            [pair for pair in near if splits[pair[0]] == splits[pair[1]]],
-            "near-duplicate-images",
-            f"look the same ({RULE})",
-        ),
-    ]
-
-
-def _across(facts: Sequence[tuple[str, ImageFacts]], pairs: Pairs, name: str, what: str) -> Iterator[Finding]:
-    if pairs:
-        splits = sorted({facts[place][0] for pair in pairs for place in pair})
-        yield Finding(
-            "warning",
-            name,
-            f"{counted(len(pairs), 'pair')} of images of different splits ({', '.join(splits)}) {what}.",
-            "What is learned from cannot judge: the scores will be too good. Take these images out of one of the "
-            "splits; split by scene, patient, slide or film, not by image.",
-            len(pairs),
-            some([example for pair in pairs for example in _both(facts, pair)]),
+    findings: list[Finding] = []
+    for pairs, near, how in ((same, False, SAME), (near_pairs(images), True, ALIKE)):
+        across = [pair for pair in pairs if splits[pair[0]] != splits[pair[1]]]
+        within = [pair for pair in pairs if splits[pair[0]] == splits[pair[1]]]
+        names = ", ".join(sorted({splits[place] for pair in across for place in pair}))
+        cases: tuple[tuple[list[tuple[int, int]], Severity, str, str, str], ...] = (
+            (
+                across,
+                "warning",
+                "nearly-leaked-images" if near else "leaked-images",
+                f"different splits ({names})",
+                LEAKED,
+            ),
+            (within, "note", "near-duplicate-images" if near else "duplicate-images", "one split", TWICE),
         )
-
-
-def _within(facts: Sequence[tuple[str, ImageFacts]], pairs: Pairs, name: str, what: str) -> Iterator[Finding]:
-    if pairs:
-        yield Finding(
-            "note",
-            name,
-            f"{counted(len(pairs), 'pair')} of images of one split {what}.",
-            "Each counts as often as it is there. If their annotations differ, correct them; without validation data, "
-            "a part of the images is held out at random, and such pairs may then be divided: give --val.",
-            len(pairs),
-            some([example for pair in pairs for example in _both(facts, pair)]),
-        )
+        for chosen, severity, name, where, advice in cases:
+            if chosen:
+                what = f"{counted(len(chosen), 'pair')} of images of {where} {how}."
+                examples = some([example for pair in chosen for example in _both(facts, pair)])
+                findings.append(Finding(severity, name, what, advice, len(chosen), examples))
+    return sorted(findings, key=lambda finding: finding.severity != "warning")
 
 
 def _both(facts: Sequence[tuple[str, ImageFacts]], pair: tuple[int, int]) -> list[Example]:

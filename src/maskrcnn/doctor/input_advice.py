@@ -100,7 +100,7 @@ def find_in_sizes(seen: Seen, settings: InputSettings) -> list[Finding]:
     return [*_tiny(seen), *_scale(seen, settings), *_large(seen, settings)]
 
 
-def wanted_magnification(seen: Seen) -> float:
+def needed_magnification(seen: Seen) -> float:
     """How much larger inputs must be so that nine of ten objects are `SMALL` px or more; 1: they are large enough."""
     tenth = float(np.percentile(seen.lengths, 100 * SMALL_SHARE))
     return max(1.0, SMALL / max(tenth, 1e-3))
@@ -115,16 +115,16 @@ def better_input(seen: Seen, settings: InputSettings) -> tuple[str, ...]:
         longest = max(max(record.size) for record in seen.table.split.data.records)
         longer = int(min(LARGEST_INPUT, max(settings.max_size, _whole(magnify * longest))))
         return (f"input.scale_factor={magnify:g}", f"input.max_size={longer}")
-    wanted = wanted_magnification(seen)
-    if wanted == 1:
+    needed = needed_magnification(seen)
+    if needed == 1:
         return ()
     if settings.scale_factor is not None:
-        magnify = min(MOST_MAGNIFIED, float(np.ceil(2 * wanted * settings.scale_factor) / 2))
+        magnify = min(MOST_MAGNIFIED, float(np.ceil(2 * needed * settings.scale_factor) / 2))
         longest = max(max(record.size) for record in seen.table.split.data.records)
         longer = int(max(settings.max_size, min(LARGEST_INPUT, _whole(magnify * longest))))
         same = magnify <= settings.scale_factor and longer <= settings.max_size
         return () if same else (f"input.scale_factor={magnify:g}", f"input.max_size={longer}")
-    possible = min(wanted, LARGEST_INPUT / settings.max_size)
+    possible = min(needed, LARGEST_INPUT / settings.max_size)
     if possible < 1.1:
         return ()
     shorter, longer = _whole(settings.min_size * possible), min(LARGEST_INPUT, _whole(settings.max_size * possible))
@@ -149,7 +149,7 @@ def _tiny(seen: Seen) -> Iterator[Finding]:
 
 
 def _scale(seen: Seen, settings: InputSettings) -> Iterator[Finding]:
-    wanted, words = wanted_magnification(seen), better_input(seen, settings)
+    needed, words = needed_magnification(seen), better_input(seen, settings)
     small = int((seen.lengths < SMALL).sum())
     what = (
         f"{seen.table.split.name}: {share(small, len(seen.lengths))} objects are less than {SMALL} px a side at the "
@@ -177,14 +177,14 @@ def _scale(seen: Seen, settings: InputSettings) -> Iterator[Finding]:
             settings=words,
         )
     limit = settings.max_size if settings.scale_factor is None else settings.max_size / settings.scale_factor
-    if wanted > 1 and wanted * limit > 1.5 * LARGEST_INPUT and max(_longest(seen), 0) > TILE:
-        factor = float(np.median(seen.factors)) * wanted
+    if needed > 1 and needed * limit > 1.5 * LARGEST_INPUT and max(_longest(seen), 0) > TILE:
+        factor = float(np.median(seen.factors)) * needed
         side = max(32, _whole(TILE / factor))
         yield Finding(
             "warning",
             "large-images",
             f"{seen.table.split.name}: small objects in large images (up to {_longest(seen)} px): they would need "
-            f"inputs {wanted:.1f} times as large.",
+            f"inputs {needed:.1f} times as large.",
             f"Cut the images into tiles of {side} x {side} px that overlap by the size of an object, and train on "
             f"these: enlarged to {TILE} px, nine of ten objects are {SMALL} px or more. Or train on random crops: "
             f"`augment.crop={TILE}`.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from ..ops.rasterize import Polygons
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.instances import Instances
 from ..structures.masks import tight_crop
-from .findings import MOST_EXAMPLES, Example
+from .findings import MOST_EXAMPLES, Example, Finding, Severity, by_share, share
 from .splits import Split
 
 ROWS = 512
@@ -87,6 +87,32 @@ class ObjectTable:
         """
         order = places[np.argsort(-values[places], kind="stable")][:MOST_EXAMPLES]
         return tuple(self.example(int(i), words.format(values[i])) for i in order)
+
+    def about(
+        self,
+        places: np.ndarray,
+        name: str,
+        what: str,
+        advice: str,
+        *,
+        severity: Severity | None = None,
+        examples: tuple[Example, ...] | None = None,
+        settings: tuple[str, ...] = (),
+    ) -> Iterator[Finding]:
+        """A finding about some of the objects; none if there are none of them.
+
+        Args:
+            places: [M] of the objects.
+            name, advice, settings: As of `Finding`.
+            what: Behind the name of the split, and how many of its objects these are.
+            severity: None: a warning for more than 1 % of the objects, else a note.
+            examples: None: the first of them.
+        """
+        if len(places):
+            shown = self.examples(places) if examples is None else examples
+            level = severity or by_share(len(places), len(self))
+            what = f"{self.split.name}: {share(len(places), len(self))} {what}"
+            yield Finding(level, name, what, advice, len(places), shown, settings)
 
 
 class _Measured(NamedTuple):

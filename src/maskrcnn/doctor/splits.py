@@ -1,7 +1,7 @@
-"""The splits of a dataset, read so that what is wrong with them is told instead of ending everything."""
+"""The splits of a dataset, read so that what is wrong with them is a finding, and does not end everything."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from ..data.formats import has_split, read_contents, recognize, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_folders import split_of
-from ..data.readers.coco_objects import is_number
+from ..data.readers.coco_records import is_number
 from ..errors import DataError
 from .findings import Example, Finding, share, some
 
@@ -112,7 +112,7 @@ def read_split(
 def split_of_data(data: Dataset, name: str) -> tuple[Split, list[Finding]]:
     """A dataset as a split, and what is wrong with its objects that were left out."""
     boxes, ids = _annotated(data.coco, data)
-    return Split(name, data, boxes, ids), _invalid_objects(name, data)
+    return Split(name, data, boxes, ids), list(_invalid_objects(name, data))
 
 
 def without_images(contents: Contents, gone: set[int]) -> Contents:
@@ -171,7 +171,7 @@ def _same_images(split: Split, other: Split) -> bool:
 
 class _Lost(NamedTuple):
     missing: list[Path]
-    unreadable: list[tuple[Path, str]]
+    unreadable: list[str]
 
 
 def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
@@ -189,45 +189,37 @@ def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
             try:
                 image_size(path)
             except DataError as error:
-                lost.unreadable.append((path, str(error)))
+                lost.unreadable.append(str(error))
                 gone.add(place)
     return lost, gone
 
 
-def _tell_lost(name: str, lost: _Lost, contents: Contents) -> list[Finding]:
-    total, findings = len(contents.coco["images"]), []
+def _tell_lost(name: str, lost: _Lost, contents: Contents) -> Iterator[Finding]:
+    total = len(contents.coco["images"])
     if lost.missing:
-        findings.append(
-            Finding(
-                "error",
-                "missing-images",
-                f"{name}: {share(len(lost.missing), total)} images of {contents.source.name} are not there.",
-                f"Check the folder {contents.images} (--images names another one), or take these records out of the "
-                "file.",
-                len(lost.missing),
-                some([Example(str(path)) for path in lost.missing]),
-            )
+        yield Finding(
+            "error",
+            "missing-images",
+            f"{name}: {share(len(lost.missing), total)} images of {contents.source.name} are not there.",
+            f"Check the folder {contents.images} (--images names another one), or take these records out of the file.",
+            len(lost.missing),
+            some([Example(str(path)) for path in lost.missing]),
         )
     if lost.unreadable:
-        findings.append(
-            Finding(
-                "error",
-                "unreadable-images",
-                f"{name}: {share(len(lost.unreadable), total)} images cannot be opened.",
-                "Copy or export them again, or take them out of the dataset.",
-                len(lost.unreadable),
-                some([Example(message) for _, message in lost.unreadable]),
-            )
+        yield Finding(
+            "error",
+            "unreadable-images",
+            f"{name}: {share(len(lost.unreadable), total)} images cannot be opened.",
+            "Copy or export them again, or take them out of the dataset.",
+            len(lost.unreadable),
+            some([Example(message) for message in lost.unreadable]),
         )
-    return findings
 
 
-def _invalid_objects(name: str, data: Dataset) -> list[Finding]:
-    if not data.skipped:
-        return []
+def _invalid_objects(name: str, data: Dataset) -> Iterator[Finding]:
     total = sum(len(record.instances) for record in data.records) + len(data.skipped)
-    return [
-        Finding(
+    if data.skipped:
+        yield Finding(
             "error",
             "invalid-objects",
             f"{name}: {share(len(data.skipped), total)} objects break a rule of the format and cannot be used.",
@@ -235,7 +227,6 @@ def _invalid_objects(name: str, data: Dataset) -> list[Finding]:
             len(data.skipped),
             some([Example(message) for message in data.skipped]),
         )
-    ]
 
 
 def _annotated(coco: dict[str, Any] | None, data: Dataset) -> tuple[np.ndarray, tuple[Any, ...]]:

@@ -12,10 +12,13 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from ..config import MaskHeadSettings
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from .heads.box_targets import BoxTargets
+from .heads.mask_targets import Kind as Targets
+from .heads.mask_targets import mask_targets
 
 Features = dict[int, Tensor]
 """{level: [B, C, H, W]}, the finest first; level l has a stride of 2**l pixels."""
@@ -135,6 +138,16 @@ class Positives:
     labels: Tensor
     matches: list[Tensor]
     objects: list[Instances]
+
+    def mask_targets(self, size: int, kind: Targets | None = None) -> Tensor:
+        """[P, m, m] in 0..1: the part of its object's mask that each proposal sees.
+
+        Args:
+            size: m, pixels per side.
+            kind: As `mask_head.targets`; None: that setting's default.
+        """
+        masks = [one.masks for one in self.objects]
+        return mask_targets(masks, self.matches, self.boxes, size, kind or MaskHeadSettings().targets)
 
 
 class MaskHeadLike(Protocol):

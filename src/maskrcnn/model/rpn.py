@@ -190,7 +190,9 @@ class RPN(nn.Module):
         distance = F.smooth_l1_loss(deltas[: len(wanted)], wanted, beta=settings.smooth_l1_beta, reduction="sum")
         objectness = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         chosen = (
-            settings.batch_size_per_image * images if settings.loss_normalizer == "samples" else max(1, len(labels))
+            settings.batch_size_per_image * images
+            if settings.loss_normalizer == "batch_size_per_image"
+            else max(1, len(labels))
         )
         count = settings.loss_epsilon + chosen
         return {"rpn_objectness": objectness / count, "rpn_boxes": distance / count}

@@ -13,8 +13,8 @@ from PIL import Image
 
 from ..data.dataset import Dataset
 from ..data.images import image_size
-from ..data.readers.coco_objects import is_id
 from ..data.readers.coco_panoptic import LARGEST_ID, segment_folder
+from ..data.readers.coco_records import is_id
 from ..data.segments import read_segment_ids
 from ..errors import DataError
 from ..evaluation.annotations import Size

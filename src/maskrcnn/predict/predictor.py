@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,10 +21,12 @@ from ..engines.openvino import use_openvino
 from ..errors import SettingError
 from ..model.build import build_model
 from ..model.inference.folding import prepare_for_prediction
+from ..model.mask_rcnn import MaskRCNN
 from ..ops.allocator import keep_freed_memory
 from ..ops.devices import choose_device
 from ..ops.precision import Precision, uses_bfloat16
 from ..structures.batch import Batch, Scales
+from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights, apply_weights
 from ..weights.reading import read_weights
@@ -42,38 +45,45 @@ class Predictor:
         instances.plot("cells.png").save("drawn.png")
 
     Args:
-        weights: A file, a name, or weights already read; see `read_weights`.
+        weights: A file, a name, or weights already read; see `read_weights`. None: those that `model` has.
+        model: The network, where it is not the one that the weights' settings describe, such as one with a backbone
+            of one's own; not changed.
+        classes: What the model's labels mean, or their names alone; only where there are no `weights`, which know it.
         device: Where to compute; none: the first of CUDA and CPU that is there; with openvino the CPU.
         precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
-        settings: Of the model, instead of those in the weights; only what does not change the network's layers.
+        settings: Of the model, instead of those in the weights; only what does not change the network's layers. A
+            `model` has its own.
         engine: What computes backbone and neck; openvino needs `pip install "maskrcnn[openvino]"`, and a CPU.
         tta: Test-time augmentation, for instance `TTASettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
             and keypoints are found in all views together. Takes as much longer as there are views.
 
     Raises:
         WeightsError: The weights cannot be read.
-        SettingError: There is no such device; test-time augmentation is not for these weights; or the engine is not
-            installed, or not for this model or device.
+        SettingError: There is no such device; neither weights nor a model with its classes are given; test-time
+            augmentation is not for these weights; or the engine is not installed, or not for this model or device.
     """
 
     def __init__(
         self,
-        weights: str | Path | Weights,
+        weights: str | Path | Weights | None = None,
         *,
+        model: MaskRCNN | None = None,
+        classes: Classes | Sequence[str] | None = None,
         device: str | torch.device | None = None,
         precision: Precision = "auto",
         settings: ModelSettings | None = None,
         engine: Engine = "torch",
         tta: TTASettings | None = None,
     ) -> None:
-        read = weights if isinstance(weights, Weights) else read_weights(weights)
+        read = _weights_of(model, classes) if weights is None else weights
+        read = read if isinstance(read, Weights) else read_weights(read)
         self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = torch.bfloat16 if uses_bfloat16(precision, self.device) else torch.float32
         self.classes = read.classes
         self.notes = read.notes
-        self.settings = settings or read.settings
+        self.settings = settings or (read.settings if model is None else model.settings)
         self.flip = tta is not None and tta.flip
         self.inputs = scaled_inputs(self.settings.input, tta.scales if tta else ())
         if self.settings.semantic_head is not None and (self.flip or len(self.inputs) > 1):
@@ -81,9 +91,12 @@ class Predictor:
                 f"{read.source}: these weights find segments, and test-time augmentation (--flip, --scales) is for "
                 "boxes, masks and keypoints only. Predict without it."
             )
-        model = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
-        apply_weights(model, read.state, source=read.source)
-        self.model = prepare_for_prediction(model.to(self.device), self.dtype)
+        if model is None:
+            network = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
+        else:
+            network = copy.deepcopy(model)
+        apply_weights(network, read.state, source=read.source)
+        self.model = prepare_for_prediction(network.to(self.device), self.dtype)
         if engine == "openvino":
             use_openvino(self.model)
 
@@ -139,3 +152,12 @@ class Predictor:
         placed = batch.to(self.device)
         placed.images = placed.images.to(self.dtype)
         return placed
+
+
+def _weights_of(model: MaskRCNN | None, classes: Classes | Sequence[str] | None) -> Weights:
+    if model is None or classes is None:
+        raise SettingError("Predictor: needs weights, or a model and what its classes are. Give one of both.")
+    known = Classes.of(classes)
+    if len(known) != model.classes:
+        raise SettingError(f"classes: the model has {model.classes}, but {len(known)} are given. Name all, in order.")
+    return Weights(model.state_dict(), model.settings, known, source="the model")

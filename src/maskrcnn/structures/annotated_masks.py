@@ -12,7 +12,7 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import Tensor
 
 from ..ops.rasterize import Polygons
-from .masks import Crop, MaskCrops, Masks, tight_crop
+from .masks import Crop, MaskCrops, Masks, encode_crop, tight_crop
 from .rle import counts_from_text, crop_from_counts
 
 
@@ -58,6 +58,17 @@ class ObjectMasks(Masks):
     def of(cls, sources: Sequence[Source], size: tuple[int, int]) -> ObjectMasks:
         """Masks in the image of `size` (height, width) they were annotated in."""
         return cls(tuple(sources), size, size)
+
+    @classmethod
+    def from_bitmaps(cls, bitmaps: np.ndarray | Tensor, size: tuple[int, int]) -> ObjectMasks:
+        """Masks of bitmaps [N, height, width], kept as RLE; pixels that are not 0 are of the object.
+
+        Args:
+            bitmaps: N may be 0.
+            size: (height, width) of them, and of the image.
+        """
+        crops = [tight_crop(0, 0, np.asarray(bitmap) != 0) for bitmap in bitmaps]
+        return cls.of([encode_crop(crop, size)["counts"].encode() for crop in crops], size)
 
     def __len__(self) -> int:
         return len(self.sources)

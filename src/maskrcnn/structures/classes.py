@@ -1,5 +1,8 @@
 """The classes of a dataset: contiguous labels inside, the dataset's own category ids outside."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +27,11 @@ class Classes:
     stuff: tuple[str, ...] = ()
     stuff_ids: tuple[int, ...] = ()
     keypoint_schema: KeypointSchema | None = None
+
+    @classmethod
+    def of(cls, given: Classes | Sequence[str]) -> Classes:
+        """Classes as they are given, or of names alone, whose category ids are 1, 2, ..."""
+        return given if isinstance(given, Classes) else cls(tuple(given), tuple(range(1, len(given) + 1)))
 
     @property
     def keypoint_count(self) -> int:

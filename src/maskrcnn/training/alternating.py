@@ -169,7 +169,7 @@ def _propose(
 ) -> None:
     """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
     rpn = settings.model.rpn
-    counts = {"candidates": rpn.pre_nms_top_n_training, "proposals": rpn.post_nms_top_n_training}
+    counts = {"pre_nms_top_n": rpn.pre_nms_top_n_training, "post_nms_top_n": rpn.post_nms_top_n_training}
     wanted = {"learned": (data.train, rpn.changed(counts)), "judged": (data.val, rpn)}
     for name, (part, chosen) in wanted.items():
         path = folder / PROPOSALS[name]

@@ -14,6 +14,7 @@ from ..draw.curves import draw_curves
 from ..draw.images import write_image
 from ..draw.sheet import Row, draw_sheet
 from ..evaluation.report import Report, write_report
+from ..model.mask_rcnn import MaskRCNN
 from ..predict.evaluation import evaluate
 from ..predict.predictor import Predictor
 from ..progress import ImageBar
@@ -22,19 +23,28 @@ from .run_folder import CURVES_NAME, LOG_NAME, SCORES_NAME, SHEET_NAME
 MOST_SHOWN = 8
 
 
-def finish_run(weights: Path, judged: Dataset, *, device: torch.device, batch: int, quiet: bool = False) -> Report:
+def finish_run(
+    weights: Path,
+    judged: Dataset,
+    *,
+    model: MaskRCNN | None = None,
+    device: torch.device,
+    batch: int,
+    quiet: bool = False,
+) -> Report:
     """Score weights, and write `scores.json`, `curves.png` and `sheet.png` beside them.
 
     Args:
         weights: File of the weights, in the run's folder.
         judged: Images the run has not learned from.
+        model: The network, as for `Predictor`.
         device, batch: For the predictions.
         quiet: Show nothing on the screen.
 
     Returns:
         The scores.
     """
-    folder, predictor = weights.parent, Predictor(weights, device=device)
+    folder, predictor = weights.parent, Predictor(weights, model=model, device=device)
     with ImageBar("scoring", len(judged.records), Console(stderr=True, quiet=quiet)) as bar:
         report = evaluate(predictor, judged, batch_size=batch, on_progress=bar.advance)
     write_scores(folder, report.to_dict())

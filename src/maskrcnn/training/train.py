@@ -155,17 +155,24 @@ def _train(
         result = train_alternating(model, data, settings, **how)
     else:
         result = train_on_dataset(model, data, settings, **how, resume=resume)
-    return _finished(result, data.val, settings, device=device, quiet=console.quiet)
+    return _finished(result, model, data.val, settings, device=device, quiet=console.quiet)
 
 
 def _finished(
-    result: TrainingResult, judged: Dataset, settings: RunSettings, *, device: torch.device, quiet: bool
+    result: TrainingResult,
+    model: MaskRCNN,
+    judged: Dataset,
+    settings: RunSettings,
+    *,
+    device: torch.device,
+    quiet: bool,
 ) -> TrainingResult:
     """The result with the scores of its weights, which are written too, unless the run was stopped."""
     if not result.finished:
         return result
     if "heads" in settings.train.layers:
-        report = finish_run(result.weights, judged, device=device, batch=settings.data.batch_size, quiet=quiet)
+        batch = settings.data.batch_size
+        report = finish_run(result.weights, judged, model=model, device=device, batch=batch, quiet=quiet)
         return replace(result, scores=report.to_dict(), report=report)
     scores = {"recall": result.scores["proposals"]}
     write_scores(result.weights.parent, scores)
@@ -177,8 +184,8 @@ def without_proposing(settings: RunSettings) -> RunSettings:
     layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
     if "heads" not in layers:
         raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are not "
-            "among these layers. Leave out --proposals, or train.layers."
+            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are "
+            "not among these layers. Leave out the proposals (--proposals), or train.layers."
         )
     return settings.changed({"train.layers": layers})
 

@@ -127,7 +127,7 @@ def build_from(
         SettingError, WeightsError: As by `read_start` and `start_from`.
     """
     start = source if isinstance(source, Start) else read_start(source)
-    own = classes if isinstance(classes, Classes) else Classes(tuple(classes), tuple(range(1, len(classes) + 1)))
+    own = Classes.of(classes)
     if settings is None:
         settings = start.settings or ModelSettings.model_validate({"backbone": _backbone_of(start)})
     model = build_model(settings, len(own), keypoints=own.keypoint_count)
@@ -185,7 +185,7 @@ def _backbone_of(start: Start) -> dict[str, Any]:
 
 
 def _named_as(own: Mapping[str, Tensor], start: Start, settings: ModelSettings) -> Start:
-    """The start by this model's names: stage 5 may be its backbone's or its shared head's, timm's have their own."""
+    """The start by the names of this model: stage 5 may be its backbone's or its shared head's, timm's has its own."""
     if start.foreign is not None:
         return replace(start, state=_timm_names(own, start, settings))
     stage, head = "backbone.stages.3.", "shared_head."

@@ -47,30 +47,23 @@ def test_other_names_of_categories_are_those_of_the_official_configuration(tmp_p
         assert (found["category_id"], found["iscrowd"]) == (category, crowd)
 
 
-def test_missing_labels_are_named_with_the_layout(tmp_path):
+def test_missing_labels_and_bitmasks_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(DataError, match=r"ins_seg: .*val.*bitmasks/val/\*.png"):
         read_bdd100k(tmp_path, "val")
-
-
-def test_a_bitmask_that_cannot_be_used_is_named(tmp_path):
     folder = lay_out(tmp_path, "bitmasks")
     file = folder / "labels" / "ins_seg" / "bitmasks" / "val" / "a2.png"
-    for content, problem in (
-        (b"", "a2.png: .* empty"),
-        (b"PNG", "a2.png: .*cannot be read"),
-    ):
-        file.write_bytes(content)
-        with pytest.raises(DataError, match=problem):
-            read_bdd100k(folder, "val")
+    file.write_bytes(b"PNG")
+    with pytest.raises(DataError, match="a2.png: .*cannot be read"):
+        read_bdd100k(folder, "val")
     Image.new("RGB", (4, 3)).save(file)
-    with pytest.raises(DataError, match="a2.png: must be a PNG file with four channels of 8 bits"):
+    with pytest.raises(DataError, match="a2.png: must be a PNG file with four channels"):
         read_bitmask(file)
     pixels = np.zeros((2, 2, 4), dtype=np.uint8)
-    pixels[0, 0] = [200, 0, 0, 7]
-    Image.fromarray(pixels).save(file)
-    with pytest.raises(DataError, match="a2.png: instance 7: .* 200, .*1 to 8"):
-        read_bdd100k(folder, "val")
-    pixels[0, 0], pixels[0, 1] = [1, 0, 0, 7], [2, 0, 0, 7]
-    Image.fromarray(pixels).save(file)
-    with pytest.raises(DataError, match="a2.png: instance 7: its pixels have several categories"):
-        read_bdd100k(folder, "val")
+    for row, value in (
+        ([[200, 0, 0, 7]] * 2, ".* 200, .*1 to 8"),
+        ([[1, 0, 0, 7], [2, 0, 0, 7]], ".*several categories"),
+    ):
+        pixels[0] = row
+        Image.fromarray(pixels).save(file)
+        with pytest.raises(DataError, match=f"a2.png: instance 7: {value}"):
+            read_bdd100k(folder, "val")

@@ -14,7 +14,6 @@ from maskrcnn.data.readers.cityscapes import (
     is_group,
     label_of,
     read_cityscapes,
-    read_instance_ids,
     to_segments,
 )
 from maskrcnn.errors import DataError
@@ -22,12 +21,7 @@ from maskrcnn.structures.regions import LabelMap, find_regions
 from tests.builders.cityscapes import write_city
 
 VALUES = np.array(
-    [
-        [7, 7, 26000, 26000, 23, 29000],
-        [7, 24, 24, 26000, 23, 29000],
-        [7, 26001, 26001, 33, 23, 3],
-    ],
-    dtype=np.uint16,
+    [[7, 7, 26000, 26000, 23, 29000], [7, 24, 24, 26000, 23, 29000], [7, 26001, 26001, 33, 23, 3]], dtype=np.uint16
 )
 FIRST = "aachen_000000_000019"
 
@@ -38,6 +32,8 @@ def city(tmp_path):
 
 
 def test_the_eight_kinds_of_things_are_objects_and_groups_are_crowds(city):
+    assert recognize(city, "val") == "cityscapes"
+    assert not has_cityscapes(city, "train")
     data = read_dataset(city, "val")
     assert data.classes.names == ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
     assert data.classes.category_ids == (24, 25, 26, 27, 28, 31, 32, 33)
@@ -69,11 +65,6 @@ def test_the_contents_are_those_of_a_coco_file(city):
     assert json.loads(json.dumps(coco)) == coco
 
 
-def test_the_format_is_recognized_by_its_folders(city):
-    assert recognize(city, "val") == "cityscapes"
-    assert not has_cityscapes(city, "train")
-
-
 def test_of_test_the_images_are_read_without_label_maps(tmp_path):
     write_city(tmp_path, {FIRST: VALUES}, "test", labels=False)
     (record,) = read_dataset(tmp_path, "test").records
@@ -88,16 +79,17 @@ def test_label_maps_alone_are_found_but_images_are_needed_to_read_them(tmp_path)
         read_dataset(tmp_path, "val")
 
 
-def test_a_missing_split_names_the_layout(city):
+def test_missing_and_broken_files_are_named(city):
     with pytest.raises(DataError, match=r"gtFine/train: .*gtFine_trainval"):
         find_cityscapes(city, "train")
     with pytest.raises(DataError, match=r"leftImg8bit/test: no files"):
         find_cityscapes(city, "test")
-
-
-def test_an_image_without_a_label_map_is_named(city):
-    (city / "gtFine" / "val" / "aachen" / f"{FIRST}_gtFine_instanceIds.png").unlink()
-    with pytest.raises(DataError, match=rf"1 of 2 .*leftImg8bit.*{FIRST}_gtFine_inst"):
+    file = city / "gtFine" / "val" / "aachen" / f"{FIRST}_gtFine_instanceIds.png"
+    file.write_bytes(b"PNG")
+    with pytest.raises(DataError, match=rf"{file.name}: .*cannot be read"):
+        read_cityscapes(city, "val")
+    file.unlink()
+    with pytest.raises(DataError, match=rf"val: 1 of 2 .*{FIRST}_leftImg8bit.png"):
         find_cityscapes(city, "val")
 
 
@@ -112,12 +104,6 @@ def test_another_image_in_place_of_a_label_map_is_an_error(tmp_path, values, wor
     write_city(tmp_path, {FIRST: values})
     with pytest.raises(DataError, match=rf"{FIRST}_gtFine_instanceIds.png.*{words}"):
         read_cityscapes(tmp_path, "val")
-
-
-def test_a_broken_label_map_is_an_error(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"PNG")
-    with pytest.raises(DataError, match=r"a.png: .*cannot be read"):
-        read_instance_ids(tmp_path / "a.png")
 
 
 def test_labels_have_their_official_ids():

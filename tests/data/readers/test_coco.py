@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from pycocotools.coco import COCO
 
 from maskrcnn.data.dataset import Dataset, require_objects
 from maskrcnn.data.readers.coco import read_coco
+from maskrcnn.data.readers.coco_records import is_id, is_number, read_keypoint_schema, read_keypoints
 from maskrcnn.errors import DataError
+from maskrcnn.structures.keypoint_schema import COCO_PERSON, keypoint_schema_of
 
 SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "../shared"))
 CAT = {"id": 3, "name": "cat"}
@@ -60,6 +63,11 @@ def test_other_fields_of_an_image_are_kept(tmp_path: Path):
     assert data.records[0].fields == {"modality": "fluorescence"}
 
 
+def test_the_box_of_several_polygons_surrounds_all_of_them(tmp_path: Path):
+    one = annotation(bbox=None, segmentation=[TRIANGLE, [1, 2, 3, 4, 5, 6]])
+    assert read(tmp_path, one).records[0].instances.boxes.tolist() == [[1, 2, 30, 40]]
+
+
 @pytest.mark.parametrize("missing", ["area", "iscrowd", "id", "bbox"])
 def test_a_field_that_may_be_missing_changes_nothing(tmp_path: Path, missing: str):
     record = read(tmp_path, annotation(**{missing: "left out"})).records[0]
@@ -107,17 +115,16 @@ def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
             r"box \[40, 30, 0, 12\] is 0 px wide, but both sides must be above 0 \(COCO boxes are",
         ),
         ({"bbox": [40, 30, 5, -2]}, r"box \[40, 30, 5, -2\] is -2 px high"),
-        (
-            {"bbox": [60, 30, 5, 5]},
-            "box x 60..65, y 30..35 lies outside its image, which is 60 px wide and 50 px high",
-        ),
+        ({"bbox": [60, 30, 5, 5]}, "box x 60..65, y 30..35 lies outside its image, which is 60 px wide and 50 px high"),
         ({"bbox": [float("nan"), 3, 5, 5]}, r"box \[nan, 3, 5, 5\] is not four finite numbers"),
         ({"bbox": [3, 3, float("inf"), 5]}, "is not four finite numbers"),
         ({"bbox": [3, 3, 5]}, r"box \[3, 3, 5\] is not four finite numbers"),
         ({"bbox": ["3", 3, 5, 5]}, "is not four finite numbers"),
+        ({"bbox": [True, 3, 5, 5]}, "is not four finite numbers"),
         ({"bbox": None, "segmentation": None}, "neither `bbox` nor `segmentation`"),
         ({"category_id": 6}, r"`category_id` is 6, but no category of the file has this id \(nearest: 7\)"),
         ({"category_id": None}, "`category_id` is None, but no category of the file has this id"),
+        ({"category_id": "cat"}, "`category_id` is 'cat', but no category of the file has this id"),
         ({"iscrowd": 2}, "`iscrowd` is 2, but must be 0 or 1"),
         (
             {"segmentation": [[1, 1, 2, 2]]},
@@ -138,6 +145,7 @@ def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
         ({"segmentation": {"size": [50, 60], "counts": "W34"}}, "add up to"),
         ({"segmentation": {"size": [50, 60], "counts": "é"}}, "cannot be used"),
         ({"segmentation": {"size": [50, 60]}}, "`counts` must be"),
+        ({"segmentation": {"size": [50, 60], "counts": [1.5]}}, "a list of whole numbers"),
         ({"segmentation": {"size": [50, 60], "counts": [10**30]}}, "longer than any image"),
     ],
 )
@@ -254,3 +262,62 @@ def test_real_data_is_read_as_pycocotools_reads_it(name: str, capsys: pytest.Cap
             x, y, width, height = one["bbox"]
             assert np.allclose(record.instances.boxes[i], [x, y, x + width, y + height], atol=1e-2)
             assert (record.instances.masks.bitmap(i) == peer.annToMask(one)).all()
+
+
+def test_numbers_of_json():
+    assert [is_number(value) for value in (1, 1.5, True, "1", None, math.nan, math.inf)] == [True, True] + [False] * 5
+    assert [is_id(value) for value in (1, 1.0, True, "1", None)] == [True] + [False] * 4
+
+
+OWL = {"id": 1, "name": "owl", "keypoints": ["left_eye", "right_eye", "beak"], "skeleton": [[1, 2], [2, 3]]}
+SKELETON = keypoint_schema_of(OWL)
+
+
+def test_a_keypoint_in_the_first_pixel_is_in_its_middle_and_one_that_is_not_annotated_is_nowhere():
+    points = read_keypoints({"keypoints": [0, 9, 2, 3, 4, 0, 7.5, 1, 1]}, SKELETON)
+    assert points.tolist() == [[0.5, 9.5, 2], [0, 0, 0], [8, 1.5, 1]]
+
+
+@pytest.mark.parametrize("annotation", [{}, {"keypoints": None}, {"keypoints": []}])
+def test_an_object_may_have_no_keypoints(annotation):
+    assert not read_keypoints(annotation, SKELETON).any()
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "message"),
+    [
+        ([1, 2, 2], r"`keypoints` has 3 numbers, but 3 keypoints need x, y and visibility each, 9"),
+        ("nose", r"`keypoints` has no numbers, but"),
+        ([1, 2, "a"] * 3, "not a number"),
+        ([1, 2, float("nan")] * 3, "finite x and y, and a visibility of 0, 1 or 2"),
+        ([1, 2, 3] * 3, "finite x and y, and a visibility of 0, 1 or 2"),
+    ],
+)
+def test_keypoints_that_break_a_rule_are_described(keypoints, message):
+    with pytest.raises(ValueError, match=message):
+        read_keypoints({"keypoints": keypoints}, SKELETON)
+
+
+def test_categories_without_keypoints_may_be_among_others():
+    assert read_keypoint_schema(Path("a.json"), [{"id": 2, "name": "mouse"}, OWL]) == SKELETON
+    assert read_keypoint_schema(Path("a.json"), [{"id": 2, "name": "mouse"}]) is None
+
+
+def test_a_file_has_one_set_of_keypoints():
+    person = {"id": 2, "name": "person"} | COCO_PERSON.described()
+    with pytest.raises(DataError, match=r"a.json: .*owl, person.*keypoints"):
+        read_keypoint_schema(Path("a.json"), [OWL, person])
+    with pytest.raises(DataError, match=r"a.json: category 'owl': sigmas are \[1\.0\]"):
+        read_keypoint_schema(Path("a.json"), [OWL | {"sigmas": [1.0]}])
+
+
+def test_objects_of_a_file_have_their_keypoints_and_its_classes_their_skeleton(tmp_path: Path):
+    found = annotation(category_id=1, keypoints=[3, 4, 2, 5, 6, 1, 0, 0, 0])
+    data = read(tmp_path, found, found | {"id": 2, "keypoints": []}, categories=[OWL])
+    assert data.classes.keypoint_schema == SKELETON
+    assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1], [0, 0, 0]], [[0, 0, 0]] * 3]
+    assert read(tmp_path, categories=[OWL]).records[0].instances.keypoints.shape == (0, 3, 3)
+    plain = [{"id": 1, "name": "owl"}]
+    assert read(tmp_path, found, categories=plain).records[0].instances.keypoints is None
+    with pytest.raises(DataError, match=r"train.json: annotation 17 \(cat.jpg\): `keypoints` has 2"):
+        read(tmp_path, found | {"keypoints": [3, 4]}, categories=[OWL])

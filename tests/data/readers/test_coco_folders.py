@@ -41,10 +41,18 @@ def test_each_layout_is_found(tmp_path: Path, split: str, annotations: str, imag
     assert split_of(tmp_path / annotations) == split
 
 
-def test_a_split_has_its_own_folder_of_images(tmp_path: Path):
-    lay_out(tmp_path, "val.json > a.jpg", "train.json > a.jpg", "val/a.jpg", "train/a.jpg")
-    assert find_coco(tmp_path, "val").images == tmp_path / "val"
-    assert find_coco(tmp_path).images == tmp_path / "train"
+@pytest.mark.parametrize(
+    ("files", "split", "folder"),
+    [
+        (("val.json > a.jpg", "train.json > a.jpg", "val/a.jpg", "train/a.jpg"), "val", "val"),
+        (("val.json > a.jpg", "train.json > a.jpg", "val/a.jpg", "train/a.jpg"), "train", "train"),
+        (("train.json > images/a.jpg", "images/a.jpg"), "train", "."),
+        (("train.json",), "train", "images/train"),
+    ],
+)
+def test_the_folder_of_the_images_is_the_splits_or_that_of_the_first_name(tmp_path: Path, files, split, folder):
+    assert find_coco(lay_out(tmp_path, *files), split).images == tmp_path / folder
+    assert find_coco(tmp_path, split, images=tmp_path / "photos").images == tmp_path / "photos"
 
 
 def test_the_names_of_annotations_are_no_images(tmp_path: Path):
@@ -52,20 +60,6 @@ def test_the_names_of_annotations_are_no_images(tmp_path: Path):
     contents = {"annotations": [{"file_name": "a.png"}], "images": [{"file_name": "a.jpg"}]}
     (tmp_path / "panoptic_train.json").write_text(json.dumps(contents))
     assert find_coco(tmp_path / "panoptic_train.json").images == tmp_path / "images"
-
-
-def test_file_names_may_hold_folders(tmp_path: Path):
-    assert find_coco(lay_out(tmp_path, "train.json > images/a.jpg", "images/a.jpg")).images == tmp_path
-
-
-def test_a_given_folder_of_images_is_taken_as_it_is(tmp_path: Path):
-    lay_out(tmp_path, "train.json > a.jpg")
-    assert find_coco(tmp_path, images=tmp_path / "photos").images == tmp_path / "photos"
-
-
-def test_a_file_without_images_needs_no_folder(tmp_path: Path):
-    (tmp_path / "train.json").touch()
-    assert find_coco(tmp_path / "train.json").annotations == tmp_path / "train.json"
 
 
 def test_a_missing_split_says_what_was_looked_for(tmp_path: Path):
@@ -76,15 +70,11 @@ def test_a_missing_split_says_what_was_looked_for(tmp_path: Path):
         find_coco(tmp_path, "val")
 
 
-def test_missing_images_say_where_was_looked(tmp_path: Path):
-    lay_out(tmp_path, "train.json > a.jpg")
-    with pytest.raises(DataError, match=r"train.json: .* a.jpg in .*images"):
-        find_coco(tmp_path)
-
-
-def test_a_missing_folder_is_named(tmp_path: Path):
+def test_what_is_missing_is_named_with_where_was_looked(tmp_path: Path):
     with pytest.raises(DataError, match="gone: there is no such file or folder"):
         find_coco(tmp_path / "gone")
+    with pytest.raises(DataError, match=r"train.json: .* a.jpg in .*images"):
+        find_coco(lay_out(tmp_path, "train.json > a.jpg"))
 
 
 def test_the_folder_is_found_where_the_first_image_is_missing(tmp_path: Path):

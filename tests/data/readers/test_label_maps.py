@@ -29,16 +29,13 @@ def test_a_label_map_is_the_same_in_every_kind_of_file(tmp_path, name):
     assert read_label_map(path).tolist() == MAP.tolist()
 
 
-def test_maps_of_32_bits_and_floats(tmp_path):
+def test_maps_of_32_bits_and_floats_and_the_index_of_a_palette(tmp_path):
     assert read_label_map(saved(tmp_path, (MAP * 1000).astype(np.int32), "a.tif")).max() == 300_000
     assert read_label_map(saved(tmp_path, MAP.astype(np.float32), "b.tif")).tolist() == MAP.tolist()
-
-
-def test_the_index_of_a_palette_is_the_value(tmp_path):
-    image = Image.fromarray(np.array([[0, 2], [1, 2]], np.uint8), mode="P")
-    image.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
-    image.save(tmp_path / "a.png")
-    assert read_label_map(tmp_path / "a.png").tolist() == [[0, 2], [1, 2]]
+    palette = Image.fromarray(np.array([[0, 2], [1, 2]], np.uint8), mode="P")
+    palette.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
+    palette.save(tmp_path / "c.png")
+    assert read_label_map(tmp_path / "c.png").tolist() == [[0, 2], [1, 2]]
 
 
 def test_each_color_is_an_object_and_gray_keeps_its_value(tmp_path):
@@ -64,22 +61,16 @@ def test_each_value_is_an_object_with_box_area_and_rle():
     assert (large["bbox"], large["area"]) == ([0, 1, 2, 2], 3)
     assert coco_mask.decode(large["segmentation"]).tolist() == (MAP == 300).astype(int).tolist()
     assert map_objects(np.zeros((2, 2), int)) == []
-
-
-def test_values_whose_pixels_do_not_hang_together_are_one_object():
-    assert len(map_objects(np.array([[1, 0, 1]]))) == 1
+    assert len(map_objects(np.array([[1, 0, 1]]))) == 1  # also where its pixels do not hang together
 
 
 def test_parts_of_a_plain_mask_are_objects():
     mask = np.array([[255, 0, 0, 0], [0, 255, 0, 255]])
     assert [fields["area"] for _, fields in map_objects(mask)] == [2, 1]
+    classes = map_parts(np.array([[1, 0, 1, 2], [1, 0, 1, 2]]))
+    assert [(value, fields["area"]) for value, fields in classes] == [(1, 2), (1, 2), (2, 2)]
     assert len(map_objects(np.where(mask, 254, 0))) == 1
     assert len(map_objects(np.array([[255, 0, 255, 1]]))) == 2  # 255 beside others is a value like them
-
-
-def test_parts_of_classes_are_objects():
-    values = np.array([[1, 0, 1, 2], [1, 0, 1, 2]])
-    assert [(value, fields["area"]) for value, fields in map_parts(values)] == [(1, 2), (1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -2,33 +2,21 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.data.readers.lvis import is_lvis, read_lvis
 from maskrcnn.errors import DataError
-
-ADDRESS = "http://images.cocodataset.org/{}/{:012d}.jpg"
+from tests.builders import lvis
 
 
 def lay_out(folder: Path, name: str = "lvis_v1_val.json", **image) -> Path:
-    """One image of each of COCO's folders, and an object in the first."""
-    images = []
-    for image_id, place in ((5, "val2017"), (9, "train2017")):
-        (folder / place).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 30)).save(folder / place / f"{image_id:012d}.jpg")
-        known = {"neg_category_ids": [1203], "not_exhaustive_category_ids": []}
-        images.append({"id": image_id, "width": 40, "height": 30, "coco_url": ADDRESS.format(place, image_id), **known})
-    images[0] |= image
-    found = {"id": 1, "image_id": 5, "category_id": 1, "bbox": [0, 0, 10, 10], "area": 100}
-    found["segmentation"] = [[0, 0, 10, 0, 10, 10, 0, 10]]
-    categories = [
-        {"id": 1, "name": "aerosol_can", "frequency": "c"},
-        {"id": 1203, "name": "zucchini", "frequency": "f"},
-    ]
+    """The builder's dataset; `image` changes what the file says of its first image."""
     file = folder / name
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"images": images, "annotations": [found], "categories": categories}))
+    lvis.lay_out(folder, name)
+    content = json.loads(file.read_text())
+    content["images"][0] |= image
+    file.write_text(json.dumps(content))
     return file
 
 
@@ -38,8 +26,8 @@ def test_images_are_found_by_their_addresses(tmp_path):
         tmp_path / "val2017" / "000000000005.jpg",
         tmp_path / "train2017" / "000000000009.jpg",
     ]
-    assert data.classes.category_ids == (1, 1203)
-    assert data.records[0].fields["neg_category_ids"] == [1203]
+    assert data.classes.category_ids == (1, 4)
+    assert data.records[0].fields["neg_category_ids"] == [4]
     assert data.coco["categories"][1]["frequency"] == "f"
 
 

@@ -25,14 +25,11 @@ def test_a_circle_has_its_area_and_no_point_outside(radius):
     assert area(polygon.ravel().tolist()) == pytest.approx(math.pi * radius**2, rel=0.06 if radius == 1 else 0.01)
 
 
-def test_an_ellipse_is_turned_clockwise_on_the_screen():
+def test_an_ellipse_is_turned_clockwise_on_the_screen_and_needs_both_radii():
     polygon = np.array(ellipse_polygon(0, 0, 10, 2, math.radians(90))).reshape(-1, 2)
     assert polygon[0] == pytest.approx([0, 10])
     assert np.abs(polygon).max(axis=0) == pytest.approx([2, 10], abs=0.01)
-
-
-def test_an_ellipse_without_a_radius_is_refused():
-    with pytest.raises(ValueError, match="its radii are 0 and 3, but both must be above 0"):
+    with pytest.raises(ValueError, match="its radii are 0 and 3"):
         ellipse_polygon(1, 1, 0, 3)
 
 
@@ -45,10 +42,7 @@ def test_a_window_becomes_rle_and_what_lies_outside_is_cut_off():
     for x, y in ((5, 0), (0, 4), (-2, 0), (0, -2)):
         with pytest.raises(ValueError, match="has no pixel in the image"):
             bitmap_rle(bitmap, x, y, (4, 5))
-
-
-def test_a_size_that_no_image_has_is_refused():
-    with pytest.raises(ValueError, match=f"said to have 5 x {10**30} pixels"):
+    with pytest.raises(ValueError, match=f"5 x {10**30} pixels"):
         bitmap_rle(np.ones((1, 1)), 0, 0, (10**30, 5))
 
 

@@ -67,12 +67,9 @@ def test_the_classes_of_the_files_config_are_its_leaves_in_order(tmp_path):
     assert [len(record.instances) for record in data.records] == [1, 1, 0]
 
 
-def test_boxes_end_with_their_last_pixel():
-    assert label_fields(label(box2d={"x1": 3, "y1": 4, "x2": 12, "y2": 5.5})) == {"bbox": [3, 4, 10, 2.5]}
-
-
 def test_a_mask_counts_more_than_polygons_and_these_more_than_a_box():
-    box = {"x1": 0, "y1": 0, "x2": 5, "y2": 5}
+    box = {"x1": 3, "y1": 4, "x2": 12, "y2": 5.5}
+    assert label_fields(label(box2d=box)) == {"bbox": [3, 4, 10, 2.5]}  # it ends with its last pixel
     assert label_fields(label(rle=RLE, poly2d=[SQUARE], box2d=box)) == {"segmentation": RLE}
     assert label_fields(label(poly2d=[SQUARE, LANE], box2d=box)) == {"segmentation": [[2, 2, 12, 2, 12, 12, 2, 12]]}
     assert label_fields(label(poly2d=[LANE])) == {}
@@ -154,20 +151,18 @@ def test_a_file_that_is_none_of_scalabel_is_named(content, problem, tmp_path):
         load_frames(tmp_path / "val.json")
 
 
-@pytest.mark.parametrize("text", ["", '[{"name": "a.jpg", "labels": [', "\x00"])
-def test_a_cut_file_is_named(text, tmp_path):
-    (tmp_path / "val.json").write_text(text)
-    with pytest.raises(DataError, match="val.json: .*line 1, column"):
-        read_scalabel(tmp_path / "val.json", "val")
-
-
-def test_sizes_and_categories_of_a_config_are_checked(tmp_path):
-    config = {"categories": [{"name": "car"}], "imageSize": {"height": 0, "width": 5}}
-    (tmp_path / "val.json").write_text(json.dumps({"frames": FRAMES, "config": config}))
-    with pytest.raises(DataError, match="val.json: config: the size .*`height` and `width`"):
-        read_scalabel(tmp_path / "val.json", "val")
-    (tmp_path / "val.json").write_text(json.dumps({"frames": FRAMES, "config": {"categories": ["car"]}}))
-    with pytest.raises(DataError, match="`categories` must be a list of categories with a `name`"):
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        ("", "line 1, column"),
+        ('[{"name": "a.jpg", "labels": [', "line 1, column"),
+        (json.dumps({"frames": FRAMES, "config": {"categories": ["car"]}}), "`categories`"),
+        (json.dumps({"frames": FRAMES, "config": {"imageSize": {"height": 0, "width": 5}}}), "config: the size"),
+    ],
+)
+def test_a_cut_file_and_a_wrong_config_are_named(content, value, tmp_path):
+    (tmp_path / "val.json").write_text(content)
+    with pytest.raises(DataError, match=f"val.json: .*{value}"):
         read_scalabel(tmp_path / "val.json", "val")
 
 
@@ -190,9 +185,5 @@ def test_files_are_recognized_by_their_first_bytes(tmp_path):
         (tmp_path / "other.json").write_text(text)
         assert not is_scalabel(tmp_path / "other.json", "val")
     assert not is_scalabel(tmp_path, "train")
-
-
-def test_the_folder_is_found_where_the_first_image_is_missing(tmp_path):
-    folder = lay_out(tmp_path)
-    (folder / "images" / "a.jpg").unlink()
-    assert read_scalabel(folder, "val").images == folder / "images"
+    (tmp_path / "images" / "a.jpg").unlink()  # by which the folder is looked for first
+    assert read_scalabel(tmp_path, "val").images == tmp_path / "images"

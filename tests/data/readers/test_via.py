@@ -9,6 +9,7 @@ from maskrcnn.data.readers.via import is_via, read_via
 from maskrcnn.errors import DataError
 
 POLYGON = {"name": "polygon", "all_points_x": [10, 20, 20], "all_points_y": [5, 5, 15]}
+BOTH = {"owl": True, "cat": True}
 RECT = {"name": "rect", "x": 10, "y": 5, "width": 7, "height": 8}
 
 
@@ -67,39 +68,32 @@ def test_the_class_is_told_by_the_only_attribute_or_the_one_that_is_called_so(tm
     assert read_dataset(write(tmp_path, region(**attributes))).classes.names == (name,)
 
 
-def test_attributes_none_of_which_tells_the_class_are_an_error_that_names_them(tmp_path):
-    with pytest.raises(DataError, match="age, color, .*class"):
-        read_dataset(write(tmp_path, region(age="3", color="red")))
+OPTIONS = {"class": {"type": "radio", "options": {"owl": "", "cat": ""}}, "note": {"type": "text"}}
+TWO = {"name": {"type": "text"}, "type": {"type": "dropdown", "options": {"bird": "Bird"}}}
+NUMBERS = {"kind": {"type": "dropdown", "options": {"1": "owl", "2": "", "3": "cat"}}}
 
 
-def test_the_options_of_a_project_are_the_classes_in_its_order(tmp_path):
-    attributes = {"region": {"class": {"type": "radio", "options": {"owl": "", "cat": ""}}, "note": {"type": "text"}}}
-    data = read_dataset(write(tmp_path, region(**{"class": "cat"}), _via_attributes=attributes))
-    assert data.classes.names == ("owl", "cat")
-    assert data.records[0].instances.labels.tolist() == [1]
-
-
-def test_of_several_attributes_that_fit_the_one_with_options_is_taken(tmp_path):
-    attributes = {"region": {"name": {"type": "text"}, "type": {"type": "dropdown", "options": {"bird": "Bird"}}}}
-    data = read_dataset(write(tmp_path, region(name="Anna", type="bird"), _via_attributes=attributes))
-    assert data.classes.names == ("bird",)
-
-
-def test_options_that_are_numbers_have_their_descriptions_names(tmp_path):
-    attributes = {"region": {"kind": {"type": "dropdown", "options": {"1": "owl", "2": "", "3": "cat"}}}}
-    data = read_dataset(write(tmp_path, region(kind="3"), region(kind="2"), _via_attributes=attributes))
-    assert data.classes.names == ("owl", "2", "cat")
-    assert data.records[0].instances.labels.tolist() == [2, 1]
+@pytest.mark.parametrize(
+    ("attributes", "regions", "names", "labels"),
+    [
+        (OPTIONS, [{"class": "cat"}], ("owl", "cat"), [1]),  # in the project's order
+        (TWO, [{"name": "Anna", "type": "bird"}], ("bird",), [0]),  # of several that fit, the one with options
+        (NUMBERS, [{"kind": "3"}, {"kind": "2"}], ("owl", "2", "cat"), [2, 1]),  # descriptions are their names
+    ],
+)
+def test_the_options_of_a_project_are_the_classes(tmp_path, attributes, regions, names, labels):
+    regions = [region(**one) for one in regions]
+    data = read_dataset(write(tmp_path, *regions, _via_attributes={"region": attributes}))
+    assert data.classes.names == names
+    assert data.records[0].instances.labels.tolist() == labels
 
 
 def test_the_classes_are_those_of_all_splits(tmp_path):
-    write(tmp_path / "train", region(kind="owl"))
+    write(tmp_path / "train", region(kind="owl", iscrowd="1"))
     write(tmp_path / "val", region(kind="cat"))
-    assert read_dataset(tmp_path, "val").classes.names == read_dataset(tmp_path).classes.names == ("cat", "owl")
-
-
-def test_an_attribute_makes_a_crowd(tmp_path):
-    assert [one["iscrowd"] for one in objects(tmp_path, region(iscrowd="1"), region())] == [1, 0]
+    train, val = read_dataset(tmp_path), read_dataset(tmp_path, "val")
+    assert val.classes.names == train.classes.names == ("cat", "owl")
+    assert (train[0].instances.crowd.tolist(), val[0].instances.crowd.tolist()) == ([True], [False])
 
 
 def test_splits_are_folders_or_names_of_files_and_the_only_file_is_train(tmp_path):
@@ -150,16 +144,21 @@ def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, chang
     assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
 
 
-@pytest.mark.parametrize("attributes", [{}, {"kind": ""}, {"kind": {"owl": True, "cat": True}}, {"kind": None}])
-def test_a_region_without_a_class_is_named(tmp_path, attributes):
-    write(tmp_path, region(kind="owl"), region(**attributes))
-    with pytest.raises(DataError, match="region 1: `kind`.*one value"):
-        read_dataset(tmp_path)
+@pytest.mark.parametrize(
+    ("regions", "value"),
+    [
+        *(([{"kind": "owl"}, one], "region 1: `kind`") for one in ({}, {"kind": ""}, {"kind": None}, {"kind": BOTH})),
+        ([{"kind": ""}], "no region has a value of `kind`"),
+        ([{"age": "3", "color": "red"}], "age, color, .*class"),
+    ],
+)
+def test_regions_that_do_not_tell_their_class_are_an_error(tmp_path, regions, value):
+    with pytest.raises(DataError, match=rf"via.json: .*{value}"):
+        read_dataset(write(tmp_path, *(region(**one) for one in regions)))
 
 
-def test_regions_that_all_lack_a_class_are_an_error(tmp_path):
-    with pytest.raises(DataError, match="no region has a value of `kind`"):
-        read_dataset(write(tmp_path, region(kind="")), skip_invalid=True)
+HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
+ROW = 'a.png,99,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":3,""height"":4}","{""kind"":""owl""}"\n'
 
 
 @pytest.mark.parametrize(
@@ -174,17 +173,17 @@ def test_regions_that_all_lack_a_class_are_an_error(tmp_path):
             "the image a has two records",
         ),
         ('{"a": {"filename": "a.png", "regions": [3]}}', "region 0: it has no `shape_attributes`"),
+        (HEADER + ROW[:60] + '"', "row 2: a column"),
+        (HEADER + "a.png,99\n", "row 2: a column"),
+        (HEADER.replace("region_attributes", "more"), "has no column region_attributes"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, text, message):
+    file = tmp_path / ("via.csv" if text.startswith("filename") else "via.json")
     write(tmp_path)
-    (tmp_path / "via.json").write_text(text)
-    with pytest.raises(DataError, match=f"via.json: .*({message})"):
-        read_dataset(tmp_path / "via.json", form="via")
-
-
-HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
-ROW = 'a.png,99,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":3,""height"":4}","{""kind"":""owl""}"\n'
+    file.write_text(text)
+    with pytest.raises(DataError, match=f"{file.name}: .*({message})|{file.name}: {message}"):
+        read_dataset(file, form="via")
 
 
 def test_a_csv_file_has_a_row_per_region_and_one_for_an_image_without(tmp_path):
@@ -195,20 +194,6 @@ def test_a_csv_file_has_a_row_per_region_and_one_for_an_image_without(tmp_path):
     data = read_dataset(tmp_path)
     assert [len(record.instances) for record in data.records] == [1, 0]
     assert data.records[0].instances.boxes.tolist() == [[1, 2, 4, 6]]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (HEADER + ROW[:60] + '"', "row 2: a column is cut off, or no JSON"),
-        (HEADER + "a.png,99\n", "row 2: a column is cut off, or no JSON"),
-        (HEADER.replace("region_attributes", "more"), "has no column region_attributes"),
-    ],
-)
-def test_a_broken_csv_file_is_named(tmp_path, text, message):
-    (tmp_path / "via.csv").write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_dataset(tmp_path / "via.csv", form="via")
 
 
 def test_other_files_are_not_taken_for_vias(tmp_path):

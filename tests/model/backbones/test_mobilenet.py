@@ -38,7 +38,7 @@ def test_maps_through_the_pyramid_equal_torchvisions():
     pyramid = FPN(backbone.channels, NeckSettings(), roi_levels=backbone.roi_levels)
     state = other.state_dict()
     for name, tensor in backbone.state_dict().items():
-        tensor.copy_(state[name.replace("features.", "backbone.")])
+        tensor.copy_(state[name.replace("features.", "body.")])
     for name, tensor in pyramid.state_dict().items():
         kind, level, leaf = name.split(".")
         tensor.copy_(state[f"fpn.{'inner' if kind == 'lateral' else 'layer'}_blocks.{level}.0.{leaf}"])
@@ -59,9 +59,9 @@ def test_the_same_layers_learn_as_in_torchvision(frozen_stages):
         if parameter.requires_grad
     }
     expected = {
-        name.replace("backbone.", "features.")
+        name.replace("body.", "features.")
         for name, parameter in peer(6 - frozen_stages).named_parameters()
-        if parameter.requires_grad and name.startswith("backbone.")
+        if parameter.requires_grad and name.startswith("body.")
     }
     assert learning == expected
 

@@ -45,7 +45,7 @@ def test_proposals_take_the_label_of_the_object_they_overlap_and_objects_are_pro
 
 def test_objects_are_limited_to_their_share_of_the_samples():
     background = torch.tensor([[80.0, 0.0, 90.0, 10.0]]).repeat(50, 1)
-    found = targets(torch.cat([BOXES[[0] * 50], background]), samples=8)
+    found = targets(torch.cat([BOXES[[0] * 50], background]), batch_size_per_image=8)
     assert (found.labels < CLASSES).sum() == len(found.deltas) == len(found.matches) == 2
     assert len(found.labels) == len(found.proposals) == 8
 
@@ -230,7 +230,7 @@ def test_only_the_best_are_kept_and_boxes_without_area_dropped():
     proposals = torch.tensor([[0.0, 0.0, 9.0, 9.0], [20.0, 0.0, 29.0, 9.0], [300.0, 0.0, 310.0, 9.0]])
     scores = [[0.5, 0.01, 0.49], [0.6, 0.01, 0.39], [0.7, 0.01, 0.29]]
     assert predict(scores, proposals)[0].tolist() == proposals[[1, 0]].tolist()
-    assert predict(scores, proposals, detections=1)[0].tolist() == proposals[[1]].tolist()
+    assert predict(scores, proposals, detections_per_image=1)[0].tolist() == proposals[[1]].tolist()
 
 
 def test_there_may_be_no_detections_and_no_proposals():

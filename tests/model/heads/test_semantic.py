@@ -140,12 +140,12 @@ def test_of_equal_classes_the_first_counts():
     ("changes", "levels", "words"),
     [
         ({}, (5, 6), r"needs the levels \(2, 3, 4, 5\), but the pyramid on resnet50 has \(5, 6\)"),
-        ({"mask_head": None}, (2, 3, 4, 5, 6), r"needs model\.mask_head"),
-        ({"neck": {"name": "c5"}}, (5,), r"needs model\.neck\.name=fpn, not c5"),
+        ({"mask_head": None}, (2, 3, 4, 5, 6), r"needs mask_head"),
+        ({"neck": {"name": "c5"}}, (5,), r"needs neck\.name=fpn, not c5"),
     ],
 )
 def test_what_the_head_needs_is_said(changes, levels, words):
-    with pytest.raises(SettingError, match=rf"model\.semantic_head: {words}"):
+    with pytest.raises(SettingError, match=rf"semantic_head: {words}"):
         make_semantic_head(ModelSettings(semantic_head=settings(), **changes), levels)
 
 

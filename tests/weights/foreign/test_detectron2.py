@@ -82,7 +82,11 @@ def test_what_differs_from_our_defaults_is_set():
     assert (settings.anchors.order, settings.anchors.rounded, settings.anchors.stride) == (
         *("sizes_outer", False, "nominal"),
     )
-    assert (settings.rpn.rank_by, settings.rpn.loss_normalizer, settings.rpn.smooth_l1_beta) == ("logit", "samples", 0)
+    assert (settings.rpn.rank_by, settings.rpn.loss_normalizer, settings.rpn.smooth_l1_beta) == (
+        "logit",
+        "batch_size_per_image",
+        0,
+    )
     assert (settings.roi.half_pixel, settings.roi.sampling_ratio, settings.roi.level_slack) == (True, 0, (1e-8, 0))
     assert (settings.mask_head.paste, settings.mask_head.targets) == ("sampled", "polygons")
     assert (settings.box_head.min_box_size, settings.box_head.smooth_l1_beta) == (None, 0)

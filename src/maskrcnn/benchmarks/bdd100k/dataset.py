@@ -10,7 +10,7 @@ from typing import Any
 
 from ...data.dataset import Contents
 from ...data.readers.bdd100k import CLASSES, LAYOUT, SIZE, read_bdd100k
-from ...data.readers.gathering import list_images
+from ...data.readers.contents import list_images
 from ...data.readers.scalabel import class_of, frames_contents, load_frames
 from ...errors import DataError
 from ...evaluation.annotations import Annotations

@@ -14,8 +14,14 @@ import numpy as np
 from ...data.dataset import Contents, Dataset
 from ...data.readers.coco import parse_coco
 from ...data.readers.coco_folders import find_coco, has_split
-from ...data.readers.mask_folders import find_mask_folders, gather_mask_folders
-from ...data.readers.mask_images import find_label_maps, gather_label_maps, has_label_maps, is_parted
+from ...data.readers.mask_images import (
+    find_label_maps,
+    find_mask_folders,
+    gather_label_maps,
+    gather_mask_folders,
+    has_label_maps,
+    is_parted,
+)
 from ...errors import DataError
 from ...evaluation.accuracy import IOUS, image_accuracies, instance_accuracy
 from ...evaluation.annotations import Annotations

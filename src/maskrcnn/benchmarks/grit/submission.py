@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...data.readers.coco_objects import is_number
+from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ...evaluation.annotations import rle
 from ...ops.json_files import read_json

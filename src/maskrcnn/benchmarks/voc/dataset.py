@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...data.dataset import Contents
-from ...data.readers.sbd import LAYOUT as SBD_LAYOUT
-from ...data.readers.sbd import read_sbd
-from ...data.readers.voc import CLASSES, list_voc_set, read_segments, read_voc_images
+from ...data.readers.voc import CLASSES, SBD_LAYOUT, list_voc_set, read_sbd, read_segments, read_voc_images
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results, read_records

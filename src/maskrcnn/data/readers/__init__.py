@@ -8,7 +8,7 @@ formats in one place, `coco.to_data`. A whole one, for folders with an image and
 
     def read_boxes(path: Path, split: str, images: Path | None = None) -> Contents:
         folder = images or path / split
-        found = Gathering(["thing"], path / split, folder)
+        found = ContentsBuilder(["thing"], path / split, folder)
         for file in sorted((path / split).glob("*.boxes")):
             image = folder / f"{file.stem}.png"
             image_id = found.add_image(image, image_size(image))
@@ -18,6 +18,6 @@ formats in one place, `coco.to_data`. A whole one, for folders with an image and
 
     FORMAT = Format("boxes", "lists of boxes", "train/NAME.png, train/NAME.boxes", is_boxes, read_boxes)
 
-and its `FORMAT` goes into the table of `data.formats`. Objects that can be left out with a message go to
+and the name of its module goes into `READERS` of `data.formats`. Objects that can be left out with a message go to
 `found.skipped`; what makes the whole file useless raises `DataError` with file, record, value, rule and remedy.
 """

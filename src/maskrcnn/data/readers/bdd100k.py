@@ -10,7 +10,7 @@ from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import read_pixels
-from .gathering import Format, Gathering
+from .contents import ContentsBuilder, Format
 from .scalabel import Size, Taxonomy, frames_contents, load_frames
 
 SIZE: Size = (720, 1280)
@@ -56,20 +56,20 @@ def read_bdd100k(path: Path, split: str, images: Path | None = None) -> Contents
     Raises:
         DataError: Labels are missing or cannot be used.
     """
-    labels, found_images = find_labels(path, split), images or path / "images" / "10k" / split
+    labels, folder = find_labels(path, split), images or path / "images" / "10k" / split
     if labels is None:
         raise DataError(
             f"{path / 'labels' / 'ins_seg'}: the instances of BDD100K's {split} are not there. Unpack BDD100K into "
             f"{path}, so that it holds {LAYOUT}."
         )
     if labels.is_dir():
-        return _read_bitmasks(labels, found_images)
+        return _read_bitmasks(labels, folder)
     frames, _ = load_frames(labels)
-    return frames_contents(labels, frames, CLASSES, found_images, size=SIZE)
+    return frames_contents(labels, frames, CLASSES, folder, size=SIZE)
 
 
 def _read_bitmasks(folder: Path, images: Path) -> Contents:
-    found = Gathering(CLASSES.names, folder, images)
+    found = ContentsBuilder(CLASSES.names, folder, images)
     for file in sorted(folder.glob("*.png")):
         codes = read_bitmask(file)
         image_id = found.add_image(images / f"{file.stem}.jpg", codes.shape)

@@ -19,8 +19,7 @@ from ...errors import DataError
 from ...structures.regions import LabelMap, Region
 from ..dataset import Contents
 from ..images import image_size, read_pixels
-from .coco_images import NAMED
-from .gathering import Format
+from .contents import Format, require_partners
 
 SPLITS = ("train", "val", "test")
 LAYOUT = (
@@ -88,19 +87,14 @@ def find_cityscapes(folder: Path, split: str) -> list[CityImage]:
     images = {_name(path, IMAGE): path for path in sorted((folder / "leftImg8bit" / split).glob(f"*/*{IMAGE}"))}
     hidden = split == "test"
     if not (images if hidden else labeled):
-        wanted = folder / "leftImg8bit" / split if hidden else folder / "gtFine" / split
+        place = folder / "leftImg8bit" / split if hidden else folder / "gtFine" / split
         raise DataError(
-            f"{wanted}: no files of Cityscapes' {split} are there. Unpack it into {folder}, so that it holds {LAYOUT}."
+            f"{place}: no files of Cityscapes' {split} are there. Unpack it into {folder}, so that it holds {LAYOUT}."
         )
     if hidden:
         return [CityImage(name, f"{path.parent.name}/{path.name}", None) for name, path in sorted(images.items())]
-    missing = sorted(images.keys() - labeled.keys())
-    if missing:
-        raise DataError(
-            f"{folder / 'gtFine' / split}: {len(missing)} of {len(images)} images in leftImg8bit have no label map:"
-            f" {', '.join(name + IDS for name in missing[:NAMED])}{', ...' if len(missing) > NAMED else ''}. Unpack "
-            "gtFine_trainvaltest.zip again, or take these images out."
-        )
+    remedy = "Unpack gtFine_trainvaltest.zip again, or take these images out of leftImg8bit."
+    require_partners(folder / "gtFine" / split, images, labeled, "label map", remedy)
     return [CityImage(name, f"{path.parent.name}/{name}{IMAGE}", path) for name, path in sorted(labeled.items())]
 
 
@@ -132,11 +126,7 @@ def read_label_maps(found: Sequence[CityImage]) -> list[LabelMap | None]:
 
 
 def gather_cityscapes(
-    folder: Path,
-    split: str,
-    found: Sequence[CityImage],
-    maps: Sequence[LabelMap | None],
-    images: Path | None = None,
+    folder: Path, split: str, found: Sequence[CityImage], maps: Sequence[LabelMap | None], images: Path | None = None
 ) -> Contents:
     """What `read_cityscapes` gives, from images and their label maps.
 
@@ -144,16 +134,16 @@ def gather_cityscapes(
         DataError: An image without a label map cannot be read.
     """
     root = images or folder / "leftImg8bit" / split
-    found_images: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (image, values) in enumerate(zip(found, maps, strict=True), start=1):
         height, width = image_size(root / image.file_name) if values is None else values.size
         shape = {"height": height, "width": width}
-        found_images.append({"id": number, "file_name": image.file_name, **shape, "name": image.name})
+        entries.append({"id": number, "file_name": image.file_name, **shape, "name": image.name})
         for one in () if values is None else list_objects(values):
             annotations.append({"id": len(annotations) + 1, "image_id": number, **one})
     categories = [{"id": label, "name": LABELS[label]} for label in THINGS]
-    coco = {"images": found_images, "categories": categories, "annotations": annotations}
+    coco = {"images": entries, "categories": categories, "annotations": annotations}
     return Contents(folder / "gtFine" / split, root, coco)
 
 

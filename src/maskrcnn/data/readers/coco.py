@@ -17,10 +17,17 @@ from ...structures.classes import Classes
 from ...structures.instances import Instances
 from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
-from .coco_images import ImageEntry, read_images
-from .coco_objects import AnnotatedObject, box_polygon, is_id, read_keypoint_schema, read_object
 from .coco_panoptic import read_panoptic
-from .gathering import Format
+from .coco_records import (
+    AnnotatedObject,
+    ImageEntry,
+    box_polygon,
+    is_id,
+    read_images,
+    read_keypoint_schema,
+    read_object,
+)
+from .contents import Format
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
 

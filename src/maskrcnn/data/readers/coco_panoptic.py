@@ -14,8 +14,7 @@ from ...structures.instances import Instances
 from ...structures.panoptic import MOST_STUFF, THING
 from ..dataset import Dataset, Record
 from ..segments import SegmentFile, SegmentMask
-from .coco_images import ImageEntry, require_files
-from .coco_objects import AnnotatedObject, is_id, read_object
+from .coco_records import AnnotatedObject, ImageEntry, is_id, read_object, require_files
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such segments out."
 LARGEST_ID = 2**24 - 1
@@ -30,12 +29,7 @@ class _Annotated(NamedTuple):
 
 
 def read_panoptic(
-    file: Path,
-    contents: dict[str, Any],
-    categories: Classes,
-    images: dict[int, ImageEntry],
-    *,
-    skip_invalid: bool,
+    file: Path, contents: dict[str, Any], categories: Classes, images: dict[int, ImageEntry], *, skip_invalid: bool
 ) -> Dataset:
     """Read the segments of images: things become objects, the rest is kept for the semantic map.
 

@@ -1,7 +1,7 @@
 """CVAT's XML "CVAT for images 1.1" (https://docs.cvat.ai/docs/other/xml_format): one file for all images.
 
 Boxes (turned ones, too), polygons, ellipses and masks are objects; those of one label with the same `group_id` are one
-object, and a keypoint_schema in the group, or alone, gives its keypoints: `outside` points are not annotated,
+object, and a skeleton in the group, or alone, gives its keypoints: `outside` points are not annotated,
 `occluded` ones are hidden. Points are x, y in continuous pixels, angles in degrees, clockwise. The keypoints' numbers
 are taken for COCO's, as CVAT's own export to COCO does. An attribute `is_crowd` that is true makes a crowd, as it does
 there.
@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -27,7 +26,7 @@ from ...errors import DataError
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS
-from .gathering import Format, Gathering, find_image, first_bytes
+from .contents import ContentsBuilder, Format, find_image, first_bytes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 NO_OBJECTS = ("tag", "attribute")
@@ -61,26 +60,23 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
     file = _file(path, split)
     if file is None:
         raise DataError(f"{path}: holds no annotations.xml of CVAT for the split `{split}`. Give the XML file.")
-    found_images, labels = _load(file)
+    elements, labels = _load(file)
     if _subsets(file):
-        found_images = [image for image in found_images if _split(image.get("subset", "")) == split]
+        elements = [image for image in elements if _split(image.get("subset", "")) == split]
     keypoints = _keypoints_of(labels)
     described = {name: {"keypoints": parts} for name, parts in keypoints.items()}
-    found = Gathering(_names(file, labels), file, images or file.parent, described)
-    for image in sorted(found_images, key=lambda image: image.get("name", "")):
+    found = ContentsBuilder(_names(file, labels), file, images or file.parent, described)
+    for image in sorted(elements, key=lambda image: image.get("name", "")):
         name = image.get("name", "")
         pixels = find_image(name, [images] if images else _folders(file, image.get("subset", "")))
         size = _size(image) or image_size(pixels)
         image_id = found.add_image(pixels, size, named_by=str(file))
         for number, label, shapes in _objects(image):
-            try:
+            with found.skipping(f"{file}: {name}: shape {number} ({shapes[0].tag}, {label})"):
                 if label not in found.category_ids:
                     raise ValueError(f"the label {label!r} is not among those of the task")
                 fields = _fields(shapes, size, keypoints.get(label, []))
-            except ValueError as error:
-                found.skipped.append(f"{file}: {name}: shape {number} ({shapes[0].tag}, {label}): {error}")
-                continue
-            found.add_object(image_id, label, crowd=any(map(_is_crowd, shapes)), **fields)
+                found.add_object(image_id, label, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
 
 
@@ -114,10 +110,7 @@ def _split(subset: str) -> str:
 
 def _load(file: Path) -> tuple[list[Element], list[Element]]:
     """The images of a file, and its labels."""
-    try:
-        root = ElementTree.parse(file).getroot()
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise DataError(f"{file}: the file is not valid XML ({error}). It is probably cut off. {REMEDY}") from error
+    root = read_xml(file, "XML of CVAT")
     images = root.findall("image")
     if root.find("track") is not None:
         raise DataError(f"{file}: has tracks of a video, not images. {REMEDY}")
@@ -134,7 +127,7 @@ def _names(file: Path, labels: list[Element]) -> list[str]:
 
 
 def _keypoints_of(labels: list[Element]) -> dict[str, list[str]]:
-    """Names of the points of each keypoint_schema, in the order of the task."""
+    """Names of the points of each skeleton, in the order of the task."""
     parts: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         if _text(label, "parent"):
@@ -177,10 +170,10 @@ def _is_crowd(shape: Element) -> bool:
 def _fields(shapes: list[Element], size: tuple[int, int], names: list[str]) -> dict[str, Any]:
     """COCO's entries of one object; a ValueError says what is wrong with it."""
     drawn = [shape for shape in shapes if shape.tag != "skeleton"]
-    keypoint_schema = next((shape for shape in shapes if shape.tag == "skeleton"), None)
+    skeleton = next((shape for shape in shapes if shape.tag == "skeleton"), None)
     fields: dict[str, Any] = {}
-    if keypoint_schema is not None:
-        fields = _keypoints(keypoint_schema, names)
+    if skeleton is not None:
+        fields = _keypoints(skeleton, names)
     if len(drawn) == 1 and drawn[0].tag == "box" and not _number(drawn[0], "rotation", "0"):
         x1, y1, x2, y2 = (_number(drawn[0], side) for side in ("xtl", "ytl", "xbr", "ybr"))
         fields["bbox"] = [x1, y1, x2 - x1, y2 - y1]
@@ -232,8 +225,8 @@ PARTS: dict[str, Callable[[Element, tuple[int, int]], list[float] | dict[str, An
 }
 
 
-def _keypoints(keypoint_schema: Element, names: list[str]) -> dict[str, Any]:
-    points = {point.get("label", ""): point for point in keypoint_schema.findall("points")}
+def _keypoints(skeleton: Element, names: list[str]) -> dict[str, Any]:
+    points = {point.get("label", ""): point for point in skeleton.findall("points")}
     unknown = sorted(set(points) - set(names))
     if unknown or not points:
         raise ValueError(f"its points are {', '.join(points) or 'none'}, but those of its label are {', '.join(names)}")

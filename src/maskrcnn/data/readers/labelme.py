@@ -24,8 +24,8 @@ from ...ops.json_files import read_json
 from ..dataset import Contents
 from ..images import image_size, read_pixels
 from .coco_folders import SPLITS
-from .coco_objects import is_id, is_number
-from .gathering import Format, Gathering, find_image, first_bytes, read_text
+from .coco_records import is_id, is_number
+from .contents import ContentsBuilder, Format, find_image, first_bytes, read_text
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 LABELS = "labels.txt"
@@ -69,21 +69,18 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
     loaded = {file: _load(file) for file in files}
     listed = root / LABELS
     names = _listed_names(listed) if listed.is_file() else _used_names(path, loaded)
-    found = Gathering(names, path, images or root)
+    found = ContentsBuilder(names, path, images or root)
     for file, content in loaded.items():
         image = _image(file, content, images)
         size = _size(content) or image_size(image)
         image_id = found.add_image(image, size, named_by=str(file))
         for number, shapes in _objects(content):
             name = str(content["shapes"][number]["label"])
-            try:
+            with found.skipping(f"{file}: shape {number} ({name})"):
                 if name not in found.category_ids:
                     raise ValueError(f"the label is not among those of {listed}")
                 fields = _fields([_shape(shape, size) for shape in shapes], size)
-            except ValueError as error:
-                found.skipped.append(f"{file}: shape {number} ({name}): {error}")
-                continue
-            found.add_object(image_id, name, crowd=any(map(_is_crowd, shapes)), **fields)
+                found.add_object(image_id, name, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ...errors import DataError
 from ..dataset import Contents
 from .coco import parse_coco
-from .gathering import Format
+from .contents import Format
 
 VERSIONS = ("v1", "v0.5")
 
@@ -40,9 +40,9 @@ def read_lvis(path: Path, split: str = "val", images: Path | None = None) -> Con
     if file is None:
         raise DataError(f"{path}: holds no lvis_v1_{split}.json, nor annotations/lvis_v1_{split}.json. Give the file.")
     content = parse_coco(file)
-    found_images = [{**image, "file_name": _file_name(file, image)} for image in content["images"]]
+    entries = [{**image, "file_name": _file_name(file, image)} for image in content["images"]]
     beside = file.parent.parent if file.parent.name == "annotations" else file.parent
-    return Contents(file, images or beside, {**content, "images": found_images})
+    return Contents(file, images or beside, {**content, "images": entries})
 
 
 def _find(folder: Path, split: str) -> Path | None:

@@ -1,8 +1,9 @@
-"""Datasets with a label map per image: `images/` beside `masks/`, or both side by side."""
+"""Datasets of drawn masks: a label map per image (`images/` beside `masks/`, or both side by side), or a mask file per
+object, as the Data Science Bowl 2018 has them (nuclei)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,8 @@ from ...errors import DataError
 from ...ops.json_files import read_json
 from ..dataset import Contents
 from ..images import image_size
-from .coco_images import NAMED
-from .gathering import Format, Gathering, list_images
-from .label_maps import ENDINGS, map_objects, map_parts, read_label_map
+from .contents import ContentsBuilder, Format, files_by_name, list_images, require_partners
+from .label_maps import ENDINGS, map_objects, map_parts, mask_object, read_label_map, read_mask
 
 SPLITS = {
     "train": ("train", "training", "stage1_train"),
@@ -30,6 +30,7 @@ MAP_NAMES = ("_mask", "_masks", "_label", "_labels", "_gt", "_instances")
 DRAWINGS = ("_poly",)
 """Images beside others that only show what is annotated."""
 CLASSES = "classes.json"
+OR_NOT = "there is no object), or take the images out."
 LAYOUT = "images/NAME.png, masks/NAME.png (or .tif, .npy, .mat; or NAME_mask.png beside NAME.png)"
 
 
@@ -70,23 +71,17 @@ def find_label_maps(path: Path, split: str, images: Path | None = None) -> list[
         DataError: There are none, an image has no label map, or two have the same name.
     """
     found: list[MaskedImage] = []
-    for found_images, maps in _places(path, split):
-        shared = found_images == maps
+    for folder, maps in _places(path, split):
+        shared = folder == maps
         known = files_by_name(
             file
-            for file in list_images(images or found_images)
+            for file in list_images(images or folder)
             if not (shared and file.stem.endswith((*MAP_NAMES, *DRAWINGS)))
         )
         drawn = list_maps(maps, beside=shared)
-        missing = [str(file) for name, file in known.items() if name not in drawn]
-        if missing:
-            raise DataError(
-                f"{maps}: {len(missing)} of {len(known)} images have no label map there: {', '.join(missing[:NAMED])}"
-                f"{', ...' if len(missing) > NAMED else ''}. Add them (all black if there is no object), or take the "
-                "images out."
-            )
+        require_partners(maps, known, drawn, "label map there", f"Add them (all black if {OR_NOT}")
         names = known if known and (shared or _is_common(path, maps)) else known | dict.fromkeys(drawn)
-        expected = images or found_images
+        expected = images or folder
         found += [MaskedImage(known.get(name) or expected / f"{name}.png", (drawn[name],)) for name in sorted(names)]
     if not found:
         raise DataError(f"{path}: no images with label maps of the split `{split}` were found: {LAYOUT}.")
@@ -107,12 +102,12 @@ def read_label_maps(path: Path, split: str, images: Path | None = None) -> Conte
         DataError: As `find_label_maps` and `read_label_map`; a map and its image are of different sizes; a value has
             no class.
     """
-    found_images = find_label_maps(path, split, images)
-    return gather_label_maps(found_images, path, images or path, classes=_read_classes(path))
+    pairs = find_label_maps(path, split, images)
+    return gather_label_maps(pairs, path, images or path, classes=_read_classes(path))
 
 
 def gather_label_maps(
-    found_images: Sequence[MaskedImage],
+    pairs: Sequence[MaskedImage],
     source: Path,
     images: Path,
     *,
@@ -129,8 +124,8 @@ def gather_label_maps(
         classes: The class of each value, None for those that do not count; None: values are objects.
     """
     known = [class_name] if classes is None else [each for each in dict.fromkeys(classes.values()) if each is not None]
-    found = Gathering(known, source, images)
-    for image, (file,) in found_images:
+    found = ContentsBuilder(known, source, images)
+    for image, (file,) in pairs:
         values = read_label_map(file)
         if image.is_file():
             require_size(file, values, image, image_size(image))
@@ -163,24 +158,6 @@ def _map_files(folder: Path, *, beside: bool) -> list[Path]:
         and not file.name.startswith(".")
         and (file.stem.endswith(MAP_NAMES) or not (beside or file.suffix.lower() == ".txt"))
     )
-
-
-def files_by_name(files: Iterable[Path], endings: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Files by their names without suffix, and without the first of some endings that they have.
-
-    Raises:
-        DataError: Two have the same name.
-    """
-    found: dict[str, Path] = {}
-    for file in files:
-        ending = next((ending for ending in endings if file.stem.endswith(ending)), "")
-        name = file.stem.removesuffix(ending)
-        if name in found:
-            raise DataError(
-                f"{file}: {found[name].name} is of the same name, but each image has one file. Take one of them out."
-            )
-        found[name] = file
-    return found
 
 
 def _places(path: Path, split: str) -> list[tuple[Path, Path]]:
@@ -256,4 +233,109 @@ def _class_of(value: int, names: dict[int, str | None], file: Path) -> str | Non
     return names[value]
 
 
-FORMAT = Format("label-maps", "label maps", LAYOUT, has_label_maps, read_label_maps)
+FOLDERS_LAYOUT = "NAME/images/NAME.png, NAME/masks/*.png; or images/NAME.png, masks/NAME/*.png"
+
+
+def has_mask_folders(path: Path, split: str) -> bool:
+    """Whether a folder holds a split with a mask file per object."""
+    return path.is_dir() and any(True for _ in _folders(path, split))
+
+
+def read_mask_folders(path: Path, split: str, images: Path | None = None) -> Contents:
+    """Read a split with a mask file per object, as the Data Science Bowl 2018 has it.
+
+    Whatever is not black in a file belongs to its object. Masks may overlap. An image whose folder of masks is empty
+    has no object; a mask without a pixel is left out, and listed in `skipped`.
+
+    Args:
+        path: Folder of the images' folders, or of the splits' (`stage1_train`).
+        split: "train", "val" or "test"; a folder without splits is "train".
+        images: Folder of the images, if they are elsewhere.
+
+    Raises:
+        DataError: There are none; an image or its folder of masks is missing; a mask cannot be read or is of another
+            size than its image.
+    """
+    return gather_mask_folders(find_mask_folders(path, split, images), path, images or path)
+
+
+def find_mask_folders(path: Path, split: str, images: Path | None = None) -> list[MaskedImage]:
+    """The images of a split with their mask files, by name; arguments and errors as for `read_mask_folders`."""
+    pairs = sorted(_folders(path, split, images))
+    if not pairs:
+        raise DataError(f"{path}: no images with a mask file per object of the split `{split}`: {FOLDERS_LAYOUT}.")
+    return pairs
+
+
+def gather_mask_folders(
+    pairs: Sequence[MaskedImage], source: Path, images: Path, class_name: str = "object"
+) -> Contents:
+    """The objects of mask files in COCO's terms, of the class `class_name`; see `read_mask_folders`."""
+    found = ContentsBuilder([class_name], source, images)
+    for image, masks in pairs:
+        size = image_size(image) if image.is_file() or not masks else _size(read_mask(masks[0]))
+        image_id = found.add_image(image, size)
+        for file in masks:
+            mask = read_mask(file)
+            require_size(file, mask, image, size)
+            fields = mask_object(mask)
+            if fields is None:
+                found.skipped.append(f"{file}: the mask has no pixel, but an object needs at least one")
+            else:
+                found.add_object(image_id, class_name, **fields)
+    return found.contents()
+
+
+def _size(mask: np.ndarray) -> tuple[int, int]:
+    return mask.shape[0], mask.shape[1]
+
+
+def _folders(path: Path, split: str, images: Path | None = None) -> Iterator[MaskedImage]:
+    names = SPLITS.get(split, (split,))
+    bases = [path / name for name in names if (path / name).is_dir()]
+    if not bases and split == "train" and not any((path / name).is_dir() for name in ALL):
+        bases = [path]
+    elsewhere = files_by_name(list_images(images)) if images is not None else None
+    for base in bases:
+        children = [child for child in sorted(base.iterdir()) if child.is_dir()]
+        if any((child / "masks").is_dir() for child in children):
+            yield from _own_folders(children, elsewhere)
+        elif (base / "masks").is_dir():
+            yield from _joint_folders(base, elsewhere)
+
+
+def _own_folders(children: Sequence[Path], elsewhere: dict[str, Path] | None) -> Iterator[MaskedImage]:
+    """Each image in a folder with its masks."""
+    for child in children:
+        own = list_images(child / "images")
+        if not (child / "masks").is_dir():
+            if own:
+                raise DataError(
+                    f"{child}: has no folder `masks`. Add it (empty if there is no object), or take the image out."
+                )
+            continue
+        if len(own) > 1:
+            raise DataError(f"{child / 'images'}: holds {len(own)} images, but must hold one. Take the others out.")
+        image = own[0] if own else child / "images" / f"{child.name}.png"
+        yield MaskedImage((elsewhere or {}).get(child.name, image), _mask_files(child / "masks"))
+
+
+def _joint_folders(base: Path, elsewhere: dict[str, Path] | None) -> Iterator[MaskedImage]:
+    """All images in one folder, and the masks of each in one of its own."""
+    images = files_by_name(list_images(base / "images")) if elsewhere is None else elsewhere
+    masks = {child.name: child for child in sorted((base / "masks").iterdir()) if child.is_dir()}
+    if not images.keys() & masks.keys():
+        return
+    require_partners(base / "masks", images, masks, "folder of masks there", f"Add them (empty if {OR_NOT}")
+    for name, folder in masks.items():
+        yield MaskedImage(images.get(name, base / "images" / f"{name}.png"), _mask_files(folder))
+
+
+def _mask_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS and file.name[0] != "."))
+
+
+MASK_FOLDERS = Format("mask-folders", "masks of each object", FOLDERS_LAYOUT, has_mask_folders, read_mask_folders)
+
+
+LABEL_MAPS = Format("label-maps", "label maps", LAYOUT, has_label_maps, read_label_maps)

@@ -15,7 +15,7 @@ from ...errors import DataError
 from ...structures.regions import LabelMap
 from ..dataset import Contents
 from ..images import image_size, read_pixels
-from .gathering import Format
+from .contents import Format
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
 """Lists of images; those of `test` share one folder."""
@@ -66,14 +66,14 @@ def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
     folder = path / split.partition("_")[0]
     maps = _list_maps(folder, required=not split.startswith("test"))
     root = images or folder / "images"
-    found_images: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     parts: dict[str, LabelMap] = {}
     with ThreadPoolExecutor() as pool:
         found = pool.map(_read_people, (maps.get(name, ()) for name in names))
         for number, (name, people) in enumerate(zip(names, found, strict=True), start=1):
             height, width = people[0].size if people else image_size(root / f"{name}.jpg")
-            found_images.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
+            entries.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
             for place, person in zip(maps.get(name, ()), people, strict=True):
                 _check_size(place, person.size, (height, width))
                 mask = _mask_of(person)
@@ -82,7 +82,7 @@ def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
                     file_name = str(place.relative_to(path))
                     annotations.append({**keys, **mask, "parts_file": file_name})
                     parts[file_name] = person
-    coco = {"images": found_images, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
+    coco = {"images": entries, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
     return MhpSplit(Contents(file, root, coco), parts)
 
 

@@ -5,7 +5,6 @@ Zhang et al. 2019, Pose2Seg; https://github.com/liruilong940607/OCHumanApi, `och
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...errors import DataError
+from ...ops.json_files import read_json
 from ...structures.keypoint_schema import COCO_PERSON
 from ..dataset import Contents
-from .gathering import Format
+from .contents import Format
 
 NAME = "ochuman.json"
 VAL_IMAGES = 2500
@@ -60,10 +60,7 @@ def read_ochuman(
     file = find_ochuman(path)
     if file is None:
         raise DataError(f"{path / NAME}: there is no such file. Unpack OCHuman there, or give its {NAME}.")
-    try:
-        native = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: the annotation file cannot be read ({error}). Unpack it again.") from error
+    native = read_json(file, kind="OCHuman's annotations", remedy="Unpack it again.")
     beside = file.parent / "images"
     folder = beside if beside.is_dir() or file.parent.name != "annotations" else file.parent.parent / "images"
     part = subset if subset in SUBSETS else "all"
@@ -88,9 +85,7 @@ def convert_ochuman(
     """
     try:
         places = [native["keypoint_names"].index(name) for name in COCO_PERSON.names]
-        found_images = {
-            image["image_id"]: image for image in native["images"] if any(map(_is_complete, _people(image)))
-        }
+        known = {image["image_id"]: image for image in native["images"] if any(map(_is_complete, _people(image)))}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{source}: is not OCHuman's annotation file ({type(error).__name__}: {error}); it needs `keypoint_names` "
@@ -98,8 +93,8 @@ def convert_ochuman(
         ) from error
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id in sorted(found_images)[SUBSETS[subset]]:
-        image = found_images[image_id]
+    for image_id in sorted(known)[SUBSETS[subset]]:
+        image = known[image_id]
         try:
             people = [_converted(person, places) for person in _people(image) if _is_kept(person, overlaps)]
         except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -21,8 +21,8 @@ from ...ops.json_files import read_json
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS, split_of
-from .coco_objects import is_id, is_number
-from .gathering import Format, Gathering, first_bytes
+from .coco_records import is_id, is_number
+from .contents import ContentsBuilder, Format, first_bytes
 
 KIND = "labels of Scalabel"
 FRAMES = re.compile(rb'^\s*(\[\s*\{(?=.*"name"\s*:)(?=.*"labels"\s*:)|\{.*"frames"\s*:\s*\[)', re.DOTALL)
@@ -121,24 +121,20 @@ def frames_contents(
     Raises:
         DataError: A frame's size is none, or a label's category is not known.
     """
-    found = Gathering(taxonomy.names, source, images)
+    found = ContentsBuilder(taxonomy.names, source, images)
     for frame in frames:
         labels, name = frame.get("labels") or [], frame["name"]
         image = images / name
         own = _size(source, f"frame {name}", frame.get("size")) or _mask_size(labels) or size
         image_id = found.add_image(image, own or image_size(image))
         for place, label in enumerate(labels):
-            number = f"{source}: frame {name}: label {label.get('id', place)!r}"
-            try:
+            with found.skipping(f"{source}: frame {name}: label {label.get('id', place)!r}"):
                 fields = label_fields(label)
                 category, ignored = class_of(label, taxonomy) if fields else ("", False)
-            except ValueError as error:
-                found.skipped.append(f"{number}: {error}")
-                continue
-            if category:
-                attributes = {**_attributes(label), **({"ignored": True} if ignored else {})}
-                crowd = bool(attributes.get("crowd")) or bool(attributes.get("ignored"))
-                found.add_object(image_id, category, crowd=crowd, attributes=attributes, **fields)
+                if category:
+                    attributes = {**_attributes(label), **({"ignored": True} if ignored else {})}
+                    crowd = bool(attributes.get("crowd")) or bool(attributes.get("ignored"))
+                    found.add_object(image_id, category, crowd=crowd, attributes=attributes, **fields)
     return found.contents()
 
 

@@ -24,8 +24,8 @@ from ...ops.json_files import read_json
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS
-from .coco_objects import is_number
-from .gathering import Format, Gathering, find_image, first_bytes, read_text
+from .coco_records import is_number
+from .contents import ContentsBuilder, Format, find_image, first_bytes, read_text
 from .polygons import ellipse_polygon
 
 CLASS_WORDS = ("class", "label", "name", "type", "category", "object")
@@ -73,19 +73,16 @@ def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
     content = _load(file)
     others = [] if path.is_file() else [_load(other) for other in _others(path, file)]
     attribute = _class_attribute(file, [content, *others])
-    found = Gathering(_names(file, attribute, [content, *others]), file, images or file.parent)
+    found = ContentsBuilder(_names(file, attribute, [content, *others]), file, images or file.parent)
     beside = [file.parent, file.parent / "images", file.parent / content.folder, file.parent.parent / "images"]
     for name, regions in sorted(content.regions.items()):
         image = find_image(name, [images] if images else beside)
         image_id = found.add_image(image, image_size(image))
         for number, region in enumerate(regions):
-            try:
+            with found.skipping(f"{file}: {name}: region {number}"):
                 fields = _shape(region.get("shape_attributes"))
                 label = _class_of(region, attribute, content)
-            except ValueError as error:
-                found.skipped.append(f"{file}: {name}: region {number}: {error}")
-                continue
-            found.add_object(image_id, label, crowd=_is_crowd(region), **fields)
+                found.add_object(image_id, label, crowd=_is_crowd(region), **fields)
     return found.contents()
 
 

@@ -14,44 +14,27 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
+import scipy.io
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import image_size, open_image
 from .coco_folders import SPLITS
-from .gathering import IMAGES, Format, Gathering, find_image, first_bytes, read_text
+from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
 from .label_maps import read_label_map
 
 CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 """Of the challenges from 2007 to 2012, in the order of the values in `SegmentationClass/`, from 1."""
 OBJECTS, LABELS = "SegmentationObject", "SegmentationClass"
 BORDER = 255
+SBD_LAYOUT = "dataset/ with img/, inst/ and val.txt"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -211,7 +194,7 @@ def _is_file(path: Path) -> bool:
 def _gather(
     files: Sequence[Path], names: Sequence[str], source: Path, images: Path | None, *, masks: bool = True
 ) -> Contents:
-    found = Gathering(names, source, images or _image_folder(files[0]))
+    found = ContentsBuilder(names, source, images or _image_folder(files[0]))
     for file in files:
         tree = _parse(file)
         image = _image(file, tree, found.images)
@@ -219,14 +202,11 @@ def _gather(
         segments = _segments(file.parent.parent, file.stem, official=names == CLASSES) if masks else {}
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
-            try:
+            with found.skipping(f"{file}: object {place}"):
                 if name not in found.category_ids:
                     raise ValueError(f"the class {name!r} is not one of {', '.join(names)}")
                 fields = _fields(element, name, segments.get(place))
-            except ValueError as error:
-                found.skipped.append(f"{file}: object {place}: {error}")
-                continue
-            found.add_object(image_id, name, crowd=fields["difficult"], **fields)
+                found.add_object(image_id, name, crowd=fields["difficult"], **fields)
     return found.contents()
 
 
@@ -276,17 +256,77 @@ def _names(tree: Element) -> list[str]:
 
 
 def _parse(file: Path) -> Element:
-    try:
-        root = ElementTree.parse(file).getroot()
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: the annotation file is not there. Unpack the dataset again.") from error
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise DataError(f"{file}: cannot be read as XML ({error}). It is probably cut off; copy it again.") from error
+    root = read_xml(file, "XML of Pascal VOC")
     if root.tag != "annotation":
         raise DataError(f"{file}: holds <{root.tag}>, but a file of Pascal VOC is an <annotation>. Give another file.")
     return root
 
 
+def find_sbd(path: Path) -> Path | None:
+    """The folder with `inst/` in SBD's distribution, `VOCdevkitSDS` or that folder itself; None: it is not there."""
+    places = (path, path / "dataset", path / "benchmark_RELEASE" / "dataset")
+    return next((place for place in places if (place / "inst").is_dir()), None)
+
+
+def is_sbd(path: Path, split: str) -> bool:
+    """Whether a folder holds a split of SBD."""
+    return path.is_dir() and _sbd_list(path, split) is not None
+
+
+def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Contents:
+    """Read a split of SBD.
+
+    Args:
+        path: `benchmark_RELEASE/`, its `dataset/`, or another folder with `img/`, `inst/` and lists of images.
+        split: Such as "train" or "val": the name of a list.
+        images: Folder of the images; None: `img/`.
+
+    Raises:
+        DataError: The list or a file is missing, or a file cannot be read.
+    """
+    file = _sbd_list(path, split)
+    if file is None:
+        raise DataError(f"{path}: has no {split}.txt of SBD. The layout is {SBD_LAYOUT}.")
+    found = ContentsBuilder(CLASSES, file, images or file.parent / "img")
+    for line in sorted(set(read_text(file, "a list of images").split())):
+        matrix = file.parent / "inst" / f"{line}.mat"
+        values, categories = _read_matlab(matrix)
+        image_id = found.add_image(found.images / f"{line}.jpg", (values.shape[0], values.shape[1]), str(file))
+        for region in find_regions(values):
+            if not region.value:
+                continue
+            with found.skipping(f"{matrix}: object {region.value}"):
+                number = categories[region.value - 1] if region.value <= len(categories) else "missing"
+                if not isinstance(number, int) or not 1 <= number <= len(CLASSES):
+                    raise ValueError(f"its class is {number}, but must be 1 to {len(CLASSES)}")
+                found.add_object(
+                    image_id, CLASSES[number - 1], bbox=list(region.box), area=region.area, segmentation=region.rle()
+                )
+    return found.contents()
+
+
+def _sbd_list(path: Path, split: str) -> Path | None:
+    root = find_sbd(path)
+    names = SPLITS.get(split, (split,))
+    files = [] if root is None else [root / f"{name}.txt" for name in names]
+    return next((file for file in files if file.is_file()), None)
+
+
+def _read_matlab(file: Path) -> tuple[np.ndarray, list[int]]:
+    """[H, W] numbers of objects, 0 where none is, and the class of each."""
+    if not file.is_file():
+        raise DataError(f"{file}: the masks of this image are not there. Unpack SBD again.")
+    try:
+        found = scipy.io.loadmat(file)["GTinst"]
+        values, categories = (found[name][0, 0] for name in ("Segmentation", "Categories"))
+        return np.atleast_2d(values).astype(np.int64), np.ravel(categories).astype(np.int64).tolist()
+    except (KeyError, IndexError) as error:
+        raise DataError(f"{file}: has no GTinst with Segmentation and Categories ({error}). Copy it again.") from error
+    except (OSError, ValueError, TypeError, EOFError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
+        raise DataError(f"{file}: cannot be read as MATLAB's ({error}). Copy it again.") from error
+
+
 FORMAT = Format(
     "voc", "Pascal VOC", "Annotations/, JPEGImages/ and ImageSets/Main/train.txt, or train/*.xml", is_voc, read_voc
 )
+SBD = Format("sbd", "Semantic Boundaries Dataset", SBD_LAYOUT, is_sbd, read_sbd)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -26,13 +26,23 @@ from ...structures.keypoint_schema import COCO_PERSON
 from ..dataset import Contents
 from ..images import IMAGES, image_size
 from .coco_folders import SPLITS
-from .gathering import Format, Gathering, list_images, read_text
-from .yolo_labels import KeypointShape, label_lines, label_object
+from .contents import ContentsBuilder, Format, list_images, read_text
 
 SUFFIXES = (".yaml", ".yml")
 CLASSES = ("classes.txt", "labels/classes.txt")
 """Where Label Studio and labelImg name the classes, one per line, instead of `data.yaml`."""
 LABELS = ("labels/*.txt", "labels/*/*.txt", "*/labels/*.txt")
+OVER = 0.01
+"""How far coordinates may reach over the image, in shares of it (`verify_image_label`)."""
+DECIMALS = 6
+"""Of a pixel: what remains of numbers that were divided by the image's size."""
+
+
+class KeypointShape(NamedTuple):
+    """Keypoints per object, and numbers per keypoint: 2, or 3 with visibility."""
+
+    points: int
+    numbers: int
 
 
 def is_yolo(path: Path, split: str) -> bool:
@@ -87,25 +97,22 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
     names, keypoints = _names(file, known), _keypoint_shape(file, known)
     _require_mirrored(file, known, keypoints)
     root = _root(file, known)
-    found_images = list_images(images) if images else _split_images(file, known, root, split)
-    found = Gathering(names, file, root, dict.fromkeys(names, _category(known, keypoints)))
-    labels = [_label_file(image) for image in found_images]
-    if found_images and not any(label.is_file() for label in labels):
+    paths = list_images(images) if images else _split_images(file, known, root, split)
+    found = ContentsBuilder(names, file, root, dict.fromkeys(names, _category(known, keypoints)))
+    labels = [_label_file(image) for image in paths]
+    if paths and not any(label.is_file() for label in labels):
         raise DataError(
-            f"{file}: none of the {len(found_images)} images of `{split}` has a label file; the first was looked for at "
+            f"{file}: none of the {len(paths)} images of `{split}` has a label file; the first was looked for at "
             f"{labels[0]}. Lay labels/ beside images/, with the same folders and names inside."
         )
-    for image, label in zip(found_images, labels, strict=True):
+    for image, label in zip(paths, labels, strict=True):
         size = image_size(image)
         image_id = found.add_image(image, size)
         for number, line in label_lines(label):
-            try:
+            with found.skipping(f"{label}: line {number}"):
                 name, fields = label_object(line, names, size, keypoints)
-            except ValueError as error:
-                found.skipped.append(f"{label}: line {number}: {error}")
-                continue
-            found.add_object(image_id, name, **fields)
-    found.skipped += _orphans(found_images)
+                found.add_object(image_id, name, **fields)
+    found.skipped += _orphans(paths)
     return found.contents()
 
 
@@ -207,8 +214,8 @@ def _category(known: dict[str, Any], keypoints: KeypointShape | None) -> dict[st
 def _root(file: Path, known: dict[str, Any]) -> Path:
     """`path` of the YAML file, where it exists from there, and the file's own folder otherwise."""
     folder = file.resolve().parent
-    wanted = Path(str(known.get("path") or ""))
-    return next((place for place in (folder / wanted, folder / wanted.name) if place.is_dir()), folder)
+    named = Path(str(known.get("path") or ""))
+    return next((place for place in (folder / named, folder / named.name) if place.is_dir()), folder)
 
 
 def _places(known: dict[str, Any], split: str) -> list[str] | None:
@@ -264,9 +271,9 @@ def _label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _orphans(found_images: Iterable[Path]) -> Iterator[str]:
+def _orphans(paths: Iterable[Path]) -> Iterator[str]:
     """A message for each label file with objects whose image is not there, in the folders of some images."""
-    folders = {image.parent: _label_file(image).parent for image in found_images}
+    folders = {image.parent: _label_file(image).parent for image in paths}
     names = {Path(name).name for name in CLASSES}
     for images, labels in folders.items():
         if not images.is_dir():
@@ -275,6 +282,90 @@ def _orphans(found_images: Iterable[Path]) -> Iterator[str]:
         for label in sorted(labels.glob("*.txt")):
             if label.stem not in there and label.name not in names and any(True for _ in label_lines(label)):
                 yield f"{label}: has objects, but its image {images / label.stem}.* is not there"
+
+
+def label_lines(label: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a label file that hold an object, numbered from 1; none if there is no file."""
+    if label.is_file():
+        for number, line in enumerate(read_text(label, "YOLO labels").splitlines(), start=1):
+            if line.strip():
+                yield number, line
+
+
+def label_object(
+    line: str, names: list[str], size: tuple[int, int], keypoints: KeypointShape | None
+) -> tuple[str, dict[str, Any]]:
+    """The class of one line, and its box, polygon or keypoints as COCO's entries.
+
+    Args:
+        line: Of a label file.
+        names: Of the classes.
+        size: (height, width) of the image.
+        keypoints: What follows the box; None: nothing, or the line is a polygon.
+
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    words = line.split()
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        wrong = next(word for word in words if not _is_float(word))
+        raise ValueError(
+            f"{wrong!r} is not a number; a line is `class x y width height` or `class x1 y1 ...`"
+        ) from None
+    label, numbers = values[0], values[1:]
+    if not label.is_integer() or not 0 <= label < len(names):
+        raise ValueError(f"class {words[0]} is none of the {len(names)} classes, which are 0 to {len(names) - 1}")
+    name = names[int(label)]
+    if keypoints is not None:
+        return name, _box_and_keypoints(numbers, size, keypoints)
+    if len(numbers) == 4:
+        return name, {"bbox": _box(numbers, size)}
+    if len(numbers) < 6 or len(numbers) % 2:
+        rule = "a box has 4, a polygon x and y of at least 3 points"
+        raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
+    return name, {"segmentation": [_points(numbers, size)]}
+
+
+def _is_float(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_shares(numbers: list[float]) -> None:
+    for value in numbers:
+        if not -OVER <= value <= 1 + OVER:
+            raise ValueError(f"{value:g} lies outside 0..1; coordinates are shares of the image's width and height")
+
+
+def _points(numbers: list[float], size: tuple[int, int]) -> list[float]:
+    _require_shares(numbers)
+    return [round(value * size[1 - place % 2], DECIMALS) for place, value in enumerate(numbers)]
+
+
+def _box(numbers: list[float], size: tuple[int, int]) -> list[float]:
+    _require_shares(numbers)
+    (height, width), (x, y, w, h) = size, numbers
+    return [round(value, DECIMALS) for value in ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)]
+
+
+def _box_and_keypoints(numbers: list[float], size: tuple[int, int], keypoints: KeypointShape) -> dict[str, Any]:
+    count = 4 + keypoints.points * keypoints.numbers
+    if len(numbers) != count:
+        rule = f"a box and {keypoints.points} keypoints of {keypoints.numbers} (`kpt_shape`) have {count}"
+        raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
+    found: list[float] = []
+    for start in range(4, count, keypoints.numbers):
+        x, y, *rest = numbers[start : start + keypoints.numbers]
+        seen = rest[0] if rest else float(x >= 0 and y >= 0) * 2
+        if seen not in (0, 1, 2):
+            raise ValueError(f"visibility {seen:g} is not 0, 1 or 2")
+        found += [*(_points([x, y], size) if seen else (0, 0)), int(seen)]
+    return {"bbox": _box(numbers[:4], size), "keypoints": found, "num_keypoints": sum(seen > 0 for seen in found[2::3])}
 
 
 FORMAT = Format(

@@ -17,7 +17,6 @@ from ..inference.chunking import compute_in_blocks
 from ..inference.fusion import connect, convolve
 from ..interfaces import Losses, Positives
 from ..norms import make_convolution, takes_statistics
-from .mask_targets import mask_targets
 
 
 class MaskHead(nn.Module):
@@ -68,9 +67,8 @@ class MaskHead(nn.Module):
 
     def loss(self, pooled: Tensor, positives: Positives) -> Losses:
         """Loss `masks` of the pooled features [P, S, S, C] of proposals that are objects."""
-        masks = [one.masks for one in positives.objects]
-        wanted = mask_targets(masks, positives.matches, positives.boxes, self.size, self.settings.targets)
-        return {"masks": self.cross_entropy(self(pooled, positives.labels), positives.labels, wanted)}
+        targets = positives.mask_targets(self.size, self.settings.targets)
+        return {"masks": self.cross_entropy(self(pooled, positives.labels), positives.labels, targets)}
 
     def predict(self, pooled: Tensor, labels: Tensor) -> Tensor:
         """[N, m, m] probabilities inside each box, of pooled features [N, S, S, C] and predicted classes [N]."""

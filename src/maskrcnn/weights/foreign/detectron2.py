@@ -167,7 +167,7 @@ def _find_pixels(state: Mapping[str, Tensor]) -> Tree:
         mean, deviation = mean[::-1], deviation[::-1]
     if max(mean) > 1:
         mean, deviation = [one / 255 for one in mean], [one / 255 for one in deviation]
-    colors = {"colors": "bgr" if reverse else "rgb"} if len(mean) == 3 else {}
+    colors = {"channel_order": "bgr" if reverse else "rgb"} if len(mean) == 3 else {}
     return {"input": {"mean": tuple(mean), "std": tuple(deviation), **colors}}
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from ...errors import DataError
 from ..dataset import Contents
@@ -13,6 +16,9 @@ from ..images import IMAGES
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognized."""
+
+NAMED = 5
+"""How many names a message lists."""
 
 
 def _is_one_split(path: Path, split: str) -> bool:
@@ -40,7 +46,7 @@ class Format(NamedTuple):
     parted: Callable[[Path, str], bool] = _is_one_split
 
 
-class Gathering:
+class ContentsBuilder:
     """Images, classes and objects in COCO's terms, in the order they are added.
 
     Category ids are 1..K in the order of the names, image and annotation ids count from 1.
@@ -53,11 +59,7 @@ class Gathering:
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        source: Path,
-        images: Path,
-        described: Mapping[str, Mapping[str, Any]] | None = None,
+        self, names: Sequence[str], source: Path, images: Path, described: Mapping[str, Mapping[str, Any]] | None = None
     ) -> None:
         self.source, self.images = source, images
         self.category_ids = {name: number for number, name in enumerate(names, start=1)}
@@ -96,6 +98,14 @@ class Gathering:
         place = {"id": number, "image_id": image_id, "category_id": category, "iscrowd": int(crowd)}
         self._annotations.append({**place, **fields})
 
+    @contextmanager
+    def skipping(self, where: str) -> Iterator[None]:
+        """Leave an object out that breaks a rule: the `ValueError` raised inside is listed in `skipped`."""
+        try:
+            yield
+        except ValueError as error:
+            self.skipped.append(f"{where}: {error}")
+
     def contents(self) -> Contents:
         """All that was added."""
         images = list(self._images.values())
@@ -112,6 +122,49 @@ def list_images(folder: Path) -> list[Path]:
         if name.lower().endswith(IMAGES) and not name.startswith(".")
     ]
     return sorted(found)
+
+
+def files_by_name(files: Iterable[Path], endings: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Files by their names without suffix, and without the first of some endings that they have.
+
+    Raises:
+        DataError: Two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        ending = next((ending for ending in endings if file.stem.endswith(ending)), "")
+        name = file.stem.removesuffix(ending)
+        if name in found:
+            raise DataError(
+                f"{file}: {found[name].name} is of the same name, but each image has one file. Take one of them out."
+            )
+        found[name] = file
+    return found
+
+
+def require_partners(
+    place: Path, images: Mapping[str, object], partners: Mapping[str, object], what: str, remedy: str
+) -> None:
+    """Refuse a dataset some of whose images lack the file of their annotations.
+
+    Args:
+        place: Where the files should be, for the message.
+        images, partners: By their common names.
+        what: Which file it is.
+        remedy: The sentence that ends the message.
+
+    Raises:
+        DataError: Naming some of the images.
+    """
+    missing = sorted(images.keys() - partners.keys())
+    if missing:
+        named = list_some([images[name] for name in missing])
+        raise DataError(f"{place}: {len(missing)} of {len(images)} images have no {what}: {named}. {remedy}")
+
+
+def list_some(names: Sequence[object]) -> str:
+    """The first few of many names, for messages."""
+    return ", ".join(str(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def find_image(name: str, folders: Iterable[Path]) -> Path:
@@ -131,6 +184,14 @@ def first_bytes(path: Path) -> bytes:
             return file.read(SNIFFED)
     except OSError:
         return b""
+
+
+def read_xml(path: Path, kind: str) -> Element:
+    """The root of an XML file; arguments and errors as for `read_text`."""
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise DataError(f"{path}: cannot be read as {kind} ({error}). Copy or export it again.") from error
 
 
 def read_text(path: Path, kind: str) -> str:

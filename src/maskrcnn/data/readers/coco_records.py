@@ -1,7 +1,10 @@
-"""One annotation of a COCO file, checked: its box, its class, its polygon and its keypoints."""
+"""The records of a COCO file, checked: its images, and of an annotation its box, class, polygon and keypoints."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -12,6 +15,8 @@ from ...errors import DataError
 from ...structures.annotated_masks import Drawn, Polygons
 from ...structures.keypoint_schema import PIXEL_MIDDLE, KeypointSchema, shared_keypoint_schema
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
+from ..images import image_size
+from .contents import list_some
 
 Box = tuple[float, float, float, float]
 
@@ -32,6 +37,80 @@ class AnnotatedObject(NamedTuple):
     crowd: bool
     source: Drawn | None
     keypoints: np.ndarray | None = None
+
+
+class ImageEntry(NamedTuple):
+    """A record of the file's `images`, without objects."""
+
+    path: Path
+    size: tuple[int, int]
+    fields: dict[str, Any]
+
+
+def read_images(
+    file: Path, images: list[dict[str, Any]], folder: Path, *, in_memory: Collection[int] = ()
+) -> dict[int, ImageEntry]:
+    """The images of a file by their ids, in its order.
+
+    Args:
+        file: The annotation file, for messages.
+        images: Its list of images.
+        folder: Where they lie.
+        in_memory: Ids of those for which there is no file.
+
+    Raises:
+        DataError: An id, a name or a size is wrong, or an image is not there.
+    """
+    for image in images:
+        if not is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
+            rule = "`id` must be a whole number and `file_name` a text"
+            raise DataError(
+                f"{file}: image {image.get('id')!r} ({image.get('file_name')!r}): {rule}. Correct the file."
+            )
+    require_files(file, folder, [image["file_name"] for image in images if image["id"] not in in_memory])
+    entries: dict[int, ImageEntry] = {}
+    for image in images:
+        image_id, path = image["id"], Path(folder) / image["file_name"]
+        if image_id in entries:
+            first = entries[image_id].path.name
+            raise DataError(
+                f"{file}: image id {image_id} is used twice ({first} and {path.name}). Give each its own id."
+            )
+        fields = {key: value for key, value in image.items() if key not in ("id", "file_name", "width", "height")}
+        entries[image_id] = ImageEntry(path, _image_size(file, image, path), fields)
+    return entries
+
+
+def _image_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int]:
+    height, width = image.get("height"), image.get("width")
+    if height is None or width is None:
+        return image_size(path)
+    if not (is_id(height) and is_id(width) and height > 0 and width > 0):
+        raise DataError(
+            f"{file}: image {image['id']} ({path.name}): {width!r} x {height!r} is not a size; `width` and `height` "
+            "must be whole numbers above 0. Correct them, or leave both out to have them read from the image."
+        )
+    return height, width
+
+
+def require_files(file: Path, folder: Path, names: list[str]) -> None:
+    """Refuse a dataset some of whose images are missing; one look into each folder, however many there are.
+
+    Raises:
+        DataError: Naming some of them.
+    """
+    listed: dict[Path, set[str]] = {}
+    missing = []
+    for path in (Path(folder) / name for name in names):
+        if path.parent not in listed:
+            listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
+        if path.name not in listed[path.parent]:
+            missing.append(path)
+    if missing:
+        raise DataError(
+            f"{file}: {len(missing)} of its {len(names)} images are not there: {list_some(missing)}. Check the "
+            "folder of the images, or take these records out of the file."
+        )
 
 
 def read_object(

@@ -3,16 +3,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskrcnn.data.readers.gathering import Gathering, find_image, first_bytes, list_images, read_text
+from maskrcnn.data.readers.contents import ContentsBuilder, find_image, first_bytes, list_images, read_text
 from maskrcnn.errors import DataError
 
 
 def test_images_and_objects_are_numbered_from_1():
-    found = Gathering(["dog", "cat"], Path("x.xml"), Path("/a"), {"cat": {"keypoints": ["nose"]}})
+    found = ContentsBuilder(["dog", "cat"], Path("x.xml"), Path("/a"), {"cat": {"keypoints": ["nose"]}})
     first = found.add_image(Path("/a/b/1.png"), (4, 5))
     found.add_object(first, "cat", bbox=[0, 0, 1, 1])
     found.add_object(found.add_image(Path("/a/2.png"), (6, 7)), "dog", crowd=True, segmentation=[[0, 0, 1, 0, 1, 1]])
-    found.skipped.append("one")
+    with found.skipping("one"):
+        raise ValueError("wrong")
     assert found.contents() == (
         Path("x.xml"),
         Path("/a"),
@@ -27,15 +28,10 @@ def test_images_and_objects_are_numbered_from_1():
                 {"id": 2, "image_id": 2, "category_id": 1, "iscrowd": 1, "segmentation": [[0, 0, 1, 0, 1, 1]]},
             ],
         },
-        ("one",),
+        ("one: wrong",),
     )
-
-
-def test_an_image_that_is_named_twice_is_an_error():
-    found = Gathering(["dog"], Path("x.xml"), Path("/a"))
-    found.add_image(Path("/a/1.png"), (4, 5))
-    with pytest.raises(DataError, match=r"two.json: the image 1.png is named a second time\. Join"):
-        found.add_image(Path("/a/1.png"), (4, 5), named_by="two.json")
+    with pytest.raises(DataError, match=r"two.json: the image 2.png is named a second time\."):
+        found.add_image(Path("/a/2.png"), (4, 5), named_by="two.json")
 
 
 def test_images_are_listed_from_all_folders_without_hidden_ones(tmp_path):
@@ -54,13 +50,10 @@ def test_an_image_is_found_beside_other_folders_and_without_its_own(tmp_path):
     assert find_image("b.png", folders) == tmp_path / "b.png"
 
 
-def test_the_beginning_of_a_file_that_cannot_be_read_is_empty(tmp_path):
-    assert first_bytes(tmp_path / "gone") == first_bytes(tmp_path) == b""
-
-
-def test_text_has_no_byte_order_mark_and_must_be_text(tmp_path):
+def test_text_has_no_byte_order_mark_and_must_be_text_and_first_bytes_may_be_none(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa")
     assert read_text(tmp_path / "a.txt", "a list") == "a"
     (tmp_path / "a.txt").write_bytes(b"\xff\xfea")
     with pytest.raises(DataError, match=r"a.txt: the file cannot be read as a list \("):
         read_text(tmp_path / "a.txt", "a list")
+    assert first_bytes(tmp_path / "gone") == first_bytes(tmp_path) == b""
