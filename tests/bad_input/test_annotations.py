@@ -46,7 +46,7 @@ def write(folder, annotations):
     (folder / "data.json").write_text(text)
 
 
-# One of each place that checks annotations: the file, its lists, an image, an object; values are tested with the reader.
+# One of each place that checks annotations: file, lists, image, object; the values are tested with the reader.
 BROKEN = {
     "truncated JSON": (json.dumps(content())[:150], r"not valid JSON at line 1.*Copy or export it again"),
     "a list": ("[]", r"holds a list, but a COCO annotation file is an object"),
