@@ -29,10 +29,10 @@ class Site:
 
     def start_of(self, headers):
         """First byte that is to be sent, by the headers Range and If-Range."""
-        wanted = re.fullmatch(r"bytes=(\d+)-", headers.get("Range", ""))
-        if not wanted or not self.ranges or headers.get("If-Range", self.validator) != self.validator:
+        asked = re.fullmatch(r"bytes=(\d+)-", headers.get("Range", ""))
+        if not asked or not self.ranges or headers.get("If-Range", self.validator) != self.validator:
             return None
-        return int(wanted[1])
+        return int(asked[1])
 
 
 class Handler(BaseHTTPRequestHandler):

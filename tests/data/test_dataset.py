@@ -121,15 +121,15 @@ def test_images_are_chosen_by_their_fields(conditions, expected):
 
 
 @pytest.mark.parametrize(
-    ("condition", "kind", "told"),
+    ("condition", "kind", "value"),
     [
         ("grey=true", DataError, "train.json.*'grey'.*gray, modality, zoom"),
         ("zoom=3", DataError, r"train.json.*zoom=3.*zoom=2\.5 or 20 or null"),
         ("gray", SettingError, "gray: .*field=value"),
     ],
 )
-def test_a_condition_that_chooses_nothing_is_an_error(condition, kind, told):
-    with pytest.raises(kind, match=told):
+def test_a_condition_that_chooses_nothing_is_an_error(condition, kind, value):
+    with pytest.raises(kind, match=value):
         CELLS.where([condition])
 
 
@@ -159,9 +159,9 @@ def test_without_what_was_parsed_the_objects_are_said_anew(shapes, tmp_path):
     for one, other in zip(again, shapes, strict=True):
         assert torch.equal(one.instances.boxes, other.instances.boxes)
         for i in range(len(one.instances)):
-            crop, wanted = one.instances.masks.crop(i), other.instances.masks.crop(i)
-            assert (crop.x, crop.y) == (wanted.x, wanted.y)
-            assert (crop.bitmap == wanted.bitmap).all()
+            crop, expected = one.instances.masks.crop(i), other.instances.masks.crop(i)
+            assert (crop.x, crop.y) == (expected.x, expected.y)
+            assert (crop.bitmap == expected.bitmap).all()
 
 
 def test_skipped_objects_are_left_out_of_a_written_part(shapes, tmp_path):
@@ -184,5 +184,5 @@ def test_things_of_a_panoptic_file_are_written_as_objects(tmp_path):
     (tmp_path / "val.json").write_text(json.dumps(contents))
     assert read_coco(tmp_path / "val.json", tmp_path / "images").classes == objects.classes
     expected = json.loads((tmp_path / "train.json").read_text())["annotations"]
-    wanted = [one for one in expected if one["image_id"] in (2, 3)]
-    assert [{**one, "id": None} for one in contents["annotations"]] == [{**one, "id": None} for one in wanted]
+    expected = [one for one in expected if one["image_id"] in (2, 3)]
+    assert [{**one, "id": None} for one in contents["annotations"]] == [{**one, "id": None} for one in expected]

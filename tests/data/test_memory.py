@@ -91,7 +91,7 @@ def test_keypoints_come_and_go_in_pixels_of_the_image():
 
 
 @pytest.mark.parametrize(
-    ("image", "objects", "told"),
+    ("image", "objects", "value"),
     [
         (IMAGE.astype(np.float32), [], "image_1.*float32.*uint8"),
         (np.zeros((2, 2, 2, 2), np.uint8), [], "image_1"),
@@ -102,8 +102,8 @@ def test_keypoints_come_and_go_in_pixels_of_the_image():
         (IMAGE, Instances((9, 9), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)), r"image_1.*\(9, 9\)"),
     ],
 )
-def test_what_cannot_be_used_is_named(image, objects, told):
-    with pytest.raises(DataError, match=told):
+def test_what_cannot_be_used_is_named(image, objects, value):
+    with pytest.raises(DataError, match=value):
         made((image, objects))
 
 

@@ -122,8 +122,8 @@ RESIZED = {path.parent: path for path in sorted(FOLDER.glob("*/*/resized.png"))}
 def test_resized_images_are_those_of_detectron2_and_mmdetection_bit_for_bit(folder):
     image, expected = read_image(folder / "input.png"), read_image(RESIZED[folder])
     method = {"detectron2": "pillow", "mmdet": "opencv"}[folder.parent.name]
-    told = json.loads((folder / "meta.json").read_text())["config"]
-    settings = InputSettings(min_size=told["short_edge"], max_size=told["max_size"], resize=method)
+    config = json.loads((folder / "meta.json").read_text())["config"]
+    settings = InputSettings(min_size=config["short_edge"], max_size=config["max_size"], resize=method)
     size = resized_size(tuple(image.shape[1:]), settings)
     assert torch.equal(resize_bytes(image, size, method), expected)
 

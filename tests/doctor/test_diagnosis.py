@@ -107,11 +107,11 @@ def test_a_set_without_anything_to_learn_is_an_error_and_no_crash(tmp_path, brok
 def test_it_is_written_as_json(tmp_path):
     write_shapes(tmp_path, train=4, val=2, size=48, seed=0)
     found = diagnose(tmp_path)
-    told = json.loads(json.dumps(found.as_json()))
-    assert told["counts"] == found.counts
-    assert {"severity", "name", "what", "advice", "count", "examples", "settings"} <= told["findings"][0].keys()
-    assert set(told["splits"]) == {"train", "val"}
-    assert 0 <= told["anchors"]["now"]["iou_0.5"] <= 1
+    written = json.loads(json.dumps(found.as_json()))
+    assert written["counts"] == found.counts
+    assert {"severity", "name", "what", "advice", "count", "examples", "settings"} <= written["findings"][0].keys()
+    assert set(written["splits"]) == {"train", "val"}
+    assert 0 <= written["anchors"]["now"]["iou_0.5"] <= 1
 
 
 def test_a_data_set_in_memory_is_looked_at_like_one_on_disk(tmp_path):
