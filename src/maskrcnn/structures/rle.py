@@ -29,7 +29,7 @@ def counts_from_text(text: bytes) -> np.ndarray:
     """
     codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise ValueError("the text is cut off or holds characters that COCO RLE never have")
+        raise ValueError("the text is cut off or holds characters that a COCO RLE never has")
     last = np.flatnonzero(codes < 32)
     first = np.concatenate([[0], last[:-1] + 1])
     lengths = last - first + 1
