@@ -86,12 +86,12 @@ def make_files(folder: Path, found_images: int) -> None:
 
 
 def score_ours(folder: Path, kind: str) -> Numbers:
-    from maskrcnn.evaluation.annotations import load_annotations
+    from maskrcnn.evaluation.annotations import Annotations
     from maskrcnn.evaluation.coco import coco_sections
-    from maskrcnn.evaluation.results import read_results
+    from maskrcnn.evaluation.results import Results
 
-    truth = load_annotations(folder / "annotations.json")
-    sections = coco_sections(truth, read_results(folder / "results.json"), kinds=(kind,))
+    truth = Annotations.read(folder / "annotations.json")
+    sections = coco_sections(truth, Results.read(folder / "results.json", truth), kinds=(kind,))
     return list(sections[0].numbers.values())
 
 

@@ -12,7 +12,7 @@ import torch
 from maskrcnn.engines import openvino as engine
 from maskrcnn.engines.openvino import CompiledPart, use_openvino
 from maskrcnn.errors import SettingError
-from maskrcnn.model.folding import prepare_for_prediction
+from maskrcnn.model.inference.folding import prepare_for_prediction
 from tests.model.small import fill_norms, small_model, small_settings
 
 

@@ -7,10 +7,10 @@ from torch import nn
 
 from maskrcnn.config import BoxHeadSettings
 from maskrcnn.model.build import build_model
-from maskrcnn.model.folding import prepare_for_prediction
 from maskrcnn.model.heads.box import suppress_repetitions
 from maskrcnn.model.heads.box_targets import box_targets
 from maskrcnn.model.heads.mask_targets import mask_targets
+from maskrcnn.model.inference.folding import prepare_for_prediction
 from maskrcnn.model.interfaces import Positives, Sampled
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
 from tests.model.small import CLASSES, objects, small_batch, small_settings

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import NeckSettings
-from .fusion import convolve
+from .inference.fusion import convolve
 from .norms import make_convolution
 
 

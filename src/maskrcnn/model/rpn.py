@@ -17,7 +17,7 @@ from ..ops.matching import match_boxes, sample_matches
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from .anchors import Anchors
-from .fusion import compute_in_blocks, connect, convolve
+from .inference.fusion import compute_in_blocks, connect, convolve
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 

@@ -20,7 +20,7 @@ from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino
 from ..errors import SettingError
 from ..model.build import build_model
-from ..model.folding import prepare_for_prediction
+from ..model.inference.folding import prepare_for_prediction
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import Precision, choose_device, keep_freed_memory, uses_bfloat16
 from ..structures.batch import Batch, Scales

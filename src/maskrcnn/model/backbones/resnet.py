@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import BackboneSettings
-from ..fusion import compute_in_blocks, convolve
+from ..inference.fusion import compute_in_blocks, convolve
 from ..norms import Norm, NormedConvolution, takes_statistics
 
 

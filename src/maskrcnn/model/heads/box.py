@@ -15,7 +15,7 @@ from torchvision.ops import batched_nms, nms
 from ...config import BoxHeadSettings
 from ...ops.boxes import clip_boxes, decode_boxes, sides_above
 from ...ops.devices import at_least_float32
-from ..fusion import compute_in_blocks, connect, convolve
+from ..inference.fusion import compute_in_blocks, connect, convolve
 from ..norms import make_convolution, takes_statistics
 from .box_targets import BoxTargets
 

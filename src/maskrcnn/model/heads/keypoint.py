@@ -15,7 +15,7 @@ from ...config import KeypointHeadSettings
 from ...ops.devices import at_least_float32
 from ...ops.heatmaps import cells_of_points, find_peaks
 from ...structures.instances import Instances
-from ..fusion import compute_in_blocks, convolve
+from ..inference.fusion import compute_in_blocks, convolve
 from ..interfaces import Losses, Positives
 
 

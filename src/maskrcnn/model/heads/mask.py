@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...config import MaskHeadSettings
 from ...ops.devices import at_least_float32
-from ..fusion import compute_in_blocks, connect, convolve
+from ..inference.fusion import compute_in_blocks, connect, convolve
 from ..interfaces import Losses, Positives
 from ..norms import make_convolution, takes_statistics
 

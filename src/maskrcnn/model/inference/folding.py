@@ -5,9 +5,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from .heads.box import BoxHead
-from .mask_rcnn import MaskRCNN
-from .norms import BatchNorm, NormedConvolution, fold_norm
+from ..heads.box import BoxHead
+from ..mask_rcnn import MaskRCNN
+from ..norms import BatchNorm, NormedConvolution, fold_norm
 
 
 def prepare_for_prediction(model: MaskRCNN, dtype: torch.dtype) -> MaskRCNN:

@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn.model import fusion
-from maskrcnn.model.folding import prepare_for_prediction
-from maskrcnn.model.fusion import compute_in_blocks, connect, convolve, round_up_count
+from maskrcnn.model.inference import fusion
+from maskrcnn.model.inference.folding import prepare_for_prediction
+from maskrcnn.model.inference.fusion import compute_in_blocks, connect, convolve, round_up_count
 from maskrcnn.model.norms import NormedConvolution
 from tests.model.small import fill_norms, small_batch, small_model, small_settings
 

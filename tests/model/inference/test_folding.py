@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from maskrcnn.config import ModelSettings
-from maskrcnn.model.folding import prepare_for_prediction
+from maskrcnn.model.inference.folding import prepare_for_prediction
 from maskrcnn.model.norms import BatchNorm
 from tests.model.small import fill_norms, small_batch, small_model, small_settings
 

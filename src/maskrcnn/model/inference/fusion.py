@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .norms import NormedConvolution
+from ..norms import NormedConvolution
 
 NAMES = {True: "relu", False: "none"}
 
