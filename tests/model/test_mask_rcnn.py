@@ -249,7 +249,7 @@ def test_proposals_are_those_of_the_model_in_the_callers_pixels_best_first():
 
 
 def test_scores_are_fractions_also_where_logits_rank():
-    model = small_model(small_settings(rpn={"proposals": 5, "rank_by": "logit"})).eval()
+    model = small_model(small_settings(rpn={"post_nms_top_n": 5, "rank_by": "logit"})).eval()
     model.rpn.logits.bias.data.fill_(-3)
     found = find_proposals(model, small_batch())[0]
     assert found.scores.max().item() == pytest.approx(torch.tensor(-3.0).sigmoid().item(), abs=0.02)
