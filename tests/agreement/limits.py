@@ -46,7 +46,7 @@ def _detectron2(settings: ModelSettings, meta: dict[str, Any]) -> None:
     settings.box_head.smooth_l1_beta = given.get("box_head", {}).get("smooth_l1_beta", settings.box_head.smooth_l1_beta)
     if "panoptic" in given:
         settings.panoptic.overlap_threshold = given["panoptic"]["overlap"]
-        settings.panoptic.stuff_area_limit = given["panoptic"]["stuff_area_limit"]
+        settings.panoptic.stuff_area_limit = given["panoptic"]["stuff_area"]
         settings.panoptic.score_threshold = given["panoptic"]["confidence"]
 
 

@@ -150,7 +150,7 @@ def test_network_input_agrees(run: Run):
     assert_close(image.abs().sum() / image.numel(), expected["input.abs_sum"] / image.numel(), "mean magnitude")
     h, w = run.batch.sizes[0]
     assert_close(image[:, :4, :4], expected["input.topleft"], "top left")
-    assert_close(image[:, h // 2 : h // 2 + 4, w // 2 : w // 2 + 4], expected["input.center"], "center")
+    assert_close(image[:, h // 2 : h // 2 + 4, w // 2 : w // 2 + 4], expected["input.centre"], "center")
     assert_close(image[:, h - 4 : h, w - 4 : w], expected["input.end"], "end")
 
 

@@ -320,7 +320,7 @@ def _pixels(model: Tree, values: Tree) -> Tree:
     rgb = bool(look_up(norm, "bgr_to_rgb") or look_up(norm, "to_rgb"))
     order = 1 if rgb else -1
     scaled = [tuple(value / 255 for value in row[::order]) for row in (mean, deviation)]
-    found = {"mean": scaled[0], "std": scaled[1], "colors": "rgb" if rgb else "bgr"}
+    found = {"mean": scaled[0], "std": scaled[1], "channel_order": "rgb" if rgb else "bgr"}
     return {"input": {**found, **_given(size_divisible=look_up(norm, "pad_size_divisor"))}}
 
 
@@ -352,13 +352,13 @@ def _proposals(model: Tree) -> Tree:
     training = look_up(model, "train_cfg.rpn_proposal") or look_up(model, "test_cfg.rpn")
     testing = look_up(model, "test_cfg.rpn")
     rpn = _given(
-        candidates=look_up(testing, "nms_pre"),
-        proposals=look_up(testing, "max_per_img") or look_up(testing, "max_num"),
+        pre_nms_top_n=look_up(testing, "nms_pre"),
+        post_nms_top_n=look_up(testing, "max_per_img") or look_up(testing, "max_num"),
         pre_nms_top_n_training=look_up(training, "nms_pre"),
         post_nms_top_n_training=look_up(training, "max_per_img") or look_up(training, "max_num"),
         nms_threshold=look_up(testing, "nms.iou_threshold") or look_up(testing, "nms_thr"),
         smooth_l1_beta=_beta(look_up(model, "rpn_head.loss_bbox")),
-        samples=look_up(model, "train_cfg.rpn.sampler.num"),
+        batch_size_per_image=look_up(model, "train_cfg.rpn.sampler.num"),
     )
     return {"anchors": anchors, "rpn": rpn}
 
@@ -374,12 +374,12 @@ def _heads(model: Tree) -> Tree:
         score_threshold=look_up(test, "score_thr"),
         nms_threshold=look_up(test, "nms.iou_threshold") or look_up(test, "nms.iou_thr"),
         class_agnostic_nms=look_up(test, "nms.class_agnostic"),
-        detections=look_up(test, "max_per_img"),
+        detections_per_image=look_up(test, "max_per_img"),
         smooth_l1_beta=_beta(look_up(heads, "loss_bbox")),
-        samples=look_up(model, "train_cfg.rcnn.sampler.num"),
+        batch_size_per_image=look_up(model, "train_cfg.rcnn.sampler.num"),
     )
     panoptic = _given(
-        overlap=look_up(model, "test_cfg.panoptic.mask_overlap"),
+        overlap_threshold=look_up(model, "test_cfg.panoptic.mask_overlap"),
         stuff_area_limit=look_up(model, "test_cfg.panoptic.stuff_area_limit"),
     )
     if not isinstance(heads, list):
