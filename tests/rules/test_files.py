@@ -1,3 +1,4 @@
+import ast
 import re
 
 import pytest
@@ -23,6 +24,11 @@ def test_no_file_names_a_place_on_one_machine():
 @pytest.mark.parametrize("path", trees())
 def test_files_and_functions_hold_one_idea(path):
     lines = (PACKAGE / path).read_text(encoding="utf-8").count("\n")
-    longest = [(f.name, n) for f in functions(trees()[path]) if (n := f.end_lineno - f.body[0].lineno + 1) > 50]
     assert lines <= 500
-    assert longest == []
+    assert [f.name for f in functions(trees()[path]) if lines_of_code(f) > 50] == []
+
+
+def lines_of_code(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function's body without its docstring, which may be long where arguments are many."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return function.end_lineno - body[0].lineno + 1 if body else 0

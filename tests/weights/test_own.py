@@ -229,7 +229,11 @@ def test_settings_are_found_where_they_stand_today():
     earlier = {"neck": "fpn", "fpn": {"channels": 8, "norm": "group"}, "rpn": {"samples": 9}, "loss_epsilon": 0.5}
     settings = ModelSettings.model_validate(todays_settings(earlier))
     assert (settings.neck.name, settings.neck.channels, settings.neck.norm) == ("fpn", 8, "group")
-    assert (settings.rpn.batch_size_per_image, settings.rpn.loss_epsilon, settings.box_head.loss_epsilon) == (9, 0.5, 0.5)
+    assert (settings.rpn.batch_size_per_image, settings.rpn.loss_epsilon, settings.box_head.loss_epsilon) == (
+        9,
+        0.5,
+        0.5,
+    )
     assert earlier["fpn"] == {"channels": 8, "norm": "group"}
 
 

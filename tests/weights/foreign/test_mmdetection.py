@@ -205,9 +205,9 @@ def test_the_wrapped_model_of_mmocr_is_read():
 def test_pixels_of_version_2_are_in_the_order_of_the_network():
     text = "img_norm_cfg = dict(mean=[1, 2, 3], std=[51, 102, 255], to_rgb={})\nmodel = dict(backbone=dict())"
     found = read_config({"config": text.format("True")})["input"]
-    assert (found["colors"], found["mean"], found["std"]) == ("rgb", (1 / 255, 2 / 255, 3 / 255), (0.2, 0.4, 1))
+    assert (found["channel_order"], found["mean"], found["std"]) == ("rgb", (1 / 255, 2 / 255, 3 / 255), (0.2, 0.4, 1))
     found = read_config({"config": text.format("False")})["input"]
-    assert (found["colors"], found["mean"], found["std"]) == ("bgr", (3 / 255, 2 / 255, 1 / 255), (1, 0.4, 0.2))
+    assert (found["channel_order"], found["mean"], found["std"]) == ("bgr", (3 / 255, 2 / 255, 1 / 255), (1, 0.4, 0.2))
 
 
 def test_stages_of_a_cascade_are_read_where_all_of_them_say_all():
