@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.structures.masks import SoftMasks
+from maskrcnn.structures.predicted_masks import SoftMasks
 
 from .fixtures import FOLDER, fixture_names, unpack
 

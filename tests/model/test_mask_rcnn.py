@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from maskrcnn.model.mask_rcnn import find_proposals
+from maskrcnn.model.proposals import find_proposals
 from maskrcnn.model.rpn import RPN
 from maskrcnn.structures.annotated_masks import ObjectMasks
 from maskrcnn.structures.batch import Batch

@@ -12,7 +12,8 @@ from maskrcnn.model.heads.box_targets import box_targets
 from maskrcnn.model.heads.mask_targets import mask_targets
 from maskrcnn.model.inference.folding import prepare_for_prediction
 from maskrcnn.model.interfaces import Positives, Sampled
-from maskrcnn.ops.boxes import clip_boxes, decode_boxes
+from maskrcnn.ops.boxes import clip_boxes
+from maskrcnn.ops.deltas import decode_boxes
 from tests.model.small import CLASSES, objects, small_batch, small_settings
 
 TARGETS = objects((5, 5, 45, 50), (50, 10, 90, 60)), objects((20, 10, 60, 60))

@@ -4,16 +4,9 @@ import pytest
 import torch
 from torchvision.ops import box_iou, nms
 
-from maskrcnn.ops.boxes import (
-    box_overlaps,
-    clip_boxes,
-    decode_boxes,
-    encode_boxes,
-    pad_boxes,
-    scale_boxes,
-    sides_above,
-    suppress_groups,
-)
+from maskrcnn.ops.boxes import box_overlaps, clip_boxes, pad_boxes, scale_boxes, sides_above
+from maskrcnn.ops.deltas import decode_boxes, encode_boxes
+from maskrcnn.ops.nms import suppress_groups
 
 
 def test_corners_are_moved_into_the_image():

@@ -16,8 +16,8 @@ from maskrcnn.predict.files import drawing_names, find_images, predict_files, re
 from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import Classes, keypoint_schema_of
 from maskrcnn.structures.instances import Instances
-from maskrcnn.structures.masks import SoftMasks
 from maskrcnn.structures.panoptic import Panoptic, Segment
+from maskrcnn.structures.predicted_masks import SoftMasks
 from tests.rules.source import ROOT
 
 
@@ -225,7 +225,7 @@ from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.structures.panoptic import Panoptic, Segment
 from maskrcnn.structures.classes import keypoint_schema_of
-from maskrcnn.structures.masks import SoftMasks
+from maskrcnn.structures.predicted_masks import SoftMasks
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

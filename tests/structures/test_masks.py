@@ -4,7 +4,8 @@ import torch
 from pycocotools import mask as oracle
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from maskrcnn.structures.masks import Crop, MaskCrops, SoftMasks, crop_polygon, encode_crop, tight_crop, to_rle
+from maskrcnn.structures.masks import Crop, MaskCrops, crop_polygon, encode_crop, tight_crop, to_rle
+from maskrcnn.structures.predicted_masks import SoftMasks
 
 NOTHING = Crop(0, 0, np.zeros((0, 0), dtype=bool))
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ..config import ModelSettings, PanopticSettings
-from ..ops.boxes import clip_boxes, scale_boxes, scale_points
+from ..ops.boxes import scale_boxes, scale_points
 from ..ops.roi_align import PyramidTable, make_table
 from ..structures.batch import Batch
 from ..structures.instances import Instances
-from ..structures.masks import SoftMasks
+from ..structures.predicted_masks import SoftMasks
 from .interfaces import (
     Backbone,
     BoxHeadLike,
@@ -239,22 +239,3 @@ class MaskRCNN(nn.Module):
         if keypoints is not None:
             keypoints = torch.cat([scale_points(keypoints[..., :2], size, image_size), keypoints[..., 2:]], dim=-1)
         return Instances(size=image_size, boxes=boxes, labels=labels, scores=scores, masks=masks, keypoints=keypoints)
-
-
-@torch.no_grad()
-def find_proposals(model: MaskRCNN, batch: Batch) -> list[Instances]:
-    """Boxes of each image that may hold an object, in the caller's pixels, best first.
-
-    Scores are those of the region proposal network, labels are all 0. The heads are not computed.
-    """
-    boxes, ranks = model.propose(model.features(batch.images), batch)
-    ranks = [model.rpn.probabilities(values) for values in ranks]
-    return [
-        Instances(
-            size=image_size,
-            boxes=clip_boxes(scale_boxes(found, size, image_size), image_size),
-            labels=torch.zeros_like(scores, dtype=torch.int64),
-            scores=scores,
-        )
-        for found, scores, size, image_size in zip(boxes, ranks, batch.sizes, batch.image_sizes, strict=True)
-    ]

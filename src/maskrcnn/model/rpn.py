@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from ..config import RPNSettings
-from ..ops.boxes import clip_boxes, decode_boxes, encode_boxes, pad_boxes, sides_above, suppress_groups
+from ..ops.boxes import clip_boxes, pad_boxes, sides_above
+from ..ops.deltas import decode_boxes, encode_boxes
 from ..ops.devices import at_least_float32, carry
 from ..ops.matching import match_boxes, sample_matches
+from ..ops.nms import suppress_groups
 from ..ops.roi_align import PyramidTable
 from ..structures.batch import Batch
 from .anchors import Anchors

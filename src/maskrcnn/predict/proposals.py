@@ -14,7 +14,7 @@ from ..data.proposals import Listed, join_proposals, read_proposals, write_propo
 from ..errors import DataError
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
-from ..model.mask_rcnn import find_proposals
+from ..model.proposals import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..weights.pickles import read_pickle, to_tensor

@@ -29,7 +29,8 @@ from ..data.loading import evaluation_batches
 from ..data.proposals import read_proposals, write_proposals
 from ..errors import SettingError
 from ..evaluation.collect import collect_proposals
-from ..model.mask_rcnn import MaskRCNN, find_proposals
+from ..model.mask_rcnn import MaskRCNN
+from ..model.proposals import find_proposals
 from ..model.rpn import RPN
 from ..ops.devices import autocast
 from ..ops.files import replacing

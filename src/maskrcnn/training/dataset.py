@@ -19,7 +19,8 @@ from ..evaluation.collect import collect_proposals, collect_results
 from ..evaluation.recall import average_recall
 from ..evaluation.report import score_results
 from ..evaluation.results import Results
-from ..model.mask_rcnn import MaskRCNN, find_proposals
+from ..model.mask_rcnn import MaskRCNN
+from ..model.proposals import find_proposals
 from ..ops.files import write_json
 from ..structures.batch import Batch
 from .loop import TrainingResult, train_loop

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms, nms
 
 from ...config import BoxHeadSettings
-from ...ops.boxes import clip_boxes, decode_boxes, sides_above
+from ...ops.boxes import clip_boxes, sides_above
+from ...ops.deltas import decode_boxes
 from ...ops.devices import at_least_float32
 from ..inference.fusion import compute_in_blocks, connect, convolve
 from ..norms import make_convolution, takes_statistics

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ...config import BoxHeadSettings
-from ...ops.boxes import encode_boxes, pad_boxes
+from ...ops.boxes import pad_boxes
+from ...ops.deltas import encode_boxes
 from ...ops.matching import IGNORED, match_boxes, sample_matches
 from ...structures.instances import Instances
 
