@@ -326,7 +326,7 @@ def drawn_objectness(run: Run, target: Instances) -> Spread | None:
     anchors = torch.cat(
         run.model.rpn.anchors(run.outputs["features"], tuple(run.batch.images.shape[-2:]), torch.float64)
     )
-    everything = settings.model_copy(update={"samples": len(anchors), "positive_fraction": 1.0})
+    everything = settings.model_copy(update={"batch_size_per_image": len(anchors), "positive_fraction": 1.0})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run.model.rpn, "settings", everything)
         objects, background, _ = run.model.rpn.choose_anchors(anchors, [target.boxes])
