@@ -313,7 +313,7 @@ class Spread(NamedTuple):
     """Distribution of a loss that depends on a random choice."""
 
     mean: float
-    deviation: float
+    std: float
 
 
 def drawn_objectness(run: Run, target: Instances) -> Spread | None:
