@@ -39,3 +39,8 @@ def test_help_does_not_wait_for_torch():
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert time.perf_counter() - start < 5
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "maskrcnn", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{__version__}\n"

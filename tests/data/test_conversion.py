@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.conversion import completed_contents, require_size, write_coco
+from maskrcnn.data.conversion import completed_contents, convert_dataset, require_size, write_coco
 from maskrcnn.data.formats import read_dataset
 from maskrcnn.errors import DataError, SettingError
 from tests.builders.exports import SHARED, assert_equal, drawn_set
@@ -120,3 +120,20 @@ def test_real_data_come_back_equal_and_their_own_numbers_stay(tmp_path, name):
     before, after = (json.loads(path.read_text())["annotations"] for path in (file, tmp_path / "val.json"))
     assert all(new.items() >= old.items() for old, new in zip(before, after, strict=True))
     assert np.isfinite([one["area"] for one in after]).all()
+
+
+def test_splits_with_other_classes_are_refused_as_training_refuses_them(tmp_path):
+    for split, name in (("train", "cat"), ("val", "dog")):
+        lay_out(tmp_path / split, categories=[{"id": 7, "name": name}])
+        (tmp_path / split / "train.json").rename(tmp_path / f"{split}.json")
+        (tmp_path / split / "images").rename(tmp_path / f"{split}_images")
+    (tmp_path / "train_images").rename(tmp_path / "images")
+    with pytest.raises(DataError, match="val.json: the classes of val are dog, but those of train are cat"):
+        convert_dataset(tmp_path, tmp_path / "out")
+
+
+def test_a_dataset_is_printed_on_one_line(tmp_path):
+    shown = repr(lay_out(tmp_path, {"bbox": [1, 2, 3, 4]}))
+    assert "train.json" in shown
+    assert "cat" in shown
+    assert len(shown) < 400

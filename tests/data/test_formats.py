@@ -1,16 +1,12 @@
 import inspect
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from maskrcnn.data import readers
-from maskrcnn.data.dataset import Contents
 from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_dataset, recognize, split_meant
-from maskrcnn.data.images import image_size
-from maskrcnn.data.readers import contents
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 from tests.rules.source import ROOT
@@ -101,8 +97,8 @@ def test_no_format_is_found_in_an_empty_folder_or_an_empty_file(form, split, tmp
 
 
 def test_the_reader_that_the_documentation_shows_is_a_format(tmp_path, monkeypatch):
-    example = inspect.cleandoc(readers.__doc__.partition("each:\n")[2].partition("\nand the name")[0])
-    names = {"Path": Path, "Contents": Contents, "image_size": image_size, **vars(contents)}
+    example = inspect.cleandoc(readers.__doc__.partition("each:\n")[2].partition("\nAn object is")[0])
+    names: dict = {}
     exec(example, names)
     monkeypatch.setitem(FORMATS, "boxes", names["FORMAT"])
     (tmp_path / "train").mkdir()

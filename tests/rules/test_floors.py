@@ -15,6 +15,7 @@ FLOORS = (
     {"training"},
     {"benchmarks", "doctor", "profiling"},
     {"cli"},
+    {"__main__"},
 )
 KNOWN = {"structures/instances.py": {"data", "draw"}}
 """`Instances.plot` reads and draws an image: the method is convenient, and looks both up only when it is called."""

@@ -159,3 +159,13 @@ def test_objects_are_drawn_over_an_image_in_any_form():
         three().plot(image)
     with pytest.raises(DataError, match="float64"):
         found.plot(image / 255)
+
+
+def test_wrong_values_are_refused_and_named():
+    found = replace(three(), classes=NAMES)
+    with pytest.raises(ValueError, match="score is 70"):
+        found.filter(score=70)
+    with pytest.raises(ValueError, match="'quads'.*quad, contour"):
+        found.to_polygons("quads")
+    with pytest.raises(ValueError, match="11 x 20 px .*10 x 20 px"):
+        found.plot(np.zeros((11, 20, 3), dtype=np.uint8))

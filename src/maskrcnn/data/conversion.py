@@ -66,7 +66,19 @@ def convert_dataset(
         with announce(f"writing {name}", len(found)) as say:
             write_coco(found, target / f"{name}.json", target / "images" / name, images_as=images_as, say=say)
         done[name] = found.without_coco()
+        _require_same_classes(done)
     return done
+
+
+def _require_same_classes(done: dict[str, Dataset]) -> None:
+    """Refuse splits that training would refuse together."""
+    (first, known), *others = done.items()
+    for name, found in others:
+        if (found.classes.names, found.classes.category_ids) != (known.classes.names, known.classes.category_ids):
+            raise DataError(
+                f"{found.source}: the classes of {name} are {', '.join(found.classes.names)}, but those of {first} are "
+                f"{', '.join(known.classes.names)}. Give all splits the same classes with the same ids."
+            )
 
 
 def _require_free(target: Path, split: str, *, force: bool) -> None:

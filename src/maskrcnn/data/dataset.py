@@ -82,11 +82,11 @@ class Dataset:
     """
 
     source: Path
-    records: list[Record]
+    records: list[Record] = field(repr=False)
     classes: Classes
-    coco: dict[str, Any] | None = None
-    skipped: list[str] = field(default_factory=list)
-    skipped_places: frozenset[int] = frozenset()
+    coco: dict[str, Any] | None = field(default=None, repr=False)
+    skipped: list[str] = field(default_factory=list, repr=False)
+    skipped_places: frozenset[int] = field(default=frozenset(), repr=False)
     without_mask: int = 0
     images: Path = Path()
 

@@ -97,8 +97,10 @@ class Instances:
             labels: Labels, or names of `classes`; None: any.
 
         Raises:
-            ValueError: A name is none of the classes, or the classes are not known.
+            ValueError: The score is not in 0..1, a name is none of the classes, or the classes are not known.
         """
+        if score is not None and not 0 <= score <= 1:
+            raise ValueError(f"score is {score}, but scores lie in 0..1")
         kept = torch.ones(len(self), dtype=torch.bool, device=self.labels.device)
         if score is not None and self.scores is not None:
             kept &= self.scores >= score
@@ -123,7 +125,7 @@ class Instances:
         """COCO results, as its evaluators and servers take them.
 
         A record holds the box and, where there are any, the mask and the keypoints. Evaluators that get several take an
-        object's size from its box also for masks; `evaluate.results.of_kind` makes the separate lists they want.
+        object's size from its box also for masks; `Results.of_kind` makes the separate lists they want.
 
         Args:
             image_id: The dataset's id of the image.
@@ -193,20 +195,28 @@ class Instances:
 
         Raises:
             DataError: The image cannot be read, or is no such array.
-            ValueError: The classes are not known.
+            ValueError: The classes are not known, or the image is not of these instances' size.
         """
         # Reading and drawing know what instances are, not the reverse: they are looked up only when they are used.
         from ..data.images import load_image
         from ..draw.instances import draw_instances
 
-        drawn = draw_instances(load_image(image), self, classes, score_threshold=score_threshold, scale=scale)
+        pixels = load_image(image)
+        if tuple(pixels.shape[1:]) != self.size:
+            raise ValueError(
+                f"the image has {pixels.shape[1]} x {pixels.shape[2]} px (height, width), but these instances are of an "
+                f"image of {self.size[0]} x {self.size[1]} px. Give the image they were found in."
+            )
+        drawn = draw_instances(pixels, self, classes, score_threshold=score_threshold, scale=scale)
         return Image.fromarray(drawn.permute(1, 2, 0).numpy())
 
     def known_classes(self, classes: Classes | None = None) -> Classes:
         """What the labels mean: the classes given, or else these instances' own; ValueError without either."""
         known = classes or self.classes
         if known is None:
-            raise ValueError("the classes of these instances are not known; give `classes`")
+            raise ValueError(
+                "the classes of these instances are not known; give `classes`, such as those of the dataset"
+            )
         return known
 
     def _name(self, label: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
@@ -117,6 +117,8 @@ class Masks(ABC):
 
     def to_polygons(self, shape: PolygonKind = "contour") -> list[np.ndarray]:
         """A polygon [V, 2] around each mask, as of `crop_polygon`. One object is in memory at a time."""
+        if shape not in get_args(PolygonKind):
+            raise ValueError(f"shape is {shape!r}, but must be one of {', '.join(get_args(PolygonKind))}")
         return [crop_polygon(self.crop(i), shape) for i in range(len(self))]
 
     def _paste(self, i: int, full: np.ndarray) -> None:
