@@ -204,8 +204,8 @@ class Instances:
         pixels = load_image(image)
         if tuple(pixels.shape[1:]) != self.size:
             raise ValueError(
-                f"the image has {pixels.shape[1]} x {pixels.shape[2]} px (height, width), but these instances are of an "
-                f"image of {self.size[0]} x {self.size[1]} px. Give the image they were found in."
+                f"the image has {pixels.shape[1]} x {pixels.shape[2]} px (height, width), but these instances are of "
+                f"an image of {self.size[0]} x {self.size[1]} px. Give the image they were found in."
             )
         drawn = draw_instances(pixels, self, classes, score_threshold=score_threshold, scale=scale)
         return Image.fromarray(drawn.permute(1, 2, 0).numpy())
