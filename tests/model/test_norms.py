@@ -16,12 +16,7 @@ from maskrcnn.model.norms import (
 )
 from tests.model.small import fill_norms
 
-KINDS = {
-    "frozen_batch": FrozenBatchNorm,
-    "batch": nn.BatchNorm2d,
-    "sync_batch": nn.SyncBatchNorm,
-    "group": GroupNorm,
-}
+KINDS = {"frozen_batch": FrozenBatchNorm, "batch": nn.BatchNorm2d, "sync_batch": nn.SyncBatchNorm, "group": GroupNorm}
 
 
 def convolution(norm: str, **options) -> NormedConvolution:

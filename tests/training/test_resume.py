@@ -94,10 +94,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "kills"),
-    [
-        (EVERYTHING, [logged(1), writing("last.pt", after=2), logged(5)]),
-        (PLAIN, [logged(3)]),
-    ],
+    [(EVERYTHING, [logged(1), writing("last.pt", after=2), logged(5)]), (PLAIN, [logged(3)])],
     ids=["adamw, average, bfloat16, accumulated", "sgd"],
 )
 def test_a_killed_and_resumed_run_equals_an_unbroken_one_bit_for_bit(folder, settings, kills):

@@ -46,10 +46,7 @@ def test_many_classes_are_not_all_listed(part):
 
 def test_stuff_is_listed_if_it_is_learned(part):
     part = replace(part, classes=replace(part.classes, stuff=("sky", "grass"), stuff_ids=(8, 9)))
-    data, settings = (
-        TrainingData(part, part, held_out=False),
-        RunSettings.model_validate({"semantic_head": {}}),
-    )
+    data, settings = (TrainingData(part, part, held_out=False), RunSettings.model_validate({"semantic_head": {}}))
     for run, expected in ((settings, True), (RunSettings(), False)):
         said = printed(plan_table(part.source, data, run, device=torch.device("cpu"), origin="random"))
         assert ("stuff 2: sky, grass" in said) == expected

@@ -290,10 +290,7 @@ NAMES = (
 def test_parts_run_from_the_image_to_the_heads_and_strangers_are_parts_of_their_own():
     assert names_by_part(NAMES, ModelSettings()) == {
         "stem": ["backbone.stem.step1.norm.bias"],
-        "stage 5 (layer4)": [
-            "shared_head.0.step1.convolution.weight",
-            "backbone.stages.3.0.step1.convolution.weight",
-        ],
+        "stage 5 (layer4)": ["shared_head.0.step1.convolution.weight", "backbone.stages.3.0.step1.convolution.weight"],
         "backbone": ["backbone.network.stem_0.weight"],
         "FPN": ["neck.lateral.0.bias"],
         BOX_CLASSES: ["box_head.0.logits.bias", "box_head.2.deltas.bias"],

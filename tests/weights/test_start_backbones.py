@@ -18,11 +18,7 @@ from tests.builders.checkpoints import caffe2_name, random_resnet
 from tests.builders.starts import CELLS, begin, saved, small_settings
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-CAFFE = {
-    "channel_order": "bgr",
-    "mean": [value / 255 for value in MEAN],
-    "std": [1 / 255] * 3,
-}
+CAFFE = {"channel_order": "bgr", "mean": [value / 255 for value in MEAN], "std": [1 / 255] * 3}
 
 
 @pytest.fixture(scope="module")
@@ -219,10 +215,7 @@ def test_colors_change_places(source, target):
     assert fitted((1, 2, 4), 3, source, target) == ([4, 2, 1], changes)
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [(1, [9]), (2, [4.5, 4.5]), (4, [2.25] * 4), (6, [1.5] * 6)],
-)
+@pytest.mark.parametrize(("count", "expected"), [(1, [9]), (2, [4.5, 4.5]), (4, [2.25] * 4), (6, [1.5] * 6)])
 def test_other_numbers_of_channels_get_the_mean_and_keep_the_sum(count, expected):
     assert fitted((2, 3, 4), count) == (expected, [f"the stem's 3 channels are averaged for images of {count}"])
     assert fitted((2, 3, 4), count, BGR)[0] == expected

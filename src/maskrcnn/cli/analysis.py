@@ -104,13 +104,7 @@ def show_comparison(report: Report, other: Path, *, read: Callable[[Path], Resul
     Raises:
         DataError: The other run's file cannot be used.
     """
-    from ..analysis.compare import (
-        compare_results,
-        comparison_report,
-        comparison_steps,
-        comparison_tables,
-        read_other,
-    )
+    from ..analysis.compare import compare_results, comparison_report, comparison_steps, comparison_tables, read_other
     from ..evaluation.coco import comparable_kinds
 
     truth, results = report.truth, report.results

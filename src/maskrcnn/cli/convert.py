@@ -25,8 +25,7 @@ def convert(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE ...",
-            help="Settings that are not in the file, such as `backbone.stride_in_1x1=true`.",
+            metavar="KEY=VALUE ...", help="Settings that are not in the file, such as `backbone.stride_in_1x1=true`."
         ),
     ] = None,
     to: Annotated[

@@ -36,8 +36,7 @@ AUTO: PrecisionName = "auto"
 EngineName = Literal["torch", "openvino"]
 TORCH: EngineName = "torch"
 Precision = Annotated[
-    PrecisionName,
-    typer.Option("--precision", help="Precision of the computation; auto: bfloat16 if it is fast."),
+    PrecisionName, typer.Option("--precision", help="Precision of the computation; auto: bfloat16 if it is fast.")
 ]
 Engine = Annotated[
     EngineName,

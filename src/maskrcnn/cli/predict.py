@@ -44,9 +44,7 @@ def predict(
     ] = None,
     polygons: Annotated[
         Literal["quad", "contour"] | None,
-        typer.Option(
-            help="Also write a polygon for each object: a rotated rectangle, or the contour of the mask.",
-        ),
+        typer.Option(help="Also write a polygon for each object: a rotated rectangle, or the contour of the mask."),
     ] = None,
     images: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the objects.")] = True,
     flip: Flip = False,

@@ -121,8 +121,7 @@ class AnchorSettings(Settings):
         "measured", description="Distance of anchors: padded input size / map size (torchvision), or 2**level."
     )
     offset: Fraction = Field(
-        0.0,
-        description="Center of the first anchor, in strides from the corner of the image (Detectron: 0.5).",
+        0.0, description="Center of the first anchor, in strides from the corner of the image (Detectron: 0.5)."
     )
     shapes: tuple[tuple[tuple[Positive, Positive], ...], ...] | None = Field(
         None,
@@ -177,8 +176,7 @@ class RoISettings(Settings):
     """Pooling of the features of a box to a fixed grid (He et al. 2017, section 3)."""
 
     method: Literal["align", "pool", "warp"] = Field(
-        "align",
-        description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC).",
+        "align", description="align: nothing is rounded; pool: box and bins are (Fast R-CNN); warp: the box only (MNC)."
     )
     reduce: Literal["average", "max"] = Field(
         "average", description="How `align` and `warp` reduce the samples of a bin."

@@ -139,8 +139,7 @@ class SemanticHeadSettings(Settings):
         "the pixels of the head's smaller map (mmdetection).",
     )
     loss_over: Literal["annotated", "all"] = Field(
-        "annotated",
-        description="The loss is divided by the annotated pixels, or by all pixels (mmdetection).",
+        "annotated", description="The loss is divided by the annotated pixels, or by all pixels (mmdetection)."
     )
 
 

@@ -77,8 +77,7 @@ class TrainSettings(Settings):
         500, description="Steps of linear warm-up, at most a tenth of all steps."
     )
     loss_weights: dict[str, NotNegative] = Field(
-        {},
-        description="Factors of the losses by their names in the log, for example {masks: 2}; all others have 1.",
+        {}, description="Factors of the losses by their names in the log, for example {masks: 2}; all others have 1."
     )
     clip_grad_norm: Positive | None = Field(10.0, description="Gradients are clipped to this norm; null: not.")
     accumulate_steps: Count = Field(1, description="Batches per optimizer step.")

@@ -15,15 +15,7 @@ from .heads.keypoint import KeypointHead
 from .heads.mask import MaskHead
 from .heads.semantic import LEVELS as SEMANTIC_LEVELS
 from .heads.semantic import SemanticHead
-from .interfaces import (
-    Backbone,
-    BoxHeadLike,
-    KeypointHeadLike,
-    MaskHeadLike,
-    Neck,
-    Proposer,
-    SemanticHeadLike,
-)
+from .interfaces import Backbone, BoxHeadLike, KeypointHeadLike, MaskHeadLike, Neck, Proposer, SemanticHeadLike
 from .mask_rcnn import MaskRCNN
 from .necks import FPN, SingleLevel
 from .roi_pooling import RoIPooling

@@ -31,10 +31,7 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
 
 
 def decode_boxes(
-    deltas: Tensor,
-    references: Tensor,
-    weights: tuple[float, float, float, float],
-    clamp_both_sides: bool = False,
+    deltas: Tensor, references: Tensor, weights: tuple[float, float, float, float], clamp_both_sides: bool = False
 ) -> Tensor:
     """Inverse of `encode_boxes`: deltas [N, 4] of references [N, 4] to boxes [N, 4].
 

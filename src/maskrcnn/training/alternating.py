@@ -159,13 +159,7 @@ def _with_proposals(data: TrainingData, folder: Path, settings: RunSettings) -> 
 
 
 def _propose(
-    model: MaskRCNN,
-    data: TrainingData,
-    settings: RunSettings,
-    *,
-    folder: Path,
-    device: torch.device,
-    console: Console,
+    model: MaskRCNN, data: TrainingData, settings: RunSettings, *, folder: Path, device: torch.device, console: Console
 ) -> None:
     """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
     rpn = settings.model.rpn

@@ -68,13 +68,7 @@ def convert_weights(
         write_foreign(target, weights, to)
         return weights
     save_weights(
-        target,
-        weights.state,
-        weights.settings,
-        weights.classes,
-        notes=weights.notes,
-        extra=weights.extra,
-        dtype=dtype,
+        target, weights.state, weights.settings, weights.classes, notes=weights.notes, extra=weights.extra, dtype=dtype
     )
     return weights
 

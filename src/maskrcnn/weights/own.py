@@ -184,13 +184,7 @@ def apply_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
     model.load_state_dict(state)
 
 
-def check_weights(
-    model: nn.Module,
-    state: Mapping[str, Tensor],
-    *,
-    source: str,
-    remedy: str = REMEDY,
-) -> None:
+def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, remedy: str = REMEDY) -> None:
     """Raise the WeightsError of `apply_weights` if tensors do not fit a model, which may be on the meta device.
 
     Args:

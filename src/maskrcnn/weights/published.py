@@ -19,14 +19,7 @@ TABLE = Path(__file__).with_name("published.yaml")
 SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.safetensors"))}
 """Weights that come with the library."""
 FOLDER_VARIABLE = "MASKRCNN_WEIGHTS"
-SCORES = {
-    "box": "box AP",
-    "mask": "mask AP",
-    "keypoint": "keypoint AP",
-    "pq": "PQ",
-    "hmean": "hmean",
-    "top1": "top 1",
-}
+SCORES = {"box": "box AP", "mask": "mask AP", "keypoint": "keypoint AP", "pq": "PQ", "hmean": "hmean", "top1": "top 1"}
 """What publishers measure: the names in the table, and their headings."""
 DIGITS = {"sha256": re.compile(r"-([0-9a-f]{8})\.pth$"), "md5": re.compile(r"_([0-9a-f]{6})\.pkl$")}
 """Where the start of a file's hash stands in its name."""

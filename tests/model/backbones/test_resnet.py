@@ -76,8 +76,7 @@ def test_tensors_have_torchvisions_shapes(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "blocks", "kernel"),
-    [("resnext101_32x4d", 23, (256, 8, 3, 3)), ("resnext152_32x8d", 36, (512, 16, 3, 3))],
+    ("name", "blocks", "kernel"), [("resnext101_32x4d", 23, (256, 8, 3, 3)), ("resnext152_32x8d", 36, (512, 16, 3, 3))]
 )
 def test_resnexts_that_torchvision_lacks(name, blocks, kernel):
     with torch.device("meta"):

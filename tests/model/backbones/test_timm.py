@@ -68,10 +68,7 @@ def test_stages_are_frozen_from_the_stem_on(name, ends, stages):
     ]
 
 
-@pytest.mark.parametrize(
-    ("norm", "counts"),
-    [("frozen_batch", (0, 0)), ("batch", (15, 0)), ("sync_batch", (0, 15))],
-)
+@pytest.mark.parametrize(("norm", "counts"), [("frozen_batch", (0, 0)), ("batch", (15, 0)), ("sync_batch", (0, 15))])
 def test_the_setting_counts_for_batch_norms(norm, counts):
     modules = list(backbone("resnet18", norm=norm, frozen_stages=2).network.modules())
     assert (
@@ -87,11 +84,7 @@ def test_the_setting_counts_for_batch_norms(norm, counts):
         ("qqqqqqqq", {}, r"knows no such model. timm.list_models\(\) lists them"),
         ("vit_tiny_patch16_224", {}, r"maps have strides 16, 16, 16, but the pyramid needs one map each of strides 4"),
         ("convnext_atto", {"norm": "group"}, r"norm=group: timm/convnext_atto keeps its own norms. Set"),
-        (
-            "hrnet_w18_small",
-            {"frozen_stages": 2},
-            r"frozen_stages=2: the stages of .* cannot be told apart",
-        ),
+        ("hrnet_w18_small", {"frozen_stages": 2}, r"frozen_stages=2: the stages of .* cannot be told apart"),
     ],
 )
 def test_what_cannot_be_a_backbone_is_named_with_a_way_out(name, options, message):

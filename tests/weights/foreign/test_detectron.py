@@ -187,7 +187,7 @@ def test_anchors_are_those_of_detectron():
     found = [corners(shape, 16) for shape in cell_shapes((128,), 16)]
     assert found == [[-84, -40, 99, 55], [-56, -56, 71, 71], [-36, -80, 51, 95]]
     assert [corners(shape, 4) for shape in cell_shapes((32,), 4)] == [
-        *([-22, -10, 25, 13], [-14, -14, 17, 17], [-10, -22, 13, 25]),
+        *([-22, -10, 25, 13], [-14, -14, 17, 17], [-10, -22, 13, 25])
     ]
     settings = read("fpn").settings.anchors
     assert (settings.offset, len(settings.shapes), len(settings.shapes[0])) == (0.5, 5, 3)

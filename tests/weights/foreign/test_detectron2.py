@@ -157,10 +157,7 @@ def test_tensors_without_a_place_are_all_named():
     state = detectron2_state()
     state["backbone.bottom_up.res3.0.conv2_offset.weight"] = torch.zeros(1)
     state["roi_heads.mask_head.coarse_head.weight"] = torch.zeros(1)
-    with pytest.raises(
-        WeightsError,
-        match=r"^dconv.pkl: 2 .*conv2_offset.weight, \S+coarse_head.weight",
-    ):
+    with pytest.raises(WeightsError, match=r"^dconv.pkl: 2 .*conv2_offset.weight, \S+coarse_head.weight"):
         read_detectron2(state, "dconv.pkl")
 
 

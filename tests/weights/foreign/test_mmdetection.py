@@ -159,10 +159,7 @@ def test_tensors_without_a_place_are_named_as_the_file_has_them():
 
 def test_plain_values_dicts_and_earlier_names_are_read():
     text = "norm = dict(type='BN', sizes=(1, -2.5))\nmodel = dict(norm=norm, more={'a': [True, None]})\n"
-    assert parse_assignments(text)["model"] == {
-        "norm": {"type": "BN", "sizes": [1, -2.5]},
-        "more": {"a": [True, None]},
-    }
+    assert parse_assignments(text)["model"] == {"norm": {"type": "BN", "sizes": [1, -2.5]}, "more": {"a": [True, None]}}
 
 
 @pytest.mark.parametrize(

@@ -72,12 +72,7 @@ READABLE = "detectron2's Faster, Mask, Keypoint and Cascade R-CNN and Panoptic F
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 COMMON: Tree = {
-    "input": {
-        "resize": "pillow",
-        "channel_order": "bgr",
-        "mean": MEAN,
-        "std": (1 / 255,) * 3,
-    },
+    "input": {"resize": "pillow", "channel_order": "bgr", "mean": MEAN, "std": (1 / 255,) * 3},
     "backbone": {"stride_in_1x1": True},
     "anchors": {"order": "sizes_outer", "rounded": False, "stride": "nominal"},
     "rpn": {

@@ -22,10 +22,7 @@ from .torchvision import block_table, resnet_table
 
 def _layers(theirs: str, ours: str) -> Table:
     """Mmcv's modules of a convolution and a batch or group norm."""
-    return [
-        *normed(theirs, ours, convolution="conv.", norms="bn."),
-        (f"{theirs}gn.", f"{ours}norm."),
-    ]
+    return [*normed(theirs, ours, convolution="conv.", norms="bn."), (f"{theirs}gn.", f"{ours}norm.")]
 
 
 def _head_names(stage: str) -> Table:
@@ -113,10 +110,7 @@ ONE_MAP: Tree = {
     "anchors": {"sizes": ((32, 64, 128, 256, 512),)},
     "rpn": {"pre_nms_top_n_training": 12000, "post_nms_top_n_training": 2000, "pre_nms_top_n": 6000},
 }
-PANOPTIC: Tree = {
-    "box_head": {"score_threshold": 0.6, "class_agnostic_nms": True},
-    "panoptic": {"score_threshold": 0},
-}
+PANOPTIC: Tree = {"box_head": {"score_threshold": 0.6, "class_agnostic_nms": True}, "panoptic": {"score_threshold": 0}}
 # MMOCR looks for words: five shapes from a sixth of the height to seven times it, in sizes from 16 to 256 px.
 TEXT: Tree = {"anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (0.17, 0.44, 1.13, 2.9, 7.46)}}
 

@@ -89,10 +89,7 @@ BOX_HEADS: dict[tuple[int, int], Table] = {
 """By the numbers of convolutions and linear layers of the box heads that torchvision has."""
 
 # fasterrcnn_mobilenet_v3_large_fpn: five sizes on each of its three levels, and a limit on the score of proposals.
-MOBILENET: Tree = {
-    "anchors": {"sizes": ((32, 64, 128, 256, 512),) * 3},
-    "rpn": {"score_threshold": 0.05},
-}
+MOBILENET: Tree = {"anchors": {"sizes": ((32, 64, 128, 256, 512),) * 3}, "rpn": {"score_threshold": 0.05}}
 
 
 def is_torchvision(state: Mapping[str, Tensor]) -> bool:
