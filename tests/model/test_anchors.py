@@ -94,13 +94,13 @@ def test_anchors_are_those_of_torchvision():
 
 
 def test_levels_with_different_counts_of_sizes_are_refused():
-    with pytest.raises(SettingError, match=r"\[1, 2\] sizes on its levels.*as many sizes as the others"):
+    with pytest.raises(SettingError, match=r"anchors.sizes.*\[1, 2\]"):
         Anchors(AnchorSettings(sizes=((32,), (64, 128))))
 
 
 def test_sizes_must_fit_the_levels_of_the_network():
     check_levels(AnchorSettings(), range(2, 7))
-    with pytest.raises(SettingError, match=r"5 levels, but the network proposes on 1 \(level 4\).*example \[\[32\]\]"):
+    with pytest.raises(SettingError, match=r"anchors.sizes.* 5 .*level 4"):
         check_levels(AnchorSettings(), [4])
 
 
@@ -111,7 +111,7 @@ def test_anchors_may_be_given_by_their_shapes_and_begin_within_the_first_stride(
 
 
 def test_levels_with_different_numbers_of_shapes_are_refused():
-    with pytest.raises(SettingError, match=r"\[2, 1\] sizes on its levels"):
+    with pytest.raises(SettingError, match=r"anchors.*\[2, 1\]"):
         Anchors(AnchorSettings(shapes=(((1, 2), (2, 1)), ((3, 3),))))
-    with pytest.raises(SettingError, match=r"anchors.shapes has shapes for 1 levels, but the network"):
+    with pytest.raises(SettingError, match=r"anchors.shapes.* 1 "):
         check_levels(AnchorSettings(shapes=(((1, 2),),)), (4, 5))

@@ -99,11 +99,11 @@ def variant(changes: dict) -> ModelSettings:
 
 
 def test_a_head_that_does_not_fit_is_refused():
-    with pytest.raises(SettingError, match=r"keypoint_head: the classes have no keypoints"):
+    with pytest.raises(SettingError, match="keypoint_head: "):
         build_model(variant(VARIANTS["keypoints"]), 2)
-    with pytest.raises(SettingError, match=r"semantic_head: needs neck\.name=fpn, not c4"):
+    with pytest.raises(SettingError, match=r"semantic_head: .*neck\.name=fpn.*c4"):
         build_model(variant(VARIANTS["c4"] | VARIANTS["panoptic"]), 2)
-    with pytest.raises(SettingError, match=r"neck\.name=c4: needs the stages of a residual network"):
+    with pytest.raises(SettingError, match=r"neck\.name=c4: "):
         build_model(variant(VARIANTS["mobilenet"] | VARIANTS["c4"]), 2)
 
 

@@ -96,11 +96,11 @@ def test_a_frozen_part_stays_and_the_rest_learns():
 
 def test_a_batch_without_targets_or_with_masks_of_another_kind_has_no_loss():
     model = small_model()
-    with pytest.raises(ValueError, match=r"without targets has no loss; use predict\(\)"):
+    with pytest.raises(ValueError, match="targets"):
         model(small_batch())
     polygons = objects((5, 5, 30, 40))
     polygons.masks = ObjectMasks.of([b"0"], SIZE)
-    with pytest.raises(ValueError, match="masks as MaskCrops to train a mask head, not ObjectMasks"):
+    with pytest.raises(ValueError, match="MaskCrops.*ObjectMasks"):
         model(small_batch(polygons))
 
 
@@ -229,7 +229,7 @@ def test_proposals_that_a_batch_brings_replace_those_of_the_network():
 
 def test_a_semantic_head_needs_the_classes_of_pixels():
     model = small_model(small_settings(semantic_head={"classes": 3, "channels": 32}))
-    with pytest.raises(ValueError, match="needs the classes of its pixels"):
+    with pytest.raises(ValueError, match="semantic"):
         model(small_batch(TWO))
 
 

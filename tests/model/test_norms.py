@@ -60,7 +60,7 @@ def test_a_folded_norm_by_hand():
 
 
 def test_a_norm_without_statistics_cannot_be_folded():
-    with pytest.raises(ValueError, match="stores no mean and variance"):
+    with pytest.raises(ValueError, match="mean and variance"):
         affine_map(nn.BatchNorm2d(3, track_running_stats=False))
 
 
@@ -106,7 +106,7 @@ def test_a_group_norm_in_single_precision_keeps_its_digits_where_channels_are_la
 
 
 def test_groups_need_channels_to_share():
-    with pytest.raises(SettingError, match="norm=group: splits the channels into 32 groups, but .* has 48 channels"):
+    with pytest.raises(SettingError, match="norm=group: .*32.*48"):
         make_convolution(4, 48, kernel=3, norm="group")
 
 

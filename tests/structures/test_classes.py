@@ -78,16 +78,16 @@ def test_names_that_differ_in_their_side_are_pairs(names, pairs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoints": "nose"}, "`keypoints` is 'nose', but must be a list of names"),
-        ({"keypoints": ["nose", "nose"]}, "must be some, all different"),
-        ({"sigmas": [0.1]}, r"sigmas are \[0.1\], but there must be one per keypoint \(4\), between 0 and 1"),
-        ({"sigmas": [0.1, 0.1, 0.1, 0]}, "one per keypoint"),
-        ({"sigmas": 0.1}, "`sigmas` is 0.1, but must be a list of numbers"),
-        ({"skeleton": [[4, 5]]}, r"skeleton lines contain \[4, 5\] \(counted from 1\)"),
-        ({"skeleton": [[1, 2, 3]]}, r"`skeleton` contains \[1, 2, 3\], but must be a list of pairs"),
-        ({"flip_pairs": 7}, "`flip_pairs` is a int"),
-        ({"flip_pairs": [[2, 2]]}, r"flip pairs contain \[2, 2\]"),
-        ({"flip_pairs": [[2, 3], [3, 4]]}, "name a keypoint twice"),
+        ({"keypoints": "nose"}, "keypoints.*nose"),
+        ({"keypoints": ["nose", "nose"]}, "nose"),
+        ({"sigmas": [0.1]}, r"sigmas.*\[0.1\].* 0 .* 1"),
+        ({"sigmas": [0.1, 0.1, 0.1, 0]}, "sigmas"),
+        ({"sigmas": 0.1}, "sigmas.*0.1"),
+        ({"skeleton": [[4, 5]]}, r"skeleton.*\[4, 5\]"),
+        ({"skeleton": [[1, 2, 3]]}, r"skeleton.*\[1, 2, 3\]"),
+        ({"flip_pairs": 7}, "flip_pairs.*int"),
+        ({"flip_pairs": [[2, 2]]}, r"\[2, 2\]"),
+        ({"flip_pairs": [[2, 3], [3, 4]]}, "flip pairs"),
     ],
 )
 def test_a_category_that_contradicts_itself_is_described(change, message):
@@ -104,7 +104,7 @@ def test_in_cocos_files_the_middle_of_the_first_pixel_is_at_0():
 def test_categories_share_one_skeleton():
     assert shared_keypoint_schema([{"name": "cat"}, DOG, DOG | {"name": "wolf"}]) == keypoint_schema_of(DOG)
     assert shared_keypoint_schema([{"name": "cat"}]) is None
-    with pytest.raises(ValueError, match="the categories dog, person have different keypoints"):
+    with pytest.raises(ValueError, match="dog, person"):
         shared_keypoint_schema([DOG, {"name": "person"} | COCO_PERSON.described()])
 
 

@@ -87,7 +87,7 @@ def test_what_belongs_to_the_whole_image_moves_with_it_but_not_with_a_selection(
 def test_objects_come_one_by_one_and_there_is_none_behind_the_last():
     assert [one.labels.tolist() for one in three()] == [[5], [6], [7]]
     assert [one.masks.bitmap(0).sum() for one in three()] == [1, 2, 3]
-    with pytest.raises(IndexError, match="object 3 among 3"):
+    with pytest.raises(IndexError, match="3"):
         three()[3]
 
 
@@ -98,7 +98,7 @@ def test_objects_are_filtered_by_score_and_by_label_or_name():
     assert found.filter(score=0.8, labels=["h"]).labels.tolist() == []
     assert len(found.filter()) == len(replace(found, scores=None).filter(score=1)) == 3
     assert found.filter(labels=[]).classes is NAMES
-    for one, words in ((found, "'dog' is not among"), (three(), "classes of these instances are not known")):
+    for one, words in ((found, "dog"), (three(), "classes")):
         with pytest.raises(ValueError, match=words):
             one.filter(labels=["dog"])
 
@@ -120,7 +120,7 @@ def test_coco_records_take_the_category_ids_of_the_classes_given_or_of_their_own
     assert [(one["image_id"], one["category_id"]) for one in records] == [(9, 106), (9, 107), (9, 108)]
     assert [one["segmentation"] for one in records] == three().to_rle()
     assert replace(three(), classes=NAMES).to_coco(9) == records
-    with pytest.raises(ValueError, match="classes of these instances are not known"):
+    with pytest.raises(ValueError, match="classes"):
         three().to_coco()
 
 
@@ -128,7 +128,7 @@ def test_polygons_go_around_masks_or_else_boxes():
     masks, boxes = three().to_polygons(), replace(three(), masks=None).to_polygons()
     assert masks[2].max(axis=0).tolist() == [5, 1]
     assert boxes[1].tolist() == [[4, 5], [6, 5], [6, 7], [4, 7]]
-    with pytest.raises(ValueError, match="no masks"):
+    with pytest.raises(ValueError, match="masks"):
         replace(three(), masks=None).to_rle()
 
 
@@ -155,7 +155,7 @@ def test_objects_are_drawn_over_an_image_in_any_form():
     expected = draw_instances(torch.from_numpy(image).permute(2, 0, 1), found, NAMES, score_threshold=0.75, scale=2)
     assert (np.array(found.plot(image, score_threshold=0.75, scale=2)) == expected.permute(1, 2, 0).numpy()).all()
     assert found.plot(image[..., 0]).size == SIZE[::-1]
-    with pytest.raises(ValueError, match="classes of these instances are not known"):
+    with pytest.raises(ValueError, match="classes"):
         three().plot(image)
     with pytest.raises(DataError, match="float64"):
         found.plot(image / 255)
@@ -163,9 +163,9 @@ def test_objects_are_drawn_over_an_image_in_any_form():
 
 def test_wrong_values_are_refused_and_named():
     found = replace(three(), classes=NAMES)
-    with pytest.raises(ValueError, match="score is 70"):
+    with pytest.raises(ValueError, match="70"):
         found.filter(score=70)
-    with pytest.raises(ValueError, match="'quads'.*quad, contour"):
+    with pytest.raises(ValueError, match="quads.*quad"):
         found.to_polygons("quads")
-    with pytest.raises(ValueError, match="11 x 20 px .*10 x 20 px"):
+    with pytest.raises(ValueError, match="11 x 20.*10 x 20"):
         found.plot(np.zeros((11, 20, 3), dtype=np.uint8))

@@ -55,9 +55,9 @@ def test_text_that_is_no_rle_is_refused(text: bytes):
 
 
 def test_runs_that_do_not_fill_the_image_are_refused():
-    with pytest.raises(ValueError, match="add up to 5 pixels, the image has 2 x 3"):
+    with pytest.raises(ValueError, match="5.*2 x 3"):
         check_counts(np.array([2, 3]), (2, 3))
-    with pytest.raises(ValueError, match=r"negative length \(-1\)"):
+    with pytest.raises(ValueError, match="-1"):
         check_counts(np.array([7, -1]), (2, 3))
 
 

@@ -141,7 +141,7 @@ def test_masks_that_bring_no_polygons_at_all_get_their_thresholded_bitmaps():
 
 @pytest.mark.parametrize(("wrong", "kind"), [(None, "NoneType"), (ObjectMasks.of([], (9, 9)), "ObjectMasks")])
 def test_targets_of_other_masks_are_refused(wrong, kind):
-    with pytest.raises(ValueError, match=f"masks as MaskCrops to train a mask head, not {kind}"):
+    with pytest.raises(ValueError, match=f"MaskCrops.*{kind}"):
         targets_of(wrong, torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), 6, SOFT)
 
 

@@ -139,9 +139,9 @@ def test_of_equal_classes_the_first_counts():
 @pytest.mark.parametrize(
     ("changes", "levels", "words"),
     [
-        ({}, (5, 6), r"needs the levels \(2, 3, 4, 5\), but the pyramid on resnet50 has \(5, 6\)"),
-        ({"mask_head": None}, (2, 3, 4, 5, 6), r"needs mask_head"),
-        ({"neck": {"name": "c5"}}, (5,), r"needs neck\.name=fpn, not c5"),
+        ({}, (5, 6), r".*\(2, 3, 4, 5\).*\(5, 6\)"),
+        ({"mask_head": None}, (2, 3, 4, 5, 6), ".*mask_head"),
+        ({"neck": {"name": "c5"}}, (5,), r".*neck\.name=fpn.*c5"),
     ],
 )
 def test_what_the_head_needs_is_said(changes, levels, words):
