@@ -79,13 +79,13 @@ class RPN(nn.Module):
         most = (self.settings.pre_nms_top_n_training, self.settings.post_nms_top_n_training)
         proposals, _ = self.choose_proposals(logits, deltas, anchors, batch.sizes, *most)
         boxes = [target.boxes for target in batch.targets or []]
-        positives, negatives, wanted = self.choose_anchors(torch.cat(anchors), boxes)
+        positives, negatives, targets = self.choose_anchors(torch.cat(anchors), boxes)
         chosen = torch.cat([positives, negatives])
         if patches:
             read = self.of_anchors(table, chosen)
         else:
             read = torch.cat(logits, dim=1).flatten()[chosen], torch.cat(deltas, dim=1).flatten(0, 1)[chosen]
-        return self.losses(*read, wanted, len(boxes)), proposals
+        return self.losses(*read, targets, len(boxes)), proposals
 
     def predict(self, features: dict[int, Tensor], batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
         """Per image [P, 4] boxes that may hold an object, best first, and what they are ranked by [P]."""
@@ -169,22 +169,22 @@ class RPN(nn.Module):
             matches, samples=settings.batch_size_per_image, positive_fraction=settings.positive_fraction
         )
         images, places = positives // len(anchors), positives % len(anchors)
-        wanted = pad_boxes(boxes).to(anchors)[images, matches[images, places]]
-        return positives, negatives, encode_boxes(wanted, anchors[places], DELTA_WEIGHTS)
+        targets = pad_boxes(boxes).to(anchors)[images, matches[images, places]]
+        return positives, negatives, encode_boxes(targets, anchors[places], DELTA_WEIGHTS)
 
-    def losses(self, logits: Tensor, deltas: Tensor, wanted: Tensor, images: int) -> dict[str, Tensor]:
+    def losses(self, logits: Tensor, deltas: Tensor, targets: Tensor, images: int) -> dict[str, Tensor]:
         """Cross-entropy of the chosen anchors, and smooth L1 of the objects' deltas, over the number of chosen ones.
 
         Args:
             logits, deltas: [P + Q] and [P + Q, 4] of the chosen anchors, the P objects first.
-            wanted: [P, 4] deltas.
+            targets: [P, 4] deltas.
             images: That the anchors were chosen from.
         """
         settings = self.settings
         # float32 labels, objects first: torchvision's very rounding, also when the logits are float64.
         labels = torch.zeros_like(logits, dtype=torch.float32)
-        labels[: len(wanted)] = 1
-        distance = F.smooth_l1_loss(deltas[: len(wanted)], wanted, beta=settings.smooth_l1_beta, reduction="sum")
+        labels[: len(targets)] = 1
+        distance = F.smooth_l1_loss(deltas[: len(targets)], targets, beta=settings.smooth_l1_beta, reduction="sum")
         objectness = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         chosen = (
             settings.batch_size_per_image * images

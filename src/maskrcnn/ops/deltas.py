@@ -17,7 +17,7 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
     """Offsets that turn each reference into its box.
 
     Args:
-        boxes: [N, 4] wanted boxes.
+        boxes: [N, 4] target boxes.
         references: [N, 4] anchors or proposals.
         weights: Factors of dx, dy, dw, dh, which bring the targets to a similar variance.
 

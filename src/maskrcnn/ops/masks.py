@@ -116,7 +116,7 @@ def sample_mask(mask: Tensor, box: Sequence[float], window: tuple[int, int, int,
     Args:
         mask: [m, m], spread over the box.
         box: x1, y1, x2, y2; one without area has no values but 0.
-        window: x1, y1, x2, y2 of the wanted pixels (the last ones left out).
+        window: x1, y1, x2, y2 of the pixels to cut out (the last ones left out).
 
     Returns:
         [h, w] in the dtype of the mask.

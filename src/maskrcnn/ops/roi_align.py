@@ -130,13 +130,13 @@ def _axis_points(low: Tensor, high: Tensor, extent: Tensor, size: int, samples: 
     low, high = (low - 0.5, high - 0.5) if half_pixel else (low, high)
     length = high - low if half_pixel else (high - low).clamp(min=1)
     bin = length / size
-    wanted = bin.new_full(bin.shape, samples).long() if samples else bin.ceil().long()
-    counts = wanted.clamp(min=1)
+    per_axis = bin.new_full(bin.shape, samples).long() if samples else bin.ceil().long()
+    counts = per_axis.clamp(min=1)
     numbers = torch.arange(samples or int(counts.max()), device=low.device)
     bins = low[:, None] + torch.arange(size, device=low.device) * bin[:, None]
     places = bins[..., None] + ((numbers + 0.5) * (bin / counts)[:, None])[:, None]
     limit, last = extent[:, None, None], extent[:, None, None] - 1
-    shares = (places >= -1) & (places <= limit) & (numbers < wanted[:, None])[:, None]
+    shares = (places >= -1) & (places <= limit) & (numbers < per_axis[:, None])[:, None]
     return AxisPoints(torch.minimum(places.clamp(min=0), last.to(places.dtype)), shares.to(places.dtype), counts, last)
 
 

@@ -105,8 +105,8 @@ class Instances:
         if score is not None and self.scores is not None:
             kept &= self.scores >= score
         if labels is not None:
-            wanted = [self._label(label) for label in labels]
-            kept &= torch.isin(self.labels, torch.tensor(wanted, dtype=torch.int64, device=kept.device))
+            numbers = [self._label(label) for label in labels]
+            kept &= torch.isin(self.labels, torch.tensor(numbers, dtype=torch.int64, device=kept.device))
         return self[kept]
 
     def to_rle(self) -> list[dict]:

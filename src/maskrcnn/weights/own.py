@@ -193,9 +193,9 @@ def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str,
     """
     own = model.state_dict()
     if CLASS_BIAS in own and CLASS_BIAS in state and own[CLASS_BIAS].shape != state[CLASS_BIAS].shape:
-        wanted, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
+        expected, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
         raise WeightsError(
-            f"{source}: these weights know {found} classes, but the model has {wanted}. Build the model with {found} "
+            f"{source}: these weights know {found} classes, but the model has {expected}. Build the model with {found} "
             "classes, or fine-tune: start from these weights and train the class layers anew for your classes."
         )
     faults = [f"{name} is missing" for name in own if name not in state]

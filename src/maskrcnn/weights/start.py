@@ -157,22 +157,22 @@ def start_from(
     _check_backbone(own, start, settings)
     others = set() if start.classes is None else parts_of_classes(start.classes, classes)
     found = {part: names for part, names in names_by_part(start.state, settings).items() if part not in others}
-    wanted = names_by_part(own, settings)
+    needed = names_by_part(own, settings)
     given = {name: start.state[name] for names in found.values() for name in names}
     given, changes = _fit_stem(own, given, start, settings)
     _check_tensors(own, given, settings, start.source)
-    loaded = tuple(part for part in wanted if part in found)
-    random = tuple(part for part in wanted if part not in found)
+    loaded = tuple(part for part in needed if part in found)
+    random = tuple(part for part in needed if part not in found)
     for part in loaded:
-        _check_whole(part, wanted[part], given, start.source)
+        _check_whole(part, needed[part], given, start.source)
     _check_frozen(random, settings)
-    calmed = {name: value for part in random for name, value in calm(wanted[part], own).items()}
+    calmed = {name: value for part in random for name, value in calm(needed[part], own).items()}
     fitting = {name: tensor for name, tensor in given.items() if name in own}
     apply_weights(model, {**own, **calmed, **fitting}, source=start.source)
-    remarks = [*_remarks_on_classes(start, others, wanted), *changes]
+    remarks = [*_remarks_on_classes(start, others, needed), *changes]
     if calmed:
         remarks.append("norms of a random stage are frozen without statistics, its residual branches scaled down")
-    unused = [part for part in found if part not in wanted]
+    unused = [part for part in found if part not in needed]
     remarks += [f"not used: {', '.join(unused)}"] if unused else []
     return StartReport(loaded, random, tuple(remarks))
 
@@ -290,8 +290,8 @@ def _check_frozen(random: tuple[str, ...], settings: ModelSettings) -> None:
             )
 
 
-def _remarks_on_classes(start: Start, others: set[str], wanted: Mapping[str, list[str]]) -> list[str]:
-    anew = [part for part in wanted if part in others]
+def _remarks_on_classes(start: Start, others: set[str], needed: Mapping[str, list[str]]) -> list[str]:
+    anew = [part for part in needed if part in others]
     if not anew or start.classes is None:
         return []
     return [f"the file knows other classes ({len(start.classes)}), so that these are learned anew: {', '.join(anew)}"]

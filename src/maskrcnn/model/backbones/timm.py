@@ -89,7 +89,7 @@ def _create(timm: ModuleType, settings: BackboneSettings, channels: int) -> nn.M
     options = {"pretrained": False, "features_only": True, "in_chans": channels}
     try:
         try:
-            # Transformers with windows take images of any size only if they are told so; others know no such option.
+            # Transformers with windows take images of any size only with this option; others know no such option.
             return timm.create_model(name, strict_img_size=False, **options)
         except TypeError:
             return timm.create_model(name, **options)

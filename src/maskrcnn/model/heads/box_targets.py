@@ -27,7 +27,7 @@ class BoxTargets:
         positives: [P] positions, among the S, of those that are not background, ascending.
         positive_counts: Positives of each image.
         matches: [P] annotated object, of its image, of each positive.
-        deltas: [P, 4] wanted deltas of the positives.
+        deltas: [P, 4] target deltas of the positives.
         annotated: [S] bool, the annotated boxes that were added.
     """
 
@@ -103,7 +103,7 @@ def match_all(
 
 
 def _pad_proposals(proposals: list[Tensor], objects: list[Instances], *, annotated: bool) -> tuple[Tensor, int]:
-    """[B, N, 4] proposals, NaN where an image has fewer, then the annotated boxes if wanted, and where these begin."""
+    """[B, N, 4] proposals, NaN where an image has fewer, then the annotated boxes if asked for, and where these begin."""
     padded = pad_boxes(proposals)
     if not annotated:
         return padded, padded.shape[1]

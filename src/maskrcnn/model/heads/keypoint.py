@@ -47,11 +47,11 @@ class KeypointHead(nn.Module):
 
     def loss(self, pooled: Tensor, positives: Positives) -> Losses:
         """Loss `keypoints` of the pooled features [P, S, S, C] of proposals that are objects."""
-        wanted = [
+        targets = [
             keypoint_targets(_keypoints_of(one)[matches], boxes, 4 * self.pool_size)
             for one, matches, boxes in zip(positives.objects, positives.matches, positives.boxes, strict=True)
         ]
-        positions, valid = (torch.cat(parts) for parts in zip(*wanted, strict=True))
+        positions, valid = (torch.cat(parts) for parts in zip(*targets, strict=True))
         return {"keypoints": self.cross_entropy(self(pooled), positions, valid)}
 
     def predict(self, pooled: Tensor, boxes: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ TABLE: Table = [
     ("kps_score_lowres.*", "keypoint_head.upsample.*"),
 ]
 UNUSED = re.compile(r".*_momentum|lr|kps_score_[wb]|conv1_b|(fc1000|pred|fc)_[wb]")
-"""What training left behind, the constant kernel that doubles keypoint maps, and what told ImageNet's classes apart."""
+"""What training left behind, the constant kernel that doubles keypoint maps, and the classifier of ImageNet."""
 
 COMMON: Tree = {
     "input": {
