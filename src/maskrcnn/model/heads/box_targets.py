@@ -103,7 +103,7 @@ def match_all(
 
 
 def _pad_proposals(proposals: list[Tensor], objects: list[Instances], *, annotated: bool) -> tuple[Tensor, int]:
-    """[B, N, 4] proposals, NaN where an image has fewer, then the annotated boxes if asked for, and where these begin."""
+    """[B, N, 4] proposals, NaN where an image has fewer, then (if asked for) annotated boxes, and where these begin."""
     padded = pad_boxes(proposals)
     if not annotated:
         return padded, padded.shape[1]
