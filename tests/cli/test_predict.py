@@ -18,7 +18,7 @@ def predicted(folder, name="predictions"):
 
 
 def test_files_folders_and_patterns_become_json_and_drawn_images(folder, tiny_weights, run_cli):
-    done = run_cli("predict", "a.png", "photos/*.png", "photos/deep", "--weights", tiny_weights, "--batch", 2)
+    done = run_cli("predict", "a.png", "photos/*.png", "photos/deep", "--weights", tiny_weights, "--batch-size", 2)
     assert done.code == 0
     assert "300 objects in 3 images: predictions/predictions.json; those with a score from 0.5 on drawn" in done.err
     assert [one["file"] for one in predicted(folder)["images"]] == ["a.png", "photos/a.png", "photos/deep/b.jpg"]

@@ -31,7 +31,7 @@ class Fixed:
     def __init__(self):
         self.batches = []
 
-    def predict_all(self, images, *, batch):
+    def predict_all(self, images, *, batch_size):
         self.batches.append(len(images))
         for image in images:
             boxes, size = torch.tensor([[0.0, 0, 2, 3]]), tuple(image.shape[1:])
@@ -59,8 +59,8 @@ class Seeing(Fixed):
         ("owl", "mouse"), (7, 9), keypoint_schema=keypoint_schema_of({"keypoints": ["left_eye", "right_eye"]})
     )
 
-    def predict_all(self, images, *, batch):
-        for found in super().predict_all(images, batch=batch):
+    def predict_all(self, images, *, batch_size):
+        for found in super().predict_all(images, batch_size=batch_size):
             yield replace(found, keypoints=torch.tensor([[[0.5, 1.5, 0.25], [1.0, 2.0, 7.0]]]))
 
 
@@ -77,8 +77,8 @@ class Dividing(Fixed):
 
     classes = Classes(("cell", "dust"), (7, 9), stuff=("sky",), stuff_ids=(20,))
 
-    def predict_all(self, images, *, batch):
-        for found in super().predict_all(images, batch=batch):
+    def predict_all(self, images, *, batch_size):
+        for found in super().predict_all(images, batch_size=batch_size):
             ids = torch.full(found.size, 2, dtype=torch.int32)
             ids[:, :5] = 1
             segments = [Segment(1, 1, True, 40, score=0.75, instance=0), Segment(2, 0, False, ids.numel() - 40)]
@@ -125,7 +125,7 @@ def test_an_image_without_segments_is_written_too(tmp_path):
 
 
 def test_the_json_holds_every_object_in_the_image_s_own_pixels(images, tmp_path):
-    done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
+    done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch_size=2)
     assert done == (3, 3, [], 0.5)
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
@@ -178,11 +178,11 @@ def test_a_model_without_masks_gives_boxes(images, tmp_path):
     assert "mask" not in read(tmp_path)["images"][0]["objects"][0]
 
 
-@pytest.mark.parametrize(("batch", "batches"), [(1, [1, 1]), (2, [1, 1]), (3, [2])])
-def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch, batches):
+@pytest.mark.parametrize(("batch_size", "batches"), [(1, [1, 1]), (2, [1, 1]), (3, [2])])
+def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch_size, batches):
     images[0].write_bytes(b"")
     model, counts = Fixed(), []
-    done = predict_files(model, images, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
+    done = predict_files(model, images, tmp_path, score_threshold=0.5, batch_size=batch_size, on_progress=counts.append)
     assert (done.images, done.objects) == (2, 2)
     assert done.failed == [f"{images[0]}: the image file is empty (0 bytes). Copy or download it again."]
     content = read(tmp_path)

@@ -54,12 +54,12 @@ def test_a_file_an_array_and_a_tensor_give_the_same(predictor, images):
 
 def test_images_of_one_size_in_a_batch_give_what_each_gives_alone(predictor, images):
     both = [read_image(images[0]), read_image(images[0]).flip(1)]
-    for found, alone in zip(predictor.predict_all(both, batch=2), predictor(both), strict=True):
+    for found, alone in zip(predictor.predict_all(both, batch_size=2), predictor(both), strict=True):
         assert_same(found[:20], alone[:20], tolerance=1e-4)
 
 
 def test_images_of_two_sizes_in_a_batch_keep_their_own_pixels(predictor, images):
-    for found, size in zip(predictor.predict_all(images, batch=2), [(60, 90), (120, 70)], strict=True):
+    for found, size in zip(predictor.predict_all(images, batch_size=2), [(60, 90), (120, 70)], strict=True):
         assert found.size == found.masks.size == size
         reach = found.boxes[:, 2:].amax(0) / torch.tensor([size[1], size[0]])
         assert (reach <= 1).all()
@@ -94,7 +94,7 @@ def test_no_images_give_nothing(predictor):
 
 def test_images_are_taken_only_when_their_objects_are_asked_for(predictor, images):
     taken = iter(images)
-    next(predictor.predict_all(taken, batch=1))
+    next(predictor.predict_all(taken, batch_size=1))
     assert next(taken) == images[1]
 
 
@@ -135,7 +135,7 @@ def test_a_view_that_is_the_usual_one_changes_nothing(predictor, tiny_weights, i
 def test_a_mirror_image_gives_the_mirrored_objects(tiny_weights, images):
     predictor = Predictor(tiny_weights, precision="float32", tta=TTASettings(flip=True, scales=(60, 120)))
     image = read_image(images[0])
-    found, turned = predictor.predict_all([image, image.flip(2)], batch=2)
+    found, turned = predictor.predict_all([image, image.flip(2)], batch_size=2)
     torch.testing.assert_close(found.scores[:20], turned.scores[:20], atol=1e-4, rtol=0)
     best, other = found.boxes[0], turned.boxes[0]
     torch.testing.assert_close(best[[0, 2]], 90 - other[[2, 0]], atol=0.01, rtol=0)

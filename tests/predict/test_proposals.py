@@ -45,7 +45,9 @@ def with_all_anchors(tiny_weights) -> Predictor:
 
 def test_the_proposals_of_all_images_are_written_and_scored(data, with_all_anchors, tmp_path):
     counts = []
-    report = propose_for(with_all_anchors, data, tmp_path / "p.jsonl", batch=2, workers=0, on_progress=counts.append)
+    report = propose_for(
+        with_all_anchors, data, tmp_path / "p.jsonl", batch_size=2, workers=0, on_progress=counts.append
+    )
     assert sum(counts) == report["images"] == 3
     joined = read_proposals(tmp_path / "p.jsonl", data, most=5000)
     assert report["proposals"] == pytest.approx(sum(len(record.proposals) for record in joined.records), abs=3)

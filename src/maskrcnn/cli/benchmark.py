@@ -55,7 +55,7 @@ def benchmark(
     proposals: ProposalFile = None,
     flip: Flip = False,
     scales: Scales = None,
-    batch: BatchSize = 1,
+    batch_size: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
     engine: Engine = TORCH,
@@ -76,7 +76,9 @@ def benchmark(
     facts: dict[str, Any] = {}
     predictor = None
     if weights is not None:
-        model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
+        model = Model(
+            weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch_size, proposals
+        )
         predictor, facts = model.open(opened.max_detections), model.facts()
         found = _predict(opened, predictor, model)
         if results is not None:
@@ -132,4 +134,4 @@ def _predict(opened: Benchmark, predictor: Predictor, model: Model) -> Results:
 
     data, match = model.match(predictor, opened.dataset())
     with ImageBar("predicting", len(data.records)) as bar:
-        return predict_benchmark(opened, predictor, data, match, batch_size=model.batch, on_progress=bar.advance)
+        return predict_benchmark(opened, predictor, data, match, batch_size=model.batch_size, on_progress=bar.advance)

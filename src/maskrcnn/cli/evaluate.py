@@ -57,7 +57,7 @@ def evaluate(
     skip_invalid: SkipInvalid = False,
     flip: Flip = False,
     scales: Scales = None,
-    batch: BatchSize = 1,
+    batch_size: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
     engine: Engine = TORCH,
@@ -72,12 +72,12 @@ def evaluate(
     analysis = Analysis(compare, errors, worst, output)
     for path in (json, results):
         require_place(path)
-    model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
+    model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch_size, proposals)
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
     predictor = model.open()
     chosen, match = model.match(predictor, chosen)
     with ImageBar("predicting", len(chosen.records)) as bar:
-        found = predict_dataset(predictor, chosen, match, batch_size=batch, on_progress=bar.advance)
+        found = predict_dataset(predictor, chosen, match, batch_size=batch_size, on_progress=bar.advance)
     facts = {**model.facts(), "where": where or []}
     if results is not None:
         found.results.write(results)

@@ -30,7 +30,7 @@ OptionalSource = Annotated[str | None, _WEIGHTS]
 Device = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; default: CUDA if available.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Images that go through the network together.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images that go through the network together.")]
 PrecisionName = Literal["auto", "bfloat16", "float32"]
 AUTO: PrecisionName = "auto"
 EngineName = Literal["torch", "openvino"]

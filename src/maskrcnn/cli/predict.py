@@ -49,7 +49,7 @@ def predict(
     images: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the objects.")] = True,
     flip: Flip = False,
     scales: Scales = None,
-    batch: BatchSize = 1,
+    batch_size: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
     engine: Engine = TORCH,
@@ -73,7 +73,7 @@ def predict(
             draw=images,
             score_threshold=score_threshold,
             polygons=polygons,
-            batch=batch,
+            batch_size=batch_size,
             on_progress=bar.advance,
         )
     score = outcome.shown_from

@@ -36,7 +36,7 @@ def propose(
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")] = None,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
-    batch: BatchSize = 1,
+    batch_size: BatchSize = 1,
     device: Device = None,
     precision: Precision = AUTO,
     engine: Engine = TORCH,
@@ -57,7 +57,7 @@ def propose(
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
     predictor = open_predictor(weights, overrides or [], device=device, precision=precision, engine=engine)
     with ImageBar("proposing", len(chosen.records)) as bar:
-        report = propose_for(predictor, chosen, output, batch=batch, on_progress=bar.advance)
+        report = propose_for(predictor, chosen, output, batch_size=batch_size, on_progress=bar.advance)
     if json:
         write_report(json, {**report, "weights": weights, "settings": overrides or [], "where": where or []})
     if "recall" in report:

@@ -85,7 +85,7 @@ class Model:
     precision: PrecisionName
     engine: EngineName
     tta: TTASettings | None
-    batch: int
+    batch_size: int
     proposals: Path | None = None
 
     def open(self, detections: int | None = None) -> Predictor:

@@ -218,7 +218,7 @@ def predict_results(
     """
     return collect_results(
         lambda images: [match.translate(found) for found in predictor.predict_scales(images)],
-        evaluation_scales(data.records, predictor.inputs, batch=batch_size, workers=workers),
+        evaluation_scales(data.records, predictor.inputs, batch_size=batch_size, workers=workers),
         data.classes,
         truth,
         describe=describe,

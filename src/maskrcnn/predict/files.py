@@ -67,7 +67,7 @@ def predict_files(
     draw: bool = True,
     score_threshold: float | None = None,
     polygons: PolygonKind | None = None,
-    batch: int = 1,
+    batch_size: int = 1,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> PredictedFiles:
     """Predict image files and write what was found into a folder.
@@ -91,7 +91,7 @@ def predict_files(
         score_threshold: Objects with at least this score are drawn; None: as the weights note, or the usual one. The
             JSON has all objects.
         polygons: "quad": a rectangle at any angle around each object; "contour": the polygon of its pixels.
-        batch: Images that are predicted together.
+        batch_size: Images that are predicted together.
         on_progress: Called with the number of images that are done since the last call.
 
     Raises:
@@ -103,7 +103,7 @@ def predict_files(
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
     entries, failed = list[dict[str, Any]](), list[dict[str, str]]()
-    for path, image, found in _predicted(predictor, paths, batch, on_progress):
+    for path, image, found in _predicted(predictor, paths, batch_size, on_progress):
         if isinstance(found, DataError) or image is None:
             failed.append({"file": str(path), "error": str(found)})
             continue
@@ -156,13 +156,13 @@ def write_segments(folder: Path, name: str, panoptic: Panoptic, classes: Classes
 
 
 def _predicted(
-    predictor: Predictor, paths: Sequence[Path], batch: int, on_progress: Callable[[int], None]
+    predictor: Predictor, paths: Sequence[Path], batch_size: int, on_progress: Callable[[int], None]
 ) -> Iterator[tuple[Path, Tensor, Instances] | tuple[Path, None, DataError]]:
     """Each image with its objects, or with the error that it gives; in batches, in the order of the paths."""
-    sources = read_ahead(paths, count=AHEAD * batch)
-    while group := list(islice(sources, batch)):
+    sources = read_ahead(paths, count=AHEAD * batch_size)
+    while group := list(islice(sources, batch_size)):
         readable = [image for _, image in group if isinstance(image, Tensor)]
-        found = predictor.predict_all(readable, batch=batch)
+        found = predictor.predict_all(readable, batch_size=batch_size)
         for path, image in group:
             yield (path, None, image) if isinstance(image, DataError) else (path, image, next(found))
         on_progress(len(group))

@@ -121,14 +121,14 @@ class Predictor:
             return next(self.predict_all([image]))
         return list(self.predict_all(image))
 
-    def predict_all(self, images: Iterable[ImageInput], *, batch: int = 1) -> Iterator[Instances]:
-        """Objects of each image in turn; only `batch` images are in memory at a time.
+    def predict_all(self, images: Iterable[ImageInput], *, batch_size: int = 1) -> Iterator[Instances]:
+        """Objects of each image in turn; only `batch_size` images are in memory at a time.
 
         Images of different sizes in one batch are padded to the same size, which moves results a little: the network
         sees the padding at their edges, and group norm averages over it.
         """
         remaining = iter(images)
-        while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch)]:
+        while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch_size)]:
             sizes = [(image.shape[1], image.shape[2]) for image in group]
             scales = (
                 make_batch(

@@ -33,7 +33,7 @@ def propose_for(
     data: Dataset,
     path: Path,
     *,
-    batch: int = 1,
+    batch_size: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def propose_for(
         predictor: The model.
         data: Images, with objects or without.
         path: The file; its ending says the form, see `data.proposals`.
-        batch, workers: As for `evaluation_batches`.
+        batch_size, workers: As for `evaluation_batches`.
         on_progress: Called with the number of images that are done since the last call.
 
     Returns:
@@ -59,7 +59,7 @@ def propose_for(
         return find_proposals(predictor.model, predictor.placed(images))
 
     def remembered() -> Iterator[tuple[int, Instances]]:
-        batches = evaluation_batches(data.records, predictor.settings.input, batch=batch, workers=workers)
+        batches = evaluation_batches(data.records, predictor.settings.input, batch_size=batch_size, workers=workers)
         for image_id, instances in collect_proposals(propose, batches, on_progress=on_progress):
             found[image_id] = instances
             yield image_id, instances
