@@ -90,10 +90,9 @@ def test_a_file_that_lacks_sizes_names_and_areas_is_completed(folder, tiny_setti
     assert evaluate(Knowing(data, tiny_settings), data, workers=0)["segm"]["AP"] == pytest.approx(1)
 
 
-def test_a_real_model_s_own_limit_counts(folder, tiny_weights, tiny_settings):
-    settings = tiny_settings.model_copy(deep=True)
-    settings.box_head.detections_per_image = 8
-    found = evaluate(Predictor(tiny_weights, settings=settings), data_of(folder), batch_size=2, workers=0)
+def test_a_real_model_s_own_limit_counts(folder, tiny_weights):
+    predictor = Predictor(tiny_weights, settings={"box_head.detections_per_image": 8})
+    found = evaluate(predictor, data_of(folder), batch_size=2, workers=0)
     assert (found.max_detections, len(found.results)) == (8, 16)
     assert "AR8" in found["segm"]
 

@@ -17,6 +17,8 @@ from maskrcnn.structures.masks import to_rle
 from maskrcnn.weights.own import Weights
 from maskrcnn.weights.reading import read_weights
 
+MANY = ("rpn.post_nms_top_n=1000", "rpn.pre_nms_top_n=1000", "box_head.nms_threshold=0.95")
+
 
 @pytest.fixture(scope="module")
 def predictor(tiny_weights):
@@ -142,7 +144,7 @@ def test_a_mirror_image_gives_the_mirrored_objects(tiny_weights, images):
     torch.testing.assert_close(found.masks.probabilities[0], turned.masks.probabilities[0].flip(1), atol=1e-3, rtol=0)
 
 
-def test_weights_that_find_segments_have_one_view(tiny_settings):
+def test_weights_that_find_segments_have_no_test_time_augmentation(tiny_settings):
     settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "semantic_head": {"classes": 3}})
     classes = Classes(("cell",), (1,), ("sky", "sea"), (2, 3))
     weights = Weights(build_model(settings, 1).state_dict(), settings, classes, source="sea.safetensors")
@@ -151,17 +153,31 @@ def test_weights_that_find_segments_have_one_view(tiny_settings):
     assert Predictor(weights, tta=TTASettings(scales=(64,))).inputs[0].min_size == 64
 
 
-def test_settings_given_win_over_those_in_the_weights(tiny_weights, tiny_settings, images):
-    settings = tiny_settings.model_copy(deep=True)
-    settings.box_head.detections_per_image = 7
-    assert len(Predictor(tiny_weights, settings=settings)(images[0])) == 7
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        pytest.param({"box_head.detections_per_image": 7}, 7, id="few, by a dictionary"),
+        pytest.param(["box_head.detections_per_image=500", *MANY], 500, id="many, in words"),
+    ],
+)
+def test_settings_change_those_in_the_weights(tiny_weights, tiny_settings, images, settings, count):
+    predictor = Predictor(tiny_weights, settings=settings)
+    assert len(predictor(images[0])) == count
+    assert predictor.settings.input == tiny_settings.input
 
 
-def test_500_objects_can_be_found(tiny_weights, tiny_settings, images):
-    settings = tiny_settings.model_copy(deep=True)
-    settings.box_head.detections_per_image, settings.rpn.post_nms_top_n, settings.rpn.pre_nms_top_n = 500, 1000, 1000
-    settings.box_head.nms_threshold = 0.95
-    assert len(Predictor(tiny_weights, settings=settings)(images[0])) == 500
+@pytest.mark.parametrize("words", ["neck.channels=64", "mask_head=null", "box_head.pool_size=9"])
+def test_what_the_weights_were_trained_with_cannot_be_changed(tiny_weights, words):
+    with pytest.raises(SettingError, match=words):
+        Predictor(tiny_weights, settings=[words])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"settings": ["input.min_sizes=3"]}, {"settings": {"input.min_size": 0}}, {"device": "gpu"}], ids=str
+)
+def test_what_is_wrong_is_said_before_the_weights_are_read(wrong):
+    with pytest.raises(SettingError, match=r"input\.min_size|gpu"):
+        Predictor("no such weights", **wrong)
 
 
 def test_weights_without_a_mask_head_find_boxes(tiny_settings, images):
@@ -175,11 +191,6 @@ def test_weights_of_another_class_count_are_named(tiny_settings):
     weights = Weights(state, tiny_settings, Classes(("a", "b"), (1, 2)), source="abc.safetensors")
     with pytest.raises(WeightsError, match=r"abc\.safetensors: these weights know 3 classes, but the model has 2"):
         Predictor(weights)
-
-
-def test_a_device_that_is_not_there_is_named(tiny_weights):
-    with pytest.raises(SettingError, match="device gpu"):
-        Predictor(tiny_weights, device="gpu")
 
 
 def test_openvino_finds_what_torch_finds(tiny_weights, predictor, images):
@@ -207,3 +218,9 @@ def test_a_model_needs_the_names_of_all_its_classes(tiny_weights):
         Predictor(model=model, classes=["circle"])
     with pytest.raises(SettingError):
         Predictor(model=model)
+
+
+def test_a_model_has_its_own_settings(tiny_weights):
+    model = read_weights(tiny_weights).build_model()
+    with pytest.raises(SettingError, match="settings"):
+        Predictor(tiny_weights, model=model, settings={"box_head.detections_per_image": 7})

@@ -17,7 +17,6 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.predict.proposals import propose_for, read_proposal_file
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.weights.own import load_weights
 
 BOXES = np.array([[1, 2, 3, 4], [5, 5, 9, 9]], dtype=np.float32)
 
@@ -37,9 +36,7 @@ def predictor(tiny_weights) -> Predictor:
 @pytest.fixture(scope="module")
 def with_all_anchors(tiny_weights) -> Predictor:
     """Proposes so many boxes that some of them lie well."""
-    settings = load_weights(tiny_weights).settings
-    settings.rpn.pre_nms_top_n = settings.rpn.post_nms_top_n = 2000
-    settings.rpn.nms_threshold = 1.0
+    settings = {"rpn.pre_nms_top_n": 2000, "rpn.post_nms_top_n": 2000, "rpn.nms_threshold": 1.0}
     return Predictor(tiny_weights, precision="float32", settings=settings)
 
 

@@ -9,7 +9,7 @@ from maskrcnn.model.heads.box import BoxHead
 from maskrcnn.model.heads.cascade import Cascade
 from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.predict import tta as module
-from maskrcnn.predict.tta import flip_batch, flip_boxes, predict_views, scaled_inputs, views_of
+from maskrcnn.predict.tta import flip_batch, flip_boxes, predict_tta, scaled_inputs, tta_batches
 from maskrcnn.structures.batch import Scales
 from tests.model.small import CLASSES, small_settings
 
@@ -36,7 +36,7 @@ def images():
 
 
 def predict(model, scales, *, flip=True):
-    return predict_views(model, views_of(scales, flip=flip), partners=PARTNERS, place=lambda batch: batch)
+    return predict_tta(model, tta_batches(scales, flip=flip), partners=PARTNERS, place=lambda batch: batch)
 
 
 def assert_close(found, expected):
