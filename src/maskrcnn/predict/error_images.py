@@ -1,30 +1,99 @@
-"""The worst images of an evaluation, drawn into a folder."""
+"""What lies behind the scores of a report: the kinds of errors, and the worst images, drawn into a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from faster_coco_eval.core import mask as coco_mask
+from rich.console import RenderableType
 from torch import Tensor
 
-from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS
-from ..analysis.worst import ImageErrors, describe_errors
+from ..analysis.errors import analyze_errors, errors_report, errors_tables
+from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS, find_faults
+from ..analysis.worst import ImageErrors, describe_errors, worst_images, worst_report, worst_table
 from ..data.dataset import Dataset, Record
 from ..data.loading import read_record
 from ..draw.error_pages import DrawnObjects, Entry, ErrorPage, draw_error_index, draw_error_page
 from ..draw.images import write_image
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
+from ..evaluation.coco import comparable_kinds
 from ..evaluation.keypoints import keypoint_sigmas
+from ..evaluation.report import Report
 from ..evaluation.results import Kind, Results
+from ..progress import Announce, counted, silently
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.classes import PIXEL_MIDDLE
 from ..structures.instances import Instances
 
 NAMES: dict[str, str] = dict([("right", "right"), *FAULT_TITLES.items(), ("ignored", "need not be found")])
 INDEX = "index.png"
+LISTED, DRAWN = 10, 20
+"""Worst images that are named where none are drawn, and that are drawn."""
+
+
+@dataclass(frozen=True)
+class AnalyzedReport:
+    """What lies behind the scores.
+
+    Args:
+        tables: For the terminal.
+        facts: For JSON: `errors` by kind, and `worst_images` with `image_id`, its `image`, number of `errors`, `what`
+            in words and the file of the `drawing`, as far as these are known.
+    """
+
+    tables: list[RenderableType]
+    facts: dict[str, Any]
+
+
+def analyze_report(
+    report: Report,
+    dataset: Callable[[], Dataset] | None = None,
+    *,
+    folder: Path | None = None,
+    names: Mapping[int, str] = MappingProxyType({}),
+    announce: Announce = silently,
+) -> AnalyzedReport:
+    """Find what kinds of errors cost, and the worst images; draw these.
+
+    Args:
+        report: Scores with their predictions and the annotated objects.
+        dataset: Reads the images; only called where some are drawn.
+        folder: Where the worst images are drawn; None: nowhere.
+        names: Of the images by their ids; others go by their ids, unless they are drawn.
+        announce: Shows the progress.
+
+    Raises:
+        DataError: An image cannot be used.
+    """
+    truth, results = report.truth, report.results
+    assert truth is not None, "these scores are not of objects such as COCO has"
+    tables, errors = list[RenderableType](), dict[str, Any]()
+    for kind in comparable_kinds(truth, results):
+        with announce("looking for errors", len(truth.sizes)) as advance:
+            faults = find_faults(truth, results, kind, max_detections=report.max_detections, on_progress=advance)
+        analyzed = analyze_errors(truth, faults)
+        errors[kind] = errors_report(analyzed)
+        tables.append(errors_tables(analyzed, kind))
+    draws = folder is not None and dataset is not None
+    worst = worst_images(truth, faults, analyzed.score, DRAWN if draws else LISTED)
+    listed = worst_report(truth, results, worst)
+    if folder is not None and dataset is not None:
+        data = dataset()
+        names = {record.image_id: record.path.name for record in data.records}
+        with announce("drawing", len(worst)) as advance:
+            paths = write_error_images(folder, data, truth, results, worst, kind, analyzed.score, on_progress=advance)
+        for one, path in zip(listed, paths, strict=True):
+            one["drawing"] = str(path)
+    for one in listed:
+        if one["image_id"] in names:
+            one["image"] = names[one["image_id"]]
+    return AnalyzedReport([*tables, worst_table(listed, analyzed.score)], {"errors": errors, "worst_images": listed})
 
 
 def write_error_images(
@@ -79,7 +148,7 @@ def _page(
     several = len(truth.categories) > 1
     return ErrorPage(
         title=record.path.name,
-        words=f"{errors.errors} errors: {describe_errors(truth, results, errors)}",
+        words=f"{counted(errors.errors, 'error')}: {describe_errors(truth, results, errors)}",
         image=read_record(record, 3),
         annotated=_annotated(truth, errors, kind, several),
         predicted=_predicted(truth, results, errors, kind, several),

@@ -12,13 +12,13 @@ from ..data.dataset import Dataset, has_objects
 from ..data.loading import evaluation_batches
 from ..data.proposals import Listed, join_proposals, read_proposals, write_proposals
 from ..errors import DataError
+from ..evaluation.annotations import Annotations
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..weights.pickles import read_pickle, to_tensor
-from .evaluation import truth_of
 from .predictor import Predictor
 
 PICKLED = (".pkl", ".pickle")
@@ -52,7 +52,7 @@ def propose_for(
     Raises:
         DataError: An image cannot be read, or the file has another ending.
     """
-    truth = truth_of(data)
+    truth = Annotations.parse(data.to_coco(), source=data.source.name)
     found: dict[int, Instances] = {}
 
     def propose(images: Batch) -> list[Instances]:
