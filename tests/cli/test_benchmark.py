@@ -139,18 +139,3 @@ def test_a_benchmark_s_own_numbers_are_compared(coco, run_cli):
     report = json.loads((coco.parent / "s.json").read_text())
     assert report["compare_numbers"]["boundary"]["AP"] == 1 > report["boundary"]["AP"]
     assert f"-{100 - 100 * report['boundary']['AP']:.1f}" in done.out
-
-
-def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
-    records = perfect(coco)
-    (coco.parent / "best.json").write_text(json.dumps(records))
-    (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
-    words = ("--results", "worse.json", "--errors", "--worst", 1, "--output", "drawn", "--compare", "best.json")
-    done = run_cli("benchmark", "coco", "--data", coco, *words, "--json", "s.json")
-    assert done.code == 0
-    report = json.loads((coco.parent / "s.json").read_text())
-    assert report["errors"]["segm"]
-    assert report["worst_images"]
-    assert report["compare"]["other"] == "best.json"
-    assert "missed" in done.out
-    assert list((coco.parent / "drawn").glob("*.png"))

@@ -73,6 +73,6 @@ def test_a_summary_of_our_own_weights():
     assert summary(weights) == [
         "format: maskrcnn",
         f"classes: 80 ({names} and 72 more)",
-        "parameters: 1.5 million in 1 tensors",
+        "parameters: 1.5 million in 1 tensor",
         "settings: all as by default",
     ]

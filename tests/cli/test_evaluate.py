@@ -79,17 +79,6 @@ def test_the_score_threshold_is_given_or_noted_or_chosen(folder, evaluate, tiny_
         assert (scores["score_threshold"], scores["score_threshold_from"]) == expected
 
 
-def test_words_are_scored_by_three_rules(folder, evaluate):
-    done = evaluate("--text", "--score-threshold", 0.1, "--json", "s.json")
-    assert done.code == 0
-    text = json.loads((folder / "s.json").read_text())
-    assert all("score from 0.1" in text["rules"][rule] for rule in ("icdar2015", "ctw1500"))
-    assert set(text["mmocr"]) == {"precision", "recall", "hmean"}
-    assert "hmean" in done.out
-    evaluate("--json", "s.json")
-    assert "mmocr" not in json.loads((folder / "s.json").read_text())
-
-
 def test_classes_are_matched_by_name(folder, evaluate, tiny_weights):
     names = ["star", "bird", "square", "fish", "circle"]
     done = evaluate("--results", "r.json", weights=renamed(folder, tiny_weights, names))

@@ -63,8 +63,8 @@ def analyze_report(
 
     Args:
         report: Scores with their predictions and the annotated objects.
-        dataset: Reads the images; only called where some are drawn.
-        folder: Where the worst images are drawn; None: nowhere.
+        dataset: Reads the images, to draw the worst into a folder.
+        folder: Where they are drawn; None: nowhere.
         names: Of the images by their ids; others go by their ids, unless they are drawn.
         announce: Shows the progress.
 
@@ -80,10 +80,10 @@ def analyze_report(
         analyzed = analyze_errors(truth, faults)
         errors[kind] = errors_report(analyzed)
         tables.append(errors_tables(analyzed, kind))
-    draws = folder is not None and dataset is not None
-    worst = worst_images(truth, faults, analyzed.score, DRAWN if draws else LISTED)
+    worst = worst_images(truth, faults, analyzed.score, LISTED if folder is None else DRAWN)
     listed = worst_report(truth, results, worst)
-    if folder is not None and dataset is not None:
+    if folder is not None:
+        assert dataset is not None, "images can be drawn only from what reads them"
         data = dataset()
         names = {record.image_id: record.path.name for record in data.records}
         with announce("drawing", len(worst)) as advance:
