@@ -82,9 +82,9 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
             line.stop()
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things in words: `1 image`, `2 images`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things in words: `1 image`, `2 images`, `1,200 boxes`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 @contextmanager

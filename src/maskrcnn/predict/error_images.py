@@ -137,7 +137,7 @@ def write_error_images(
         if on_progress:
             on_progress(1)
     if entries:
-        title = f"The {len(entries)} images with the most errors, detections from a score of {score:.2f}"
+        title = f"The {counted(len(entries), 'image')} with the most errors, detections from a score of {score:.2f}"
         write_image(folder / INDEX, draw_error_index(entries, title=title))
     return paths
 
