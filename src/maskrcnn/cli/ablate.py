@@ -20,34 +20,18 @@ def ablate(
     study: Annotated[str, typer.Option("--study", metavar="NAME", help=f"{STUDIES}.")] = "roi_pooling",
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data",
-            metavar="PATH",
-            help="A dataset of any known format; default: drawn shapes.",
-            rich_help_panel=options.DATA,
-        ),
+        options.data_option("--data", metavar="PATH", help="A dataset of any known format; default: drawn shapes."),
     ] = None,
     images: options.Images = None,
     val: options.Validation = None,
     weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE_OR_NAME",
-            help="Weights that all variants start from.",
-            rich_help_panel=options.MODEL,
-        ),
+        str, options.model_option("--weights", metavar="FILE_OR_NAME", help="Weights that all variants start from.")
     ] = "none",
     config: options.ConfigFile = None,
     device: options.Device = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            metavar="DIR",
-            help="Folder for runs and table; default: `ablations/NAME`.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output_option("--output", metavar="DIR", help="Folder for runs and table; default: `ablations/NAME`."),
     ] = None,
 ) -> None:
     """Train the variants of one of the paper's tables under one budget and one seed, and print that table.

@@ -22,22 +22,11 @@ if TYPE_CHECKING:
 def benchmark(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(f'`{name}`' for name in BENCHMARKS)}.")],
     data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            help="Folder of the benchmark's files, unpacked.",
-            rich_help_panel=options.DATA,
-        ),
+        Path, options.data_option("--data", metavar="DIR", help="Folder of the benchmark's files, unpacked.")
     ],
     overrides: options.PredictionOverrides = None,
     split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="One of the benchmark's splits; default: its first one.",
-            rich_help_panel=options.DATA,
-        ),
+        str | None, options.data_option(metavar="NAME", help="One of the benchmark's splits; default: its first one.")
     ] = None,
     proposals: options.ProposalFile = None,
     weights: options.OptionalSource = None,
@@ -48,12 +37,11 @@ def benchmark(
     engine: options.Engine = options.TORCH,
     score_threshold: Annotated[
         float | None,
-        typer.Option(
+        options.scoring_option(
             metavar="SCORE",
             min=0,
             max=1,
             help="Least score of predictions that are not ranked; default: as stored in the weights, or 0.5.",
-            rich_help_panel=options.SCORING,
         ),
     ] = None,
     errors: options.Errors = False,
@@ -61,20 +49,14 @@ def benchmark(
     json: options.JsonFile = None,
     results: Annotated[
         Path | None,
-        typer.Option(
+        options.output_option(
             metavar="FILE",
             help="The predictions: written there with --weights, as a COCO results file; read from there without, "
             "also in the form that the benchmark's server takes.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     submission: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Write the file or folder for the benchmark's server.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        Path | None, options.output_option(metavar="PATH", help="Write the file or folder for the benchmark's server.")
     ] = None,
     worst: options.Worst = None,
 ) -> None:

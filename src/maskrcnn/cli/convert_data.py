@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
 from rich.table import Table
 
 from ..progress import announce, counted
@@ -25,24 +24,19 @@ MOST_SKIPPED = 5
 
 def convert_data(
     data: options.Data,
-    output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Folder to write to.", rich_help_panel=options.OUTPUT)
-    ],
+    output: Annotated[Path, options.output_option("--output", metavar="DIR", help="Folder to write to.")],
     images: options.Images = None,
     split: options.Splits = None,
     form: options.DataFormat = None,
     skip_invalid: options.SkipInvalid = False,
     images_as: Annotated[
         ImagesAs,
-        typer.Option(
-            metavar="HOW",
-            help="`copy` the images, `link` to them, or leave them where they are: `none`.",
-            rich_help_panel=options.OUTPUT,
+        options.output_option(
+            metavar="HOW", help="`copy` the images, `link` to them, or leave them where they are: `none`."
         ),
     ] = "copy",
     force: Annotated[
-        bool,
-        typer.Option("--force", help="Replace the files of an earlier conversion.", rich_help_panel=options.OUTPUT),
+        bool, options.output_option("--force", help="Replace the files of an earlier conversion.")
     ] = False,
 ) -> None:
     """Write a dataset as COCO files: `train.json`, `val.json`, `test.json`, and the images in `images/`.

@@ -49,5 +49,5 @@ def print_next_steps(folder: Path, result: TrainingResult, *, seconds: float) ->
             "Find the shapes in an image": predict_command(result.weights, image, folder / "predictions"),
             "Score the weights again": evaluate_command(result.weights, data_words(folder, None)),
             "Train on images of your own": "maskrcnn train --data train.json --images images/",
-        },
+        }
     )

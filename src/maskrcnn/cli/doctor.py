@@ -29,25 +29,17 @@ def doctor(
     overrides: options.Overrides = None,
     images: options.Images = None,
     val: Annotated[
-        Path | None,
-        typer.Option(
-            "--val",
-            metavar="PATH",
-            help="Validation data, if they are elsewhere.",
-            rich_help_panel=options.DATA,
-        ),
+        Path | None, options.data_option("--val", metavar="PATH", help="Validation data, if they are elsewhere.")
     ] = None,
     split: options.Splits = None,
     form: options.DataFormat = None,
     preset: options.Preset = None,
     config: options.ConfigFile = None,
-    report: Annotated[
-        Path,
-        typer.Option("--report", metavar="FILE", help="The HTML page to write.", rich_help_panel=options.OUTPUT),
-    ] = Path("doctor.html"),
+    report: Annotated[Path, options.output_option("--report", metavar="FILE", help="The HTML page to write.")] = Path(
+        "doctor.html"
+    ),
     as_json: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the findings for programs.", rich_help_panel=options.OUTPUT),
+        Path | None, options.output_option("--json", metavar="FILE", help="Write the findings for programs.")
     ] = None,
 ) -> None:
     """Check a dataset before training: what is wrong with it, and which settings suit it.

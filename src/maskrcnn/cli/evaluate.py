@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..progress import ImageBar, waiting
 from . import options
 from .console import require_place
@@ -35,11 +33,7 @@ def evaluate(
     json: options.JsonFile = None,
     results: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the predictions, for `maskrcnn score` to score them again.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output_option(metavar="FILE", help="Write the predictions, for `maskrcnn score` to score them again."),
     ] = None,
     worst: options.Worst = None,
 ) -> None:

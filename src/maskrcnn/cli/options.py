@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,10 @@ from pydantic import ValidationError
 from ..config import TTASettings
 from ..errors import SettingError
 
-DATA, MODEL, SCORING, OUTPUT = "Data", "Model", "Scoring", "Output"
+data_option = partial(typer.Option, rich_help_panel="Data")
+model_option = partial(typer.Option, rich_help_panel="Model")
+scoring_option = partial(typer.Option, rich_help_panel="Scoring")
+output_option = partial(typer.Option, rich_help_panel="Output")
 SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=.")
 FLIP = "flip"
 
@@ -26,108 +30,65 @@ PredictionOverrides = Annotated[
 ]
 Preset = Annotated[
     str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="Settings of a known model to start from, see `maskrcnn models`.",
-        rich_help_panel=MODEL,
-    ),
+    model_option("--preset", metavar="NAME", help="Settings of a known model to start from, see `maskrcnn models`."),
 ]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings.", rich_help_panel=MODEL)
-]
+ConfigFile = Annotated[Path | None, model_option("--config", metavar="FILE", help="YAML file with settings.")]
 
-_DATA = typer.Option(
-    "--data", metavar="PATH", help="A dataset of any known format: file or folder.", rich_help_panel=DATA
-)
+_DATA = data_option("--data", metavar="PATH", help="A dataset of any known format: file or folder.")
 Data = Annotated[Path, _DATA]
 OptionalData = Annotated[Path | None, _DATA]
 Images = Annotated[
-    Path | None,
-    typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.", rich_help_panel=DATA),
+    Path | None, data_option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
 ]
-Split = Annotated[
-    str,
-    typer.Option("--split", metavar="NAME", help="Split of a folder: `train`, `val` or `test`.", rich_help_panel=DATA),
-]
+Split = Annotated[str, data_option("--split", metavar="NAME", help="Split of a folder: `train`, `val` or `test`.")]
 Splits = Annotated[
     list[str] | None,
-    typer.Option(
-        "--split",
-        metavar="NAME",
-        help="Only this split: `train`, `val` or `test`; repeatable; default: all.",
-        rich_help_panel=DATA,
-    ),
+    data_option("--split", metavar="NAME", help="Only this split: `train`, `val` or `test`; repeatable; default: all."),
 ]
 Validation = Annotated[
     Path | None,
-    typer.Option(
-        "--val",
-        metavar="PATH",
-        help="Validation data; default: the folder's own, or a part of the images.",
-        rich_help_panel=DATA,
-    ),
+    data_option("--val", metavar="PATH", help="Validation data; default: the folder's own, or a part of the images."),
 ]
 DataFormat = Annotated[
     str | None,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="Format of the data: `coco`, `yolo`, `labelme`, ...; default: recognized.",
-        rich_help_panel=DATA,
+    data_option(
+        "--format", metavar="NAME", help="Format of the data: `coco`, `yolo`, `labelme`, ...; default: recognized."
     ),
 ]
 """The formats that exist are listed by the message about one that does not."""
 Where = Annotated[
     list[str] | None,
-    typer.Option(
+    data_option(
         "--where",
         metavar="FIELD=VALUE",
         help="Only images whose records have this value, e.g. `gray=true`; repeatable.",
-        rich_help_panel=DATA,
     ),
 ]
-SkipInvalid = Annotated[
-    bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.", rich_help_panel=DATA)
-]
+SkipInvalid = Annotated[bool, data_option("--skip-invalid", help="Leave out objects that break a rule.")]
 ProposalFile = Annotated[
     Path | None,
-    typer.Option(
+    data_option(
         "--proposals",
         metavar="FILE",
         help="Boxes instead of the network's own proposals (Fast R-CNN): a file of `maskrcnn propose`, "
         "COCO results, or Detectron's .pkl.",
-        rich_help_panel=DATA,
     ),
 ]
 
-_WEIGHTS = typer.Option(
+_WEIGHTS = model_option(
     "--weights",
     metavar="FILE_OR_NAME",
     help="Weights of this library, torchvision, detectron2, MMDetection, Detectron or maskrcnn-benchmark; or a name of "
     "`maskrcnn models`, such as `nuclei`.",
-    rich_help_panel=MODEL,
 )
 Source = Annotated[str, _WEIGHTS]
 OptionalSource = Annotated[str | None, _WEIGHTS]
 Device = Annotated[
     str | None,
-    typer.Option(
-        "--device",
-        metavar="NAME",
-        help="`cpu`, `cuda`, `cuda:1`, `mps`; default: CUDA if available.",
-        rich_help_panel=MODEL,
-    ),
+    model_option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`, `mps`; default: CUDA if available."),
 ]
 BatchSize = Annotated[
-    int,
-    typer.Option(
-        "--batch-size",
-        metavar="N",
-        min=1,
-        help="Images that go through the network together.",
-        rich_help_panel=MODEL,
-    ),
+    int, model_option("--batch-size", metavar="N", min=1, help="Images that go through the network together.")
 ]
 PrecisionName = Literal["auto", "bfloat16", "float32"]
 AUTO: PrecisionName = "auto"
@@ -135,74 +96,57 @@ EngineName = Literal["torch", "openvino"]
 TORCH: EngineName = "torch"
 Precision = Annotated[
     PrecisionName,
-    typer.Option(
-        "--precision",
-        metavar="NAME",
-        help="`bfloat16`, `float32` or `auto`: bfloat16 if it is fast.",
-        rich_help_panel=MODEL,
-    ),
+    model_option("--precision", metavar="NAME", help="`bfloat16`, `float32` or `auto`: bfloat16 if it is fast."),
 ]
 Engine = Annotated[
     EngineName,
-    typer.Option(
+    model_option(
         "--engine",
         metavar="NAME",
         help="`torch` or `openvino`, which is for CPUs and has to be installed: a little faster if many images have "
         "few sizes.",
-        rich_help_panel=MODEL,
     ),
 ]
 TTA = Annotated[
     str | None,
-    typer.Option(
+    model_option(
         "--tta",
         metavar="A,B,...",
         help="Test-time augmentation: `flip`, lengths of the shorter side such as `600,800,1000` (factors where the "
         "weights have input.scale_factor), or both, `flip,600,800`.",
-        rich_help_panel=MODEL,
     ),
 ]
 
 ScoreFrom = Annotated[
     str | None,
-    typer.Option(
+    scoring_option(
         "--score-threshold",
         metavar="SCORE",
         help="Least score of predictions where they are not ranked, as in instance accuracy; default: as stored in the "
         "weights, or 0.5; `best`: the one with the best accuracy on these images.",
-        rich_help_panel=SCORING,
     ),
 ]
 Compare = Annotated[
     Path | None,
-    typer.Option(
+    scoring_option(
         "--compare",
         metavar="FILE",
         help="Results, or scores of --json, of another run on the same images: both side by side, with the interval "
         "of the difference.",
-        rich_help_panel=SCORING,
     ),
 ]
 Errors = Annotated[
-    bool,
-    typer.Option(
-        "--errors",
-        help="Split the missing AP into kinds of errors, and list the worst images.",
-        rich_help_panel=SCORING,
-    ),
+    bool, scoring_option("--errors", help="Split the missing AP into kinds of errors, and list the worst images.")
 ]
 Worst = Annotated[
     Path | None,
-    typer.Option(
+    output_option(
         "--worst",
         metavar="DIR",
         help="As --errors, and draw the worst images into a folder, annotated objects beside predicted ones.",
-        rich_help_panel=OUTPUT,
     ),
 ]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.", rich_help_panel=OUTPUT)
-]
+JsonFile = Annotated[Path | None, output_option("--json", metavar="FILE", help="Write the scores.")]
 
 
 def is_setting(word: str) -> bool:

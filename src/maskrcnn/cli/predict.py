@@ -25,26 +25,24 @@ def predict(
     device: options.Device = None,
     precision: options.Precision = options.AUTO,
     engine: options.Engine = options.TORCH,
-    output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Folder for the results.", rich_help_panel=options.OUTPUT)
-    ] = Path("predictions"),
+    output: Annotated[Path, options.output_option("--output", metavar="DIR", help="Folder for the results.")] = Path(
+        "predictions"
+    ),
     score_threshold: Annotated[
         float | None,
-        typer.Option(
+        options.output_option(
             metavar="SCORE",
             min=0,
             max=1,
             help="Draw objects with at least this score; default: as stored in the weights, or 0.5.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
-    no_draw: Annotated[bool, typer.Option("--no-draw", help="Draw no images.", rich_help_panel=options.OUTPUT)] = False,
+    no_draw: Annotated[bool, options.output_option("--no-draw", help="Draw no images.")] = False,
     polygons: Annotated[
         Literal["quad", "contour"] | None,
-        typer.Option(
+        options.output_option(
             metavar="KIND",
             help="Also write a polygon for each object: `quad`, a rotated rectangle, or `contour`, that of the mask.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
 ) -> None:

@@ -21,12 +21,9 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def profile(
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the tables.", rich_help_panel=options.OUTPUT)
-    ] = None,
+    json: Annotated[Path | None, options.output_option("--json", metavar="FILE", help="Write the tables.")] = None,
     quick: Annotated[
-        bool,
-        typer.Option("--quick", help=f"Only {_listed(QUICK)}, in the default setting; about a minute."),
+        bool, typer.Option("--quick", help=f"Only {_listed(QUICK)}, in the default setting; about a minute.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All works; about 15 minutes.")] = False,
     work: Annotated[

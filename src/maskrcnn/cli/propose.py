@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..progress import ImageBar, counted
 from . import options
 from .console import require_place, say, show
@@ -28,10 +26,8 @@ def propose(
     engine: options.Engine = options.TORCH,
     output: Annotated[
         Path,
-        typer.Option(
-            metavar="FILE",
-            help="`.jsonl`: one line per image; `.json`: COCO's list of results, larger.",
-            rich_help_panel=options.OUTPUT,
+        options.output_option(
+            metavar="FILE", help="`.jsonl`: one line per image; `.json`: COCO's list of results, larger."
         ),
     ] = Path("proposals.jsonl"),
     json: options.JsonFile = None,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..progress import waiting
 from . import options
 from .console import require_place
@@ -21,12 +19,7 @@ def score(
     data: options.Data,
     results: Annotated[
         Path,
-        typer.Option(
-            "--results",
-            metavar="FILE",
-            help="The predictions: a COCO results file of any program.",
-            rich_help_panel=options.DATA,
-        ),
+        options.data_option("--results", metavar="FILE", help="The predictions: a COCO results file of any program."),
     ],
     images: options.Images = None,
     split: options.Split = "val",
@@ -34,21 +27,13 @@ def score(
     where: options.Where = None,
     skip_invalid: options.SkipInvalid = False,
     max_detections: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Limit of predictions per image and class.",
-            rich_help_panel=options.SCORING,
-        ),
+        int, options.scoring_option(metavar="N", min=1, help="Limit of predictions per image and class.")
     ] = 100,
     score_threshold: options.ScoreFrom = None,
     text: Annotated[
         bool,
-        typer.Option(
-            "--text",
-            help="The objects are words: also precision, recall and hmean by three rules.",
-            rich_help_panel=options.SCORING,
+        options.scoring_option(
+            "--text", help="The objects are words: also precision, recall and hmean by three rules."
         ),
     ] = False,
     errors: options.Errors = False,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from . import options
 from .commands import data_words, evaluate_command, predict_command, print_commands, propose_command
 from .console import say, show
@@ -27,20 +25,16 @@ def train(
     proposals: options.ProposalFile = None,
     val_proposals: Annotated[
         Path | None,
-        typer.Option(
-            "--val-proposals",
-            metavar="FILE",
-            help="The same for the validation data, if they are in another file.",
-            rich_help_panel=options.DATA,
+        options.data_option(
+            "--val-proposals", metavar="FILE", help="The same for the validation data, if they are in another file."
         ),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(
+        options.model_option(
             "--weights",
             metavar="FILE_OR_NAME",
             help="Weights to start from; default: COCO's, or the preset's; `none`: random weights.",
-            rich_help_panel=options.MODEL,
         ),
     ] = None,
     preset: options.Preset = None,
@@ -48,28 +42,18 @@ def train(
     device: options.Device = None,
     alternating: Annotated[
         bool,
-        typer.Option(
-            "--alternating",
-            help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015).",
-            rich_help_panel=options.MODEL,
+        options.model_option(
+            "--alternating", help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015)."
         ),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            metavar="DIR",
-            help="The run's folder; default: `runs/` and the data's name.",
-            rich_help_panel=options.OUTPUT,
+        options.output_option(
+            "--output", metavar="DIR", help="The run's folder; default: `runs/` and the data's name."
         ),
     ] = None,
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue the run in the folder, as it was started.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        bool, options.output_option("--resume", help="Continue the run in the folder, as it was started.")
     ] = False,
 ) -> None:
     """Train on a dataset: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.

@@ -180,14 +180,14 @@ def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
 
 def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
     """The detections, each with what is wrong with it."""
-    found = [results[place] for place in errors.detections]
+    detections = [results[place] for place in errors.detections]
     texts = []
-    for record, fault, assigned in zip(found, errors.faults, errors.assigned, strict=True):
+    for record, fault, assigned in zip(detections, errors.faults, errors.assigned, strict=True):
         name = truth.categories[record["category_id"]] if several else ""
         wrong = fault == FAULTS[CLASSIFICATION]
         is_really = f", is {truth.categories[truth.objects[assigned]['category_id']]}" if wrong else ""
         texts.append(f"{name} {record['score']:.2f}{is_really}".strip())
-    return DrawnObjects(_instances(truth, found, errors.image_id, kind), list(errors.faults), texts)
+    return DrawnObjects(_instances(truth, detections, errors.image_id, kind), list(errors.faults), texts)
 
 
 def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind: Kind) -> Instances:

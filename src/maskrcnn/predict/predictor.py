@@ -147,8 +147,8 @@ class Predictor:
         """Objects of each image of a prepared batch, on the CPU; found at all its scales, and flipped."""
         keypoint_schema = self.classes.keypoint_schema
         partners = keypoint_schema.mirrored if keypoint_schema else ()
-        found = predict_tta(self.model, tta_batches(scales, flip=self.flip), partners=partners, place=self.placed)
-        return [replace(objects.to("cpu"), classes=self.classes) for objects in found]
+        predictions = predict_tta(self.model, tta_batches(scales, flip=self.flip), partners=partners, place=self.placed)
+        return [replace(objects.to("cpu"), classes=self.classes) for objects in predictions]
 
     def placed(self, batch: Batch) -> Batch:
         """The same batch on the model's device and in its precision."""

@@ -53,7 +53,7 @@ def propose_for(
         DataError: An image cannot be read, or the file has another ending.
     """
     truth = Annotations.parse(data.to_coco(), source=data.source.name)
-    found: dict[int, Instances] = {}
+    proposals: dict[int, Instances] = {}
 
     def propose(images: Batch) -> list[Instances]:
         return find_proposals(predictor.model, predictor.placed(images))
@@ -61,7 +61,7 @@ def propose_for(
     def remembered() -> Iterator[tuple[int, Instances]]:
         batches = evaluation_batches(data.records, predictor.settings.input, batch_size=batch_size, workers=workers)
         for image_id, instances in collect_proposals(propose, batches, on_progress=on_progress):
-            found[image_id] = instances
+            proposals[image_id] = instances
             yield image_id, instances
 
     write_proposals(path, remembered())
@@ -69,10 +69,10 @@ def propose_for(
         "annotations": truth.source,
         "images": len(truth.sizes),
         "objects": len(truth.objects),
-        "proposals": sum(map(len, found.values())),
+        "proposals": sum(map(len, proposals.values())),
     }
     if any(map(has_objects, data.records)):
-        report["recall"] = average_recall(truth, found)
+        report["recall"] = average_recall(truth, proposals)
     return report
 
 

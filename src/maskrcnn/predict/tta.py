@@ -119,7 +119,7 @@ def predict_tta(
     batch = _placed(first, place)
     features = model.features(batch.images)
     table = model.pooling.table(features)
-    found = [model.detect(table, model.propose(features, batch)[0], batch.sizes)]
+    detected = [model.detect(table, model.propose(features, batch)[0], batch.sizes)]
     tables: list[PyramidTable | None] = [table]
     left = KEPT
     for augmented in batches[1:]:
@@ -127,24 +127,24 @@ def predict_tta(
         maps = model.features(other.images)
         table = model.pooling.table(maps)
         detections = model.detect(table, model.propose(maps, other)[0], other.sizes)
-        found.append([(augmented.map_boxes(one[0], i, first), *one[1:]) for i, one in enumerate(detections)])
+        detected.append([(augmented.map_boxes(one[0], i, first), *one[1:]) for i, one in enumerate(detections)])
         left -= table.rows.numel() * table.rows.element_size()
         tables.append(table if left >= 0 else None)
-    joined = [_join(model, group) for group in zip(*found, strict=True)]
+    joined = [_join(model, group) for group in zip(*detected, strict=True)]
     masks, logits = _average(model, batches, tables, joined, partners, place)
     return _assemble(model, joined, masks, logits, features, batch)
 
 
-def _join(model: MaskRCNN, found: Sequence[Detections]) -> Detections:
+def _join(model: MaskRCNN, detections: Sequence[Detections]) -> Detections:
     """The box head's choice among the detections of one image; those of one batch alone are left as they are."""
-    if len(found) == 1:
-        return found[0]
+    if len(detections) == 1:
+        return detections[0]
     if not isinstance(model.box_head, JoinsDetections):
         raise SettingError(
             f"scales and flip: the box head {type(model.box_head).__name__} has no method `join`, which test-time "
             "augmentation needs. Add it, see `maskrcnn.model.interfaces.JoinsDetections`, or predict at one scale."
         )
-    return model.box_head.join(found)
+    return model.box_head.join(detections)
 
 
 def _placed(augmented: TTABatch, place: Callable[[Batch], Batch]) -> Batch:
@@ -170,10 +170,10 @@ def _average(
         tables[number] = None
         if table is None:
             table = model.pooling.table(model.features(_placed(augmented, place).images))
-        found = [(batches[0].map_boxes(one[0], i, augmented), *one[1:]) for i, one in enumerate(joined)]
-        soft = model.predict_masks(table, found)
+        detections = [(batches[0].map_boxes(one[0], i, augmented), *one[1:]) for i, one in enumerate(joined)]
+        soft = model.predict_masks(table, detections)
         masks.append([one.flip(-1) if augmented.flipped and one is not None else one for one in soft])
-        logits = model.keypoint_logits(table, [boxes for boxes, _, _ in found])
+        logits = model.keypoint_logits(table, [boxes for boxes, _, _ in detections])
         if logits is not None:
             maps.append(logits.flip(-1)[:, list(partners)] if augmented.flipped else logits)
     return [_mean(parts) for parts in zip(*masks, strict=True)], _mean(maps)
@@ -188,15 +188,15 @@ def _mean(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 def _assemble(
     model: MaskRCNN,
-    found: list[Detections],
+    detections: list[Detections],
     masks: list[Tensor | None],
     logits: Tensor | None,
     features: dict[int, Tensor],
     batch: Batch,
 ) -> list[Instances]:
     """Detections in the caller's pixels, with masks, keypoints and segments where there are some."""
-    keypoints: list[Tensor | None] = [None] * len(found)
+    keypoints: list[Tensor | None] = [None] * len(detections)
     if logits is not None and model.keypoint_head is not None:
-        points = model.keypoint_head.decode(logits, torch.cat([one[0] for one in found]))
-        keypoints = list(points.split([len(one[0]) for one in found]))
-    return model.to_instances(found, masks, keypoints, features, batch)
+        points = model.keypoint_head.decode(logits, torch.cat([one[0] for one in detections]))
+        keypoints = list(points.split([len(one[0]) for one in detections]))
+    return model.to_instances(detections, masks, keypoints, features, batch)
