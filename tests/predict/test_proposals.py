@@ -118,7 +118,7 @@ def test_other_files_are_read_by_what_is_in_them(tmp_path):
     "content", [[1, 2], {"boxes": [], "ids": []}, {"boxes": [], "ids": [], "scores": [], "bbox_mode": 1}]
 )
 def test_other_pickles_are_named(tmp_path, content):
-    with pytest.raises(DataError, match=r"p.pkl: has no lists `boxes`"):
+    with pytest.raises(DataError, match=r"p\.pkl: .*`boxes`"):
         found(pickled(tmp_path, content))
 
 
@@ -134,5 +134,5 @@ def test_nothing_in_a_pickle_is_executed(tmp_path, capsys):
 
 
 def test_a_missing_pickle_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no.pkl: cannot be read"):
+    with pytest.raises(DataError, match=r"no\.pkl: "):
         found(tmp_path / "no.pkl")
