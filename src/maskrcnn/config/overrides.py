@@ -174,6 +174,18 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"there is no setting {key}{guess} In {section or 'the settings'}: {', '.join(names)}."
 
 
+def describe_invalid(error: Exception) -> str:
+    """What pydantic found wrong, in one line: each key with its rule; other errors as they are."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, broken['loc']))}: {_rule(broken['msg'])}" for broken in error.errors())
+
+
+def _rule(message: str) -> str:
+    rule = message.removeprefix("Value error, ")
+    return f"{rule[:1].lower()}{rule[1:]}"
+
+
 def _broken_rules(error: ValidationError, changes: dict[str, Change], known: Mapping[str, FieldInfo]) -> Iterator[str]:
     rules: dict[str, list[str]] = {}
     for broken in error.errors():
@@ -183,8 +195,7 @@ def _broken_rules(error: ValidationError, changes: dict[str, Change], known: Map
         key = ".".join(parts)
         meant = [change.words for name, change in changes.items() if name == key or name.startswith(f"{key}.")]
         words = " ".join(meant) or f"{key}={broken['input']}"
-        rule = broken["msg"].removeprefix("Value error, ")
-        rules.setdefault(words, []).append(f"{rule[:1].lower()}{rule[1:]}{_limits(known.get(key))}")
+        rules.setdefault(words, []).append(_rule(broken["msg"]) + _limits(known.get(key)))
     return (f"{words}: {', or '.join(dict.fromkeys(broken))}. {HINT}" for words, broken in rules.items())
 
 
