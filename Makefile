@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 .PHONY: help demo test test-slow test-oldest profile check docs package wheel-test format clean
 
 help:
-	@echo "make demo         watch a Mask R-CNN learn shapes it draws itself, about 4 minutes on two cores"
+	@echo "make demo         watch a Mask R-CNN learn shapes it draws itself, about 2 minutes on two cores"
 	@echo "make test         the tests, and which share of the library's lines they ran"
 	@echo "make test-slow    the tests that take minutes each"
 	@echo "make test-oldest  the tests with the lowest version that pyproject.toml allows of each library, in .venv-oldest"

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from maskrcnn import progress
-from maskrcnn.progress import ImageBar, waiting
+from maskrcnn.progress import ImageBar, counted, waiting
 
 
 def drawn(monkeypatch, *, patience: float, terminal: bool) -> str:
@@ -50,3 +50,8 @@ def test_the_line_is_gone_after_an_error_too(monkeypatch):
     with pytest.raises(ValueError, match="broken"):
         fail()
     assert file.getvalue().rindex("\x1b[2K") > file.getvalue().rindex("reading")  # erased after it was drawn last
+
+
+def test_things_are_counted_in_words():
+    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert counted(1200, "box", "boxes") == "1,200 boxes"

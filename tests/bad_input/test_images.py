@@ -69,7 +69,7 @@ def write_data(folder, sizes: dict[str, tuple[int, int]]) -> None:
 def test_images_of_every_kind_and_shape_are_predicted_and_scored(folder, tiny_weights, run_cli):
     for name, (image, how, _) in UNUSUAL.items():
         image.save(folder / "photos" / name, **how)
-    done = run_cli("predict", "photos", "--weights", tiny_weights, "--batch", 3, "--score-threshold", 0.1)
+    done = run_cli("predict", "photos", "--weights", tiny_weights, "--batch-size", 3, "--score-threshold", 0.1)
     assert done.code == 0
     content = json.loads((folder / "predictions" / "predictions.json").read_text())
     sizes = {one["file"].removeprefix("photos/"): tuple(one["size"]) for one in content["images"]}

@@ -30,12 +30,16 @@ def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, ti
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("coco",), "benchmark needs --weights, to predict, or --results"),
-        (("cocoa", "--results", "r.json"), "cocoa: there is no such benchmark. Known are coco"),
-        (("coco", "--split", "dev", "--results", "r.json"), "coco has val, minival, test-dev"),
+        (("coco",), "--weights"),
+        (("coco", "--results", "r.json", "--tta", "flip"), "--tta"),
+        (("cocoa", "--results", "r.json"), "cocoa: "),
+        (("coco", "--split", "dev", "--results", "r.json"), "val, minival, test-dev"),
         (("coco", "--results", "none.json"), "none.json"),
         (("coco", "--split", "minival", "--results", "r.json"), "instances_minival2014.json"),
-        (("coco", "--results", "r.json", "--compare", "none.json"), "--compare none.json: there is no such file"),
+        (("coco", "--results", "r.json", "--compare", "none.json"), "--compare none.json: "),
+        (("coco", "--results", "r.json", "--score-threshold", 0.3), "--score-threshold"),
+        (("nuclei", "--results", "r.json", "--submission", "coco"), "coco: "),
+        (("coco-boundary", "--weights", "none.safetensors", "--submission", "sent"), "--submission sent"),
     ],
 )
 def test_words_that_do_not_fit_together_give_one_message(coco, run_cli, words, message):
@@ -74,27 +78,14 @@ def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco,
     assert run_cli("benchmark", *words[:-2], "--results", coco.parent / "sent", "--submission", "sent").code == 0
     done = run_cli("benchmark", *words)
     assert done.code == 1
-    assert "coco test-dev: the ground truth is not public, so nothing can be scored. Give --submission" in done.err
-
-
-def test_what_no_server_takes_is_refused_before_the_images_are_predicted(coco, run_cli):
-    words = ("benchmark", "coco-boundary", "--data", coco, "--weights", "no_such.safetensors")
-    done = run_cli(*words, "--submission", "sent")
-    assert done.code == 1
-    assert "--submission sent: coco-boundary val has no server. Leave it out." in done.err
+    assert all(words in done.err for words in ("coco test-dev: ", "--submission"))
 
 
 def test_whole_people_are_no_submission_to_mhp_however_they_are_predicted(tmp_path, run_cli):
     words = ("mhp", "--data", lay_out(tmp_path, {"1": [ANNA]}), "--weights", "no_such.safetensors")
     done = run_cli("benchmark", *words, "--submission", tmp_path / "people.zip")
     assert done.code == 1
-    assert "--submission: a model's records have no `parts`, but MHP's server scores nothing else" in done.err
-
-
-def test_a_file_is_not_submitted_where_a_folder_is(coco, run_cli):
-    done = run_cli("benchmark", "nuclei", "--data", coco, "--results", "r.json", "--submission", coco)
-    assert done.code == 1
-    assert "this is a folder, but a file is to be written there" in done.err
+    assert all(words in done.err for words in ("--submission", "`parts`"))
 
 
 def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
@@ -110,9 +101,6 @@ def test_a_score_threshold_is_for_benchmarks_that_do_not_rank(coco, run_cli):
         assert report["objects"] == len(records), "no section takes the name of a count"
         found[threshold] = (report["accuracy"]["accuracy50"] > 0, len(rows) > 3, report["score_threshold"])
     assert found == {0.3: (True, True, 0.3), 0.5: (False, False, 0.5)}
-    done = run_cli("benchmark", "coco", "--data", coco, "--results", "r.json", "--score-threshold", 0.3)
-    assert done.code == 1
-    assert "coco val ranks predictions by their scores" in done.err
 
 
 def test_what_is_wrong_with_results_of_a_servers_format_is_said_of_their_file(tmp_path, run_cli):
@@ -121,7 +109,7 @@ def test_what_is_wrong_with_results_of_a_servers_format_is_said_of_their_file(tm
     Image.fromarray(np.ones((20, 20), dtype=np.uint8)).save(tmp_path / "street" / "m.png")
     (tmp_path / "street" / "aachen_000000_000019.txt").write_text("m.png 26 1.5")
     words = ("cityscapes", "--data", tmp_path / "data", "--results", tmp_path / "street")
-    assert "Error: street: record 0: score 1.5 must be a number from 0 to 1" in run_cli("benchmark", *words).err
+    assert "Error: street: record 0: score 1.5 " in run_cli("benchmark", *words).err
 
 
 def test_the_help_names_all_benchmarks(run_cli):
@@ -139,18 +127,3 @@ def test_a_benchmark_s_own_numbers_are_compared(coco, run_cli):
     report = json.loads((coco.parent / "s.json").read_text())
     assert report["compare_numbers"]["boundary"]["AP"] == 1 > report["boundary"]["AP"]
     assert f"-{100 - 100 * report['boundary']['AP']:.1f}" in done.out
-
-
-def test_errors_are_listed_and_drawn_and_two_runs_compared(coco, run_cli):
-    records = perfect(coco)
-    (coco.parent / "best.json").write_text(json.dumps(records))
-    (coco.parent / "worse.json").write_text(json.dumps(records[1:]))
-    words = ("--results", "worse.json", "--errors", "--worst", 1, "--output", "drawn", "--compare", "best.json")
-    done = run_cli("benchmark", "coco", "--data", coco, *words, "--json", "s.json")
-    assert done.code == 0
-    report = json.loads((coco.parent / "s.json").read_text())
-    assert report["errors"]["segm"]
-    assert report["worst_images"]
-    assert report["compare"]["other"] == "best.json"
-    assert "missed" in done.out
-    assert list((coco.parent / "drawn").glob("*.png"))

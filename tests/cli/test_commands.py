@@ -16,6 +16,7 @@ def test_commands_can_be_pasted_into_a_shell():
     )
 
 
-def test_a_data_set_is_named_with_what_was_said_about_it_only():
+def test_a_dataset_is_named_with_what_was_said_about_it_only():
     assert data_words(Path("d"), None) == ["--data", "d"]
-    assert data_words(Path("d"), Path("p"), "yolo") == ["--data", "d", "--images", "p", "--format", "yolo"]
+    words = ["--data", "d", "--images", "p", "--format", "yolo", "--skip-invalid"]
+    assert data_words(Path("d"), Path("p"), "yolo", skip_invalid=True) == words

@@ -55,7 +55,7 @@ def test_settings_that_a_file_cannot_tell_are_stored(run_cli, zoo, tmp_path):
         (["x.pth"], ".safetensors"),
         (["x.pth", "--to", "detectron2", "--half"], "--half"),
         (["x.safetensors", "train.steps=3"], "train.steps=3"),
-        (["x.safetensors", "neck.channels=16"], "Leave out neck.channels=16"),
+        (["x.safetensors", "neck.channels=16"], "neck.channels=16"),
         (["x.pth", "--to", "torchvision"], "input.resize=pillow"),
         (["x.bin", "--to", "detectron2"], ".pkl or .pth"),
     ],
@@ -73,6 +73,6 @@ def test_a_summary_of_our_own_weights():
     assert summary(weights) == [
         "format: maskrcnn",
         f"classes: 80 ({names} and 72 more)",
-        "parameters: 1.5 million in 1 tensors",
+        "parameters: 1.5 million in 1 tensor",
         "settings: all as by default",
     ]

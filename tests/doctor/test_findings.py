@@ -1,6 +1,6 @@
 import pytest
 
-from maskrcnn.doctor.findings import Example, Finding, by_share, counted, in_order, share, some
+from maskrcnn.doctor.findings import Example, Finding, by_share, in_order, share, some
 
 
 def finding(severity="note", name="crowds", what="train: 1.", advice="Look.", **more):
@@ -45,5 +45,4 @@ def test_shares_numbers_and_examples_are_short():
     assert by_share(1, 100) == "note"
     assert by_share(2, 100) == "warning"
     assert by_share(2, 100, 0.05) == "note"
-    assert (counted(1, "image"), counted(1200, "box", "boxes")) == ("1 image", "1,200 boxes")
     assert [one.words for one in some([Example(str(n)) for n in range(9)])] == ["0", "1", "2", "3", "4"]

@@ -66,7 +66,7 @@ def test_what_there_is_in_the_results_is_scored():
 
 def test_the_tables_show_percent_and_a_dash_where_there_is_nothing():
     shown = str(report())
-    assert "1 images, 1 objects, 1 predictions" in shown
+    assert "1 image, 1 object, 1 prediction" in shown
     rows = [line.replace(" ", "").split("│") for line in shown.splitlines()]
     assert ["", "AP50", "100.0", "100.0", ""] in rows
     assert ["", "APl", "-", "-", ""] in rows

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,14 @@ from maskrcnn.analysis.worst import worst_images
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.draw.error_pages import COLORS
 from maskrcnn.errors import DataError
-from maskrcnn.predict.error_images import write_error_images
-from tests.builders.scoring import parsed
+from maskrcnn.evaluation.report import Report, score_results
+from maskrcnn.predict.error_images import analyze_report, write_error_images
+from tests.builders.scoring import found, parsed, truth_of
 
+CAT, DOG = 1, 2
+BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
+OBJECTS = [(1, CAT, BOX, 0), (2, CAT, BOX, 0), (2, DOG, APART, 0)]
+RECORDS = [found(1, CAT, BOX, 0.9), found(2, DOG, BOX, 0.8)]
 KEYPOINTS = ["left_eye", "right_eye", "nose"]
 
 
@@ -29,8 +36,8 @@ def dataset(tmp_path):
             box = {"bbox": [x, 10, 20, 20], "area": 400, "segmentation": polygon(x, 10, 20)}
             objects.append({**known, **box, "keypoints": points, "num_keypoints": 0 if crowd else 3})
             if n == 1 or image_id == 2:
-                found = {"image_id": image_id, "category_id": 1, "score": 0.9 - n / 10}
-                results.append({**found, **box, "keypoints": points})
+                detection = {"image_id": image_id, "category_id": 1, "score": 0.9 - n / 10}
+                results.append({**detection, **box, "keypoints": points})
     content = {
         "images": [{"id": n, "file_name": f"p{n}.png", "width": 80, "height": 60} for n in (1, 2)],
         "categories": [{"id": n, "name": name, "keypoints": KEYPOINTS} for n, name in ((1, "cat"), (2, "dog"))],
@@ -40,15 +47,13 @@ def dataset(tmp_path):
 
 
 def written(tmp_path, kind, content, truth, results):
-    import json
-
     (tmp_path / "truth.json").write_text(json.dumps(content))
     data = read_coco(tmp_path / "truth.json", tmp_path)
     worst = worst_images(truth, find_faults(truth, results, kind), 0.0, 5)
-    told = []
+    counts = []
     folder = tmp_path / "drawn" / kind
-    paths = write_error_images(folder, data, truth, results, worst, kind, 0.0, on_progress=told.append)
-    assert sum(told) == len(paths)
+    paths = write_error_images(folder, data, truth, results, worst, kind, 0.0, on_progress=counts.append)
+    assert sum(counts) == len(paths)
     return paths
 
 
@@ -90,9 +95,49 @@ def test_without_errors_nothing_is_written(tmp_path):
     assert not (tmp_path / "drawn").exists()
 
 
-def test_an_image_that_the_data_set_does_not_have_is_told(tmp_path):
+def test_an_image_that_the_dataset_does_not_have_is_named(tmp_path):
     content, truth, results = dataset(tmp_path)
     few = {**content, "images": content["images"][1:]}
     few["annotations"] = [one for one in content["annotations"] if one["image_id"] == 2]
-    with pytest.raises(DataError, match=r"truth.json: has no image 1 to draw. Give the dataset that was scored"):
+    with pytest.raises(DataError, match=r"truth\.json: .* image 1 "):
         written(tmp_path, "bbox", few, truth, results)
+
+
+def report_of(truth, *records) -> Report:
+    return score_results(*parsed(truth, records))
+
+
+def test_kinds_of_errors_and_the_worst_images_are_reported():
+    analyzed = analyze_report(report_of(truth_of(*OBJECTS, count=2), *RECORDS), names={2: "two.png"})
+    assert json.loads(json.dumps(analyzed.facts, allow_nan=False)) == analyzed.facts
+    assert analyzed.facts["errors"]["bbox"]["all"]["counts"]["classification"] == 1
+    # The best F1 is that of the first detection alone, so that the second is not looked at.
+    worst = {"image_id": 2, "image": "two.png", "errors": 2, "what": "missed 2 (class 1, class 2)"}
+    assert analyzed.facts["worst_images"] == [worst]
+    assert len(analyzed.tables) == 2
+
+
+@pytest.mark.parametrize(("objects", "count"), [((), 0), (OBJECTS, 2)], ids=["no annotation", "no prediction"])
+def test_nothing_predicted_or_annotated_can_be_analyzed(objects, count):
+    facts = analyze_report(report_of(truth_of(*objects, count=count))).facts
+    assert set(facts["errors"]) == {"bbox"}
+    assert len(facts["worst_images"]) == count
+
+
+def test_masks_are_not_analyzed_by_boxes():
+    mask = {"segmentation": [[0, 0, 20, 0, 20, 10, 0, 10]]}
+    records, truth = [record | mask for record in RECORDS], truth_of(*OBJECTS, count=2)
+    assert set(analyze_report(report_of(truth, *records)).facts["errors"]) == {"bbox"}
+    truth.objects[0] |= mask
+    assert set(analyze_report(report_of(truth, *records)).facts["errors"]) == {"bbox", "segm"}
+
+
+def test_the_worst_images_are_listed_with_their_drawings(tmp_path):
+    content, truth, results = dataset(tmp_path)
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    folder = tmp_path / "drawn"
+    report = score_results(truth, results)
+    listed = analyze_report(report, lambda: read_coco(tmp_path / "truth.json", tmp_path), folder=folder).facts
+    files = [(one["image"], one["drawing"]) for one in listed["worst_images"]]
+    assert files == [(f"p{n}.png", str(folder / f"00{n}-p{n}.png")) for n in (1, 2)]
+    assert sorted(path.name for path in folder.iterdir()) == ["001-p1.png", "002-p2.png", "index.png"]

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -31,7 +32,7 @@ class Fixed:
     def __init__(self):
         self.batches = []
 
-    def predict_all(self, images, *, batch):
+    def predict_all(self, images, *, batch_size):
         self.batches.append(len(images))
         for image in images:
             boxes, size = torch.tensor([[0.0, 0, 2, 3]]), tuple(image.shape[1:])
@@ -52,33 +53,33 @@ def read(folder: Path) -> dict:
     return json.loads((folder / "predictions.json").read_text())
 
 
-class Seeing(Fixed):
+class WithKeypoints(Fixed):
     """Finds two keypoints of every object."""
 
     classes = Classes(
         ("owl", "mouse"), (7, 9), keypoint_schema=keypoint_schema_of({"keypoints": ["left_eye", "right_eye"]})
     )
 
-    def predict_all(self, images, *, batch):
-        for found in super().predict_all(images, batch=batch):
+    def predict_all(self, images, *, batch_size):
+        for found in super().predict_all(images, batch_size=batch_size):
             yield replace(found, keypoints=torch.tensor([[[0.5, 1.5, 0.25], [1.0, 2.0, 7.0]]]))
 
 
 def test_keypoints_and_what_they_are_called_are_written_as_in_coco_s_files(images, tmp_path):
-    predict_files(Seeing(), images[:1], tmp_path, score_threshold=0.5)
+    predict_files(WithKeypoints(), images[:1], tmp_path, score_threshold=0.5)
     content = read(tmp_path)
     assert content["images"][0]["objects"][0]["keypoints"] == [0, 1, 0.25, 0.5, 1.5, 7]
     assert content["classes"][0]["keypoints"] == ["left_eye", "right_eye"]
     assert content["classes"][0]["flip_pairs"] == [[1, 2]]
 
 
-class Dividing(Fixed):
+class WithSegments(Fixed):
     """Finds the left half of every image to be that object, and the rest to be sky."""
 
     classes = Classes(("cell", "dust"), (7, 9), stuff=("sky",), stuff_ids=(20,))
 
-    def predict_all(self, images, *, batch):
-        for found in super().predict_all(images, batch=batch):
+    def predict_all(self, images, *, batch_size):
+        for found in super().predict_all(images, batch_size=batch_size):
             ids = torch.full(found.size, 2, dtype=torch.int32)
             ids[:, :5] = 1
             segments = [Segment(1, 1, True, 40, score=0.75, instance=0), Segment(2, 0, False, ids.numel() - 40)]
@@ -86,7 +87,7 @@ class Dividing(Fixed):
 
 
 def test_segments_are_written_as_coco_has_them_and_drawn(images, tmp_path):
-    predict_files(Dividing(), images[:2], tmp_path, score_threshold=0.8)
+    predict_files(WithSegments(), images[:2], tmp_path, score_threshold=0.8)
     content = read(tmp_path)
     assert content["stuff"] == [{"label": 0, "name": "sky", "category_id": 20}]
     assert len(content["classes"]) == 2
@@ -99,17 +100,11 @@ def test_segments_are_written_as_coco_has_them_and_drawn(images, tmp_path):
     assert np.array(Image.open(tmp_path / "draw" / "b.png")).any(axis=-1).all()
 
 
-def test_segments_are_written_also_if_nothing_is_drawn(images, tmp_path):
-    predict_files(Dividing(), images[:1], tmp_path, draw=False)
-    assert (tmp_path / "panoptic" / "a.png").exists()
-    assert not (tmp_path / "draw").exists()
-
-
 def test_ids_become_colors_and_segments_records(tmp_path):
     found = Panoptic(
         torch.tensor([[0, 1], [2, 2]], dtype=torch.int32), [Segment(1, 0, True, 1), Segment(2, 0, False, 2)]
     )
-    record = write_segments(tmp_path, "a", found, Dividing.classes)
+    record = write_segments(tmp_path, "a", found, WithSegments.classes)
     assert np.array(Image.open(tmp_path / "panoptic" / "a.png"))[..., 0].tolist() == [[0, 1], [2, 2]]
     assert record["file_name"] == "a.png"
     assert [(one["id"], one["category_id"], one["isthing"]) for one in record["segments_info"]] == [
@@ -119,13 +114,13 @@ def test_ids_become_colors_and_segments_records(tmp_path):
 
 
 def test_an_image_without_segments_is_written_too(tmp_path):
-    record = write_segments(tmp_path, "a", Panoptic(torch.zeros(2, 3, dtype=torch.int32), []), Dividing.classes)
+    record = write_segments(tmp_path, "a", Panoptic(torch.zeros(2, 3, dtype=torch.int32), []), WithSegments.classes)
     assert record == {"file_name": "a.png", "segments_info": []}
     assert not np.array(Image.open(tmp_path / "panoptic" / "a.png")).any()
 
 
 def test_the_json_holds_every_object_in_the_image_s_own_pixels(images, tmp_path):
-    done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch=2)
+    done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch_size=2)
     assert done == (3, 3, [], 0.5)
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
@@ -153,8 +148,8 @@ def test_polygons_go_around_masks_or_boxes(images, tmp_path, kind):
         predict_files(model, images[:1], tmp_path, draw=False, polygons=kind)
         corners = read(tmp_path)["images"][0]["objects"][0]["polygon"]
         assert sorted(corners) == [[0, 0], [0, bottom], [right, 0], [right, bottom]]
-    predict_files(model, images[:1], tmp_path, draw=False)
-    assert "polygon" not in read(tmp_path)["images"][0]["objects"][0]
+    predict_files(model, images[:1], tmp_path)
+    assert {"polygon", "mask"}.isdisjoint(read(tmp_path)["images"][0]["objects"][0])
 
 
 def test_objects_are_drawn_from_the_score_on_that_was_asked_for(images, tmp_path):
@@ -164,27 +159,22 @@ def test_objects_are_drawn_from_the_score_on_that_was_asked_for(images, tmp_path
         assert np.array(Image.open(tmp_path / "draw" / "a.png")).any() == expected
 
 
-def test_no_images_are_drawn_if_none_are_wanted(images, tmp_path):
+def test_no_images_are_drawn_if_none_are_requested(images, tmp_path):
     predict_files(Fixed(), images, tmp_path, draw=False)
     assert read(tmp_path)["images"][0]["drawn"] is None
     assert not (tmp_path / "draw").exists()
     assert {"stuff", "panoptic"}.isdisjoint({*read(tmp_path), *read(tmp_path)["images"][0]})
+    predict_files(WithSegments(), images[:1], tmp_path, draw=False)
+    assert (tmp_path / "panoptic" / "a.png").exists()
 
 
-def test_a_model_without_masks_gives_boxes(images, tmp_path):
-    model = Fixed()
-    model.masks = False
-    predict_files(model, images[:1], tmp_path, score_threshold=0.5)
-    assert "mask" not in read(tmp_path)["images"][0]["objects"][0]
-
-
-@pytest.mark.parametrize(("batch", "batches"), [(1, [1, 1]), (2, [1, 1]), (3, [2])])
-def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch, batches):
+@pytest.mark.parametrize(("batch_size", "batches"), [(1, [1, 1]), (2, [1, 1]), (3, [2])])
+def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch_size, batches):
     images[0].write_bytes(b"")
     model, counts = Fixed(), []
-    done = predict_files(model, images, tmp_path, score_threshold=0.5, batch=batch, on_progress=counts.append)
+    done = predict_files(model, images, tmp_path, score_threshold=0.5, batch_size=batch_size, on_progress=counts.append)
     assert (done.images, done.objects) == (2, 2)
-    assert done.failed == [f"{images[0]}: the image file is empty (0 bytes). Copy or download it again."]
+    assert [str(images[0]) in message for message in done.failed] == [True]
     content = read(tmp_path)
     assert content["failed"] == [{"file": str(images[0]), "error": done.failed[0]}]
     assert [Path(one["file"]).name for one in content["images"]] == ["b.png", "c.png"]
@@ -197,7 +187,7 @@ def test_no_images_give_an_empty_list(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_named(images):
-    with pytest.raises(DataError, match=r"a\.png: predictions cannot be written there \(.*\)\. Choose a folder"):
+    with pytest.raises(DataError, match=r"in/a\.png: "):
         predict_files(Fixed(), images, images[0], score_threshold=0.5)
 
 
@@ -223,8 +213,6 @@ from maskrcnn.draw.instances import draw_instances
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.masks import to_rle
-from maskrcnn.structures.panoptic import Panoptic, Segment
-from maskrcnn.structures.classes import keypoint_schema_of
 from maskrcnn.structures.predicted_masks import SoftMasks
 
 def peak():
@@ -258,17 +246,8 @@ def test_300_objects_in_a_large_image_do_not_need_300_full_size_masks():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in (
-        "a.png",
-        "b.JPG",
-        "deep/er/c.tif",
-        "deep/a.png",
-        "notes.txt",
-        ".hidden.png",
-        ".git/d.png",
-        "deep/x[1].png",
-    ):
-        path = tmp_path / name
+    names = "a.png b.JPG deep/er/c.tif deep/a.png notes.txt .hidden.png .git/d.png deep/x[1].png"
+    for path in map(tmp_path.joinpath, names.split()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return tmp_path
@@ -293,21 +272,19 @@ def test_files_folders_and_patterns_are_found_once_each_in_order(folder, inputs,
 
 
 def test_what_was_drawn_before_is_no_input(folder):
-    assert [str(path) for path in find_images(["deep"], leave_out=[Path("deep/er"), Path("no")])] == [
-        "deep/a.png",
-        "deep/x[1].png",
-    ]
+    paths = find_images(["deep"], leave_out=[Path("deep/er"), Path("no")])
+    assert list(map(str, paths)) == ["deep/a.png", "deep/x[1].png"]
 
 
 def test_an_input_that_is_not_there_is_named(folder):
-    with pytest.raises(DataError, match=r"^c\.png: there is no such file or folder\. Check the path\.$"):
+    with pytest.raises(DataError, match=r"^c\.png: "):
         find_images(["a.png", "c.png"])
 
 
 @pytest.mark.parametrize("words", ["*.gif", "empty", "*.txt"])
-def test_an_input_without_images_is_named(folder, words):
+def test_an_input_without_images_is_named_with_the_endings_of_images(folder, words):
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match=r": no images were found there \(files that end in \.bmp.* name the files"):
+    with pytest.raises(DataError, match=rf"^{re.escape(words)}: .*\.bmp"):
         find_images([words])
 
 

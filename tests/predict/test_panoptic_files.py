@@ -142,14 +142,11 @@ def test_a_list_of_coco_results_is_returned_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "words"),
     [
-        ({"p2": (IDS, SEGMENTS[:3])}, r"image 2: segment 70000 is in the PNG file but not in `segments_info`"),
-        (
-            {"p2": (IDS, [*SEGMENTS, {"id": 9, "category_id": 1}])},
-            r"image 2: segment 9 is in `segments_info` but not in the PNG file",
-        ),
-        ({"p9": (IDS, SEGMENTS)}, r"image_id 9 is not among the 2 images"),
-        ({"p2": (IDS, [{"id": 0, "category_id": 1}])}, r"image 2: a segment has the id 0 and .* from 1 to 16777215"),
-        ({"p2": (IDS, [{"id": 5, "category_id": "x"}])}, r"image 2: a segment has the id 5 and the category_id 'x'"),
+        ({"p2": (IDS, SEGMENTS[:3])}, r"image 2: segment 70000 "),
+        ({"p2": (IDS, [*SEGMENTS, {"id": 9, "category_id": 1}])}, r"image 2: segment 9 "),
+        ({"p9": (IDS, SEGMENTS)}, r"image_id 9 "),
+        ({"p2": (IDS, [{"id": 0, "category_id": 1}])}, r"image 2: .* id 0 .* 1 to 16777215"),
+        ({"p2": (IDS, [{"id": 5, "category_id": "x"}])}, r"image 2: .* id 5 .* category_id 'x'"),
     ],
 )
 def test_segments_that_cannot_be_used_are_named(tmp_path, lists, words):
@@ -157,38 +154,39 @@ def test_segments_that_cannot_be_used_are_named(tmp_path, lists, words):
         read_panoptic_results(predictions(tmp_path, **lists), NAMES)
 
 
-def test_images_without_or_with_two_predictions_are_named(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param(lambda lists: {"annotations": lists[:1]}, "image b", id="an image without a prediction"),
+        pytest.param(lambda lists: {"annotations": lists + lists[:1]}, "image_id 2", id="an image with two"),
+        pytest.param(lambda lists: {"images": []}, "`annotations`", id="no list of images"),
+    ],
+)
+def test_lists_that_do_not_fit_the_images_are_named(tmp_path, change, named):
     file = predictions(tmp_path)
-    contents = json.loads(file.read_text())
-    file.write_text(json.dumps({"annotations": contents["annotations"][:1]}))
-    with pytest.raises(DataError, match=r"no prediction for the image b \(1 of 2 have none\)"):
-        read_panoptic_results(file, NAMES)
-    file.write_text(json.dumps({"annotations": contents["annotations"] + contents["annotations"][:1]}))
-    with pytest.raises(DataError, match=r"image_id 2 has two lists of segments"):
-        read_panoptic_results(file, NAMES)
-    file.write_text('{"images": []}')
-    with pytest.raises(DataError, match=r"found.json: has no list `annotations` of segments"):
+    file.write_text(json.dumps(change(json.loads(file.read_text())["annotations"])))
+    with pytest.raises(DataError, match=f"found.json: .*{named}"):
         read_panoptic_results(file, NAMES)
 
 
 def test_missing_files_are_named(tmp_path, truth):
     file = predictions(tmp_path)
     (tmp_path / "found" / "4.png").unlink()
-    with pytest.raises(DataError, match=r"found/4.png: .* is not there"):
+    with pytest.raises(DataError, match=r"found/4\.png"):
         read_panoptic_results(file, NAMES)
-    with pytest.raises(DataError, match="holds 2 JSON files, but one is needed"):
+    with pytest.raises(DataError, match="2 JSON files"):
         read_panoptic_results(tmp_path, NAMES)
     (tmp_path / "found").rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="whose PNG files belong into the folder"):
+    with pytest.raises(DataError, match=r"found\.json: .*found"):
         read_panoptic_results(file, NAMES)
 
 
 @pytest.mark.parametrize(
     ("lists", "words"),
     [
-        ({5: (IDS, SEGMENTS)}, "a list of segments has image_id 5, which no image of the file has"),
-        ({2: (IDS, [{"id": 5, "category_id": 4}])}, "image 2: a segment has the unknown category_id 4"),
-        ({2: (IDS, None)}, "the segments of image 2: `file_name` must be the name of a PNG file"),
+        ({5: (IDS, SEGMENTS)}, "image_id 5"),
+        ({2: (IDS, [{"id": 5, "category_id": 4}])}, "image 2: .*category_id 4"),
+        ({2: (IDS, None)}, "image 2: `file_name`"),
     ],
 )
 def test_annotations_that_cannot_be_used_are_named(tmp_path, lists, words):
@@ -253,7 +251,7 @@ def test_predictions_are_scored_on_the_images_of_the_data_only(file):
     first = replace(data, records=data.records[:1])
     (section,) = score_segments(first, [record for record in records if record["image_id"] == 1])
     assert set(section.numbers.values()) == {1}
-    with pytest.raises(DataError, match="image_id 2 is not among the 1 images"):
+    with pytest.raises(DataError, match="image_id 2 "):
         score_segments(first, records)
 
 

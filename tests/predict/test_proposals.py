@@ -17,7 +17,6 @@ from maskrcnn.predict.predictor import Predictor
 from maskrcnn.predict.proposals import propose_for, read_proposal_file
 from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.instances import Instances
-from maskrcnn.weights.own import load_weights
 
 BOXES = np.array([[1, 2, 3, 4], [5, 5, 9, 9]], dtype=np.float32)
 
@@ -37,15 +36,15 @@ def predictor(tiny_weights) -> Predictor:
 @pytest.fixture(scope="module")
 def with_all_anchors(tiny_weights) -> Predictor:
     """Proposes so many boxes that some of them lie well."""
-    settings = load_weights(tiny_weights).settings
-    settings.rpn.pre_nms_top_n = settings.rpn.post_nms_top_n = 2000
-    settings.rpn.nms_threshold = 1.0
+    settings = {"rpn.pre_nms_top_n": 2000, "rpn.post_nms_top_n": 2000, "rpn.nms_threshold": 1.0}
     return Predictor(tiny_weights, precision="float32", settings=settings)
 
 
 def test_the_proposals_of_all_images_are_written_and_scored(data, with_all_anchors, tmp_path):
     counts = []
-    report = propose_for(with_all_anchors, data, tmp_path / "p.jsonl", batch=2, workers=0, on_progress=counts.append)
+    report = propose_for(
+        with_all_anchors, data, tmp_path / "p.jsonl", batch_size=2, workers=0, on_progress=counts.append
+    )
     assert sum(counts) == report["images"] == 3
     joined = read_proposals(tmp_path / "p.jsonl", data, most=5000)
     assert report["proposals"] == pytest.approx(sum(len(record.proposals) for record in joined.records), abs=3)
@@ -119,7 +118,7 @@ def test_other_files_are_read_by_what_is_in_them(tmp_path):
     "content", [[1, 2], {"boxes": [], "ids": []}, {"boxes": [], "ids": [], "scores": [], "bbox_mode": 1}]
 )
 def test_other_pickles_are_named(tmp_path, content):
-    with pytest.raises(DataError, match=r"p.pkl: has no lists `boxes`"):
+    with pytest.raises(DataError, match=r"p\.pkl: .*`boxes`"):
         found(pickled(tmp_path, content))
 
 
@@ -135,5 +134,5 @@ def test_nothing_in_a_pickle_is_executed(tmp_path, capsys):
 
 
 def test_a_missing_pickle_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no.pkl: cannot be read"):
+    with pytest.raises(DataError, match=r"no\.pkl: "):
         found(tmp_path / "no.pkl")

@@ -9,7 +9,7 @@ from maskrcnn.model.heads.box import BoxHead
 from maskrcnn.model.heads.cascade import Cascade
 from maskrcnn.ops.boxes import scale_boxes
 from maskrcnn.predict import tta as module
-from maskrcnn.predict.tta import flip_batch, flip_boxes, predict_views, scaled_inputs, views_of
+from maskrcnn.predict.tta import flip_batch, flip_boxes, predict_tta, scaled_inputs, tta_batches
 from maskrcnn.structures.batch import Scales
 from tests.model.small import CLASSES, small_settings
 
@@ -36,7 +36,7 @@ def images():
 
 
 def predict(model, scales, *, flip=True):
-    return predict_views(model, views_of(scales, flip=flip), partners=PARTNERS, place=lambda batch: batch)
+    return predict_tta(model, tta_batches(scales, flip=flip), partners=PARTNERS, place=lambda batch: batch)
 
 
 def assert_close(found, expected):
@@ -73,9 +73,9 @@ def test_without_scales_there_is_the_usual_one():
 @pytest.mark.parametrize(
     ("settings", "scale", "rule"),
     [
-        ({}, 1.5, "min_size is 800. .* 100 to 6400"),
-        ({}, 600.5, "whole pixels"),
-        ({"scale_factor": 2}, 600, "scale_factor is 2. .* 0.25 to 16"),
+        ({}, 1.5, ".*800.* 100 to 6400"),
+        ({}, 600.5, "whole"),
+        ({"scale_factor": 2}, 600, "scale_factor is 2.* 0.25 to 16"),
     ],
 )
 def test_a_scale_of_the_other_kind_is_named(settings, scale, rule):
@@ -122,7 +122,7 @@ def test_a_mirror_image_gives_the_mirrored_objects(model, images, given):
         assert_close(one.keypoints, torch.stack([width - x, y, score], dim=-1))
 
 
-def test_the_best_of_all_views_are_kept(model, images, monkeypatch):
+def test_the_best_of_all_batches_are_kept(model, images, monkeypatch):
     settings = model.settings.box_head.model_copy(update={"detections_per_image": 30, "nms_threshold": 1.0})
     monkeypatch.setattr(model.box_head.heads[-1], "settings", settings)
     seen = [*images.batches, *map(flip_batch, images.batches)]
@@ -131,7 +131,7 @@ def test_the_best_of_all_views_are_kept(model, images, monkeypatch):
         assert_close(found.scores, torch.cat([objects[i].scores for objects in apart]).topk(30).values)
 
 
-def test_masks_and_keypoint_maps_are_means_over_the_views(model, images):
+def test_masks_and_keypoint_maps_are_means_over_the_batches(model, images):
     for i, found in enumerate(predict(model, images)):
         soft, maps = [], []
         for batch in images.batches:
@@ -153,7 +153,7 @@ def test_masks_and_keypoint_maps_are_means_over_the_views(model, images):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_single_view_gives_what_the_model_gives_bit_for_bit(model, images, number):
+def test_a_single_batch_gives_what_the_model_gives_bit_for_bit(model, images, number):
     batch = images.batches[number]
     for found, expected in zip(predict(model, Scales((batch,)), flip=False), model.predict(batch), strict=True):
         assert torch.equal(found.boxes, expected.boxes)
@@ -171,7 +171,7 @@ def test_features_that_are_not_kept_are_computed_again(model, images, monkeypatc
     for again, found in zip(predict(model, images), kept, strict=True):
         assert_close(again.masks.probabilities, found.masks.probabilities)
         assert_close(again.keypoints, found.keypoints)
-    assert len(calls) == 7  # those of the first view are always kept
+    assert len(calls) == 7  # those of the first batch are always kept
 
 
 def test_where_nothing_is_found_nothing_is_averaged(images):
@@ -200,7 +200,7 @@ def test_boxes_alone_need_no_second_look(images, monkeypatch):
 def test_the_weaker_of_two_that_overlap_is_suppressed(across, most, kept):
     boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 11, 10], [0, 1, 10, 11], [20, 0, 30, 10]], dtype=torch.float32)
     scores, labels = torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([0, 0, 1, 0])
-    found = [(boxes[view], scores[view], labels[view]) for view in (torch.tensor([3, 1]), torch.tensor([2, 0]))]
+    found = [(boxes[seen], scores[seen], labels[seen]) for seen in (torch.tensor([3, 1]), torch.tensor([2, 0]))]
     settings = BoxHeadSettings(nms_threshold=0.5, class_agnostic_nms=across, detections_per_image=most)
     joined = Cascade([BoxHead(4, 2, settings, pooled=7)]).join(found)
     assert all(torch.equal(one, all_[kept]) for one, all_ in zip(joined, (boxes, scores, labels), strict=True))

@@ -25,7 +25,7 @@ def test_scores_curves_and_a_sheet_are_written(judged, tmp_path):
     save_weights(tmp_path / "w.safetensors", build_model(settings, 5).state_dict(), settings, CLASSES)
     (tmp_path / "log.jsonl").write_text("")
     device = torch.device("cpu")
-    report = finish_run(tmp_path / "w.safetensors", judged, device=device, batch=4)
+    report = finish_run(tmp_path / "w.safetensors", judged, device=device, batch_size=4)
     assert report.facts["images"] == 20
     assert "segm" not in report
     assert {"scores.json", "curves.png", "sheet.png"} <= {path.name for path in tmp_path.iterdir()}

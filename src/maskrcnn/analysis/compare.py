@@ -95,9 +95,14 @@ def results_of(path: Path, *, others: bool) -> Path:
             is_object = file.read(1000).lstrip().startswith(b"{")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Give a results file or a report.") from error
-    named = read_json(path).get("results_file") if is_object else None
+    content = read_json(path) if is_object else {}
+    named = content.get("results_file")
     if not is_object or (others and named is None):
         return path
+    if named is None and "rules" not in content:
+        raise DataError(
+            f"{path}: is neither a results file, which is a list of records, nor a report of --json. Give one of these."
+        )
     if not isinstance(named, str):
         raise DataError(
             f"{path}: is a report without `results_file`, but runs are compared by their predictions. Evaluate that "

@@ -197,8 +197,9 @@ def errors_tables(analyzed: AnalyzedErrors, kind: Kind) -> Group:
 
 
 def _classes_table(analyzed: AnalyzedErrors) -> Table:
-    headings = (f"AP{100 * analyzed.iou:.0f}", *(FAULT_TITLES[fault] for fault in FAULTS))
-    table = Table("class", *[Column(heading, justify="right") for heading in headings])
+    headings = (f"AP{100 * analyzed.iou:.0f}", *(FAULT_TITLES[fault].replace(" ", "\n") for fault in FAULTS))
+    columns = [Column(heading, justify="right", no_wrap=True) for heading in headings]
+    table = Table(Column("class", overflow="fold"), *columns)  # in 80 columns, whatever the classes are called
     for name, losses in list(analyzed.per_class.items())[:MOST_CLASSES]:
         shares = [f"{100 * losses.shares[fault]:.1f}" for fault in FAULTS]
         table.add_row(Text(name), f"{100 * losses.ap:.1f}", *shares)

@@ -6,40 +6,32 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ..config.studies import read_studies
-from .settings import ConfigFile, Overrides
+from . import options
+from .console import say, show
 
 TABLE_NAME = "table.md"
 STUDIES = ", ".join(read_studies())
 
 
 def ablate(
-    overrides: Overrides = None,
+    overrides: options.Overrides = None,
     study: Annotated[str, typer.Option("--study", metavar="NAME", help=f"{STUDIES}.")] = "roi_pooling",
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="JSON_OR_DIR", help="COCO file, or a dataset's folder; default: drawn shapes."),
+        options.data_option("--data", metavar="PATH", help="A dataset of any known format; default: drawn shapes."),
     ] = None,
-    images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
-    ] = None,
-    val: Annotated[
-        Path | None,
-        typer.Option("--val", metavar="JSON_OR_DIR", help="Validation data; default: a part of the images."),
-    ] = None,
+    images: options.Images = None,
+    val: options.Validation = None,
+    weights: Annotated[
+        str, options.model_option("--weights", metavar="FILE_OR_NAME", help="Weights that all variants start from.")
+    ] = "none",
+    config: options.ConfigFile = None,
+    device: options.Device = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="DIR", help="Folder for runs and table; default: `ablations/NAME`."),
-    ] = None,
-    weights: Annotated[
-        str, typer.Option("--weights", metavar="FILE_OR_NAME", help="Weights that all variants start from.")
-    ] = "none",
-    config: ConfigFile = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`; default: CUDA if available."),
+        options.output_option("--output", metavar="DIR", help="Folder for runs and table; default: `ablations/NAME`."),
     ] = None,
 ) -> None:
     """Train the variants of one of the paper's tables under one budget and one seed, and print that table.
@@ -52,14 +44,14 @@ def ablate(
     from ..training.ablation_table import ablation_markdown, ablation_table
     from ..training.run_folder import DataArguments
 
-    chosen, folder, console = find_study(study), output or Path("ablations") / study, Console(stderr=True)
+    chosen, folder = find_study(study), output or Path("ablations") / study
     source = None if data is None else DataArguments(data, images=images, val=val)
     measured: dict[str, dict[str, Any]] = {}
     runs = run_ablation(chosen, folder, config, overrides, data=source, weights=weights, device=choose_device(device))
     for name, scores in runs:
         measured[name] = scores
-        Console().print(ablation_table(chosen, measured))
+        show(ablation_table(chosen, measured))
     if len(measured) < len(chosen.variants):
         raise typer.Exit(1)
     (folder / TABLE_NAME).write_text(ablation_markdown(chosen, measured), encoding="utf-8")
-    console.print(f"The table: {folder / TABLE_NAME}", highlight=False)
+    say(f"The table: {folder / TABLE_NAME}")

@@ -10,87 +10,95 @@ import typer
 from ..benchmarks.registry import BENCHMARKS
 from ..errors import SettingError
 from ..progress import ImageBar, waiting
+from . import options
 from .console import require_place, say
-from .datasets import ProposalFile
-from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, OptionalSource, Precision, Scales, chosen_tta
-from .scoring import ERRORS, Analysis, Compare, Drawn, DrawnInto, Errors, JsonFile, Model, Scored, finish
-from .settings import Overrides
+from .datasets import fit_data
+from .scoring import Analysis, Scored, finish, model_facts
 
 if TYPE_CHECKING:
     from ..benchmarks.benchmark import Benchmark
-    from ..evaluation.results import Results
-    from ..predict.predictor import Predictor
 
 
 def benchmark(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(f'`{name}`' for name in BENCHMARKS)}.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the benchmark's files, unpacked.")],
-    weights: OptionalSource = None,
-    overrides: Overrides = None,
-    split: Annotated[str | None, typer.Option(help="One of the benchmark's splits; default: its first one.")] = None,
+    data: Annotated[
+        Path, options.data_option("--data", metavar="DIR", help="Folder of the benchmark's files, unpacked.")
+    ],
+    overrides: options.PredictionOverrides = None,
+    split: Annotated[
+        str | None, options.data_option(metavar="NAME", help="One of the benchmark's splits; default: its first one.")
+    ] = None,
+    proposals: options.ProposalFile = None,
+    weights: options.OptionalSource = None,
+    tta: options.TTA = None,
+    batch_size: options.BatchSize = 1,
+    device: options.Device = None,
+    precision: options.Precision = options.AUTO,
+    engine: options.Engine = options.TORCH,
+    score_threshold: Annotated[
+        float | None,
+        options.scoring_option(
+            metavar="SCORE",
+            min=0,
+            max=1,
+            help="Least score of predictions that are not ranked; default: as stored in the weights, or 0.5.",
+        ),
+    ] = None,
+    errors: options.Errors = False,
+    compare: options.Compare = None,
+    json: options.JsonFile = None,
     results: Annotated[
         Path | None,
-        typer.Option(
+        options.output_option(
             metavar="FILE",
             help="The predictions: written there with --weights, as a COCO results file; read from there without, "
             "also in the form that the benchmark's server takes.",
         ),
     ] = None,
     submission: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write the file or folder for the benchmark's server.")
+        Path | None, options.output_option(metavar="PATH", help="Write the file or folder for the benchmark's server.")
     ] = None,
-    json: JsonFile = None,
-    compare: Compare = None,
-    errors: Errors = False,
-    images: Drawn = None,
-    output: DrawnInto = ERRORS,
-    score_threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Least score of predictions that are not ranked; default: as stored in the weights, or 0.5.",
-        ),
-    ] = None,
-    proposals: ProposalFile = None,
-    flip: Flip = False,
-    scales: Scales = None,
-    batch: BatchSize = 1,
-    device: Device = None,
-    precision: Precision = AUTO,
-    engine: Engine = TORCH,
+    worst: options.Worst = None,
 ) -> None:
     """Score a model, or saved predictions, by the rules of a benchmark.
 
     `maskrcnn benchmark cityscapes --data cityscapes --weights model.safetensors --submission sent`.
     """
-    _check(weights, results, {"--flip": flip, "--scales": scales, "--proposals": proposals, "settings": overrides})
-    analysis = Analysis(compare, errors, images, output)
+    _check(weights, results, {"--tta": tta, "--proposals": proposals, "settings": overrides})
+    analysis, augmentation = Analysis(compare, errors, worst), options.parse_tta(tta)
     require_place(json)
     require_place(results if weights else None)
     opened = _open(name, data, split, submission, analysis)
-    from ..benchmarks.run import require_useful, score_benchmark
+    from ..benchmarks.run import predict_benchmark, require_useful, score_benchmark
+    from ..predict.predictor import Predictor
 
     predicts, kept = weights is not None, weights is not None and results is not None
     require_useful(opened, submission=submission, score_threshold=score_threshold, predicts=predicts, kept=kept)
     facts: dict[str, Any] = {}
     predictor = None
     if weights is not None:
-        model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
-        predictor, facts = model.open(opened.max_detections), model.facts()
-        found = _predict(opened, predictor, model)
+        changes = [f"box_head.detections_per_image={opened.max_detections}", *(overrides or [])]
+        predictor = Predictor(
+            weights, settings=changes, device=device, precision=precision, engine=engine, tta=augmentation
+        )
+        facts = model_facts(weights, overrides, augmentation, proposals)
+        chosen, match = fit_data(predictor, opened.dataset(), proposals)
+        with ImageBar("predicting", len(chosen.records)) as bar:
+            predicted = predict_benchmark(
+                opened, predictor, chosen, match, batch_size=batch_size, on_progress=bar.advance
+            )
         if results is not None:
-            found.write(results)
+            predicted.write(results)
     else:
         assert results is not None
         with waiting("reading the results"):
-            found = opened.read(results)
+            predicted = opened.read(results)
     if results is not None:
         facts["results_file"] = str(results.absolute())
     with waiting("scoring") as step:
-        report = score_benchmark(opened, found, predictor, score_threshold=score_threshold, say=step)
+        report = score_benchmark(opened, predicted, predictor, score_threshold=score_threshold, say=step)
     if submission is not None:
-        opened.submit(found, submission)
+        opened.submit(predicted, submission)
         say(f"Written for the official evaluation: {submission}")
     score = opened.score if opened.public else None
     finish(Scored(report.adding(**facts), opened.dataset, opened.image_names, opened.read, score), analysis, json)
@@ -118,18 +126,9 @@ def _open(name: str, folder: Path, split: str | None, submission: Path | None, a
     require_place(submission, folder=find_benchmark(name).submits == "folder")
     with waiting("reading the annotations"):
         opened = open_benchmark(name, folder, split)
-    if (analysis.errors or analysis.images) and opened.truth is None:
+    if analysis.needs_objects and opened.truth is None:
         raise SettingError(
             f"--errors, --worst: the ground truth of {name} {opened.split} is not made of COCO's objects, or not "
             "public."
         )
     return opened
-
-
-def _predict(opened: Benchmark, predictor: Predictor, model: Model) -> Results:
-    """What a model finds, under a progress bar."""
-    from ..benchmarks.run import predict_benchmark
-
-    data, match = model.match(predictor, opened.dataset())
-    with ImageBar("predicting", len(data.records)) as bar:
-        return predict_benchmark(opened, predictor, data, match, batch_size=model.batch, on_progress=bar.advance)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -12,9 +12,7 @@ from ..config import ModelSettings
 from ..config.presets import preset_names, read_preset
 from ..errors import SettingError
 from ..weights.published import FOLDER_VARIABLE, PUBLISHED, SCORES, SHIPPED, Published, find_published
-
-PIPE_WIDTH = 200
-"""Columns where the output is no terminal, so that nothing is cut."""
+from .console import show
 
 
 def models(
@@ -25,16 +23,13 @@ def models(
 ) -> None:
     """List weights and presets that are known by name, with published scores and licenses."""
     known = find_published(name) if name else None
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
     if known:
-        console.print(published_details(known), highlight=False)
+        show(published_details(known))
         return
     tables = list(catalog(name or ""))
     if not tables:
         raise SettingError(f"{name}: no weights and no preset have that in their name. `maskrcnn models` lists all.")
-    console.print(*tables, sep="\n", highlight=False)
+    show(*tables)
 
 
 def catalog(part: str = "") -> Iterator[RenderableType]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rich.console import Console
+from .console import say
 
 
-def data_words(data: Path, images: Path | None, form: str | None = None) -> list[str]:
+def data_words(data: Path, images: Path | None, form: str | None = None, *, skip_invalid: bool = False) -> list[str]:
     """The words of a command that name a dataset."""
     more = {"--images": images, "--format": form}
-    return ["--data", str(data), *(word for name, value in more.items() if value for word in (name, str(value)))]
+    words = [word for name, value in more.items() if value for word in (name, str(value))]
+    return ["--data", str(data), *words, *(["--skip-invalid"] if skip_invalid else [])]
 
 
 def evaluate_command(weights: Path, data: list[str], proposals: Path | None = None) -> str:
@@ -30,7 +31,7 @@ def predict_command(weights: Path, images: Path, output: Path) -> str:
     return shlex.join(["maskrcnn", "predict", str(images), "--weights", str(weights), "--output", str(output)])
 
 
-def print_commands(console: Console, commands: dict[str, str]) -> None:
+def print_commands(commands: dict[str, str]) -> None:
     """Print commands, each below what it is for."""
     for words, command in commands.items():
-        console.print(f"{words}:\n  {command}", soft_wrap=True, highlight=False, markup=False)
+        say(f"{words}:\n  {command}")

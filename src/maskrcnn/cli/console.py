@@ -6,16 +6,24 @@ import os
 from pathlib import Path
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from ..errors import SettingError
 
+PIPE_WIDTH = 200
+"""Columns where the output is no terminal, so that nothing is cut."""
 
-def show(results: RenderableType) -> None:
+
+def show(*results: RenderableType) -> None:
     """Print results, which other programs may read."""
-    Console().print(results)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=PIPE_WIDTH)
+    for result in results:
+        console.print(result, highlight=False, markup=False, soft_wrap=isinstance(result, str | Text))
 
 
-def say(text: str) -> None:
+def say(text: str | Text) -> None:
     """Tell people what they should know, beside the results."""
     Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -25,7 +33,8 @@ def require_place(path: Path | None, *, folder: bool = False) -> None:
     if path is None:
         return
     above = next(parent for parent in path.absolute().parents if parent.exists())
-    taken = path.is_dir() and not folder
+    taken = path.is_dir() if not folder else path.is_file()
     if taken or not above.is_dir() or not os.access(above, os.W_OK):
-        wrong = "this is a folder" if taken else f"{above} cannot be written to"
-        raise SettingError(f"{path}: {wrong}, but a file is to be written there. Give another path.")
+        needed = "a folder" if folder else "a file"
+        wrong = f"this is {'a file' if folder else 'a folder'}" if taken else f"{above} cannot be written to"
+        raise SettingError(f"{path}: {wrong}, but {needed} is to be written there. Give another path.")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 import yaml
-from rich.console import Console
 
 from ..config import ModelSettings
 from ..errors import SettingError
+from ..progress import counted
+from .console import show
 
 if TYPE_CHECKING:
     from ..weights.own import Weights
@@ -50,9 +51,7 @@ def convert(
     read = read_weights(source)
     settings = read.settings.changed(overrides)
     weights = convert_weights(read, target, to=to, settings=settings, dtype=torch.float16 if half else None)
-    for line in summary(weights):
-        Console().print(line, highlight=False, markup=False, soft_wrap=True)
-    Console().print(f"written: {target} ({target.stat().st_size / 1e6:.0f} MB)", highlight=False, markup=False)
+    show(*summary(weights), f"written: {target} ({target.stat().st_size / 1e6:.0f} MB)")
 
 
 def summary(weights: Weights) -> list[str]:
@@ -63,10 +62,10 @@ def summary(weights: Weights) -> list[str]:
     lines = [
         f"format: {weights.notes.get('format', 'maskrcnn')}",
         f"classes: {len(names)} ({', '.join(names[:MOST_NAMES])}{more})",
-        f"parameters: {count / 1e6:.1f} million in {len(weights.state)} tensors",
+        f"parameters: {count / 1e6:.1f} million in {counted(len(weights.state), 'tensor')}",
     ]
     if weights.extra:
-        lines.append(f"kept for the way back: {len(weights.extra)} tensors")
+        lines.append(f"kept for the way back: {counted(len(weights.extra), 'tensor')}")
     changed = weights.settings.model_dump(mode="json", exclude_defaults=True)
     if not changed:
         return [*lines, "settings: all as by default"]

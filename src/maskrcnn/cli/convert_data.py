@@ -6,38 +6,38 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-from rich.console import Console
 from rich.table import Table
 
-from ..progress import announce
-from .commands import print_commands
-from .datasets import DataFormat, print_skipped
+from ..progress import announce, counted
+from . import options
+from .commands import data_words, print_commands
+from .console import show
+from .datasets import print_skipped
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
 
-Images = Literal["copy", "link", "none"]
+ImagesAs = Literal["copy", "link", "none"]
 MOST_NAMES = 12
 MOST_SKIPPED = 5
 
 
 def convert_data(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset of any known format: file or folder.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
-    form: DataFormat = None,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this split, e.g. `val`; repeatable; default: all of train, val and test."),
-    ] = None,
-    images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if they are elsewhere.")
-    ] = None,
+    data: options.Data,
+    output: Annotated[Path, options.output_option("--output", metavar="DIR", help="Folder to write to.")],
+    images: options.Images = None,
+    split: options.Splits = None,
+    form: options.DataFormat = None,
+    skip_invalid: options.SkipInvalid = False,
     images_as: Annotated[
-        Images, typer.Option(help="Copy the images, link to them, or leave them where they are (none).")
+        ImagesAs,
+        options.output_option(
+            metavar="HOW", help="`copy` the images, `link` to them, or leave them where they are: `none`."
+        ),
     ] = "copy",
-    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the files of an earlier conversion.")] = False,
+    force: Annotated[
+        bool, options.output_option("--force", help="Replace the files of an earlier conversion.")
+    ] = False,
 ) -> None:
     """Write a dataset as COCO files: `train.json`, `val.json`, `test.json`, and the images in `images/`.
 
@@ -58,16 +58,14 @@ def convert_data(
         images=images,
         skip_invalid=skip_invalid,
     )
-    for found in done.values():
-        print_skipped(found, MOST_SKIPPED)
-    console = Console()
-    console.print(summary_table(done))
-    console.print(_classes_line(done), highlight=False, markup=False, soft_wrap=True)
+    for dataset in done.values():
+        print_skipped(dataset, MOST_SKIPPED)
+    show(summary_table(done), _classes_line(done))
     if "train" in done:
-        place = ["--data", str(output)]
+        words = data_words(output, None)
         if images_as == "none":
-            place = ["--data", str(output / "train.json"), "--images", str(common_folder(done["train"].records))]
-        print_commands(console, {"Train on it": shlex.join(["maskrcnn", "train", *place])})
+            words = data_words(output / "train.json", common_folder(done["train"].records))
+        print_commands({"Train on it": shlex.join(["maskrcnn", "train", *words])})
 
 
 def summary_table(done: dict[str, Dataset]) -> Table:
@@ -86,5 +84,5 @@ def summary_table(done: dict[str, Dataset]) -> Table:
 def _classes_line(done: dict[str, Dataset]) -> str:
     classes = next(iter(done.values())).classes
     more = f" and {len(classes) - MOST_NAMES} more" if len(classes) > MOST_NAMES else ""
-    points = f"; {classes.keypoint_count} keypoints" if classes.keypoint_count else ""
+    points = f"; {counted(classes.keypoint_count, 'keypoint')}" if classes.keypoint_count else ""
     return f"classes: {len(classes)} ({', '.join(classes.names[:MOST_NAMES])}{more}){points}"

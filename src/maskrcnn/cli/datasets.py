@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
-
-from ..progress import waiting
+from ..progress import counted, waiting
+from .console import say
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
-
-DataFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format", metavar="NAME", help="Format of the data: `coco`, `yolo`, `labelme`, ...; default: recognized."
-    ),
-]
-"""The formats that exist are listed by the message about one that does not."""
-ProposalFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--proposals",
-        metavar="FILE",
-        help="Boxes instead of the network's own proposals (Fast R-CNN): a file of `maskrcnn propose`, "
-        "COCO results, or Detectron's .pkl.",
-    ),
-]
+    from ..predict.class_match import ClassMatch
+    from ..predict.predictor import Predictor
 
 
 def open_data(
@@ -49,15 +32,25 @@ def open_data(
     from ..data.formats import read_dataset
 
     with waiting(f"reading {path}"):
-        found = read_dataset(path, split, form=form, images=images, skip_invalid=skip_invalid)
-    print_skipped(found)
-    return found.where(where or [])
+        data = read_dataset(path, split, form=form, images=images, skip_invalid=skip_invalid)
+    print_skipped(data)
+    return data.where(where or [])
 
 
 def print_skipped(data: Dataset, most: int | None = None) -> None:
     """Name the objects that were left out, `most` of them; None: all."""
-    named = [f"Left out: {message}" for message in data.skipped[:most]]
+    named = data.skipped[:most]
+    for message in named:
+        say(f"Left out: {message}")
     if len(named) < len(data.skipped):
-        named.append(f"Left out: {len(data.skipped) - len(named)} more objects of {data.source}")
-    for line in named:
-        Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
+        say(f"Left out: {counted(len(data.skipped) - len(named), 'more object')} of {data.source}")
+
+
+def fit_data(predictor: Predictor, data: Dataset, proposals: Path | None) -> tuple[Dataset, ClassMatch]:
+    """As `predict.evaluation.fit_dataset`; what people should know about the classes is said."""
+    from ..predict.evaluation import fit_dataset
+
+    data, match = fit_dataset(predictor, data, proposals)
+    for note in match.notes:
+        say(f"Note: {note}.")
+    return data, match

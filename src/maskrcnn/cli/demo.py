@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from ..progress import counted
 from .commands import data_words, evaluate_command, predict_command, print_commands
-from .console import show
+from .console import say, show
 
 if TYPE_CHECKING:
     from ..training.loop import TrainingResult
@@ -22,7 +22,7 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the images, the first weights and the order.")] = 0,
 ) -> None:
-    """Watch a Mask R-CNN learn overlapping shapes, in less than four minutes on two cores."""
+    """Watch a Mask R-CNN learn overlapping shapes, in about two minutes on two cores."""
     from ..training.demo import IMAGES, STEPS, demo_settings, run_demo
 
     began = time.monotonic()
@@ -37,19 +37,17 @@ def print_next_steps(folder: Path, result: TrainingResult, *, seconds: float) ->
     """The scores as measured, where the images are, and commands to copy."""
     from ..training.run_folder import CURVES_NAME, SHEET_NAME
 
-    console, scores = Console(stderr=True), result.scores
-    for words in (
-        f"On {scores['images']} images it had never seen: box AP {scores['bbox']['AP']:.3f}, mask AP "
-        f"{scores['segm']['AP']:.3f} (COCO's, over IoU 0.50:0.95), after {seconds:.0f} seconds in all.",
-        f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n",
-    ):
-        console.print(words, highlight=False, markup=False, soft_wrap=True)
+    scores = result.scores
+    say(
+        f"On {counted(scores['images'], 'image')} it had never seen: box AP {scores['bbox']['AP']:.3f}, mask AP "
+        f"{scores['segm']['AP']:.3f} (COCO's, over IoU 0.50:0.95), after {seconds:.0f} seconds in all."
+    )
+    say(f"Annotated beside predicted: {folder / SHEET_NAME}; curves: {folder / CURVES_NAME}\n")
     image = folder / "images" / "val_0001.png"
     print_commands(
-        console,
         {
             "Find the shapes in an image": predict_command(result.weights, image, folder / "predictions"),
             "Score the weights again": evaluate_command(result.weights, data_words(folder, None)),
             "Train on images of your own": "maskrcnn train --data train.json --images images/",
-        },
+        }
     )

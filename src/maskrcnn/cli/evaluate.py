@@ -5,84 +5,61 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..progress import ImageBar, waiting
+from . import options
 from .console import require_place
-from .datasets import DataFormat, ProposalFile, open_data
-from .models import AUTO, TORCH, BatchSize, Device, Engine, Flip, Precision, Scales, Source, chosen_tta
-from .scoring import (
-    ERRORS,
-    Analysis,
-    Compare,
-    Drawn,
-    DrawnInto,
-    Errors,
-    Images,
-    IsText,
-    JsonFile,
-    Model,
-    Scored,
-    ScoreFrom,
-    SkipInvalid,
-    Where,
-    finish,
-    parse_threshold,
-)
-from .settings import Overrides
+from .datasets import fit_data, open_data
+from .scoring import Analysis, Scored, finish, model_facts
 
 
 def evaluate(
-    data: Annotated[
-        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a dataset's folder.")
-    ],
-    weights: Source,
-    overrides: Overrides = None,
+    data: options.Data,
+    weights: options.Source,
+    overrides: options.PredictionOverrides = None,
+    images: options.Images = None,
+    split: options.Split = "val",
+    form: options.DataFormat = None,
+    where: options.Where = None,
+    skip_invalid: options.SkipInvalid = False,
+    proposals: options.ProposalFile = None,
+    tta: options.TTA = None,
+    batch_size: options.BatchSize = 1,
+    device: options.Device = None,
+    precision: options.Precision = options.AUTO,
+    engine: options.Engine = options.TORCH,
+    score_threshold: options.ScoreFrom = None,
+    errors: options.Errors = False,
+    compare: options.Compare = None,
+    json: options.JsonFile = None,
     results: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the predictions, for `maskrcnn score` to score them again."),
+        options.output_option(metavar="FILE", help="Write the predictions, for `maskrcnn score` to score them again."),
     ] = None,
-    images: Images = None,
-    split: Annotated[str, typer.Option(help="Split of a folder: `train`, `val` or `test`.")] = "val",
-    form: DataFormat = None,
-    where: Where = None,
-    proposals: ProposalFile = None,
-    score_threshold: ScoreFrom = None,
-    text: IsText = False,
-    json: JsonFile = None,
-    compare: Compare = None,
-    errors: Errors = False,
-    worst: Drawn = None,
-    output: DrawnInto = ERRORS,
-    skip_invalid: SkipInvalid = False,
-    flip: Flip = False,
-    scales: Scales = None,
-    batch: BatchSize = 1,
-    device: Device = None,
-    precision: Precision = AUTO,
-    engine: Engine = TORCH,
+    worst: options.Worst = None,
 ) -> None:
-    """Score a model on annotated images: COCO's numbers for boxes, masks and keypoints, instance accuracy, text.
+    """Score a model on annotated images: COCO's numbers for boxes, masks and keypoints, instance accuracy.
 
-    `maskrcnn score` scores saved predictions, `maskrcnn benchmark` follows the rules of a benchmark.
+    `maskrcnn score` scores saved predictions, also of text; `maskrcnn benchmark` follows the rules of a benchmark.
     """
     from ..predict.evaluation import predict_dataset
+    from ..predict.predictor import Predictor
 
-    threshold = parse_threshold(score_threshold)
-    analysis = Analysis(compare, errors, worst, output)
+    threshold, augmentation = options.parse_threshold(score_threshold), options.parse_tta(tta)
+    analysis = Analysis(compare, errors, worst)
     for path in (json, results):
         require_place(path)
-    model = Model(weights, overrides or [], device, precision, engine, chosen_tta(flip, scales), batch, proposals)
     chosen = open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
-    predictor = model.open()
-    chosen, match = model.match(predictor, chosen)
+    predictor = Predictor(
+        weights, settings=overrides, device=device, precision=precision, engine=engine, tta=augmentation
+    )
+    chosen, match = fit_data(predictor, chosen, proposals)
     with ImageBar("predicting", len(chosen.records)) as bar:
-        found = predict_dataset(predictor, chosen, match, batch_size=batch, on_progress=bar.advance)
-    facts = {**model.facts(), "where": where or []}
+        predicted = predict_dataset(predictor, chosen, match, batch_size=batch_size, on_progress=bar.advance)
+    facts = {**model_facts(weights, overrides, augmentation, proposals), "where": where or []}
     if results is not None:
-        found.results.write(results)
+        predicted.results.write(results)
         facts["results_file"] = str(results.absolute())
     with waiting("scoring") as step:
-        report = found.score(score_threshold=threshold, text=text, say=step)
+        report = predicted.score(score_threshold=threshold, say=step)
     names = {record.image_id: record.path.name for record in chosen.records}
     finish(Scored(report.adding(**facts), lambda: chosen, names), analysis, json)

@@ -3,11 +3,11 @@
 Verbs import torch only when they run, so that help and messages about wrong arguments come at once.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
+from typer.core import TyperCommand
 
 from maskrcnn import __version__
 
@@ -15,6 +15,7 @@ from ..errors import MaskRCNNError
 from .ablate import ablate
 from .benchmark import benchmark
 from .catalog import models
+from .console import say
 from .convert import convert
 from .convert_data import convert_data
 from .demo import demo
@@ -26,6 +27,23 @@ from .propose import propose
 from .score import score
 from .settings import settings
 from .train import train
+
+
+class Verb(TyperCommand):
+    """A verb whose messages about wrong words are those of a person."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line; where an option's value is missing, say what it is."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # click's, which typer does not export
+            message, name = getattr(error, "message", None), getattr(error, "option_name", None)
+            if isinstance(message, str):
+                meant = [one for one in self.params if name in one.opts]
+                helps = [(getattr(one, "help", None) or "").replace("`", "") for one in meant]
+                error.message = " ".join([message.replace("Value error, ", ""), *helps])  # type: ignore[attr-defined]
+            raise
+
 
 app = typer.Typer(
     name="maskrcnn",
@@ -52,7 +70,7 @@ for verb in (
     settings,
     models,
 ):
-    app.command()(verb)
+    app.command(cls=Verb)(verb)
 
 
 def main() -> None:
@@ -60,13 +78,12 @@ def main() -> None:
     try:
         app()
     except MaskRCNNError as error:
-        message = Text.assemble(("Error: ", "bold red"), str(error))
-        Console(stderr=True).print(message, soft_wrap=True)
+        say(Text.assemble(("Error: ", "bold red"), str(error)))
         raise SystemExit(1) from None
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(__version__)
         raise typer.Exit
 

@@ -5,22 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..progress import ImageBar
+from ..progress import ImageBar, counted
+from . import options
 from .console import say
-from .models import (
-    AUTO,
-    TORCH,
-    BatchSize,
-    Device,
-    Engine,
-    Flip,
-    Precision,
-    Scales,
-    Source,
-    chosen_tta,
-    is_setting,
-    open_predictor,
-)
 
 
 def predict(
@@ -32,27 +19,32 @@ def predict(
             "`box_head.detections_per_image=300`.",
         ),
     ],
-    weights: Source,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the results.")] = Path(
+    weights: options.Source,
+    tta: options.TTA = None,
+    batch_size: options.BatchSize = 1,
+    device: options.Device = None,
+    precision: options.Precision = options.AUTO,
+    engine: options.Engine = options.TORCH,
+    output: Annotated[Path, options.output_option("--output", metavar="DIR", help="Folder for the results.")] = Path(
         "predictions"
     ),
     score_threshold: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=1, help="Draw objects with at least this score; default: as stored in the weights, or 0.5."
+        options.output_option(
+            metavar="SCORE",
+            min=0,
+            max=1,
+            help="Draw objects with at least this score; default: as stored in the weights, or 0.5.",
         ),
     ] = None,
+    no_draw: Annotated[bool, options.output_option("--no-draw", help="Draw no images.")] = False,
     polygons: Annotated[
         Literal["quad", "contour"] | None,
-        typer.Option(help="Also write a polygon for each object: a rotated rectangle, or the contour of the mask."),
+        options.output_option(
+            metavar="KIND",
+            help="Also write a polygon for each object: `quad`, a rotated rectangle, or `contour`, that of the mask.",
+        ),
     ] = None,
-    images: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the objects.")] = True,
-    flip: Flip = False,
-    scales: Scales = None,
-    batch: BatchSize = 1,
-    device: Device = None,
-    precision: Precision = AUTO,
-    engine: Engine = TORCH,
 ) -> None:
     """Find the objects in images.
 
@@ -60,27 +52,31 @@ def predict(
     each. An image that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
     from ..predict.files import DRAWINGS, PREDICTIONS, find_inputs, predict_files
+    from ..predict.predictor import Predictor
 
-    overrides = [word for word in words if is_setting(word)]
+    overrides = [word for word in words if options.is_setting(word)]
     paths = find_inputs([word for word in words if word not in overrides], output)
-    tta = chosen_tta(flip, scales)
-    predictor = open_predictor(weights, overrides, device=device, precision=precision, engine=engine, tta=tta)
+    augmentation = options.parse_tta(tta)
+    predictor = Predictor(
+        weights, settings=overrides, device=device, precision=precision, engine=engine, tta=augmentation
+    )
     with ImageBar("predicting", len(paths)) as bar:
-        outcome = predict_files(
+        done = predict_files(
             predictor,
             paths,
             output,
-            draw=images,
+            draw=not no_draw,
             score_threshold=score_threshold,
             polygons=polygons,
-            batch=batch,
+            batch_size=batch_size,
             on_progress=bar.advance,
         )
-    score = outcome.shown_from
+    score = done.shown_from
     drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
-    say(f"{outcome.objects} objects in {outcome.images} images: {output / PREDICTIONS}{drawn}")
-    if outcome.failed:
-        for message in outcome.failed:
+    counts = f"{counted(done.objects, 'object')} in {counted(done.images, 'image')}"
+    say(f"{counts}: {output / PREDICTIONS}{drawn}")
+    if done.failed:
+        for message in done.failed:
             say(f"Error: {message}")
-        say(f"{len(outcome.failed)} of {len(paths)} images could not be read; {PREDICTIONS} lists them too.")
+        say(f"{len(done.failed)} of {counted(len(paths), 'image')} could not be read; {PREDICTIONS} lists them too.")
         raise typer.Exit(1)

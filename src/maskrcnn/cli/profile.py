@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from ..profiling.works import QUICK, WORKS, choose_works
 from ..progress import ImageBar
-from .console import require_place
+from . import options
+from .console import require_place, say, show
 
 QUICK_ROUNDS, USUAL_ROUNDS = 2, 5
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def profile(
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table.")] = None,
+    json: Annotated[Path | None, options.output_option("--json", metavar="FILE", help="Write the tables.")] = None,
     quick: Annotated[
-        bool,
-        typer.Option("--quick", help="One prediction and one training step on small images, in less than a minute."),
+        bool, typer.Option("--quick", help=f"Only {_listed(QUICK)}, in the default setting; about a minute.")
     ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also four images at once, ResNet-101, v2 heads, keypoints; many minutes.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All works; about 15 minutes.")] = False,
     work: Annotated[
-        list[str] | None, typer.Option("--work", metavar="NAME", help="Only this work, e.g. `training`; repeatable.")
+        list[str] | None,
+        typer.Option("--work", metavar="NAME", help=f"Only this work; repeatable. There are {_listed(WORKS)}."),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Timed runs of each contender; default: 5, with --quick 2.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help=f"Timed runs of each; default: {USUAL_ROUNDS}, with --quick {QUICK_ROUNDS}."
+        ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of each contender; default: as torch chooses.")
+        int | None, typer.Option(metavar="N", min=1, help="Threads of each; default: as torch chooses.")
     ] = None,
 ) -> None:
     """Time prediction and training on this machine, beside torchvision's Mask R-CNN: same weights, same work.
@@ -41,13 +48,11 @@ def profile(
     if OpenVINO is installed. `matrix products` show the best rate of the machine.
 
     Nothing is downloaded: the weights are random, but find as many objects as allowed. Runs alternate between
-    processes, and each number is a median; close other programs first. Predictions need about 8 GB of memory,
-    `training` 12 GB.
+    processes, and each number is a median; close other programs first. All processes of a work together need about
+    7 GB of memory for a prediction of one image, and 13 GB for `training` and for four images.
 
     Quick look: `maskrcnn profile --quick`. One work: `maskrcnn profile --work training --json training.json`.
     """
-    from ..profiling.works import choose_works
-
     works = choose_works(work or [], quick=quick, everything=everything)
     require_place(json)
     from ..profiling.processes import prepare_processes
@@ -59,22 +64,17 @@ def profile(
     from ..profiling.contenders import DEFAULT, SETTINGS, can_do, is_installed
     from ..profiling.report import count_runs, describe_machine, profile_works, remarks, tables_of
 
-    wanted = [DEFAULT] if quick else [name for name in SETTINGS if any(can_do(name, one) for one in works.values())]
-    settings = [name for name in wanted if is_installed(name)]
+    usable = [DEFAULT] if quick else [name for name in SETTINGS if any(can_do(name, one) for one in works.values())]
+    settings = [name for name in usable if is_installed(name)]
     rounds = rounds or (QUICK_ROUNDS if quick else USUAL_ROUNDS)
     threads = threads or torch.get_num_threads()
     machine = describe_machine(threads=threads, rounds=rounds)
-    console = Console(stderr=True)
-
-    def say(words: str) -> None:
-        console.print(words, highlight=False, markup=False, soft_wrap=True)
-
-    for name in [name for name in wanted if name not in settings]:
+    for name in [name for name in usable if name not in settings]:
         say(f'{name} is left out, because it is not installed: `pip install "maskrcnn[{name}]"`.')
-    with ImageBar("measuring", count_runs(works, settings, rounds), console) as bar:
+    with ImageBar("measuring", count_runs(works, settings, rounds)) as bar:
         rows = profile_works(works, settings, rounds=rounds, threads=threads, say=say, on_run=lambda: bar.advance(1))
     if json is not None:
         write_report(json, {"rows": rows, "machine": machine})
-    Console().print(tables_of(rows))
+    show(tables_of(rows))
     for remark in remarks(rows, machine):
         say(remark)

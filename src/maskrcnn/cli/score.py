@@ -5,68 +5,57 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..progress import waiting
+from . import options
 from .console import require_place
-from .datasets import DataFormat, open_data
-from .scoring import (
-    ERRORS,
-    Analysis,
-    Compare,
-    Drawn,
-    DrawnInto,
-    Errors,
-    Images,
-    IsText,
-    JsonFile,
-    Scored,
-    ScoreFrom,
-    SkipInvalid,
-    Where,
-    finish,
-    parse_threshold,
-)
+from .datasets import open_data
+from .scoring import Analysis, Scored, finish
 
 if TYPE_CHECKING:
-    from ..data.dataset import Contents, Dataset
+    from ..data.dataset import Dataset
 
 
 def score(
-    data: Annotated[
-        Path, typer.Option("--data", metavar="FILE_OR_DIR", help="Annotation file, or a dataset's folder.")
-    ],
+    data: options.Data,
     results: Annotated[
-        Path, typer.Option("--results", metavar="FILE", help="The predictions: a COCO results file of any program.")
+        Path,
+        options.data_option("--results", metavar="FILE", help="The predictions: a COCO results file of any program."),
     ],
-    images: Images = None,
-    split: Annotated[str, typer.Option(help="Split of a folder: `train`, `val` or `test`.")] = "val",
-    form: DataFormat = None,
-    where: Where = None,
-    max_detections: Annotated[int, typer.Option(min=1, help="Limit of predictions per image and class.")] = 100,
-    score_threshold: ScoreFrom = None,
-    text: IsText = False,
-    json: JsonFile = None,
-    compare: Compare = None,
-    errors: Errors = False,
-    worst: Drawn = None,
-    output: DrawnInto = ERRORS,
-    skip_invalid: SkipInvalid = False,
+    images: options.Images = None,
+    split: options.Split = "val",
+    form: options.DataFormat = None,
+    where: options.Where = None,
+    skip_invalid: options.SkipInvalid = False,
+    max_detections: Annotated[
+        int, options.scoring_option(metavar="N", min=1, help="Limit of predictions per image and class.")
+    ] = 100,
+    score_threshold: options.ScoreFrom = None,
+    text: Annotated[
+        bool,
+        options.scoring_option(
+            "--text", help="The objects are words: also precision, recall and hmean by three rules."
+        ),
+    ] = False,
+    errors: options.Errors = False,
+    compare: options.Compare = None,
+    json: options.JsonFile = None,
+    worst: options.Worst = None,
 ) -> None:
     """Score saved predictions, of this library or another, on annotated images.
 
     COCO's numbers for boxes, masks and keypoints, instance accuracy, detected text, panoptic quality.
     """
+    from ..predict.evaluation import read_annotations
     from ..predict.evaluation import score as score_predictions
 
-    threshold = parse_threshold(score_threshold)
-    analysis = Analysis(compare, errors, worst, output)
+    threshold = options.parse_threshold(score_threshold)
+    analysis = Analysis(compare, errors, worst)
     require_place(json)
 
     def read() -> Dataset:
         return open_data(data, split, images=images, form=form, where=where, skip_invalid=skip_invalid)
 
-    contents = _read_annotations(data, split, form)
+    contents = read_annotations(data, split, form=form)
     chosen = read() if where or skip_invalid else contents
     with waiting("scoring") as step:
         report = score_predictions(
@@ -75,12 +64,3 @@ def score(
     report = report.adding(where=where or [], results_file=str(results.absolute()))
     names = {image["id"]: Path(str(image.get("file_name"))).name for image in contents.coco["images"]}
     finish(Scored(report, read, names), analysis, json)
-
-
-def _read_annotations(data: Path, split: str, form: str | None) -> Contents:
-    """The annotations alone: to score saved predictions, no image is needed."""
-    from ..data.formats import read_contents, recognize
-
-    name = form or recognize(data, split)
-    # COCO's files say how large the images are, wherever these may be.
-    return read_contents(data, split, form=name, images=data if name == "coco" else None)

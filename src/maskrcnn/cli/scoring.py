@@ -1,126 +1,29 @@
-"""What the verbs that score have in common: options, the scores shown and written, and what lies behind them."""
+"""What the verbs that score have in common: the scores shown and written, and what lies behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
-from rich.console import Group
+from typing import TYPE_CHECKING, Any
 
 from ..config import TTASettings
 from ..errors import SettingError
-from ..progress import waiting
-from .analysis import show_comparison, show_errors
-from .console import say, show
-from .models import EngineName, PrecisionName, open_predictor
+from ..progress import ImageBar, announce, waiting
+from .console import require_place, say, show
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..evaluation.report import Report
     from ..evaluation.results import Results
     from ..evaluation.sections import Say, Section
-    from ..predict.class_match import ClassMatch
-    from ..predict.predictor import Predictor
 
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores.")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FIELD=VALUE", help="Only images whose records have this value, e.g. `gray=true`; repeatable."
-    ),
-]
-Images = Annotated[
-    Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
-]
-SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")]
-ScoreFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--score-threshold",
-        metavar="NUMBER|best",
-        help="Least score of predictions where they are not ranked, as in instance accuracy; default: as stored in the "
-        "weights, or 0.5; `best`: the one with the best accuracy on these images.",
-    ),
-]
-IsText = Annotated[
-    bool, typer.Option("--text", help="The objects are words: also precision, recall and hmean by three rules.")
-]
-Compare = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="OTHER",
-        help="Results file, or scores of --json, of another run on the same images: both side by side, with the "
-        "interval of the difference.",
-    ),
-]
-Errors = Annotated[
-    bool, typer.Option("--errors", help="Split the missing AP into kinds of errors, and list the worst images.")
-]
-Drawn = Annotated[
-    int | None,
-    typer.Option(
-        "--worst", metavar="N", min=1, help="Draw the N worst images, annotated objects beside predicted ones."
-    ),
-]
-DrawnInto = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for these drawings.")]
-ERRORS = Path("errors")
 ORIGINS = {
     "given": "was given",
     "weights": "is the weights' own, chosen on their training images",
     "default": "is the usual one; --score-threshold best finds a better one, on training images",
     "chosen": "is the best on these very images: use it on others",
 }
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model that predicts, as the options describe it."""
-
-    weights: str
-    settings: Sequence[str]
-    device: str | None
-    precision: PrecisionName
-    engine: EngineName
-    tta: TTASettings | None
-    batch: int
-    proposals: Path | None = None
-
-    def open(self, detections: int | None = None) -> Predictor:
-        """Read the weights; `detections` per image where the settings do not say."""
-        return open_predictor(
-            self.weights,
-            self.settings,
-            device=self.device,
-            precision=self.precision,
-            engine=self.engine,
-            detections=detections,
-            tta=self.tta,
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """What a report says of it."""
-        facts: dict[str, Any] = {"weights": self.weights, "settings": list(self.settings)}
-        if self.proposals:
-            facts["proposals"] = str(self.proposals)
-        if self.tta:
-            facts["tta"] = self.tta.model_dump(mode="json")
-        return facts
-
-    def match(self, predictor: Predictor, data: Dataset) -> tuple[Dataset, ClassMatch]:
-        """The dataset, with the proposals of a file if there is one, and its classes; notes on these are said."""
-        from ..predict.class_match import match_classes
-
-        if self.proposals:
-            from ..predict.proposals import read_proposal_file
-
-            data = read_proposal_file(self.proposals, data, most=predictor.settings.rpn.post_nms_top_n)
-        match = match_classes(predictor.classes, data.classes, source=str(data.source))
-        for note in match.notes:
-            say(f"Note: {note}.")
-        return data, match
 
 
 @dataclass(frozen=True)
@@ -147,31 +50,37 @@ class Analysis:
     """What people want to know behind the scores: the options of the same names.
 
     Raises:
-        SettingError: The file of the other run is missing, which is said before the long work.
+        SettingError: The file of the other run is missing, or the folder cannot be written to, which is said before the
+            long work.
     """
 
     compare: Path | None = None
     errors: bool = False
-    images: int | None = None
-    folder: Path = ERRORS
+    worst: Path | None = None
 
     def __post_init__(self) -> None:
+        require_place(self.worst, folder=True)
         if self.compare is not None and not self.compare.exists():
             raise SettingError(
                 f"--compare {self.compare}: there is no such file. Give the other run's results file or report."
             )
 
+    @property
+    def needs_objects(self) -> bool:
+        """Whether the annotated objects are looked at."""
+        return self.errors or self.worst is not None
+
     def show(self, scored: Scored) -> dict[str, Any]:
         """Show it, and give what a report holds of it."""
-        report, facts = scored.report, dict[str, Any]()
+        facts = dict[str, Any]()
         if self.compare is not None and scored.score is not None:
             facts |= _compare_numbers(scored, self.compare)
-        if report.truth is None:
+        if scored.report.truth is None:
             return facts
-        if self.errors or self.images:
-            facts |= show_errors(report, scored.dataset, names=scored.names, drawn=self.images or 0, folder=self.folder)
+        if self.needs_objects:
+            facts |= _show_errors(scored, self.worst)
         if self.compare is not None:
-            facts |= show_comparison(report, self.compare, read=scored.read)
+            facts |= _show_comparison(scored, self.compare)
         return facts
 
 
@@ -183,26 +92,57 @@ def finish(scored: Scored, analysis: Analysis, json: Path | None) -> None:
     show(report.table())
     if "accuracy" in report:
         show(f"The score threshold {ORIGINS[report.facts['score_threshold_from']]}.")
-    found = analysis.show(scored)
-    if json is not None and found:
-        report.adding(**found).write(json)
+    facts = analysis.show(scored)
+    if json is not None and facts:
+        report.adding(**facts).write(json)
 
 
-def parse_threshold(words: str | None) -> float | Literal["best"] | None:
-    """The value of `--score-threshold`.
+def model_facts(
+    weights: str, overrides: Sequence[str] | None, tta: TTASettings | None, proposals: Path | None
+) -> dict[str, Any]:
+    """What a report says of the model."""
+    facts: dict[str, Any] = {"weights": weights, "settings": list(overrides or [])}
+    if proposals:
+        facts["proposals"] = str(proposals)
+    if tta:
+        facts["tta"] = tta.model_dump(mode="json")
+    return facts
 
-    Raises:
-        SettingError: It is neither a number from 0 to 1 nor `best`.
+
+def _show_errors(scored: Scored, folder: Path | None) -> dict[str, Any]:
+    from ..predict.error_images import analyze_report
+
+    data = scored.dataset if folder is not None else None
+    analyzed = analyze_report(scored.report, data, folder=folder, names=scored.names, announce=announce)
+    show(*analyzed.tables)
+    if folder is not None:
+        say(f"Drawn into {folder}")
+    return analyzed.facts
+
+
+def _show_comparison(scored: Scored, other: Path) -> dict[str, Any]:
+    """Show how much this run differs from another on the same images, and how sure that is.
+
+    Returns:
+        For the JSON report: `compare`, of `comparison_report`, where `first` is the other run and `second` this one.
     """
-    if words is None or words == "best":
-        return words  # type: ignore[return-value]
-    try:
-        number = float(words)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise SettingError(f"--score-threshold {words}: must be a number from 0 to 1, or best. Correct it.")
-    return number
+    from ..analysis.compare import compare_results, comparison_report, comparison_steps, comparison_tables, read_other
+    from ..evaluation.coco import comparable_kinds
+
+    report, truth = scored.report, scored.report.truth
+    assert truth is not None
+    with waiting("reading the other run"):
+        others = read_other(other, truth, scored.read)
+    kinds = comparable_kinds(truth, report.results, others)
+    with ImageBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
+        differences = {
+            kind: compare_results(
+                truth, others, report.results, kind, max_detections=report.max_detections, on_progress=bar.advance
+            )
+            for kind in kinds
+        }
+    show(comparison_tables(differences, other.name, "this run"))
+    return {"compare": {"other": str(other), **comparison_report(differences)}}
 
 
 def _compare_numbers(scored: Scored, other: Path) -> dict[str, Any]:
@@ -215,5 +155,5 @@ def _compare_numbers(scored: Scored, other: Path) -> dict[str, Any]:
     assert scored.score is not None
     with waiting("scoring the other run") as step:
         sections = scored.score(scored.read(results_of(other, others=True)), step)
-    show(Group(*difference_tables(sections, scored.report.sections, (other.name, "this run"))))
+    show(*difference_tables(sections, scored.report.sections, (other.name, "this run")))
     return {"compare_numbers": {"other": str(other), **sections_report(sections)}}

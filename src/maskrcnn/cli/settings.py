@@ -1,35 +1,26 @@
 """`maskrcnn settings`: every setting, its value and what it means."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 import yaml
 from pydantic.fields import FieldInfo
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
 from ..config.overrides import section_of, walk_settings
 from ..weights.published import preset_settings
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE ...", help="Settings, such as `train.steps=2000 mask_head=null`."),
-]
-Preset = Annotated[
-    str | None,
-    typer.Option("--preset", metavar="NAME", help="Settings of a known model to start from, see `maskrcnn models`."),
-]
-ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings.")]
+from . import options
+from .console import show
 
 
 def settings(
-    overrides: Overrides = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
+    overrides: options.Overrides = None,
+    preset: options.Preset = None,
+    config: options.ConfigFile = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for `--config` instead of a table.")] = False,
 ) -> None:
     """List every setting of a training run, with its value and its meaning."""
@@ -37,7 +28,7 @@ def settings(
     if as_yaml:
         typer.echo(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, default_flow_style=None), nl=False)
     else:
-        Console().print(*settings_tables(chosen), "\nWritten as `train.steps=2000` behind `maskrcnn train`.", sep="\n")
+        show(*settings_tables(chosen), "\nWritten as `train.steps=2000` behind `maskrcnn train`.")
 
 
 def settings_tables(chosen: RunSettings) -> Iterator[RenderableType]:

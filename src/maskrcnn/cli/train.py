@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-from rich.console import Console
-
+from . import options
 from .commands import data_words, evaluate_command, predict_command, print_commands, propose_command
-from .console import show
-from .datasets import DataFormat, ProposalFile
-from .settings import ConfigFile, Overrides, Preset
+from .console import say, show
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -20,52 +16,45 @@ if TYPE_CHECKING:
 
 
 def train(
-    overrides: Overrides = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="FILE_OR_DIR", help="A dataset of any known format.")
-    ] = None,
-    images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images, if not beside the file.")
-    ] = None,
-    val: Annotated[
+    overrides: options.Overrides = None,
+    data: options.OptionalData = None,
+    images: options.Images = None,
+    val: options.Validation = None,
+    form: options.DataFormat = None,
+    skip_invalid: options.SkipInvalid = False,
+    proposals: options.ProposalFile = None,
+    val_proposals: Annotated[
         Path | None,
-        typer.Option(
-            "--val", metavar="FILE_OR_DIR", help="Validation data; default: the folder's own, or a part of the images."
+        options.data_option(
+            "--val-proposals", metavar="FILE", help="The same for the validation data, if they are in another file."
         ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="The run's folder; default: `runs/` and the data's name."),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(
+        options.model_option(
             "--weights",
             metavar="FILE_OR_NAME",
             help="Weights to start from; default: COCO's, or the preset's; `none`: random weights.",
         ),
     ] = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in the folder, as it was started.")
+    preset: options.Preset = None,
+    config: options.ConfigFile = None,
+    device: options.Device = None,
+    alternating: Annotated[
+        bool,
+        options.model_option(
+            "--alternating", help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015)."
+        ),
     ] = False,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="NAME", help="`cpu`, `cuda`, `cuda:1`, `mps`; default: CUDA if available."),
-    ] = None,
-    proposals: ProposalFile = None,
-    val_proposals: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option(
-            "--val-proposals", metavar="FILE", help="The same for the validation data, if they are in another file."
+        options.output_option(
+            "--output", metavar="DIR", help="The run's folder; default: `runs/` and the data's name."
         ),
     ] = None,
-    alternating: Annotated[
-        bool, typer.Option("--alternating", help="In four steps: proposals, heads, proposals, heads (Ren et al. 2015).")
+    resume: Annotated[
+        bool, options.output_option("--resume", help="Continue the run in the folder, as it was started.")
     ] = False,
-    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave out objects that break a rule.")] = False,
-    form: DataFormat = None,
 ) -> None:
     """Train on a dataset: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.
 
@@ -92,48 +81,47 @@ def train(
         val_proposals=val_proposals,
         alternating=alternating,
     )
-    console = Console(stderr=True)
     if not result.finished or result.val is None:
-        print_commands(console, {"Go on": resume_command(result.folder)})
+        print_commands({"Go on": resume_command(result.folder)})
     elif result.report is None:
-        _print_recall(console, result, result.val)
+        _print_recall(result, result.val)
     else:
-        _print_scores(console, result, result.val, result.report)
+        _print_scores(result, result.val, result.report)
 
 
-def _print_recall(console: Console, result: TrainingResult, judged: Dataset) -> None:
+def _print_recall(result: TrainingResult, val: Dataset) -> None:
     from ..evaluation.recall import recall_table
 
     show(recall_table(result.scores["recall"]))
-    print_commands(console, {"Write proposals": propose_command(result.weights, _judged_on(result.folder, judged))})
+    print_commands({"Write proposals": propose_command(result.weights, _val_words(result.folder, val))})
 
 
-def _print_scores(console: Console, result: TrainingResult, judged: Dataset, report: Report) -> None:
+def _print_scores(result: TrainingResult, val: Dataset, report: Report) -> None:
     """The scores of a run, where its curves and its sheet are, and what to do next."""
     from ..data.dataset import common_folder
     from ..training.run_folder import CURVES_NAME, SHEET_NAME, load_data_arguments
 
     folder, source = result.folder, load_data_arguments(result.folder)
     show(report.table())
-    console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
+    say(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}")
     proposals = source.val_proposals or source.proposals
-    commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(folder, judged), proposals)}
+    commands = {"Score the weights again": evaluate_command(result.weights, _val_words(folder, val), proposals)}
     if proposals is None:  # with them a model finds nothing in images alone
-        predict = predict_command(result.weights, common_folder(judged.records), folder / "predictions")
+        predict = predict_command(result.weights, common_folder(val.records), folder / "predictions")
         commands = {"Find objects in images": predict} | commands
-    print_commands(console, commands)
+    print_commands(commands)
 
 
-def _judged_on(folder: Path, judged: Dataset) -> list[str]:
-    """The words of a command that name the data a run was judged by."""
+def _val_words(folder: Path, val: Dataset) -> list[str]:
+    """The words of a command that name the validation data of a run."""
     from ..data.formats import split_meant
     from ..training.run_folder import HELD_OUT_NAME, load_data_arguments
 
     if (folder / HELD_OUT_NAME).exists():
-        return data_words(folder / HELD_OUT_NAME, judged.images)
+        return data_words(folder / HELD_OUT_NAME, val.images)
     source = load_data_arguments(folder)
     path = source.val or source.data
     assert isinstance(path, Path), "the command line has no datasets in memory"
     split = split_meant(path, "val", form=source.form)
-    words = data_words(path, source.images, source.form)
+    words = data_words(path, source.images, source.form, skip_invalid=source.skip_invalid)
     return words if split == "val" else [*words, "--split", split]

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from .base import AT_PREDICTION, Count, Fraction, NotNegative, Positive, Settings
 
@@ -54,7 +55,7 @@ class InputSettings(Settings):
     @model_validator(mode="after")
     def _check_channels(self) -> "InputSettings":
         if len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} values but deviation has {len(self.std)}")
+            raise PydanticCustomError("channels", f"mean has {len(self.mean)} and std {len(self.std)} values")
         return self
 
     @property

@@ -54,7 +54,7 @@ def change_settings(settings: S, *sources: Changes) -> S:
     try:
         return type(settings).model_validate(tree)
     except ValidationError as error:
-        raise SettingError("\n".join(_broken_rules(error, changes))) from error
+        raise SettingError("\n".join(_broken_rules(error, changes, known))) from error
 
 
 def require_at_prediction(settings: BaseModel, *sources: Changes) -> None:
@@ -174,9 +174,37 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"there is no setting {key}{guess} In {section or 'the settings'}: {', '.join(names)}."
 
 
-def _broken_rules(error: ValidationError, changes: dict[str, Change]) -> Iterator[str]:
+def describe_invalid(error: Exception) -> str:
+    """What pydantic found wrong, in one line: each key with its rule; other errors as they are."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, broken['loc']))}: {_rule(broken['msg'])}" for broken in error.errors())
+
+
+def _rule(message: str) -> str:
+    rule = message.removeprefix("Value error, ")
+    return f"{rule[:1].lower()}{rule[1:]}"
+
+
+def _broken_rules(error: ValidationError, changes: dict[str, Change], known: Mapping[str, FieldInfo]) -> Iterator[str]:
+    rules: dict[str, list[str]] = {}
     for broken in error.errors():
-        key = ".".join(part for part in broken["loc"] if isinstance(part, str))
-        words = changes[key].words if key in changes else f"{key}={broken['input']}"
-        rule = broken["msg"].removeprefix("Value error, ")
-        yield f"{words}: {rule[:1].lower()}{rule[1:]}. {HINT}"
+        parts = [part for part in broken["loc"] if isinstance(part, str)]
+        while parts and ".".join(parts) not in known:  # pydantic names the kinds of a union, too
+            parts.pop()
+        key = ".".join(parts)
+        meant = [change.words for name, change in changes.items() if name == key or name.startswith(f"{key}.")]
+        words = " ".join(meant) or f"{key}={broken['input']}"
+        rules.setdefault(words, []).append(_rule(broken["msg"]) + _limits(known.get(key)))
+    return (f"{words}: {', or '.join(dict.fromkeys(broken))}. {HINT}" for words, broken in rules.items())
+
+
+def _limits(field: FieldInfo | None) -> str:
+    """Both limits of a number, of which pydantic names only the one that was passed."""
+    if field is None:
+        return ""
+    kinds = [field, *(mark for kind in get_args(field.annotation) for mark in getattr(kind, "__metadata__", ()))]
+    marks = [mark for kind in kinds if isinstance(kind, FieldInfo) for mark in kind.metadata]
+    words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+    limits = [(word, getattr(mark, name)) for name, word in words.items() for mark in marks if hasattr(mark, name)]
+    return f" ({' '.join(f'{word} {limit:g}' for word, limit in limits)})" if len(limits) > 1 else ""

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from .base import Count, Fraction, NotNegative, Positive, Settings
 from .model import ModelSettings
@@ -109,7 +110,9 @@ class TrainSettings(Settings):
     @classmethod
     def _something_learns(cls, value: tuple[Layer, ...]) -> tuple[Layer, ...]:
         if not {"rpn", "heads"} & set(value):
-            raise ValueError("rpn or heads must be among the layers that learn, else there is no loss")
+            raise PydanticCustomError(
+                "layers", "rpn or heads must be among the layers that learn, else there is no loss"
+            )
         return value
 
 

@@ -60,22 +60,22 @@ def training_batches(
 
 
 def evaluation_batches(
-    records: Sequence[Record], settings: InputSettings, *, batch: int = 1, workers: int | None = None
+    records: Sequence[Record], settings: InputSettings, *, batch_size: int = 1, workers: int | None = None
 ) -> Iterator[Batch]:
     """Every image once at its usual scale; otherwise as `evaluation_scales`."""
-    for scales in evaluation_scales(records, [settings], batch=batch, workers=workers):
+    for scales in evaluation_scales(records, [settings], batch_size=batch_size, workers=workers):
         yield scales.batches[0]
 
 
 def evaluation_scales(
-    records: Sequence[Record], inputs: Sequence[InputSettings], *, batch: int = 1, workers: int | None = None
+    records: Sequence[Record], inputs: Sequence[InputSettings], *, batch_size: int = 1, workers: int | None = None
 ) -> Iterator[Scales]:
     """Every image once, unchanged, the largest first and images of similar size together, which saves padding.
 
     Args:
         records: The dataset; each batch has the `image_ids` of its images and no targets.
         inputs: How an image becomes the network's input, once for each scale.
-        batch: Images per batch; the last may have fewer.
+        batch_size: Images per batch; the last may have fewer.
         workers: As in `training_batches`.
 
     Raises:
@@ -83,7 +83,7 @@ def evaluation_scales(
     """
     sizes = [resized_size(record.size, inputs[0]) for record in records]
     order = sorted(range(len(records)), key=lambda number: sizes[number], reverse=True)
-    batches = [order[first : first + batch] for first in range(0, len(order), batch)]
+    batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
     return _load(EvaluationImages(records, inputs), batches, workers)
 
 

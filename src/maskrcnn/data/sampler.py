@@ -43,7 +43,7 @@ class BatchPlan:
     """
 
     def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
-        self.batch = settings.data.batch_size
+        self.batch_size = settings.data.batch_size
         self.seed = settings.train.seed
         numbers = [
             i
@@ -63,7 +63,7 @@ class BatchPlan:
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return -(-self.total // self.batch)
+        return -(-self.total // self.batch_size)
 
     def batches(self, start: int = 0) -> Iterator[list[Draw]]:
         """All batches of the run from number `start` on, without end."""
@@ -76,7 +76,7 @@ class BatchPlan:
         """The batches of one pass over the data."""
         generator = np.random.default_rng((self.seed, epoch))
         order = generator.permutation(np.concatenate(self._shares(generator)))
-        numbers = generator.permutation(_by_shape(order, self.upright, self.batch))
+        numbers = generator.permutation(_by_shape(order, self.upright, self.batch_size))
         seeds = generator.integers(0, 2**63, numbers.shape)
         return [
             [Draw(int(number), int(seed)) for number, seed in zip(*batch, strict=True)]
@@ -113,10 +113,10 @@ def _repeated(group: np.ndarray, count: int, generator: np.random.Generator) -> 
     return np.concatenate([*rounds, group[:0]])[:count]
 
 
-def _by_shape(order: np.ndarray, upright: np.ndarray, batch: int) -> np.ndarray:
-    """[batches, batch] numbers of `order`: full batches of one shape where it is possible, then the others."""
+def _by_shape(order: np.ndarray, upright: np.ndarray, batch_size: int) -> np.ndarray:
+    """[batches, batch_size] numbers of `order`: full batches of one shape where it is possible, then the others."""
     shapes = [order[upright[order]], order[~upright[order]]]
-    full = [shape[: len(shape) // batch * batch].reshape(-1, batch) for shape in shapes]
-    rest = np.concatenate([shape[len(shape) // batch * batch :] for shape in shapes])
-    padded = np.concatenate([rest, np.resize(order, -len(rest) % batch)]).reshape(-1, batch)
+    full = [shape[: len(shape) // batch_size * batch_size].reshape(-1, batch_size) for shape in shapes]
+    rest = np.concatenate([shape[len(shape) // batch_size * batch_size :] for shape in shapes])
+    padded = np.concatenate([rest, np.resize(order, -len(rest) % batch_size)]).reshape(-1, batch_size)
     return np.concatenate([*full, padded])

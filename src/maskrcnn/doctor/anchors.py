@@ -9,7 +9,8 @@ import torch
 from ..config import AnchorSettings, ModelSettings
 from ..model.anchors import Anchors, check_levels
 from ..model.build import make_backbone, make_neck
-from .findings import MOST_EXAMPLES, Finding, counted
+from ..progress import counted
+from .findings import MOST_EXAMPLES, Finding
 from .input_advice import Objects, Seen
 
 PROBE = 1024

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..config import ModelSettings
-from .findings import Example, Finding, counted, share, some
+from ..progress import counted
+from .findings import Example, Finding, share, some
 from .objects import ObjectTable
 from .splits import Split
 

@@ -78,11 +78,6 @@ def some(examples: Sequence[Example]) -> tuple[Example, ...]:
     return tuple(examples[:MOST_EXAMPLES])
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 image`, `2 images`, `1,200 boxes`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
 def by_share(part: int, whole: int, limit: float = 0.01) -> Severity:
     """A warning if it is about more than `limit` of all, else a note."""
     return "warning" if part > limit * whole else "note"

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..data.dataset import Record
-from .findings import Example, Finding, Severity, counted, share, some
+from ..progress import counted
+from .findings import Example, Finding, Severity, share, some
 from .images import LEAST_CORRELATION, MOST_BITS, ImageFacts, near_pairs, same_files
 
 DEEP = ("I", "F")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .findings import Finding, by_share, counted, share, some
+from ..progress import counted
+from .findings import Finding, by_share, share, some
 from .objects import ObjectTable, Pairs
 
 OUTSIDE = 1.0

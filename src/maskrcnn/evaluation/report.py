@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .. import __version__
 from ..ops.files import write_json
+from ..progress import counted
 from .accuracy import Threshold, accuracy_section
 from .annotations import Annotations
 from .coco import coco_sections, kinds_to_score
@@ -82,7 +83,8 @@ class Report:
     @property
     def title(self) -> str:
         """What was scored, and how much of it."""
-        counts = [f"{self.facts[what]} {what}" for what in ("images", "objects", "predictions") if what in self.facts]
+        nouns = {"images": "image", "objects": "object", "predictions": "prediction"}
+        counts = [counted(self.facts[what], noun) for what, noun in nouns.items() if what in self.facts]
         named = [str(self.facts[what]) for what in ("benchmark", "split") if what in self.facts]
         about = f"{' '.join(named)}, {self.facts['annotations']}" if named else self.facts["annotations"]
         return f"{about}: {', '.join(counts)}"

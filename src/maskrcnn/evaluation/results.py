@@ -164,7 +164,13 @@ def read_records(path: Path | str) -> list[Any]:
     Raises:
         DataError: The file is not a complete JSON list.
     """
-    records = read_json(path)
+    records = read_json(path, expected="a COCO results file", remedy="Give the JSON file of the predictions.")
+    if isinstance(records, dict) and "failed" in records and "classes" in records:
+        raise DataError(
+            f"{path}: was written by `maskrcnn predict`, whose images have no ids, so that they cannot be matched with "
+            "annotations. Score the model with `maskrcnn evaluate --data DATA --weights WEIGHTS`, whose --results FILE "
+            "can be scored again."
+        )
     if not isinstance(records, list):
         raise DataError(
             f"{path}: holds a {type(records).__name__}, but a COCO results file is a list of records. Give the file of "

@@ -45,9 +45,8 @@ def parse_json(text: str | bytes, source: str, *, expected: str = "a JSON file",
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise DataError(
-            f"{source}: is not valid JSON at {where}: {error.msg}. It is probably cut off. {remedy}"
-        ) from error
+        cut = " It is probably cut off." if error.pos else ""
+        raise DataError(f"{source}: is not valid JSON at {where}: {error.msg}.{cut} {remedy}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: is not text, so it cannot be {expected} ({error}). {remedy}") from error
     except ValueError as error:  # a number of thousands of digits

@@ -39,27 +39,27 @@ class ClassMatch:
     stuff: tuple[int, ...] = ()
     classes: Classes | None = None
 
-    def translate(self, found: Instances) -> Instances:
+    def translate(self, instances: Instances) -> Instances:
         """Predictions with the dataset's labels, without classes and keypoints it does not have."""
-        labels = self.labels[found.labels]
-        keypoints = found.keypoints if self.keypoints else None
-        translated = replace(found, labels=labels, keypoints=keypoints, classes=self.classes)[labels >= 0]
-        return replace(translated, panoptic=self._translate_segments(found.panoptic))
+        labels = self.labels[instances.labels]
+        keypoints = instances.keypoints if self.keypoints else None
+        translated = replace(instances, labels=labels, keypoints=keypoints, classes=self.classes)[labels >= 0]
+        return replace(translated, panoptic=self._translate_segments(instances.panoptic))
 
-    def _translate_segments(self, found: Panoptic | None) -> Panoptic | None:
+    def _translate_segments(self, panoptic: Panoptic | None) -> Panoptic | None:
         """Segments with the dataset's labels; pixels of those that it does not have belong to no segment."""
-        if found is None:
+        if panoptic is None:
             return None
         things = self.labels.tolist()
-        pairs = [(one, things[one.label] if one.is_thing else self.stuff[one.label]) for one in found.segments]
+        pairs = [(one, things[one.label] if one.is_thing else self.stuff[one.label]) for one in panoptic.segments]
         kept = [(one, label) for one, label in pairs if label >= 0]
-        numbers = torch.zeros(len(found.segments) + 1, dtype=found.map.dtype)
+        numbers = torch.zeros(len(panoptic.segments) + 1, dtype=panoptic.map.dtype)
         for number, (one, _) in enumerate(kept, start=1):
             numbers[one.id] = number
         segments = [
             replace(one, id=number, label=label, instance=None) for number, (one, label) in enumerate(kept, start=1)
         ]
-        return Panoptic(numbers[found.map.long()], segments)
+        return Panoptic(numbers[panoptic.map.long()], segments)
 
 
 def match_classes(model: Classes, data: Classes, *, source: str) -> ClassMatch:

@@ -1,30 +1,99 @@
-"""The worst images of an evaluation, drawn into a folder."""
+"""What lies behind the scores of a report: the kinds of errors, and the worst images, drawn into a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from faster_coco_eval.core import mask as coco_mask
+from rich.console import RenderableType
 from torch import Tensor
 
-from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS
-from ..analysis.worst import ImageErrors, describe_errors
+from ..analysis.errors import analyze_errors, errors_report, errors_tables
+from ..analysis.faults import CLASSIFICATION, FAULT_TITLES, FAULTS, find_faults
+from ..analysis.worst import ImageErrors, describe_errors, worst_images, worst_report, worst_table
 from ..data.dataset import Dataset, Record
 from ..data.loading import read_record
 from ..draw.error_pages import DrawnObjects, Entry, ErrorPage, draw_error_index, draw_error_page
 from ..draw.images import write_image
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
+from ..evaluation.coco import comparable_kinds
 from ..evaluation.keypoints import keypoint_sigmas
+from ..evaluation.report import Report
 from ..evaluation.results import Kind, Results
+from ..progress import Announce, counted, silently
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.classes import PIXEL_MIDDLE
 from ..structures.instances import Instances
 
 NAMES: dict[str, str] = dict([("right", "right"), *FAULT_TITLES.items(), ("ignored", "need not be found")])
 INDEX = "index.png"
+LISTED, DRAWN = 10, 20
+"""Worst images that are named where none are drawn, and that are drawn."""
+
+
+@dataclass(frozen=True)
+class AnalyzedReport:
+    """What lies behind the scores.
+
+    Args:
+        tables: For the terminal.
+        facts: For JSON: `errors` by kind, and `worst_images` with `image_id`, its `image`, number of `errors`, `what`
+            in words and the file of the `drawing`, as far as these are known.
+    """
+
+    tables: list[RenderableType]
+    facts: dict[str, Any]
+
+
+def analyze_report(
+    report: Report,
+    dataset: Callable[[], Dataset] | None = None,
+    *,
+    folder: Path | None = None,
+    names: Mapping[int, str] = MappingProxyType({}),
+    announce: Announce = silently,
+) -> AnalyzedReport:
+    """Find what kinds of errors cost, and the worst images; draw these.
+
+    Args:
+        report: Scores with their predictions and the annotated objects.
+        dataset: Reads the images, to draw the worst into a folder.
+        folder: Where they are drawn; None: nowhere.
+        names: Of the images by their ids; others go by their ids, unless they are drawn.
+        announce: Shows the progress.
+
+    Raises:
+        DataError: An image cannot be used.
+    """
+    truth, results = report.truth, report.results
+    assert truth is not None, "these scores are not of objects such as COCO has"
+    tables, errors = list[RenderableType](), dict[str, Any]()
+    for kind in comparable_kinds(truth, results):
+        with announce("looking for errors", len(truth.sizes)) as advance:
+            faults = find_faults(truth, results, kind, max_detections=report.max_detections, on_progress=advance)
+        analyzed = analyze_errors(truth, faults)
+        errors[kind] = errors_report(analyzed)
+        tables.append(errors_tables(analyzed, kind))
+    worst = worst_images(truth, faults, analyzed.score, LISTED if folder is None else DRAWN)
+    listed = worst_report(truth, results, worst)
+    if folder is not None:
+        assert dataset is not None, "images can be drawn only from what reads them"
+        data = dataset()
+        names = {record.image_id: record.path.name for record in data.records}
+        with announce("drawing", len(worst)) as advance:
+            paths = write_error_images(folder, data, truth, results, worst, kind, analyzed.score, on_progress=advance)
+        for one, path in zip(listed, paths, strict=True):
+            one["drawing"] = str(path)
+    for one in listed:
+        if one["image_id"] in names:
+            one["image"] = names[one["image_id"]]
+    return AnalyzedReport([*tables, worst_table(listed, analyzed.score)], {"errors": errors, "worst_images": listed})
 
 
 def write_error_images(
@@ -68,7 +137,7 @@ def write_error_images(
         if on_progress:
             on_progress(1)
     if entries:
-        title = f"The {len(entries)} images with the most errors, detections from a score of {score:.2f}"
+        title = f"The {counted(len(entries), 'image')} with the most errors, detections from a score of {score:.2f}"
         write_image(folder / INDEX, draw_error_index(entries, title=title))
     return paths
 
@@ -79,7 +148,7 @@ def _page(
     several = len(truth.categories) > 1
     return ErrorPage(
         title=record.path.name,
-        words=f"{errors.errors} errors: {describe_errors(truth, results, errors)}",
+        words=f"{counted(errors.errors, 'error')}: {describe_errors(truth, results, errors)}",
         image=read_record(record, 3),
         annotated=_annotated(truth, errors, kind, several),
         predicted=_predicted(truth, results, errors, kind, several),
@@ -111,14 +180,14 @@ def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
 
 def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
     """The detections, each with what is wrong with it."""
-    found = [results[place] for place in errors.detections]
+    detections = [results[place] for place in errors.detections]
     texts = []
-    for record, fault, assigned in zip(found, errors.faults, errors.assigned, strict=True):
+    for record, fault, assigned in zip(detections, errors.faults, errors.assigned, strict=True):
         name = truth.categories[record["category_id"]] if several else ""
         wrong = fault == FAULTS[CLASSIFICATION]
         is_really = f", is {truth.categories[truth.objects[assigned]['category_id']]}" if wrong else ""
         texts.append(f"{name} {record['score']:.2f}{is_really}".strip())
-    return DrawnObjects(_instances(truth, found, errors.image_id, kind), list(errors.faults), texts)
+    return DrawnObjects(_instances(truth, detections, errors.image_id, kind), list(errors.faults), texts)
 
 
 def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind: Kind) -> Instances:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data.dataset import Contents, Dataset, is_panoptic
-from ..data.formats import read_contents
+from ..data.formats import read_contents, recognize
 from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
+from ..errors import SettingError
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import kinds_of, kinds_to_score
@@ -24,6 +25,7 @@ from ..weights.own import Weights
 from .class_match import ClassMatch, find_threshold, match_classes
 from .panoptic_files import has_segments, score_saved_segments, score_segments
 from .predictor import Predictor
+from .proposals import read_proposal_file
 
 ScoreThreshold = float | Literal["best"] | None
 """From which score on predictions count where they are not ranked, as in instance accuracy. None: as the weights note,
@@ -31,12 +33,13 @@ or the usual one; "best": the one with the best accuracy on these images, to be 
 on the same images is too good)."""
 Data = Dataset | Contents | Annotations | Mapping[str, Any] | Path | str
 """A dataset: read, as annotations alone, as what a COCO file holds, or a path of any known format."""
+WEIGHTS_ENDINGS = (".safetensors", ".pth", ".pt", ".pkl")
 Describe = Callable[[Instances, int, Classes], list[dict]]
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model found in a dataset, not scored yet.
+    """What a model predicts for a dataset, not scored yet.
 
     Args:
         data: The dataset.
@@ -80,11 +83,12 @@ def evaluate(
     split: str = "val",
     score_threshold: ScoreThreshold = None,
     text: bool = False,
+    proposals: Path | None = None,
     batch_size: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Predict every image of a dataset and score what was found.
+    """Predict every image of a dataset and score the predictions.
 
     Example:
         report = maskrcnn.evaluate("nuclei", "data/val.json")
@@ -98,6 +102,7 @@ def evaluate(
         score_threshold: From which score on predictions count for instance accuracy; None: as the weights note, or the
             usual one; "best": the one with the best accuracy on these images, to be found on training images.
         text: The objects are words: score them by the rules of text detection, too.
+        proposals: A file of boxes in place of those of the region proposal network, see `read_proposal_file`.
         batch_size: Images that go through the network together.
         workers: Processes that read images; None: as many as are good.
         on_progress: Called with the number of images that are done since the last call.
@@ -105,11 +110,16 @@ def evaluate(
     Raises:
         DataError: An image or an annotation cannot be used, or the classes have nothing to do with each other.
         WeightsError: The weights cannot be read.
+        SettingError: The arguments are in the wrong order.
     """
+    _require_order(model, data)
     predictor = Predictor(model) if isinstance(model, Weights | Path | str) else model
     known = data if isinstance(data, Dataset) else read_annotated(data, split)
-    found = predict_dataset(predictor, known, batch_size=batch_size, workers=workers, on_progress=on_progress)
-    return found.score(score_threshold=score_threshold, text=text)
+    known, match = fit_dataset(predictor, known, proposals)
+    predicted = predict_dataset(
+        predictor, known, match, batch_size=batch_size, workers=workers, on_progress=on_progress
+    )
+    return predicted.score(score_threshold=score_threshold, text=text)
 
 
 def score(
@@ -144,21 +154,36 @@ def score(
         DataError: A prediction or an annotation cannot be used.
     """
     if isinstance(data, str | Path):
-        # COCO's files say how large the images are, wherever these may be.
-        data = read_contents(Path(data), split)
+        data = read_annotations(Path(data), split)
     if isinstance(data, Contents) and is_panoptic(data.coco):
         return score_saved_segments(data.source, data.coco, results, say)
     truth = truth_of(data)
     if isinstance(results, str | Path):
-        found = Results.read(results, truth)
+        known = Results.read(results, truth)
     else:
         given: Any = results if isinstance(results, Sequence | Mapping) else list(results)
-        found = Results.parse(records_of(given, truth) if is_by_image(given) else given, truth)
-    kinds = kinds_to_score(truth, found) if kinds is None else kinds
-    threshold = _threshold(score_threshold, {}, truth, found, kinds)
+        known = Results.parse(records_of(given, truth) if is_by_image(given) else given, truth)
+    kinds = kinds_to_score(truth, known) if kinds is None else kinds
+    threshold = _threshold(score_threshold, {}, truth, known, kinds)
     return score_results(
-        truth, found, kinds=kinds, max_detections=max_detections, threshold=threshold, text=text, say=say
+        truth, known, kinds=kinds, max_detections=max_detections, threshold=threshold, text=text, say=say
     )
+
+
+def fit_dataset(predictor: Predictor, data: Dataset, proposals: Path | None = None) -> tuple[Dataset, ClassMatch]:
+    """A dataset as a model needs it: its classes matched to the model's, and proposals if there is a file of them.
+
+    Args:
+        predictor: The model.
+        data: The dataset.
+        proposals: As for `read_proposal_file`.
+
+    Raises:
+        DataError: The classes have nothing to do with each other, or the file does not fit the dataset.
+    """
+    if proposals is not None:
+        data = read_proposal_file(proposals, data, most=predictor.settings.rpn.post_nms_top_n)
+    return data, match_classes(predictor.classes, data.classes, source=str(data.source))
 
 
 def predict_dataset(
@@ -210,15 +235,15 @@ def predict_results(
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Results:
-    """What is found in every image of a dataset.
+    """Predictions for every image of a dataset.
 
     Args:
         predictor, data, match, batch_size, workers, on_progress: As for `predict_dataset`.
         truth, describe: As for `collect_results`.
     """
     return collect_results(
-        lambda images: [match.translate(found) for found in predictor.predict_scales(images)],
-        evaluation_scales(data.records, predictor.inputs, batch=batch_size, workers=workers),
+        lambda images: list(map(match.translate, predictor.predict_scales(images))),
+        evaluation_scales(data.records, predictor.inputs, batch_size=batch_size, workers=workers),
         data.classes,
         truth,
         describe=describe,
@@ -232,6 +257,13 @@ def read_annotated(path: Path | str, split: str = "val") -> Dataset:
     return to_data(contents)
 
 
+def read_annotations(path: Path, split: str = "val", *, form: str | None = None) -> Contents:
+    """The annotations of a split, of any format, alone: to score predictions, no image is needed."""
+    name = form or recognize(path, split)
+    # COCO's files say how large the images are, wherever these may be.
+    return read_contents(path, split, form=name, images=path if name == "coco" else None)
+
+
 def truth_of(data: Dataset | Contents | Annotations | Mapping[str, Any]) -> Annotations:
     """The annotated objects that predictions for these images are scored against."""
     if isinstance(data, Annotations):
@@ -241,6 +273,25 @@ def truth_of(data: Dataset | Contents | Annotations | Mapping[str, Any]) -> Anno
     if isinstance(data, Contents):
         return Annotations.parse(data.coco, source=data.source.name)
     return Annotations.parse(data)
+
+
+def _require_order(model: Any, data: Any) -> None:
+    """Refuse a dataset in the place of the model, and the reverse."""
+    dataset_first = isinstance(model, Dataset | Contents) or (
+        isinstance(model, Path | str) and (Path(model).suffix == ".json" or Path(model).is_dir())
+    )
+    model_last = isinstance(data, Predictor | Weights) or (
+        isinstance(data, Path | str) and Path(data).suffix in WEIGHTS_ENDINGS
+    )
+    if dataset_first or model_last or not isinstance(data, Dataset | Path | str):
+        raise SettingError(
+            f"evaluate: the model comes first, then the data, but these are {_named(model)} and {_named(data)}. "
+            "Call evaluate(weights, data)."
+        )
+
+
+def _named(argument: Any) -> str:
+    return str(argument) if isinstance(argument, Path | str) else f"a {type(argument).__name__}"
 
 
 def _threshold(

@@ -67,7 +67,7 @@ def predict_files(
     draw: bool = True,
     score_threshold: float | None = None,
     polygons: PolygonKind | None = None,
-    batch: int = 1,
+    batch_size: int = 1,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> PredictedFiles:
     """Predict image files and write what was found into a folder.
@@ -91,7 +91,7 @@ def predict_files(
         score_threshold: Objects with at least this score are drawn; None: as the weights note, or the usual one. The
             JSON has all objects.
         polygons: "quad": a rectangle at any angle around each object; "contour": the polygon of its pixels.
-        batch: Images that are predicted together.
+        batch_size: Images that are predicted together.
         on_progress: Called with the number of images that are done since the last call.
 
     Raises:
@@ -103,17 +103,17 @@ def predict_files(
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
     entries, failed = list[dict[str, Any]](), list[dict[str, str]]()
-    for path, image, found in _predicted(predictor, paths, batch, on_progress):
-        if isinstance(found, DataError) or image is None:
-            failed.append({"file": str(path), "error": str(found)})
+    for path, image, result in _predicted(predictor, paths, batch_size, on_progress):
+        if isinstance(result, DataError) or image is None:
+            failed.append({"file": str(path), "error": str(result)})
             continue
-        entries.append(_entry(path, found, predictor.classes, names[path] if draw else None, polygons))
+        entries.append(_entry(path, result, predictor.classes, names[path] if draw else None, polygons))
         with _writing(folder):
-            if found.panoptic is not None:
-                segments = write_segments(folder, Path(names[path]).stem, found.panoptic, predictor.classes)
+            if result.panoptic is not None:
+                segments = write_segments(folder, Path(names[path]).stem, result.panoptic, predictor.classes)
                 entries[-1]["panoptic"] = segments
             if shown_from is not None:
-                drawing = draw_instances(image, found, predictor.classes, score_threshold=shown_from)
+                drawing = draw_instances(image, result, predictor.classes, score_threshold=shown_from)
                 write_image(folder / names[path], drawing)
     content = _described(predictor.classes) | {"images": entries, "failed": failed}
     with _writing(folder):
@@ -156,15 +156,15 @@ def write_segments(folder: Path, name: str, panoptic: Panoptic, classes: Classes
 
 
 def _predicted(
-    predictor: Predictor, paths: Sequence[Path], batch: int, on_progress: Callable[[int], None]
+    predictor: Predictor, paths: Sequence[Path], batch_size: int, on_progress: Callable[[int], None]
 ) -> Iterator[tuple[Path, Tensor, Instances] | tuple[Path, None, DataError]]:
     """Each image with its objects, or with the error that it gives; in batches, in the order of the paths."""
-    sources = read_ahead(paths, count=AHEAD * batch)
-    while group := list(islice(sources, batch)):
+    sources = read_ahead(paths, count=AHEAD * batch_size)
+    while group := list(islice(sources, batch_size)):
         readable = [image for _, image in group if isinstance(image, Tensor)]
-        found = predictor.predict_all(readable, batch=batch)
+        predicted = predictor.predict_all(readable, batch_size=batch_size)
         for path, image in group:
-            yield (path, None, image) if isinstance(image, DataError) else (path, image, next(found))
+            yield (path, None, image) if isinstance(image, DataError) else (path, image, next(predicted))
         on_progress(len(group))
 
 
@@ -194,11 +194,11 @@ def _objects(instances: Instances, classes: Classes) -> list[dict[str, Any]]:
         for box, label, score in columns
     ]
     if instances.masks is not None:
-        for found, mask in zip(objects, instances.to_rle(), strict=True):
-            found["mask"] = mask
+        for one, mask in zip(objects, instances.to_rle(), strict=True):
+            one["mask"] = mask
     if instances.keypoints is not None:
-        for found, points in zip(objects, in_whole_pixels(instances.keypoints).tolist(), strict=True):
-            found["keypoints"] = [round(number, 3) for number in points]
+        for one, points in zip(objects, in_whole_pixels(instances.keypoints).tolist(), strict=True):
+            one["keypoints"] = [round(number, 3) for number in points]
     return objects
 
 
@@ -238,7 +238,7 @@ def find_images(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> lis
         DataError: An input is not there, or brings no image.
     """
     ours = {folder.resolve() for folder in leave_out}
-    found: dict[Path, Path] = {}
+    images: dict[Path, Path] = {}
     for words in inputs:
         paths = {path.resolve(): path for path in _named_by(words)}
         paths = {resolved: path for resolved, path in paths.items() if ours.isdisjoint(resolved.parents)}
@@ -247,8 +247,8 @@ def find_images(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> lis
                 f"{words}: no images were found there (files that end in {', '.join(IMAGES)}). Check the path, or "
                 "name the files themselves if they end otherwise."
             )
-        found |= {resolved: path for resolved, path in paths.items() if resolved not in found}
-    return list(found.values())
+        images |= {resolved: path for resolved, path in paths.items() if resolved not in images}
+    return list(images.values())
 
 
 def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Tensor | DataError]]:
@@ -267,11 +267,11 @@ def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Ten
 def _named_by(words: str) -> list[Path]:
     path = Path(words)
     if path.is_dir():
-        return [found for found in sorted(path.rglob("*")) if _is_image(found) and not _is_hidden(found, path)]
+        return [file for file in sorted(path.rglob("*")) if _is_image(file) and not _is_hidden(file, path)]
     if path.exists():
         return [path]
     if has_magic(words):
-        return [found for found in map(Path, sorted(glob(words, recursive=True))) if _is_image(found)]
+        return [file for file in map(Path, sorted(glob(words, recursive=True))) if _is_image(file)]
     raise DataError(f"{words}: there is no such file or folder. Check the path.")
 
 

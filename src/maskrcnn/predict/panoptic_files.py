@@ -95,14 +95,14 @@ def read_panoptic_results(path: Path, names: Mapping[int, str]) -> list[dict]:
             f"{file}: has no list `annotations` of segments. Give a results file of COCO's panoptic format."
         )
     folder = segment_folder(file)
-    found = _by_image(file, annotations, names)
-    missing = [name for image_id, name in names.items() if image_id not in found]
+    by_image = _by_image(file, annotations, names)
+    missing = [name for image_id, name in names.items() if image_id not in by_image]
     if missing:
         raise DataError(
             f"{file}: there is no prediction for the image {missing[0]} ({len(missing)} of {len(names)} have none). "
             "Every image needs its list of segments, if only an empty one."
         )
-    return [record for image_id in names for record in _read_segments(file, folder, image_id, found[image_id])]
+    return [record for image_id in names for record in _read_segments(file, folder, image_id, by_image[image_id])]
 
 
 def write_panoptic_results(
@@ -119,12 +119,12 @@ def write_panoptic_results(
     """
     folder = path.with_suffix("") if path.suffix == ".json" else path
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[int, list[dict]] = {image_id: [] for image_id in sizes}
+    by_image: dict[int, list[dict]] = {image_id: [] for image_id in sizes}
     for record in records:
-        found[record["image_id"]].append(record)
+        by_image[record["image_id"]].append(record)
     annotations = []
     for image_id, size in sizes.items():
-        painted, segments = _paint_segments(found[image_id], size)
+        painted, segments = _paint_segments(by_image[image_id], size)
         file_name = f"{names[image_id]}.png"
         Image.fromarray(encode_ids(torch.from_numpy(painted))).save(folder / file_name)
         shown = names[image_id] if by_name else image_id
@@ -147,7 +147,7 @@ def _paint_segments(records: Sequence[dict], size: Size) -> tuple[np.ndarray, li
 def _by_image(file: Path, annotations: list[dict[str, Any]], names: Mapping[int, str]) -> dict[int, dict[str, Any]]:
     known: dict[int | str, int] = {image_id: image_id for image_id in names}
     known |= {name: image_id for image_id, name in names.items()}
-    found: dict[int, dict[str, Any]] = {}
+    by_image: dict[int, dict[str, Any]] = {}
     for annotation in annotations:
         shown = annotation.get("image_id")
         if not isinstance(shown, int | str) or shown not in known:
@@ -155,10 +155,10 @@ def _by_image(file: Path, annotations: list[dict[str, Any]], names: Mapping[int,
                 f"{file}: image_id {shown!r} is not among the {len(names)} images that are scored. Give results of "
                 "these images."
             )
-        if known[shown] in found:
+        if known[shown] in by_image:
             raise DataError(f"{file}: image_id {shown!r} has two lists of segments. Keep one of them.")
-        found[known[shown]] = annotation
-    return found
+        by_image[known[shown]] = annotation
+    return by_image
 
 
 def _only_json(folder: Path) -> Path:
@@ -202,8 +202,8 @@ def _read_segments(file: Path, folder: Path, image_id: int, annotation: dict[str
     name = annotation["image_id"]
     _check_segments(file, annotation, name)
     labels = {segment["id"]: segment["category_id"] for segment in annotation["segments_info"]}
-    found = find_regions(read_segment_ids(folder / annotation["file_name"]))
-    regions = {region.value: region for region in found if region.value != VOID}
+    areas = find_regions(read_segment_ids(folder / annotation["file_name"]))
+    regions = {region.value: region for region in areas if region.value != VOID}
     for where, elsewhere, numbers in (
         ("the PNG file", "`segments_info`", regions.keys() - labels.keys()),
         ("`segments_info`", "the PNG file", labels.keys() - regions.keys()),
@@ -257,18 +257,18 @@ def score_saved_segments(
     truth = panoptic_truth(file, contents)
     if isinstance(results, str | Path):
         source, results = Path(results).name, read_panoptic_results(Path(results), image_names(contents, truth))
-        found = truth.parse(results, source=source)
+        predicted = truth.parse(results, source=source)
     else:
-        found = truth.parse(results)
+        predicted = truth.parse(results)
     annotated = contents.get("annotations", [])
     facts = {
         "annotations": file.name,
         "images": len(annotated),
         "objects": sum(len(one["segments_info"]) for one in annotated),
-        "predictions": len(found),
+        "predictions": len(predicted),
         "versions": library_versions(),
     }
-    return Report(tuple(panoptic_sections(truth, found, say)), facts, found)
+    return Report(tuple(panoptic_sections(truth, predicted, say)), facts, predicted)
 
 
 def image_names(contents: Mapping[str, Any], truth: PanopticTruth) -> dict[int, str]:

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import ModelSettings, TTASettings
+from ..config.overrides import Changes
 from ..data.images import ImageInput, load_image
 from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino
@@ -28,7 +29,7 @@ from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights, apply_weights
 from ..weights.reading import read_weights
-from .tta import predict_views, scaled_inputs, views_of
+from .tta import predict_tta, scaled_inputs, tta_batches
 
 Engine = Literal["torch", "openvino"]
 
@@ -49,15 +50,16 @@ class Predictor:
         classes: What the model's labels mean, or their names alone; only where there are no `weights`, which know it.
         device: Where to compute; none: the first of CUDA and CPU that is there; with openvino the CPU.
         precision: auto: bfloat16 where the machine computes it fast, with coordinates in float32 all the same.
-        settings: Of the model, instead of those in the weights; only what does not change the network's layers. A
-            `model` has its own.
+        settings: Changes of those in the weights, `{"box_head.detections_per_image": 300}` or
+            `["box_head.detections_per_image=300"]`; only what leaves the layers as they are. A `model` has its own.
         engine: What computes backbone and neck; openvino needs `pip install "maskrcnn[openvino]"`, and a CPU.
         tta: Test-time augmentation, for instance `TTASettings(flip=True, scales=(600, 800, 1000))`: boxes, masks
-            and keypoints are found in all views together. Takes as much longer as there are views.
+            and keypoints are found in all these images together. Takes as many times as long.
 
     Raises:
         WeightsError: The weights cannot be read.
-        SettingError: There is no such device; neither weights nor a model with its classes are given; test-time
+        SettingError: A setting is unknown, wrong, or would change the layers, which is said before weights are read or
+            fetched; there is no such device; neither weights nor a model with its classes are given; test-time
             augmentation is not for these weights; or the engine is not installed, or not for this model or device.
     """
 
@@ -69,25 +71,28 @@ class Predictor:
         classes: Classes | Sequence[str] | None = None,
         device: str | torch.device | None = None,
         precision: Precision = "auto",
-        settings: ModelSettings | None = None,
+        settings: Changes = None,
         engine: Engine = "torch",
         tta: TTASettings | None = None,
     ) -> None:
+        if model is not None and settings is not None:
+            raise SettingError("Predictor: a model of one's own has its settings. Give no others.")
+        ModelSettings().changed_at_prediction(settings)  # what is wrong is said before weights are read or fetched
+        self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
         read = _weights_of(model, classes) if weights is None else weights
         read = read if isinstance(read, Weights) else read_weights(read)
-        self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = torch.bfloat16 if uses_bfloat16(precision, self.device) else torch.float32
         self.classes = read.classes
         self.notes = read.notes
-        self.settings = settings or (read.settings if model is None else model.settings)
+        self.settings = read.settings.changed(settings) if model is None else model.settings
         self.flip = tta is not None and tta.flip
         self.inputs = scaled_inputs(self.settings.input, tta.scales if tta else ())
         if self.settings.semantic_head is not None and (self.flip or len(self.inputs) > 1):
             raise SettingError(
-                f"{read.source}: these weights find segments, and test-time augmentation (--flip, --scales) is for "
-                "boxes, masks and keypoints only. Predict without it."
+                f"{read.source}: these weights find segments, and test-time augmentation is for boxes, "
+                ", masks and keypoints only. Predict without it."
             )
         if model is None:
             network = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
@@ -121,14 +126,14 @@ class Predictor:
             return next(self.predict_all([image]))
         return list(self.predict_all(image))
 
-    def predict_all(self, images: Iterable[ImageInput], *, batch: int = 1) -> Iterator[Instances]:
-        """Objects of each image in turn; only `batch` images are in memory at a time.
+    def predict_all(self, images: Iterable[ImageInput], *, batch_size: int = 1) -> Iterator[Instances]:
+        """Objects of each image in turn; only `batch_size` images are in memory at a time.
 
         Images of different sizes in one batch are padded to the same size, which moves results a little: the network
         sees the padding at their edges, and group norm averages over it.
         """
         remaining = iter(images)
-        while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch)]:
+        while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch_size)]:
             sizes = [(image.shape[1], image.shape[2]) for image in group]
             scales = (
                 make_batch(
@@ -142,8 +147,8 @@ class Predictor:
         """Objects of each image of a prepared batch, on the CPU; found at all its scales, and flipped."""
         keypoint_schema = self.classes.keypoint_schema
         partners = keypoint_schema.mirrored if keypoint_schema else ()
-        found = predict_views(self.model, views_of(scales, flip=self.flip), partners=partners, place=self.placed)
-        return [replace(objects.to("cpu"), classes=self.classes) for objects in found]
+        predictions = predict_tta(self.model, tta_batches(scales, flip=self.flip), partners=partners, place=self.placed)
+        return [replace(objects.to("cpu"), classes=self.classes) for objects in predictions]
 
     def placed(self, batch: Batch) -> Batch:
         """The same batch on the model's device and in its precision."""

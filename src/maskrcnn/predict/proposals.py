@@ -12,13 +12,13 @@ from ..data.dataset import Dataset, has_objects
 from ..data.loading import evaluation_batches
 from ..data.proposals import Listed, join_proposals, read_proposals, write_proposals
 from ..errors import DataError
+from ..evaluation.annotations import Annotations
 from ..evaluation.collect import collect_proposals
 from ..evaluation.recall import average_recall
 from ..model.proposals import find_proposals
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..weights.pickles import read_pickle, to_tensor
-from .evaluation import truth_of
 from .predictor import Predictor
 
 PICKLED = (".pkl", ".pickle")
@@ -33,7 +33,7 @@ def propose_for(
     data: Dataset,
     path: Path,
     *,
-    batch: int = 1,
+    batch_size: int = 1,
     workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def propose_for(
         predictor: The model.
         data: Images, with objects or without.
         path: The file; its ending says the form, see `data.proposals`.
-        batch, workers: As for `evaluation_batches`.
+        batch_size, workers: As for `evaluation_batches`.
         on_progress: Called with the number of images that are done since the last call.
 
     Returns:
@@ -52,16 +52,16 @@ def propose_for(
     Raises:
         DataError: An image cannot be read, or the file has another ending.
     """
-    truth = truth_of(data)
-    found: dict[int, Instances] = {}
+    truth = Annotations.parse(data.to_coco(), source=data.source.name)
+    proposals: dict[int, Instances] = {}
 
     def propose(images: Batch) -> list[Instances]:
         return find_proposals(predictor.model, predictor.placed(images))
 
     def remembered() -> Iterator[tuple[int, Instances]]:
-        batches = evaluation_batches(data.records, predictor.settings.input, batch=batch, workers=workers)
+        batches = evaluation_batches(data.records, predictor.settings.input, batch_size=batch_size, workers=workers)
         for image_id, instances in collect_proposals(propose, batches, on_progress=on_progress):
-            found[image_id] = instances
+            proposals[image_id] = instances
             yield image_id, instances
 
     write_proposals(path, remembered())
@@ -69,10 +69,10 @@ def propose_for(
         "annotations": truth.source,
         "images": len(truth.sizes),
         "objects": len(truth.objects),
-        "proposals": sum(map(len, found.values())),
+        "proposals": sum(map(len, proposals.values())),
     }
     if any(map(has_objects, data.records)):
-        report["recall"] = average_recall(truth, found)
+        report["recall"] = average_recall(truth, proposals)
     return report
 
 

@@ -1,9 +1,9 @@
-"""Prediction in one or several views of the same images (test-time augmentation): other scales, flipped.
+"""Prediction with test-time augmentation (TTA): the same images at other scales, and flipped.
 
-As in detectron2's `GeneralizedRCNNWithTTA` (detectron2/modeling/test_time_augmentation.py): the detections of all views
-are brought to the first one, where the weaker of two that overlap is suppressed as among those of one view. Each box
-that is left goes to the mask head and the keypoint head in every view, and mask probabilities and keypoint maps are
-averaged, the latter as in Detectron (`KPS_AUG`, mean of the heat maps). One view alone gives what the model gives.
+As in detectron2's `GeneralizedRCNNWithTTA` (detectron2/modeling/test_time_augmentation.py): the detections of all
+augmented batches are mapped to the first one, where NMS keeps the best of those that overlap. Each box that is left
+goes to the mask head and the keypoint head in every augmented batch; mask probabilities and keypoint maps are averaged,
+the latter as in Detectron (`KPS_AUG`, mean of the heat maps). One batch alone gives what the model gives.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ..structures.batch import Batch, Scales
 from ..structures.instances import Instances
 
 FARTHEST = 8
-"""How many times larger or smaller than usual a view may be: more is a factor taken for a length, or the reverse."""
+"""How many times larger or smaller than usual a scale may be: more is a factor taken for a length, or the reverse."""
 
 KEPT = 2**30
-"""Bytes of features that are kept from the boxes to the masks; those of further views are computed again."""
+"""Bytes of features that are kept from the boxes to the masks; those of further batches are computed again."""
 
 
 def scaled_inputs(settings: InputSettings, scales: Sequence[float]) -> list[InputSettings]:
@@ -58,7 +58,7 @@ def _scaled(settings: InputSettings, scale: float) -> InputSettings:
             f"numbers from {lowest:g} to {highest:g}."
         )
     size = {"min_size": round(scale)} if settings.scale_factor is None else {"scale_factor": scale}
-    return settings.model_copy(update={**size, "max_size": max(1, round(settings.max_size * scale / usual))})
+    return settings.changed({**size, "max_size": max(1, round(settings.max_size * scale / usual))})
 
 
 def flip_boxes(boxes: Tensor, width: int) -> Tensor:
@@ -78,14 +78,14 @@ def flip_batch(batch: Batch) -> Batch:
     return replace(batch, images=images, proposals=proposals, targets=None, semantic=None)
 
 
-class View(NamedTuple):
+class TTABatch(NamedTuple):
     """The images of a batch, `flipped` or as they are."""
 
     batch: Batch
     flipped: bool = False
 
-    def carry(self, boxes: Tensor, i: int, other: View) -> Tensor:
-        """Boxes [N, 4] of image i from this view to another one; to itself as they are."""
+    def map_boxes(self, boxes: Tensor, i: int, other: TTABatch) -> Tensor:
+        """Boxes [N, 4] of image i in the other batch; in this one itself as they are."""
         if other is self:
             return boxes
         own, size = self.batch.sizes[i], other.batch.sizes[i]
@@ -94,88 +94,88 @@ class View(NamedTuple):
         return flip_boxes(scaled, size[1]) if other.flipped else scaled
 
 
-def views_of(scales: Scales, *, flip: bool) -> list[View]:
-    """The views of some images: each scale, and with `flip` the flipped image of each."""
+def tta_batches(scales: Scales, *, flip: bool) -> list[TTABatch]:
+    """The augmented batches of some images: each scale, and with `flip` the flipped images of each."""
     sides = (False, True) if flip else (False,)
-    return [View(batch, flipped) for batch in scales.batches for flipped in sides]
+    return [TTABatch(batch, flipped) for batch in scales.batches for flipped in sides]
 
 
 @torch.no_grad()
-def predict_views(
-    model: MaskRCNN, views: Sequence[View], *, partners: Sequence[int], place: Callable[[Batch], Batch]
+def predict_tta(
+    model: MaskRCNN, batches: Sequence[TTABatch], *, partners: Sequence[int], place: Callable[[Batch], Batch]
 ) -> list[Instances]:
-    """Objects of each image in the caller's pixels, best first; one view at a time goes through the network.
+    """Objects of each image in the caller's pixels, best first; one batch at a time goes through the network.
 
     Args:
-        model: With a semantic head it finds segments in the first view alone.
-        views: Of the same images; the first one has the resolution at which keypoints are decoded.
+        model: With a semantic head it finds segments in the first batch alone.
+        batches: Of the same images; the first one has the resolution at which keypoints are decoded.
         partners: Which keypoint of an image each keypoint of its flipped image is; of `KeypointSchema.mirrored`.
         place: Brings a batch to the model's device and precision.
 
     Raises:
-        SettingError: There are several views, but the model has a box head of one's own that cannot join detections.
+        SettingError: There are several batches, but the model has a box head of one's own that cannot join detections.
     """
-    first = views[0]
+    first = batches[0]
     batch = _placed(first, place)
     features = model.features(batch.images)
     table = model.pooling.table(features)
-    found = [model.detect(table, model.propose(features, batch)[0], batch.sizes)]
+    detected = [model.detect(table, model.propose(features, batch)[0], batch.sizes)]
     tables: list[PyramidTable | None] = [table]
     left = KEPT
-    for view in views[1:]:
-        other = _placed(view, place)
+    for augmented in batches[1:]:
+        other = _placed(augmented, place)
         maps = model.features(other.images)
         table = model.pooling.table(maps)
         detections = model.detect(table, model.propose(maps, other)[0], other.sizes)
-        found.append([(view.carry(one[0], i, first), *one[1:]) for i, one in enumerate(detections)])
+        detected.append([(augmented.map_boxes(one[0], i, first), *one[1:]) for i, one in enumerate(detections)])
         left -= table.rows.numel() * table.rows.element_size()
         tables.append(table if left >= 0 else None)
-    joined = [_join(model, group) for group in zip(*found, strict=True)]
-    masks, logits = _average(model, views, tables, joined, partners, place)
+    joined = [_join(model, group) for group in zip(*detected, strict=True)]
+    masks, logits = _average(model, batches, tables, joined, partners, place)
     return _assemble(model, joined, masks, logits, features, batch)
 
 
-def _join(model: MaskRCNN, found: Sequence[Detections]) -> Detections:
-    """The box head's choice among the detections of one image; those of one view alone are left as they are."""
-    if len(found) == 1:
-        return found[0]
+def _join(model: MaskRCNN, detections: Sequence[Detections]) -> Detections:
+    """The box head's choice among the detections of one image; those of one batch alone are left as they are."""
+    if len(detections) == 1:
+        return detections[0]
     if not isinstance(model.box_head, JoinsDetections):
         raise SettingError(
             f"scales and flip: the box head {type(model.box_head).__name__} has no method `join`, which test-time "
             "augmentation needs. Add it, see `maskrcnn.model.interfaces.JoinsDetections`, or predict at one scale."
         )
-    return model.box_head.join(found)
+    return model.box_head.join(detections)
 
 
-def _placed(view: View, place: Callable[[Batch], Batch]) -> Batch:
-    batch = place(view.batch)
-    return flip_batch(batch) if view.flipped else batch
+def _placed(augmented: TTABatch, place: Callable[[Batch], Batch]) -> Batch:
+    batch = place(augmented.batch)
+    return flip_batch(batch) if augmented.flipped else batch
 
 
 def _average(
     model: MaskRCNN,
-    views: Sequence[View],
+    batches: Sequence[TTABatch],
     tables: list[PyramidTable | None],
     joined: list[Detections],
     partners: Sequence[int],
     place: Callable[[Batch], Batch],
 ) -> tuple[list[Tensor | None], Tensor | None]:
-    """Means over the views: of each image [D, m, m] mask probabilities, of all [N, Kp, m, m] keypoint logits."""
+    """Means over the batches: of each image [D, m, m] mask probabilities, of all [N, Kp, m, m] keypoint logits."""
     masks: list[list[Tensor | None]] = []
     maps: list[Tensor] = []
     if not model.mask_heads and model.keypoint_head is None:
         return [None] * len(joined), None
-    for number, view in enumerate(views):
+    for number, augmented in enumerate(batches):
         table = tables[number]
         tables[number] = None
         if table is None:
-            table = model.pooling.table(model.features(_placed(view, place).images))
-        found = [(views[0].carry(one[0], i, view), *one[1:]) for i, one in enumerate(joined)]
-        soft = model.predict_masks(table, found)
-        masks.append([one.flip(-1) if view.flipped and one is not None else one for one in soft])
-        logits = model.keypoint_logits(table, [boxes for boxes, _, _ in found])
+            table = model.pooling.table(model.features(_placed(augmented, place).images))
+        detections = [(batches[0].map_boxes(one[0], i, augmented), *one[1:]) for i, one in enumerate(joined)]
+        soft = model.predict_masks(table, detections)
+        masks.append([one.flip(-1) if augmented.flipped and one is not None else one for one in soft])
+        logits = model.keypoint_logits(table, [boxes for boxes, _, _ in detections])
         if logits is not None:
-            maps.append(logits.flip(-1)[:, list(partners)] if view.flipped else logits)
+            maps.append(logits.flip(-1)[:, list(partners)] if augmented.flipped else logits)
     return [_mean(parts) for parts in zip(*masks, strict=True)], _mean(maps)
 
 
@@ -188,15 +188,15 @@ def _mean(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 def _assemble(
     model: MaskRCNN,
-    found: list[Detections],
+    detections: list[Detections],
     masks: list[Tensor | None],
     logits: Tensor | None,
     features: dict[int, Tensor],
     batch: Batch,
 ) -> list[Instances]:
     """Detections in the caller's pixels, with masks, keypoints and segments where there are some."""
-    keypoints: list[Tensor | None] = [None] * len(found)
+    keypoints: list[Tensor | None] = [None] * len(detections)
     if logits is not None and model.keypoint_head is not None:
-        points = model.keypoint_head.decode(logits, torch.cat([one[0] for one in found]))
-        keypoints = list(points.split([len(one[0]) for one in found]))
-    return model.to_instances(found, masks, keypoints, features, batch)
+        points = model.keypoint_head.decode(logits, torch.cat([one[0] for one in detections]))
+        keypoints = list(points.split([len(one[0]) for one in detections]))
+    return model.to_instances(detections, masks, keypoints, features, batch)

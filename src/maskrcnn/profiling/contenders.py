@@ -220,7 +220,7 @@ def our_prediction(work: Work, state: State, setting: Setting) -> Run:
     images = [make_image(work.size)] * work.images
 
     def run() -> int:
-        found = predictor.predict_all(images, batch=work.images)
+        found = predictor.predict_all(images, batch_size=work.images)
         return sum(count_delivered(work, one) for one in found)
 
     return run

@@ -1,20 +1,18 @@
-"""What is timed: pieces of work that every contender does in full."""
+"""What is timed: pieces of work that every contender does in full. The command line lists them without torch."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from ..data.shapes import draw_scene
 from ..errors import SettingError
-from ..structures.instances import Instances
-from ..structures.masks import Crop, MaskCrops
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..structures.instances import Instances
 
 Task = Literal["pixels", "RLE", "keypoints", "training"]
 
@@ -81,7 +79,8 @@ def choose_works(names: Sequence[str], *, quick: bool, everything: bool) -> dict
     Raises:
         SettingError: More than one of the three was given, or a work is unknown.
     """
-    given = [word for word, wanted in (("--work", bool(names)), ("--quick", quick), ("--all", everything)) if wanted]
+    ways = {"--work": bool(names), "--quick": quick, "--all": everything}
+    given = [option for option, is_given in ways.items() if is_given]
     if len(given) > 1:
         raise SettingError(f"{' and '.join(given)} were given, and each of them says what is timed. Give one of them.")
     chosen = names or (QUICK if quick else WORKS if everything else USUAL)
@@ -94,12 +93,23 @@ OBJECTS = 8
 
 def make_image(size: tuple[int, int]) -> Tensor:
     """[3, *size] uint8 of generated shapes; the same for the same size."""
+    import numpy as np
+    import torch
+
+    from ..data.shapes import draw_scene
+
     scene = draw_scene(np.random.default_rng(0), max(size))
     return torch.from_numpy(scene.image[: size[0], : size[1]].copy()).permute(2, 0, 1).contiguous()
 
 
 def make_objects(size: tuple[int, int], classes: int) -> Instances:
     """Eight discs whose sides are up to three eighths of the image's shorter one; the same for the same size."""
+    import numpy as np
+    import torch
+
+    from ..structures.instances import Instances
+    from ..structures.masks import Crop, MaskCrops
+
     random, boxes, crops = np.random.default_rng(1), [], []
     shorter = min(size)
     for _ in range(OBJECTS):
@@ -114,6 +124,8 @@ def make_objects(size: tuple[int, int], classes: int) -> Instances:
 
 def whole_masks(objects: Instances) -> Tensor:
     """[N, H, W] bool masks at the image's size."""
+    import torch
+
     masks = torch.zeros(len(objects), *objects.size, dtype=torch.bool)
     assert objects.masks is not None, "there are masks in every work that wants them"
     for i in range(len(objects)):

@@ -185,7 +185,7 @@ def _write(
     count: Callable[[int], None],
 ) -> None:
     batches = evaluation_batches(
-        data.records, settings.model.input, batch=settings.data.batch_size, workers=settings.data.workers
+        data.records, settings.model.input, batch_size=settings.data.batch_size, workers=settings.data.workers
     )
     with autocast(settings.train.precision, device):
         found = collect_proposals(lambda batch: find_proposals(model, batch.to(device)), batches, on_progress=count)

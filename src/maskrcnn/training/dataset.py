@@ -137,7 +137,7 @@ def _scores(
 ) -> dict:
     """The numbers of boxes, masks and keypoints, or of proposals where no head learns, as the loop wants them."""
     batches = evaluation_batches(
-        data.records, settings.model.input, batch=settings.data.batch_size, workers=settings.data.workers
+        data.records, settings.model.input, batch_size=settings.data.batch_size, workers=settings.data.workers
     )
     found, stream = cast(MaskRCNN, model), (batch.to(device) for batch in batches)
     if "heads" not in settings.train.layers:

@@ -97,7 +97,7 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Trainin
         return result
     # Not the best weights but the last ones: then nothing was chosen by the unseen images.
     result.weights = run / LAST_NAME
-    result.report = finish_run(result.weights, data.val, device=device, batch=settings.data.batch_size)
+    result.report = finish_run(result.weights, data.val, device=device, batch_size=settings.data.batch_size)
     result.scores = result.report.to_dict()
     for name in (SHEET_NAME, CURVES_NAME):
         (run / name).replace(folder / name)

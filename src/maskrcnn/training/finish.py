@@ -29,7 +29,7 @@ def finish_run(
     *,
     model: MaskRCNN | None = None,
     device: torch.device,
-    batch: int,
+    batch_size: int,
     quiet: bool = False,
 ) -> Report:
     """Score weights, and write `scores.json`, `curves.png` and `sheet.png` beside them.
@@ -38,7 +38,7 @@ def finish_run(
         weights: File of the weights, in the run's folder.
         judged: Images the run has not learned from.
         model: The network, as for `Predictor`.
-        device, batch: For the predictions.
+        device, batch_size: For the predictions.
         quiet: Show nothing on the screen.
 
     Returns:
@@ -46,7 +46,7 @@ def finish_run(
     """
     folder, predictor = weights.parent, Predictor(weights, model=model, device=device)
     with ImageBar("scoring", len(judged.records), Console(stderr=True, quiet=quiet)) as bar:
-        report = evaluate(predictor, judged, batch_size=batch, on_progress=bar.advance)
+        report = evaluate(predictor, judged, batch_size=batch_size, on_progress=bar.advance)
     write_scores(folder, report.to_dict())
     _write_sheet(folder / SHEET_NAME, predictor, judged)
     return report

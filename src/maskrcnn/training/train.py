@@ -171,8 +171,14 @@ def _finished(
     if not result.finished:
         return result
     if "heads" in settings.train.layers:
-        batch = settings.data.batch_size
-        report = finish_run(result.weights, judged, model=model, device=device, batch=batch, quiet=quiet)
+        report = finish_run(
+            result.weights,
+            judged,
+            model=model,
+            device=device,
+            batch_size=settings.data.batch_size,
+            quiet=quiet,
+        )
         return replace(result, scores=report.to_dict(), report=report)
     scores = {"recall": result.scores["proposals"]}
     write_scores(result.weights.parent, scores)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ...config import ModelSettings
+from ...config.overrides import describe_invalid
 from ...errors import WeightsError
 from ...structures.classes import Classes
 from ..own import Weights
@@ -158,8 +159,9 @@ def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings
         return ModelSettings.model_validate(merge(tree, read_config(meta)))
     except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise WeightsError(
-            f"{source}: the configuration beside its tensors has values that are not read here ({error}). "
-            "Save its state_dict alone, and give the settings that differ from the published models' as key=value."
+            f"{source}: the configuration beside its tensors has values that are not read here "
+            f"({describe_invalid(error)}). Save its state_dict alone, and give the settings that differ from the "
+            "published models' as key=value."
         ) from error
 
 
