@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..config.studies import read_studies
+from ..config.presets import read_studies
 from .settings import ConfigFile, Overrides
 
 TABLE_NAME = "table.md"

@@ -54,7 +54,9 @@ class InputSettings(Settings):
     @model_validator(mode="after")
     def _check_channels(self) -> "InputSettings":
         if len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} values but deviation has {len(self.std)}")
+            raise ValueError(
+                f"mean has {len(self.mean)} and std {len(self.std)} values, but both must have one for each channel"
+            )
         return self
 
     @property

@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 
 from ..config import RunSettings
-from ..config.overrides import Changes
-from ..config.studies import Study, read_studies
+from ..config.base import Changes
+from ..config.presets import Study, read_studies
 from ..data.shapes import write_shapes
 from ..errors import SettingError
 from ..ops.files import read_json, write_json

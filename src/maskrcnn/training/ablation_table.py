@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from ..config.studies import Study
+from ..config.presets import Study
 
 SCORES = ("AP", "AP50", "AP75")
 Measured = Mapping[str, Mapping[str, Any]]

@@ -16,6 +16,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunSettings
+from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
@@ -120,7 +121,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         settings = RunSettings.model_validate_json(content["settings"])
     except ValidationError as error:
         raise WeightsError(
-            f"{path}: its settings are not those of this version of maskrcnn ({error}). "
+            f"{path}: its settings are not those of this version of maskrcnn ({explain_errors(error, RunSettings)}) "
             "Resume the run with the version that started it."
         ) from error
     return Checkpoint(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import RunSettings
-from ..config.overrides import Changes
+from ..config.base import Changes
 from ..config.presets import FROM_RANDOM, preset_changes, read_preset
 from ..errors import WeightsError
 from ..model.build import build_model
