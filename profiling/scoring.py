@@ -53,14 +53,14 @@ def move_box(random: np.random.Generator, box: np.ndarray) -> np.ndarray:
     return np.concatenate([(middle - sides / 2).clip(0, [WIDTH, HEIGHT] - sides), sides])
 
 
-def make_files(folder: Path, found_images: int) -> None:
+def make_files(folder: Path, images: int) -> None:
     """Write `annotations.json` and `results.json`, about 7 objects and 100 detections in each image."""
     from pycocotools import mask as coco_mask
 
     random = np.random.default_rng(0)
     common = 1 / np.arange(1, CLASSES + 1)  # classes are as unequal as COCO's
     objects, results = [], []
-    for image_id in range(1, found_images + 1):
+    for image_id in range(1, images + 1):
         boxes = [draw_box(random) for _ in range(random.poisson(OBJECTS))]
         labels = random.choice(CLASSES, len(boxes), p=common / common.sum())
         for box, label in zip(boxes, labels, strict=True):
@@ -78,9 +78,9 @@ def make_files(folder: Path, found_images: int) -> None:
             found = {"image_id": image_id, "category_id": int(label) + 1, "score": round(float(random.beta(0.5, 2)), 5)}
             mask = {"size": [HEIGHT, WIDTH], "counts": rle["counts"].decode()}
             results.append({**found, "bbox": box.round(2).tolist(), "segmentation": mask})
-    images = [{"id": number, "width": WIDTH, "height": HEIGHT} for number in range(1, found_images + 1)]
+    records = [{"id": number, "width": WIDTH, "height": HEIGHT} for number in range(1, images + 1)]
     categories = [{"id": number, "name": f"class {number}"} for number in range(1, CLASSES + 1)]
-    content = {"images": images, "categories": categories, "annotations": objects}
+    content = {"images": records, "categories": categories, "annotations": objects}
     (folder / "annotations.json").write_text(json.dumps(content))
     (folder / "results.json").write_text(json.dumps(results))
 

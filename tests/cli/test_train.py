@@ -10,7 +10,7 @@ from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
 from maskrcnn.training.checkpoint import load_checkpoint
-from maskrcnn.training.interrupt import StopRequest
+from maskrcnn.training.loop import StopRequest
 from maskrcnn.weights.own import load_weights, save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from tests.conftest import CLASSES, TINY
@@ -219,7 +219,7 @@ def test_a_run_is_not_overwritten_and_resuming_takes_no_settings(train, data):
     assert again.code == 1
     assert "maskrcnn train --resume --output run" in again.err
     changed = train("--resume", "--output", "run", "train.steps=9")
-    assert "--resume goes on with the run's own settings" in changed.err
+    assert "goes on with the run's own settings" in changed.err
 
 
 def test_one_class_is_learned_too(train, data, tmp_path):

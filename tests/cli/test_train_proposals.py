@@ -64,8 +64,8 @@ def test_one_file_is_enough_where_a_part_is_held_out(train, data):
 def test_proposals_of_the_images_to_judge_by_are_asked_for(train, data):
     done = train("--data", data, "--proposals", data / "train.jsonl", *QUICK)
     assert done.code == 1
-    assert "but the run is judged by" in done.err
-    assert "Give the proposals of that with --val-proposals" in done.err
+    assert "but the validation data are" in done.err
+    assert "--val-proposals" in done.err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from maskrcnn.config.presets import Study
-from maskrcnn.training.ablation_table import ablation_markdown, ablation_table
+from maskrcnn.training.ablation import ablation_markdown, ablation_table
 
 STUDY = Study.model_validate(
     {

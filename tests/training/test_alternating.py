@@ -9,7 +9,7 @@ from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.training.alternating import PROPOSALS, STEPS, alternating_settings, is_alternating, train_alternating
 from maskrcnn.training.dataset import read_training_data
-from maskrcnn.training.interrupt import StopRequest
+from maskrcnn.training.loop import StopRequest
 from maskrcnn.training.run_folder import DataArguments
 from maskrcnn.weights.own import load_weights
 from tests.training.tiny import model_settings

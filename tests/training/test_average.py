@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from maskrcnn.training.average import average_weights
+from maskrcnn.training.optimizer import average_weights
 
 
 def norm(value):

@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from maskrcnn.training.display import TrainingDisplay
+from maskrcnn.training.log import TrainingDisplay
 
 ENTRY = {
     "step": 40,

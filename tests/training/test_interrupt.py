@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from maskrcnn.training.interrupt import StopRequest
+from maskrcnn.training.loop import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

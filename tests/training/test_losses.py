@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskrcnn.errors import TrainingError
-from maskrcnn.training.losses import LossWindow
+from maskrcnn.training.log import LossWindow
 
 
 def values(**numbers):

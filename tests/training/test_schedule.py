@@ -3,7 +3,7 @@ import math
 import pytest
 
 from maskrcnn.config import TrainSettings
-from maskrcnn.training.schedule import learning_rate_factor
+from maskrcnn.training.optimizer import learning_rate_factor
 
 
 def factor(step, steps=1000, **settings):

@@ -12,9 +12,8 @@ from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.training.checkpoint import load_checkpoint
-from maskrcnn.training.interrupt import StopRequest
-from maskrcnn.training.layers import require_learnable
-from maskrcnn.training.loop import train_loop
+from maskrcnn.training.layers import require_trainable
+from maskrcnn.training.loop import StopRequest, train_loop
 from maskrcnn.training.train import train
 from maskrcnn.weights.own import load_weights
 from tests.training import small, tiny
@@ -108,7 +107,7 @@ def test_the_loop_refuses_a_model_that_would_stay_random(backbone, tmp_path):
     assert not (tmp_path / "run").exists()
     for norm in (module for module in model.backbone.modules() if hasattr(module, "eps")):
         norm.bias.data.fill_(0.5)  # as if it had been learned
-    require_learnable(model)
+    require_trainable(model)
 
 
 def test_losses_get_their_weights(tmp_path):

@@ -48,8 +48,7 @@ def ablate(
     where it stopped.
     """
     from ..ops.devices import choose_device
-    from ..training.ablation import find_study, run_ablation
-    from ..training.ablation_table import ablation_markdown, ablation_table
+    from ..training.ablation import ablation_markdown, ablation_table, find_study, run_ablation
     from ..training.run_folder import DataArguments
 
     chosen, folder, console = find_study(study), output or Path("ablations") / study, Console(stderr=True)

@@ -101,14 +101,14 @@ def train(
         _print_scores(console, result, result.val, result.report)
 
 
-def _print_recall(console: Console, result: TrainingResult, judged: Dataset) -> None:
+def _print_recall(console: Console, result: TrainingResult, val: Dataset) -> None:
     from ..evaluation.recall import recall_table
 
     show(recall_table(result.scores["recall"]))
-    print_commands(console, {"Write proposals": propose_command(result.weights, _judged_on(result.folder, judged))})
+    print_commands(console, {"Write proposals": propose_command(result.weights, _val_words(result.folder, val))})
 
 
-def _print_scores(console: Console, result: TrainingResult, judged: Dataset, report: Report) -> None:
+def _print_scores(console: Console, result: TrainingResult, val: Dataset, report: Report) -> None:
     """The scores of a run, where its curves and its sheet are, and what to do next."""
     from ..data.dataset import common_folder
     from ..training.run_folder import CURVES_NAME, SHEET_NAME, load_data_arguments
@@ -117,20 +117,20 @@ def _print_scores(console: Console, result: TrainingResult, judged: Dataset, rep
     show(report.table())
     console.print(f"Curves: {folder / CURVES_NAME}; annotated beside predicted: {folder / SHEET_NAME}", highlight=False)
     proposals = source.val_proposals or source.proposals
-    commands = {"Score the weights again": evaluate_command(result.weights, _judged_on(folder, judged), proposals)}
+    commands = {"Score the weights again": evaluate_command(result.weights, _val_words(folder, val), proposals)}
     if proposals is None:  # with them a model finds nothing in images alone
-        predict = predict_command(result.weights, common_folder(judged.records), folder / "predictions")
+        predict = predict_command(result.weights, common_folder(val.records), folder / "predictions")
         commands = {"Find objects in images": predict} | commands
     print_commands(console, commands)
 
 
-def _judged_on(folder: Path, judged: Dataset) -> list[str]:
-    """The words of a command that name the data a run was judged by."""
+def _val_words(folder: Path, val: Dataset) -> list[str]:
+    """The words of a command that name a run's validation data."""
     from ..data.formats import split_meant
     from ..training.run_folder import HELD_OUT_NAME, load_data_arguments
 
     if (folder / HELD_OUT_NAME).exists():
-        return data_words(folder / HELD_OUT_NAME, judged.images)
+        return data_words(folder / HELD_OUT_NAME, val.images)
     source = load_data_arguments(folder)
     path = source.val or source.data
     assert isinstance(path, Path), "the command line has no datasets in memory"

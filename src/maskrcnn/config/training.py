@@ -107,9 +107,9 @@ class TrainSettings(Settings):
 
     @field_validator("layers")
     @classmethod
-    def _something_learns(cls, value: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    def _something_has_a_loss(cls, value: tuple[Layer, ...]) -> tuple[Layer, ...]:
         if not {"rpn", "heads"} & set(value):
-            raise ValueError("rpn or heads must be among the layers that learn, else there is no loss")
+            raise ValueError("must contain rpn or heads, else there is no loss")
         return value
 
 

@@ -58,7 +58,7 @@ def _scaled(settings: InputSettings, scale: float) -> InputSettings:
             f"numbers from {lowest:g} to {highest:g}."
         )
     size = {"min_size": round(scale)} if settings.scale_factor is None else {"scale_factor": scale}
-    return settings.model_copy(update={**size, "max_size": max(1, round(settings.max_size * scale / usual))})
+    return settings.changed({**size, "max_size": max(1, round(settings.max_size * scale / usual))})
 
 
 def flip_boxes(boxes: Tensor, width: int) -> Tensor:

@@ -33,7 +33,7 @@ class Measured:
     Args:
         seconds: Of each timed run.
         mebibytes: Most memory that its process ever had; None: the system does not tell.
-        objects: How many it found, or learned from, in a run.
+        objects: How many it found, or was trained on, in a run.
         operations: Floating point operations of a run; 0: not counted.
     """
 
@@ -96,7 +96,7 @@ class Contest:
             raise MeasurementError(
                 f"{self._title}: the process of {name} has ended (exit code {process.exitcode}); -9 means that the "
                 "memory ran out. The processes of one work are in memory together: close other programs, or choose "
-                "smaller works with --work."
+                "smaller works (--work)."
             ) from None
         if isinstance(answer, BaseException):
             raise answer

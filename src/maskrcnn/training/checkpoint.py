@@ -1,6 +1,6 @@
 """A checkpoint: all it takes to go on with a run as if it had never been killed.
 
-What follows from the step and the seed alone is not in it: the learning rate (`schedule.py`), the position in the data
+What follows from the step and the seed alone is not in it: the learning rate (`optimizer.py`), the position in the data
 (batch n is a function of the seed and n) and the random numbers of a step (each step seeds the generators itself).
 """
 

@@ -20,13 +20,10 @@ from ..ops.files import remove_partial_files
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, save_weights
-from .average import average_weights
 from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
-from .display import TrainingDisplay
-from .layers import LAYERS, fix_layers, require_learnable
-from .log import TrainingLog
-from .losses import LossWindow
-from .optimizer import build_optimizer
+from .layers import LAYERS, fix_layers, require_trainable
+from .log import LossWindow, TrainingDisplay, TrainingLog
+from .optimizer import average_weights, build_optimizer
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
 from .settings import check_resumable, evaluation_interval, required_steps
 
@@ -92,7 +89,7 @@ class Run:
         path = folder / CHECKPOINT_NAME
         checkpoint = None
         if not path.exists():
-            require_learnable(model)
+            require_trainable(model)
         folder.mkdir(parents=True, exist_ok=True)
         remove_partial_files(folder)
         if path.exists():
@@ -113,7 +110,7 @@ class Run:
         self.log.close()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The losses, by name, of the layers that learn, times their weights."""
+        """The losses, by name, of the trained layers, times their weights."""
         layers, weights = self.settings.train.layers, self.settings.train.loss_weights
         losses = self.model(batch) if set(layers) == set(LAYERS) else self.model(batch, layers)
         if unknown := weights.keys() - losses.keys():
@@ -124,7 +121,7 @@ class Run:
         return {name: loss * weights[name] if name in weights else loss for name, loss in losses.items()}
 
     def begin_training(self) -> None:
-        """Put what learns into training mode; norms of what is fixed do not measure either."""
+        """Put the trained layers into training mode; norms of frozen ones do not update their statistics."""
         self.model.train()
         for module in self.fixed:
             module.eval()
@@ -196,7 +193,7 @@ class Run:
         self._save_weights(LAST_NAME)
         self._saved_step = progress.step
 
-    def say_farewell(self) -> None:
+    def show_end(self) -> None:
         """Say how the run ended, and how to go on if it was stopped."""
         step, best = self.progress.step, self.progress.best
         if not self.is_finished():
@@ -237,7 +234,7 @@ class Run:
 def main_score(scores: dict) -> tuple[str, float]:
     """Name and value of the score by which runs are compared.
 
-    AP of the finest thing that is learned, keypoints, masks or boxes; AR@1000 where only proposals are.
+    AP of the finest thing that is trained, keypoints, masks or boxes; AR@1000 where only proposals are.
     """
     finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
     name = "AR@1000" if finest == "proposals" else "AP"

@@ -32,8 +32,8 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     per_step = settings.data.batch_size * train.accumulate_steps
     chosen = f", {settings.data.val_fraction:.0%} of them held out" if data.held_out else f" of {data.val.source}"
     rows = {
-        "learns from": f"{_counts(data.train)} of {data.train.source}",
-        "is judged by": f"{_counts(data.val)}{chosen}, every {evaluation_interval(train)} steps",
+        "training data": f"{_counts(data.train)} of {data.train.source}",
+        "validation data": f"{_counts(data.val)}{chosen}, every {evaluation_interval(train)} steps",
         "classes": _names(classes.names),
         **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
         "steps": f"{train.steps}, {per_step} images each, "
@@ -68,7 +68,8 @@ def fallback_panel(reason: str) -> Panel:
     """A warning that the run starts from random weights."""
     words = Text(
         f"{reason}\n\nTraining starts from random weights instead, with settings that suit them. That takes many more "
-        "images and steps to become good. To start from weights of your own: --weights FILE."
+        "images and steps to become good. To start from your own weights, give their file "
+        "as weights (--weights)."
     )
     return Panel(words, title="Warning: no pretrained weights", border_style="yellow")
 
