@@ -36,12 +36,12 @@ def test_a_semantic_head_gets_the_classes_of_the_data():
     assert (fitted.model.semantic_head.classes, fitted.model.semantic_head.channels) == (3, 32)
     assert with_stuff(fitted, stuff) == fitted
     assert with_stuff(plain, stuff) == plain
-    with pytest.raises(SettingError, match="semantic_head: learns the classes of all pixels, but the data has"):
+    with pytest.raises(SettingError, match="semantic_head: "):
         with_stuff(panoptic, Classes(("cat",), (1,)))
 
 
 def test_the_loop_asks_for_the_steps():
-    with pytest.raises(SettingError, match="train.steps: not set"):
+    with pytest.raises(SettingError, match="train.steps"):
         required_steps(run_settings())
 
 
@@ -62,12 +62,8 @@ def test_a_run_goes_on_with_what_does_not_touch_its_weights():
 
 
 def test_a_run_does_not_go_on_as_another_one():
-    with pytest.raises(SettingError) as caught:
+    with pytest.raises(SettingError, match=r"last.pt: .*train.learning_rate=None.* 0.5"):
         check(run_settings(steps=10, learning_rate=0.5))
-    assert str(caught.value) == (
-        f"{PATH}: the run was started with train.learning_rate=None, but is to be resumed with 0.5. "
-        "Leave it as it was, or start a new run in another folder."
-    )
 
 
 def test_a_run_does_not_go_on_without_its_masks():
@@ -77,5 +73,5 @@ def test_a_run_does_not_go_on_without_its_masks():
 
 
 def test_a_run_does_not_go_on_with_other_classes():
-    with pytest.raises(SettingError, match="a run with the classes cell, but the data has cat"):
+    with pytest.raises(SettingError, match="last.pt: .*cell.*cat"):
         check(run_settings(steps=10), Classes(("cat",), (1,)))

@@ -36,7 +36,7 @@ def test_the_users_settings_win_over_those_for_random_weights(tmp_path):
 
 @pytest.mark.parametrize("words", ["backbone.norm=frozen_batch", "backbone.frozen_stages=2"])
 def test_random_weights_cannot_be_frozen(words):
-    with pytest.raises(SettingError, match="random for ever|no statistics"):
+    with pytest.raises(SettingError, match="backbone.frozen_stages"):
         build_start(choose_start("none", [words]), CLASSES)
 
 
@@ -49,7 +49,7 @@ def test_a_detectors_settings_are_those_of_its_file_under_the_users(detector):
 
 
 def test_a_wrong_setting_is_said_before_weights_are_read():
-    with pytest.raises(SettingError, match="did you mean train.steps"):
+    with pytest.raises(SettingError, match="train.steps"):
         choose_start("no such file", ["train.step=3"])
 
 
@@ -88,7 +88,7 @@ def test_a_preset_wins_over_the_settings_of_the_weights(detector):
 
 
 def test_an_unknown_preset_is_said_before_weights_are_read():
-    with pytest.raises(SettingError, match="Did you mean paper/R50-C4"):
+    with pytest.raises(SettingError, match="paper/R50-C4"):
         choose_start("no such file", preset="R50-C4")
 
 

@@ -95,7 +95,8 @@ def require_useful(
     if not benchmark.public and submission is None and not kept:
         raise SettingError(
             f"{name}: the ground truth is not public, so nothing can be scored. Give a submission "
-            "(--submission PATH), to write what its server takes, or keep the predictions of a model (--weights NAME --results FILE)."
+            "(--submission PATH), to write what its server takes, or keep the predictions of a model "
+            "(--weights NAME --results FILE)."
         )
 
 

@@ -16,7 +16,7 @@ from ..model.norms import FrozenBatchNorm
 LAYERS: tuple[str, ...] = get_args(Layer)
 
 
-def fix_layers(model: nn.Module, layers: Collection[str]) -> list[nn.Module]:
+def freeze_layers(model: nn.Module, layers: Collection[str]) -> list[nn.Module]:
     """Freeze what is not trained.
 
     Args:
@@ -26,10 +26,10 @@ def fix_layers(model: nn.Module, layers: Collection[str]) -> list[nn.Module]:
     Returns:
         The frozen modules, which must stay in evaluation mode.
     """
-    fixed = [module for name, module in model.named_children() if _layer_of(name) not in layers]
-    for module in fixed:
+    frozen = [module for name, module in model.named_children() if _layer_of(name) not in layers]
+    for module in frozen:
         module.requires_grad_(False)
-    return fixed
+    return frozen
 
 
 def require_trainable(model: nn.Module) -> None:

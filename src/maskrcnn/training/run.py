@@ -21,7 +21,7 @@ from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, save_weights
 from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
-from .layers import LAYERS, fix_layers, require_trainable
+from .layers import LAYERS, freeze_layers, require_trainable
 from .log import LossWindow, TrainingDisplay, TrainingLog
 from .optimizer import average_weights, build_optimizer
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
@@ -53,7 +53,7 @@ class Run:
         self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.steps = required_steps(settings)
         self.model = model.to(device)
-        self.fixed = fix_layers(self.model, settings.train.layers)
+        self.frozen = freeze_layers(self.model, settings.train.layers)
         self.optimizer = build_optimizer(self.model, settings.train)
         self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
         decay = settings.train.ema_decay
@@ -123,7 +123,7 @@ class Run:
     def begin_training(self) -> None:
         """Put the trained layers into training mode; norms of frozen ones do not update their statistics."""
         self.model.train()
-        for module in self.fixed:
+        for module in self.frozen:
             module.eval()
 
     @property
