@@ -8,7 +8,7 @@ from maskrcnn.model.build import build_model
 from maskrcnn.training.layers import freeze_layers
 from maskrcnn.training.loop import train_loop
 from maskrcnn.weights.own import load_weights
-from tests.training.tiny import CLASSES, batches, changed_parts, model_settings
+from tests.training.tiny import CLASSES, batches, changed_parts, model_settings, run_settings
 
 EVERYTHING = {"backbone", "neck", "rpn", "heads"}
 
