@@ -172,7 +172,8 @@ def explain_errors(error: ValidationError, settings: type[BaseModel], words: Map
 
 def _place(location: tuple[int | str, ...], known: Mapping[str, FieldInfo]) -> tuple[str, str]:
     """Key of the setting that an error is about, and the place in it if its value is a list."""
-    key, inside = "", []
+    key = ""
+    inside: list[str] = []
     for part in location:
         if inside or (key in known and section_of(known[key]) is None):
             inside.append(f"[{part}]" if isinstance(part, int) else f".{part}")

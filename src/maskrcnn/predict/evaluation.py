@@ -11,6 +11,7 @@ from ..data.dataset import Contents, Dataset, is_panoptic
 from ..data.formats import read_contents
 from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
+from ..errors import SettingError
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import kinds_of, kinds_to_score
@@ -18,6 +19,7 @@ from ..evaluation.collect import collect_results, is_by_image, keep_segments, re
 from ..evaluation.report import MOST_DETECTIONS, Report, score_results
 from ..evaluation.results import Kind, Results, to_results
 from ..evaluation.sections import Say, say_nothing
+from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights
@@ -74,9 +76,10 @@ class Predicted:
 
 
 def evaluate(
-    model: Predictor | Weights | Path | str,
+    weights: Predictor | Weights | Path | str,
     data: Dataset | Path | str,
     *,
+    model: MaskRCNN | None = None,
     split: str = "val",
     score_threshold: ScoreThreshold = None,
     text: bool = False,
@@ -92,8 +95,10 @@ def evaluate(
         print(report["segm"]["AP"], report.per_class("segm"))
 
     Args:
-        model: A `Predictor`, or weights as it takes them: a file or a name.
+        weights: A file, a name or weights already read; or a `Predictor`, which has a device and other options.
         data: A dataset, or the path of one in any known format.
+        model: The network, where it is not the one that the weights' settings describe, such as one with a backbone
+            of one's own; as for `Predictor`.
         split: Of a path that holds several: "train", "val" or "test".
         score_threshold: From which score on predictions count for instance accuracy; None: as the weights note, or the
             usual one; "best": the one with the best accuracy on these images, to be found on training images.
@@ -105,8 +110,14 @@ def evaluate(
     Raises:
         DataError: An image or an annotation cannot be used, or the classes have nothing to do with each other.
         WeightsError: The weights cannot be read.
+        SettingError: A model is given beside a `Predictor`, which has its own.
     """
-    predictor = Predictor(model) if isinstance(model, Weights | Path | str) else model
+    if isinstance(weights, Weights | Path | str):
+        predictor = Predictor(weights, model=model)
+    elif model is None:
+        predictor = weights
+    else:
+        raise SettingError("model: a Predictor has its own. Give weights, or give the model to the Predictor.")
     known = data if isinstance(data, Dataset) else read_annotated(data, split)
     found = predict_dataset(predictor, known, batch_size=batch_size, workers=workers, on_progress=on_progress)
     return found.score(score_threshold=score_threshold, text=text)
