@@ -33,7 +33,10 @@ PEERS = ("torchvision", "torchvision, tuned allocator")
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(("--quick", "--all"), "--quick and --all were given"), (("--work", "predict"), "there is no work of that name")],
+    [
+        (("--quick", "--all"), "quick (--quick) and everything (--all)"),
+        (("--work", "predict"), "there is no work of that name"),
+    ],
 )
 def test_a_wrong_choice_is_refused_before_anything_is_timed(run_cli, words, message):
     done = run_cli("profile", *words)

@@ -1,5 +1,3 @@
-from importlib.util import find_spec
-
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.weights.own import Weights
 from maskrcnn.weights.reading import read_weights
+from tests.conftest import require_openvino
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +182,7 @@ def test_a_device_that_is_not_there_is_named(tiny_weights):
 
 
 def test_openvino_finds_what_torch_finds(tiny_weights, predictor, images):
-    if find_spec("openvino") is None:
-        pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")
+    require_openvino()
     other = Predictor(tiny_weights, precision="float32", engine="openvino")
     assert other.device.type == "cpu"
     for image in images:
