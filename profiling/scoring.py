@@ -4,7 +4,7 @@ Every contender reads the same two files and scores them in a process of its own
 process; their runs alternate, so that all of them see the same moods of the machine. Prints a table of medians and
 ratios, and writes it to `scoring.md` beside this file.
 
-    python profiling/scoring.py [--worst 5000] [--rounds 1]
+    python profiling/scoring.py [--count 5000] [--rounds 1]
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def write_table(images: int, rounds: int, rows: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--worst", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the generated files here, and use them if they are there")
     parser.add_argument("--contender", choices=CONTENDERS, help="run only this one, on the files in --folder")
@@ -216,9 +216,9 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "results.json").is_file():
-            make_files(folder, arguments.images)
+            make_files(folder, arguments.count)
         rows = compare(folder, arguments.rounds)
-    write_table(arguments.images, arguments.rounds, rows)
+    write_table(arguments.count, arguments.rounds, rows)
 
 
 if __name__ == "__main__":
