@@ -26,7 +26,7 @@ from ..config.training import Layer
 from ..data.augmentation import Augment
 from ..data.dataset import Dataset
 from ..data.loading import evaluation_batches
-from ..data.proposals import read_proposals, write_proposals
+from ..data.proposals import write_proposals
 from ..errors import SettingError
 from ..evaluation.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
@@ -121,7 +121,10 @@ def train_alternating(
         if step.start is not None:
             apply_weights(trained, load_weights(ends[step.start]).state, source=str(ends[step.start]))
         console.print(f"Step {step.folder}: {', '.join(step.layers)}", highlight=False)
-        part = data if step.proposals is None else _with_proposals(data, folder / step.proposals, settings)
+        part = data
+        if step.proposals is not None:
+            train, val = (folder / step.proposals / name for name in PROPOSALS.values())
+            part = data.with_proposals(train, val, settings.rpn)
         result = train_on_dataset(
             trained, part, own, folder=place, device=device, resume=True, quiet=quiet, augment=augment
         )
@@ -151,17 +154,10 @@ def _first_model(model: MaskRCNN, folder: Path, settings: RunSettings, classes: 
     return model
 
 
-def _with_proposals(data: TrainingData, folder: Path, settings: RunSettings) -> TrainingData:
-    rpn = settings.model.rpn
-    train = read_proposals(folder / PROPOSALS["train"], data.train, most=rpn.post_nms_top_n_training)
-    val = read_proposals(folder / PROPOSALS["val"], data.val, most=rpn.post_nms_top_n)
-    return replace(data, train=train, val=val)
-
-
 def _propose(
     model: MaskRCNN, data: TrainingData, settings: RunSettings, *, folder: Path, device: torch.device, console: Console
 ) -> None:
-    """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
+    """Write the proposals of both parts of the data that are not there yet: as many as training and prediction take."""
     rpn = settings.model.rpn
     counts = {"pre_nms_top_n": rpn.pre_nms_top_n_training, "post_nms_top_n": rpn.post_nms_top_n_training}
     parts = {"train": (data.train, rpn.changed(counts)), "val": (data.val, rpn)}

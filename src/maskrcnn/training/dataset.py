@@ -1,13 +1,15 @@
 """Training on a dataset: training and validation data, and the run itself."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import torch
 
-from ..config import RunSettings
+from ..config import RPNSettings, RunSettings
 from ..data.augmentation import Augment
 from ..data.dataset import Dataset, require_objects
 from ..data.formats import has_split, read_dataset, recognize, split_meant
@@ -22,6 +24,7 @@ from ..evaluation.results import Results
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.files import write_json
+from ..predict.proposals import read_proposal_file
 from ..structures.batch import Batch
 from .loop import TrainingResult, train_loop
 from .run_folder import HELD_OUT_NAME, DataArguments
@@ -40,6 +43,14 @@ class TrainingData:
     train: Dataset
     val: Dataset
     held_out: bool
+
+    def with_proposals(self, train: Path, val: Path, rpn: RPNSettings) -> TrainingData:
+        """With the boxes of two files, as many of them as training and prediction take."""
+        return replace(
+            self,
+            train=read_proposal_file(train, self.train, most=rpn.post_nms_top_n_training),
+            val=read_proposal_file(val, self.val, most=rpn.post_nms_top_n),
+        )
 
 
 def read_training_data(source: DataArguments, settings: RunSettings) -> TrainingData:

@@ -16,7 +16,6 @@ from ..data.dataset import Dataset
 from ..errors import SettingError
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import choose_device
-from ..predict.proposals import read_proposal_file
 from ..progress import waiting
 from ..weights.published import preset_settings
 from .alternating import alternating_settings, is_alternating, train_alternating
@@ -197,10 +196,7 @@ def _with_proposals(data: TrainingData, source: DataArguments, settings: RunSett
             f"{source.proposals}: has the proposals of {data.train.source}, but the validation data are "
             f"{data.val.source}. Give val_proposals (--val-proposals)."
         )
-    rpn = settings.model.rpn
-    train = read_proposal_file(source.proposals, data.train, most=rpn.post_nms_top_n_training)
-    val = read_proposal_file(source.val_proposals or source.proposals, data.val, most=rpn.post_nms_top_n)
-    return replace(data, train=train, val=val)
+    return data.with_proposals(source.proposals, source.val_proposals or source.proposals, settings.rpn)
 
 
 def _settings_of(folder: Path) -> RunSettings:
@@ -215,11 +211,10 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
         raise SettingError(
             "Give the data, a dataset's file or folder (--data); or resume (--resume) the run in a folder (--output)."
         )
-    if (given["alternating"] and given["proposals"]) or (given["val_proposals"] and not given["proposals"]):
-        raise SettingError(
-            "alternating (--alternating) makes its own proposals, and val_proposals (--val-proposals) needs proposals "
-            "(--proposals). Leave one of them out."
-        )
+    if given["alternating"] and given["proposals"]:
+        raise SettingError("alternating (--alternating): makes its own proposals. Leave out one of the two.")
+    if given["val_proposals"] and not given["proposals"]:
+        raise SettingError("val_proposals (--val-proposals): needs proposals (--proposals) too. Give both, or neither.")
     if given["resume"] and any(given[name] for name in ("settings", "config", "weights", "preset")):
         raise SettingError("resume (--resume): goes on with the run's own settings and weights. Leave out all others.")
     if given["model"] is not None and any(given[name] for name in ("weights", "preset", "alternating")):
