@@ -1,4 +1,4 @@
-"""Progress of what may take long."""
+"""What people read while the library works: its progress, and counts in words."""
 
 import threading
 import time
@@ -80,6 +80,11 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
         timer.join()
         if not line.disable:
             line.stop()
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things in words: `1 image`, `2 images`, `1,200 boxes`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def test_objects_without_a_polygon_are_counted(train, data, tmp_path):
         del found["segmentation"]
     (tmp_path / "boxes.json").write_text(json.dumps(contents))
     done = train("--data", tmp_path / "boxes.json", "--images", data / "images", *SCRATCH)
-    assert "3 objects have no polygon" in done.err
+    assert "3 objects without a polygon" in done.err
 
 
 @pytest.mark.parametrize(

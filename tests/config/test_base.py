@@ -74,7 +74,9 @@ def test_a_section_that_was_switched_off_can_be_set_again():
         pytest.param("channels=8", ["mean neck.channels or box_head.channels or mask_head"], id="no section"),
         pytest.param("zzz=1", ["In the settings: input, backbone, neck, anchors,"], id="a key like none other"),
         pytest.param("train.steps=-5", ["train.steps=-5: ", "at least 1"], id="below its limit"),
-        pytest.param("box_head.score_threshold=1.5", ["threshold=1.5: ", "at most 1"], id="above its limit"),
+        pytest.param(
+            "box_head.score_threshold=1.5", ["threshold=1.5: ", "at least 0 and at most 1"], id="above its limit"
+        ),
         pytest.param("train.clip_grad_norm=0", ["clip_grad_norm=0: ", "above 0"], id="at its limit"),
         pytest.param("train.steps=1.5", ["train.steps=1.5: ", "whole number"], id="no whole number"),
         pytest.param("augment.rotate90=maybe", ["rotate90=maybe: ", "true or false"], id="no truth value"),

@@ -142,7 +142,7 @@ def test_openvino_is_not_imported_unless_it_is_asked_for(monkeypatch):
     runpy.run_module(engine.__name__)
 
 
-def test_nobody_is_told_that_openvino_is_used():
+def test_openvino_sends_no_statistics():
     # In a process of its own: this one may have imported OpenVINO elsewhere.
     require_openvino()
     code = (

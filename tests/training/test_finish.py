@@ -31,7 +31,7 @@ def test_scores_curves_and_a_sheet_are_written(data, tmp_path):
     assert {"scores.json", "curves.png", "sheet.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_run_that_learned_proposals_gets_its_recall_and_curves(tmp_path):
+def test_a_run_that_trained_proposals_gets_its_recall_and_curves(tmp_path):
     (tmp_path / "log.jsonl").write_text("")
     write_scores(tmp_path, {"recall": {"AR@100": 0.25}})
     assert json.loads((tmp_path / "scores.json").read_text()) == {"recall": {"AR@100": 0.25}}

@@ -198,14 +198,14 @@ def test_the_first_signal_is_only_noted(number):
 
 
 @pytest.fixture
-def heeded():
+def handles_interrupts():
     """Python's own handler, also where the tests run in the background and Ctrl-C is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("heeded")
+@pytest.mark.usefixtures("handles_interrupts")
 def test_a_second_ctrl_c_interrupts_at_once():
     with pytest.raises(KeyboardInterrupt), StopRequest():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)

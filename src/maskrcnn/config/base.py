@@ -29,11 +29,14 @@ HINT = "`maskrcnn settings` describes all settings."
 Changes = Mapping[str, Any] | Iterable[str] | Path | BaseModel | None
 """`{"train.steps": 2000}`, also nested; `["train.steps=2000"]`; a YAML file; settings, of which counts what differs
 from the defaults; or nothing."""
-_RULES = {
-    "greater_than_equal": "must be at least {ge:g}",
-    "greater_than": "must be above {gt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "less_than": "must be below {lt:g}",
+_LIMITS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "above"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "below"),
+}
+_RULES = {kind: f"must be {words} {{{name}:g}}" for kind, (name, words) in _LIMITS.items()}
+_RULES |= {
     "multiple_of": "must be a multiple of {multiple_of:g}",
     "literal_error": "must be {expected}",
     "string_pattern_mismatch": "must match {pattern}",
@@ -161,7 +164,7 @@ def explain_errors(error: ValidationError, settings: type[BaseModel], words: Map
         if broken["type"] in ("extra_forbidden", "no_such_attribute"):
             rule = _unknown(key, list(known)).removesuffix(".")
         else:
-            rule = _rule(broken["type"], broken["msg"], broken.get("ctx", {}), value)
+            rule = _rule(broken["type"], broken["msg"], broken.get("ctx", {}), value, known.get(key))
         if item:
             given = f"{given}: {item}" if broken["type"] == "missing" else f"{given}: {item}={value}"
         rules.setdefault(given, []).append(rule)
@@ -182,7 +185,16 @@ def _place(location: tuple[int | str, ...], known: Mapping[str, FieldInfo]) -> t
     return key, "".join(inside) if inside and inside[0].startswith("[") else ""  # else a kind of value, or a name
 
 
-def _rule(kind: str, message: str, context: Mapping[str, Any], value: str) -> str:
+def _rule(kind: str, message: str, context: Mapping[str, Any], value: str, field: FieldInfo | None) -> str:
+    if kind in _LIMITS and field is not None and get_origin(field.annotation) is not tuple:
+        # Both limits of a number, of which pydantic names only the one that was passed.
+        kinds = [field, *(mark for one in get_args(field.annotation) for mark in getattr(one, "__metadata__", ()))]
+        marks = [mark for one in kinds if isinstance(one, FieldInfo) for mark in one.metadata]
+        limits = [
+            (words, getattr(mark, name)) for name, words in _LIMITS.values() for mark in marks if hasattr(mark, name)
+        ]
+        if limits:
+            return f"must be {' and '.join(f'{words} {limit:g}' for words, limit in limits)}"
     if kind not in _RULES:
         return message[:1].lower() + message[1:]
     rule = _RULES[kind].format(**context)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..config import RunSettings
 from ..errors import SettingError
 from ..ops.files import remove_partial_files
+from ..progress import counted
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, save_weights
@@ -200,7 +201,8 @@ class Run:
             self.display.say(f"Stopped after step {step} of {self.steps}; resume the run in {self.folder} to go on.")
         else:
             name, _ = main_score(self.progress.scores)
-            self.display.say(f"{step} steps done{'' if best is None else f', best {name} {best:.3f}'}: {self.folder}")
+            words = "" if best is None else f", best {name} {best:.3f}"
+            self.display.say(f"{counted(step, 'step')} done{words}: {self.folder}")
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         source = str(self.folder / CHECKPOINT_NAME)

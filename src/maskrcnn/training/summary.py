@@ -13,6 +13,7 @@ from rich.text import Text
 from ..config import RunSettings
 from ..data.dataset import Dataset
 from ..ops.devices import autocast
+from ..progress import counted
 from .dataset import TrainingData
 from .optimizer import peak_learning_rate
 from .settings import evaluation_interval, with_steps
@@ -33,10 +34,10 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     chosen = f", {settings.data.val_fraction:.0%} of them held out" if data.held_out else f" of {data.val.source}"
     rows = {
         "training data": f"{_counts(data.train)} of {data.train.source}",
-        "validation data": f"{_counts(data.val)}{chosen}, every {evaluation_interval(train)} steps",
+        "validation data": f"{_counts(data.val)}{chosen}, {_every(evaluation_interval(train))}",
         "classes": _names(classes.names),
         **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
-        "steps": f"{train.steps}, {per_step} images each, "
+        "steps": f"{train.steps}, {counted(per_step, 'image')} each, "
         f"{(train.steps or 0) * per_step / max(1, len(data.train.records)):.1f} passes over the data",
         "optimizer": f"{train.optimizer}, learning rate {peak_learning_rate(settings):.2g}, {train.scheduler} schedule",
         "computes": f"on {device}, {_precision(settings, device)}",
@@ -55,11 +56,13 @@ def data_remarks(data: TrainingData) -> Iterator[Text]:
         for message in part.skipped[:MOST_SKIPPED]:
             yield Text(f"Left out: {message}", style="yellow")
         if len(part.skipped) > MOST_SKIPPED:
-            yield Text(f"Left out: {len(part.skipped) - MOST_SKIPPED} more objects of {part.source}", style="yellow")
+            yield Text(
+                f"Left out: {counted(len(part.skipped) - MOST_SKIPPED, 'more object')} of {part.source}", style="yellow"
+            )
         if part.without_mask:
             yield Text(
-                f"{part.source}: {part.without_mask} objects have no polygon, their box stands in for it; train boxes "
-                "alone with mask_head=null.",
+                f"{part.source}: {counted(part.without_mask, 'object')} without a polygon, for which the box is used; "
+                "train boxes alone with mask_head=null.",
                 style="yellow",
             )
 
@@ -80,7 +83,11 @@ def _names(names: tuple[str, ...]) -> str:
 
 def _counts(data: Dataset) -> str:
     objects = sum(len(record.instances) for record in data.records)
-    return f"{len(data.records)} images with {objects} objects"
+    return f"{counted(len(data.records), 'image')} with {counted(objects, 'object')}"
+
+
+def _every(steps: int) -> str:
+    return "every step" if steps == 1 else f"every {steps} steps"
 
 
 def _precision(settings: RunSettings, device: torch.device) -> str:
