@@ -68,19 +68,6 @@ def test_proposals_of_the_images_to_judge_by_are_asked_for(train, data):
     assert "--val-proposals" in done.err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--alternating", "--proposals", "p.jsonl"], "(--alternating)"),
-        (["--val-proposals", "p.jsonl"], "(--val-proposals)"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(train, data, words, message):
-    done = train("--data", data, *words, *QUICK)
-    assert done.code == 1
-    assert message in done.err
-
-
 def test_heads_must_learn_on_proposals_of_a_file(train, data):
     done = train("--data", data, "--proposals", data / "train.jsonl", *QUICK, "train.layers=backbone,rpn")
     assert done.code == 1

@@ -74,6 +74,7 @@ def test_a_model_and_an_augmentation_of_ones_own_are_trained(shapes, tmp_path):
         ({"data": ".", "resume": True, "settings": ["train.steps=1"]}, "--resume"),
         ({"data": ".", "model": small.Small(), "weights": "none"}, "model: "),
         ({"data": ".", "alternating": True, "proposals": "p.jsonl"}, "--alternating"),
+        ({"data": ".", "val_proposals": "p.jsonl"}, "--val-proposals"),
     ],
 )
 def test_arguments_that_contradict_each_other_are_refused(arguments, message):

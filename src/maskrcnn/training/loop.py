@@ -95,7 +95,7 @@ def train_loop(
         keep_freed_memory()
     with (
         StopRequest() as stop,
-        Run.open(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
+        Run(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
     ):
         stream = batches(run.progress.step * settings.train.accumulate_steps)
         while True:

@@ -30,14 +30,19 @@ from .settings import check_resumable, evaluation_interval, required_steps
 
 
 class Run:
-    """A run between two of its steps. `Run.open` starts or resumes one.
+    """A run between two of its steps: a new one, or one that goes on from the checkpoint in its folder.
 
     Args:
-        model: In training, on the device.
-        settings, classes, folder: What it is a run of, and where.
-        device: Where the model is.
+        model: Its weights are those of the checkpoint, if there is one.
+        settings, classes, folder: What it is a run of, and where; the folder is made if it is not there.
+        device: Where to train.
+        resume: Go on from the folder's checkpoint; without one, start.
         quiet: Show nothing on the screen.
-        checkpoint: To go on from; None: a new run.
+
+    Raises:
+        SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the model's
+            frozen layers are random.
+        WeightsError: The checkpoint cannot be read.
     """
 
     def __init__(
@@ -48,11 +53,16 @@ class Run:
         classes: Classes,
         folder: Path,
         device: torch.device,
+        resume: bool,
         quiet: bool,
-        checkpoint: Checkpoint | None,
     ) -> None:
-        self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.steps = required_steps(settings)
+        checkpoint = _find_checkpoint(folder / CHECKPOINT_NAME, settings, classes, resume=resume)
+        if checkpoint is None:
+            require_trainable(model)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partial_files(folder)
+        self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.model = model.to(device)
         self.frozen = freeze_layers(self.model, settings.train.layers)
         self.optimizer = build_optimizer(self.model, settings.train)
@@ -67,38 +77,6 @@ class Run:
         self.window = LossWindow(folder, progress.loss_sums, progress.loss_count)
         self.log = TrainingLog(folder, settings, classes, position=progress.log_position, step=progress.step)
         self.display = TrainingDisplay(self.steps, step=progress.step, quiet=quiet)
-
-    @classmethod
-    def open(
-        cls,
-        model: nn.Module,
-        settings: RunSettings,
-        *,
-        classes: Classes,
-        folder: Path,
-        device: torch.device,
-        resume: bool,
-        quiet: bool,
-    ) -> Run:
-        """Start a run in a folder, or go on from its checkpoint.
-
-        Raises:
-            SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the
-                model's frozen layers are random.
-            WeightsError: The checkpoint cannot be read.
-        """
-        path = folder / CHECKPOINT_NAME
-        checkpoint = None
-        if not path.exists():
-            require_trainable(model)
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_partial_files(folder)
-        if path.exists():
-            if not resume:
-                raise SettingError(f"{folder}: holds a training run already. Resume it, or give another folder.")
-            checkpoint = load_checkpoint(path)
-            check_resumable(path, checkpoint, settings, classes)
-        return cls(model, settings, classes=classes, folder=folder, device=device, quiet=quiet, checkpoint=checkpoint)
 
     def __enter__(self) -> Self:
         self.display.__enter__()
@@ -231,6 +209,16 @@ class Run:
         self._images, self._logged_seconds = 0, self.progress.seconds
         self.log.step(entry)
         self.display.show(entry)
+
+
+def _find_checkpoint(path: Path, settings: RunSettings, classes: Classes, *, resume: bool) -> Checkpoint | None:
+    if not path.exists():
+        return None
+    if not resume:
+        raise SettingError(f"{path.parent}: holds a training run already. Resume it, or give another folder.")
+    checkpoint = load_checkpoint(path)
+    check_resumable(path, checkpoint, settings, classes)
+    return checkpoint
 
 
 def main_score(scores: dict) -> tuple[str, float]:
