@@ -47,7 +47,7 @@ def test_the_data_of_a_run_are_found_again(tmp_path):
         assert load_data_arguments(tmp_path / "run") == arguments
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"data": "a"}'])
+@pytest.mark.parametrize("text", [None, "", "[]", '{"val": "a"}', '{"data": null}', '{"data": "a", "colour": 1}'])
 def test_a_folder_that_does_not_name_its_data_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "data.json").write_text(text)

@@ -21,6 +21,7 @@ HELD_OUT_NAME = "held_out.json"
 SCORES_NAME = "scores.json"
 CURVES_NAME = "curves.png"
 SHEET_NAME = "sheet.png"
+_PATHS = ("data", "images", "val", "proposals", "val_proposals")
 FIRST_STEP = "1_rpn"
 """Of an alternating training, with a run of its own in it."""
 GENERIC = re.compile(r"_?annotations(\.coco)?|instances_.*|.*train.*|val|valid|images", re.IGNORECASE)
@@ -75,12 +76,8 @@ def load_data_arguments(folder: Path) -> DataArguments:
         content = read_json(path)
         if content["data"] is None:
             raise KeyError("they were in memory")
-        data = Path(content["data"])
-        names = ("images", "val", "proposals", "val_proposals")
-        paths = {name: None if content.get(name) is None else Path(content[name]) for name in names}
-        skip_invalid, alternating = bool(content["skip_invalid"]), bool(content.get("alternating", False))
-        form = None if content.get("form") is None else str(content["form"])
-        return DataArguments(data, **paths, skip_invalid=skip_invalid, alternating=alternating, form=form)
+        paths = {name: Path(content[name]) for name in _PATHS if content.get(name) is not None}
+        return DataArguments(**(content | paths))
     except (DataError, KeyError, TypeError) as error:
         raise SettingError(
             f"{path}: does not say which data the run was started with ({error}). Give the folder of a run "
