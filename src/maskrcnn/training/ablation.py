@@ -104,7 +104,6 @@ def _fit_anchors(start: TrainingStart) -> TrainingStart:
 
 
 def _scores_of(folder: Path, settings: RunSettings) -> dict[str, Any] | None:
-    """The scores of a variant that was trained before."""
     path = folder / SCORES_NAME
     if not path.exists():
         return None

@@ -114,7 +114,6 @@ def train_loop(
 
 
 def _step(run: Run, stream: Iterator[Batch]) -> None:
-    """One step of the optimizer."""
     train = run.settings.train
     started = time.monotonic()
     run.begin_training()

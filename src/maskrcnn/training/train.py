@@ -206,7 +206,6 @@ def _settings_of(folder: Path) -> RunSettings:
 
 
 def _refuse_contradictions(given: Mapping[str, Any]) -> None:
-    """Refuse arguments of `train` that exclude each other."""
     if given["data"] is None and not (given["resume"] and given["output"]):
         raise SettingError(
             "Give the data, a dataset's file or folder (--data); or resume (--resume) the run in a folder (--output)."
