@@ -151,7 +151,7 @@ def test_results_of_other_formats_are_read_by_who_knows_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"bbox": {"AP": 0.5}}, "a report without `results_file`.*again with --results FILE"),
+        ({"bbox": {"AP": 0.5}}, "a report without `results_file`.*--results FILE"),
         ({"results_file": "gone.json"}, "its `results_file` .*gone.json is not there"),
         ("{", "is not valid JSON"),
         ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99 is not among the 12 images"),

@@ -121,7 +121,7 @@ def test_what_is_read_is_not_written_over_even_with_force(run_cli, yolo):
     [
         (("nowhere", "coco"), "nowhere: there is no such file or folder"),
         (("photos", "coco"), "no dataset with a split `train` was recognized"),
-        (("set", "coco", "--format", "voc5"), "--format voc5: there is no such format"),
+        (("set", "coco", "--format", "voc5"), "format voc5 (--format): there is no such format"),
         (("set", "coco", "--split", "test"), "has no split `test`, but `train` (YOLO) and `val` (YOLO)"),
     ],
 )
