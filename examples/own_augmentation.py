@@ -8,16 +8,15 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 import maskrcnn
-from maskrcnn.data.augmentation import Augment
 from maskrcnn.data.shapes import shapes_in_memory
 
 
-def of_torchvision() -> Augment:
+def of_torchvision() -> maskrcnn.Augment:
     """Transforms of torchvision that move boxes and masks with the image."""
     return maskrcnn.torchvision_augment(v2.Compose([v2.RandomRotation(20), v2.RandomVerticalFlip()]))
 
 
-def of_albumentations() -> Augment:
+def of_albumentations() -> maskrcnn.Augment:
     """Transforms of albumentations; boxes follow from the masks."""
     import albumentations as A
 
@@ -32,7 +31,9 @@ def of_a_function(image: Tensor, objects: maskrcnn.Instances) -> tuple[Tensor, m
 KINDS = {"torchvision": of_torchvision, "albumentations": of_albumentations, "function": lambda: of_a_function}
 
 
-def main(augment: Augment, output: Path, images: int = 200, changes: Mapping[str, object] = {}) -> maskrcnn.Report:
+def main(
+    augment: maskrcnn.Augment, output: Path, images: int = 200, changes: Mapping[str, object] = {}
+) -> maskrcnn.Report:
     """Train with it; the changes of the settings (`augment.horizontal_flip` and others) come after it."""
     changes = {"backbone.name": "resnet18", "input.min_size": 128, "train.steps": 300, **changes}
     data = shapes_in_memory(images)

@@ -22,7 +22,7 @@ def draw(random: np.random.Generator) -> tuple[np.ndarray, list[dict[str, object
 
 
 def main(output: Path, images: int = 200, changes: Mapping[str, object] = {}) -> maskrcnn.TrainingResult:
-    """Train on drawn images; a tenth of them is held out to judge by."""
+    """Train on drawn images; a tenth of them is held out for validation."""
     random = np.random.default_rng(0)
     data = maskrcnn.Dataset.from_samples([draw(random) for _ in range(images)], ["disk", "square"])
     settings = {"backbone.name": "resnet18", "input.min_size": 96, "train.steps": 300, **changes}

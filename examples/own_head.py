@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 import maskrcnn
 from maskrcnn.data.shapes import shapes_in_memory
-from maskrcnn.model.interfaces import Losses, Positives
 
 
 class DiceMaskHead(nn.Module):
@@ -27,7 +26,7 @@ class DiceMaskHead(nn.Module):
         logits = self.layers(F.interpolate(pooled.permute(0, 3, 1, 2), scale_factor=2))
         return logits[:, 0].float().sigmoid()
 
-    def loss(self, pooled: Tensor, positives: Positives) -> Losses:
+    def loss(self, pooled: Tensor, positives: maskrcnn.Positives) -> dict[str, Tensor]:
         """The loss of proposals that are objects; 0 where there are none."""
         found, truth = self(pooled).flatten(1), positives.mask_targets(28).flatten(1)
         overlap = 2 * (found * truth).sum(1) / (found.sum(1) + truth.sum(1) + 1e-6)

@@ -33,7 +33,7 @@ class Row(NamedTuple):
     """What one contender needs for one piece of work; or why it cannot do it."""
 
     work: str
-    batch: int
+    batch_size: int
     contender: str
     seconds: float = 0
     gibibytes: float = 0
@@ -64,12 +64,12 @@ def timed(run: Run) -> float:
     return time.perf_counter() - started
 
 
-def measure(contenders: list[Contender], batch: int, rounds: int) -> tuple[list[Row], dict[Contender, Run]]:
+def measure(contenders: list[Contender], batch_size: int, rounds: int) -> tuple[list[Row], dict[Contender, Run]]:
     """Medians of alternating runs, after two to warm up; and the runs of those that can."""
     rows: dict[Contender, Row] = {}
     runs: dict[Contender, Run] = {}
     for contender in contenders:
-        row = Row(contender.work, batch, contender.name)
+        row = Row(contender.work, batch_size, contender.name)
         try:
             run, gibibytes = start(contender)
             operations = count_operations(run) if contender.name == COUNTED else 0
@@ -124,7 +124,9 @@ def table(rows: list[Row], rate: float) -> list[str]:
         "|---|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        lines.append(f"| {row.work} | {row.batch} | {row.contender} | " + " | ".join(cells(row, rows, rate)) + " |")
+        lines.append(
+            f"| {row.work} | {row.batch_size} | {row.contender} | " + " | ".join(cells(row, rows, rate)) + " |"
+        )
     return lines
 
 
@@ -132,12 +134,14 @@ def cells(row: Row, rows: list[Row], rate: float) -> list[str]:
     """Numbers of a row among all."""
     if row.error:
         return [" ".join(row.error.replace("|", "/").split())[:200], *[""] * 5]
-    same = {one.contender: one for one in rows if (one.work, one.batch) == (row.work, row.batch) and not one.error}
+    same = {
+        one.contender: one for one in rows if (one.work, one.batch_size) == (row.work, row.batch_size) and not one.error
+    }
     peers = [same.get(f"{PEER} {precision}") for precision in ("float32", "bfloat16")]
     operations = same[COUNTED].operations if COUNTED in same else 0
     return [
         f"{1000 * row.seconds:.1f}",
-        f"{row.batch / row.seconds:.1f}",
+        f"{row.batch_size / row.seconds:.1f}",
         *("" if peer is None else f"{row.seconds / peer.seconds:.2f}" for peer in peers),
         f"{row.gibibytes:.2f}",
         f"{100 * operations / row.seconds / rate:.0f} %" if operations else "",
@@ -174,14 +178,14 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.perf_counter()
     rate, rows, kernels = bf16_rate(), [], {}
-    rounds = {batch: max(3, arguments.rounds - batch // 4) for batch in arguments.batches}
+    rounds = {size: max(3, arguments.rounds - size // 4) for size in arguments.batches}
     said = f"{min(rounds.values())} to {max(rounds.values())}"
-    for batch in arguments.batches:
+    for size in arguments.batches:
         for contenders in (predictions, steps):
-            found, runs = measure(contenders(batch), batch, rounds[batch])
+            found, runs = measure(contenders(size), size, rounds[size])
             rows += found
             counted = [run for contender, run in runs.items() if contender.name == COUNTED]
-            if batch == PROFILED and counted:
+            if size == PROFILED and counted:
                 kernels[found[0].work] = find_kernels(counted[0])
             del runs, counted
             gc.collect()

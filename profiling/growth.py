@@ -4,7 +4,7 @@ Our default beside torchvision as it comes, each measurement in a process of its
 Writes a table, and the slope with what explains it, to `growth.md` beside this file.
 
     python profiling/growth.py [--rounds 2] [--sides 400 800 1200 1600 2000 2400] [--objects 10 100 300 1000]
-        [--worst 1 2 4 8]
+        [--count 1 2 4 8]
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--sides", type=int, nargs="*", default=[400, 800, 1200, 1600, 2000, 2400])
     parser.add_argument("--objects", type=int, nargs="*", default=[10, 100, 300, 1000])
-    parser.add_argument("--worst", type=int, nargs="*", default=[1, 2, 4, 8])
+    parser.add_argument("--count", type=int, nargs="*", default=[1, 2, 4, 8])
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
     height, width = BASE.size
@@ -124,7 +124,7 @@ def main() -> None:
         (
             f"Images of {height}x{width} at once",
             "image",
-            {n: make_work(f"{n} images", images=n) for n in arguments.images},
+            {n: make_work(f"{n} images", images=n) for n in arguments.count},
         ),
     ]
     for title, unit, works in questions:

@@ -6,7 +6,7 @@ torchvision does it as in its references/detection: Pillow, v2 transforms, a bit
 object, and then the model's own `GeneralizedRCNNTransform`, or instead of that `v2.Resize` on bytes. Each contender
 runs in a process of its own, in turns. Writes a table to `loader.md` beside this file; needs pycocotools.
 
-    python profiling/loader.py [--rounds 3] [--worst 24] [--data train.json --images images]
+    python profiling/loader.py [--rounds 3] [--count 24] [--data train.json --images images]
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ Timer = Callable[[str, Callable[[], Any]], Any]
 
 def plain_settings() -> RunSettings:
     """Nothing but the flipped images of torchvision's reference."""
-    augment = {"flip": 0.5, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
+    augment = {"horizontal_flip": 0.5, "scale": (1, 1), "brightness": 0, "contrast": 0, "saturation": 0}
     return RunSettings.model_validate({"augment": augment, "data": {"batch_size": BATCH}})
 
 
@@ -210,7 +210,7 @@ def contend(name: str, data: Path, images: Path, limit: int) -> dict[str, float]
 
 def run_contender(name: str, data: Path, images: Path, limit: int) -> dict[str, float]:
     """`contend` in a new process."""
-    command = [sys.executable, __file__, "--contender", name, "--data", data, "--images", images, "--worst", limit]
+    command = [sys.executable, __file__, "--contender", name, "--data", data, "--images", images, "--count", limit]
     output = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
@@ -265,13 +265,13 @@ def largest_difference(data: Path, images: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--worst", type=int, default=24)
+    parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--data", type=Path, help="COCO annotations of your own images; none: generated ones")
     parser.add_argument("--images", type=Path, help="folder of these images")
     parser.add_argument("--contender", choices=CONTENDERS, help="run only this one, in this process")
     arguments = parser.parse_args()
     if arguments.contender:
-        print(json.dumps(contend(arguments.contender, arguments.data, arguments.images, arguments.images)))
+        print(json.dumps(contend(arguments.contender, arguments.data, arguments.images, arguments.count)))
         return
     machine = describe_machine(threads=1, rounds=arguments.rounds)
     lines = [
@@ -286,10 +286,10 @@ def main() -> None:
         sets = {"Images of your own": (arguments.data, arguments.images)} if arguments.data else {}
         for title, size in SIZES.items() if not sets else ():
             folder = Path(temporary) / title
-            draw_images(folder, size, arguments.images)
+            draw_images(folder, size, arguments.count)
             sets[f"Generated images of {title}"] = (folder / "train.json", folder / "images")
         for title, (data, images) in sets.items():
-            lines += compare(title, data, images, arguments.images, arguments.rounds)
+            lines += compare(title, data, images, arguments.count, arguments.rounds)
             lines.append(
                 f"Our input differs from torchvision's in float64 by at most {largest_difference(data, images):.0e}."
             )

@@ -4,7 +4,7 @@ Every contender reads the same two files and scores them in a process of its own
 process; their runs alternate, so that all of them see the same moods of the machine. Prints a table of medians and
 ratios, and writes it to `scoring.md` beside this file.
 
-    python profiling/scoring.py [--worst 5000] [--rounds 1]
+    python profiling/scoring.py [--count 5000] [--rounds 1]
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def move_box(random: np.random.Generator, box: np.ndarray) -> np.ndarray:
     return np.concatenate([(middle - sides / 2).clip(0, [WIDTH, HEIGHT] - sides), sides])
 
 
-def make_files(folder: Path, found_images: int) -> None:
+def make_files(folder: Path, images: int) -> None:
     """Write `annotations.json` and `results.json`, about 7 objects and 100 detections in each image."""
     from pycocotools import mask as coco_mask
 
     random = np.random.default_rng(0)
     common = 1 / np.arange(1, CLASSES + 1)  # classes are as unequal as COCO's
     objects, results = [], []
-    for image_id in range(1, found_images + 1):
+    for image_id in range(1, images + 1):
         boxes = [draw_box(random) for _ in range(random.poisson(OBJECTS))]
         labels = random.choice(CLASSES, len(boxes), p=common / common.sum())
         for box, label in zip(boxes, labels, strict=True):
@@ -78,9 +78,9 @@ def make_files(folder: Path, found_images: int) -> None:
             found = {"image_id": image_id, "category_id": int(label) + 1, "score": round(float(random.beta(0.5, 2)), 5)}
             mask = {"size": [HEIGHT, WIDTH], "counts": rle["counts"].decode()}
             results.append({**found, "bbox": box.round(2).tolist(), "segmentation": mask})
-    images = [{"id": number, "width": WIDTH, "height": HEIGHT} for number in range(1, found_images + 1)]
+    records = [{"id": number, "width": WIDTH, "height": HEIGHT} for number in range(1, images + 1)]
     categories = [{"id": number, "name": f"class {number}"} for number in range(1, CLASSES + 1)]
-    content = {"images": images, "categories": categories, "annotations": objects}
+    content = {"images": records, "categories": categories, "annotations": objects}
     (folder / "annotations.json").write_text(json.dumps(content))
     (folder / "results.json").write_text(json.dumps(results))
 
@@ -203,7 +203,7 @@ def write_table(images: int, rounds: int, rows: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--worst", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the generated files here, and use them if they are there")
     parser.add_argument("--contender", choices=CONTENDERS, help="run only this one, on the files in --folder")
@@ -216,9 +216,9 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "results.json").is_file():
-            make_files(folder, arguments.images)
+            make_files(folder, arguments.count)
         rows = compare(folder, arguments.rounds)
-    write_table(arguments.images, arguments.rounds, rows)
+    write_table(arguments.count, arguments.rounds, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What tests of several folders need: a small model of random weights, and the command line in this process."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,12 @@ TINY = {
     "mask_head": {"channels": 16, "convolutions": 1},
 }
 CLASSES = Classes(("circle", "square", "triangle", "star", "cross"), (1, 2, 3, 4, 5))
+
+
+def require_openvino() -> None:
+    """Skip a test where OpenVINO is not installed, without importing it."""
+    if find_spec("openvino") is None:
+        pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")
 
 
 class Finished(NamedTuple):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .benchmarks.run import run_benchmark
     from .config import ModelSettings, RunSettings, TTASettings
     from .config.presets import FROM_RANDOM, preset_names, read_preset
+    from .data.augmentation import Augment
     from .data.conversion import convert_dataset
     from .data.dataset import Dataset, Record
     from .data.formats import read_dataset
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .evaluation.report import Report
     from .evaluation.results import Results
     from .model.build import build_model
+    from .model.interfaces import Positives
     from .model.mask_rcnn import MaskRCNN
     from .predict.evaluation import evaluate, score
     from .predict.predictor import Predictor
@@ -45,6 +47,7 @@ _NAMES = {
     "benchmarks.run": ["run_benchmark"],
     "config": ["ModelSettings", "RunSettings", "TTASettings"],
     "config.presets": ["FROM_RANDOM", "preset_names", "read_preset"],
+    "data.augmentation": ["Augment"],
     "data.conversion": ["convert_dataset"],
     "data.dataset": ["Dataset", "Record"],
     "data.formats": ["read_dataset"],
@@ -58,6 +61,7 @@ _NAMES = {
     "evaluation.report": ["Report"],
     "evaluation.results": ["Results"],
     "model.build": ["build_model"],
+    "model.interfaces": ["Positives"],
     "model.mask_rcnn": ["MaskRCNN"],
     "predict.evaluation": ["evaluate", "score"],
     "predict.predictor": ["Predictor"],
@@ -75,6 +79,7 @@ _NAMES = {
 
 __all__ = [
     "FROM_RANDOM",
+    "Augment",
     "Batch",
     "Classes",
     "DataError",
@@ -86,6 +91,7 @@ __all__ = [
     "MaskRCNNError",
     "MeasurementError",
     "ModelSettings",
+    "Positives",
     "Predictor",
     "Record",
     "Report",

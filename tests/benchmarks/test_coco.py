@@ -89,7 +89,7 @@ def test_unknown_images_are_not_submitted(tmp_path):
         DataError, match=r"record 0: image_id 1 is not among the 2 images.*image_info_test-dev2017.json"
     ):
         opened.submit([{**FOUND, "image_id": 1}], tmp_path / "out")
-    with pytest.raises(SettingError, match=r"out.zip: COCO's servers take each of .*-bbox_results.zip, .*a folder"):
+    with pytest.raises(SettingError, match=r"out.zip.*-bbox_results.zip"):
         opened.submit(perfect("coco"), tmp_path / "out.zip")
 
 

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from maskrcnn.cli.main import app
 from maskrcnn.cli.settings import settings_tables
 from maskrcnn.config import RunSettings
-from maskrcnn.config.overrides import section_of, walk_settings
+from maskrcnn.config.base import section_of, walk_settings
 
 NO_PRESET = "maskrcnn_benchmark/e2e_faster_rcnn_R_50_C4_1x"
 

@@ -10,7 +10,7 @@ from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.model.build import build_model
 from maskrcnn.structures.classes import Classes
 from maskrcnn.training.checkpoint import load_checkpoint
-from maskrcnn.training.interrupt import StopRequest
+from maskrcnn.training.loop import StopRequest
 from maskrcnn.weights.own import load_weights, save_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from tests.builders.exports import drawn_set, write_labelme, write_yolo
@@ -184,7 +184,7 @@ def test_objects_without_a_polygon_are_counted(train, data, tmp_path):
         del found["segmentation"]
     (tmp_path / "boxes.json").write_text(json.dumps(contents))
     done = train("--data", tmp_path / "boxes.json", "--images", data / "images", *SCRATCH)
-    assert "3 objects have no polygon" in done.err
+    assert "3 objects without a polygon" in done.err
 
 
 @pytest.mark.parametrize(

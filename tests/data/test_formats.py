@@ -68,9 +68,9 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
 def test_a_format_can_be_named_and_must_exist(shapes, tmp_path):
     shutil.copy(shapes / "val.json", tmp_path / "val.txt")
     assert len(read_dataset(tmp_path / "val.txt", form="coco", images=shapes / "images").records) == 2
-    with pytest.raises(SettingError, match="--format cocoo: there is no such format. Known are .*coco"):
+    with pytest.raises(SettingError, match="cocoo.*--format.*coco"):
         read_dataset(shapes, form="cocoo")
-    with pytest.raises(SettingError, match="--format cocoo"):
+    with pytest.raises(SettingError, match="cocoo"):
         has_split(shapes, "val", form="cocoo")
 
 

@@ -7,6 +7,7 @@ import torch
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError, WeightsError
+from maskrcnn.model.build import build_model
 from maskrcnn.predict.class_match import find_threshold, match_classes
 from maskrcnn.predict.evaluation import evaluate, score
 from maskrcnn.predict.predictor import Predictor
@@ -14,6 +15,7 @@ from maskrcnn.structures.batch import Scales
 from maskrcnn.structures.classes import COCO_PERSON, CROWDPOSE_PERSON, Classes
 from maskrcnn.structures.instances import Instances
 from maskrcnn.structures.panoptic import Panoptic, Segment
+from maskrcnn.weights.own import Weights
 
 CATS = Classes(("person", "cat", "dog"), (1, 17, 18))
 
@@ -49,6 +51,18 @@ class Knowing:
         doubled.labels[0] = 0
         doubled.scores, doubled.crowd = torch.full((len(doubled),), self.score), None
         return doubled
+
+
+def test_weights_of_a_network_that_their_settings_do_not_describe_are_scored_with_the_model(folder, tiny_settings):
+    torch.manual_seed(0)
+    model, data = build_model(tiny_settings.changed({"box_head.channels": 24}), 5), data_of(folder)
+    weights = Weights(model.state_dict(), tiny_settings, data.classes)
+    predictor = Predictor(weights, model=model)
+    assert evaluate(weights, data, model=model, workers=0).to_dict() == evaluate(predictor, data, workers=0).to_dict()
+    with pytest.raises(WeightsError):
+        evaluate(weights, data)
+    with pytest.raises(SettingError, match="model"):
+        evaluate(predictor, data, model=model)
 
 
 def test_a_model_that_knows_everything_scores_1(folder, tiny_settings):

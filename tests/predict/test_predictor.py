@@ -1,5 +1,3 @@
-from importlib.util import find_spec
-
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.structures.masks import to_rle
 from maskrcnn.weights.own import Weights
 from maskrcnn.weights.reading import read_weights
+from tests.conftest import require_openvino
 
 MANY = ("rpn.post_nms_top_n=1000", "rpn.pre_nms_top_n=1000", "box_head.nms_threshold=0.95")
 
@@ -194,8 +193,7 @@ def test_weights_of_another_class_count_are_named(tiny_settings):
 
 
 def test_openvino_finds_what_torch_finds(tiny_weights, predictor, images):
-    if find_spec("openvino") is None:
-        pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")
+    require_openvino()
     other = Predictor(tiny_weights, precision="float32", engine="openvino")
     assert other.device.type == "cpu"
     for image in images:

@@ -1,5 +1,3 @@
-from importlib.util import find_spec
-
 import pytest
 import torch
 from faster_coco_eval.core import mask as coco_mask
@@ -22,6 +20,7 @@ from maskrcnn.profiling.contenders import (
 )
 from maskrcnn.profiling.works import OBJECTS, make_image
 from tests.builders.works import PREDICTION, RLE, TRAINING
+from tests.conftest import require_openvino
 
 
 def test_random_weights_keep_every_stage_busy(peer_state):
@@ -46,13 +45,13 @@ def test_our_model_gives_the_peers_results(peer_state):
 
 
 def test_both_train_the_same_parameters(peer_state):
-    def learned(model):
+    def trained(model):
         return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
     settings = our_weights(TRAINING, peer_state).settings
     # torchvision has a row of masks and one of deltas for the background.
     extra = (256 + 1) + 4 * (1024 + 1)
-    assert learned(build_peer(TRAINING, peer_state)) - learned(build_model(settings, CLASSES)) == extra
+    assert trained(build_peer(TRAINING, peer_state)) - trained(build_model(settings, CLASSES)) == extra
 
 
 @pytest.mark.parametrize("name", ["torchvision", "float32"])
@@ -68,8 +67,7 @@ def test_everybody_does_the_same_work(name, work, objects, peer_state):
 
 
 def test_openvino_does_the_same_work(peer_state):
-    if find_spec("openvino") is None:
-        pytest.skip("OpenVINO is an extra: pip install maskrcnn[openvino]")
+    require_openvino()
     run = make_run(PREDICTION, OPENVINO, peer_state)
     assert [run(), run()] == [10, 10]
 

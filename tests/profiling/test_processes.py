@@ -50,7 +50,7 @@ def test_contenders_alternate_in_processes_of_their_own(peer_file):
 def test_a_contender_that_fails_says_why(peer_file):
     with (
         open_contest("small", PREDICTION, peer_file, 1, make_run) as contest,
-        pytest.raises(MeasurementError, match="small: no such contender cannot do this"),
+        pytest.raises(MeasurementError, match="small: no such contender"),
     ):
         contest.start("no such contender")
 
@@ -61,7 +61,7 @@ def test_a_process_that_is_killed_says_what_to_do(peer_file):
         contest.start(PRODUCTS)
         process, _ = contest._processes[PRODUCTS]
         os.kill(process.pid, signal.SIGKILL)
-        with pytest.raises(MeasurementError, match=r"process of matrix products has ended.*-9.*--work"):
+        with pytest.raises(MeasurementError, match="matrix products.*-9"):
             contest.ask(PRODUCTS, "run")
 
 

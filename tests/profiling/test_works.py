@@ -39,12 +39,12 @@ def test_single_works_are_chosen_by_name_in_their_order():
 
 
 def test_two_selections_contradict_each_other():
-    with pytest.raises(SettingError, match=r"--work and --quick were given.*Give one of them"):
+    with pytest.raises(SettingError, match="--work.*--quick"):
         choose_works(["training"], quick=True, everything=False)
 
 
 def test_an_unknown_work_names_those_that_are_near():
-    with pytest.raises(SettingError, match=r"trainning: there is no work.*Did you mean training.*prediction-rle"):
+    with pytest.raises(SettingError, match="trainning: .* training"):
         find_work("trainning")
 
 

@@ -22,6 +22,7 @@ def train_and_use(photo: Path, array: np.ndarray) -> None:
     assert_type(predictor(photo), maskrcnn.Instances)
     assert_type(predictor([photo, array]), list[maskrcnn.Instances])
     report = maskrcnn.evaluate(predictor, "val.json")
+    maskrcnn.evaluate(result.weights, "val.json", model=maskrcnn.build_model(maskrcnn.ModelSettings(), 3))
     assert_type(report, maskrcnn.Report)
     assert_type(report["segm"]["AP"], float | None)
     assert_type(report.results, maskrcnn.Results)
@@ -74,6 +75,11 @@ def train_by_hand(data: maskrcnn.Dataset, augment: Callable[..., Any]) -> None:
     assert isinstance(model, nn.Module)
     assert_type(model.predict(next(batches)), list[maskrcnn.Instances])
     maskrcnn.save_weights("mine.safetensors", model.state_dict(), settings.model, data.classes)
+
+
+def use_parts(image: Tensor, objects: maskrcnn.Instances, augment: maskrcnn.Augment, found: maskrcnn.Positives) -> None:
+    assert_type(augment(image, objects), tuple[Tensor, maskrcnn.Instances])
+    assert_type(found.mask_targets(28), Tensor)
 
 
 def use_weights(model: maskrcnn.MaskRCNN, classes: maskrcnn.Classes) -> None:

@@ -28,16 +28,23 @@ def test_everything_comes_back(path):
     assert loaded == saved
 
 
-def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"last.pt: no such checkpoint. Give the folder of a run"):
-        load_checkpoint(tmp_path / "last.pt")
+def cut(share):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
-@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
-def test_a_checkpoint_that_was_cut_off_is_not_loaded(path, share):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(WeightsError, match=r"last.pt: not a whole checkpoint of a training run"):
+DAMAGES = {
+    "missing": lambda path: path.unlink(),
+    **{f"cut off at {share}": cut(share) for share in (0, 0.1, 0.5, 0.99)},
+    "a list": lambda path: torch.save([1], path),
+    "weights": lambda path: torch.save({"state_dict": {}}, path),
+    "a later version": lambda path: torch.save({"format": "maskrcnn training run", "version": 2}, path),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_what_is_no_whole_checkpoint_of_this_version_is_not_loaded(path, damage):
+    damage(path)
+    with pytest.raises(WeightsError, match="last.pt"):
         load_checkpoint(path)
 
 
@@ -52,23 +59,16 @@ class RunsCode:
 def test_code_inside_a_checkpoint_is_not_run(tmp_path):
     marker = tmp_path / "ran"
     torch.save({"format": RunsCode(marker)}, tmp_path / "last.pt")
-    with pytest.raises(WeightsError, match=r"last.pt: not a whole checkpoint .* is not run as code"):
+    with pytest.raises(WeightsError, match="last.pt"):
         load_checkpoint(tmp_path / "last.pt")
     assert not marker.exists()
-
-
-@pytest.mark.parametrize("content", [[1], {"state_dict": {}}, {"format": "maskrcnn training run", "version": 2}])
-def test_a_file_of_another_format_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "last.pt")
-    with pytest.raises(WeightsError, match="not a checkpoint of a training run in version 1 of its format"):
-        load_checkpoint(tmp_path / "last.pt")
 
 
 def test_settings_of_another_version_are_refused(path):
     content = torch.load(path, weights_only=True)
     content["settings"] = json.dumps({"neck": 1})
     torch.save(content, path)
-    with pytest.raises(WeightsError, match="its settings are not those of this version of maskrcnn"):
+    with pytest.raises(WeightsError, match="last.pt.*neck=1"):
         load_checkpoint(path)
 
 
@@ -77,7 +77,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(WeightsError, match=r"last.pt: the checkpoint could not be written .* Make room"):
+        with pytest.raises(WeightsError, match="last.pt"):
             save_checkpoint(path, checkpoint(values=1_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -3,31 +3,18 @@ import json
 import pytest
 import torch
 
-from maskrcnn.config import KeypointHeadSettings, RunSettings
+from maskrcnn.config import KeypointHeadSettings
 from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import DataError
 from maskrcnn.model.build import build_model
 from maskrcnn.training.dataset import read_training_data, train_on_dataset
 from maskrcnn.training.run_folder import HELD_OUT_NAME, DataArguments
 from maskrcnn.weights.own import load_weights
-from tests.training.tiny import model_settings
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shapes")
-    write_shapes(folder, train=10, val=2, size=64, seed=0)
-    return folder
+from tests.training.tiny import shapes_settings
 
 
 def settings(**data):
-    tree = {
-        **model_settings().model_dump(),
-        "input": {"min_size": 64},
-        "train": {"steps": 2, "precision": "float32", "evaluate_every": 2},
-        "data": {"workers": 0, **data},
-    }
-    return RunSettings.model_validate(tree)
+    return shapes_settings(data=data, steps=2, evaluate_every=2)
 
 
 def read(data, *, images=None, val=None, **options):
@@ -40,45 +27,47 @@ def run(data, folder, chosen):
     return train_on_dataset(model, data, chosen, folder=folder, device=torch.device("cpu"), resume=False, quiet=True)
 
 
-def test_the_validation_part_of_a_folder_is_found(folder):
-    data = read(folder)
-    assert (len(data.train.records), len(data.val.records), data.held_out) == (10, 2, False)
+@pytest.mark.parametrize(
+    ("how", "images"),
+    [
+        pytest.param(lambda folder: read(folder), (10, 2, False), id="of the folder"),
+        pytest.param(
+            lambda folder: read(folder / "train.json", images=folder / "images", val=folder / "val.json"),
+            (10, 2, False),
+            id="given",
+        ),
+        pytest.param(lambda folder: read(folder / "train.json", val_fraction=0.3), (7, 3, True), id="held out"),
+    ],
+)
+def test_validation_data_are_found_given_or_held_out(shapes, how, images):
+    data = how(shapes)
+    assert (len(data.train.records), len(data.val.records), data.held_out) == images
 
 
-def test_validation_data_can_be_given(folder):
-    data = read(folder / "train.json", images=folder / "images", val=folder / "val.json")
-    assert (len(data.train.records), len(data.val.records), data.held_out) == (10, 2, False)
-
-
-def test_without_validation_data_a_part_is_held_out(folder):
-    data = read(folder / "train.json", val_fraction=0.3)
-    assert (len(data.train.records), len(data.val.records), data.held_out) == (7, 3, True)
-
-
-def test_validation_data_in_another_format_in_the_same_folder_are_not_meant(folder, tmp_path):
-    contents = json.loads((folder / "train.json").read_text())
+def test_validation_data_in_another_format_in_the_same_folder_are_not_meant(shapes, tmp_path):
+    contents = json.loads((shapes / "train.json").read_text())
     (tmp_path / "train.json").write_text(json.dumps(contents))
     (tmp_path / "data.yaml").write_text("val: images\nnames: [a]\n")
-    assert read(tmp_path, images=folder / "images").held_out
+    assert read(tmp_path, images=shapes / "images").held_out
 
 
-def test_other_classes_in_the_validation_data_are_named(folder, tmp_path):
-    contents = json.loads((folder / "val.json").read_text())
+def test_other_classes_in_the_validation_data_are_named(shapes, tmp_path):
+    contents = json.loads((shapes / "val.json").read_text())
     contents["categories"][0]["name"] = "disc"
     (tmp_path / "val.json").write_text(json.dumps(contents))
-    with pytest.raises(DataError, match="its categories are 1 disc, 2 square.*are 1 circle, 2 square"):
-        read(folder / "train.json", images=folder / "images", val=tmp_path / "val.json")
+    with pytest.raises(DataError, match="1 disc, 2 square.* 1 circle, 2 square"):
+        read(shapes / "train.json", images=shapes / "images", val=tmp_path / "val.json")
 
 
-def test_data_without_objects_are_refused(folder, tmp_path):
-    contents = json.loads((folder / "train.json").read_text()) | {"annotations": []}
+def test_data_without_objects_are_refused(shapes, tmp_path):
+    contents = json.loads((shapes / "train.json").read_text()) | {"annotations": []}
     (tmp_path / "train.json").write_text(json.dumps(contents))
-    with pytest.raises(DataError, match="none of the 10 images has an object"):
-        read(tmp_path / "train.json", images=folder / "images")
+    with pytest.raises(DataError, match="train.json"):
+        read(tmp_path / "train.json", images=shapes / "images")
 
 
-def test_a_run_is_judged_and_leaves_its_weights_and_the_images_it_held_out(folder, tmp_path):
-    data = read(folder / "train.json")
+def test_a_run_is_scored_and_leaves_its_weights_and_the_images_it_held_out(shapes, tmp_path):
+    data = read(shapes / "train.json")
     result = run(data, tmp_path / "run", settings())
     assert result.finished
     assert set(result.scores) == {"bbox", "segm"}
@@ -88,10 +77,10 @@ def test_a_run_is_judged_and_leaves_its_weights_and_the_images_it_held_out(folde
     assert [image["id"] for image in held["images"]] == [record.image_id for record in data.val.records]
 
 
-def test_boxes_alone_can_be_trained(folder, tmp_path):
+def test_boxes_alone_can_be_trained(shapes, tmp_path):
     chosen = settings()
     chosen.mask_head = None
-    assert set(run(read(folder), tmp_path / "run", chosen).scores) == {"bbox"}
+    assert set(run(read(shapes), tmp_path / "run", chosen).scores) == {"bbox"}
 
 
 def test_keypoints_can_be_trained_and_decide_which_weights_are_best(tmp_path):
@@ -117,6 +106,6 @@ def test_annotations_that_cannot_be_scored_are_named_before_the_first_step(tmp_p
     write_shapes(tmp_path, train=2, val=1, size=64, seed=0)
     data = read(tmp_path)
     data.val.coco["annotations"][0]["bbox"] = [1, 2, 3]
-    with pytest.raises(DataError, match=r"bbox \[1, 2, 3\] must be 4 finite numbers"):
+    with pytest.raises(DataError, match=r"bbox \[1, 2, 3\]"):
         run(data, tmp_path / "run", settings())
     assert not (tmp_path / "run").exists()

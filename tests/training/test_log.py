@@ -1,8 +1,13 @@
 import json
+from io import StringIO
 
+import pytest
+import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from maskrcnn.training.log import TrainingLog
+from maskrcnn.errors import TrainingError
+from maskrcnn.training.log import LossWindow, TrainingDisplay, TrainingLog
 from tests.training import small
 
 
@@ -73,3 +78,78 @@ def test_tensorboard_shows_the_same_numbers(tmp_path):
     found = {name: events.Scalars(name)[0].value for name in events.Tags()["scalars"]}
     assert found.pop("learning_rate") == 0.10000000149011612  # float32
     assert found == {"losses/boxes": 1, "losses/masks": 2, "loss": 3, "images_per_second": 5, "segm/AP": 0.5}
+
+
+def values(**numbers):
+    return {name: torch.tensor(number) for name, number in numbers.items()}
+
+
+def test_means_are_over_the_steps_since_the_last_look(tmp_path):
+    window = LossWindow(tmp_path)
+    window.settle()
+    assert window.take_means() == {}
+    window.add(1, (), values(boxes=1.0, masks=4.0))
+    window.add(2, (), values(boxes=3.0, masks=4.0))
+    window.settle()
+    assert window.take_means() == {"boxes": 2, "masks": 4}
+    window.add(3, (), values(boxes=7.0, masks=0.0))
+    window.settle()
+    assert window.take_means() == {"boxes": 7, "masks": 0}
+
+
+def test_a_window_goes_on_from_its_content(tmp_path):
+    first = LossWindow(tmp_path)
+    first.add(1, (), values(boxes=1.0))
+    first.settle()
+    second = LossWindow(tmp_path, *first.content())
+    second.add(2, (), values(boxes=2.0))
+    second.settle()
+    assert second.take_means() == {"boxes": 1.5}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_of_several_steps_the_first_that_is_not_finite_is_named(tmp_path, bad):
+    window = LossWindow(tmp_path)
+    window.add(7, ("a.png",), values(boxes=1.0))
+    window.add(8, ("b.png", "c.png"), values(boxes=bad, masks=2.0))
+    window.add(9, ("d.png",), values(boxes=bad))
+    with pytest.raises(TrainingError) as caught:
+        window.settle()
+    report = tmp_path / "failed_batch.json"
+    message = str(caught.value)
+    assert message.startswith(f"{report}: in step 8 boxes = {bad},")
+    assert "b.png, c.png" in message
+    assert json.loads(report.read_text()) == {
+        "step": 8,
+        "paths": ["b.png", "c.png"],
+        "losses": {"boxes": str(bad), "masks": "2.0"},
+    }
+
+
+def shown(*, terminal, quiet=False):
+    text = StringIO()
+    console = Console(file=text, force_terminal=terminal, quiet=quiet, width=200)
+    with TrainingDisplay(100, quiet=quiet, console=console) as display:
+        display.advance(40)
+        display.show(entry(40))
+        display.say("step 40: AP 0.300 [best]")
+    return text.getvalue()
+
+
+def test_without_a_terminal_each_entry_is_a_plain_line():
+    assert shown(terminal=False) == (
+        "step 40/100: loss 3.000 (boxes 1.000 masks 2.000), learning rate 0.1, 5.00 images/s, 2.0 min left\n"
+        "step 40: AP 0.300 [best]\n"
+    )
+
+
+def test_a_terminal_shows_a_bar_with_the_values():
+    text = shown(terminal=True)
+    assert "40/100" in text
+    assert "loss 3.000 rate 0.1 5.00 images/s" in text
+    assert "left" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_quiet_shows_nothing(terminal):
+    assert shown(terminal=terminal, quiet=True) == ""

@@ -10,7 +10,7 @@ from tests.training import small
 
 
 def open_run(folder, *, resume=False, **train):
-    return Run.open(
+    return Run(
         small.Small(),
         small.settings(**train),
         classes=small.CLASSES,

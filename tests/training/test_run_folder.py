@@ -47,21 +47,21 @@ def test_the_data_of_a_run_are_found_again(tmp_path):
         assert load_data_arguments(tmp_path / "run") == arguments
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"data": "a"}'])
+@pytest.mark.parametrize("text", [None, "", "[]", '{"val": "a"}', '{"data": null}', '{"data": "a", "colour": 1}'])
 def test_a_folder_that_does_not_name_its_data_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "data.json").write_text(text)
-    with pytest.raises(SettingError, match=r"data.json: does not say which data .* or give --data"):
+    with pytest.raises(SettingError, match="data.json"):
         load_data_arguments(tmp_path)
 
 
 def test_a_run_is_resumed_and_not_overwritten(tmp_path):
     check_folder(tmp_path / "new", resume=False)
-    with pytest.raises(SettingError, match=f"holds no training run to resume .there is no {CHECKPOINT_NAME}"):
+    with pytest.raises(SettingError, match=CHECKPOINT_NAME):
         check_folder(tmp_path / "new", resume=True)
     (tmp_path / CHECKPOINT_NAME).touch()
     check_folder(tmp_path, resume=True)
-    with pytest.raises(SettingError, match="holds a training run already. Go on with it by `maskrcnn train --resume"):
+    with pytest.raises(SettingError, match="maskrcnn train --resume"):
         check_folder(tmp_path, resume=False)
 
 
@@ -71,7 +71,7 @@ def test_alternating_training_goes_on_also_with_the_command_that_began_it(tmp_pa
     (tmp_path / FIRST_STEP / CHECKPOINT_NAME).touch()
     check_folder(tmp_path, resume=True)
     check_folder(tmp_path, resume=False, alternating=True)
-    with pytest.raises(SettingError, match="holds a training run already"):
+    with pytest.raises(SettingError, match=str(tmp_path)):
         check_folder(tmp_path, resume=False)
 
 

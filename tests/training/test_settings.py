@@ -36,12 +36,12 @@ def test_a_semantic_head_gets_the_classes_of_the_data():
     assert (fitted.model.semantic_head.classes, fitted.model.semantic_head.channels) == (3, 32)
     assert with_stuff(fitted, stuff) == fitted
     assert with_stuff(plain, stuff) == plain
-    with pytest.raises(SettingError, match="semantic_head: learns the classes of all pixels, but the data has"):
+    with pytest.raises(SettingError, match="semantic_head: "):
         with_stuff(panoptic, Classes(("cat",), (1,)))
 
 
 def test_the_loop_asks_for_the_steps():
-    with pytest.raises(SettingError, match="train.steps: not set"):
+    with pytest.raises(SettingError, match="train.steps"):
         required_steps(run_settings())
 
 
@@ -61,21 +61,14 @@ def test_a_run_goes_on_with_what_does_not_touch_its_weights():
     check(run_settings({"workers": 3}, steps=10, patience=2, log_every=1, evaluate_every=2, checkpoint_every=9))
 
 
-def test_a_run_does_not_go_on_as_another_one():
-    with pytest.raises(SettingError) as caught:
-        check(run_settings(steps=10, learning_rate=0.5))
-    assert str(caught.value) == (
-        f"{PATH}: the run was started with train.learning_rate=None, but is to be resumed with 0.5. "
-        "Leave it as it was, or start a new run in another folder."
-    )
-
-
-def test_a_run_does_not_go_on_without_its_masks():
-    without = RunSettings.model_validate({"mask_head": None, "train": {"steps": 10}})
-    with pytest.raises(SettingError, match=r"mask_head"):
-        check(without)
-
-
-def test_a_run_does_not_go_on_with_other_classes():
-    with pytest.raises(SettingError, match="a run with the classes cell, but the data has cat"):
-        check(run_settings(steps=10), Classes(("cat",), (1,)))
+@pytest.mark.parametrize(
+    ("now", "classes", "named"),
+    [
+        pytest.param(run_settings(steps=10, learning_rate=0.5), ("cell",), "learning_rate=None.* 0.5", id="a setting"),
+        pytest.param(run_settings(steps=10).changed({"mask_head": None}), ("cell",), "mask_head", id="no masks"),
+        pytest.param(run_settings(steps=10), ("cat",), "cell.*cat", id="other classes"),
+    ],
+)
+def test_a_run_does_not_go_on_as_another_one(now, classes, named):
+    with pytest.raises(SettingError, match=f"last.pt: .*{named}"):
+        check(now, Classes(classes, (1,)))

@@ -8,13 +8,12 @@ import torch
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import FROM_RANDOM
 from maskrcnn.data.formats import read_dataset
-from maskrcnn.data.shapes import SHAPES, write_shapes
+from maskrcnn.data.shapes import SHAPES
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.training.checkpoint import load_checkpoint
-from maskrcnn.training.interrupt import StopRequest
-from maskrcnn.training.layers import require_learnable
-from maskrcnn.training.loop import train_loop
+from maskrcnn.training.layers import require_trainable
+from maskrcnn.training.loop import StopRequest, train_loop
 from maskrcnn.training.train import train
 from maskrcnn.weights.own import load_weights
 from tests.training import small, tiny
@@ -32,17 +31,8 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shapes")
-    write_shapes(folder, train=3, val=1, size=64, seed=0)
-    return folder
-
-
-def test_a_data_set_in_memory_is_learned_scored_and_gone_on_with_when_given_again(
-    folder, tmp_path, monkeypatch, capsys
-):
-    data, val = read_dataset(folder), read_dataset(folder, "val")
+def test_a_data_set_in_memory_is_trained_on_scored_and_resumed_when_given_again(shapes, tmp_path, monkeypatch, capsys):
+    data, val = read_dataset(shapes), read_dataset(shapes, "val")
     how = {"output": tmp_path / "run", "val": val, "device": "cpu", "quiet": True}
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "received", True) or self)
@@ -52,13 +42,13 @@ def test_a_data_set_in_memory_is_learned_scored_and_gone_on_with_when_given_agai
         train(output=tmp_path / "run", resume=True)
     result = train(data, **how, resume=True)
     assert (result.finished, result.step, result.folder) == (True, 1, tmp_path / "run")
-    assert result.scores["images"] == 1
+    assert result.scores["images"] == 2
     assert "AP50" in result.scores["bbox"]
     assert load_weights(result.weights).classes.names == SHAPES
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_model_and_an_augmentation_of_ones_own_are_trained(folder, tmp_path):
+def test_a_model_and_an_augmentation_of_ones_own_are_trained(shapes, tmp_path):
     settings = RunSettings().changed(FROM_RANDOM, SMALL)
     torch.manual_seed(0)
     model = build_model(settings.model, len(SHAPES))
@@ -69,7 +59,7 @@ def test_a_model_and_an_augmentation_of_ones_own_are_trained(folder, tmp_path):
         return image // 2, instances
 
     words = ["train.steps=1", "data.workers=0", "train.precision=float32"]
-    result = train(folder, output=tmp_path, model=model, augment=darker, settings=words, device="cpu", quiet=True)
+    result = train(shapes, output=tmp_path, model=model, augment=darker, settings=words, device="cpu", quiet=True)
     assert seen
     assert set(seen) == {(3, 64, 64)}
     assert load_checkpoint(tmp_path / "last.pt").settings.model == settings.model
@@ -82,8 +72,9 @@ def test_a_model_and_an_augmentation_of_ones_own_are_trained(folder, tmp_path):
     [
         ({}, "--data"),
         ({"data": ".", "resume": True, "settings": ["train.steps=1"]}, "--resume"),
-        ({"data": ".", "model": small.Small(), "weights": "none"}, "model: brings its own weights"),
+        ({"data": ".", "model": small.Small(), "weights": "none"}, "model: "),
         ({"data": ".", "alternating": True, "proposals": "p.jsonl"}, "--alternating"),
+        ({"data": ".", "val_proposals": "p.jsonl"}, "--val-proposals"),
     ],
 )
 def test_arguments_that_contradict_each_other_are_refused(arguments, message):
@@ -103,12 +94,12 @@ def test_arguments_that_contradict_each_other_are_refused(arguments, message):
 def test_the_loop_refuses_a_model_that_would_stay_random(backbone, tmp_path):
     settings = tiny.run_settings().changed({"backbone": backbone})
     model = build_model(settings.model, len(tiny.CLASSES))
-    with pytest.raises(SettingError, match="the weights are random"):
+    with pytest.raises(SettingError, match="backbone.frozen_stages"):
         train_loop(model, tiny.batches, settings, classes=tiny.CLASSES, folder=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
     for norm in (module for module in model.backbone.modules() if hasattr(module, "eps")):
-        norm.bias.data.fill_(0.5)  # as if it had been learned
-    require_learnable(model)
+        norm.bias.data.fill_(0.5)  # as if it had been trained
+    require_trainable(model)
 
 
 def test_losses_get_their_weights(tmp_path):
@@ -116,5 +107,5 @@ def test_losses_get_their_weights(tmp_path):
     weighted = small.run(tmp_path / "weighted", steps=1, log_every=1, loss_weights={"first": 3.0})
     losses = [json.loads((one.folder / "log.jsonl").read_text().splitlines()[1])["losses"] for one in (plain, weighted)]
     assert losses[1] == {"first": 3 * losses[0]["first"], "others": losses[0]["others"]}
-    with pytest.raises(SettingError, match=r"no loss mask.*first, others"):
+    with pytest.raises(SettingError, match="train.loss_weights.*mask.*first, others"):
         small.run(tmp_path / "wrong", loss_weights={"mask": 2.0})

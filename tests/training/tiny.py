@@ -43,6 +43,22 @@ def run_settings(**train: object) -> RunSettings:
     return RunSettings.model_validate({**model_settings().model_dump(), "train": settings})
 
 
+def shapes_settings(*, data: dict[str, object] | None = None, **train: object) -> RunSettings:
+    """For a run on the drawn images of a folder, in this process."""
+    tree = {
+        **model_settings().model_dump(),
+        "input": {"min_size": SIDE},
+        "train": {"precision": "float32", **train},
+        "data": {"workers": 0, **(data or {})},
+    }
+    return RunSettings.model_validate(tree)
+
+
+def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    """The parts of a model, such as `backbone`, that differ between two states."""
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+
+
 def real_run(folder: Path, **settings: object) -> TrainingResult:
     """Train the small Mask R-CNN, or go on with it; its score is made of its weights."""
     torch.set_num_threads(1)

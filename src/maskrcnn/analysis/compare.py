@@ -106,7 +106,7 @@ def results_of(path: Path, *, others: bool) -> Path:
     if not isinstance(named, str):
         raise DataError(
             f"{path}: is a report without `results_file`, but runs are compared by their predictions. Evaluate that "
-            "run again with --results FILE, which saves them, and compare with that file."
+            "run again, save its predictions (--results FILE), and compare with that file."
         )
     results = path.parent / named
     if not results.exists():

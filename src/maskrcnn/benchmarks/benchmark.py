@@ -82,7 +82,7 @@ class Benchmark(ABC):
     def __init__(self, folder: Path | str, split: str | None = None) -> None:
         split = split or self.splits[0]
         if split not in self.splits:
-            raise SettingError(f"--split {split}: {self.name} has {', '.join(self.splits)}. Give one of these.")
+            raise SettingError(f"split {split} (--split): {self.name} has {', '.join(self.splits)}. Give one of these.")
         self.folder, self.split, self.score_threshold = Path(folder), split, SCORE_THRESHOLD
         self.image_names = {}
         self.open()
@@ -135,7 +135,9 @@ class Benchmark(ABC):
             DataError: A record cannot be used.
         """
         if self.submits is None:
-            raise SettingError(f"--submission {path}: {self.name} {self.split} has no server. Leave it out.")
+            raise SettingError(
+                f"submission {path} (--submission): {self.name} {self.split} has no server. Leave it out."
+            )
         self._submit(self.parse(records), path)
 
     def require_submittable(self) -> None:  # noqa: B027 (most have nothing to refuse)

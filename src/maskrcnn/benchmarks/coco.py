@@ -172,8 +172,9 @@ def write_lists(path: Path, results: Results, names: Mapping[Kind, str]) -> None
     """
     if path.suffix in (".zip", ".json") or path.is_file():
         raise SettingError(
-            f"--submission {path}: COCO's servers take each of {', '.join(f'{name}.zip' for name in names.values())} "
-            "by itself, so a folder is written. Give the path of a folder."
+            f"submission {path} (--submission): COCO's servers take each of "
+            f"{', '.join(f'{name}.zip' for name in names.values())} by itself, so a folder is "
+            "written. Give the path of a folder."
         )
     for kind, name in names.items():
         chosen = results.of_kind(kind)

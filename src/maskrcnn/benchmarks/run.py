@@ -85,15 +85,18 @@ def require_useful(
     """
     name = f"{benchmark.name} {benchmark.split}"
     if score_threshold is not None and not benchmark.thresholded:
-        raise SettingError(f"--score-threshold: {name} ranks predictions by their scores and has no threshold.")
+        raise SettingError(
+            f"score_threshold (--score-threshold): {name} ranks predictions by their scores and has no threshold."
+        )
     if submission is not None and benchmark.submits is None:
-        raise SettingError(f"--submission {submission}: {name} has no server. Leave it out.")
+        raise SettingError(f"submission {submission} (--submission): {name} has no server. Leave it out.")
     if submission is not None and predicts:
         benchmark.require_submittable()
     if not benchmark.public and submission is None and not kept:
         raise SettingError(
-            f"{name}: the ground truth is not public, so nothing can be scored. Give --submission PATH, to write what "
-            "its server takes, or --results FILE with --weights, to keep the predictions."
+            f"{name}: the ground truth is not public, so nothing can be scored. Give a submission "
+            "(--submission PATH), to write what its server takes, or keep the predictions of a model "
+            "(--weights NAME --results FILE)."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config.studies import read_studies
+from ..config.presets import read_studies
 from . import options
 from .console import say, show
 
@@ -40,8 +40,7 @@ def ablate(
     where it stopped.
     """
     from ..ops.devices import choose_device
-    from ..training.ablation import find_study, run_ablation
-    from ..training.ablation_table import ablation_markdown, ablation_table
+    from ..training.ablation import ablation_markdown, ablation_table, find_study, run_ablation
     from ..training.run_folder import DataArguments
 
     chosen, folder = find_study(study), output or Path("ablations") / study

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
-from ..config.overrides import section_of, walk_settings
+from ..config.base import section_of, walk_settings
 from ..weights.published import preset_settings
 from . import options
 from .console import show

@@ -12,12 +12,10 @@ from .heads import (
     CascadeStage,
     KeypointHeadSettings,
     MaskHeadSettings,
-    PanopticSettings,
     SemanticHeadSettings,
 )
-from .model import ModelSettings
+from .model import ModelSettings, PanopticSettings, TTASettings
 from .training import AugmentSettings, DataSettings, RunSettings, TrainSettings
-from .tta import TTASettings
 
 __all__ = [
     "SCORE_THRESHOLD",

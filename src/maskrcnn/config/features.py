@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from .base import AT_PREDICTION, Count, Fraction, NotNegative, Positive, Settings
 
@@ -55,7 +54,9 @@ class InputSettings(Settings):
     @model_validator(mode="after")
     def _check_channels(self) -> "InputSettings":
         if len(self.mean) != len(self.std):
-            raise PydanticCustomError("channels", f"mean has {len(self.mean)} and std {len(self.std)} values")
+            raise ValueError(
+                f"mean has {len(self.mean)} and std {len(self.std)} values, but both must have one for each channel"
+            )
         return self
 
     @property

@@ -141,13 +141,3 @@ class SemanticHeadSettings(Settings):
     loss_over: Literal["annotated", "all"] = Field(
         "annotated", description="The loss is divided by the annotated pixels, or by all pixels (mmdetection)."
     )
-
-
-class PanopticSettings(Settings):
-    """How detections and semantic classes become one map (Kirillov et al. 2019, Panoptic segmentation, section 7)."""
-
-    overlap_threshold: Fraction = Field(
-        0.5, description="Detections are dropped if a larger part of their mask is already covered."
-    )
-    stuff_area_limit: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
-    score_threshold: Fraction = Field(0.5, description="Detections with lower scores are left out.")

@@ -1,19 +1,28 @@
-"""The network."""
+"""The whole network, and what it does with what its parts predict."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from .base import AT_PREDICTION, Settings
+from .base import AT_PREDICTION, Fraction, Positive, Settings
 from .features import AnchorSettings, BackboneSettings, InputSettings, NeckSettings, RoISettings, RPNSettings
 from .heads import (
     BoxHeadSettings,
     CascadeSettings,
     KeypointHeadSettings,
     MaskHeadSettings,
-    PanopticSettings,
     SemanticHeadSettings,
 )
+
+
+class PanopticSettings(Settings):
+    """How detections and semantic classes become one map (Kirillov et al. 2019, Panoptic segmentation, section 7)."""
+
+    overlap_threshold: Fraction = Field(
+        0.5, description="Detections are dropped if a larger part of their mask is already covered."
+    )
+    stuff_area_limit: int = Field(4096, ge=0, description="Smaller regions of stuff are left empty, in pixels.")
+    score_threshold: Fraction = Field(0.5, description="Detections with lower scores are left out.")
 
 
 class ModelSettings(Settings):
@@ -34,4 +43,15 @@ class ModelSettings(Settings):
     semantic_head: SemanticHeadSettings | None = Field(None, description="Semantic classes; null: none.")
     panoptic: Annotated[PanopticSettings, AT_PREDICTION] = Field(
         PanopticSettings(), description="Merging of detections and semantic classes."
+    )
+
+
+class TTASettings(Settings):
+    """Test-time augmentation: the detections of several versions of an image are merged."""
+
+    flip: bool = Field(False, description="Each scale also with the flipped image.")
+    scales: tuple[Annotated[Positive, Field(allow_inf_nan=False)], ...] = Field(
+        (),
+        description="Lengths of the shorter side instead of `input.min_size`, or factors instead of "
+        "`input.scale_factor` if the weights have that; empty: the usual one.",
     )

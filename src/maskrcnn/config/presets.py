@@ -1,16 +1,19 @@
-"""Named settings of models: those of the paper, and those of other libraries' models."""
+"""Named settings: presets of the paper's and other libraries' models, and the variants of the paper's ablations."""
 
 import difflib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from pydantic import Field
 
 from ..errors import SettingError
+from .base import Settings
 from .model import ModelSettings
 
 FOLDER = Path(__file__).parents[1] / "presets"
+STUDIES = Path(__file__).with_name("studies.yaml")
 FROM_RANDOM: dict[str, Any] = {
     "backbone.norm": "group",
     "backbone.frozen_stages": 0,
@@ -72,3 +75,26 @@ def _read_all() -> dict[str, dict[str, Any]]:
         for path in sorted(FOLDER.glob("*.yaml"))
         for model, preset in yaml.safe_load(path.read_text(encoding="utf-8")).items()
     }
+
+
+class Variant(Settings):
+    """One row of a table."""
+
+    changes: tuple[str, ...] = Field(description="Settings as `key=value`.")
+    published: tuple[float, ...] = Field(min_length=1, max_length=3, description="AP, and where known AP50 and AP75.")
+
+
+class Study(Settings):
+    """One of the paper's tables: what its variants change, and what the paper reports of them."""
+
+    table: str = Field(description="Its number in the paper.")
+    title: str = Field(description="What it compares.")
+    score: Literal["segm", "keypoints"] = Field(description="What AP is meant.")
+    variants: dict[str, Variant] = Field(min_length=2, description="Its rows by name.")
+
+
+@cache
+def read_studies() -> dict[str, Study]:
+    """All studies by name."""
+    content = yaml.safe_load(STUDIES.read_text(encoding="utf-8"))
+    return {name: Study.model_validate(study) for name, study in content.items()}

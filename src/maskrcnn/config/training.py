@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
 
 from .base import Count, Fraction, NotNegative, Positive, Settings
 from .model import ModelSettings
@@ -108,11 +107,9 @@ class TrainSettings(Settings):
 
     @field_validator("layers")
     @classmethod
-    def _something_learns(cls, value: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    def _something_has_a_loss(cls, value: tuple[Layer, ...]) -> tuple[Layer, ...]:
         if not {"rpn", "heads"} & set(value):
-            raise PydanticCustomError(
-                "layers", "rpn or heads must be among the layers that learn, else there is no loss"
-            )
+            raise ValueError("must contain rpn or heads, else there is no loss")
         return value
 
 

@@ -1,8 +1,7 @@
 """Random changes of a training image, all drawn from torch's global random generator."""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,9 +13,14 @@ from ..structures.instances import Instances
 from .geometry import Geometry
 from .preprocessing import resize_and_normalize, resize_factor, resized_size, round_side, stretch_brightness
 
-Augment = Callable[[Tensor, Instances], tuple[Tensor, Instances]]
-"""A change of one's own: gets an image [C, h, w] uint8 (RGB where C is 3) and its objects in its pixels, and gives both
-changed. Whatever it draws from the generators of torch, numpy and `random` follows from the run's seed."""
+
+class Augment(Protocol):
+    """A change of one's own: a function of an image [C, h, w] uint8 (RGB where C is 3) and its objects in its pixels.
+
+    It gives both changed. What it draws from the generators of torch, numpy and `random` follows from the run's seed.
+    """
+
+    def __call__(self, image: Tensor, objects: Instances, /) -> tuple[Tensor, Instances]: ...
 
 
 class Augmented(NamedTuple):

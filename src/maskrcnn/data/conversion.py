@@ -87,7 +87,9 @@ def _require_free(target: Path, split: str, *, force: bool) -> None:
         raise SettingError(f"{target}: this is a file, but a folder is needed to write to. Give another path.")
     there = [path for path in (target / f"{split}.json", target / "images" / split) if path.exists()]
     if there and not force:
-        raise SettingError(f"{there[0]}: is there already. Give another folder, or write over it with --force.")
+        raise SettingError(
+            f"{there[0]}: is there already. Give another folder, or write over it with force=True (--force)."
+        )
 
 
 def completed_contents(data: Dataset, folder: Path) -> dict[str, Any]:

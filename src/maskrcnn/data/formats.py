@@ -102,12 +102,14 @@ def recognize(path: Path, split: str = "train") -> str:
     others = {other: found for other in SPLITS if other != split and (found := _find(path, other)) is not None}
     if others:
         there = " and ".join(f"`{other}` ({FORMATS[found].title})" for other, found in others.items())
-        raise DataError(f"{path}: has no split `{split}`, but {there}. Give one of these with --split, or its file.")
+        raise DataError(
+            f"{path}: has no split `{split}`, but {there}. Give one of these (split=, --split), or its file."
+        )
     require_description(path)
     known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
         f"{path}: no dataset with a split `{split}` was recognized. Name the files as one of the formats has them, "
-        f"name the format with --format, or give the annotation file itself. The formats are{known}"
+        f"name the format (form='coco', --format coco), or give the annotation file itself. The formats are{known}"
     )
 
 
@@ -144,7 +146,7 @@ def require_format(name: str) -> str:
         SettingError: None has.
     """
     if name not in FORMATS:
-        raise SettingError(f"--format {name}: there is no such format. Known are {', '.join(FORMATS)}.")
+        raise SettingError(f"format {name} (--format): there is no such format. Known are {', '.join(FORMATS)}.")
     return name
 
 

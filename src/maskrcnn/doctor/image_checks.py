@@ -31,7 +31,7 @@ LEAKED = (
 )
 TWICE = (
     "Each counts as often as it is there. If their annotations differ, correct them; without validation data, a part "
-    "of the images is held out at random, and such pairs may then be divided: give --val."
+    "of the images is held out at random, and such pairs may then be divided: give validation data (--val)."
 )
 
 

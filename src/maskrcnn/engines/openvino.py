@@ -34,7 +34,7 @@ BOXES = 25
 """Boxes that the shared stage of C4 models treats together."""
 _CORE_TURN = Lock()
 TRACED_SIDE = 64
-"""Most pixels per side of the example from which a graph is made; it is then given the shape that is wanted."""
+"""Most pixels per side of the example from which a graph is made; it then gets the shape of the images."""
 
 
 def use_openvino(model: MaskRCNN) -> None:

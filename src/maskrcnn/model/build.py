@@ -107,7 +107,7 @@ def make_box_head(settings: ModelSettings, width: int, classes: int, shrink: int
         BoxHead(
             width,
             classes,
-            head.model_copy(update={"positive_iou": stage.positive_iou, "delta_weights": stage.delta_weights}),
+            head.changed({"positive_iou": stage.positive_iou, "delta_weights": stage.delta_weights}),
             pooled=pooled,
             loss_weight=stage.loss_weight,
         )

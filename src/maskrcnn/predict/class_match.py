@@ -138,6 +138,7 @@ def find_threshold(given: float | None, notes: Mapping[str, str]) -> Threshold:
         score = -1
     if not 0 <= score <= 1:
         raise WeightsError(
-            f"the weights' note {NOTE} is {notes[NOTE]!r}, but must be a number in 0..1. Give --score-threshold."
+            f"the weights' note {NOTE} is {notes[NOTE]!r}, but must be a number in 0..1. "
+            "Give a score_threshold (--score-threshold)."
         )
     return Threshold(score, "weights")

@@ -19,6 +19,7 @@ from ..evaluation.collect import collect_results, is_by_image, keep_segments, re
 from ..evaluation.report import MOST_DETECTIONS, Report, score_results
 from ..evaluation.results import Kind, Results, to_results
 from ..evaluation.sections import Say, say_nothing
+from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights
@@ -77,9 +78,10 @@ class Predicted:
 
 
 def evaluate(
-    model: Predictor | Weights | Path | str,
+    weights: Predictor | Weights | Path | str,
     data: Dataset | Path | str,
     *,
+    model: MaskRCNN | None = None,
     split: str = "val",
     score_threshold: ScoreThreshold = None,
     text: bool = False,
@@ -96,8 +98,10 @@ def evaluate(
         print(report["segm"]["AP"], report.per_class("segm"))
 
     Args:
-        model: A `Predictor`, or weights as it takes them: a file or a name.
+        weights: A file, a name or weights already read; or a `Predictor`, which has a device and other options.
         data: A dataset, or the path of one in any known format.
+        model: The network, where it is not the one that the weights' settings describe, such as one with a backbone
+            of one's own; as for `Predictor`.
         split: Of a path that holds several: "train", "val" or "test".
         score_threshold: From which score on predictions count for instance accuracy; None: as the weights note, or the
             usual one; "best": the one with the best accuracy on these images, to be found on training images.
@@ -110,10 +114,15 @@ def evaluate(
     Raises:
         DataError: An image or an annotation cannot be used, or the classes have nothing to do with each other.
         WeightsError: The weights cannot be read.
-        SettingError: The arguments are in the wrong order.
+        SettingError: The arguments are in the wrong order, or a model is given beside a `Predictor`, which has its own.
     """
-    _require_order(model, data)
-    predictor = Predictor(model) if isinstance(model, Weights | Path | str) else model
+    _require_order(weights, data)
+    if isinstance(weights, Weights | Path | str):
+        predictor = Predictor(weights, model=model)
+    elif model is None:
+        predictor = weights
+    else:
+        raise SettingError("model: a Predictor has its own. Give weights, or give the model to the Predictor.")
     known = data if isinstance(data, Dataset) else read_annotated(data, split)
     known, match = fit_dataset(predictor, known, proposals)
     predicted = predict_dataset(

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import ModelSettings, TTASettings
-from ..config.overrides import Changes
+from ..config.base import Changes
 from ..data.images import ImageInput, load_image
 from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino

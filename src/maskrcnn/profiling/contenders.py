@@ -26,7 +26,7 @@ from ..weights.reading import understand
 from .works import OBJECTS, Work, make_image, make_objects, whole_masks
 
 CLASSES = 90
-# Wanted deviations of the random network's outputs: proposals and detections are then many and differ from one another.
+# Standard deviations given to the random network's outputs, for proposals and detections that are many and differ.
 DEVIATIONS = {
     "rpn.head.cls_logits": 1.5,
     "rpn.head.bbox_pred": 0.2,
@@ -99,7 +99,7 @@ def make_weights(model: str) -> dict[str, Tensor]:
 
 
 def _taming(deviation: float) -> Callable[[Any, tuple, Tensor], Tensor]:
-    """Scale a last layer, when it first runs, to outputs of mean 0 in each channel and the wanted deviation."""
+    """Scale a last layer, when it first runs, to outputs of mean 0 in each channel and the given deviation."""
     done: list[Tensor] = []
 
     def tame(layer: Any, inputs: tuple, output: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class Setting(NamedTuple):
 
 State = Mapping[str, Tensor]
 Run = Callable[[], int]
-"""Does the work once and returns the number of objects that it found, or learned from."""
+"""Does the work once and returns the number of objects that it found, or was trained on."""
 
 PEER, TUNED_PEER = "torchvision", "torchvision, tuned allocator"
 PEERS = (PEER, TUNED_PEER)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ..errors import MeasurementError
 from .works import Work
 
-Wish = Literal["run", "memory", "operations"]
+Request = Literal["run", "memory", "operations"]
 Maker = Callable[[Work, str, dict[str, Any]], Callable[[], int]]
 """What makes a contender ready: work, its name and tensors of torchvision's names to a function that does it once."""
 MIB = 2**20
@@ -33,7 +33,7 @@ class Measured:
     Args:
         seconds: Of each timed run.
         mebibytes: Most memory that its process ever had; None: the system does not tell.
-        objects: How many it found, or learned from, in a run.
+        objects: How many it found, or was trained on, in a run.
         operations: Floating point operations of a run; 0: not counted.
     """
 
@@ -74,9 +74,9 @@ class Contest:
         self._processes[name] = (process, ours)
         return self._answer(name)
 
-    def ask(self, name: str, wish: Wish) -> Any:
+    def ask(self, name: str, request: Request) -> Any:
         """Seconds of one more run, MiB of memory so far, or operations of one run."""
-        return self._answer(name, wish)
+        return self._answer(name, request)
 
     def end(self) -> None:
         """End all processes."""
@@ -85,18 +85,18 @@ class Contest:
             process.terminate()
             process.join()
 
-    def _answer(self, name: str, wish: Wish | None = None) -> Any:
+    def _answer(self, name: str, request: Request | None = None) -> Any:
         process, pipe = self._processes[name]
         try:
-            if wish is not None:
-                pipe.send(wish)
+            if request is not None:
+                pipe.send(request)
             answer = pipe.recv()
         except (EOFError, ConnectionError):
             process.join()
             raise MeasurementError(
                 f"{self._title}: the process of {name} has ended (exit code {process.exitcode}); -9 means that the "
                 "memory ran out. The processes of one work are in memory together: close other programs, or choose "
-                "smaller works with --work."
+                "smaller works (--work)."
             ) from None
         if isinstance(answer, BaseException):
             raise answer
@@ -179,7 +179,7 @@ def _context() -> Any:
 
 
 def _serve(work: Work, name: str, weights: Path, threads: int, make: Maker, pipe: Connection) -> None:
-    """A contender's process: fulfils one wish after the other."""
+    """A contender's process: answers one request after the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     try:
         import cv2
@@ -190,17 +190,17 @@ def _serve(work: Work, name: str, weights: Path, threads: int, make: Maker, pipe
         run = make(work, name, torch.load(weights, weights_only=True, mmap=True))
         pipe.send(run())
         while True:
-            pipe.send(_fulfil(pipe.recv(), run))
+            pipe.send(_respond(pipe.recv(), run))
     except (EOFError, ConnectionError):  # the parent is gone
         return
     except Exception as error:
         pipe.send(MeasurementError(f"{work.title}: {name} cannot do this: {type(error).__name__}: {error}"))
 
 
-def _fulfil(wish: Wish, run: Callable[[], int]) -> float | int | None:
-    if wish == "memory":
+def _respond(request: Request, run: Callable[[], int]) -> float | int | None:
+    if request == "memory":
         return peak_memory()
-    if wish == "operations":
+    if request == "operations":
         return count_operations(run)
     started = time.perf_counter()
     run()

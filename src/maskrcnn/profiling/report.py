@@ -218,7 +218,7 @@ def profile_works(
         settings: Of `contenders.SETTINGS`.
         rounds: Timed runs of each contender, which alternate.
         threads: Of each contender.
-        say: Told what comes next, and what was found.
+        say: Called with what comes next, and with what was measured.
         on_run: Called after each of the `count_runs` runs.
 
     Raises:

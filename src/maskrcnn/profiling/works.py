@@ -79,8 +79,8 @@ def choose_works(names: Sequence[str], *, quick: bool, everything: bool) -> dict
     Raises:
         SettingError: More than one of the three was given, or a work is unknown.
     """
-    ways = {"--work": bool(names), "--quick": quick, "--all": everything}
-    given = [option for option, is_given in ways.items() if is_given]
+    options = {"names (--work)": bool(names), "quick (--quick)": quick, "everything (--all)": everything}
+    given = [word for word, chosen in options.items() if chosen]
     if len(given) > 1:
         raise SettingError(f"{' and '.join(given)} were given, and each of them says what is timed. Give one of them.")
     chosen = names or (QUICK if quick else WORKS if everything else USUAL)

@@ -1,9 +1,9 @@
 """The four steps in which Faster R-CNN was trained first (Ren et al. 2015, section 3.2, "4-Step Alternating Training").
 
-1. The region proposal network learns, with backbone and neck, from the first weights.
-2. The heads learn on the proposals of step 1, with a backbone and neck of their own, from the first weights again.
-3. The region proposal network learns anew on the backbone and neck of step 2, which stay as they are from here on.
-4. The heads go on learning on the proposals of step 3.
+1. The region proposal network is trained, with backbone and neck, from the first weights.
+2. The heads are trained on the proposals of step 1, with their own backbone and neck, from the first weights again.
+3. The region proposal network is trained anew on the backbone and neck of step 2, which stay as they are from here on.
+4. The heads are trained further on the proposals of step 3.
 
 Then both share one backbone. As in the authors' py-faster-rcnn, the proposal layers begin step 3 with their first
 weights, and proposals are computed once, on whole images.
@@ -26,7 +26,7 @@ from ..config.training import Layer
 from ..data.augmentation import Augment
 from ..data.dataset import Dataset
 from ..data.loading import evaluation_batches
-from ..data.proposals import read_proposals, write_proposals
+from ..data.proposals import write_proposals
 from ..errors import SettingError
 from ..evaluation.collect import collect_proposals
 from ..model.mask_rcnn import MaskRCNN
@@ -44,7 +44,7 @@ from .loop import TrainingResult
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, FIRST_STEP, HELD_OUT_NAME, LAST_NAME, LOG_NAME
 
 START_NAME = "start.safetensors"
-PROPOSALS = {"learned": "proposals_learned.jsonl", "judged": "proposals_judged.jsonl"}
+PROPOSALS = {"train": "proposals_train.jsonl", "val": "proposals_val.jsonl"}
 
 
 class Step(NamedTuple):
@@ -52,7 +52,7 @@ class Step(NamedTuple):
 
     Args:
         folder: Its name below the run's folder.
-        layers: What learns.
+        layers: What is trained.
         start: Step whose weights it starts with; None: the first weights.
         proposals: Step whose region proposal network proposes; None: its own.
     """
@@ -79,7 +79,7 @@ def is_alternating(folder: Path) -> bool:
 def alternating_settings(folder: Path) -> RunSettings:
     """The settings an alternating training was started with."""
     settings = load_checkpoint(folder / STEPS[0].folder / CHECKPOINT_NAME).settings
-    return _learning(settings, LAYERS)
+    return _with_layers(settings, LAYERS)
 
 
 def train_alternating(
@@ -108,35 +108,38 @@ def train_alternating(
     """
     if set(settings.train.layers) != set(LAYERS):
         raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: alternating training decides itself what learns when. "
-            "Leave it out."
+            f"train.layers={','.join(settings.train.layers)}: alternating training sets the layers of each of "
+            "its steps. Leave train.layers out."
         )
     folder.mkdir(parents=True, exist_ok=True)
     model = _first_model(model, folder, settings, data.train.classes)
     ends: dict[str, Path] = {}
     console = Console(stderr=True, quiet=quiet)
     for step in STEPS:
-        own, place = _learning(settings, step.layers), folder / step.folder
-        learner = copy.deepcopy(model)
+        own, place = _with_layers(settings, step.layers), folder / step.folder
+        trained = copy.deepcopy(model)
         if step.start is not None:
-            apply_weights(learner, load_weights(ends[step.start]).state, source=str(ends[step.start]))
+            apply_weights(trained, load_weights(ends[step.start]).state, source=str(ends[step.start]))
         console.print(f"Step {step.folder}: {', '.join(step.layers)}", highlight=False)
-        part = data if step.proposals is None else _with_proposals(data, folder / step.proposals, settings)
+        part = data
+        if step.proposals is not None:
+            train, val = (folder / step.proposals / name for name in PROPOSALS.values())
+            part = data.with_proposals(train, val, settings.rpn)
         result = train_on_dataset(
-            learner, part, own, folder=place, device=device, resume=True, quiet=quiet, augment=augment
+            trained, part, own, folder=place, device=device, resume=True, quiet=quiet, augment=augment
         )
         if not result.finished:
             return result
         ends[step.folder] = result.weights
         if "rpn" in step.layers:
-            apply_weights(learner, load_weights(result.weights).state, source=str(result.weights))
-            _propose(learner.eval(), data, settings, folder=place, device=device, console=console)
+            apply_weights(trained, load_weights(result.weights).state, source=str(result.weights))
+            _propose(trained.eval(), data, settings, folder=place, device=device, console=console)
     for name in (BEST_NAME, LAST_NAME, LOG_NAME, HELD_OUT_NAME):
         _copy(ends[STEPS[-1].folder].parent / name, folder / name)
     return replace(result, weights=folder / result.weights.name)
 
 
-def _learning(settings: RunSettings, layers: tuple[str, ...]) -> RunSettings:
+def _with_layers(settings: RunSettings, layers: tuple[str, ...]) -> RunSettings:
     return settings.changed({"train.layers": layers})
 
 
@@ -151,21 +154,14 @@ def _first_model(model: MaskRCNN, folder: Path, settings: RunSettings, classes: 
     return model
 
 
-def _with_proposals(data: TrainingData, folder: Path, settings: RunSettings) -> TrainingData:
-    rpn = settings.model.rpn
-    learned = read_proposals(folder / PROPOSALS["learned"], data.train, most=rpn.post_nms_top_n_training)
-    judged = read_proposals(folder / PROPOSALS["judged"], data.val, most=rpn.post_nms_top_n)
-    return replace(data, train=learned, val=judged)
-
-
 def _propose(
     model: MaskRCNN, data: TrainingData, settings: RunSettings, *, folder: Path, device: torch.device, console: Console
 ) -> None:
-    """Write the proposals of both parts of the data that are not there yet: as many as training, and judging, takes."""
+    """Write the proposals of both parts of the data that are not there yet: as many as training and prediction take."""
     rpn = settings.model.rpn
     counts = {"pre_nms_top_n": rpn.pre_nms_top_n_training, "post_nms_top_n": rpn.post_nms_top_n_training}
-    wanted = {"learned": (data.train, rpn.changed(counts)), "judged": (data.val, rpn)}
-    for name, (part, chosen) in wanted.items():
+    parts = {"train": (data.train, rpn.changed(counts)), "val": (data.val, rpn)}
+    for name, (part, chosen) in parts.items():
         path = folder / PROPOSALS[name]
         if not path.exists():
             assert isinstance(model.rpn, RPN)

@@ -1,6 +1,6 @@
 """A checkpoint: all it takes to go on with a run as if it had never been killed.
 
-What follows from the step and the seed alone is not in it: the learning rate (`schedule.py`), the position in the data
+What follows from the step and the seed alone is not in it: the learning rate (`optimizer.py`), the position in the data
 (batch n is a function of the seed and n) and the random numbers of a step (each step seeds the generators itself).
 """
 
@@ -16,7 +16,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunSettings
-from ..config.overrides import describe_invalid
+from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
@@ -121,7 +121,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         settings = RunSettings.model_validate_json(content["settings"])
     except ValidationError as error:
         raise WeightsError(
-            f"{path}: its settings are not those of this version of maskrcnn ({describe_invalid(error)}). "
+            f"{path}: its settings are not those of this version of maskrcnn ({explain_errors(error, RunSettings)}) "
             "Resume the run with the version that started it."
         ) from error
     return Checkpoint(

@@ -1,13 +1,15 @@
-"""Training on a dataset: what is learned from, what is judged by, and the run itself."""
+"""Training on a dataset: training and validation data, and the run itself."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import torch
 
-from ..config import RunSettings
+from ..config import RPNSettings, RunSettings
 from ..data.augmentation import Augment
 from ..data.dataset import Dataset, require_objects
 from ..data.formats import has_split, read_dataset, recognize, split_meant
@@ -22,6 +24,7 @@ from ..evaluation.results import Results
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
 from ..ops.files import write_json
+from ..predict.proposals import read_proposal_file
 from ..structures.batch import Batch
 from .loop import TrainingResult, train_loop
 from .run_folder import HELD_OUT_NAME, DataArguments
@@ -30,16 +33,24 @@ from .settings import with_steps
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images to learn from and images to judge by, with the same classes.
+    """Training and validation data, with the same classes.
 
     Args:
         train, val: The two parts.
-        held_out: The judged ones are a part of the same file, chosen at random.
+        held_out: The validation images are a part of the same file, chosen at random.
     """
 
     train: Dataset
     val: Dataset
     held_out: bool
+
+    def with_proposals(self, train: Path, val: Path, rpn: RPNSettings) -> TrainingData:
+        """With the boxes of two files, as many of them as training and prediction take."""
+        return replace(
+            self,
+            train=read_proposal_file(train, self.train, most=rpn.post_nms_top_n_training),
+            val=read_proposal_file(val, self.val, most=rpn.post_nms_top_n),
+        )
 
 
 def read_training_data(source: DataArguments, settings: RunSettings) -> TrainingData:
@@ -52,28 +63,28 @@ def read_training_data(source: DataArguments, settings: RunSettings) -> Training
     Raises:
         DataError: A file cannot be used, has no objects, or has other classes than the other.
     """
-    learned, judged = _read_learned(source), _read_judged(source)
-    require_objects(learned)
-    if judged is None:
-        part, judged = learned.split(settings.data.val_fraction, settings.train.seed)
-        return TrainingData(part.without_coco(), judged, held_out=True)
-    if judged.classes != learned.classes:
+    train, val = _read_train(source), _read_val(source)
+    require_objects(train)
+    if val is None:
+        part, val = train.split(settings.data.val_fraction, settings.train.seed)
+        return TrainingData(part.without_coco(), val, held_out=True)
+    if val.classes != train.classes:
         raise DataError(
-            f"{judged.source}: its categories are {_described(judged)}, but those of {learned.source} are "
-            f"{_described(learned)}. Give both files the same categories with the same ids and the same keypoints."
+            f"{val.source}: its categories are {_described(val)}, but those of {train.source} are "
+            f"{_described(train)}. Give both files the same categories with the same ids and the same keypoints."
         )
-    return TrainingData(learned.without_coco(), judged, held_out=False)
+    return TrainingData(train.without_coco(), val, held_out=False)
 
 
-def _read_learned(source: DataArguments) -> Dataset:
+def _read_train(source: DataArguments) -> Dataset:
     if isinstance(source.data, Dataset):
         return source.data
     form = source.form or recognize(source.data, "train")
     return read_dataset(source.data, "train", form=form, images=source.images, skip_invalid=source.skip_invalid)
 
 
-def _read_judged(source: DataArguments) -> Dataset | None:
-    """The data to judge by; None: there are none of their own."""
+def _read_val(source: DataArguments) -> Dataset | None:
+    """The validation data; None: there are none of their own."""
     place, form = source.val, source.form
     if isinstance(place, Dataset):
         return place
@@ -98,7 +109,7 @@ def train_on_dataset(
     quiet: bool,
     augment: Augment | None = None,
 ) -> TrainingResult:
-    """Train a model; the best one by the judged images is kept.
+    """Train a model; the best one by the validation images is kept.
 
     Args:
         model: With the data's classes.
@@ -135,7 +146,7 @@ def train_on_dataset(
 def _scores(
     model: torch.nn.Module, data: Dataset, truth: Annotations, settings: RunSettings, device: torch.device
 ) -> dict:
-    """The numbers of boxes, masks and keypoints, or of proposals where no head learns, as the loop wants them."""
+    """The numbers of boxes, masks and keypoints, or of proposals where no head is trained."""
     batches = evaluation_batches(
         data.records, settings.model.input, batch_size=settings.data.batch_size, workers=settings.data.workers
     )

@@ -1,4 +1,4 @@
-"""A small model learns shapes that are drawn for it, in a few minutes, without data or downloads."""
+"""A small model is trained on drawn shapes, in a few minutes, without data or downloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Drawings(NamedTuple):
     """The images of the demo.
 
     Args:
-        train, val: How many to learn from, and how many to judge by.
+        train, val: How many for training, and how many for validation.
         side: Of each, in pixels.
     """
 
@@ -72,7 +72,7 @@ def demo_settings(*, steps: int, seed: int) -> RunSettings:
 
 
 def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> TrainingResult:
-    """Draw images, learn from them, and score by others; everything it writes is in `folder`.
+    """Draw images, train on them, and score on others; everything it writes is in `folder`.
 
     Args:
         folder: Made if it is not there; an earlier demo in it is replaced.
@@ -84,11 +84,11 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Trainin
     """
     console, run, device = Console(stderr=True), folder / "run", torch.device("cpu")
     _forget(run)
-    words = f"Drawing {drawings.train} images to learn from and {drawings.val} to judge by in {folder} ..."
+    words = f"Drawing {drawings.train} images for training and {drawings.val} for validation in {folder} ..."
     console.print(words, highlight=False, markup=False, soft_wrap=True)
     write_shapes(folder, train=drawings.train, val=drawings.val, size=drawings.side, seed=settings.train.seed)
     data = read_training_data(DataArguments(folder), settings)
-    words = f"Learning {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ..."
+    words = f"Training on {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ..."
     console.print(words, highlight=False, markup=False, soft_wrap=True)
     torch.manual_seed(settings.train.seed)
     model = build_model(settings.model, len(SHAPES))

@@ -25,7 +25,7 @@ MOST_SHOWN = 8
 
 def finish_run(
     weights: Path,
-    judged: Dataset,
+    data: Dataset,
     *,
     model: MaskRCNN | None = None,
     device: torch.device,
@@ -36,7 +36,7 @@ def finish_run(
 
     Args:
         weights: File of the weights, in the run's folder.
-        judged: Images the run has not learned from.
+        data: Images the run was not trained on.
         model: The network, as for `Predictor`.
         device, batch_size: For the predictions.
         quiet: Show nothing on the screen.
@@ -45,10 +45,10 @@ def finish_run(
         The scores.
     """
     folder, predictor = weights.parent, Predictor(weights, model=model, device=device)
-    with ImageBar("scoring", len(judged.records), Console(stderr=True, quiet=quiet)) as bar:
-        report = evaluate(predictor, judged, batch_size=batch_size, on_progress=bar.advance)
+    with ImageBar("scoring", len(data.records), Console(stderr=True, quiet=quiet)) as bar:
+        report = evaluate(predictor, data, batch_size=batch_size, on_progress=bar.advance)
     write_scores(folder, report.to_dict())
-    _write_sheet(folder / SHEET_NAME, predictor, judged)
+    _write_sheet(folder / SHEET_NAME, predictor, data)
     return report
 
 
@@ -66,12 +66,12 @@ def shown_records(records: list[Record]) -> list[Record]:
     return chosen[::step][:MOST_SHOWN]
 
 
-def _write_sheet(path: Path, predictor: Predictor, judged: Dataset) -> None:
-    records = shown_records(judged.records)
+def _write_sheet(path: Path, predictor: Predictor, data: Dataset) -> None:
+    records = shown_records(data.records)
     found = {
         image_id: instances
         for scales in evaluation_scales(records, predictor.inputs, workers=0)
         for image_id, instances in zip(scales.image_ids, predictor.predict_scales(scales), strict=True)
     }
     rows = [Row(read_record(record), record.instances, found[record.image_id]) for record in records]
-    write_image(path, draw_sheet(rows, judged.classes))
+    write_image(path, draw_sheet(rows, data.classes))

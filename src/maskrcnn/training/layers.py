@@ -16,26 +16,26 @@ from ..model.norms import FrozenBatchNorm
 LAYERS: tuple[str, ...] = get_args(Layer)
 
 
-def fix_layers(model: nn.Module, layers: Collection[str]) -> list[nn.Module]:
-    """Freeze what is not to learn, and nothing where all layers are.
+def freeze_layers(model: nn.Module, layers: Collection[str]) -> list[nn.Module]:
+    """Freeze what is not trained.
 
     Args:
         model: Its modules `backbone`, `neck` and `rpn` are the layers of these names, all others are heads.
-        layers: What learns.
+        layers: What is trained.
 
     Returns:
         The frozen modules, which must stay in evaluation mode.
     """
-    fixed = [module for name, module in model.named_children() if _layer_of(name) not in layers]
-    for module in fixed:
+    frozen = [module for name, module in model.named_children() if _layer_of(name) not in layers]
+    for module in frozen:
         module.requires_grad_(False)
-    return fixed
+    return frozen
 
 
-def require_learnable(model: nn.Module) -> None:
-    """Refuse a model whose frozen layers are random, for they would stay so for ever.
+def require_trainable(model: nn.Module) -> None:
+    """Refuse a model whose frozen layers are random, for they would stay random.
 
-    Norms tell: those of a network that has learned have statistics, scales and shifts of their own.
+    The norms of a trained network have statistics, scales and shifts of their own.
 
     Raises:
         SettingError: No frozen norm of the model has any.
@@ -43,13 +43,13 @@ def require_learnable(model: nn.Module) -> None:
     frozen = [module for module in model.modules() if _is_frozen_norm(module)]
     if not frozen or not all(_is_untouched(norm) for norm in frozen):
         return
-    rule = "frozen layers would stay random for ever"
+    rule = "frozen layers would stay random"
     if any(isinstance(norm, FrozenBatchNorm) for norm in frozen):
         rule = "there are no statistics that a frozen batch norm could have"
     raise SettingError(
-        f"the weights are random, and {len(frozen)} norms of the model are frozen: {rule}. Start from weights "
-        "(--weights), or learn all layers with backbone.norm=group backbone.frozen_stages=0 "
-        "(in Python RunSettings().changed(maskrcnn.FROM_RANDOM))."
+        f"backbone.frozen_stages: the weights are random, and {len(frozen)} norms of the model are frozen: {rule}. "
+        "Give weights (--weights), or train all layers, with backbone.norm=group and backbone.frozen_stages=0 "
+        "(maskrcnn.FROM_RANDOM)."
     )
 
 

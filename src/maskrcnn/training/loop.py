@@ -7,10 +7,14 @@ from its checkpoint makes exactly the steps it would have made.
 from __future__ import annotations
 
 import random
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,11 +26,11 @@ from ..evaluation.report import Report
 from ..ops.devices import autocast, keep_freed_memory
 from ..structures.batch import Batch
 from ..structures.classes import Classes
-from .interrupt import StopRequest
 from .optimizer import set_learning_rate
 from .run import Run
 from .run_folder import BEST_NAME, LAST_NAME
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Batches = Callable[[int], Iterator[Batch]]
 Evaluation = Callable[[nn.Module], dict]
 
@@ -42,8 +46,8 @@ class TrainingResult:
         scores: The last evaluation's; of a finished `maskrcnn.train` those of the weights, as `maskrcnn evaluate` has.
         weights: The file to predict with: best.safetensors, or last.safetensors without evaluation.
         folder: Of the run.
-        val: What it was judged by, of `maskrcnn.train`.
-        report: The scores of the finished run's weights, of `maskrcnn.train`; None where no head learns.
+        val: Its validation data, of `maskrcnn.train`.
+        report: The scores of the finished run's weights, of `maskrcnn.train`; None where no head is trained.
     """
 
     step: int
@@ -91,7 +95,7 @@ def train_loop(
         keep_freed_memory()
     with (
         StopRequest() as stop,
-        Run.open(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
+        Run(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
     ):
         stream = batches(run.progress.step * settings.train.accumulate_steps)
         while True:
@@ -103,14 +107,13 @@ def train_loop(
                 break
             _step(run, stream)
         run.save()
-        run.say_farewell()
+        run.show_end()
     progress = run.progress
     weights = folder / (LAST_NAME if progress.best is None else BEST_NAME)
     return TrainingResult(progress.step, run.is_finished(), progress.best, progress.scores, weights, folder)
 
 
 def _step(run: Run, stream: Iterator[Batch]) -> None:
-    """One step of the optimizer."""
     train = run.settings.train
     started = time.monotonic()
     run.begin_training()
@@ -153,3 +156,32 @@ def seed_random_numbers(seed: int, number: int) -> None:
     torch.manual_seed(mixed)
     np.random.seed(mixed)
     random.seed(mixed)
+
+
+class StopRequest:
+    """While entered, the first Ctrl-C or SIGTERM only sets `received`; a second Ctrl-C interrupts at once.
+
+    Outside the main thread, where Python cannot receive signals, nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._receive) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

@@ -21,26 +21,28 @@ from ..progress import counted
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, save_weights
-from .average import average_weights
 from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
-from .display import TrainingDisplay
-from .layers import LAYERS, fix_layers, require_learnable
-from .log import TrainingLog
-from .losses import LossWindow
-from .optimizer import build_optimizer
+from .layers import LAYERS, freeze_layers, require_trainable
+from .log import LossWindow, TrainingDisplay, TrainingLog
+from .optimizer import average_weights, build_optimizer
 from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
 from .settings import check_resumable, evaluation_interval, required_steps
 
 
 class Run:
-    """A run between two of its steps. `Run.open` starts or resumes one.
+    """A run between two of its steps: a new one, or one that goes on from the checkpoint in its folder.
 
     Args:
-        model: In training, on the device.
-        settings, classes, folder: What it is a run of, and where.
-        device: Where the model is.
+        model: Its weights are those of the checkpoint, if there is one.
+        settings, classes, folder: What it is a run of, and where; the folder is made if it is not there.
+        device: Where to train.
+        resume: Go on from the folder's checkpoint; without one, start.
         quiet: Show nothing on the screen.
-        checkpoint: To go on from; None: a new run.
+
+    Raises:
+        SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the model's
+            frozen layers are random.
+        WeightsError: The checkpoint cannot be read.
     """
 
     def __init__(
@@ -51,13 +53,18 @@ class Run:
         classes: Classes,
         folder: Path,
         device: torch.device,
+        resume: bool,
         quiet: bool,
-        checkpoint: Checkpoint | None,
     ) -> None:
-        self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.steps = required_steps(settings)
+        checkpoint = _find_checkpoint(folder / CHECKPOINT_NAME, settings, classes, resume=resume)
+        if checkpoint is None:
+            require_trainable(model)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partial_files(folder)
+        self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.model = model.to(device)
-        self.fixed = fix_layers(self.model, settings.train.layers)
+        self.frozen = freeze_layers(self.model, settings.train.layers)
         self.optimizer = build_optimizer(self.model, settings.train)
         self.progress = progress = RunProgress() if checkpoint is None else checkpoint.progress
         decay = settings.train.ema_decay
@@ -71,38 +78,6 @@ class Run:
         self.log = TrainingLog(folder, settings, classes, position=progress.log_position, step=progress.step)
         self.display = TrainingDisplay(self.steps, step=progress.step, quiet=quiet)
 
-    @classmethod
-    def open(
-        cls,
-        model: nn.Module,
-        settings: RunSettings,
-        *,
-        classes: Classes,
-        folder: Path,
-        device: torch.device,
-        resume: bool,
-        quiet: bool,
-    ) -> Run:
-        """Start a run in a folder, or go on from its checkpoint.
-
-        Raises:
-            SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the
-                model's frozen layers are random.
-            WeightsError: The checkpoint cannot be read.
-        """
-        path = folder / CHECKPOINT_NAME
-        checkpoint = None
-        if not path.exists():
-            require_learnable(model)
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_partial_files(folder)
-        if path.exists():
-            if not resume:
-                raise SettingError(f"{folder}: holds a training run already. Resume it, or give another folder.")
-            checkpoint = load_checkpoint(path)
-            check_resumable(path, checkpoint, settings, classes)
-        return cls(model, settings, classes=classes, folder=folder, device=device, quiet=quiet, checkpoint=checkpoint)
-
     def __enter__(self) -> Self:
         self.display.__enter__()
         return self
@@ -114,7 +89,7 @@ class Run:
         self.log.close()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The losses, by name, of the layers that learn, times their weights."""
+        """The losses, by name, of the trained layers, times their weights."""
         layers, weights = self.settings.train.layers, self.settings.train.loss_weights
         losses = self.model(batch) if set(layers) == set(LAYERS) else self.model(batch, layers)
         if unknown := weights.keys() - losses.keys():
@@ -125,9 +100,9 @@ class Run:
         return {name: loss * weights[name] if name in weights else loss for name, loss in losses.items()}
 
     def begin_training(self) -> None:
-        """Put what learns into training mode; norms of what is fixed do not measure either."""
+        """Put the trained layers into training mode; norms of frozen ones do not update their statistics."""
         self.model.train()
-        for module in self.fixed:
+        for module in self.frozen:
             module.eval()
 
     @property
@@ -197,7 +172,7 @@ class Run:
         self._save_weights(LAST_NAME)
         self._saved_step = progress.step
 
-    def say_farewell(self) -> None:
+    def show_end(self) -> None:
         """Say how the run ended, and how to go on if it was stopped."""
         step, best = self.progress.step, self.progress.best
         if not self.is_finished():
@@ -236,10 +211,20 @@ class Run:
         self.display.show(entry)
 
 
+def _find_checkpoint(path: Path, settings: RunSettings, classes: Classes, *, resume: bool) -> Checkpoint | None:
+    if not path.exists():
+        return None
+    if not resume:
+        raise SettingError(f"{path.parent}: holds a training run already. Resume it, or give another folder.")
+    checkpoint = load_checkpoint(path)
+    check_resumable(path, checkpoint, settings, classes)
+    return checkpoint
+
+
 def main_score(scores: dict) -> tuple[str, float]:
     """Name and value of the score by which runs are compared.
 
-    AP of the finest thing that is learned, keypoints, masks or boxes; AR@1000 where only proposals are.
+    AP of the finest thing that is trained, keypoints, masks or boxes; AR@1000 where only proposals are.
     """
     finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
     name = "AR@1000" if finest == "proposals" else "AP"

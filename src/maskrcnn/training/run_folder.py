@@ -21,6 +21,7 @@ HELD_OUT_NAME = "held_out.json"
 SCORES_NAME = "scores.json"
 CURVES_NAME = "curves.png"
 SHEET_NAME = "sheet.png"
+_PATHS = ("data", "images", "val", "proposals", "val_proposals")
 FIRST_STEP = "1_rpn"
 """Of an alternating training, with a run of its own in it."""
 GENERIC = re.compile(r"_?annotations(\.coco)?|instances_.*|.*train.*|val|valid|images", re.IGNORECASE)
@@ -29,12 +30,12 @@ GENERIC = re.compile(r"_?annotations(\.coco)?|instances_.*|.*train.*|val|valid|i
 
 @dataclass(frozen=True)
 class DataArguments:
-    """What a run was told about its data, and how it goes through them.
+    """The arguments of a run about its data.
 
     Args:
-        data: To learn from: a file or folder, or a dataset in memory, which cannot be looked up again.
+        data: Training data: a file or folder, or a dataset in memory, which cannot be looked up again.
         images: Folder of the images, if it is not beside the file.
-        val: To judge by, as `data`; None: the folder's own, or a part held out.
+        val: Validation data, as `data`; None: the folder's own, or a part held out.
         skip_invalid: Leave out objects that break a rule.
         proposals, val_proposals: Files of boxes in place of the network's own.
         alternating: In four steps.
@@ -75,16 +76,12 @@ def load_data_arguments(folder: Path) -> DataArguments:
         content = read_json(path)
         if content["data"] is None:
             raise KeyError("they were in memory")
-        data = Path(content["data"])
-        names = ("images", "val", "proposals", "val_proposals")
-        paths = {name: None if content.get(name) is None else Path(content[name]) for name in names}
-        skip_invalid, alternating = bool(content["skip_invalid"]), bool(content.get("alternating", False))
-        form = None if content.get("form") is None else str(content["form"])
-        return DataArguments(data, **paths, skip_invalid=skip_invalid, alternating=alternating, form=form)
+        paths = {name: Path(content[name]) for name in _PATHS if content.get(name) is not None}
+        return DataArguments(**(content | paths))
     except (DataError, KeyError, TypeError) as error:
         raise SettingError(
-            f"{path}: does not say which data the run was started with ({error}). Name the folder of a run with "
-            "--output, or give --data (and --images, --val) as the run was started with."
+            f"{path}: does not say which data the run was started with ({error}). Give the folder of a run "
+            "as output (--output), or the data, images and val (--data, --images, --val) that the run was started with."
         ) from error
 
 
@@ -111,10 +108,10 @@ def check_folder(folder: Path, *, resume: bool, alternating: bool = False) -> No
     if there and not resume and not (alternating and in_steps):
         raise SettingError(
             f"{folder}: holds a training run already. Go on with it by `{resume_command(folder)}`, or give another "
-            "folder with --output."
+            "folder (--output)."
         )
     if resume and not there:
         raise SettingError(
-            f"{folder}: holds no training run to resume (there is no {CHECKPOINT_NAME}). Name the run's folder with "
-            "--output, or leave out --resume to start one."
+            f"{folder}: holds no training run to resume (there is no {CHECKPOINT_NAME}). Give the run's folder "
+            "as output (--output), or leave out resume (--resume) to start a run."
         )

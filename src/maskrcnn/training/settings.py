@@ -37,8 +37,8 @@ def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
         return settings
     if not classes.stuff:
         raise SettingError(
-            "semantic_head: learns the classes of all pixels, but the data has objects only. Give a file in "
-            "COCO's panoptic format as --data, with stuff among its categories, or set semantic_head=null."
+            "semantic_head: is trained on the classes of all pixels, but the data has objects only. Give data in "
+            "COCO's panoptic format, with stuff among its categories, or set semantic_head=null."
         )
     return settings.changed({"semantic_head.classes": len(classes.stuff) + 1})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import RunSettings
-from ..config.overrides import Changes
+from ..config.base import Changes
 from ..config.presets import FROM_RANDOM, preset_changes, read_preset
 from ..errors import WeightsError
 from ..model.build import build_model
@@ -14,7 +14,7 @@ from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from ..weights.published import PUBLISHED, download, find_preset, preset_settings
 from ..weights.start import Start, read_start, start_from
-from .layers import require_learnable
+from .layers import require_trainable
 from .loop import seed_random_numbers
 
 COCO_WEIGHTS = "torchvision/maskrcnn_resnet50_fpn"
@@ -87,7 +87,7 @@ def build_start(start: TrainingStart, classes: Classes, *, resume: bool = False)
     if resume:
         return model, "the run's own"
     if start.weights is None:
-        require_learnable(model)
+        require_trainable(model)
         return model, f"random: {settings.model.backbone.name} with {settings.model.backbone.norm} norm"
     report = start_from(model, start.weights, settings=settings.model, classes=classes)
     return model, f"{start.weights.source}: {report}"

@@ -33,8 +33,8 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     per_step = settings.data.batch_size * train.accumulate_steps
     chosen = f", {settings.data.val_fraction:.0%} of them held out" if data.held_out else f" of {data.val.source}"
     rows = {
-        "learns from": f"{_counts(data.train)} of {data.train.source}",
-        "is judged by": f"{_counts(data.val)}{chosen}, {_every(evaluation_interval(train))}",
+        "training data": f"{_counts(data.train)} of {data.train.source}",
+        "validation data": f"{_counts(data.val)}{chosen}, {_every(evaluation_interval(train))}",
         "classes": _names(classes.names),
         **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
         "steps": f"{train.steps}, {counted(per_step, 'image')} each, "
@@ -56,11 +56,13 @@ def data_remarks(data: TrainingData) -> Iterator[Text]:
         for message in part.skipped[:MOST_SKIPPED]:
             yield Text(f"Left out: {message}", style="yellow")
         if len(part.skipped) > MOST_SKIPPED:
-            yield Text(f"Left out: {len(part.skipped) - MOST_SKIPPED} more objects of {part.source}", style="yellow")
+            yield Text(
+                f"Left out: {counted(len(part.skipped) - MOST_SKIPPED, 'more object')} of {part.source}", style="yellow"
+            )
         if part.without_mask:
             yield Text(
-                f"{part.source}: {part.without_mask} objects have no polygon, their box stands in for it; train boxes "
-                "alone with mask_head=null.",
+                f"{part.source}: {counted(part.without_mask, 'object')} without a polygon, for which the box is used; "
+                "train boxes alone with mask_head=null.",
                 style="yellow",
             )
 
@@ -69,7 +71,8 @@ def fallback_panel(reason: str) -> Panel:
     """A warning that the run starts from random weights."""
     words = Text(
         f"{reason}\n\nTraining starts from random weights instead, with settings that suit them. That takes many more "
-        "images and steps to become good. To start from weights of your own: --weights FILE."
+        "images and steps to become good. To start from your own weights, give their file "
+        "as weights (--weights)."
     )
     return Panel(words, title="Warning: no pretrained weights", border_style="yellow")
 

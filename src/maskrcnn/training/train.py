@@ -16,7 +16,6 @@ from ..data.dataset import Dataset
 from ..errors import SettingError
 from ..model.mask_rcnn import MaskRCNN
 from ..ops.devices import choose_device
-from ..predict.proposals import read_proposal_file
 from ..progress import waiting
 from ..weights.published import preset_settings
 from .alternating import alternating_settings, is_alternating, train_alternating
@@ -65,7 +64,7 @@ def train(
     Args:
         data: A dataset's file or folder of any known format, or one in memory; None: what the run to resume has.
         output: The run's folder; None: `runs/` and the data's name.
-        val: Data to judge by; None: the folder's own, or a part held out.
+        val: Validation data; None: the folder's own, or a part held out.
         images: Folder of the images, if it is not beside the file.
         form: Name of the data's format; None: recognized.
         skip_invalid: Leave out objects that break a rule, where one would be an error.
@@ -85,7 +84,7 @@ def train(
         quiet: Show nothing on the screen.
 
     Returns:
-        Where the weights are and, if it was not stopped, what they reach on the data to judge by.
+        Where the weights are and, if it was not stopped, what they reach on the validation data.
 
     Raises:
         SettingError: Arguments or settings contradict each other, or the folder holds a run already.
@@ -161,7 +160,7 @@ def _train(
 def _finished(
     result: TrainingResult,
     model: MaskRCNN,
-    judged: Dataset,
+    val: Dataset,
     settings: RunSettings,
     *,
     device: torch.device,
@@ -171,14 +170,8 @@ def _finished(
     if not result.finished:
         return result
     if "heads" in settings.train.layers:
-        report = finish_run(
-            result.weights,
-            judged,
-            model=model,
-            device=device,
-            batch_size=settings.data.batch_size,
-            quiet=quiet,
-        )
+        size = settings.data.batch_size
+        report = finish_run(result.weights, val, model=model, device=device, batch_size=size, quiet=quiet)
         return replace(result, scores=report.to_dict(), report=report)
     scores = {"recall": result.scores["proposals"]}
     write_scores(result.weights.parent, scores)
@@ -186,12 +179,12 @@ def _finished(
 
 
 def without_proposing(settings: RunSettings) -> RunSettings:
-    """The settings of a run on proposals from a file, from which the region proposal network learns nothing."""
+    """The settings of a run on proposals from a file, on which the region proposal network is not trained."""
     layers = tuple(layer for layer in settings.train.layers if layer != "rpn")
     if "heads" not in layers:
         raise SettingError(
-            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads learn, but they are "
-            "not among these layers. Leave out the proposals (--proposals), or train.layers."
+            f"train.layers={','.join(settings.train.layers)}: on proposals from a file the heads are trained, but they "
+            "are not among these layers. Leave out proposals (--proposals), or train.layers."
         )
     return settings.changed({"train.layers": layers})
 
@@ -200,13 +193,10 @@ def _with_proposals(data: TrainingData, source: DataArguments, settings: RunSett
     assert source.proposals is not None
     if not data.held_out and source.val_proposals is None:
         raise SettingError(
-            f"{source.proposals}: has the proposals of {data.train.source}, but the run is judged by "
-            f"{data.val.source}. Give the proposals of that with --val-proposals."
+            f"{source.proposals}: has the proposals of {data.train.source}, but the validation data are "
+            f"{data.val.source}. Give val_proposals (--val-proposals)."
         )
-    rpn = settings.model.rpn
-    learned = read_proposal_file(source.proposals, data.train, most=rpn.post_nms_top_n_training)
-    judged = read_proposal_file(source.val_proposals or source.proposals, data.val, most=rpn.post_nms_top_n)
-    return replace(data, train=learned, val=judged)
+    return data.with_proposals(source.proposals, source.val_proposals or source.proposals, settings.rpn)
 
 
 def _settings_of(folder: Path) -> RunSettings:
@@ -216,15 +206,16 @@ def _settings_of(folder: Path) -> RunSettings:
 
 
 def _refuse_contradictions(given: Mapping[str, Any]) -> None:
-    """Refuse arguments of `train` that exclude each other."""
     if given["data"] is None and not (given["resume"] and given["output"]):
         raise SettingError(
             "Give the data, a dataset's file or folder (--data); or resume (--resume) the run in a folder (--output)."
         )
-    if (given["alternating"] and given["proposals"]) or (given["val_proposals"] and not given["proposals"]):
-        raise SettingError("--alternating makes its own proposals, and --val-proposals goes with --proposals.")
+    if given["alternating"] and given["proposals"]:
+        raise SettingError("alternating (--alternating): makes its own proposals. Leave out one of the two.")
+    if given["val_proposals"] and not given["proposals"]:
+        raise SettingError("val_proposals (--val-proposals): needs proposals (--proposals) too. Give both, or neither.")
     if given["resume"] and any(given[name] for name in ("settings", "config", "weights", "preset")):
-        raise SettingError("--resume goes on with the run's own settings and weights. Leave out all others.")
+        raise SettingError("resume (--resume): goes on with the run's own settings and weights. Leave out all others.")
     if given["model"] is not None and any(given[name] for name in ("weights", "preset", "alternating")):
         raise SettingError("model: brings its own weights and settings. Leave out weights, preset and alternating.")
 

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..config import ModelSettings
-from ..config.overrides import describe_invalid
+from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
@@ -252,7 +252,7 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
         return _Description.model_validate(description)
     except (ValidationError, json.JSONDecodeError) as error:
         raise WeightsError(
-            f"{path}: its settings or classes are not those of this version of maskrcnn ({describe_invalid(error)}). "
+            f"{path}: its settings or classes are not those of this version of maskrcnn ({explain_errors(error, _Description)}). "
             "Update maskrcnn, or write the file again with save_weights."
         ) from error
 

@@ -90,7 +90,7 @@ def find_preset(name: str) -> str:
     if preset is None:
         raise SettingError(
             f"{name}: these published weights have no preset; their settings are found when they are read. "
-            f"Give them with --weights {name}."
+            f"Give them as weights={name!r} (--weights {name}), without a preset."
         )
     return preset
 

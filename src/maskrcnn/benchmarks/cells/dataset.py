@@ -110,7 +110,8 @@ class Nuclei(Benchmark):
         if self.split == "test" and (path / SOLUTION).is_file():
             return _read_solution(path)
         raise DataError(
-            f"{path}: holds no annotated split {self.split} of nuclei. Give --split and a folder of {self.layout}."
+            f"{path}: holds no annotated split {self.split} of nuclei. Give a split (--split) and a folder of "
+            f"{self.layout}."
         )
 
     def dataset(self) -> Dataset:

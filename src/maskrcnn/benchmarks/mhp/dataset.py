@@ -76,7 +76,7 @@ class Mhp(Benchmark):
         )
 
     def require_submittable(self) -> None:
-        raise DataError(f"--submission: a model's records have no `parts`, {PARTS_ONLY}")
+        raise DataError(f"submission (--submission): a model's records have no `parts`, {PARTS_ONLY}")
 
     def _score(self, results: Results, say: Say) -> list[Section]:
         require_any(results, ["segmentation", "parts"], "Use weights that find masks.")

@@ -93,7 +93,7 @@ def _image_folder(annotations: Path, split: str) -> Path:
                 return folder
     raise DataError(
         f"{annotations}: the folder of its images was not found; looked for {names[0]} in "
-        f"{', '.join(str(folder) for folder in folders)}. Give the folder with --images."
+        f"{', '.join(str(folder) for folder in folders)}. Give the folder of the images (images=, --images)."
     )
 
 

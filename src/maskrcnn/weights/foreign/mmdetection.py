@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ...config import ModelSettings
-from ...config.overrides import describe_invalid
+from ...config.base import explain_errors
 from ...errors import WeightsError
 from ...structures.classes import Classes
 from ..own import Weights
@@ -160,7 +160,7 @@ def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings
     except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise WeightsError(
             f"{source}: the configuration beside its tensors has values that are not read here "
-            f"({describe_invalid(error)}). Save its state_dict alone, and give the settings that differ from the "
+            f"({explain_errors(error, ModelSettings)}). Save its state_dict alone, and give the settings that differ from the "
             "published models' as key=value."
         ) from error
 

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from maskrcnn.config import ModelSettings, RunSettings
-from maskrcnn.config.overrides import walk_settings
+from maskrcnn.config.base import walk_settings
 from maskrcnn.config.presets import preset_changes, preset_names
 from maskrcnn.errors import SettingError
 from maskrcnn.weights.published import preset_settings
@@ -63,38 +63,55 @@ def test_a_section_that_was_switched_off_can_be_set_again():
     assert settings.model.mask_head.pool_size == RunSettings().model.mask_head.pool_size
 
 
-def test_a_wrong_key_names_its_neighbor_and_what_is_there():
-    message = refused("box_head.detection=300")
-    assert message.startswith(
-        "box_head.detection=300: there is no setting box_head.detection; "
-        "did you mean box_head.detections_per_image? In box_head: pool_size, convolutions,"
-    )
-
-
-def test_a_key_without_its_section_names_the_sections_that_have_it():
-    assert "did you mean neck.channels or box_head.channels or mask_head" in refused("channels=8")
-
-
-def test_a_key_like_none_other_lists_the_sections():
-    assert "In the settings: input, backbone, neck, anchors," in refused("zzz=1")
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        pytest.param(
+            "box_head.detection=300",
+            ["box_head.detection=300: ", "mean box_head.detections_per_image?", "In box_head: pool_size, convolutions"],
+            id="a key is misspelled",
+        ),
+        pytest.param("channels=8", ["mean neck.channels or box_head.channels or mask_head"], id="no section"),
+        pytest.param("zzz=1", ["In the settings: input, backbone, neck, anchors,"], id="a key like none other"),
+        pytest.param("train.steps=-5", ["train.steps=-5: ", "at least 1"], id="below its limit"),
+        pytest.param(
+            "box_head.score_threshold=1.5", ["threshold=1.5: ", "at least 0 and at most 1"], id="above its limit"
+        ),
+        pytest.param("train.clip_grad_norm=0", ["clip_grad_norm=0: ", "above 0"], id="at its limit"),
+        pytest.param("train.steps=1.5", ["train.steps=1.5: ", "whole number"], id="no whole number"),
+        pytest.param("augment.rotate90=maybe", ["rotate90=maybe: ", "true or false"], id="no truth value"),
+        pytest.param("augment.scale=0.5,x", ["augment.scale=0.5,x: [1]=x", "a number"], id="no number in a list"),
+        pytest.param("box_head.delta_weights=1,2", ["delta_weights=1,2: [2]"], id="a short list"),
+        pytest.param("train.scheduler=cos", ["scheduler=cos: ", "'step' or 'cosine'", "mean cosine?"], id="a choice"),
+        pytest.param("backbone.name=resnet5O", ["name=resnet5O: ", "mean resnet50?"], id="a choice or a pattern"),
+        pytest.param("input.mean=0.5,", ["input: mean has 1 and std 3"], id="two values that do not fit"),
+        pytest.param("neck=3", ["neck=3: "], id="a section"),
+        pytest.param("train.steps", ["train.steps: ", "key=value"], id="no value"),
+        pytest.param("train.steps=", ["train.steps=: ", "key=value"], id="an empty value"),
+        pytest.param("augment.scale=[1", ["'[1'"], id="no YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_rule_in_plain_words(words, parts):
+    message = refused(words)
+    assert [part for part in parts if part not in message] == []
+    assert "Value error" not in message
+    assert "nput should" not in message
 
 
 @pytest.mark.parametrize(
-    ("words", "rule"),
+    ("give", "named"),
     [
-        ("box_head.nms_threshold=3", "(from 0 to 1)"),
-        ("backbone.name=foo", "backbone.name=foo: input should be"),
-        ("input.mean=1,2", "input.mean=1,2: mean has 2 and std 3"),
-        ("train.steps=-5", "train.steps=-5: input should be greater than or equal to 1."),
-        ("augment.scale=0.5,x", "augment.scale=0.5,x: input should be a valid number"),
-        ("train.scheduler=cos", "train.scheduler=cos: input should be 'step' or 'cosine'."),
-        ("train.steps", "train.steps: settings are written as key=value"),
-        ("train.steps=", "train.steps=: settings are written as key=value"),
-        ("augment.scale=[1", "'[1' is neither a number, a word nor a list"),
+        (lambda: RunSettings(train={"steps": 0}), "train.steps=0: "),
+        (lambda: RunSettings(train={"step": 5}), "did you mean train.steps?"),
+        (lambda: RunSettings().train.__setattr__("steps", 0), "steps=0: "),
+        (lambda: RunSettings().train.__setattr__("step", 5), "did you mean steps?"),
     ],
+    ids=["constructed", "constructed, misspelled", "assigned", "assigned, misspelled"],
 )
-def test_a_wrong_value_is_named_with_its_rule(words, rule):
-    assert rule in refused(words)
+def test_settings_that_are_not_changed_but_made_or_assigned_name_the_same(give, named):
+    with pytest.raises(SettingError) as caught:
+        give()
+    assert named in str(caught.value)
 
 
 def test_every_wrong_value_is_named_at_once():
@@ -105,25 +122,23 @@ def test_a_wrong_key_in_a_file_names_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("train: {step: 10}\n")
     message = refused(file=file)
-    assert message.startswith(f"{file}: train.step=10: there is no setting train.step; did you mean train.steps?")
+    assert message.startswith(f"{file}: train.step=10: ")
+    assert "did you mean train.steps?" in message
 
 
-@pytest.mark.parametrize("text", ["train: [", "- a\n- b\n", ""])
+@pytest.mark.parametrize("text", ["train: [", "- a\n- b\n", "", None], ids=["no YAML", "a list", "empty", "missing"])
 def test_a_file_without_settings_is_named(tmp_path, text):
     file = tmp_path / "run.yaml"
-    file.write_text(text)
+    if text is not None:
+        file.write_text(text)
     assert refused(file=file).startswith(f"{file}: ")
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    assert "cannot be read as YAML" in refused(file=tmp_path / "none.yaml")
 
 
 def test_a_list_of_settings_is_given_whole(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("cascade: {stages: [{positive_iou: 0.4, delta_weights: [1, 1, 1, 1]}]}")
     assert [stage.positive_iou for stage in changed(file=file).model.cascade.stages] == [0.4]
-    assert "there is no setting cascade.stages.positive_iou" in refused("cascade.stages.positive_iou=0.4")
+    assert "cascade.stages.positive_iou" in refused("cascade.stages.positive_iou=0.4")
 
 
 @pytest.mark.parametrize("preset", preset_names())
@@ -142,13 +157,9 @@ def test_dictionaries_words_and_settings_say_the_same():
         assert RunSettings().changed(*changes) == expected
 
 
-def test_every_class_of_settings_changes_its_own_and_validates():
+def test_every_class_of_settings_changes_its_own():
     settings = ModelSettings().changed({"box_head.detections_per_image": 7})
     assert settings.box_head.detections_per_image == 7
-    with pytest.raises(SettingError, match=r"box_head\.detections_per_image=0"):
-        settings.changed({"box_head": {"detections_per_image": 0}})
-    with pytest.raises(SettingError, match=r"did you mean box_head\.detections_per_image"):
-        settings.changed({"box_head.detection": 3})
 
 
 def test_a_section_that_stands_keeps_its_values_when_it_is_switched_on():
@@ -163,8 +174,8 @@ def test_what_leaves_the_layers_alone_may_change_at_prediction(key):
 
 
 @pytest.mark.parametrize("key", ["neck.channels", "box_head.pool_size", "train.steps"])
-def test_what_weights_were_learned_with_may_not_change_at_prediction(key):
-    with pytest.raises(SettingError, match=f"{key}=64.*Can be changed: input, "):
+def test_what_weights_were_trained_with_may_not_change_at_prediction(key):
+    with pytest.raises(SettingError, match=f"{key}=64.*: input, "):
         RunSettings().changed_at_prediction({key: 64})
 
 

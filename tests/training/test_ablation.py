@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console
 
-from maskrcnn.config.studies import Study
-from maskrcnn.training.ablation_table import ablation_markdown, ablation_table
+from maskrcnn.config.presets import Study
+from maskrcnn.training.ablation import ablation_markdown, ablation_table
 
 STUDY = Study.model_validate(
     {
