@@ -252,8 +252,8 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
         return _Description.model_validate(description)
     except (ValidationError, json.JSONDecodeError) as error:
         raise WeightsError(
-            f"{path}: its settings or classes are not those of this version of maskrcnn ({explain_errors(error, _Description)}). "
-            "Update maskrcnn, or write the file again with save_weights."
+            f"{path}: its settings or classes are not those of this version of maskrcnn "
+            f"({explain_errors(error, _Description)}). Update maskrcnn, or write the file again with save_weights."
         ) from error
 
 

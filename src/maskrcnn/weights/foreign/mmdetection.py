@@ -160,8 +160,8 @@ def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings
     except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise WeightsError(
             f"{source}: the configuration beside its tensors has values that are not read here "
-            f"({explain_errors(error, ModelSettings)}). Save its state_dict alone, and give the settings that differ from the "
-            "published models' as key=value."
+            f"({explain_errors(error, ModelSettings)}). Save its state_dict alone, and give the settings that "
+            "differ from the published models' as key=value."
         ) from error
 
 
