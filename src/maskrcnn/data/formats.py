@@ -1,37 +1,58 @@
 """The formats of datasets: what a path holds is recognized, and read into the same records.
 
-Each format is a `Format` in a module of `data/readers`, whose docstring shows how to write one;
-`READERS` names them.
+Each format is a `Format` in a module of `data/readers`, whose docstring shows how to write one; `FORMATS` lists them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TypedDict
 
 from ..errors import DataError, SettingError
 from .dataset import Contents, Dataset
-from .readers.coco import to_data
+from .readers import (
+    bdd100k,
+    cityscapes,
+    coco,
+    cvat,
+    labelme,
+    lvis,
+    mask_images,
+    mhp,
+    ochuman,
+    scalabel,
+    text,
+    via,
+    voc,
+    yolo,
+)
 from .readers.coco_folders import SPLITS, split_of
 from .readers.contents import Format
-from .readers.yolo import require_description
 
-# COCO takes every JSON file that no other format knows; images of masks may lie beside its files.
-READERS = (
-    *("yolo", "labelme", "cvat", "via", "cityscapes", "mhp", "ochuman", "voc", "bdd100k", "scalabel", "lvis"),
-    *("text", "coco", "mask_images"),
+IN_ORDER = (
+    yolo.FORMAT,
+    labelme.FORMAT,
+    cvat.FORMAT,
+    via.FORMAT,
+    cityscapes.FORMAT,
+    mhp.FORMAT,
+    ochuman.FORMAT,
+    voc.FORMAT,
+    voc.SBD,
+    bdd100k.FORMAT,
+    scalabel.FORMAT,
+    lvis.FORMAT,
+    text.ICDAR,
+    text.CTW1500,
+    coco.FORMAT,  # takes every JSON file that no other format knows; images of masks may lie beside its files
+    mask_images.MASK_FOLDERS,
+    mask_images.LABEL_MAPS,
 )
-"""Modules of `data/readers`, in the order in which they are asked."""
+"""In the order in which they are asked; the first that is found counts."""
 
-FORMATS: dict[str, Format] = {
-    form.name: form
-    for name in READERS
-    for form in vars(import_module(f"{__package__}.readers.{name}")).values()
-    if isinstance(form, Format)
-}
-"""By the name it has on the command line; the first that is found counts."""
+FORMATS: dict[str, Format] = {form.name: form for form in IN_ORDER}
+"""By the name it has on the command line."""
 
 
 def read_dataset(
@@ -55,7 +76,7 @@ def read_dataset(
         DataError: Nothing known is there, or it cannot be used.
         SettingError: There is no such format.
     """
-    return to_data(read_contents(Path(path), split, form=form, images=images), skip_invalid=skip_invalid)
+    return coco.to_data(read_contents(Path(path), split, form=form, images=images), skip_invalid=skip_invalid)
 
 
 class Reading(TypedDict, total=False):
@@ -103,7 +124,7 @@ def recognize(path: Path, split: str = "train") -> str:
     if others:
         there = " and ".join(f"`{other}` ({FORMATS[found].title})" for other, found in others.items())
         raise DataError(f"{path}: has no split `{split}`, but {there}. Give one of these with --split, or its file.")
-    require_description(path)
+    yolo.require_description(path)
     known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
         f"{path}: no dataset with a split `{split}` was recognized. Name the files as one of the formats has them, "

@@ -50,7 +50,7 @@ def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) ->
 
     Args:
         folder: Made if it is not there.
-        train, val: Number of images of each part.
+        train, val: Number of images of each split.
         size: Side of the square images in pixels.
         seed: Of everything that is random. Image number n does not depend on how many there are.
     """

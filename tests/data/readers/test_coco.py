@@ -53,6 +53,13 @@ def test_an_object_becomes_a_box_a_label_and_a_mask(tmp_path: Path):
     assert (data.skipped, data.without_mask) == ([], 0)
 
 
+def test_objects_know_their_classes_so_that_names_filter_and_draw_them(tmp_path: Path):
+    (record,) = read(tmp_path, annotation(category_id=7), annotation(id=18))
+    (cat,) = record.instances.filter(labels=["cat"])
+    assert "1 cat" in repr(cat)
+    assert record.instances.plot(record.path).size == (60, 50)
+
+
 def test_gaps_in_the_category_ids_close_and_the_ids_are_kept(tmp_path: Path):
     classes = read(tmp_path).classes
     assert (classes.names, classes.category_ids) == (("cat", "dog"), (3, 7))
