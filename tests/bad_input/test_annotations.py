@@ -111,5 +111,5 @@ def test_a_data_set_without_objects_can_be_evaluated_but_not_learned_from(folder
 
 def test_a_data_set_without_objects_is_refused_by_the_public_function_too(folder):
     write(folder, with_lists(annotations=[]))
-    with pytest.raises(DataError, match="nothing to learn"):
+    with pytest.raises(DataError, match="train"):
         read_training_data(DataArguments(folder / "data.json", images=folder / "images"), RunSettings())

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data import readers
-from maskrcnn.data.formats import FORMATS, has_split, read_contents, read_dataset, recognize, split_meant
+from maskrcnn.data.formats import FORMATS, find_splits, has_split, read_contents, read_dataset, recognize, split_meant
 from maskrcnn.data.shapes import write_shapes
 from maskrcnn.errors import DataError, SettingError
 from tests.rules.source import ROOT
@@ -27,6 +27,15 @@ def test_a_folder_and_a_file_of_coco_are_read_and_their_contents_kept(shapes):
     assert read_contents(shapes, "val").coco == json.loads((shapes / "val.json").read_text())
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_the_validation_split_is_asked_for_and_may_lie_under_any_of_its_names(shapes, tmp_path, name):
+    assert len(read_dataset(shapes, name)) == 2
+    assert find_splits(shapes, [name]) == ("coco", ["val"])
+    shutil.copytree(shapes / "images", tmp_path / "images")
+    shutil.copy(shapes / "val.json", tmp_path / f"{name}.json")
+    assert len(read_dataset(tmp_path, "val")) == 2
+
+
 def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
     assert has_split(shapes, "val")
     assert not has_split(shapes, "test")
@@ -34,7 +43,7 @@ def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
     assert has_split(shapes, "val", form="coco")
 
 
-@pytest.mark.parametrize("split", ["test", "validation"])
+@pytest.mark.parametrize("split", ["test", "test_same"])
 def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes, split):
     with pytest.raises(DataError, match=rf"`{split}`, .*`train` \(COCO\) and `val` \(COCO\).* --split"):
         recognize(shapes, split)

@@ -42,7 +42,7 @@ def test_a_set_without_objects_is_an_error(train):
 
 def test_few_images_are_a_warning(tmp_path):
     found = named(find(MadeSet(tmp_path, 10)), "few-images")
-    assert (found.severity, found.what) == ("warning", "train: 10 images are few to learn from.")
+    assert (found.severity, found.what) == ("warning", "train: 10 images are few to train on.")
     assert found.settings == ("backbone.frozen_stages=3",)
 
 
@@ -98,7 +98,7 @@ def test_crowds_are_noted_and_many_of_them_advised_against(train):
 def test_empty_images_are_noted_and_most_of_them_a_warning(train):
     del train.annotations[10]
     found = named(find(train), "empty-images")
-    assert (found.severity, found.what) == ("note", "train: 1 of 50 (2.0 %) images have no object to learn from.")
+    assert (found.severity, found.what) == ("note", "train: 1 of 50 (2.0 %) images have no object to train on.")
     assert found.examples[0].words == "train_11.png"
     train.annotations = train.annotations[:20]
     findings = find(train)
@@ -115,11 +115,11 @@ def test_keypoints_and_stuff_need_their_heads(tmp_path):
     assert in_heads(made.split()) == list(find_in_heads([], ModelSettings())) == []
     for category in made.categories:
         category["keypoints"] = ["nose", "tail"]
-    assert in_heads(made.split()) == ["keypoints-not-learned"]
+    assert in_heads(made.split()) == ["keypoints-not-trained"]
     assert in_heads(made.split(), keypoint_head={}) == []
     write_shapes(tmp_path / "panoptic", train=2, val=1, size=48, seed=0)
     write_shape_segments(tmp_path / "panoptic", train=2, val=1, size=48, seed=0)
     file = tmp_path / "panoptic" / "panoptic_train.json"
     split, _ = read_split(file, "train", images=file.parent / "images")
-    assert in_heads(split) == ["stuff-not-learned"]
+    assert in_heads(split) == ["stuff-not-trained"]
     assert in_heads(split, semantic_head={"classes": 2}) == []

@@ -75,6 +75,6 @@ def test_words_of_findings_are_escaped_and_marked(tmp_path):
 def test_nothing_to_say_is_said(tmp_path):
     Diagnosis("a", ModelSettings(), InputSettings(), [], [], [], None, None, None, None).write_page(tmp_path / "p.html")
     page = (tmp_path / "p.html").read_text()
-    assert "Nothing to say" in page
+    assert "Nothing found" in page
     assert "0 errors" in page
     assert "Settings that follow" not in page

@@ -20,7 +20,7 @@ changed. Whatever it draws from the generators of torch, numpy and `random` foll
 
 
 class Augmented(NamedTuple):
-    """An image ready to learn from.
+    """An image ready for training.
 
     Args:
         image: [C, H, W] float32 input of the network.

@@ -27,7 +27,7 @@ from .readers import (
     voc,
     yolo,
 )
-from .readers.coco_folders import SPLITS, split_of
+from .readers.coco_folders import SPLITS, canonical_split, split_of
 from .readers.contents import Format
 
 IN_ORDER = (
@@ -67,7 +67,7 @@ def read_dataset(
 
     Args:
         path: Its folder or file.
-        split: "train", "val" or "test", where the path holds several.
+        split: "train", "val" (or "valid", "validation") or "test", where the path holds several.
         form: Name of the format; None: recognized.
         images: Folder of the images, if it is not where the format has it.
         skip_invalid: Leave objects that cannot be used out, and list them in `skipped`, where one would be an error.
@@ -98,6 +98,7 @@ def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = Non
     Raises:
         DataError, SettingError: As for `recognize` and `require_format`.
     """
+    names = [canonical_split(name) for name in names]
     first = next((name for name in names or SPLITS if has_split(path, name, form=form)), None)
     if first is None:
         first = names[0] if names else split_of(path) if path.is_file() else "train"
@@ -107,6 +108,7 @@ def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = Non
 
 def read_contents(path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None) -> Contents:
     """A split of a dataset in COCO's terms, unchecked; arguments and errors as for `read_dataset`."""
+    split = canonical_split(split)
     name = recognize(path, split) if form is None else require_format(form)
     return FORMATS[name].read(path, split, images)
 
@@ -117,6 +119,7 @@ def recognize(path: Path, split: str = "train") -> str:
     Raises:
         DataError: There is no such path, or none of the formats is found there.
     """
+    split = canonical_split(split)
     name = _find(path, split)
     if name is not None:
         return name
@@ -138,6 +141,7 @@ def has_split(path: Path, split: str, *, form: str | None = None) -> bool:
     Args:
         form: Name of the format; None: recognized.
     """
+    split = canonical_split(split)
     name = form or _find(path, split)
     if name is None:
         return False
@@ -152,6 +156,7 @@ def split_meant(path: Path, split: str, *, form: str | None = None) -> str:
         path: A folder or file that somebody gave for this split.
         split, form: As for `has_split`.
     """
+    split = canonical_split(split)
     if path.is_file() or has_split(path, split, form=form):
         return split
     others = [other for other in SPLITS if has_split(path, other, form=form)]

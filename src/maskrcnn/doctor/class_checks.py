@@ -10,7 +10,7 @@ from .objects import ObjectTable
 from .splits import Split
 
 FEW_OBJECTS = 20
-"""Of a class to learn from; with fewer its scores hang on chance."""
+"""Of a class to train on; with fewer its scores hang on chance."""
 FEW_IMAGES = 50
 IMBALANCE = 50
 """Objects of the most frequent class over those of the rarest, from which that is worth a word."""
@@ -48,13 +48,13 @@ def _nothing_to_learn(table: ObjectTable) -> Iterator[Finding]:
             "error",
             "no-objects",
             f"{name}: none of its {counted(images, 'image')} has an object that is no crowd.",
-            "There is nothing to learn or to score; check the annotations, and the objects that were left out.",
+            "There is nothing to train on or to score; check the annotations, and the objects that were left out.",
         )
     elif images < FEW_IMAGES and name == "train":
         yield Finding(
             "warning",
             "few-images",
-            f"{name}: {counted(images, 'image')} are few to learn from.",
+            f"{name}: {counted(images, 'image')} are few to train on.",
             "Start from weights of a similar task (the usual ones are COCO's), keep more of them as they are, and "
             "annotate more; augmentation helps a little.",
             images,
@@ -82,7 +82,7 @@ def _few(table: ObjectTable) -> Iterator[Finding]:
             "warning",
             "rare-classes",
             f"{name}: {share(len(rare), len(names))} classes have fewer than {FEW_OBJECTS} objects: {listed}.",
-            "Annotate more of them, join them with a class that looks alike, or do not expect much; judge the model "
+            "Annotate more of them, join them with a class that looks alike, or do not expect much; compare models "
             "by the AP of each class, not by the mean alone.",
             len(rare),
             some([_first(table, int(label)) for label in rare]),
@@ -161,7 +161,7 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
         crowds,
         "crowds",
         "objects are crowds (`iscrowd` 1).",
-        "Crowds are not learned from, and what is found inside them is neither right nor wrong."
+        "Crowds are left out of training, and what is found inside them is neither right nor wrong."
         + (many if len(crowds) > CROWDED * len(table) else ""),
         severity="note",
     )
@@ -176,7 +176,7 @@ def _empty(table: ObjectTable) -> Iterator[Finding]:
     yield Finding(
         "warning" if many else "note",
         "empty-images",
-        f"{table.split.name}: {share(len(empty), len(records))} images have no object to learn from.",
+        f"{table.split.name}: {share(len(empty), len(records))} images have no object to train on.",
         "Good if there is nothing in them: they teach what is background (`data.keep_empty=false` leaves them out). "
         "Bad if nobody annotated them: the model learns not to find what they show.",
         len(empty),
@@ -204,18 +204,18 @@ def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[
         if classes.keypoint_count and settings.keypoint_head is None:
             yield Finding(
                 "note",
-                "keypoints-not-learned",
+                "keypoints-not-trained",
                 f"{split.name}: objects have {counted(classes.keypoint_count, 'keypoint')} each, but the network has "
                 "no head for them.",
-                "To learn them, too: `keypoint_head={}`.",
+                "To train on them, too: `keypoint_head={}`.",
                 classes.keypoint_count,
             )
         if classes.stuff and settings.semantic_head is None:
             yield Finding(
                 "note",
-                "stuff-not-learned",
+                "stuff-not-trained",
                 f"{split.name}: {counted(len(classes.stuff), 'class', 'classes')} of stuff (sky, grass) are annotated, "
                 "but the network has no head for them.",
-                "To learn them, too: `semantic_head={}`.",
+                "To train on them, too: `semantic_head={}`.",
                 len(classes.stuff),
             )

@@ -105,7 +105,7 @@ def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -
                 "note",
                 "more-than-samples",
                 f"{table.split.name}: {share(full, len(counts))} images have more objects than the {limit} positive "
-                "samples that the heads learn from in an image.",
+                "samples that the heads are trained on in an image.",
                 f"They are chosen at random in every step, so that nothing is lost; `box_head.batch_size_per_image="
                 f"{2 * head.batch_size_per_image}` learns more per step, at the price of time and memory.",
                 full,

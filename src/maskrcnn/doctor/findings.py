@@ -1,4 +1,4 @@
-"""What somebody who looks at a dataset has to say about it."""
+"""Findings about a dataset."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -25,7 +25,7 @@ SAME, ALIKE = (
     ),
 )
 LEAKED = (
-    "What is learned from cannot judge: the scores will be too good. Take these images out of one of the splits; "
+    "Training images cannot validate: the scores will be too good. Take these images out of one of the splits; "
     "split by scene, patient, slide or film, not by image."
 )
 TWICE = (

@@ -92,7 +92,7 @@ def find_in_sizes(seen: Seen, settings: InputSettings) -> list[Finding]:
     """Objects too small for the network, or so large that a smaller input would do.
 
     Args:
-        seen: The objects to learn from.
+        seen: The objects to train on.
         settings: How images become inputs.
     """
     if not len(seen.places):

@@ -1,4 +1,4 @@
-"""Boxes, masks and keypoints that are missing, suspicious, cannot be learned, or contradict each other."""
+"""Boxes, masks and keypoints that are missing, suspicious, cannot be trained on, or contradict each other."""
 
 from collections.abc import Iterator
 
@@ -110,7 +110,7 @@ def _twice(table: ObjectTable, pairs: Pairs) -> Iterator[Finding]:
             "two-classes",
             f"{table.split.name}: {share(len(np.unique(other.second)), len(table))} objects have the box of an object "
             f"of another class (IoU {SAME} or more).",
-            "If it is one thing, decide for one class; a region belongs to one class when it is learned.",
+            "If it is one thing, decide for one class; in training a region belongs to one class.",
             len(other.first),
             some(
                 [
@@ -211,7 +211,7 @@ def _disagreeing(table: ObjectTable) -> Iterator[Finding]:
         wrong,
         "boxes-unlike-masks",
         f"boxes differ from the box around their mask by more than {SLACK[0]:g} px and {SLACK[1]:.0%} of the side.",
-        "Box and mask are learned and scored apart, so each is right or wrong by itself. Redraw them, or leave `bbox` "
+        "Box and mask are trained and scored apart, so each is right or wrong by itself. Redraw them, or leave `bbox` "
         "out of the file, so that boxes are taken from the masks.",
         examples=table.worst(wrong, apart.max(axis=1), "{:.0f} px apart"),
     )
@@ -240,7 +240,7 @@ def _keypoints_outside(table: ObjectTable) -> Iterator[Finding]:
         out,
         "keypoints-outside",
         f"objects have a keypoint more than {KEYPOINT_SLACK:.0%} of the box's longer side outside their box.",
-        "A keypoint outside its box cannot be learned. Check whether box and keypoints are of the same object, and "
+        "A keypoint outside its box cannot be trained on. Check whether box and keypoints are of the same object, and "
         "whether keypoints that are not annotated are 0, 0, 0.",
         severity=by_share(len(out), len(table), MANY),
         examples=table.worst(out, far, "{:.0f} px outside"),
@@ -272,9 +272,9 @@ def _without(table: ObjectTable) -> Iterator[Finding]:
         without,
         "without-keypoints",
         "objects have no annotated keypoint.",
-        "There is nothing for a keypoint head to learn: take the keypoints out of the categories."
+        "There is nothing to train a keypoint head on: take the keypoints out of the categories."
         if every
-        else "Small and hidden objects often have none; their boxes and masks are learned, their keypoints not.",
+        else "Small and hidden objects often have none; training uses their boxes and masks, not their keypoints.",
         severity="warning" if every else "note",
     )
 

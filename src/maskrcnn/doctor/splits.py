@@ -57,7 +57,7 @@ def read_splits(
 
     Args:
         data: Folder or file of any format of `data.formats`, or a dataset.
-        val: A second one, of the images to judge by.
+        val: A second one, of validation images.
         names: Of the splits; none: "train", "val" and "test", as far as they are there.
         form: Name of the format; None: recognized.
         images: Folder of the images, if it is not where the format has it.
@@ -106,7 +106,7 @@ def read_split(
     lost, gone = _lost_images(contents)
     usable = without_images(contents, gone) if gone else contents
     split, invalid = split_of_data(to_data(usable, skip_invalid=True), name)
-    return split, [*invalid, *_tell_lost(name, lost, contents)]
+    return split, [*invalid, *_lost_findings(name, lost, contents)]
 
 
 def split_of_data(data: Dataset, name: str) -> tuple[Split, list[Finding]]:
@@ -194,7 +194,7 @@ def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
     return lost, gone
 
 
-def _tell_lost(name: str, lost: _Lost, contents: Contents) -> Iterator[Finding]:
+def _lost_findings(name: str, lost: _Lost, contents: Contents) -> Iterator[Finding]:
     total = len(contents.coco["images"])
     if lost.missing:
         yield Finding(

@@ -173,8 +173,8 @@ ROW = 'a.png,99,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":3,""heigh
             "the image a has two records",
         ),
         ('{"a": {"filename": "a.png", "regions": [3]}}', "region 0: it has no `shape_attributes`"),
-        (HEADER + ROW[:60] + '"', "row 2: a column"),
-        (HEADER + "a.png,99\n", "row 2: a column"),
+        (HEADER + ROW[:60] + '"', "row 2"),
+        (HEADER + "a.png,99\n", "row 2"),
         (HEADER.replace("region_attributes", "more"), "has no column region_attributes"),
     ],
 )

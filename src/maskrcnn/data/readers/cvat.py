@@ -25,7 +25,7 @@ import numpy as np
 from ...errors import DataError
 from ..dataset import Contents
 from ..images import image_size
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, canonical_split, split_names
 from .contents import ContentsBuilder, Format, find_image, first_bytes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
@@ -62,7 +62,7 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         raise DataError(f"{path}: holds no annotations.xml of CVAT for the split `{split}`. Give the XML file.")
     elements, labels = _load(file)
     if _subsets(file):
-        elements = [image for image in elements if _split(image.get("subset", "")) == split]
+        elements = [image for image in elements if canonical_split(image.get("subset", "")) == split]
     keypoints = _keypoints_of(labels)
     described = {name: {"keypoints": parts} for name, parts in keypoints.items()}
     found = ContentsBuilder(_names(file, labels), file, images or file.parent, described)
@@ -88,7 +88,7 @@ def _is_file(path: Path) -> bool:
 def _file(path: Path, split: str) -> Path | None:
     if path.is_file():
         return path if not _subsets(path) or split in _subsets(path) else None
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     places = [path / name / "annotations.xml" for name in names]
     places += [path / folder / f"{name}.xml" for folder in ("", "annotations") for name in names]
     found = next((place for place in places if place.is_file()), None)
@@ -100,12 +100,8 @@ def _file(path: Path, split: str) -> Path | None:
 
 def _subsets(file: Path) -> set[str]:
     """The splits that a file's images name; no XML is parsed, as the file may be large."""
-    named = {_split(found.decode("utf-8", "replace")) for found in SUBSET.findall(file.read_bytes())}
+    named = {canonical_split(found.decode("utf-8", "replace")) for found in SUBSET.findall(file.read_bytes())}
     return named & set(SPLITS)
-
-
-def _split(subset: str) -> str:
-    return next((split for split, names in SPLITS.items() if subset.lower() in names), "")
 
 
 def _load(file: Path) -> tuple[list[Element], list[Element]]:

@@ -23,7 +23,7 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size, read_pixels
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .coco_records import is_id, is_number
 from .contents import ContentsBuilder, Format, find_image, first_bytes, read_text
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
@@ -91,8 +91,8 @@ def _is_file(path: Path) -> bool:
 
 def _files(folder: Path, split: str) -> list[Path]:
     """The JSON files of a split, from the first folder that has some."""
-    places = [folder / inside / name for name in SPLITS.get(split, (split,)) for inside in INSIDE]
-    places += [folder / name / inside for name in SPLITS.get(split, (split,)) for inside in INSIDE]
+    places = [folder / inside / name for name in split_names(split) for inside in INSIDE]
+    places += [folder / name / inside for name in split_names(split) for inside in INSIDE]
     if split == "train":
         places += [folder / inside for inside in INSIDE]
     for place in places:

@@ -23,7 +23,7 @@ from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import image_size, open_image
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
 from .label_maps import read_label_map
 
@@ -170,7 +170,7 @@ def _files(path: Path, split: str) -> list[Path]:
     """The XML files of a split."""
     if path.is_file():
         return [path] if _is_file(path) else []
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     for root in (path, *sorted(path.glob("VOC2*"), reverse=True)):
         for kind in ("Main", "Segmentation"):
             for name in names:
@@ -307,7 +307,7 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
 
 def _sbd_list(path: Path, split: str) -> Path | None:
     root = find_sbd(path)
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     files = [] if root is None else [root / f"{name}.txt" for name in names]
     return next((file for file in files if file.is_file()), None)
 

@@ -25,7 +25,7 @@ from ...errors import DataError
 from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
 from ..images import IMAGES, image_size
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .contents import ContentsBuilder, Format, list_images, read_text
 
 SUFFIXES = (".yaml", ".yml")
@@ -219,7 +219,7 @@ def _root(file: Path, known: dict[str, Any]) -> Path:
 
 
 def _places(known: dict[str, Any], split: str) -> list[str] | None:
-    value = next((known[name] for name in SPLITS.get(split, (split,)) if known.get(name)), None)
+    value = next((known[name] for name in split_names(split) if known.get(name)), None)
     if value is None:
         return None
     return [str(place) for place in value] if isinstance(value, list) else [str(value)]
