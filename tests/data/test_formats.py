@@ -1,5 +1,6 @@
 import inspect
 import json
+import re
 import shutil
 
 import pytest
@@ -118,3 +119,9 @@ def test_the_reader_that_the_documentation_shows_is_a_format(tmp_path, monkeypat
     (tmp_path / "train" / "a.boxes").write_text("1 2 10 0\n")
     with pytest.raises(DataError, match="train: annotation 1 .a.png.*0 px high"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_reader_names_the_place_where_it_finds_nothing(form, tmp_path):
+    with pytest.raises(DataError, match=re.escape(str(tmp_path))):
+        FORMATS[form].read(tmp_path, "val", None)
