@@ -1,4 +1,4 @@
-"""Classes, numbers of objects, what splits have in common, and annotations that no head of the network learns from."""
+"""Classes, numbers of objects, what splits have in common, and annotations that no head is trained on."""
 
 from collections.abc import Iterator, Sequence
 
@@ -28,7 +28,7 @@ def find_in_classes(tables: Sequence[ObjectTable]) -> list[Finding]:
     if not tables:
         return []
     train, others = tables[0], tables[1:]
-    findings = [*_nothing_to_learn(train), *_few(train), *_imbalance(train)]
+    findings = [*_no_objects(train), *_few(train), *_imbalance(train)]
     for other in others:
         findings += [*_other_classes(train, other), *_unseen(train, other), *_shifted(train, other)]
     for table in tables:
@@ -41,7 +41,7 @@ def class_counts(table: ObjectTable) -> np.ndarray:
     return np.bincount(table.labels[~table.crowd], minlength=len(table.split.data.classes))
 
 
-def _nothing_to_learn(table: ObjectTable) -> Iterator[Finding]:
+def _no_objects(table: ObjectTable) -> Iterator[Finding]:
     name, images = table.split.name, len(table.split.data.records)
     if not (~table.crowd).any():
         yield Finding(
@@ -193,7 +193,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[Finding]:
-    """Annotations that no head learns from.
+    """Annotations that no head is trained on.
 
     Args:
         splits: The first is the one to train on.
@@ -201,21 +201,12 @@ def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[
     """
     for split in splits[:1]:
         classes = split.data.classes
-        if classes.keypoint_count and settings.keypoint_head is None:
-            yield Finding(
-                "note",
-                "keypoints-not-trained",
-                f"{split.name}: objects have {counted(classes.keypoint_count, 'keypoint')} each, but the network has "
-                "no head for them.",
-                "To train on them, too: `keypoint_head={}`.",
-                classes.keypoint_count,
-            )
-        if classes.stuff and settings.semantic_head is None:
-            yield Finding(
-                "note",
-                "stuff-not-trained",
-                f"{split.name}: {counted(len(classes.stuff), 'class', 'classes')} of stuff (sky, grass) are annotated, "
-                "but the network has no head for them.",
-                "To train on them, too: `semantic_head={}`.",
-                len(classes.stuff),
-            )
+        keypoints = f"objects have {counted(classes.keypoint_count, 'keypoint')} each"
+        stuff = f"{counted(len(classes.stuff), 'class', 'classes')} of stuff (sky, grass) are annotated"
+        for head, count, name, what in (
+            ("keypoint_head", classes.keypoint_count, "keypoints-not-trained", keypoints),
+            ("semantic_head", len(classes.stuff), "stuff-not-trained", stuff),
+        ):
+            if count and getattr(settings, head) is None:
+                what = f"{split.name}: {what}, but the network has no head for them."
+                yield Finding("note", name, what, f"To train on them, too: `{head}={{}}`.", count)

@@ -1,6 +1,7 @@
 """Boxes, masks and keypoints that are missing, suspicious, cannot be trained on, or contradict each other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -90,35 +91,34 @@ def _at_border(table: ObjectTable) -> Iterator[Finding]:
 
 
 def _twice(table: ObjectTable, pairs: Pairs) -> Iterator[Finding]:
-    same_class = table.labels[pairs.first] == table.labels[pairs.second]
-    twice = pairs.where(same_objects(table, pairs))
-    if len(twice.first):
-        yield Finding(
-            by_share(len(twice.first), len(table)),
-            "duplicate-objects",
-            f"{table.split.name}: {share(len(np.unique(twice.second)), len(table))} objects are annotated twice: same "
-            f"class, boxes with an IoU of {SAME} or more, masks of the same size.",
-            "Delete one of each pair: one detection can match only one of them, the other counts as missed.",
-            len(twice.first),
-            some([table.example(int(j), f"as {table.split.ids[i]}") for i, j, _ in zip(*twice, strict=True)]),
-        )
-    other = pairs.where(~same_class)
-    if len(other.first):
-        names = table.split.data.classes.names
-        yield Finding(
-            by_share(len(other.first), len(table)),
-            "two-classes",
-            f"{table.split.name}: {share(len(np.unique(other.second)), len(table))} objects have the box of an object "
-            f"of another class (IoU {SAME} or more).",
-            "If it is one thing, decide for one class; in training a region belongs to one class.",
-            len(other.first),
-            some(
-                [
-                    table.example(int(j), f"as {table.split.ids[i]} ({names[table.labels[i]]})")
-                    for i, j, _ in zip(*other, strict=True)
-                ]
-            ),
-        )
+    names, same_class = table.split.data.classes.names, table.labels[pairs.first] == table.labels[pairs.second]
+    yield from _about_pairs(
+        table,
+        pairs.where(same_objects(table, pairs)),
+        "duplicate-objects",
+        f"objects are annotated twice: same class, boxes with an IoU of {SAME} or more, masks of the same size.",
+        "Delete one of each pair: one detection can match only one of them, the other counts as missed.",
+        lambda i: f"as {table.split.ids[i]}",
+    )
+    yield from _about_pairs(
+        table,
+        pairs.where(~same_class),
+        "two-classes",
+        f"objects have the box of an object of another class (IoU {SAME} or more).",
+        "If it is one thing, decide for one class; in training a region belongs to one class.",
+        lambda i: f"as {table.split.ids[i]} ({names[table.labels[i]]})",
+    )
+
+
+def _about_pairs(
+    table: ObjectTable, pairs: Pairs, name: str, what: str, advice: str, partner: Callable[[int], str]
+) -> Iterator[Finding]:
+    """A finding about pairs of objects; each is shown by its second object, with words about the first."""
+    shown = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+    examples = some([table.example(j, partner(i)) for i, j in shown])
+    severity = by_share(len(pairs.first), len(table))
+    for finding in table.about(np.unique(pairs.second), name, what, advice, severity=severity, examples=examples):
+        yield replace(finding, count=len(pairs.first))
 
 
 def _long(table: ObjectTable) -> Iterator[Finding]:

@@ -9,15 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.dataset import Contents, Dataset, is_panoptic
-from ..data.formats import has_split, read_contents, recognize, require_format
+from ..data.formats import find_splits, read_contents, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
-from ..data.readers.coco_folders import split_of
 from ..data.readers.coco_records import is_number
 from ..errors import DataError
 from .findings import Example, Finding, share, some
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +66,10 @@ def read_splits(
     if form is not None:
         require_format(form)
     places: list[tuple[str, Path | Dataset]] = []
-    places += [(SPLITS[0], data)] if isinstance(data, Dataset) else _places(Path(data), names, form)
+    if isinstance(data, Dataset):
+        places.append(("train", data))
+    else:
+        places += [(name, Path(data)) for name in find_splits(Path(data), names, form=form)[1]]
     if val is not None:
         second = val if isinstance(val, Dataset) else Path(val)
         places = [place for place in places if place[0] != "val"] + [("val", second)]
@@ -150,18 +150,6 @@ def _image_folders(path: Path, name: str) -> list[Path]:
     roots = [root, root.parent] if root.name == "annotations" else [root]
     places = [place for own in roots for place in (*own.glob(f"images/{name}*"), *own.glob(f"{name}*"), own / "images")]
     return [place for place in (*places, *roots) if place.is_dir()]
-
-
-def _places(data: Path, names: Sequence[str], form: str | None) -> list[tuple[str, Path]]:
-    found = [name for name in names or SPLITS if has_split(data, name, form=form)]
-    if found:
-        return [(name, data) for name in found]
-    if data.is_file():
-        return [(names[0] if names else split_of(data), data)]
-    name = names[0] if names else SPLITS[0]
-    if form is None:
-        recognize(data, name)  # says what was looked for
-    return [(name, data)]
 
 
 def _same_images(split: Split, other: Split) -> bool:

@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ...errors import DataError
 from ..dataset import Contents
 from ..images import IMAGES
+
+T = TypeVar("T")
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognized."""
@@ -111,6 +113,22 @@ class ContentsBuilder:
         images = list(self._images.values())
         coco = {"images": images, "categories": self._categories, "annotations": self._annotations}
         return Contents(self.source, self.images, coco, tuple(self.skipped))
+
+
+def group_shapes(shapes: Iterable[tuple[str, object, T]]) -> Iterator[tuple[int, str, list[T]]]:
+    """Shapes of one label and group together, in the order of the first of each.
+
+    Args:
+        shapes: Label, group and shape of each; a group of None is the shape alone.
+
+    Yields:
+        The place of the first shape, counted from 0, the label, and the shapes.
+    """
+    groups: dict[object, tuple[int, str, list[T]]] = {}
+    for place, (label, group, shape) in enumerate(shapes):
+        key = place if group is None else (label, str(group))
+        groups.setdefault(key, (place, label, []))[2].append(shape)
+    yield from groups.values()
 
 
 def list_images(folder: Path) -> list[Path]:

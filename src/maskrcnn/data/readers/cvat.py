@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -26,7 +26,7 @@ from ...errors import DataError
 from ..dataset import Contents
 from ..images import image_size
 from .coco_folders import SPLITS, canonical_split, split_names
-from .contents import ContentsBuilder, Format, find_image, first_bytes, read_xml
+from .contents import ContentsBuilder, Format, find_image, first_bytes, group_shapes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 NO_OBJECTS = ("tag", "attribute")
@@ -71,8 +71,9 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         pixels = find_image(name, [images] if images else _folders(file, image.get("subset", "")))
         size = _size(image) or image_size(pixels)
         image_id = found.add_image(pixels, size, named_by=str(file))
-        for number, label, shapes in _objects(image):
-            with found.skipping(f"{file}: {name}: shape {number} ({shapes[0].tag}, {label})"):
+        drawn = [shape for shape in image if shape.tag not in NO_OBJECTS]
+        for number, label, shapes in group_shapes((shape.get("label", ""), _group(shape), shape) for shape in drawn):
+            with found.skipping(f"{file}: {name}: shape {number + 1} ({shapes[0].tag}, {label})"):
                 if label not in found.category_ids:
                     raise ValueError(f"the label {label!r} is not among those of the task")
                 fields = _fields(shapes, size, keypoints.get(label, []))
@@ -146,14 +147,9 @@ def _size(image: Element) -> tuple[int, int] | None:
     return (int(height), int(width)) if width.isdecimal() and height.isdecimal() else None
 
 
-def _objects(image: Element) -> Iterator[tuple[int, str, list[Element]]]:
-    """Shapes of one label and group together, with the number of the first, counted from 1."""
-    groups: dict[object, tuple[int, str, list[Element]]] = {}
-    for number, shape in enumerate((shape for shape in image if shape.tag not in NO_OBJECTS), start=1):
-        label, group = shape.get("label", ""), shape.get("group_id", "0")
-        key = number if group == "0" else (label, group)
-        groups.setdefault(key, (number, label, []))[2].append(shape)
-    yield from groups.values()
+def _group(shape: Element) -> str | None:
+    group = shape.get("group_id", "0")
+    return None if group == "0" else group
 
 
 def _is_crowd(shape: Element) -> bool:
