@@ -46,12 +46,12 @@ def test_a_folder_has_the_splits_that_are_found_and_a_file_has_none(shapes):
 
 @pytest.mark.parametrize("split", ["test", "test_same"])
 def test_a_split_that_is_not_there_is_an_error_that_names_the_others(shapes, split):
-    with pytest.raises(DataError, match=rf"`{split}`, .*`train` \(COCO\) and `val` \(COCO\).* --split"):
+    with pytest.raises(DataError, match=rf"`{split}`, .*`train` \(COCO\) .*`val` \(COCO\)"):
         recognize(shapes, split)
 
 
 def test_an_unknown_folder_is_an_error_that_names_every_format(tmp_path):
-    with pytest.raises(DataError, match="no dataset with a split `val` was recognized") as caught:
+    with pytest.raises(DataError, match="`val`") as caught:
         recognize(tmp_path, "val")
     assert all(form.title in str(caught.value) and form.layout in str(caught.value) for form in FORMATS.values())
 
@@ -71,14 +71,14 @@ def test_every_format_is_in_the_documentation(form):
 
 def test_a_path_that_is_not_there_is_named(tmp_path):
     for ask in (recognize, read_dataset, has_split):
-        with pytest.raises(DataError, match="gone: there is no such file or folder"):
+        with pytest.raises(DataError, match="gone"):
             ask(tmp_path / "gone", "val")
 
 
 def test_a_format_can_be_named_and_must_exist(shapes, tmp_path):
     shutil.copy(shapes / "val.json", tmp_path / "val.txt")
     assert len(read_dataset(tmp_path / "val.txt", form="coco", images=shapes / "images").records) == 2
-    with pytest.raises(SettingError, match="--format cocoo: there is no such format. Known are .*coco"):
+    with pytest.raises(SettingError, match="--format cocoo: .* coco"):
         read_dataset(shapes, form="cocoo")
     with pytest.raises(SettingError, match="--format cocoo"):
         has_split(shapes, "val", form="cocoo")
