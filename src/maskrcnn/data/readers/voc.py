@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
-import scipy.io
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
@@ -25,7 +24,7 @@ from ..dataset import Contents
 from ..images import image_size, open_image
 from .coco_folders import SPLITS, split_names
 from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
-from .label_maps import read_label_map
+from .label_maps import read_label_map, read_matlab
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
@@ -234,7 +233,7 @@ def _image_folder(file: Path) -> Path:
 
 
 def _image(file: Path, tree: Element, images: Path) -> Path:
-    """By the name of the XML file, as in the challenges, or by the one it tells."""
+    """By the name of the XML file, as in the challenges, or by the one inside the file."""
     stated = tree.findtext("filename", "").strip()
     ending = Path(stated).suffix or ".jpg"
     names = [f"{file.stem}{ending}", *([stated] if stated else []), *(f"{file.stem}{each}" for each in IMAGES)]
@@ -314,16 +313,13 @@ def _sbd_list(path: Path, split: str) -> Path | None:
 
 def _read_matlab(file: Path) -> tuple[np.ndarray, list[int]]:
     """[H, W] numbers of objects, 0 where none is, and the class of each."""
-    if not file.is_file():
-        raise DataError(f"{file}: the masks of this image are not there. Unpack SBD again.")
+    known = read_matlab(file)
     try:
-        found = scipy.io.loadmat(file)["GTinst"]
+        found = known["GTinst"]
         values, categories = (found[name][0, 0] for name in ("Segmentation", "Categories"))
         return np.atleast_2d(values).astype(np.int64), np.ravel(categories).astype(np.int64).tolist()
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise DataError(f"{file}: has no GTinst with Segmentation and Categories ({error}). Copy it again.") from error
-    except (OSError, ValueError, TypeError, EOFError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise DataError(f"{file}: cannot be read as MATLAB's ({error}). Copy it again.") from error
 
 
 FORMAT = Format(

@@ -306,14 +306,13 @@ def label_object(
     Raises:
         ValueError: What is wrong with it.
     """
-    words = line.split()
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        wrong = next(word for word in words if not _is_float(word))
-        raise ValueError(
-            f"{wrong!r} is not a number; a line is `class x y width height` or `class x1 y1 ...`"
-        ) from None
+    words, values = line.split(), []
+    for word in words:
+        try:
+            values.append(float(word))
+        except ValueError:
+            rule = "a line is `class x y width height` or `class x1 y1 ...`"
+            raise ValueError(f"{word!r} is not a number; {rule}") from None
     label, numbers = values[0], values[1:]
     if not label.is_integer() or not 0 <= label < len(names):
         raise ValueError(f"class {words[0]} is none of the {len(names)} classes, which are 0 to {len(names) - 1}")
@@ -326,14 +325,6 @@ def label_object(
         rule = "a box has 4, a polygon x and y of at least 3 points"
         raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
     return name, {"segmentation": [_points(numbers, size)]}
-
-
-def _is_float(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _require_shares(numbers: list[float]) -> None:
