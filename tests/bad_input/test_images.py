@@ -109,12 +109,3 @@ def test_an_evaluation_stops_at_an_image_that_cannot_be_read(folder, tiny_weight
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert done.err.startswith("Error: photos/broken.jpg: ")
     assert not (folder / "scores.json").exists()
-
-
-def test_an_image_of_another_size_than_its_record_says_is_named(folder, tiny_weights, run_cli):
-    Image.fromarray(noise(30, 40, 3)).save(folder / "photos" / "upright.jpg", **rotated())
-    write_data(folder, {"upright.jpg": (30, 40)})
-    done = run_cli("evaluate", "--data", "data.json", "--images", "photos", "--weights", tiny_weights)
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "photos/upright.jpg: the image is 30 px wide and 40 px high" in done.err
-    assert "EXIF orientation" in done.err

@@ -102,7 +102,7 @@ def read_split(
     Raises:
         DataError: The file itself cannot be used.
     """
-    contents = _read(path, name, form, images)
+    contents = read_contents(path, name, form=form, images=images)
     lost, gone = _lost_images(contents)
     usable = without_images(contents, gone) if gone else contents
     split, invalid = split_of_data(to_data(usable, skip_invalid=True), name)
@@ -127,29 +127,6 @@ def without_images(contents: Contents, gone: set[int]) -> Contents:
         if not _hashable(one.get("image_id")) or one.get("image_id") not in ids or one.get("image_id") in known
     ]
     return contents._replace(coco={**contents.coco, "images": kept, "annotations": annotations})
-
-
-def _read(path: Path, name: str, form: str | None, images: Path | None) -> Contents:
-    """The contents of a split, also if the image is missing by which its reader looks for the folder of all."""
-    try:
-        return read_contents(path, name, form=form, images=images)
-    except DataError:
-        for folder in _image_folders(path, name) if images is None else ():
-            try:
-                found = read_contents(path, name, form=form, images=folder)
-            except DataError:
-                continue
-            if any((folder / str(image.get("file_name"))).is_file() for image in found.coco["images"]):
-                return found
-        raise
-
-
-def _image_folders(path: Path, name: str) -> list[Path]:
-    """Where the images of a split may be."""
-    root = path if path.is_dir() else path.parent
-    roots = [root, root.parent] if root.name == "annotations" else [root]
-    places = [place for own in roots for place in (*own.glob(f"images/{name}*"), *own.glob(f"{name}*"), own / "images")]
-    return [place for place in (*places, *roots) if place.is_dir()]
 
 
 def _same_images(split: Split, other: Split) -> bool:

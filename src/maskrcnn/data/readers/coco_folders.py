@@ -15,8 +15,8 @@ CROWDPOSE = "json/crowdpose_{}.json"
 
 IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
-LOOKED_FOR = 20
-"""Images of a file that are looked for to find their folder: the first of them may be the one that is missing."""
+LOOKED_FOR = 1000
+"""Images of a file that are looked for to find their folder: the first of them may be missing."""
 
 
 class CocoFiles(NamedTuple):
