@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..config import ModelSettings
-from .findings import Example, Finding, counted, share, some
+from .findings import Example, Finding, about, counted, share
 from .objects import ObjectTable
 from .splits import Split
 
@@ -67,26 +67,22 @@ def _few(table: ObjectTable) -> Iterator[Finding]:
     if not counts.any():
         return
     none = [names[label] for label in np.flatnonzero(counts == 0)]
-    if none:
-        yield Finding(
-            "warning",
-            "unused-classes",
-            f"{name}: {share(len(none), len(names))} classes have no object: {_listed(none)}.",
-            "The model can never find them. Take them out of the categories, or annotate some.",
-            len(none),
-        )
+    what = f"classes have no object: {_listed(none)}."
+    advice = "The model can never find them. Take them out of the categories, or annotate some."
+    yield from about(len(none), len(names), name, "warning", "unused-classes", what, advice)
     rare = [label for label in np.argsort(counts, kind="stable") if 0 < counts[label] < FEW_OBJECTS]
-    if rare:
-        listed = _listed([f"{names[label]} ({counts[label]})" for label in rare])
-        yield Finding(
-            "warning",
-            "rare-classes",
-            f"{name}: {share(len(rare), len(names))} classes have fewer than {FEW_OBJECTS} objects: {listed}.",
-            "Annotate more of them, join them with a class that looks alike, or do not expect much; compare models "
-            "by the AP of each class, not by the mean alone.",
-            len(rare),
-            some([_first(table, int(label)) for label in rare]),
-        )
+    listed = _listed([f"{names[label]} ({counts[label]})" for label in rare])
+    yield from about(
+        len(rare),
+        len(names),
+        name,
+        "warning",
+        "rare-classes",
+        f"classes have fewer than {FEW_OBJECTS} objects: {listed}.",
+        "Annotate more of them, join them with a class that looks alike, or do not expect much; compare models by the "
+        "AP of each class, not by the mean alone.",
+        [_first(table, int(label)) for label in rare],
+    )
 
 
 def _imbalance(table: ObjectTable) -> Iterator[Finding]:
@@ -170,17 +166,19 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
 def _empty(table: ObjectTable) -> Iterator[Finding]:
     records = table.split.data.records
     empty = np.flatnonzero(table.counts == 0)
-    if not len(empty) or len(empty) == len(records):
+    if len(empty) == len(records):
         return
     many = len(empty) > EMPTY * len(records)
-    yield Finding(
+    yield from about(
+        len(empty),
+        len(records),
+        table.split.name,
         "warning" if many else "note",
         "empty-images",
-        f"{table.split.name}: {share(len(empty), len(records))} images have no object to train on.",
+        "images have no object to train on.",
         "Good if there is nothing in them: they teach what is background (`data.keep_empty=false` leaves them out). "
         "Bad if nobody annotated them: the model learns not to find what they show.",
-        len(empty),
-        some([Example(records[i].path.name, records[i].path) for i in empty]),
+        [Example(records[i].path.name, records[i].path) for i in empty],
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .findings import Finding, by_share, counted, share, some
+from .findings import Finding, about, by_share, counted, some
 from .objects import ObjectTable, Pairs
 
 OUTSIDE = 1.0
@@ -156,19 +156,19 @@ def _reach(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _missing(table: ObjectTable) -> Iterator[Finding]:
     missing = table.split.data.without_mask
-    if missing:
-        every = missing == len(table)
-        yield Finding(
-            "warning",
-            "missing-masks",
-            f"{table.split.name}: {share(missing, len(table))} objects have a box but no mask; the box stands in for "
-            "it.",
-            "Train boxes alone, or draw the masks: a mask head learns to fill its box."
-            if every
-            else "Draw the masks that are missing: the mask head learns to fill these boxes.",
-            missing,
-            settings=("mask_head=null",) if every else (),
-        )
+    every = missing == len(table)
+    yield from about(
+        missing,
+        len(table),
+        table.split.name,
+        "warning",
+        "missing-masks",
+        "objects have a box but no mask; the box stands in for it.",
+        "Train boxes alone, or draw the masks: a mask head learns to fill its box."
+        if every
+        else "Draw the masks that are missing: the mask head learns to fill these boxes.",
+        settings=("mask_head=null",) if every else (),
+    )
 
 
 def _empty(table: ObjectTable) -> Iterator[Finding]:
@@ -188,14 +188,15 @@ def _only_boxes(table: ObjectTable) -> Iterator[Finding]:
     part = len(full) / max(1, int(large.sum()))
     if part <= SOME_BOXES or table.split.data.without_mask == len(table):
         return
-    yield Finding(
+    yield from about(
+        len(full),
+        int(large.sum()),
+        table.split.name,
         "warning" if part > MANY_BOXES else "note",
         "rectangular-masks",
-        f"{table.split.name}: {share(len(full), int(large.sum()))} masks of {LEAST_SIDE} px a side and more are "
-        "upright rectangles.",
+        f"masks of {LEAST_SIDE} px a side and more are upright rectangles.",
         "Right for things that are rectangles. If they were made of boxes, masks teach nothing that boxes do not: "
         "train boxes alone with `mask_head=null`.",
-        len(full),
         table.examples(full),
     )
 
@@ -253,15 +254,10 @@ def _unused(table: ObjectTable) -> Iterator[Finding]:
     assert schema is not None
     given = (table.keypoints[:, :, 2] > 0).sum(axis=0)
     never = [name for name, count in zip(schema.names, given.tolist(), strict=True) if count == 0]
-    if never and given.any():
-        yield Finding(
-            "warning",
-            "unused-keypoints",
-            f"{table.split.name}: {share(len(never), len(schema))} keypoints are annotated on no object: "
-            f"{', '.join(never)}.",
-            "Take them out of the category, or annotate some.",
-            len(never),
-        )
+    if given.any():
+        what = f"keypoints are annotated on no object: {', '.join(never)}."
+        advice = "Take them out of the category, or annotate some."
+        yield from about(len(never), len(schema), table.split.name, "warning", "unused-keypoints", what, advice)
 
 
 def _without(table: ObjectTable) -> Iterator[Finding]:

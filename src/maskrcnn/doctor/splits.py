@@ -14,7 +14,7 @@ from ..data.images import image_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_records import is_number
 from ..errors import DataError
-from .findings import Example, Finding, share, some
+from .findings import Example, Finding, about
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,37 +161,23 @@ def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
 
 def _lost_findings(name: str, lost: _Lost, contents: Contents) -> Iterator[Finding]:
     total = len(contents.coco["images"])
-    if lost.missing:
-        yield Finding(
-            "error",
-            "missing-images",
-            f"{name}: {share(len(lost.missing), total)} images of {contents.source.name} are not there.",
-            f"Check the folder {contents.images} (--images names another one), or take these records out of the file.",
-            len(lost.missing),
-            some([Example(str(path)) for path in lost.missing]),
-        )
-    if lost.unreadable:
-        yield Finding(
-            "error",
-            "unreadable-images",
-            f"{name}: {share(len(lost.unreadable), total)} images cannot be opened.",
-            "Copy or export them again, or take them out of the dataset.",
-            len(lost.unreadable),
-            some([Example(message) for message in lost.unreadable]),
-        )
+    what = f"images of {contents.source.name} are not there."
+    advice = f"Check the folder {contents.images} (--images names another one), or take these records out of the file."
+    yield from _errors(lost.missing, total, name, "missing-images", what, advice)
+    what, advice = "images cannot be opened.", "Copy or export them again, or take them out of the dataset."
+    yield from _errors(lost.unreadable, total, name, "unreadable-images", what, advice)
 
 
 def _invalid_objects(name: str, data: Dataset) -> Iterator[Finding]:
     total = sum(len(record.instances) for record in data.records) + len(data.skipped)
-    if data.skipped:
-        yield Finding(
-            "error",
-            "invalid-objects",
-            f"{name}: {share(len(data.skipped), total)} objects break a rule of the format and cannot be used.",
-            "Correct them, or leave them out: `maskrcnn train --skip-invalid`.",
-            len(data.skipped),
-            some([Example(message) for message in data.skipped]),
-        )
+    what = "objects break a rule of the format and cannot be used."
+    advice = "Correct them, or leave them out: `maskrcnn train --skip-invalid`."
+    yield from _errors(data.skipped, total, name, "invalid-objects", what, advice)
+
+
+def _errors(problems: Sequence[object], total: int, split: str, name: str, what: str, advice: str) -> Iterator[Finding]:
+    examples = [Example(str(problem)) for problem in problems]
+    yield from about(len(problems), total, split, "error", name, what, advice, examples)
 
 
 def _annotated(coco: dict[str, Any] | None, data: Dataset) -> tuple[np.ndarray, tuple[Any, ...]]:
