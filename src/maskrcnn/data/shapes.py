@@ -45,7 +45,7 @@ class Scene:
     masks: list[np.ndarray]
 
 
-def write_shapes(folder: Path | str, *, train: int = 40, val: int = 10, size: int = 128, seed: int = 0) -> None:
+def write_shapes(folder: Path | str, *, train: int, val: int, size: int = 128, seed: int = 0) -> None:
     """Write a COCO dataset of drawn images: `train.json`, `val.json` and `images/*.png`.
 
     The same arguments give the same files.

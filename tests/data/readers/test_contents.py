@@ -13,7 +13,7 @@ def test_images_and_objects_are_numbered_from_1():
     found.add_object(first, "cat", bbox=[0, 0, 1, 1])
     found.add_object(found.add_image(Path("/a/2.png"), (6, 7)), "dog", crowd=True, segmentation=[[0, 0, 1, 0, 1, 1]])
     with found.skipping("one"):
-        raise ValueError("wrong")
+        found.add_object(first, "owl", bbox=[0, 0, 1, 1])
     assert found.contents() == (
         Path("x.xml"),
         Path("/a"),
@@ -28,7 +28,7 @@ def test_images_and_objects_are_numbered_from_1():
                 {"id": 2, "image_id": 2, "category_id": 1, "iscrowd": 1, "segmentation": [[0, 0, 1, 0, 1, 1]]},
             ],
         },
-        ("one: wrong",),
+        ("one: the class 'owl' is not one of dog, cat",),
     )
     with pytest.raises(DataError, match="two.json: .*2.png"):
         found.add_image(Path("/a/2.png"), (4, 5), named_by="two.json")

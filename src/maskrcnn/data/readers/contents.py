@@ -95,7 +95,13 @@ class ContentsBuilder:
         return number
 
     def add_object(self, image_id: int, name: str, *, crowd: bool = False, **fields: Any) -> None:
-        """Add an object of the class `name`; `fields` are COCO's `bbox`, `segmentation` and `keypoints`."""
+        """Add an object of the class `name`; `fields` are COCO's `bbox`, `segmentation` and `keypoints`.
+
+        Raises:
+            ValueError: There is no such class.
+        """
+        if name not in self.category_ids:
+            raise ValueError(f"the class {name!r} is not one of {list_some([*self.category_ids])}")
         number, category = len(self._annotations) + 1, self.category_ids[name]
         place = {"id": number, "image_id": image_id, "category_id": category, "iscrowd": int(crowd)}
         self._annotations.append({**place, **fields})

@@ -74,8 +74,6 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         drawn = [shape for shape in image if shape.tag not in NO_OBJECTS]
         for number, label, shapes in group_shapes((shape.get("label", ""), _group(shape), shape) for shape in drawn):
             with found.skipping(f"{file}: {name}: shape {number + 1} ({shapes[0].tag}, {label})"):
-                if label not in found.category_ids:
-                    raise ValueError(f"the label {label!r} is not among those of the task")
                 fields = _fields(shapes, size, keypoints.get(label, []))
                 found.add_object(image_id, label, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()

@@ -78,8 +78,6 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
             if name in NO_CLASS:
                 continue
             with found.skipping(f"{file}: shape {number} ({name})"):
-                if name not in found.category_ids:
-                    raise ValueError(f"the label is not among those of {listed}")
                 fields = _fields([_shape(shape, size) for shape in shapes], size)
                 found.add_object(image_id, name, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
