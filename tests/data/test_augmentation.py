@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,13 @@ def real_records(name: str) -> list[Record]:
     return read_coco(file, file.parent / "images").records
 
 
+def seeds(count: int) -> Iterator[int]:
+    """Each seed in turn, with torch's generator set to it."""
+    for seed in range(count):
+        torch.manual_seed(seed)
+        yield seed
+
+
 def square(left: int, size: tuple[int, int] = (40, 60)) -> tuple[torch.Tensor, Instances]:
     """A black image with one white square of 20 px, and its object."""
     image = torch.zeros(3, *size, dtype=torch.uint8)
@@ -53,8 +61,7 @@ def test_nothing_random_leaves_the_prepared_image(resize: str):
 def test_bytes_are_resized_to_the_sizes_of_the_objects(resize: str, crop: int | None):
     settings = AugmentSettings(scale=(0.5, 2), crop=crop)
     inputs = InputSettings(min_size=77, resize=resize)
-    for seed in range(10):
-        torch.manual_seed(seed)
+    for _ in seeds(10):
         image, target, *_ = augment(*square(5), settings, inputs)
         assert target.size == tuple(image.shape[1:])
 
@@ -77,8 +84,7 @@ def test_images_of_other_channels_than_three_change_in_brightness_alone(channels
 def test_mask_box_and_pixels_stay_together(crop: int | None):
     settings = AugmentSettings(vertical_flip=0.5, rotate90=True, scale=(0.5, 2), crop=crop, brightness=0.0, contrast=0)
     seen = set()
-    for seed in range(60):
-        torch.manual_seed(seed)
+    for _ in seeds(60):
         image, target, *_ = augment(*square(5), settings, AS_IT_IS)
         bright = image[0] > 0.5
         seen.add(tuple(bright.shape))
@@ -96,8 +102,7 @@ def test_mask_box_and_pixels_stay_together(crop: int | None):
 
 @pytest.mark.parametrize("size", [(40, 60), (300, 20), (5, 5), (1, 1), (1, 400)])
 def test_a_crop_is_never_larger_than_asked_and_full_where_the_image_is(size: tuple[int, int]):
-    for seed in range(50):
-        torch.manual_seed(seed)
+    for _ in seeds(50):
         move = draw_geometry(size, AugmentSettings(crop=32, rotate90=True, scale=(0.5, 2)), AS_IT_IS)
         x, y, width, height = move.window
         assert 0 <= x <= x + width <= size[1]
@@ -117,8 +122,7 @@ def test_a_crop_is_never_larger_than_asked_and_full_where_the_image_is(size: tup
 )
 def test_a_crop_on_an_object_holds_all_of_it_and_lies_anywhere_where_it_does(box, first, last):
     windows = []
-    for seed in range(200):
-        torch.manual_seed(seed)
+    for _ in seeds(200):
         settings = AugmentSettings(**STILL, crop=20, crop_on_object=1)
         x, y, width, height = draw_geometry((40, 60), settings, AS_IT_IS, torch.tensor([box])).window
         assert (width, height) == (20, 20)
@@ -130,8 +134,7 @@ def test_a_crop_on_an_object_holds_all_of_it_and_lies_anywhere_where_it_does(box
 
 def test_a_crop_on_an_object_longer_than_it_lies_inside():
     settings = AugmentSettings(**STILL, crop=20, crop_on_object=1)
-    for seed in range(50):
-        torch.manual_seed(seed)
+    for _ in seeds(50):
         x, y, _, _ = draw_geometry((40, 60), settings, AS_IT_IS, torch.tensor([[5.0, 8, 55, 12]])).window
         assert 5 <= x <= x + 20 <= 55
         assert y <= 8 <= 12 <= y + 20
@@ -140,8 +143,7 @@ def test_a_crop_on_an_object_longer_than_it_lies_inside():
 @pytest.mark.parametrize("boxes", [None, torch.zeros(0, 4)])
 def test_a_crop_without_an_object_to_hold_lies_anywhere(boxes: torch.Tensor | None):
     places = set()
-    for seed in range(100):
-        torch.manual_seed(seed)
+    for _ in seeds(100):
         settings = AugmentSettings(**STILL, crop=20, crop_on_object=1)
         places.add(draw_geometry((40, 60), settings, AS_IT_IS, boxes).window[0])
     assert (min(places), max(places)) == (0, 40)
@@ -160,8 +162,7 @@ def test_a_crop_is_not_placed_on_a_crowd():
 def test_the_classes_of_pixels_stay_on_the_pixels():
     settings = AugmentSettings(vertical_flip=0.5, rotate90=True, scale=(0.5, 2), crop=30, brightness=0.0, contrast=0)
     shown = 0
-    for seed in range(40):
-        torch.manual_seed(seed)
+    for _ in seeds(40):
         pixels, instances = square(5)
         image, _, semantic, _ = augment(pixels, instances, settings, AS_IT_IS, semantic=pixels[0] // 255 * 7)
         assert semantic.shape == image.shape[1:]
@@ -174,8 +175,7 @@ def test_the_classes_of_pixels_stay_on_the_pixels():
 
 def test_a_quarter_turn_swaps_height_and_width():
     settings, turns = AugmentSettings(**STILL, rotate90=True), set()
-    for seed in range(20):
-        torch.manual_seed(seed)
+    for _ in seeds(20):
         move = draw_geometry((40, 60), settings, AS_IT_IS)
         turns.add(move.turns)
         assert move.size == ((60, 40) if move.turns % 2 else (40, 60))

@@ -65,9 +65,9 @@ def test_the_folder_of_all_images_is_found(tmp_path):
 
 def test_training_needs_an_object_in_any_image():
     require_objects(data_of(record(), record(True), record(False)))
-    with pytest.raises(DataError, match=r"^train.json: none of the 2 .*`annotations`\.$"):
+    with pytest.raises(DataError, match=r"^train.json: none of the 2 "):
         require_objects(data_of(record(), record(True)))
-    with pytest.raises(DataError, match=r"skipped\.$"):
+    with pytest.raises(DataError, match="skipped"):
         require_objects(data_of(record(), skipped=("train.json: annotation 3 ...",)))
 
 

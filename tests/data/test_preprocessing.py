@@ -48,14 +48,6 @@ def test_a_scale_multiplies_the_size():
     assert resized_size((50, 60), InputSettings(**LIMITED), 0.5) == (50, 60)
 
 
-def test_sizes_are_those_of_torchvision():
-    settings = InputSettings()
-    transform = peer(settings)
-    for height, width in [(426, 640), (333, 500), (7, 13), (1201, 799), (800, 1333), (81, 83), (1999, 640)]:
-        expected = transform.resize(torch.zeros(1, height, width))[0].shape[-2:]
-        assert resized_size((height, width), settings) == tuple(expected)
-
-
 def many_sizes(count: int) -> list[tuple[int, int, int, int]]:
     """Height, width, shorter, longer; every third the classical limits."""
     random = np.random.default_rng(0)
@@ -64,10 +56,10 @@ def many_sizes(count: int) -> list[tuple[int, int, int, int]]:
     return [(h, w, int(a), int(b)) for (h, w), (a, b) in zip(sizes, limits) if min(h, w) * b >= max(h, w)]
 
 
-def test_many_sizes_are_those_of_torchvision(monkeypatch):
+def test_sizes_are_those_of_torchvision(monkeypatch):
     seen = []
     monkeypatch.setattr(torch._C._nn, "upsample_bilinear2d", lambda image, size, *_: seen.append(tuple(size)) or image)
-    for height, width, shorter, longer in many_sizes(2000):
+    for height, width, shorter, longer in [*many_sizes(2000), (7, 13, 800, 1333), (81, 83, 800, 1333)]:
         settings = InputSettings(min_size=shorter, max_size=longer)
         peer(settings).resize(torch.zeros(1, 1, 1).expand(1, height, width))
         assert resized_size((height, width), settings) == seen.pop(), (height, width, shorter, longer)
@@ -157,7 +149,7 @@ def test_images_may_have_any_number_of_channels(resize, channels):
 
 
 def test_an_image_of_other_channels_than_the_model_is_refused():
-    with pytest.raises(DataError, match=r"has 4 channels, but the network sees 3.*input.mean.*have 4 values each"):
+    with pytest.raises(DataError, match="4 channels, .* 3: input.mean .* 4 values"):
         prepare_image(torch.zeros(4, 9, 9, dtype=torch.uint8), InputSettings())
 
 

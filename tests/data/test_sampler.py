@@ -111,5 +111,5 @@ def test_images_without_objects_can_be_left_out_if_one_with_some_is_left():
     records = [record(0), record(1, objects=0), record(2, crowd=True), record(3)]
     assert set(all_of(BatchPlan(records, settings()).epoch(0))) == {0, 1, 2, 3}
     assert set(all_of(BatchPlan(records, settings(keep_empty=False)).epoch(0))) == {0, 3}
-    with pytest.raises(DataError, match=r"no image to train on.*keep_empty"):
+    with pytest.raises(DataError, match="keep_empty"):
         BatchPlan(records[1:2], settings(keep_empty=False))

@@ -165,15 +165,15 @@ def test_words_name_what_changes_only():
     assert anchor_words(ratios, before)[1] == "anchors.ratios=0.3,1"
 
 
-def test_objects_without_an_anchor_are_told_with_what_fits_better(tmp_path):
+def test_objects_without_an_anchor_are_reported_with_what_fits_better(tmp_path):
     boxes = [[100 + 3 * n, 100, 8 + n % 5, 8] for n in range(120)]
     seen = made_seen(tmp_path, boxes, sizes=[(800, 800)] * 120)
     now = fit(seen.objects, AnchorSettings(), FPN)
     best = fit(seen.objects, better_anchors(seen.objects, AnchorSettings(), FPN), FPN)
     found = named(find_in_anchors(seen, now, best), "anchors")
     assert found.severity == "warning"
-    assert found.what.startswith("train: 0% of 120 objects have an anchor with an IoU of 0.5 or more, 0% one")
-    assert f"With the anchors below, {best.near:.0%} have one of 0.5" in found.advice
+    assert found.what.startswith("train: 0% of 120 objects")
+    assert f" {best.near:.0%} " in found.advice
     assert found.settings[0].startswith("anchors.sizes=")
     assert "best IoU 0." in found.examples[0].words
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 
 from maskrcnn.config import ModelSettings
@@ -13,21 +15,18 @@ def test_images_with_few_objects_have_no_findings(tmp_path):
     assert find_in_numbers([], SETTINGS) == []
 
 
-def test_an_image_with_more_objects_than_detections_is_told(tmp_path):
+def test_an_image_with_more_objects_than_detections_is_reported(tmp_path):
     made = MadeSet(tmp_path, 2)
     for number in range(130):
         made.add_object(2, [number % 80, number // 3, 9, 9])
     found = named(find_in_numbers([made.table()], SETTINGS), "too-many-objects")
     assert found.severity == "warning"
-    assert found.what == (
-        "train: 1 of 2 (50 %) images have more than 100 objects (at most 131), the most that the network finds in "
-        "one; 31 objects cannot be found."
-    )
+    assert re.search(r"train: 1 of 2 \(50 %\) images .* 100 .* 131.* 31 objects", found.what)
     assert found.examples[0].words == "train_2.png: 131 objects"
     assert found.settings == ("box_head.detections_per_image=200",)
 
 
-def test_more_detections_than_proposals_want_more_proposals(tmp_path):
+def test_more_detections_than_proposals_need_more_proposals(tmp_path):
     made = MadeSet(tmp_path, 1)
     for number in range(20):
         made.add_object(1, [number, number, 9, 9])
@@ -60,11 +59,11 @@ def overlapping(folder, label=1):
     return table, overlapping_pairs(table, 0.5)
 
 
-def test_neighbors_that_suppression_drops_are_told(tmp_path):
+def test_neighbors_that_suppression_drops_are_reported(tmp_path):
     table, pairs = overlapping(tmp_path)
     found = named(find_in_overlaps(table, pairs, SETTINGS), "overlapping-objects")
     assert found.severity == "warning"
-    assert found.what.startswith("train: 1 of 11 (9.1 %) objects overlap another one of their class by more than 0.5")
+    assert re.match(r"train: 1 of 11 \(9\.1 %\) objects .* 0\.5", found.what)
     assert found.settings == ("box_head.nms_threshold=0.8",)
     assert "0 lost at 0.8" in found.advice
 

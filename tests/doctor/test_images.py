@@ -32,7 +32,7 @@ def test_facts_of_an_image_are_those_of_its_file(tmp_path):
     assert len(facts.digest) == 32
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"hello", "an image"), (None, "cannot be read")])
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"hello", "an image"), (None, "No such file")])
 def test_a_file_that_is_no_image_is_a_problem(tmp_path, content, words):
     if content is not None:
         (tmp_path / "a.png").write_bytes(content)

@@ -38,62 +38,41 @@ def test_good_objects_and_none_have_no_findings(tmp_path, find):
     assert find(made) == []
 
 
-# Image, box and more of objects that are added to three good ones; what is found, and the first example of it.
-ADDED = [
-    (
-        in_boxes,
-        [(2, [80, 30, 36, 20], {}), (2, [40, 50, 12, 14.5], {})],  # half a pixel is rounding
-        "boxes-outside: train: 1 of 5 (20 %) boxes reach more than 1 px over the border",
-        "train_2.png, annotation 4 (cat): 20.0 px outside",
-    ),
-    (
-        in_boxes,
-        [(1, [0, 10, 8, 9], {}), (2, [88, 10, 8, 9], {})],
-        "cut-objects: train: 2 of 5 (40 %) objects touch the border",
-        "train_1.png, annotation 4 (cat)",
-    ),
-    (
-        in_boxes,
-        [(2, [20.2, 16, 24, 20], {"label": 2})],
-        "duplicate-objects: train: 1 of 4 (25 %) objects are annotated twice",
-        "train_2.png, annotation 4 (dog): as 2",
-    ),
-    (
-        in_boxes,
-        [(2, [20, 16, 24, 20], {"label": 1})],
-        "two-classes: train: 1 of 4 (25 %) objects have the box of an object of another class",
-        "train_2.png, annotation 4 (cat): as 2 (dog)",
-    ),
-    (
-        in_boxes,
-        [(1, [4, 4, 2, 30], {}), (1, [4, 40, 80, 2], {})],
-        "long-boxes: train: 2 of 5 (40 %) boxes are more than 10 times as long as wide.",
-        "train_1.png, annotation 5 (cat): 80.0 x 2.0 px",
-    ),
-    (
-        in_masks,
-        [(2, [10, 10, 5, 5], {"polygon": [[10, 10, 10.1, 10.1, 10.2, 10]]})],
-        "empty-masks: train: 1 of 4 (25 %) masks have no pixel",
-        "train_2.png, annotation 4 (cat)",
-    ),
-    (
-        in_masks,
-        [(3, [20, 16, 24, 20], {"polygon": [[20, 16, 44, 36, 44, 16, 20, 36]]})],
-        "crossing-polygons: train: 1 of 4 (25 %) polygons cross themselves.",
-        "train_3.png, annotation 4 (cat)",
-    ),
-]
+BOW_TIE, LINE = [[20, 16, 44, 36, 44, 16, 20, 36]], [[10, 10, 10.1, 10.1, 10.2, 10]]
 
 
-@pytest.mark.parametrize(("find", "added", "what", "example"), ADDED)
-def test_objects_that_are_not_as_they_should_be_are_found(tmp_path, find, added, what, example):
+@pytest.mark.parametrize(
+    ("find", "name", "count", "example", "added"),
+    [  # added to three good objects: image, box and more; half a pixel outside is rounding
+        (
+            in_boxes,
+            "boxes-outside",
+            1,
+            "2.png, annotation 4 (cat): 20.0 px",
+            [(2, [80, 30, 36, 20]), (2, [40, 50, 12, 14.5])],
+        ),
+        (in_boxes, "cut-objects", 2, "1.png, annotation 4 (cat)", [(1, [0, 10, 8, 9]), (2, [88, 10, 8, 9])]),
+        (in_boxes, "duplicate-objects", 1, "2.png, annotation 4 (dog): as 2", [(2, [20.2, 16, 24, 20], 2)]),
+        (in_boxes, "two-classes", 1, "2.png, annotation 4 (cat): as 2 (dog)", [(2, [20, 16, 24, 20], 1)]),
+        (
+            in_boxes,
+            "long-boxes",
+            2,
+            "1.png, annotation 5 (cat): 80.0 x 2.0 px",
+            [(1, [4, 4, 2, 30]), (1, [4, 40, 80, 2])],
+        ),
+        (in_masks, "empty-masks", 1, "2.png, annotation 4 (cat)", [(2, [10, 10, 5, 5], 1, LINE)]),
+        (in_masks, "crossing-polygons", 1, "3.png, annotation 4 (cat)", [(3, [20, 16, 24, 20], 1, BOW_TIE)]),
+    ],
+)
+def test_objects_that_are_not_as_they_should_be_are_found(tmp_path, find, name, count, example, added):
     made = MadeSet(tmp_path, 3)
-    for image, box, more in added:
-        made.add_object(image, box, **more)
-    found = named(find(made), what.partition(":")[0])
-    assert f"{found.name}: {found.what}".startswith(what)
-    assert found.examples[0].words == example
-    assert found.severity == ("note" if found.name in ("cut-objects", "long-boxes") else "warning")
+    for image, box, *more in added:
+        made.add_object(image, box, **dict(zip(("label", "polygon"), more)))
+    found = named(find(made), name)
+    assert (found.count, found.what.startswith(f"train: {count} of {3 + len(added)} (")) == (count, True)
+    assert found.examples[0].words.startswith(f"train_{example}")
+    assert found.severity == ("note" if name in ("cut-objects", "long-boxes") else "warning")
 
 
 def test_few_boxes_outside_are_a_note(tmp_path):
@@ -129,8 +108,7 @@ def test_where_no_object_has_a_mask_boxes_alone_are_trained(tmp_path):
     made = MadeSet(tmp_path, 4)
     made.annotations[0]["segmentation"] = []
     found = named(in_masks(made), "missing-masks")
-    assert found.what == "train: 1 of 4 (25 %) objects have a box but no mask; the box stands in for it."
-    assert found.settings == ()
+    assert (found.count, found.settings) == (1, ())
     for one in made.annotations:
         one["segmentation"] = []
     (found,) = in_masks(made)
@@ -143,8 +121,8 @@ def test_masks_that_are_boxes_are_found(tmp_path):
         one["segmentation"] = [[20, 16, 44, 16, 44, 36, 20, 36]]
     made.add_object(1, [1, 1, 3, 3], polygon=[[1, 1, 4, 1, 4, 4, 1, 4]])  # too small to count
     found = named(in_masks(made), "rectangular-masks")
-    assert found.severity == "warning"
-    assert found.what == "train: 3 of 4 (75 %) masks of 5 px a side and more are upright rectangles."
+    assert (found.severity, found.count) == ("warning", 3)
+    assert found.what.startswith("train: 3 of 4 (75 %) masks of 5 px")
     for one in made.annotations[:2]:
         one["segmentation"] = made.annotations[3]["segmentation"]
     assert named(in_masks(made), "rectangular-masks").severity == "note"
@@ -183,7 +161,7 @@ def test_a_keypoint_that_no_object_has_is_named(tmp_path):
     for one in made.annotations:
         one["keypoints"] = [22, 20, 2, 0, 0, 0]
     found = named(in_keypoints(made), "unused-keypoints")
-    assert found.what == "train: 1 of 2 (50 %) keypoints are annotated on no object: right_ear."
+    assert (found.count, found.what.rpartition(": ")[2]) == (1, "right_ear.")
 
 
 def test_objects_without_keypoints_are_noted_and_none_with_any_a_warning(tmp_path):
@@ -199,5 +177,5 @@ def test_objects_without_keypoints_are_noted_and_none_with_any_a_warning(tmp_pat
 
 def test_a_side_without_a_partner_is_found(tmp_path):
     found = named(in_keypoints(with_keypoints(tmp_path, schema=["left_ear", "nose"])), "unpaired-keypoints")
-    assert found.what == "train: 1 keypoint of a left or right side without a partner: left_ear."
+    assert (found.count, found.what.rpartition(": ")[2]) == (1, "left_ear.")
     assert found.settings == ("augment.horizontal_flip=0",)

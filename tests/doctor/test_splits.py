@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def test_all_splits_of_a_folder_are_read(tmp_path):
     assert read.findings == []
 
 
-def test_a_file_is_one_split_and_data_to_judge_by_another_also_the_same(tmp_path):
+def test_a_file_is_one_split_and_validation_data_another_also_the_same(tmp_path):
     first, second = MadeSet(tmp_path / "a", 3).write(), MadeSet(tmp_path / "b", 2, split="train", seed=1).write()
     for val, images in ((second, 2), (first, 3)):
         read = read_splits(first, val=val)
@@ -36,26 +38,25 @@ def test_boxes_and_ids_are_those_of_the_file_in_the_order_of_the_records(tmp_pat
     assert split.data.records[0].instances.boxes[1].tolist() == [80, 50, 96, 60]
 
 
-def test_objects_that_break_a_rule_are_told_and_the_others_kept(tmp_path):
+def test_objects_that_break_a_rule_are_reported_and_the_others_kept(tmp_path):
     made = MadeSet(tmp_path, 3)
     made.annotations[1]["bbox"] = [5, 5, -3, 4]
     made.annotations[2]["category_id"] = 77
     split, findings = read_split(made.write(), "train")
     found = named(findings, "invalid-objects")
-    assert found.severity == "error"
-    assert found.what == "train: 2 of 3 (67 %) objects break a rule of the format and cannot be used."
+    assert (found.severity, found.count) == ("error", 2)
     assert "--skip-invalid" in found.advice
-    assert "annotation 2 (train_2.png): box [5, 5, -3, 4] is -3 px wide" in found.examples[0].words
+    assert "annotation 2 (train_2.png): box [5, 5, -3, 4]" in found.examples[0].words
     assert [len(record.instances) for record in split.data.records] == [1, 0, 0]
 
 
-def test_images_that_are_not_there_are_told_and_the_others_kept(tmp_path):
+def test_images_that_are_not_there_are_reported_and_the_others_kept(tmp_path):
     made = MadeSet(tmp_path, 4)
     (tmp_path / "images" / "train_3.png").unlink()
     split, findings = read_split(made.write(), "train")
     found = named(findings, "missing-images")
     assert (found.severity, found.count) == ("error", 1)
-    assert found.what == "train: 1 of 4 (25 %) images of train.json are not there."
+    assert found.what.startswith("train: 1 of 4 (25 %) images of train.json")
     assert found.examples[0].words.endswith("train_3.png")
     assert [record.image_id for record in split.data.records] == [1, 2, 4]
     assert split.data.skipped == []
@@ -71,15 +72,15 @@ def test_a_first_image_that_is_not_there_does_not_hide_the_others(tmp_path):
     assert len(read.splits[0].data.records) == 3
     for path in (tmp_path / "images").iterdir():
         path.unlink()
-    assert "the folder of its images was not found" in named(read_splits(tmp_path).findings, "unreadable-split").what
+    assert "train.json" in named(read_splits(tmp_path).findings, "unreadable-split").what
 
 
-def test_a_broken_image_whose_record_has_no_size_is_told(tmp_path):
+def test_a_broken_image_whose_record_has_no_size_is_reported(tmp_path):
     made = MadeSet(tmp_path, 3)
     del made.images[1]["width"]
     (tmp_path / "images" / "train_2.png").write_bytes(b"no image")
     split, findings = read_split(made.write(), "train")
-    assert "cannot be read as an image" in named(findings, "unreadable-images").examples[0].words
+    assert "train_2.png" in named(findings, "unreadable-images").examples[0].words
     assert len(split.data.records) == 2
 
 
@@ -90,9 +91,7 @@ def test_a_split_that_cannot_be_read_does_not_hide_the_other(tmp_path):
     assert [split.name for split in read.splits] == ["train"]
     found = named(read.findings, "unreadable-split")
     assert found.severity == "error"
-    assert "val: it cannot be read" in found.what
-    assert "val.json" in found.what
-    assert "cut off" in found.what
+    assert re.search("val: .*val.json.*line 1", found.what)
 
 
 def test_segments_of_a_panoptic_file_are_objects_without_boxes_of_the_file(tmp_path):
@@ -114,9 +113,16 @@ def test_an_image_id_of_a_strange_kind_is_an_invalid_object(tmp_path):
 
 
 def test_nothing_known_is_an_error_at_the_door(tmp_path):
-    with pytest.raises(DataError, match="there is no such file or folder"):
+    with pytest.raises(DataError, match="nowhere"):
         read_splits(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no dataset"):
+    with pytest.raises(DataError, match=re.escape(str(tmp_path))):
         read_splits(tmp_path)
-    with pytest.raises(SettingError, match="no such format"):
+    with pytest.raises(SettingError, match="betamax"):
         read_splits(tmp_path, form="betamax")
+
+
+def test_a_split_that_is_asked_for_and_not_there_is_a_finding(tmp_path):
+    MadeSet(tmp_path, 2).write()
+    read = read_splits(tmp_path, names=["train", "test"])
+    assert [split.name for split in read.splits] == ["train"]
+    assert "test: " in named(read.findings, "unreadable-split").what

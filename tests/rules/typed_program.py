@@ -47,6 +47,7 @@ def look_at_instances(found: maskrcnn.Instances, photo: Path) -> None:
 
 
 def read_data(folder: Path, samples: list[tuple[Path, maskrcnn.Instances]]) -> maskrcnn.Dataset:
+    maskrcnn.write_shapes(folder, train=4, val=2)
     data = maskrcnn.read_dataset(folder, "val")
     assert_type(data, maskrcnn.Dataset)
     assert_type(data[0], maskrcnn.Record)

@@ -24,7 +24,7 @@ class Augment(Protocol):
 
 
 class Augmented(NamedTuple):
-    """An image ready to learn from.
+    """An image ready for training.
 
     Args:
         image: [C, H, W] float32 input of the network.

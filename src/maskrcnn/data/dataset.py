@@ -167,7 +167,7 @@ class Dataset:
         return replace(self, records=records)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """Split at random into images to learn from and images held out.
+        """Split at random into training images and images held out.
 
         Args:
             fraction: Share of the images that is held out, rounded; at least one image, and never all.
@@ -276,9 +276,10 @@ def require_objects(data: Dataset) -> None:
         DataError: No image has an object, or all objects are crowds.
     """
     if not any(has_objects(record) for record in data.records):
+        skipped = " and the objects that were skipped" if data.skipped else ""
         raise DataError(
             f"{data.source}: none of the {len(data.records)} images has an object (crowds do not count), so there is "
-            f"nothing to learn. Check its `annotations`{' and the objects that were skipped' if data.skipped else ''}."
+            f"nothing to train on. Check its `annotations`{skipped}."
         )
 
 

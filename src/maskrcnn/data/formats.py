@@ -1,37 +1,58 @@
 """The formats of datasets: what a path holds is recognized, and read into the same records.
 
-Each format is a `Format` in a module of `data/readers`, whose docstring shows how to write one;
-`READERS` names them.
+Each format is a `Format` in a module of `data/readers`, whose docstring shows how to write one; `FORMATS` lists them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TypedDict
 
 from ..errors import DataError, SettingError
 from .dataset import Contents, Dataset
-from .readers.coco import to_data
-from .readers.coco_folders import SPLITS, split_of
-from .readers.contents import Format
-from .readers.yolo import require_description
-
-# COCO takes every JSON file that no other format knows; images of masks may lie beside its files.
-READERS = (
-    *("yolo", "labelme", "cvat", "via", "cityscapes", "mhp", "ochuman", "voc", "bdd100k", "scalabel", "lvis"),
-    *("text", "coco", "mask_images"),
+from .readers import (
+    bdd100k,
+    cityscapes,
+    coco,
+    cvat,
+    labelme,
+    lvis,
+    mask_images,
+    mhp,
+    ochuman,
+    scalabel,
+    text,
+    via,
+    voc,
+    yolo,
 )
-"""Modules of `data/readers`, in the order in which they are asked."""
+from .readers.coco_folders import SPLITS, canonical_split, split_of
+from .readers.contents import Format
 
-FORMATS: dict[str, Format] = {
-    form.name: form
-    for name in READERS
-    for form in vars(import_module(f"{__package__}.readers.{name}")).values()
-    if isinstance(form, Format)
-}
-"""By the name it has on the command line; the first that is found counts."""
+IN_ORDER = (
+    yolo.FORMAT,
+    labelme.FORMAT,
+    cvat.FORMAT,
+    via.FORMAT,
+    cityscapes.FORMAT,
+    mhp.FORMAT,
+    ochuman.FORMAT,
+    voc.FORMAT,
+    voc.SBD,
+    bdd100k.FORMAT,
+    scalabel.FORMAT,
+    lvis.FORMAT,
+    text.ICDAR,
+    text.CTW1500,
+    coco.FORMAT,  # takes every JSON file that no other format knows; images of masks may lie beside its files
+    mask_images.MASK_FOLDERS,
+    mask_images.LABEL_MAPS,
+)
+"""In the order in which they are asked; the first that is found counts."""
+
+FORMATS: dict[str, Format] = {form.name: form for form in IN_ORDER}
+"""By the name it has on the command line."""
 
 
 def read_dataset(
@@ -46,7 +67,7 @@ def read_dataset(
 
     Args:
         path: Its folder or file.
-        split: "train", "val" or "test", where the path holds several.
+        split: "train", "val" (or "valid", "validation") or "test", where the path holds several.
         form: Name of the format; None: recognized.
         images: Folder of the images, if it is not where the format has it.
         skip_invalid: Leave objects that cannot be used out, and list them in `skipped`, where one would be an error.
@@ -55,7 +76,7 @@ def read_dataset(
         DataError: Nothing known is there, or it cannot be used.
         SettingError: There is no such format.
     """
-    return to_data(read_contents(Path(path), split, form=form, images=images), skip_invalid=skip_invalid)
+    return coco.to_data(read_contents(Path(path), split, form=form, images=images), skip_invalid=skip_invalid)
 
 
 class Reading(TypedDict, total=False):
@@ -77,6 +98,7 @@ def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = Non
     Raises:
         DataError, SettingError: As for `recognize` and `require_format`.
     """
+    names = [canonical_split(name) for name in names]
     first = next((name for name in names or SPLITS if has_split(path, name, form=form)), None)
     if first is None:
         first = names[0] if names else split_of(path) if path.is_file() else "train"
@@ -86,6 +108,7 @@ def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = Non
 
 def read_contents(path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None) -> Contents:
     """A split of a dataset in COCO's terms, unchecked; arguments and errors as for `read_dataset`."""
+    split = canonical_split(split)
     name = recognize(path, split) if form is None else require_format(form)
     return FORMATS[name].read(path, split, images)
 
@@ -96,6 +119,7 @@ def recognize(path: Path, split: str = "train") -> str:
     Raises:
         DataError: There is no such path, or none of the formats is found there.
     """
+    split = canonical_split(split)
     name = _find(path, split)
     if name is not None:
         return name
@@ -105,7 +129,7 @@ def recognize(path: Path, split: str = "train") -> str:
         raise DataError(
             f"{path}: has no split `{split}`, but {there}. Give one of these (split=, --split), or its file."
         )
-    require_description(path)
+    yolo.require_description(path)
     known = "".join(f"\n  {name}: {form.title}: {form.layout}" for name, form in FORMATS.items())
     raise DataError(
         f"{path}: no dataset with a split `{split}` was recognized. Name the files as one of the formats has them, "
@@ -119,6 +143,7 @@ def has_split(path: Path, split: str, *, form: str | None = None) -> bool:
     Args:
         form: Name of the format; None: recognized.
     """
+    split = canonical_split(split)
     name = form or _find(path, split)
     if name is None:
         return False
@@ -133,6 +158,7 @@ def split_meant(path: Path, split: str, *, form: str | None = None) -> str:
         path: A folder or file that somebody gave for this split.
         split, form: As for `has_split`.
     """
+    split = canonical_split(split)
     if path.is_file() or has_split(path, split, form=form):
         return split
     others = [other for other in SPLITS if has_split(path, other, form=form)]

@@ -63,7 +63,7 @@ class Geometry:
         return _matrix([self.size[1] / width, 0, 0], [0, self.size[0] / height, 0]) @ affine
 
     def move_objects(self, instances: Instances, keypoint_schema: KeypointSchema | None = None) -> Instances:
-        """The objects that training can learn from in the result.
+        """The objects in the result that training can use.
 
         Crowds are left out, and so are objects without a pixel or with a side below 1 pixel. The box of an object that
         the edge cuts becomes the one around the pixels that are left; other boxes stay as they are annotated.

@@ -11,7 +11,7 @@ from typing import IO
 import cv2
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import DataError
@@ -55,7 +55,8 @@ def open_image(file: Path | str | IO[bytes], *, name: str | None = None) -> Iter
     except UNREADABLE as error:
         if isinstance(file, str | Path):
             raise _unreadable(file, error) from error
-        raise DataError(f"{name}: cannot be read as an image ({error}). Write it again.") from error
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{name}: cannot be read as an image ({reason}). Write it again.") from error
 
 
 def read_pixels(file: Path | str | IO[bytes], mode: str | None = None, *, name: str | None = None) -> np.ndarray:

@@ -45,7 +45,7 @@ def training_batches(
     pixels as one that never stopped, whatever the number of workers. No random generator of the caller is touched.
 
     Args:
-        data: What is learned from.
+        data: What is trained on.
         settings: `input`, `augment`, `data` and `train.seed` are used.
         start: Number of the first batch, counted from the start of the whole run.
         workers: Loader processes, 0 for none; None: `data.workers`, or by the machine.

@@ -45,15 +45,18 @@ class Scene:
     masks: list[np.ndarray]
 
 
-def write_shapes(folder: Path, *, train: int, val: int, size: int, seed: int) -> None:
-    """Write `train.json`, `val.json` and `images/*.png`; the same arguments give the same files.
+def write_shapes(folder: Path | str, *, train: int, val: int, size: int = 128, seed: int = 0) -> None:
+    """Write a COCO dataset of drawn images: `train.json`, `val.json` and `images/*.png`.
+
+    The same arguments give the same files.
 
     Args:
         folder: Made if it is not there.
-        train, val: Number of images of each part.
+        train, val: Number of images of each split.
         size: Side of the square images in pixels.
         seed: Of everything that is random. Image number n does not depend on how many there are.
     """
+    folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for part, (name, count) in enumerate((("train", train), ("val", val))):
         scenes = (draw_scene(default_rng([seed, part, number]), size) for number in range(count))

@@ -20,7 +20,7 @@ NEAR = 0.5
 CLOSE = 0.7
 """IoU with an anchor from which the usual settings call it positive."""
 FEWEST = 100
-"""Objects to choose anchors by; fewer tell too little."""
+"""Objects to choose anchors by; fewer are too little to go by."""
 SAMPLED = 3000
 """Objects that a search looks at."""
 FINEST = tuple(4.0 * 2 ** (step / 3) for step in range(19))
@@ -182,7 +182,7 @@ def find_in_anchors(seen: Seen, now: Fit, best: Fit, *, at: str = "") -> Iterato
     """Objects that no anchor fits, and anchors that fit more of them.
 
     Args:
-        seen: The objects to learn from.
+        seen: The objects to train on.
         now: How the settings' anchors fit them.
         best: How those of `better_anchors` do; the same if there are none.
         at: Which input that is, if not that of the settings, for the message.

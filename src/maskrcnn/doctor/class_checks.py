@@ -1,4 +1,4 @@
-"""Classes, numbers of objects, what splits have in common, and annotations that no head of the network learns from."""
+"""Classes, numbers of objects, what splits have in common, and annotations that no head is trained on."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from ..config import ModelSettings
 from ..progress import counted
-from .findings import Example, Finding, share, some
+from .findings import Example, Finding, about, share
 from .objects import ObjectTable
 from .splits import Split
 
 FEW_OBJECTS = 20
-"""Of a class to learn from; with fewer its scores hang on chance."""
+"""Of a class to train on; with fewer its scores hang on chance."""
 FEW_IMAGES = 50
 IMBALANCE = 50
 """Objects of the most frequent class over those of the rarest, from which that is worth a word."""
@@ -29,7 +29,7 @@ def find_in_classes(tables: Sequence[ObjectTable]) -> list[Finding]:
     if not tables:
         return []
     train, others = tables[0], tables[1:]
-    findings = [*_nothing_to_learn(train), *_few(train), *_imbalance(train)]
+    findings = [*_no_objects(train), *_few(train), *_imbalance(train)]
     for other in others:
         findings += [*_other_classes(train, other), *_unseen(train, other), *_shifted(train, other)]
     for table in tables:
@@ -42,20 +42,20 @@ def class_counts(table: ObjectTable) -> np.ndarray:
     return np.bincount(table.labels[~table.crowd], minlength=len(table.split.data.classes))
 
 
-def _nothing_to_learn(table: ObjectTable) -> Iterator[Finding]:
+def _no_objects(table: ObjectTable) -> Iterator[Finding]:
     name, images = table.split.name, len(table.split.data.records)
     if not (~table.crowd).any():
         yield Finding(
             "error",
             "no-objects",
             f"{name}: none of its {counted(images, 'image')} has an object that is no crowd.",
-            "There is nothing to learn or to score; check the annotations, and the objects that were left out.",
+            "There is nothing to train on or to score; check the annotations, and the objects that were left out.",
         )
     elif images < FEW_IMAGES and name == "train":
         yield Finding(
             "warning",
             "few-images",
-            f"{name}: {counted(images, 'image')} are few to learn from.",
+            f"{name}: {counted(images, 'image')} are few to train on.",
             "Start from weights of a similar task (the usual ones are COCO's), keep more of them as they are, and "
             "annotate more; augmentation helps a little.",
             images,
@@ -68,26 +68,22 @@ def _few(table: ObjectTable) -> Iterator[Finding]:
     if not counts.any():
         return
     none = [names[label] for label in np.flatnonzero(counts == 0)]
-    if none:
-        yield Finding(
-            "warning",
-            "unused-classes",
-            f"{name}: {share(len(none), len(names))} classes have no object: {_listed(none)}.",
-            "The model can never find them. Take them out of the categories, or annotate some.",
-            len(none),
-        )
+    what = f"classes have no object: {_listed(none)}."
+    advice = "The model can never find them. Take them out of the categories, or annotate some."
+    yield from about(len(none), len(names), name, "warning", "unused-classes", what, advice)
     rare = [label for label in np.argsort(counts, kind="stable") if 0 < counts[label] < FEW_OBJECTS]
-    if rare:
-        listed = _listed([f"{names[label]} ({counts[label]})" for label in rare])
-        yield Finding(
-            "warning",
-            "rare-classes",
-            f"{name}: {share(len(rare), len(names))} classes have fewer than {FEW_OBJECTS} objects: {listed}.",
-            "Annotate more of them, join them with a class that looks alike, or do not expect much; judge the model "
-            "by the AP of each class, not by the mean alone.",
-            len(rare),
-            some([_first(table, int(label)) for label in rare]),
-        )
+    listed = _listed([f"{names[label]} ({counts[label]})" for label in rare])
+    yield from about(
+        len(rare),
+        len(names),
+        name,
+        "warning",
+        "rare-classes",
+        f"classes have fewer than {FEW_OBJECTS} objects: {listed}.",
+        "Annotate more of them, join them with a class that looks alike, or do not expect much; compare models by the "
+        "AP of each class, not by the mean alone.",
+        [_first(table, int(label)) for label in rare],
+    )
 
 
 def _imbalance(table: ObjectTable) -> Iterator[Finding]:
@@ -162,7 +158,7 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
         crowds,
         "crowds",
         "objects are crowds (`iscrowd` 1).",
-        "Crowds are not learned from, and what is found inside them is neither right nor wrong."
+        "Crowds are left out of training, and what is found inside them is neither right nor wrong."
         + (many if len(crowds) > CROWDED * len(table) else ""),
         severity="note",
     )
@@ -171,17 +167,19 @@ def _crowds(table: ObjectTable) -> Iterator[Finding]:
 def _empty(table: ObjectTable) -> Iterator[Finding]:
     records = table.split.data.records
     empty = np.flatnonzero(table.counts == 0)
-    if not len(empty) or len(empty) == len(records):
+    if len(empty) == len(records):
         return
     many = len(empty) > EMPTY * len(records)
-    yield Finding(
+    yield from about(
+        len(empty),
+        len(records),
+        table.split.name,
         "warning" if many else "note",
         "empty-images",
-        f"{table.split.name}: {share(len(empty), len(records))} images have no object to learn from.",
+        "images have no object to train on.",
         "Good if there is nothing in them: they teach what is background (`data.keep_empty=false` leaves them out). "
         "Bad if nobody annotated them: the model learns not to find what they show.",
-        len(empty),
-        some([Example(records[i].path.name, records[i].path) for i in empty]),
+        [Example(records[i].path.name, records[i].path) for i in empty],
     )
 
 
@@ -194,7 +192,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[Finding]:
-    """Annotations that no head learns from.
+    """Annotations that no head is trained on.
 
     Args:
         splits: The first is the one to train on.
@@ -202,21 +200,12 @@ def find_in_heads(splits: Sequence[Split], settings: ModelSettings) -> Iterator[
     """
     for split in splits[:1]:
         classes = split.data.classes
-        if classes.keypoint_count and settings.keypoint_head is None:
-            yield Finding(
-                "note",
-                "keypoints-not-learned",
-                f"{split.name}: objects have {counted(classes.keypoint_count, 'keypoint')} each, but the network has "
-                "no head for them.",
-                "To learn them, too: `keypoint_head={}`.",
-                classes.keypoint_count,
-            )
-        if classes.stuff and settings.semantic_head is None:
-            yield Finding(
-                "note",
-                "stuff-not-learned",
-                f"{split.name}: {counted(len(classes.stuff), 'class', 'classes')} of stuff (sky, grass) are annotated, "
-                "but the network has no head for them.",
-                "To learn them, too: `semantic_head={}`.",
-                len(classes.stuff),
-            )
+        keypoints = f"objects have {counted(classes.keypoint_count, 'keypoint')} each"
+        stuff = f"{counted(len(classes.stuff), 'class', 'classes')} of stuff (sky, grass) are annotated"
+        for head, count, name, what in (
+            ("keypoint_head", classes.keypoint_count, "keypoints-not-trained", keypoints),
+            ("semantic_head", len(classes.stuff), "stuff-not-trained", stuff),
+        ):
+            if count and getattr(settings, head) is None:
+                what = f"{split.name}: {what}, but the network has no head for them."
+                yield Finding("note", name, what, f"To train on them, too: `{head}={{}}`.", count)

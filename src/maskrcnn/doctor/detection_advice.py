@@ -6,7 +6,7 @@ import numpy as np
 
 from ..config import ModelSettings
 from ..progress import counted
-from .findings import Example, Finding, share, some
+from .findings import Example, Finding, about, share, some
 from .object_checks import same_objects
 from .objects import ObjectTable, Pairs
 
@@ -80,19 +80,19 @@ def _more_than_found(tables: Sequence[ObjectTable], settings: ModelSettings) -> 
     for table in tables:
         counts, records = table.counts, table.split.data.records
         full = np.flatnonzero(counts > limit)
-        if len(full):
-            worst = full[np.argsort(-counts[full], kind="stable")]
-            yield Finding(
-                "warning",
-                "too-many-objects",
-                f"{table.split.name}: {share(len(full), len(records))} images have more than {limit} objects (at most "
-                f"{counts.max()}), the most that the network finds in one; "
-                f"{counted(int((counts[full] - limit).sum()), 'object')} cannot be found.",
-                "Allow more detections; scores count as many as the network may find.",
-                len(full),
-                some([Example(f"{records[i].path.name}: {counts[i]} objects", records[i].path) for i in worst]),
-                (f"box_head.detections_per_image={detections}", *words),
-            )
+        worst = full[np.argsort(-counts[full], kind="stable")]
+        yield from about(
+            len(full),
+            len(records),
+            table.split.name,
+            "warning",
+            "too-many-objects",
+            f"images have more than {limit} objects (at most {counts.max(initial=0)}), the most that the network finds "
+            f"in one; {counted(int((counts[full] - limit).sum()), 'object')} cannot be found.",
+            "Allow more detections; scores count as many as the network may find.",
+            [Example(f"{records[i].path.name}: {counts[i]} objects", records[i].path) for i in worst],
+            (f"box_head.detections_per_image={detections}", *words),
+        )
 
 
 def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def _more_than_sampled(tables: Sequence[ObjectTable], settings: ModelSettings) -
                 "note",
                 "more-than-samples",
                 f"{table.split.name}: {share(full, len(counts))} images have more objects than the {limit} positive "
-                "samples that the heads learn from in an image.",
+                "samples that the heads are trained on in an image.",
                 f"They are chosen at random in every step, so that nothing is lost; `box_head.batch_size_per_image="
                 f"{2 * head.batch_size_per_image}` learns more per step, at the price of time and memory.",
                 full,

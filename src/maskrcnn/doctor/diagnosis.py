@@ -33,7 +33,7 @@ class Diagnosis:
         tables: Objects of each split.
         facts: Images of each split.
         findings: The worst first.
-        seen: The objects to learn from at the network's input; None without any.
+        seen: The objects to train on, at the network's input; None without any.
         advised: The same at the input that is advised.
         now: How the settings' anchors fit them at the settings' input.
         best: How the advised anchors fit them at the advised input.
@@ -107,7 +107,7 @@ def diagnose(
     Args:
         data: Folder or file of any format, or a dataset that was read or made before.
         settings: Of the network to be trained; None: the default ones.
-        val: A second one, of the images to judge by.
+        val: A second one, of validation images.
         splits: Names of the splits to look at; none: "train", "val" and "test", as far as they are there.
         form: Name of the format; None: recognized.
         images: Folder of the images, if it is not where the format has it.

@@ -1,6 +1,6 @@
-"""What somebody who looks at a dataset has to say about it."""
+"""Findings about a dataset."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -49,6 +49,31 @@ class Finding:
     count: int = 1
     examples: tuple[Example, ...] = ()
     settings: tuple[str, ...] = ()
+
+
+def about(
+    part: int,
+    whole: int,
+    split: str,
+    severity: Severity,
+    name: str,
+    what: str,
+    advice: str,
+    examples: Sequence[Example] = (),
+    settings: tuple[str, ...] = (),
+) -> Iterator[Finding]:
+    """A finding about some of many; none about none of them.
+
+    Args:
+        part, whole: How many of how many.
+        split: Name of the split.
+        severity, name, advice, settings: As of `Finding`.
+        what: Behind the name of the split and the numbers.
+        examples: The worst first; a few are kept.
+    """
+    if part:
+        words = f"{split}: {share(part, whole)} {what}"
+        yield Finding(severity, name, words, advice, part, some(examples), settings)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data.dataset import Record
 from ..progress import counted
-from .findings import Example, Finding, Severity, share, some
+from .findings import Example, Finding, Severity, about, some
 from .images import LEAST_CORRELATION, MOST_BITS, ImageFacts, near_pairs, same_files
 
 DEEP = ("I", "F")
@@ -26,7 +26,7 @@ SAME, ALIKE = (
     ),
 )
 LEAKED = (
-    "What is learned from cannot judge: the scores will be too good. Take these images out of one of the splits; "
+    "Training images cannot validate: the scores will be too good. Take these images out of one of the splits; "
     "split by scene, patient, slide or film, not by image."
 )
 TWICE = (
@@ -53,36 +53,30 @@ def find_in_images(name: str, records: Sequence[Record], facts: Sequence[ImageFa
 
 
 def _unreadable(name: str, facts: Sequence[ImageFacts]) -> Iterator[Finding]:
-    broken = [one for one in facts if one.problem is not None]
-    if broken:
-        yield Finding(
-            "error",
-            "unreadable-images",
-            f"{name}: {share(len(broken), len(facts))} image files cannot be read: damaged, cut off, or no images.",
-            "Copy or download them again, or take them out of the dataset; training stops at the first of them.",
-            len(broken),
-            some([Example(one.problem or "") for one in broken]),
-        )
+    broken = [Example(one.problem) for one in facts if one.problem is not None]
+    what = "image files cannot be read: damaged, cut off, or no images."
+    advice = "Copy or download them again, or take them out of the dataset; training stops at the first of them."
+    yield from about(len(broken), len(facts), name, "error", "unreadable-images", what, advice, broken)
 
 
 def _other_size(name: str, records: Sequence[Record], facts: Sequence[ImageFacts]) -> Iterator[Finding]:
     wrong = [pair for pair in zip(records, facts, strict=True) if not pair[1].problem and pair[1].size != pair[0].size]
-    if not wrong:
-        return
     turned = [pair for pair in wrong if pair[1].orientation > 4 and pair[1].size == pair[0].size[::-1]]
     reason = (
         f" {counted(len(turned), 'of them has', 'of them have')} an EXIF orientation that the annotations ignore."
         if turned
         else ""
     )
-    yield Finding(
+    yield from about(
+        len(wrong),
+        len(records),
+        name,
         "error",
         "wrong-sizes",
-        f"{name}: {share(len(wrong), len(records))} images are of another size than their record says.{reason}",
+        f"images are of another size than their record says.{reason}",
         "Correct `width` and `height` of the records. Where they are swapped, the image was annotated lying on its "
         "side: remove its EXIF orientation (`exiftool -Orientation= FILE`), so that it is shown as it was annotated.",
-        len(wrong),
-        some([Example(f"{record.path.name}: {_shown(one)}, record {_by(record.size)}") for record, one in wrong]),
+        [Example(f"{record.path.name}: {_shown(one)}, record {_by(record.size)}") for record, one in wrong],
     )
 
 
@@ -140,10 +134,8 @@ def _about(
     name: str, chosen: Sequence[ImageFacts], total: int, severity: Severity, key: str, what: str, advice: str
 ) -> Iterator[Finding]:
     """A finding about some of the `total` images of a split; none if there are none of them."""
-    if chosen:
-        examples = some([Example(f"{one.path.name} ({one.mode})", one.path) for one in chosen])
-        words = f"{name}: {share(len(chosen), total)} images {what}."
-        yield Finding(severity, key, words, advice, len(chosen), examples)
+    examples = [Example(f"{one.path.name} ({one.mode})", one.path) for one in chosen]
+    yield from about(len(chosen), total, name, severity, key, f"images {what}.", advice, examples)
 
 
 def _sizes(name: str, records: Sequence[Record]) -> Iterator[Finding]:

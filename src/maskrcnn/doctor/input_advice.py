@@ -7,7 +7,7 @@ import numpy as np
 
 from ..config import InputSettings
 from ..data.preprocessing import resized_size
-from .findings import MOST_EXAMPLES, Finding, share
+from .findings import MOST_EXAMPLES, Finding, about, by_share, share
 from .objects import ObjectTable
 
 TINY = 16
@@ -92,7 +92,7 @@ def find_in_sizes(seen: Seen, settings: InputSettings) -> list[Finding]:
     """Objects too small for the network, or so large that a smaller input would do.
 
     Args:
-        seen: The objects to learn from.
+        seen: The objects to train on.
         settings: How images become inputs.
     """
     if not len(seen.places):
@@ -134,18 +134,18 @@ def better_input(seen: Seen, settings: InputSettings) -> tuple[str, ...]:
 def _tiny(seen: Seen) -> Iterator[Finding]:
     areas = seen.objects.sides.prod(axis=1)
     tiny = np.flatnonzero(areas < TINY)
-    if len(tiny):
-        worst = tiny[np.argsort(areas[tiny], kind="stable")][:MOST_EXAMPLES]
-        yield Finding(
-            "warning" if len(tiny) > 0.01 * len(areas) else "note",
-            "tiny-objects",
-            f"{seen.table.split.name}: {share(len(tiny), len(areas))} objects are smaller than {TINY} px² at the "
-            "network's input.",
-            "They are smaller than one pixel of the finest map. Look whether they are objects at all: specks left by "
-            "an export are often among them.",
-            len(tiny),
-            tuple(seen.table.example(int(seen.places[i]), f"{areas[i]:.1f} px²") for i in worst),
-        )
+    worst = tiny[np.argsort(areas[tiny], kind="stable")][:MOST_EXAMPLES]
+    yield from about(
+        len(tiny),
+        len(areas),
+        seen.table.split.name,
+        by_share(len(tiny), len(areas)),
+        "tiny-objects",
+        f"objects are smaller than {TINY} px² at the network's input.",
+        "They are smaller than one pixel of the finest map. Look whether they are objects at all: specks left by an "
+        "export are often among them.",
+        [seen.table.example(int(seen.places[i]), f"{areas[i]:.1f} px²") for i in worst],
+    )
 
 
 def _scale(seen: Seen, settings: InputSettings) -> Iterator[Finding]:

@@ -1,11 +1,12 @@
-"""Boxes, masks and keypoints that are missing, suspicious, cannot be learned, or contradict each other."""
+"""Boxes, masks and keypoints that are missing, suspicious, cannot be trained on, or contradict each other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ..progress import counted
-from .findings import Finding, by_share, share, some
+from .findings import Finding, about, by_share, some
 from .objects import ObjectTable, Pairs
 
 OUTSIDE = 1.0
@@ -91,35 +92,34 @@ def _at_border(table: ObjectTable) -> Iterator[Finding]:
 
 
 def _twice(table: ObjectTable, pairs: Pairs) -> Iterator[Finding]:
-    same_class = table.labels[pairs.first] == table.labels[pairs.second]
-    twice = pairs.where(same_objects(table, pairs))
-    if len(twice.first):
-        yield Finding(
-            by_share(len(twice.first), len(table)),
-            "duplicate-objects",
-            f"{table.split.name}: {share(len(np.unique(twice.second)), len(table))} objects are annotated twice: same "
-            f"class, boxes with an IoU of {SAME} or more, masks of the same size.",
-            "Delete one of each pair: one detection can match only one of them, the other counts as missed.",
-            len(twice.first),
-            some([table.example(int(j), f"as {table.split.ids[i]}") for i, j, _ in zip(*twice, strict=True)]),
-        )
-    other = pairs.where(~same_class)
-    if len(other.first):
-        names = table.split.data.classes.names
-        yield Finding(
-            by_share(len(other.first), len(table)),
-            "two-classes",
-            f"{table.split.name}: {share(len(np.unique(other.second)), len(table))} objects have the box of an object "
-            f"of another class (IoU {SAME} or more).",
-            "If it is one thing, decide for one class; a region belongs to one class when it is learned.",
-            len(other.first),
-            some(
-                [
-                    table.example(int(j), f"as {table.split.ids[i]} ({names[table.labels[i]]})")
-                    for i, j, _ in zip(*other, strict=True)
-                ]
-            ),
-        )
+    names, same_class = table.split.data.classes.names, table.labels[pairs.first] == table.labels[pairs.second]
+    yield from _about_pairs(
+        table,
+        pairs.where(same_objects(table, pairs)),
+        "duplicate-objects",
+        f"objects are annotated twice: same class, boxes with an IoU of {SAME} or more, masks of the same size.",
+        "Delete one of each pair: one detection can match only one of them, the other counts as missed.",
+        lambda i: f"as {table.split.ids[i]}",
+    )
+    yield from _about_pairs(
+        table,
+        pairs.where(~same_class),
+        "two-classes",
+        f"objects have the box of an object of another class (IoU {SAME} or more).",
+        "If it is one thing, decide for one class; in training a region belongs to one class.",
+        lambda i: f"as {table.split.ids[i]} ({names[table.labels[i]]})",
+    )
+
+
+def _about_pairs(
+    table: ObjectTable, pairs: Pairs, name: str, what: str, advice: str, partner: Callable[[int], str]
+) -> Iterator[Finding]:
+    """A finding about pairs of objects; each is shown by its second object, with words about the first."""
+    shown = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+    examples = some([table.example(j, partner(i)) for i, j in shown])
+    severity = by_share(len(pairs.first), len(table))
+    for finding in table.about(np.unique(pairs.second), name, what, advice, severity=severity, examples=examples):
+        yield replace(finding, count=len(pairs.first))
 
 
 def _long(table: ObjectTable) -> Iterator[Finding]:
@@ -157,19 +157,19 @@ def _reach(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _missing(table: ObjectTable) -> Iterator[Finding]:
     missing = table.split.data.without_mask
-    if missing:
-        every = missing == len(table)
-        yield Finding(
-            "warning",
-            "missing-masks",
-            f"{table.split.name}: {share(missing, len(table))} objects have a box but no mask; the box stands in for "
-            "it.",
-            "Train boxes alone, or draw the masks: a mask head learns to fill its box."
-            if every
-            else "Draw the masks that are missing: the mask head learns to fill these boxes.",
-            missing,
-            settings=("mask_head=null",) if every else (),
-        )
+    every = missing == len(table)
+    yield from about(
+        missing,
+        len(table),
+        table.split.name,
+        "warning",
+        "missing-masks",
+        "objects have a box but no mask; the box stands in for it.",
+        "Train boxes alone, or draw the masks: a mask head learns to fill its box."
+        if every
+        else "Draw the masks that are missing: the mask head learns to fill these boxes.",
+        settings=("mask_head=null",) if every else (),
+    )
 
 
 def _empty(table: ObjectTable) -> Iterator[Finding]:
@@ -189,14 +189,15 @@ def _only_boxes(table: ObjectTable) -> Iterator[Finding]:
     part = len(full) / max(1, int(large.sum()))
     if part <= SOME_BOXES or table.split.data.without_mask == len(table):
         return
-    yield Finding(
+    yield from about(
+        len(full),
+        int(large.sum()),
+        table.split.name,
         "warning" if part > MANY_BOXES else "note",
         "rectangular-masks",
-        f"{table.split.name}: {share(len(full), int(large.sum()))} masks of {LEAST_SIDE} px a side and more are "
-        "upright rectangles.",
+        f"masks of {LEAST_SIDE} px a side and more are upright rectangles.",
         "Right for things that are rectangles. If they were made of boxes, masks teach nothing that boxes do not: "
         "train boxes alone with `mask_head=null`.",
-        len(full),
         table.examples(full),
     )
 
@@ -212,7 +213,7 @@ def _disagreeing(table: ObjectTable) -> Iterator[Finding]:
         wrong,
         "boxes-unlike-masks",
         f"boxes differ from the box around their mask by more than {SLACK[0]:g} px and {SLACK[1]:.0%} of the side.",
-        "Box and mask are learned and scored apart, so each is right or wrong by itself. Redraw them, or leave `bbox` "
+        "Box and mask are trained and scored apart, so each is right or wrong by itself. Redraw them, or leave `bbox` "
         "out of the file, so that boxes are taken from the masks.",
         examples=table.worst(wrong, apart.max(axis=1), "{:.0f} px apart"),
     )
@@ -241,7 +242,7 @@ def _keypoints_outside(table: ObjectTable) -> Iterator[Finding]:
         out,
         "keypoints-outside",
         f"objects have a keypoint more than {KEYPOINT_SLACK:.0%} of the box's longer side outside their box.",
-        "A keypoint outside its box cannot be learned. Check whether box and keypoints are of the same object, and "
+        "A keypoint outside its box cannot be trained on. Check whether box and keypoints are of the same object, and "
         "whether keypoints that are not annotated are 0, 0, 0.",
         severity=by_share(len(out), len(table), MANY),
         examples=table.worst(out, far, "{:.0f} px outside"),
@@ -254,15 +255,10 @@ def _unused(table: ObjectTable) -> Iterator[Finding]:
     assert schema is not None
     given = (table.keypoints[:, :, 2] > 0).sum(axis=0)
     never = [name for name, count in zip(schema.names, given.tolist(), strict=True) if count == 0]
-    if never and given.any():
-        yield Finding(
-            "warning",
-            "unused-keypoints",
-            f"{table.split.name}: {share(len(never), len(schema))} keypoints are annotated on no object: "
-            f"{', '.join(never)}.",
-            "Take them out of the category, or annotate some.",
-            len(never),
-        )
+    if given.any():
+        what = f"keypoints are annotated on no object: {', '.join(never)}."
+        advice = "Take them out of the category, or annotate some."
+        yield from about(len(never), len(schema), table.split.name, "warning", "unused-keypoints", what, advice)
 
 
 def _without(table: ObjectTable) -> Iterator[Finding]:
@@ -273,9 +269,9 @@ def _without(table: ObjectTable) -> Iterator[Finding]:
         without,
         "without-keypoints",
         "objects have no annotated keypoint.",
-        "There is nothing for a keypoint head to learn: take the keypoints out of the categories."
+        "There is nothing to train a keypoint head on: take the keypoints out of the categories."
         if every
-        else "Small and hidden objects often have none; their boxes and masks are learned, their keypoints not.",
+        else "Small and hidden objects often have none; training uses their boxes and masks, not their keypoints.",
         severity="warning" if every else "note",
     )
 

@@ -15,7 +15,7 @@ from ..ops.masks import Polygons
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.instances import Instances
 from ..structures.masks import tight_crop
-from .findings import MOST_EXAMPLES, Example, Finding, Severity, by_share, share
+from .findings import MOST_EXAMPLES, Example, Finding, Severity, about, by_share
 from .splits import Split
 
 ROWS = 512
@@ -108,11 +108,9 @@ class ObjectTable:
             severity: None: a warning for more than 1 % of the objects, else a note.
             examples: None: the first of them.
         """
-        if len(places):
-            shown = self.examples(places) if examples is None else examples
-            level = severity or by_share(len(places), len(self))
-            what = f"{self.split.name}: {share(len(places), len(self))} {what}"
-            yield Finding(level, name, what, advice, len(places), shown, settings)
+        shown = self.examples(places) if examples is None else examples
+        level = severity or by_share(len(places), len(self))
+        yield from about(len(places), len(self), self.split.name, level, name, what, advice, shown, settings)
 
 
 class _Measured(NamedTuple):

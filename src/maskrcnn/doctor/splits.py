@@ -9,15 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.dataset import Contents, Dataset, is_panoptic
-from ..data.formats import has_split, read_contents, recognize, require_format
+from ..data.formats import find_splits, read_contents, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
-from ..data.readers.coco_folders import split_of
 from ..data.readers.coco_records import is_number
 from ..errors import DataError
-from .findings import Example, Finding, share, some
-
-SPLITS = ("train", "val", "test")
+from .findings import Example, Finding, about
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +54,7 @@ def read_splits(
 
     Args:
         data: Folder or file of any format of `data.formats`, or a dataset.
-        val: A second one, of the images to judge by.
+        val: A second one, of validation images.
         names: Of the splits; none: "train", "val" and "test", as far as they are there.
         form: Name of the format; None: recognized.
         images: Folder of the images, if it is not where the format has it.
@@ -69,7 +66,10 @@ def read_splits(
     if form is not None:
         require_format(form)
     places: list[tuple[str, Path | Dataset]] = []
-    places += [(SPLITS[0], data)] if isinstance(data, Dataset) else _places(Path(data), names, form)
+    if isinstance(data, Dataset):
+        places.append(("train", data))
+    else:
+        places += [(name, Path(data)) for name in find_splits(Path(data), names, form=form)[1]]
     if val is not None:
         second = val if isinstance(val, Dataset) else Path(val)
         places = [place for place in places if place[0] != "val"] + [("val", second)]
@@ -102,11 +102,11 @@ def read_split(
     Raises:
         DataError: The file itself cannot be used.
     """
-    contents = _read(path, name, form, images)
+    contents = read_contents(path, name, form=form, images=images)
     lost, gone = _lost_images(contents)
     usable = without_images(contents, gone) if gone else contents
     split, invalid = split_of_data(to_data(usable, skip_invalid=True), name)
-    return split, [*invalid, *_tell_lost(name, lost, contents)]
+    return split, [*invalid, *_lost_findings(name, lost, contents)]
 
 
 def split_of_data(data: Dataset, name: str) -> tuple[Split, list[Finding]]:
@@ -127,41 +127,6 @@ def without_images(contents: Contents, gone: set[int]) -> Contents:
         if not _hashable(one.get("image_id")) or one.get("image_id") not in ids or one.get("image_id") in known
     ]
     return contents._replace(coco={**contents.coco, "images": kept, "annotations": annotations})
-
-
-def _read(path: Path, name: str, form: str | None, images: Path | None) -> Contents:
-    """The contents of a split, also if the image is missing by which its reader looks for the folder of all."""
-    try:
-        return read_contents(path, name, form=form, images=images)
-    except DataError:
-        for folder in _image_folders(path, name) if images is None else ():
-            try:
-                found = read_contents(path, name, form=form, images=folder)
-            except DataError:
-                continue
-            if any((folder / str(image.get("file_name"))).is_file() for image in found.coco["images"]):
-                return found
-        raise
-
-
-def _image_folders(path: Path, name: str) -> list[Path]:
-    """Where the images of a split may be."""
-    root = path if path.is_dir() else path.parent
-    roots = [root, root.parent] if root.name == "annotations" else [root]
-    places = [place for own in roots for place in (*own.glob(f"images/{name}*"), *own.glob(f"{name}*"), own / "images")]
-    return [place for place in (*places, *roots) if place.is_dir()]
-
-
-def _places(data: Path, names: Sequence[str], form: str | None) -> list[tuple[str, Path]]:
-    found = [name for name in names or SPLITS if has_split(data, name, form=form)]
-    if found:
-        return [(name, data) for name in found]
-    if data.is_file():
-        return [(names[0] if names else split_of(data), data)]
-    name = names[0] if names else SPLITS[0]
-    if form is None:
-        recognize(data, name)  # says what was looked for
-    return [(name, data)]
 
 
 def _same_images(split: Split, other: Split) -> bool:
@@ -194,39 +159,25 @@ def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
     return lost, gone
 
 
-def _tell_lost(name: str, lost: _Lost, contents: Contents) -> Iterator[Finding]:
+def _lost_findings(name: str, lost: _Lost, contents: Contents) -> Iterator[Finding]:
     total = len(contents.coco["images"])
-    if lost.missing:
-        yield Finding(
-            "error",
-            "missing-images",
-            f"{name}: {share(len(lost.missing), total)} images of {contents.source.name} are not there.",
-            f"Check the folder {contents.images} (--images names another one), or take these records out of the file.",
-            len(lost.missing),
-            some([Example(str(path)) for path in lost.missing]),
-        )
-    if lost.unreadable:
-        yield Finding(
-            "error",
-            "unreadable-images",
-            f"{name}: {share(len(lost.unreadable), total)} images cannot be opened.",
-            "Copy or export them again, or take them out of the dataset.",
-            len(lost.unreadable),
-            some([Example(message) for message in lost.unreadable]),
-        )
+    what = f"images of {contents.source.name} are not there."
+    advice = f"Check the folder {contents.images} (--images names another one), or take these records out of the file."
+    yield from _errors(lost.missing, total, name, "missing-images", what, advice)
+    what, advice = "images cannot be opened.", "Copy or export them again, or take them out of the dataset."
+    yield from _errors(lost.unreadable, total, name, "unreadable-images", what, advice)
 
 
 def _invalid_objects(name: str, data: Dataset) -> Iterator[Finding]:
     total = sum(len(record.instances) for record in data.records) + len(data.skipped)
-    if data.skipped:
-        yield Finding(
-            "error",
-            "invalid-objects",
-            f"{name}: {share(len(data.skipped), total)} objects break a rule of the format and cannot be used.",
-            "Correct them, or leave them out: `maskrcnn train --skip-invalid`.",
-            len(data.skipped),
-            some([Example(message) for message in data.skipped]),
-        )
+    what = "objects break a rule of the format and cannot be used."
+    advice = "Correct them, or leave them out: `maskrcnn train --skip-invalid`."
+    yield from _errors(data.skipped, total, name, "invalid-objects", what, advice)
+
+
+def _errors(problems: Sequence[object], total: int, split: str, name: str, what: str, advice: str) -> Iterator[Finding]:
+    examples = [Example(str(problem)) for problem in problems]
+    yield from about(len(problems), total, split, "error", name, what, advice, examples)
 
 
 def _annotated(coco: dict[str, Any] | None, data: Dataset) -> tuple[np.ndarray, tuple[Any, ...]]:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from maskrcnn.data.dataset import Dataset, require_objects
+from maskrcnn.data.dataset import Dataset
 from maskrcnn.data.readers.coco import read_coco
 from maskrcnn.data.readers.coco_records import is_id, is_number, read_keypoint_schema, read_keypoints
 from maskrcnn.errors import DataError
@@ -51,6 +51,13 @@ def test_an_object_becomes_a_box_a_label_and_a_mask(tmp_path: Path):
     assert record.instances.crowd.tolist() == [False, True]
     assert record.instances.masks.crop(0).bitmap.shape == (29, 20)
     assert (data.skipped, data.without_mask) == ([], 0)
+
+
+def test_objects_know_their_classes_so_that_names_filter_and_draw_them(tmp_path: Path):
+    (record,) = read(tmp_path, annotation(category_id=7), annotation(id=18))
+    (cat,) = record.instances.filter(labels=["cat"])
+    assert "1 cat" in repr(cat)
+    assert record.instances.plot(record.path).size == (60, 50)
 
 
 def test_gaps_in_the_category_ids_close_and_the_ids_are_kept(tmp_path: Path):
@@ -107,94 +114,91 @@ def test_a_box_that_reaches_over_the_edge_is_cut_at_it(tmp_path: Path):
     assert boxes.tolist() == [[0, 40, 19.5, 50]]
 
 
+OUTLINES = [
+    ([[1, 1, 2, 2]], "4 numbers"),
+    ([[1, 1, 2, 2, 3, 3, 4]], "7 numbers"),
+    ([1, 1, 2, 2, 3, 3], "list of polygons"),
+    ([[1, 1, 2, 2, 3, float("nan")]], "nan"),
+    ([[1, 1, 2, 2, 3, None]], "nan"),
+    ([[1, 1, 2, 2, 3, "x"]], "not a number"),
+    ([[1, 1, 2, 2, 1e9, 3]], r"1e\+09"),
+    ("polygon", "str"),
+    ({"size": [60, 50], "counts": [3000]}, r"\[60, 50\].* \[50, 60\]"),
+    ({"size": [50, 60], "counts": [1, 2]}, "3 pixels.* 50 x 60"),
+    ({"size": [50, 60], "counts": [3002, -2]}, r"\(-2\)"),
+    ({"size": [50, 60], "counts": [3000]}, "no pixel"),
+    ({"size": [50, 60], "counts": "W34^10]g"}, "cut off"),
+    ({"size": [50, 60], "counts": "W34"}, "add up to"),
+    ({"size": [50, 60], "counts": "é"}, "ascii"),
+    ({"size": [50, 60]}, "`counts`"),
+    ({"size": [50, 60], "counts": [1.5]}, "`counts`"),
+    ({"size": [50, 60], "counts": [10**30]}, "longer than any image"),
+]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"bbox": [40, 30, 0, 12]},
-            r"box \[40, 30, 0, 12\] is 0 px wide, but both sides must be above 0 \(COCO boxes are",
-        ),
+        ({"bbox": [40, 30, 0, 12]}, r"box \[40, 30, 0, 12\] is 0 px wide"),
         ({"bbox": [40, 30, 5, -2]}, r"box \[40, 30, 5, -2\] is -2 px high"),
-        ({"bbox": [60, 30, 5, 5]}, "box x 60..65, y 30..35 lies outside its image, which is 60 px wide and 50 px high"),
-        ({"bbox": [float("nan"), 3, 5, 5]}, r"box \[nan, 3, 5, 5\] is not four finite numbers"),
-        ({"bbox": [3, 3, float("inf"), 5]}, "is not four finite numbers"),
-        ({"bbox": [3, 3, 5]}, r"box \[3, 3, 5\] is not four finite numbers"),
-        ({"bbox": ["3", 3, 5, 5]}, "is not four finite numbers"),
-        ({"bbox": [True, 3, 5, 5]}, "is not four finite numbers"),
-        ({"bbox": None, "segmentation": None}, "neither `bbox` nor `segmentation`"),
-        ({"category_id": 6}, r"`category_id` is 6, but no category of the file has this id \(nearest: 7\)"),
-        ({"category_id": None}, "`category_id` is None, but no category of the file has this id"),
-        ({"category_id": "cat"}, "`category_id` is 'cat', but no category of the file has this id"),
-        ({"iscrowd": 2}, "`iscrowd` is 2, but must be 0 or 1"),
-        (
-            {"segmentation": [[1, 1, 2, 2]]},
-            "a polygon of `segmentation` has 4 numbers, but it needs x and y of at least 3",
-        ),
-        ({"segmentation": [[1, 1, 2, 2, 3, 3, 4]]}, "has 7 numbers"),
-        ({"segmentation": [1, 1, 2, 2, 3, 3]}, "must be a list of polygons"),
-        ({"segmentation": [[1, 1, 2, 2, 3, float("nan")]]}, "reaches to nan, but points must be finite"),
-        ({"segmentation": [[1, 1, 2, 2, 3, None]]}, "reaches to nan"),
-        ({"segmentation": [[1, 1, 2, 2, 3, "x"]]}, "holds something that is not a number"),
-        ({"segmentation": [[1, 1, 2, 2, 1e9, 3]]}, r"reaches to 1e\+09"),
-        ({"segmentation": "polygon"}, "`segmentation` is a str"),
-        ({"segmentation": {"size": [60, 50], "counts": [3000]}}, r"of size \[60, 50\], but its image is \[50, 60\]"),
-        ({"segmentation": {"size": [50, 60], "counts": [1, 2]}}, "add up to 3 pixels, the image has 50 x 60"),
-        ({"segmentation": {"size": [50, 60], "counts": [3002, -2]}}, r"negative length \(-2\)"),
-        ({"segmentation": {"size": [50, 60], "counts": [3000]}}, "have no pixel"),
-        ({"segmentation": {"size": [50, 60], "counts": "W34^10]g"}}, "cut off"),
-        ({"segmentation": {"size": [50, 60], "counts": "W34"}}, "add up to"),
-        ({"segmentation": {"size": [50, 60], "counts": "é"}}, "cannot be used"),
-        ({"segmentation": {"size": [50, 60]}}, "`counts` must be"),
-        ({"segmentation": {"size": [50, 60], "counts": [1.5]}}, "a list of whole numbers"),
-        ({"segmentation": {"size": [50, 60], "counts": [10**30]}}, "longer than any image"),
+        ({"bbox": [60, 30, 5, 5]}, "box x 60..65, y 30..35 .*60 px wide and 50 px high"),
+        ({"bbox": [float("nan"), 3, 5, 5]}, r"box \[nan, 3, 5, 5\]"),
+        ({"bbox": [3, 3, float("inf"), 5]}, r"box \[3, 3, inf, 5\]"),
+        ({"bbox": [3, 3, 5]}, r"box \[3, 3, 5\]"),
+        ({"bbox": ["3", 3, 5, 5]}, r"box \['3', 3, 5, 5\]"),
+        ({"bbox": [True, 3, 5, 5]}, r"box \[True, 3, 5, 5\]"),
+        ({"bbox": None, "segmentation": None}, "`bbox` nor `segmentation`"),
+        ({"category_id": 6}, r"`category_id` is 6.*\(nearest: 7\)"),
+        ({"category_id": None}, "`category_id` is None"),
+        ({"category_id": "cat"}, "`category_id` is 'cat'"),
+        ({"iscrowd": 2}, "`iscrowd` is 2"),
+        *(({"segmentation": outline}, rf".*`segmentation`.*{message}") for outline, message in OUTLINES),
     ],
 )
 def test_an_object_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path: Path, changes: dict, message: str):
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=rf"train.json: annotation 17 \(cat.jpg\): .*{message}.*--skip-invalid"):
         read(tmp_path, annotation(**changes), annotation(id=18))
-    assert str(caught.value).startswith(f"{tmp_path}/train.json: annotation 17 (cat.jpg): ")
-    assert str(caught.value).endswith("or read it with skip_invalid=True (--skip-invalid) to leave such objects out.")
     data = read(tmp_path, annotation(**changes), annotation(id=18), skip_invalid=True)
     assert len(data.records[0].instances) == 1
-    assert len(data.skipped) == 1
-    assert data.skipped[0].startswith(f"{tmp_path}/train.json: annotation 17 (cat.jpg): ")
+    assert [line.partition(": ")[2][:23] for line in data.skipped] == ["annotation 17 (cat.jpg)"]
 
 
 def test_an_annotation_of_a_missing_image_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match="annotation 17: `image_id` is 9"):
+    with pytest.raises(DataError, match="train.json: annotation 17: `image_id` is 9"):
         read(tmp_path, annotation(image_id=9))
 
 
 def test_of_two_annotations_with_one_id_the_second_is_wrong(tmp_path: Path):
-    with pytest.raises(DataError, match=r"annotation 17 \(cat.jpg\): its id is used twice"):
+    with pytest.raises(DataError, match=r"annotation 17 \(cat.jpg\)"):
         read(tmp_path, annotation(), annotation())
     assert len(read(tmp_path, annotation(), annotation(), skip_invalid=True).records[0].instances) == 1
 
 
 def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path: Path):
-    with pytest.raises(DataError, match=r"annotation at place 1, without an id \(cat.jpg\): "):
+    with pytest.raises(DataError, match=r"place 1.*\(cat.jpg\): "):
         read(tmp_path, annotation(), annotation(id=None, bbox=[0, 0, 0, 0]))
 
 
 def test_further_errors_are_counted(tmp_path: Path):
-    with pytest.raises(DataError, match="2 more objects of this dataset cannot be used"):
-        read(tmp_path, *(annotation(id=i, bbox=[0, 0, 0, 0]) for i in range(3)))
+    for count, words in ((2, "1 more object "), (3, "2 more objects ")):
+        with pytest.raises(DataError, match=words):
+            read(tmp_path, *(annotation(id=i, bbox=[0, 0, 0, 0]) for i in range(count)))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": "left out"}, "`images` is missing, but a COCO annotation file needs it"),
-        ({"categories": "left out"}, "`categories` is missing"),
-        ({"categories": {}}, "`categories` is not a list of records"),
-        ({"annotations": [1]}, "`annotations` is not a list of records"),
-        ({"categories": []}, "`categories` is empty"),
-        ({"categories": [CAT, CAT]}, "category 'cat': `id` 3 is used twice"),
-        ({"categories": [{"id": [3], "name": "cat"}]}, r"category 'cat': `id` \[3\] is not a whole number"),
-        ({"images": [IMAGE, IMAGE]}, r"image id 1 is used twice \(cat.jpg and cat.jpg\)"),
-        ({"images": [IMAGE | {"id": "1"}]}, r"image '1' \('cat.jpg'\): `id` must be a whole number"),
-        ({"images": [{"id": 1}]}, "`file_name` a text"),
-        ({"images": [IMAGE | {"width": -60}]}, r"image 1 \(cat.jpg\): -60 x 50 is not a size"),
+        ({"images": "left out"}, "`images`"),
+        ({"categories": "left out"}, "`categories`"),
+        ({"categories": {}}, "`categories`"),
+        ({"annotations": [1]}, "`annotations`"),
+        ({"categories": []}, "`categories`"),
+        ({"categories": [CAT, CAT]}, "category 'cat': `id` 3"),
+        ({"categories": [{"id": [3], "name": "cat"}]}, r"category 'cat': `id` \[3\]"),
+        ({"images": [IMAGE, IMAGE]}, r"image id 1 .*\(cat.jpg and cat.jpg\)"),
+        ({"images": [IMAGE | {"id": "1"}]}, r"image '1' \('cat.jpg'\): `id`"),
+        ({"images": [{"id": 1}]}, "`file_name`"),
+        ({"images": [IMAGE | {"width": -60}]}, r"image 1 \(cat.jpg\): -60 x 50"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_an_error_even_if_objects_may_be_skipped(
@@ -220,9 +224,9 @@ def test_a_cut_off_file_is_named_with_the_place(tmp_path: Path):
     ("contents", "message"),
     [
         (b"", "line 1, column 1"),
-        (b"[]", "holds a list"),
-        (b"\xff\xfe\x00", "not text"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b"[]", "list"),
+        (b"\xff\xfe\x00", "text"),
+        (b"[" * 100_000, "nested"),
         (b'{"images": [' + b"1" * 5000 + b"]}", "digits"),
     ],
 )
@@ -235,13 +239,6 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, contents: bytes, messag
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"gone.json"):
         read_coco(tmp_path / "gone.json", tmp_path)
-
-
-def test_training_needs_an_object_that_is_no_crowd(tmp_path: Path):
-    require_objects(read(tmp_path, annotation()))
-    for data in (read(tmp_path), read(tmp_path, annotation(iscrowd=1)), read(tmp_path, images=[])):
-        with pytest.raises(DataError, match=r"train.json: none of the \d .*object"):
-            require_objects(data)
 
 
 @pytest.mark.parametrize("name", ["coco_small/instances_val.json", "dsb2018/val.json"])
@@ -286,11 +283,11 @@ def test_an_object_may_have_no_keypoints(annotation):
 @pytest.mark.parametrize(
     ("keypoints", "message"),
     [
-        ([1, 2, 2], r"`keypoints` has 3 numbers, but 3 keypoints need x, y and visibility each, 9"),
-        ("nose", r"`keypoints` has no numbers, but"),
+        ([1, 2, 2], "`keypoints` has 3 numbers.* 9"),
+        ("nose", "`keypoints`"),
         ([1, 2, "a"] * 3, "not a number"),
-        ([1, 2, float("nan")] * 3, "finite x and y, and a visibility of 0, 1 or 2"),
-        ([1, 2, 3] * 3, "finite x and y, and a visibility of 0, 1 or 2"),
+        ([1, 2, float("nan")] * 3, "visibility of 0, 1 or 2"),
+        ([1, 2, 3] * 3, "visibility of 0, 1 or 2"),
     ],
 )
 def test_keypoints_that_break_a_rule_are_described(keypoints, message):

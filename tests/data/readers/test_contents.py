@@ -13,7 +13,7 @@ def test_images_and_objects_are_numbered_from_1():
     found.add_object(first, "cat", bbox=[0, 0, 1, 1])
     found.add_object(found.add_image(Path("/a/2.png"), (6, 7)), "dog", crowd=True, segmentation=[[0, 0, 1, 0, 1, 1]])
     with found.skipping("one"):
-        raise ValueError("wrong")
+        found.add_object(first, "owl", bbox=[0, 0, 1, 1])
     assert found.contents() == (
         Path("x.xml"),
         Path("/a"),
@@ -28,9 +28,9 @@ def test_images_and_objects_are_numbered_from_1():
                 {"id": 2, "image_id": 2, "category_id": 1, "iscrowd": 1, "segmentation": [[0, 0, 1, 0, 1, 1]]},
             ],
         },
-        ("one: wrong",),
+        ("one: the class 'owl' is not one of dog, cat",),
     )
-    with pytest.raises(DataError, match=r"two.json: the image 2.png is named a second time\."):
+    with pytest.raises(DataError, match="two.json: .*2.png"):
         found.add_image(Path("/a/2.png"), (4, 5), named_by="two.json")
 
 
@@ -54,6 +54,6 @@ def test_text_has_no_byte_order_mark_and_must_be_text_and_first_bytes_may_be_non
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa")
     assert read_text(tmp_path / "a.txt", "a list") == "a"
     (tmp_path / "a.txt").write_bytes(b"\xff\xfea")
-    with pytest.raises(DataError, match=r"a.txt: the file cannot be read as a list \("):
+    with pytest.raises(DataError, match="a.txt: .*a list"):
         read_text(tmp_path / "a.txt", "a list")
     assert first_bytes(tmp_path / "gone") == first_bytes(tmp_path) == b""

@@ -76,22 +76,22 @@ def test_parts_of_a_plain_mask_are_objects():
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("a.png", lambda path: None, r"a\.png: the label map is not there"),
-        ("a.jpg", lambda path: path.write_bytes(b"x"), "JPEG changes the values of pixels"),
-        ("a.png", lambda path: path.write_bytes(b"no image"), r"a\.png: .*cannot be read"),
-        ("a.npy", lambda path: path.write_bytes(b"x"), r"a\.npy: the label map cannot be read"),
-        ("a.npy", lambda path: np.save(path, np.array([{}])), r"a\.npy: the label map cannot be read"),
-        ("a.npy", lambda path: np.save(path, np.zeros((2, 3, 4))), r"has the shape \[2, 3, 4\]"),
-        ("a.npy", lambda path: np.save(path, np.full((2, 3), 0.5)), "no whole numbers"),
-        ("a.npy", lambda path: np.save(path, np.full((2, 3), np.nan)), "no whole numbers"),
-        ("a.npy", lambda path: np.save(path, np.full((2, 3), -1)), "holds -1, but objects are numbered from 1"),
-        ("a.mat", lambda path: path.write_bytes(b"x" * 200), r"a\.mat: the file cannot be read as MATLAB's"),
-        ("a.mat", lambda path: scipy.io.savemat(path, {"map": MAP}), "holds map, but the label map must be called"),
-        ("a.txt", lambda path: path.write_text("4 3\n1 2 3"), "the first line must be `width height`"),
-        ("a.txt", lambda path: path.write_text("one line"), "the first line must be `width height`"),
+        ("a.png", lambda path: None, ""),
+        ("a.jpg", lambda path: path.write_bytes(b"x"), "JPEG"),
+        ("a.png", lambda path: path.write_bytes(b"no image"), ""),
+        ("a.npy", lambda path: path.write_bytes(b"x"), ""),
+        ("a.npy", lambda path: np.save(path, np.array([{}])), ""),
+        ("a.npy", lambda path: np.save(path, np.zeros((2, 3, 4))), r"\[2, 3, 4\]"),
+        ("a.npy", lambda path: np.save(path, np.full((2, 3), 0.5)), "whole"),
+        ("a.npy", lambda path: np.save(path, np.full((2, 3), np.nan)), "whole"),
+        ("a.npy", lambda path: np.save(path, np.full((2, 3), -1)), " -1"),
+        ("a.mat", lambda path: path.write_bytes(b"x" * 200), "MATLAB"),
+        ("a.mat", lambda path: scipy.io.savemat(path, {"map": MAP}), " map, "),
+        ("a.txt", lambda path: path.write_text("4 3\n1 2 3"), "`width height`"),
+        ("a.txt", lambda path: path.write_text("one line"), "`width height`"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, name, write, message):
     write(tmp_path / name)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=rf"{name}: .*{message}"):
         read_label_map(tmp_path / name)

@@ -48,8 +48,3 @@ def test_an_image_with_neither_is_an_error(tmp_path):
     file = lay_out(tmp_path, coco_url="")
     with pytest.raises(DataError, match=r"lvis_v1_val.json: image 5: `coco_url` is ''"):
         read_lvis(file)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match="holds no lvis_v1_train.json"):
-        read_lvis(tmp_path, "train")

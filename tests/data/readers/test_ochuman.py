@@ -87,17 +87,15 @@ def test_the_file_may_lie_in_annotations(tmp_path: Path):
 
 
 def test_other_files_are_named(tmp_path: Path):
-    with pytest.raises(DataError, match="ochuman.json: there is no such file"):
-        read_ochuman(tmp_path)
     (tmp_path / "ochuman.json").write_text('{"images": [')
-    with pytest.raises(DataError, match="ochuman.json: is not valid JSON"):
+    with pytest.raises(DataError, match="ochuman.json: .*line 1"):
         read_ochuman(tmp_path)
     (tmp_path / "ochuman.json").write_text('{"images": [], "keypoint_names": ["nose"]}')
-    with pytest.raises(DataError, match="is not OCHuman's annotation file .*left_eye"):
+    with pytest.raises(DataError, match="ochuman.json: .*left_eye"):
         read_ochuman(tmp_path)
 
 
 @pytest.mark.parametrize("broken", [{"bbox": [1, 2, 3]}, {"keypoints": [1, 2]}, {"segms": {"outer": []}}])
 def test_a_broken_person_names_the_image(broken: dict):
-    with pytest.raises(DataError, match="image 000000: a person's `bbox`, `keypoints`, `segms`"):
+    with pytest.raises(DataError, match="ochuman.json: image 000000: .*`bbox`, `keypoints`, `segms`"):
         convert_ochuman(native([person(**broken)]), Path("ochuman.json"))

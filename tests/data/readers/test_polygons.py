@@ -29,7 +29,7 @@ def test_an_ellipse_is_turned_clockwise_on_the_screen_and_needs_both_radii():
     polygon = np.array(ellipse_polygon(0, 0, 10, 2, math.radians(90))).reshape(-1, 2)
     assert polygon[0] == pytest.approx([0, 10])
     assert np.abs(polygon).max(axis=0) == pytest.approx([2, 10], abs=0.01)
-    with pytest.raises(ValueError, match="its radii are 0 and 3"):
+    with pytest.raises(ValueError, match="0 and 3"):
         ellipse_polygon(1, 1, 0, 3)
 
 
@@ -40,9 +40,9 @@ def test_a_window_becomes_rle_and_what_lies_outside_is_cut_off():
     assert np.argwhere(coco_mask.decode(bitmap_rle(bitmap, -1, 2, (4, 5)))).tolist() == [[2, 0], [3, 0]]
     assert np.argwhere(coco_mask.decode(bitmap_rle(bitmap, 4, 3, (4, 5)))).tolist() == [[3, 4]]
     for x, y in ((5, 0), (0, 4), (-2, 0), (0, -2)):
-        with pytest.raises(ValueError, match="has no pixel in the image"):
+        with pytest.raises(ValueError, match="no pixel"):
             bitmap_rle(bitmap, x, y, (4, 5))
-    with pytest.raises(ValueError, match=f"5 x {10**30} pixels"):
+    with pytest.raises(ValueError, match=f"5 x {10**30}"):
         bitmap_rle(np.ones((1, 1)), 0, 0, (10**30, 5))
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.via import is_via, read_via
 from maskrcnn.errors import DataError
+from tests.builders.refusals import assert_refused_or_left_out
 
 POLYGON = {"name": "polygon", "all_points_x": [10, 20, 20], "all_points_y": [5, 5, 15]}
 BOTH = {"owl": True, "cat": True}
@@ -64,7 +65,7 @@ def test_regions_of_via_1_are_numbered(tmp_path):
         ({"iscrowd": "1"}, "object"),
     ],
 )
-def test_the_class_is_told_by_the_only_attribute_or_the_one_that_is_called_so(tmp_path, attributes, name):
+def test_the_class_is_the_only_attribute_or_the_one_that_is_called_so(tmp_path, attributes, name):
     assert read_dataset(write(tmp_path, region(**attributes))).classes.names == (name,)
 
 
@@ -117,31 +118,28 @@ def test_images_are_found_beside_the_file_in_images_or_where_the_project_says(tm
         assert read_dataset(folder).records[0].path.resolve() == (folder / place / "a.png").resolve()
     assert read_dataset(folder, images=folder / "photos").records[0].image_id == 1
     (folder / "photos" / "a.png").unlink()
-    with pytest.raises(DataError, match="a.png: the image is not there"):
+    with pytest.raises(DataError, match="a.png"):
         read_dataset(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "point", "cx": 1, "cy": 1}, r"a.png: region 1: a point has no area"),
-        ({"name": "polyline"}, "an open polyline has no area"),
-        ({"all_points_x": [1, 2]}, "must be lists of as many finite numbers"),
-        ({"all_points_x": [1, 2, "x"]}, "must be lists of as many finite numbers"),
-        ({"all_points_x": [1, 2], "all_points_y": [1, 2]}, "needs x and y of at least 3 points"),
-        ({"all_points_x": [1, 2, 900]}, "reaches to 900"),
-        ({**RECT, "width": "7"}, "`width` of a rect is '7', but must be a finite number"),
-        ({**RECT, "width": 0}, "is 0 px wide"),
-        ({"name": "circle", "cx": 1, "cy": 1, "r": -1}, "its radii are -1 and -1"),
+        ({"name": "point", "cx": 1, "cy": 1}, "a.png: region 1: a point"),
+        ({"name": "polyline"}, "open polyline"),
+        ({"all_points_x": [1, 2]}, "`all_points_x` and `all_points_y`"),
+        ({"all_points_x": [1, 2, "x"]}, "`all_points_x` and `all_points_y`"),
+        ({"all_points_x": [1, 2], "all_points_y": [1, 2]}, "a polygon .* 4 numbers"),
+        ({"all_points_x": [1, 2, 900]}, " 900"),
+        ({**RECT, "width": "7"}, "`width` of a rect is '7'"),
+        ({**RECT, "width": 0}, "0 px"),
+        ({"name": "circle", "cx": 1, "cy": 1, "r": -1}, "-1 and -1"),
         ({"name": "circle", "cx": 1, "cy": 1}, "`r` of a circle is None"),
     ],
 )
 def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, changes, message):
     write(tmp_path, region(), region({**POLYGON, **changes}))
-    with pytest.raises(DataError, match=message):
-        read_dataset(tmp_path)
-    data = read_dataset(tmp_path, skip_invalid=True)
-    assert (len(data.records[0].instances), len(data.skipped)) == (1, 1)
+    assert_refused_or_left_out(tmp_path, "via.json: ", message)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +150,7 @@ def test_a_region_that_cannot_be_used_is_an_error_or_is_left_out(tmp_path, chang
         ([{"age": "3", "color": "red"}], "age, color, .*class"),
     ],
 )
-def test_regions_that_do_not_tell_their_class_are_an_error(tmp_path, regions, value):
+def test_regions_without_a_class_are_an_error(tmp_path, regions, value):
     with pytest.raises(DataError, match=rf"via.json: .*{value}"):
         read_dataset(write(tmp_path, *(region(**one) for one in regions)))
 
@@ -164,25 +162,22 @@ ROW = 'a.png,99,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":3,""heigh
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": {"filename": "a.png", "regi', "not valid JSON at line 1, column"),
-        ('["shape_attributes"]', "has no records of images|has no `_via_img_metadata`"),
-        ('{"a": {"filename": "a.png", "file_attributes": {}}}', "record 'a' has no `filename` or no `regions`"),
-        ('{"a": {"regions": [], "file_attributes": {}}}', "record 'a' has no `filename`"),
-        (
-            '{"a": {"filename": "a", "regions": []}, "b": {"filename": "a", "regions": []}}',
-            "the image a has two records",
-        ),
-        ('{"a": {"filename": "a.png", "regions": [3]}}', "region 0: it has no `shape_attributes`"),
-        (HEADER + ROW[:60] + '"', "row 2: a column"),
-        (HEADER + "a.png,99\n", "row 2: a column"),
-        (HEADER.replace("region_attributes", "more"), "has no column region_attributes"),
+        ('{"a": {"filename": "a.png", "regi', "line 1, column"),
+        ('["shape_attributes"]', "`_via_img_metadata`"),
+        ('{"a": {"filename": "a.png", "file_attributes": {}}}', "record 'a'.*`regions`"),
+        ('{"a": {"regions": [], "file_attributes": {}}}', "record 'a'.*`filename`"),
+        ('{"a": {"filename": "a", "regions": []}, "b": {"filename": "a", "regions": []}}', "image a "),
+        ('{"a": {"filename": "a.png", "regions": [3]}}', "region 0: .*`shape_attributes`"),
+        (HEADER + ROW[:60] + '"', "row 2"),
+        (HEADER + "a.png,99\n", "row 2"),
+        (HEADER.replace("region_attributes", "more"), "region_attributes"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, text, message):
     file = tmp_path / ("via.csv" if text.startswith("filename") else "via.json")
     write(tmp_path)
     file.write_text(text)
-    with pytest.raises(DataError, match=f"{file.name}: .*({message})|{file.name}: {message}"):
+    with pytest.raises(DataError, match=rf"{file.name}: (.*\W)?{message}"):
         read_dataset(file, form="via")
 
 
@@ -200,5 +195,3 @@ def test_other_files_are_not_taken_for_vias(tmp_path):
     (tmp_path / "train.json").write_text('{"images": []}')
     (tmp_path / "train.csv").write_text("a,b\n")
     assert not is_via(tmp_path, "train")
-    with pytest.raises(DataError, match="holds no file of VIA for the split `train`"):
-        read_via(tmp_path, "train")

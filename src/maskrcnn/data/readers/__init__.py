@@ -29,6 +29,6 @@ An object is what a COCO annotation is: `bbox` is x, y, width, height, and polyg
 `segmentation=[[x1, y1, x2, y2, ...]]`. All splits must have the same classes. A line that may be wrong is read inside
 `with found.skipping(f"{file}: line {number}"):`, which names it where it is left out.
 
-The name of the module goes into `READERS` of `data.formats`. Objects that can be left out with a message go to
+Its `FORMAT` goes into `IN_ORDER` of `data.formats`. Objects that can be left out with a message go to
 `found.skipped`; what makes the whole file useless raises `DataError` with file, record, value, rule and remedy.
 """

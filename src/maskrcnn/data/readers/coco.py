@@ -14,7 +14,6 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
-from ...structures.instances import Instances
 from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
 from .coco_panoptic import read_panoptic
@@ -23,13 +22,13 @@ from .coco_records import (
     ImageEntry,
     box_polygon,
     is_id,
+    make_instances,
     read_images,
     read_keypoint_schema,
     read_object,
+    refuse_problems,
 )
 from .contents import Format
-
-REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such objects out."
 
 
 def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> Dataset:
@@ -71,9 +70,8 @@ def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[i
         return replace(found, images=contents.images)
     objects, problems = _objects(source, coco.get("annotations", []), images, classes)
     messages = [*contents.skipped, *problems.values()]
-    if messages and not skip_invalid:
-        others = f" {len(messages) - 1} more objects of this dataset cannot be used." if len(messages) > 1 else ""
-        raise DataError(f"{messages[0]}. {REMEDY}{others}")
+    if not skip_invalid:
+        refuse_problems(messages, "object")
     records = [
         _record(image_id, image, objects[image_id], classes, held.get(image_id)) for image_id, image in images.items()
     ]
@@ -154,14 +152,8 @@ def _record(
     image_id: int, image: ImageEntry, objects: list[AnnotatedObject], classes: Classes, pixels: Tensor | None
 ) -> Record:
     sources = [box_polygon(one.box) if one.source is None else one.source for one in objects]
-    instances = Instances(
-        size=image.size,
-        boxes=torch.tensor([one.box for one in objects], dtype=torch.float32).reshape(-1, 4),
-        labels=torch.tensor([one.label for one in objects], dtype=torch.int64),
-        crowd=torch.tensor([one.crowd for one in objects], dtype=torch.bool),
-        masks=ObjectMasks.of(sources, image.size),
-        keypoints=_stack_keypoints(objects, classes),
-    )
+    masks, keypoints = ObjectMasks.of(sources, image.size), _stack_keypoints(objects, classes)
+    instances = make_instances(image.size, objects, masks, classes, keypoints)
     return Record(image.path, image_id, image.size, image.fields, instances, pixels=pixels)
 
 

@@ -1,12 +1,12 @@
 """Where a dataset in COCO's format keeps its annotation files and images."""
 
-import json
 import mmap
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
+from ...ops.files import parse_json
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 """The names each split goes by."""
@@ -15,8 +15,8 @@ CROWDPOSE = "json/crowdpose_{}.json"
 
 IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
-LOOKED_FOR = 20
-"""Images of a file that are looked for to find their folder: the first of them may be the one that is missing."""
+LOOKED_FOR = 1000
+"""Images of a file that are looked for to find their folder: the first of them may be missing."""
 
 
 class CocoFiles(NamedTuple):
@@ -62,6 +62,16 @@ def has_split(data: Path, split: str) -> bool:
     return data.is_dir() and any(True for pattern in _patterns(split) for _ in data.glob(pattern))
 
 
+def canonical_split(name: str) -> str:
+    """ "val" of "valid" and "validation"; other names are their own."""
+    return next((split for split, names in SPLITS.items() if name.lower() in names), name)
+
+
+def split_names(split: str) -> tuple[str, ...]:
+    """The names that files and folders of a split may have."""
+    return SPLITS.get(split, (split,))
+
+
 def split_of(annotations: Path) -> str:
     """The split a file or its folder is named after; "train" if after none."""
     words = [*re.split(r"[^a-z]+", annotations.stem.lower()), annotations.parent.name.lower()]
@@ -69,7 +79,7 @@ def split_of(annotations: Path) -> str:
 
 
 def _patterns(split: str) -> list[str]:
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     plain = [f"{folder}{name}.json" for folder in ("", "annotations/") for name in names]
     coco = [f"{folder}instances_{name}*.json" for folder in ("", "annotations/") for name in names]
     others = [form.format(name) for name in names for form in ("{}/_annotations.coco.json", CROWDPOSE)]
@@ -82,7 +92,7 @@ def _image_folder(annotations: Path, split: str) -> Path:
     beside = annotations.parent
     roots = [beside, *([beside.parent] if beside.name in ("annotations", "json") else [])]
     year = next(iter(re.findall(r"(?:19|20)\d\d", annotations.stem)), "")
-    splits = [form for word in SPLITS.get(split, ()) for form in (f"{word}{year}", word)]
+    splits = [form for word in split_names(split) for form in (f"{word}{year}", word)]
     inside = [folder for word in splits for folder in (f"images/{word}", word)] + ["images", "."]
     folders = list(dict.fromkeys(root / folder for folder in inside for root in roots))
     if not names:
@@ -107,6 +117,6 @@ def _file_names(annotations: Path) -> list[str]:
             names: list[str] = []
             place = images.end() if images else 0
             while len(names) < LOOKED_FOR and (found := FILE_NAME.search(contents, place)):
-                names.append(json.loads(found[1]))
+                names.append(parse_json(found[1], f"{annotations}: `file_name`"))
                 place = found.end()
             return names

@@ -5,18 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from ...errors import DataError
 from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
-from ...structures.instances import Instances
 from ...structures.panoptic import MOST_STUFF, THING
 from ..dataset import Dataset, Record
 from ..segments import SegmentFile, SegmentMask
-from .coco_records import AnnotatedObject, ImageEntry, is_id, read_object, require_files
+from .coco_records import (
+    AnnotatedObject,
+    ImageEntry,
+    is_id,
+    make_instances,
+    read_object,
+    refuse_problems,
+    require_files,
+)
 
-REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such segments out."
 LARGEST_ID = 2**24 - 1
 
 
@@ -53,12 +57,11 @@ def read_panoptic(
         if image_id in found:
             raise DataError(f"{file}: image {image_id} has two lists of segments. Join them, or remove one.")
         found[image_id] = _read_segments(file, annotation, images[image_id].size, classes, problems)
-    if problems and not skip_invalid:
-        others = f" {len(problems) - 1} more segments of this file cannot be used." if len(problems) > 1 else ""
-        raise DataError(f"{problems[0]}. {REMEDY}{others}")
+    if not skip_invalid:
+        refuse_problems(problems, "segment")
     folder = segment_folder(file)
     require_files(file, folder, [one.file_name for one in found.values()])
-    records = [_record(image_id, image, found.get(image_id), folder) for image_id, image in images.items()]
+    records = [_record(image_id, image, found.get(image_id), folder, classes) for image_id, image in images.items()]
     return Dataset(file, records, classes, contents, skipped=problems)
 
 
@@ -135,18 +138,13 @@ def _read_segments(
     return read
 
 
-def _record(image_id: int, image: ImageEntry, found: _Annotated | None, folder: Path) -> Record:
+def _record(image_id: int, image: ImageEntry, found: _Annotated | None, folder: Path, classes: Classes) -> Record:
     things = {} if found is None else found.things
     segments = None
     if found is not None:
         segments = SegmentFile(folder / found.file_name, image.size, tuple(found.meanings.items()))
-    instances = Instances(
-        size=image.size,
-        boxes=torch.tensor([one.box for one in things.values()], dtype=torch.float32).reshape(-1, 4),
-        labels=torch.tensor([one.label for one in things.values()], dtype=torch.int64),
-        crowd=torch.tensor([one.crowd for one in things.values()], dtype=torch.bool),
-        masks=ObjectMasks.of(list(_masks(segments, things)), image.size),
-    )
+    masks = ObjectMasks.of(list(_masks(segments, things)), image.size)
+    instances = make_instances(image.size, list(things.values()), masks, classes)
     return Record(image.path, image_id, image.size, image.fields, instances, segments)
 
 

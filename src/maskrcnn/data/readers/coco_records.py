@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
+import torch
 from faster_coco_eval.core import mask as coco_mask
+from torch import Tensor
 
 from ...errors import DataError
 from ...structures.annotated_masks import Drawn, Polygons
-from ...structures.classes import PIXEL_MIDDLE, KeypointSchema, shared_keypoint_schema
+from ...structures.classes import PIXEL_MIDDLE, Classes, KeypointSchema, shared_keypoint_schema
+from ...structures.instances import Instances
+from ...structures.masks import Masks
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
 from ..images import image_size
 from .contents import list_some
+
+REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such {}s out."
 
 Box = tuple[float, float, float, float]
 
@@ -175,6 +181,37 @@ def read_keypoints(annotation: dict[str, Any], keypoint_schema: KeypointSchema) 
         raise ValueError("`keypoints` must be finite x and y, and a visibility of 0, 1 or 2 each")
     points[:, :2] += PIXEL_MIDDLE
     return points * (points[:, 2:] > 0)
+
+
+def refuse_problems(problems: Sequence[str], what: str) -> None:
+    """Refuse a dataset with objects that cannot be used; `what` they are, in the singular.
+
+    Raises:
+        DataError: With the first problem, and how many more there are.
+    """
+    if problems:
+        more = len(problems) - 1
+        others = f" {more} more {what}{'s' * (more > 1)} of this dataset cannot be used." if more else ""
+        raise DataError(f"{problems[0]}. {REMEDY.format(what)}{others}")
+
+
+def make_instances(
+    size: tuple[int, int],
+    objects: Sequence[AnnotatedObject],
+    masks: Masks,
+    classes: Classes,
+    keypoints: Tensor | None = None,
+) -> Instances:
+    """The objects of an image of `size` (height, width)."""
+    return Instances(
+        size=size,
+        boxes=torch.tensor([one.box for one in objects], dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor([one.label for one in objects], dtype=torch.int64),
+        crowd=torch.tensor([one.crowd for one in objects], dtype=torch.bool),
+        masks=masks,
+        keypoints=keypoints,
+        classes=classes,
+    )
 
 
 def box_polygon(box: Box) -> Polygons:

@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ...errors import DataError
 from ..dataset import Contents
 from ..images import IMAGES
+
+T = TypeVar("T")
 
 SNIFFED = 2**16
 """Bytes of a file by which its format is recognized."""
@@ -93,7 +95,13 @@ class ContentsBuilder:
         return number
 
     def add_object(self, image_id: int, name: str, *, crowd: bool = False, **fields: Any) -> None:
-        """Add an object of the class `name`; `fields` are COCO's `bbox`, `segmentation` and `keypoints`."""
+        """Add an object of the class `name`; `fields` are COCO's `bbox`, `segmentation` and `keypoints`.
+
+        Raises:
+            ValueError: There is no such class.
+        """
+        if name not in self.category_ids:
+            raise ValueError(f"the class {name!r} is not one of {list_some([*self.category_ids])}")
         number, category = len(self._annotations) + 1, self.category_ids[name]
         place = {"id": number, "image_id": image_id, "category_id": category, "iscrowd": int(crowd)}
         self._annotations.append({**place, **fields})
@@ -111,6 +119,22 @@ class ContentsBuilder:
         images = list(self._images.values())
         coco = {"images": images, "categories": self._categories, "annotations": self._annotations}
         return Contents(self.source, self.images, coco, tuple(self.skipped))
+
+
+def group_shapes(shapes: Iterable[tuple[str, object, T]]) -> Iterator[tuple[int, str, list[T]]]:
+    """Shapes of one label and group together, in the order of the first of each.
+
+    Args:
+        shapes: Label, group and shape of each; a group of None is the shape alone.
+
+    Yields:
+        The place of the first shape, counted from 0, the label, and the shapes.
+    """
+    groups: dict[object, tuple[int, str, list[T]]] = {}
+    for place, (label, group, shape) in enumerate(shapes):
+        key = place if group is None else (label, str(group))
+        groups.setdefault(key, (place, label, []))[2].append(shape)
+    yield from groups.values()
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -25,8 +25,8 @@ import numpy as np
 from ...errors import DataError
 from ..dataset import Contents
 from ..images import image_size
-from .coco_folders import SPLITS
-from .contents import ContentsBuilder, Format, find_image, first_bytes, read_xml
+from .coco_folders import SPLITS, canonical_split, split_names
+from .contents import ContentsBuilder, Format, find_image, first_bytes, group_shapes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 NO_OBJECTS = ("tag", "attribute")
@@ -62,7 +62,7 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         raise DataError(f"{path}: holds no annotations.xml of CVAT for the split `{split}`. Give the XML file.")
     elements, labels = _load(file)
     if _subsets(file):
-        elements = [image for image in elements if _split(image.get("subset", "")) == split]
+        elements = [image for image in elements if canonical_split(image.get("subset", "")) == split]
     keypoints = _keypoints_of(labels)
     described = {name: {"keypoints": parts} for name, parts in keypoints.items()}
     found = ContentsBuilder(_names(file, labels), file, images or file.parent, described)
@@ -71,10 +71,9 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
         pixels = find_image(name, [images] if images else _folders(file, image.get("subset", "")))
         size = _size(image) or image_size(pixels)
         image_id = found.add_image(pixels, size, named_by=str(file))
-        for number, label, shapes in _objects(image):
-            with found.skipping(f"{file}: {name}: shape {number} ({shapes[0].tag}, {label})"):
-                if label not in found.category_ids:
-                    raise ValueError(f"the label {label!r} is not among those of the task")
+        drawn = [shape for shape in image if shape.tag not in NO_OBJECTS]
+        for number, label, shapes in group_shapes((shape.get("label", ""), _group(shape), shape) for shape in drawn):
+            with found.skipping(f"{file}: {name}: shape {number + 1} ({shapes[0].tag}, {label})"):
                 fields = _fields(shapes, size, keypoints.get(label, []))
                 found.add_object(image_id, label, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
@@ -88,7 +87,7 @@ def _is_file(path: Path) -> bool:
 def _file(path: Path, split: str) -> Path | None:
     if path.is_file():
         return path if not _subsets(path) or split in _subsets(path) else None
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     places = [path / name / "annotations.xml" for name in names]
     places += [path / folder / f"{name}.xml" for folder in ("", "annotations") for name in names]
     found = next((place for place in places if place.is_file()), None)
@@ -100,12 +99,8 @@ def _file(path: Path, split: str) -> Path | None:
 
 def _subsets(file: Path) -> set[str]:
     """The splits that a file's images name; no XML is parsed, as the file may be large."""
-    named = {_split(found.decode("utf-8", "replace")) for found in SUBSET.findall(file.read_bytes())}
+    named = {canonical_split(found.decode("utf-8", "replace")) for found in SUBSET.findall(file.read_bytes())}
     return named & set(SPLITS)
-
-
-def _split(subset: str) -> str:
-    return next((split for split, names in SPLITS.items() if subset.lower() in names), "")
 
 
 def _load(file: Path) -> tuple[list[Element], list[Element]]:
@@ -150,14 +145,9 @@ def _size(image: Element) -> tuple[int, int] | None:
     return (int(height), int(width)) if width.isdecimal() and height.isdecimal() else None
 
 
-def _objects(image: Element) -> Iterator[tuple[int, str, list[Element]]]:
-    """Shapes of one label and group together, with the number of the first, counted from 1."""
-    groups: dict[object, tuple[int, str, list[Element]]] = {}
-    for number, shape in enumerate((shape for shape in image if shape.tag not in NO_OBJECTS), start=1):
-        label, group = shape.get("label", ""), shape.get("group_id", "0")
-        key = number if group == "0" else (label, group)
-        groups.setdefault(key, (number, label, []))[2].append(shape)
-    yield from groups.values()
+def _group(shape: Element) -> str | None:
+    group = shape.get("group_id", "0")
+    return None if group == "0" else group
 
 
 def _is_crowd(shape: Element) -> bool:

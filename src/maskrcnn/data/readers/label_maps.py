@@ -145,13 +145,22 @@ def _read_numpy(path: Path) -> np.ndarray:
     return values
 
 
-def _read_matlab(path: Path) -> np.ndarray:
+def read_matlab(path: Path) -> dict[str, Any]:
+    """The variables of a MATLAB file.
+
+    Raises:
+        DataError: The file is missing or cannot be read.
+    """
     try:
-        known = scipy.io.loadmat(path)
+        return scipy.io.loadmat(path)
     except NotImplementedError as error:
         raise DataError(f"{path}: is a MATLAB file of version 7.3, which is not read. Save it with -v7.") from error
     except (OSError, ValueError, TypeError, EOFError, IndexError, scipy.io.matlab.MatReadError) as error:
         raise DataError(f"{path}: the file cannot be read as MATLAB's ({error}). Copy it again.") from error
+
+
+def _read_matlab(path: Path) -> np.ndarray:
+    known = read_matlab(path)
     if not isinstance(known.get(MATLAB), np.ndarray):
         names = ", ".join(name for name in known if not name.startswith("__")) or "nothing"
         raise DataError(f"{path}: holds {names}, but the label map must be called {MATLAB}. Rename it.")

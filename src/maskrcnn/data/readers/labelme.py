@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +22,9 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size, read_pixels
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .coco_records import is_id, is_number
-from .contents import ContentsBuilder, Format, find_image, first_bytes, read_text
+from .contents import ContentsBuilder, Format, find_image, first_bytes, group_shapes, read_text
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 LABELS = "labels.txt"
@@ -74,11 +73,11 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
         image = _image(file, content, images)
         size = _size(content) or image_size(image)
         image_id = found.add_image(image, size, named_by=str(file))
-        for number, shapes in _objects(content):
-            name = str(content["shapes"][number]["label"])
+        drawn = ((shape["label"], shape.get("group_id"), shape) for shape in content["shapes"])
+        for number, name, shapes in group_shapes(drawn):
+            if name in NO_CLASS:
+                continue
             with found.skipping(f"{file}: shape {number} ({name})"):
-                if name not in found.category_ids:
-                    raise ValueError(f"the label is not among those of {listed}")
                 fields = _fields([_shape(shape, size) for shape in shapes], size)
                 found.add_object(image_id, name, crowd=any(map(_is_crowd, shapes)), **fields)
     return found.contents()
@@ -91,8 +90,8 @@ def _is_file(path: Path) -> bool:
 
 def _files(folder: Path, split: str) -> list[Path]:
     """The JSON files of a split, from the first folder that has some."""
-    places = [folder / inside / name for name in SPLITS.get(split, (split,)) for inside in INSIDE]
-    places += [folder / name / inside for name in SPLITS.get(split, (split,)) for inside in INSIDE]
+    places = [folder / inside / name for name in split_names(split) for inside in INSIDE]
+    places += [folder / name / inside for name in split_names(split) for inside in INSIDE]
     if split == "train":
         places += [folder / inside for inside in INSIDE]
     for place in places:
@@ -139,18 +138,6 @@ def _image(file: Path, content: dict[str, Any], images: Path | None) -> Path:
 def _size(content: dict[str, Any]) -> tuple[int, int] | None:
     height, width = content.get("imageHeight"), content.get("imageWidth")
     return (height, width) if is_id(height) and is_id(width) else None
-
-
-def _objects(content: dict[str, Any]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Shapes of one label and group together, each with the number of its first one."""
-    groups: dict[object, tuple[int, list[dict[str, Any]]]] = {}
-    for number, shape in enumerate(content["shapes"]):
-        if shape["label"] in NO_CLASS:
-            continue
-        group = shape.get("group_id")
-        key = number if group is None else (shape["label"], str(group))
-        groups.setdefault(key, (number, []))[1].append(shape)
-    yield from groups.values()
 
 
 def _is_crowd(shape: dict[str, Any]) -> bool:

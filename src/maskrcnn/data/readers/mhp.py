@@ -15,7 +15,7 @@ from ...errors import DataError
 from ...structures.regions import LabelMap
 from ..dataset import Contents
 from ..images import image_size, read_pixels
-from .contents import Format
+from .contents import ContentsBuilder, Format, read_text
 
 SPLITS = ("val", "train", "test_all", "test_inter_top20", "test_inter_top10")
 """Lists of images; those of `test` share one folder."""
@@ -62,28 +62,24 @@ def gather_mhp(path: Path, split: str, images: Path | None = None) -> MhpSplit:
     file = path / "list" / f"{_list_name(split)}.txt"
     if not file.is_file():
         raise DataError(f"{file}: MHP's list of {split} is not there. Unpack LV-MHP-v2, so that it holds {LAYOUT}.")
-    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(file, "a list of images").splitlines() if line.strip()]
     folder = path / split.partition("_")[0]
     maps = _list_maps(folder, required=not split.startswith("test"))
     root = images or folder / "images"
-    entries: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    built = ContentsBuilder(["person"], file, root)
     parts: dict[str, LabelMap] = {}
     with ThreadPoolExecutor() as pool:
         found = pool.map(_read_people, (maps.get(name, ()) for name in names))
-        for number, (name, people) in enumerate(zip(names, found, strict=True), start=1):
-            height, width = people[0].size if people else image_size(root / f"{name}.jpg")
-            entries.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
+        for name, people in zip(names, found, strict=True):
+            size = people[0].size if people else image_size(root / f"{name}.jpg")
+            image_id = built.add_image(root / f"{name}.jpg", size)
             for place, person in zip(maps.get(name, ()), people, strict=True):
-                _check_size(place, person.size, (height, width))
-                mask = _mask_of(person)
+                _check_size(place, person.size, size)
+                mask, file_name = _mask_of(person), str(place.relative_to(path))
                 if mask:
-                    keys = {"id": len(annotations) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
-                    file_name = str(place.relative_to(path))
-                    annotations.append({**keys, **mask, "parts_file": file_name})
+                    built.add_object(image_id, "person", **mask, parts_file=file_name)
                     parts[file_name] = person
-    coco = {"images": entries, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
-    return MhpSplit(Contents(file, root, coco), parts)
+    return MhpSplit(built.contents(), parts)
 
 
 def read_parts(file: Path) -> LabelMap:

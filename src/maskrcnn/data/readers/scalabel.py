@@ -20,7 +20,7 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ..dataset import Contents
 from ..images import image_size
-from .coco_folders import SPLITS, split_of
+from .coco_folders import SPLITS, split_names, split_of
 from .coco_records import is_id, is_number
 from .contents import ContentsBuilder, Format, first_bytes
 
@@ -270,9 +270,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _find(folder: Path, split: str) -> Path | None:
-    names = [
-        f"{inside}{name}.json" for inside in ("", "annotations/", "labels/") for name in SPLITS.get(split, (split,))
-    ]
+    names = [f"{inside}{name}.json" for inside in ("", "annotations/", "labels/") for name in split_names(split)]
     return next((folder / name for name in names if _is_file(folder / name)), None)
 
 

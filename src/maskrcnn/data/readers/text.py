@@ -79,8 +79,8 @@ def gather_words(
         for word in words:
             x, y = word.points[::2], word.points[1::2]
             box = [min(x), min(y), max(x) - min(x), max(y) - min(y)]
-            said = {} if word.text is None else {"text": word.text}
-            found.add_object(image_id, "text", crowd=word.ignored, bbox=box, segmentation=[word.points], **said)
+            more = {} if word.text is None else {"text": word.text}
+            found.add_object(image_id, "text", crowd=word.ignored, bbox=box, segmentation=[word.points], **more)
     return found.contents()
 
 

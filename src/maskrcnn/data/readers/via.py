@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ...ops.files import read_json
+from ...ops.files import parse_json, read_json
 from ..dataset import Contents
 from ..images import image_size
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .coco_records import is_number
 from .contents import ContentsBuilder, Format, find_image, first_bytes, read_text
 from .polygons import ellipse_polygon
@@ -94,7 +93,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _find(folder: Path, split: str) -> Path | None:
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     patterns = [f"{name}/*" for name in names] + [
         f"{inside}*{name}*" for inside in ("", "annotations/") for name in names
     ]
@@ -161,12 +160,13 @@ def _load_csv(file: Path) -> _File:
     regions: dict[str, list[dict[str, Any]]] = {}
     for number, row in enumerate(rows, start=2):
         listed = regions.setdefault(row["filename"], [])
-        try:
-            shape, attributes = (json.loads("{}" if row[column] == "" else row[column]) for column in COLUMNS[1:])
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"{file}: row {number}: a column is cut off, or no JSON ({error}). Export the annotations again."
-            ) from error
+        where, remedy = f"{file}: row {number}", "Export the annotations again."
+        if any(row[column] is None for column in COLUMNS[1:]):
+            raise DataError(f"{where}: is cut off. {remedy}")
+        shape, attributes = (
+            parse_json(row[column] or "{}", f"{where}: `{column}`", expected="a region", remedy=remedy)
+            for column in COLUMNS[1:]
+        )
         if shape:
             listed.append({"shape_attributes": shape, "region_attributes": attributes})
     return _File(regions, {})

@@ -17,15 +17,14 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
-import scipy.io
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..dataset import Contents
 from ..images import image_size, open_image
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
-from .label_maps import read_label_map
+from .label_maps import read_label_map, read_matlab
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
@@ -170,7 +169,7 @@ def _files(path: Path, split: str) -> list[Path]:
     """The XML files of a split."""
     if path.is_file():
         return [path] if _is_file(path) else []
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     for root in (path, *sorted(path.glob("VOC2*"), reverse=True)):
         for kind in ("Main", "Segmentation"):
             for name in names:
@@ -203,8 +202,6 @@ def _gather(
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
             with found.skipping(f"{file}: object {place}"):
-                if name not in found.category_ids:
-                    raise ValueError(f"the class {name!r} is not one of {', '.join(names)}")
                 fields = _fields(element, name, segments.get(place))
                 found.add_object(image_id, name, crowd=fields["difficult"], **fields)
     return found.contents()
@@ -234,7 +231,7 @@ def _image_folder(file: Path) -> Path:
 
 
 def _image(file: Path, tree: Element, images: Path) -> Path:
-    """By the name of the XML file, as in the challenges, or by the one it tells."""
+    """By the name of the XML file, as in the challenges, or by the one inside the file."""
     stated = tree.findtext("filename", "").strip()
     ending = Path(stated).suffix or ".jpg"
     names = [f"{file.stem}{ending}", *([stated] if stated else []), *(f"{file.stem}{each}" for each in IMAGES)]
@@ -307,23 +304,20 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
 
 def _sbd_list(path: Path, split: str) -> Path | None:
     root = find_sbd(path)
-    names = SPLITS.get(split, (split,))
+    names = split_names(split)
     files = [] if root is None else [root / f"{name}.txt" for name in names]
     return next((file for file in files if file.is_file()), None)
 
 
 def _read_matlab(file: Path) -> tuple[np.ndarray, list[int]]:
     """[H, W] numbers of objects, 0 where none is, and the class of each."""
-    if not file.is_file():
-        raise DataError(f"{file}: the masks of this image are not there. Unpack SBD again.")
+    known = read_matlab(file)
     try:
-        found = scipy.io.loadmat(file)["GTinst"]
+        found = known["GTinst"]
         values, categories = (found[name][0, 0] for name in ("Segmentation", "Categories"))
         return np.atleast_2d(values).astype(np.int64), np.ravel(categories).astype(np.int64).tolist()
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise DataError(f"{file}: has no GTinst with Segmentation and Categories ({error}). Copy it again.") from error
-    except (OSError, ValueError, TypeError, EOFError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise DataError(f"{file}: cannot be read as MATLAB's ({error}). Copy it again.") from error
 
 
 FORMAT = Format(

@@ -25,7 +25,7 @@ from ...errors import DataError
 from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
 from ..images import IMAGES, image_size
-from .coco_folders import SPLITS
+from .coco_folders import SPLITS, split_names
 from .contents import ContentsBuilder, Format, list_images, read_text
 
 SUFFIXES = (".yaml", ".yml")
@@ -219,7 +219,7 @@ def _root(file: Path, known: dict[str, Any]) -> Path:
 
 
 def _places(known: dict[str, Any], split: str) -> list[str] | None:
-    value = next((known[name] for name in SPLITS.get(split, (split,)) if known.get(name)), None)
+    value = next((known[name] for name in split_names(split) if known.get(name)), None)
     if value is None:
         return None
     return [str(place) for place in value] if isinstance(value, list) else [str(value)]
@@ -306,14 +306,13 @@ def label_object(
     Raises:
         ValueError: What is wrong with it.
     """
-    words = line.split()
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        wrong = next(word for word in words if not _is_float(word))
-        raise ValueError(
-            f"{wrong!r} is not a number; a line is `class x y width height` or `class x1 y1 ...`"
-        ) from None
+    words, values = line.split(), []
+    for word in words:
+        try:
+            values.append(float(word))
+        except ValueError:
+            rule = "a line is `class x y width height` or `class x1 y1 ...`"
+            raise ValueError(f"{word!r} is not a number; {rule}") from None
     label, numbers = values[0], values[1:]
     if not label.is_integer() or not 0 <= label < len(names):
         raise ValueError(f"class {words[0]} is none of the {len(names)} classes, which are 0 to {len(names) - 1}")
@@ -326,14 +325,6 @@ def label_object(
         rule = "a box has 4, a polygon x and y of at least 3 points"
         raise ValueError(f"there are {len(numbers)} numbers after the class, but {rule}")
     return name, {"segmentation": [_points(numbers, size)]}
-
-
-def _is_float(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _require_shares(numbers: list[float]) -> None:
