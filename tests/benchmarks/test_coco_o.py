@@ -67,18 +67,18 @@ def test_results_of_other_images_and_missing_ones_are_errors(tmp_path):
     lay_out(tmp_path, *DOMAINS)
     opened = open_benchmark("coco-o", tmp_path)
     Results(tuple(found(8))).write(tmp_path / "results" / "sketch.json")
-    with pytest.raises(DataError, match=r"sketch.json: record 0: image_id 8 is not an image of sketch. Make the"):
+    with pytest.raises(DataError, match="sketch.json: record 0: image_id 8"):
         opened.read(tmp_path / "results")
     Results(tuple(found(7))).write(tmp_path / "results" / "sketch.json")
-    with pytest.raises(DataError, match=r"weather.json: the results of this domain are not there"):
+    with pytest.raises(DataError, match="weather.json"):
         opened.read(tmp_path / "results")
-    with pytest.raises(DataError, match="image_id 8 is not among the 6 images"):
+    with pytest.raises(DataError, match="image_id 8"):
         opened.score(found(8))
 
 
 def test_a_missing_domain_is_named_with_the_layout(tmp_path):
     lay_out(tmp_path, "sketch")
-    with pytest.raises(DataError, match=r"weather.annotations.instances_val2017.json: COCO-O's annotation file is not"):
+    with pytest.raises(DataError, match="weather.annotations.instances_val2017.json"):
         open_benchmark("coco-o", tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_domains_with_other_classes_are_refused(tmp_path):
     lay_out(tmp_path, *DOMAINS)
     file = tmp_path / "tattoo" / "annotations" / "instances_val2017.json"
     file.write_text(file.read_text().replace('"cat"', '"dog"'))
-    with pytest.raises(DataError, match="instances_val2017.json: category 17 is 'dog', but 'cat' in another domain"):
+    with pytest.raises(DataError, match="instances_val2017.json: category 17 .*dog.*cat"):
         open_benchmark("coco-o", tmp_path)
 
 

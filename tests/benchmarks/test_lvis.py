@@ -267,15 +267,15 @@ def test_no_predictions_give_zero_and_no_objects_nothing():
 def test_what_is_scored_is_said():
     said: list[str] = []
     lvis_sections(known(data_set([{"id": 1}], [thing(1, 4, [0, 0, 50, 50])])), Results(()), say=said.append)
-    assert said == ["boxes: class 1 of 1", "masks: class 1 of 1"]
+    assert said == ["boxes: class 4 of 6", "masks: class 4 of 6"]
 
 
 def test_files_of_other_data_sets_are_refused():
     truth = data_set([{"id": 7}], [])
     truth["images"][0]["neg_category_ids"] = None
-    with pytest.raises(DataError, match=r"x.json: image 7: `neg_category_ids` is None, but LVIS .* Give LVIS's own"):
+    with pytest.raises(DataError, match="x.json: image 7: `neg_category_ids`.*None"):
         known(truth)
     truth = data_set([], [])
     truth["categories"][1]["frequency"] = "often"
-    with pytest.raises(DataError, match=r"x.json: category 2 \(c2\): `frequency` is 'often'"):
+    with pytest.raises(DataError, match="x.json: category 2 .*`frequency`.*often"):
         known(truth)

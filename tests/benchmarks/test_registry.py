@@ -11,12 +11,12 @@ from maskrcnn.errors import DataError, MaskRCNNError, SettingError
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(SettingError, match=r"cocoa: there is no such benchmark\. Known are coco, "):
+    with pytest.raises(SettingError, match="cocoa.*coco-o"):
         find_benchmark("cocoa")
 
 
 def test_a_split_it_does_not_have_lists_those_it_has(tmp_path):
-    with pytest.raises(SettingError, match=r"--split dev: coco has val, minival"):
+    with pytest.raises(SettingError, match="dev.*coco.*val, minival"):
         open_benchmark("coco", tmp_path, "dev")
 
 
@@ -87,15 +87,15 @@ def test_a_folder_around_everything_is_no_matter(tmp_path: Path):
 def test_other_files_are_named(tmp_path: Path):
     (tmp_path / "a.txt").touch()
     write_archive(tmp_path / "a.zip", [])
-    with pytest.raises(DataError, match=r"a.txt: is neither a zip file nor a folder, but results .* are a list"):
+    with pytest.raises(DataError, match="a.txt.*a list"):
         find_in_archive(tmp_path / "a.txt", ["list.txt"], "a list")
-    with pytest.raises(DataError, match=r"b.zip: there is no such file or folder"):
+    with pytest.raises(DataError, match="b.zip"):
         find_in_archive(tmp_path / "b.zip", ["list.txt"], "a list")
-    with pytest.raises(DataError, match=r"a.zip: holds no list.txt or 1.txt, but results"):
+    with pytest.raises(DataError, match="a.zip.*list.txt.*1.txt"):
         find_in_archive(tmp_path / "a.zip", ["list.txt", "1.txt"], "a list")
 
 
 def test_results_in_two_folders_are_refused(tmp_path: Path):
     write_archive(tmp_path / "a.zip", [("1.txt", b"one"), ("old/1.txt", b"two"), ("notes/x.txt", b"three")])
-    with pytest.raises(DataError, match=r"a.zip: there are results in .*a.zip/ and in .*a.zip/old/. Take one of them"):
+    with pytest.raises(DataError, match="a.zip/ .*a.zip/old/"):
         find_in_archive(tmp_path / "a.zip", ["1.txt"], "a list")

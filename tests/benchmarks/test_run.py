@@ -33,11 +33,11 @@ def test_a_model_predicts_the_images_of_a_split_that_is_not_public(tmp_path, tin
 
 
 def test_what_would_score_and_write_nothing_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="coco test-dev: the ground truth is not public"):
+    with pytest.raises(SettingError, match="coco test-dev"):
         run_benchmark("coco", lay_out(tmp_path), "test-dev", predictions=RECORDS)
-    with pytest.raises(SettingError, match="coco-boundary val has no server"):
+    with pytest.raises(SettingError, match="coco-boundary val"):
         run_benchmark("coco-boundary", tmp_path, predictions=RECORDS, submission=tmp_path / "sent")
-    with pytest.raises(SettingError, match="coco val ranks predictions"):
+    with pytest.raises(SettingError, match="score-threshold.*coco val"):
         run_benchmark("coco", tmp_path, predictions=RECORDS, score_threshold=0.5)
 
 
@@ -64,7 +64,7 @@ def test_one_prediction_with_one_field_is_enough():
 
 
 def test_nothing_of_what_is_scored_is_refused():
-    with pytest.raises(DataError, match=r"none of the 1 predictions has `a` or `b`, which is .* scores. Do it."):
+    with pytest.raises(DataError, match="`a` or `b`.*Do it."):
         require_any([{"bbox": [1], "a": None}], ["a", "b"], "Do it.")
 
 
@@ -74,5 +74,5 @@ def test_what_the_predictions_have_is_scored_and_all_of_it_without_any():
     assert list(kinds_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
     assert list(kinds_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
     assert list(kinds_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
-    with pytest.raises(DataError, match=r"none of the 1 predictions has `keypoints`, .* Use weights that find it"):
+    with pytest.raises(DataError, match="`keypoints`"):
         kinds_given(Results((boxes,)), ["keypoints"])

@@ -68,7 +68,7 @@ def test_scoring_needs_no_images(tmp_path):
     opened = open_benchmark("icdar2015", icdar(tmp_path, images=False))
     assert numbers(opened, [found(1, WORDS[0])])["icdar2015"] == {"hmean": 0.4, "precision": 1, "recall": 0.25}
     opened.submit([found(1, WORDS[0])], tmp_path / "out.zip")
-    with pytest.raises(DataError, match="2 of its 2 images are not there"):
+    with pytest.raises(DataError, match="2 of its 2 images"):
         opened.dataset()
 
 
@@ -145,11 +145,11 @@ def test_results_may_lie_in_a_folder_and_have_scores(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"res_img_9": "", "res_img_1": ""}, r"res_img_9\.txt is of none of the 2 images of icdar"),
-        ({"res_img_1": "\n1,2,3"}, r"res_img_1\.txt: line 2: has 3 values"),
-        ({"res_img_1": "1,2,3,4,5,6,7,x"}, "line 1: 'x' is not a number"),
-        ({"res_img_1": "1,2,3,4,5,6,7,8,2"}, "line 1: the score 2 must be from 0 to 1"),
-        ({"img_1": "1,2,3,4,5,6,7,8"}, r"holds no res_img_1\.txt or res_img_2\.txt"),
+        ({"res_img_9": "", "res_img_1": ""}, "res_img_9.txt .*icdar"),
+        ({"res_img_1": "\n1,2,3"}, "res_img_1.txt: line 2: .*3"),
+        ({"res_img_1": "1,2,3,4,5,6,7,x"}, "line 1: 'x'"),
+        ({"res_img_1": "1,2,3,4,5,6,7,8,2"}, "line 1: .*score 2"),
+        ({"img_1": "1,2,3,4,5,6,7,8"}, "res_img_1.txt or res_img_2.txt"),
     ],
 )
 def test_broken_results_of_icdar_are_named(tmp_path, files, message):
@@ -176,10 +176,10 @@ def test_lines_of_ctw1500_count_images_from_zero(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("2 0.5 0 0 1 0 1 1", "line 1: there is no image 2; images are counted from 0 to 1"),
-        ("\n0 0.5 0 0 1 0 1", "line 2: must be `image score x1 y1"),
-        ("0 x 0 0 1 0 1 1", "line 1: 'x' is not a number"),
-        ("0 1.5 0 0 1 0 1 1", "line 1: the score 1.5 must be from 0 to 1"),
+        ("2 0.5 0 0 1 0 1 1", "line 1: .*image 2.*0 to 1"),
+        ("\n0 0.5 0 0 1 0 1", "line 2: .*image score x1 y1"),
+        ("0 x 0 0 1 0 1 1", "line 1: 'x'"),
+        ("0 1.5 0 0 1 0 1 1", "line 1: .*score 1.5"),
     ],
 )
 def test_broken_results_of_ctw1500_are_named(tmp_path, text, message):
@@ -189,7 +189,7 @@ def test_broken_results_of_ctw1500_are_named(tmp_path, text, message):
 
 
 def test_results_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(DataError, match="the results cannot be read"):
+    with pytest.raises(DataError, match="nothing.txt"):
         read_ctw1500_results(tmp_path / "nothing.txt", NAMES)
-    with pytest.raises(DataError, match="there is no such file or folder"):
+    with pytest.raises(DataError, match="nothing.zip"):
         read_icdar_results(tmp_path / "nothing.zip", "icdar", NAMES)

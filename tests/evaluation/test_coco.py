@@ -152,7 +152,7 @@ def test_files_give_what_their_contents_give_and_nothing_is_printed(tmp_path, ca
 
 def test_a_prediction_for_an_unknown_image_is_refused(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps([square(1, 0, score=0.9), square(3, 0, score=0.9)]))
-    with pytest.raises(DataError, match=r"results.json: record 1: image_id 3 is not among the 2 images\. Make the"):
+    with pytest.raises(DataError, match="results.json: record 1: image_id 3"):
         coco_scores(data_set(square(1, 0)), tmp_path / "results.json")
 
 

@@ -150,6 +150,20 @@ class Benchmark(ABC):
         of_coco = path.is_file() and path.suffix == ".json" and not self.own_json
         return self.parse(read_records(path) if of_coco else self._read(path), source=path.name)
 
+    def find_file(self, *places: Path) -> Path:
+        """The first of the places where a file of the split may be.
+
+        Raises:
+            DataError: It is in none of them.
+        """
+        for place in places:
+            if place.is_file():
+                return place
+        raise DataError(
+            f"{places[0]}: the file of {self.title}, split {self.split}, is not there. Unpack it into {self.folder}, "
+            f"so that it holds {self.layout}."
+        )
+
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
         """Predictions checked against the benchmark's images and classes; a `source` names them in messages."""
         return Results.parse(records, self.known, source=source)
@@ -169,6 +183,13 @@ class Benchmark(ABC):
         self.source, self.contents, self.known, self.public = str(contents.source), contents, known, public
         self.truth = known if public and coco else None
         self.counts = {"images": len(known.sizes)} | ({"objects": len(known.objects)} if public else {})
+
+
+def complete(contents: Contents) -> Contents:
+    """The contents themselves; DataError if an object had to be left out."""
+    if contents.skipped:
+        raise DataError(f"{contents.skipped[0]}. Correct the file, or unpack it again.")
+    return contents
 
 
 def part_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> tuple[Annotations, Results]:

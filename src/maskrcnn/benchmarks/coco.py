@@ -67,12 +67,7 @@ class Coco(Benchmark):
             name, place, self._on_server = FILES[self.split]
             file, images = self.folder / "annotations" / name.format(name=self.file), self.folder / place
             hidden = self.split.startswith("test")
-        if not file.is_file():
-            raise DataError(
-                f"{file}: the annotation file of COCO's {self.split} is not there. Unpack COCO into {self.folder}, so "
-                f"that it holds {self.layout}."
-            )
-        coco = parse_coco(file)
+        coco = parse_coco(self.find_file(file))
         if hidden:
             coco |= {"annotations": [], "categories": self._hidden_categories(coco["categories"])}
         self._annotated(Contents(file, images, coco), public=not hidden)
@@ -132,12 +127,7 @@ class CocoPanoptic(Benchmark):
     submits = "folder"
 
     def open(self) -> None:
-        file = self.folder / "annotations" / f"panoptic_{self.split}2017.json"
-        if not file.is_file():
-            raise DataError(
-                f"{file}: the panoptic annotations of COCO's {self.split} are not there. Unpack COCO into "
-                f"{self.folder}, so that it holds {self.layout}."
-            )
+        file = self.find_file(self.folder / "annotations" / f"panoptic_{self.split}2017.json")
         coco = parse_coco(file)
         self._truth = truth = panoptic_truth(file, coco)
         categories = {category: known.name for category, known in truth.classes.items()}

@@ -38,12 +38,7 @@ class CrowdPose(Benchmark):
     layout = "images/*.jpg, json/crowdpose_{train,val,trainval,test}.json"
 
     def open(self) -> None:
-        file = self.folder / "json" / f"crowdpose_{self.split}.json"
-        if not file.is_file():
-            raise DataError(
-                f"{file}: the annotation file of CrowdPose's {self.split} is not there. Unpack CrowdPose into "
-                f"{self.folder}, so that it holds {self.layout}."
-            )
+        file = self.find_file(self.folder / "json" / f"crowdpose_{self.split}.json")
         coco = parse_coco(file)
         self._crowd_index = {image["id"]: _crowd_index(file, image) for image in coco["images"]}
         contents = Contents(file, self.folder / "images", coco)

@@ -39,7 +39,8 @@ class Isaid(Benchmark):
 
     name, title, splits = "isaid", "iSAID", ("val", "train", "test")
     layout = (
-        "val/instancesonly_filtered_val.json, val/images/P0003_0_800_0_800.png: patches cut by the devkit's split.py"
+        "val/instancesonly_filtered_val.json, val/images/P0003_0_800_0_800.png, as the devkit's split.py and "
+        "preprocess.py write them"
     )
     max_detections = DETECTIONS
     skip_invalid = True
@@ -47,16 +48,14 @@ class Isaid(Benchmark):
 
     def open(self) -> None:
         root = self.folder / "iSAID_patches" if (self.folder / "iSAID_patches").is_dir() else self.folder
-        names = [name.format(split=self.split) for name in FILES]
-        file = next((root / self.split / name for name in names if (root / self.split / name).is_file()), None)
+        places = [root / self.split / name.format(split=self.split) for name in FILES]
         images, hidden = root / self.split / "images", self.split == "test"
-        if file is None and not hidden:
-            raise DataError(
-                f"{root / self.split / names[0]}: the annotation file of iSAID's split {self.split} is not there, nor "
-                f"{names[1]}. The layout is {self.layout}; the devkit's preprocess.py writes the file."
-            )
-        coco = self._test_images(images) if file is None else parse_coco(file)
-        self._annotated(Contents(file or images, images, coco), public=not hidden)
+        if hidden and not any(place.is_file() for place in places):
+            contents = Contents(images, images, self._test_images(images))
+        else:
+            file = self.find_file(*places)
+            contents = Contents(file, images, parse_coco(file))
+        self._annotated(contents, public=not hidden)
 
     def _test_images(self, folder: Path) -> dict[str, Any]:
         """The ids of the images are those that the devkit's test_image_ids_json.py gives: their places, from 0."""

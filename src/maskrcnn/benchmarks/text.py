@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..data.readers.contents import read_text
 from ..data.readers.text import (
     CTW1500_LAYOUT,
     ICDAR_LAYOUT,
@@ -28,7 +29,7 @@ from ..evaluation.annotations import Annotations, rle_crop
 from ..evaluation.results import Results
 from ..evaluation.sections import Say, Section
 from ..evaluation.text_report import found_polygons, polygon_of, rectangle_of, text_sections
-from ..ops.files import replacing
+from ..ops.files import write_text
 from .benchmark import Benchmark, find_in_archive, write_archive
 
 ICDAR_RESULTS = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"
@@ -150,7 +151,7 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
                 f"{path}: {file.name} is of none of the {len(numbers)} images of {source}, whose files are "
                 f"{min(numbers)} and so on. Give the results of this split."
             )
-        for where, words in _lines(file.read_text(encoding="utf-8-sig"), f"{path}: {file.name}", ","):
+        for where, words in _lines(read_text(file, "a list of words"), f"{path}: {file.name}", ","):
             if len(words) not in (8, 9):
                 raise DataError(f"{where}: has {len(words)} values, but must be x1,y1,x2,y2,x3,y3,x4,y4. Correct it.")
             values = read_numbers(words, where)
@@ -178,9 +179,7 @@ def write_ctw1500_results(results: Results, path: Path, names: Mapping[int, str]
         for place, image_id in enumerate(names)
         for score, polygon in found[image_id]
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
@@ -193,10 +192,7 @@ def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dic
     Raises:
         DataError: It cannot be read, or a line is not as it should be.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the results cannot be read ({error}); they are {CTW1500_LAYOUT}.") from error
+    text = read_text(path, CTW1500_RESULTS)
     places = dict(enumerate(image_names))
     records = []
     for where, words in _lines(text, str(path), None):

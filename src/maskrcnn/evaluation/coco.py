@@ -16,10 +16,10 @@ from ..config import ModelSettings
 from ..errors import SettingError
 from ..structures.classes import Classes
 from .annotations import Annotations
-from .coco_input import Measure, as_dataset, field_of, found_objects, truth_objects
+from .coco_input import Measure, as_dataset, field_of, found_objects, silent, truth_objects
 from .keypoints import MOST_DETECTIONS, keypoint_numbers, keypoint_sigmas
 from .results import FIELDS, Kind, Results
-from .sections import Say, Section, say_nothing
+from .sections import Numbers, Say, Section, say_nothing
 
 BLOCK = 50_000
 """Predictions that are matched together, unless one class alone has more."""
@@ -91,7 +91,7 @@ def coco_curves(
         annotated = [found for found in objects if found["category_id"] in block]
         found = found_objects(truth, [record for record in chosen if record["category_id"] in block], kind)
         evaluation = COCOeval_faster(
-            as_dataset(truth, annotated), as_dataset(truth, found), kind, print_function=_silent
+            as_dataset(truth, annotated), as_dataset(truth, found), kind, print_function=silent
         )
         evaluation.params = params
         evaluation.evaluate()
@@ -113,10 +113,6 @@ def _blocks(truth: Annotations, records: Sequence[dict]) -> list[set[int]]:
         blocks[-1].add(category)
         size += counts[category]
     return blocks
-
-
-def _silent(*_: object) -> None:
-    """Takes the place of the evaluator's print."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +230,7 @@ def _named(numbers: Mapping[str, np.ndarray], curves: Curves, truth: Annotations
     per_category = _per_category(curves.precision[:, :, :, 0, -1], curves.thresholds, sorted(truth.categories))
     names = unique_names(truth.categories)
     return CocoScores(
-        numbers={name: _mean(values) for name, values in numbers.items()},
+        numbers={name: mean_of_known(values) for name, values in numbers.items()},
         per_class={names[category]: found for category, found in per_category.items()},
     )
 
@@ -249,7 +245,7 @@ def _per_category(
     """AP, AP50 and AP75 by category id, of [T, R, K] precisions of all areas."""
     chosen = {"AP": thresholds > 0, "AP50": np.isclose(thresholds, 0.5), "AP75": np.isclose(thresholds, 0.75)}
     return {
-        int(category): {name: _mean(precision[which][:, :, k]) for name, which in chosen.items()}
+        int(category): {name: mean_of_known(precision[which][:, :, k]) for name, which in chosen.items()}
         for k, category in enumerate(category_ids)
     }
 
@@ -274,10 +270,15 @@ def _numbers(
     return numbers | {f"AR{name}": recall[..., area, -1] for area, name in enumerate(areas) if name}
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
     """Mean of the entries that have ground truth; -1 if none has."""
     values = values[values > -1]
     return float(values.mean()) if values.size else -1.0
+
+
+def none_where_undefined(numbers: Numbers) -> Numbers:
+    """-1, as COCO says that there is nothing to find, becomes None."""
+    return {name: None if value == -1 else value for name, value in numbers.items()}
 
 
 def unique_names(categories: dict[int, str]) -> dict[int, str]:

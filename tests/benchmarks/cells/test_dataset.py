@@ -36,7 +36,7 @@ def test_cells_of_both_tests_are_found_and_score_one(tmp_path):
 def test_scoring_needs_no_images(tmp_path):
     opened = open_benchmark("kumar", kumar(tmp_path, images=False))
     assert numbers(opened, perfect(opened))["instances"]["aji_plus"] == 1
-    with pytest.raises(DataError, match="2 of its 2 images are not there"):
+    with pytest.raises(DataError, match="2 of its 2 images"):
         opened.dataset()
 
 
@@ -70,23 +70,23 @@ def test_maps_of_other_programs_are_scored(tmp_path):
 
 
 def test_missing_and_wrong_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"no label maps of Kumar nuclei, split test, are there.*test_diff.*inst_map"):
+    with pytest.raises(DataError, match="Kumar nuclei, split test.*inst_map"):
         open_benchmark("kumar", tmp_path)
     kumar(tmp_path / "data")
     opened = open_benchmark("kumar", tmp_path / "data")
     (tmp_path / "data" / "test_same" / "Labels" / "liver_2.mat").unlink()
-    with pytest.raises(DataError, match=r"1 of 2 images have no label map there: .*liver_2\.tif"):
+    with pytest.raises(DataError, match="1 of 2 .*liver_2.tif"):
         open_benchmark("kumar", tmp_path / "data")
-    with pytest.raises(DataError, match="no label maps of Kumar nuclei, split train"):
+    with pytest.raises(DataError, match="Kumar nuclei, split train"):
         open_benchmark("kumar", tmp_path / "data", "train")
-    with pytest.raises(DataError, match="is no folder, but results of this benchmark are a folder with"):
+    with pytest.raises(DataError, match="nowhere"):
         opened.read(tmp_path / "nowhere")
     (tmp_path / "results").mkdir()
     np.save(tmp_path / "results" / "breast_1.npy", cells())
-    with pytest.raises(DataError, match="holds no label map of 1 of 2 images, such as liver_2"):
+    with pytest.raises(DataError, match="1 of 2 .*liver_2"):
         opened.read(tmp_path / "results")
     np.save(tmp_path / "results" / "liver_2.npy", cells().T)
-    with pytest.raises(DataError, match=r"liver_2\.npy: the label map is of size \[40, 30\]"):
+    with pytest.raises(DataError, match=r"liver_2.npy.*\[40, 30\]"):
         opened.read(tmp_path / "results")
 
 
@@ -117,7 +117,7 @@ def test_the_test_of_stage_one_comes_with_a_table(tmp_path):
     draw(tmp_path / "stage1_test" / "t" / "images" / "t.png", np.zeros((*SIZE, 3), np.uint8))
     assert opened.dataset().records[0].instances.boxes.tolist() == [[0, 0, 1, 3], [1, 0, 2, 3]]
     (tmp_path / "stage1_solution.csv").write_text("ImageId,EncodedPixels\nt,1 3\n")
-    with pytest.raises(DataError, match=r"stage1_solution\.csv: line 2: has no Height and Width"):
+    with pytest.raises(DataError, match="stage1_solution.csv: line 2.*Height.*Width"):
         open_benchmark("nuclei", tmp_path, "test")
 
 
@@ -135,10 +135,10 @@ def test_a_data_set_in_cocos_format_is_scored_too(tmp_path):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"holds no annotated split val of nuclei.*stage1_train/ID/masks"):
+    with pytest.raises(DataError, match="split val .*stage1_train/ID/masks"):
         open_benchmark("nuclei", bowl(tmp_path, 1))
     (tmp_path / "stage1_train" / "id0" / "masks" / "0.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"masks/0\.png: .*0 bytes"):
+    with pytest.raises(DataError, match="masks/0.png"):
         open_benchmark("nuclei", tmp_path, "train")
 
 

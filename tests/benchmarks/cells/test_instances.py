@@ -101,9 +101,9 @@ def test_maps_may_be_empty_or_full():
 
 
 def test_maps_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match=r"different sizes cannot be compared: \(2, 4\) and \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"\(2, 4\).*\(4, 2\)"):
         label_overlaps(TRUTH, FOUND.T)
-    with pytest.raises(ValueError, match="holds -1"):
+    with pytest.raises(ValueError, match="-1"):
         label_overlaps(TRUTH - 1, FOUND)
 
 

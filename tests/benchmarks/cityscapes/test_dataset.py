@@ -107,15 +107,15 @@ def test_of_test_only_results_can_be_written(tmp_path, maps, benchmark):
 
 
 def test_records_without_masks_or_of_unknown_labels_are_errors(opened):
-    with pytest.raises(DataError, match="record 0 of image 1 has no segmentation"):
+    with pytest.raises(DataError, match="record 0 .*segmentation"):
         scores(opened, [{"image_id": 1, "category_id": 26, "score": 1.0, "bbox": [0, 0, 5, 5]}])
-    with pytest.raises(DataError, match="category_id 99 is not one of"):
+    with pytest.raises(DataError, match="category_id 99"):
         scores(opened, [{"image_id": 1, "category_id": 99, "score": 1.0, "bbox": [0, 0, 5, 5]}])
 
 
 def test_a_missing_folder_names_the_layout(tmp_path):
     for benchmark in (Cityscapes, CityscapesPanoptic):
-        with pytest.raises(DataError, match="gtFine/val: no files of Cityscapes' val are there"):
+        with pytest.raises(DataError, match="gtFine/val"):
             benchmark(tmp_path, "val")
 
 

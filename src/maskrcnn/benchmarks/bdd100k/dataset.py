@@ -17,7 +17,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...ops.files import read_json, write_json
-from ..benchmark import Benchmark
+from ..benchmark import Benchmark, complete
 from .metric import bdd100k_sections, overlapping_images, separate_objects
 
 
@@ -30,9 +30,7 @@ class Bdd100k(Benchmark):
 
     def open(self) -> None:
         hidden = self.split == "test"
-        contents = _read_test(self.folder) if hidden else read_bdd100k(self.folder, self.split)
-        if contents.skipped:
-            raise DataError(f"{contents.skipped[0]}. Correct the file, or unpack it again.")
+        contents = complete(_read_test(self.folder) if hidden else read_bdd100k(self.folder, self.split))
         self._annotated(contents, public=not hidden)
         self.image_names = {image["id"]: image["file_name"] for image in contents.coco["images"]}
 

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.io
 
+from ...data.readers.contents import read_text
 from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
 from ...data.readers.mask_images import list_maps
 from ...errors import DataError
 from ...evaluation.annotations import Annotations, Size
 from ...evaluation.panoptic_quality import paint_images
 from ...evaluation.results import Results
-from ...ops.files import replacing
+from ...ops.files import replacing, write_text
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions
 
@@ -133,11 +134,7 @@ def read_bowl_rows(path: Path) -> Iterator[BowlRow]:
     Raises:
         DataError: It cannot be read, or lacks a column.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the table cannot be read ({error}). Give {TABLE}.") from error
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(read_text(path, TABLE)))
     if not {"ImageId", "EncodedPixels"} <= set(rows.fieldnames or ()):
         raise DataError(f"{path}: has the columns {rows.fieldnames}, but must be {TABLE}. Add what is missing.")
     for row in rows:
@@ -190,6 +187,4 @@ def write_bowl_results(
     for image_id, painted in paint_images(results, sizes, score_threshold=score_threshold):
         runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
         lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")

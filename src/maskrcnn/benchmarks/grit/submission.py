@@ -18,7 +18,7 @@ import numpy as np
 from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ...evaluation.annotations import rle
-from ...ops.files import read_json
+from ...ops.files import parse_json, read_json
 from ..benchmark import Place, find_in_archive, write_archive
 from .metric import STUFF, GritAnswer, GritSample
 
@@ -250,10 +250,10 @@ def write_answers(path: Path, split: str, answers: Answers, parameters: int) -> 
 
 def _read_file(file: Place, name: str) -> dict[str, dict[str, Any]]:
     """Answers by example."""
+    answers = parse_json(file.read_bytes(), name)
     try:
-        answers = json.loads(file.read_text(encoding="utf-8"))
         found = {answer["example_id"]: answer for answer in answers}
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise DataError(
             f"{name} must be a list of answers, each with its `example_id` ({error!r}). Write it again."
         ) from error

@@ -17,6 +17,7 @@ from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
 from ...data.images import read_pixels
+from ...data.readers.contents import read_text
 from ...data.readers.mhp import FOLDERS, LAYOUT, SPLITS, gather_mhp
 from ...errors import DataError
 from ...evaluation.annotations import Annotations, Size, rle, rle_crop, to_text
@@ -224,7 +225,7 @@ def whole_person(record: Mapping[str, Any], size: Size) -> dict[str, Any]:
 def _read_lines(file: Place, name: str) -> dict[str, list[tuple[int, float]]]:
     """Ids and scores of the people of each image."""
     lines: dict[str, list[tuple[int, float]]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(file, "a list of people").splitlines(), start=1):
         image, *items = line.split() or [""]
         if not image:
             continue
@@ -258,11 +259,9 @@ def _people(
 
 
 def _read_map(place: Place, name: str) -> np.ndarray:
-    try:
-        content = (place / name).read_bytes()
-    except (OSError, KeyError) as error:
-        raise DataError(f"{place}/{name}: cannot be read ({error}). Write it again.") from error
-    values = read_pixels(io.BytesIO(content), name=f"{place}/{name}")
+    if not (place / name).is_file():
+        raise DataError(f"{place}/{name}: is not there. Write it again.")
+    values = read_pixels(io.BytesIO((place / name).read_bytes()), name=f"{place}/{name}")
     if values.ndim != 2 or values.dtype.kind not in "bui":
         raise DataError(f"{place}/{name}: must be a gray image of whole numbers. Write it again.")
     return values
