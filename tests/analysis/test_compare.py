@@ -43,7 +43,7 @@ def test_the_interval_is_that_of_scoring_drawn_images_anew():
     for name in ("AP", "AP50", "AP75"):
         scores = [
             [
-                coco_scores(*copied(objects, run, copies), kinds=("bbox",))["bbox"].numbers[name]
+                coco_scores(*copied(objects, run, copies), iou_types=("bbox",))["bbox"].numbers[name]
                 for run in (first, second)
             ]
             for copies in draws
@@ -59,7 +59,7 @@ def test_the_interval_is_that_of_scoring_drawn_images_anew():
 def test_the_numbers_of_both_runs_are_those_of_their_evaluations():
     _, truth, first, second = two_runs()
     result = compare_results(truth, first, second, "bbox", resamples=1)
-    before, after = (coco_scores(truth, run, kinds=("bbox",))["bbox"] for run in (first, second))
+    before, after = (coco_scores(truth, run, iou_types=("bbox",))["bbox"] for run in (first, second))
     for name, number in result.numbers.items():
         assert (number.first, number.second) == pytest.approx((before.numbers[name], after.numbers[name]), abs=1e-12)
         assert number.difference == number.second - number.first
@@ -97,11 +97,11 @@ def test_classes_and_images_without_objects_have_no_row():
     assert nothing.numbers == nothing.per_class == {}
 
 
-def test_every_step_is_told():
+def test_every_step_is_reported():
     _, truth, first, second = two_runs()
-    told = []
-    compare_results(truth, first, second, "bbox", resamples=1, on_progress=told.append)
-    assert sum(told) == comparison_steps(truth) == 2 * (12 + 2)
+    reported = []
+    compare_results(truth, first, second, "bbox", resamples=1, on_progress=reported.append)
+    assert sum(reported) == comparison_steps(truth) == 2 * (12 + 2)
 
 
 def test_tables_show_the_largest_changes_first_and_the_report_is_json():
@@ -136,16 +136,16 @@ def test_another_run_is_read_from_its_results_or_from_the_report_that_names_them
 def test_results_of_other_formats_are_read_by_who_knows_them(tmp_path):
     _, truth, records, _ = two_runs()
     (tmp_path / "folder").mkdir()
-    asked: list[str] = []
+    read_files: list[str] = []
 
     def read(path):
-        asked.append(path.name)
+        read_files.append(path.name)
         return records
 
     for content in ({"frames": []}, "one line", [1, 2], {"results_file": "folder"}):
         assert read_other(other_file(tmp_path, content), truth, read) == records
     assert read_other(tmp_path / "folder", truth, read) == records
-    assert asked == ["other.json", "other.json", "other.json", "folder", "folder"]
+    assert read_files == ["other.json", "other.json", "other.json", "folder", "folder"]
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_results_of_other_formats_are_read_by_who_knows_them(tmp_path):
         ([found(99, 1, [0, 0, 1, 1], 0.5)], "other.json: record 0: image_id 99"),
     ],
 )
-def test_what_cannot_be_compared_is_told_with_the_remedy(tmp_path, content, message):
+def test_what_cannot_be_compared_is_named_with_the_remedy(tmp_path, content, message):
     with pytest.raises(DataError, match=message):
         read_other(other_file(tmp_path, content), two_runs()[1])
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match="gone.json"):
         read_other(tmp_path / "gone.json", Annotations.parse({"images": [], "categories": [], "annotations": []}))
 

@@ -12,10 +12,10 @@ from tests.builders.vectors import load_vector, vector_files
 def test_ap_from_matches_is_that_of_the_official_evaluation_in_every_range_of_areas(path):
     vector = load_vector(path)
     truth, records = Annotations.parse(vector["input"]["gt"]), vector["input"]["dt"]
-    for kind in vector["expected"]:
-        scores = coco_scores(truth, records, kinds=(kind,))[kind]
-        for name, area in (KEYPOINT_AREAS if kind == "keypoints" else AREAS).items():
-            matches = match_results(truth, records, kind, area=area)
+    for iou_type in vector["expected"]:
+        scores = coco_scores(truth, records, iou_types=(iou_type,))[iou_type]
+        for name, area in (KEYPOINT_AREAS if iou_type == "keypoints" else AREAS).items():
+            matches = match_results(truth, records, iou_type, area=area)
             once = np.ones((len(matches.image_ids), 1), dtype=np.int32)
             found = {category: ap[:, 0].mean() for category, ap in class_precisions(truth, matches, once)}
             there = [ap for ap in found.values() if not np.isnan(ap)]
@@ -88,10 +88,10 @@ def test_nothing_matches_nothing():
         assert matches.counted.shape == (len(truth.objects),)
 
 
-def test_every_image_is_told():
-    told = []
-    match_results(truth_of(count=3), [], "bbox", on_progress=told.append)
-    assert told == [1, 1, 1]
+def test_every_image_is_reported():
+    reported = []
+    match_results(truth_of(count=3), [], "bbox", on_progress=reported.append)
+    assert reported == [1, 1, 1]
 
 
 def slow_ap(hits, positives):
@@ -150,7 +150,7 @@ def test_weights_are_copies_of_images():
             for one in records
             if one["image_id"] == image
         ]
-        official = coco_scores(copied, again, kinds=("bbox",))["bbox"].per_category
+        official = coco_scores(copied, again, iou_types=("bbox",))["bbox"].per_category
         for category, ap in official.items():
             assert np.nan_to_num(weighted[category][:, column].mean(), nan=-1) == pytest.approx(ap, abs=1e-12)
 

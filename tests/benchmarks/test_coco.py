@@ -21,8 +21,8 @@ RECORDS = Results(
 )
 
 
-def perfect(kind: str) -> list[dict]:
-    fields = {"coco-keypoints": {"keypoints": POINTS}}.get(kind, {})
+def perfect(iou_type: str) -> list[dict]:
+    fields = {"coco-keypoints": {"keypoints": POINTS}}.get(iou_type, {})
     return [{**FOUND, "image_id": image_id, **fields} for image_id in (139, 285)]
 
 
@@ -155,10 +155,10 @@ def test_unknown_classes_and_masks_of_another_size_are_errors(tmp_path):
 
 def test_each_list_is_a_zip_file_with_a_json_file_of_the_same_name(tmp_path):
     write_lists(tmp_path / "a" / "b", RECORDS, NAMES)
-    for kind, field in (("bbox", "bbox"), ("segm", "segmentation")):
-        with zipfile.ZipFile(tmp_path / "a" / "b" / f"{NAMES[kind]}.zip") as archive:
-            assert archive.namelist() == [f"{NAMES[kind]}.json"]
-            records = json.loads(archive.read(f"{NAMES[kind]}.json"))
+    for iou_type, field in (("bbox", "bbox"), ("segm", "segmentation")):
+        with zipfile.ZipFile(tmp_path / "a" / "b" / f"{NAMES[iou_type]}.zip") as archive:
+            assert archive.namelist() == [f"{NAMES[iou_type]}.json"]
+            records = json.loads(archive.read(f"{NAMES[iou_type]}.json"))
         assert [sorted(one) for one in records] == 2 * [sorted(["image_id", "category_id", "score", field])]
     assert read_lists(tmp_path / "a" / "b") == RECORDS
 

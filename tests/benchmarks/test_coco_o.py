@@ -92,10 +92,10 @@ def test_domains_with_other_classes_are_refused(tmp_path):
 
 def check_rows(rows: list[dict], expected: list[dict]) -> None:
     """Published rows, in percent."""
-    for row, wanted in zip(rows, expected, strict=True):
+    for row, official in zip(rows, expected, strict=True):
         average = mean_of_domains({domain: row[domain] for domain in DOMAINS})
         found = {"avg": average, "effective_robustness": effective_robustness(average, row["coco_mAP"])}
-        assert found == pytest.approx({name: number(value) for name, value in wanted.items()}, abs=1e-9)
+        assert found == pytest.approx({name: number(value) for name, value in official.items()}, abs=1e-9)
         assert found["effective_robustness"] == pytest.approx(row["ER"], abs=0.011)  # of cells that are rounded
 
 
@@ -116,8 +116,8 @@ def check_scores(given: dict, expected: dict) -> None:
     }
     assert found.keys() == expected.keys()
     rows = {name: 100 * value for name, value in found.pop("box_mAP_per_domain").items()}
-    wanted = {name: number(value) for name, value in expected.pop("box_mAP_per_domain").items()}
-    assert rows == pytest.approx(wanted, abs=1e-9)
+    official = {name: number(value) for name, value in expected.pop("box_mAP_per_domain").items()}
+    assert rows == pytest.approx(official, abs=1e-9)
     percents = {name: 100 * value for name, value in found.items()}
     assert percents == pytest.approx({name: number(value) for name, value in expected.items()}, abs=1e-9)
 

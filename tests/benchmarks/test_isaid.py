@@ -73,11 +73,11 @@ def test_all_numbers_equal_the_development_kit_on_the_vectors(path):
     results = Results.parse(vector["input"]["dt"], truth)
     for key, expected in vector["expected"].items():
         if key in ("bbox", "segm"):
-            check_numbers(isaid_sections(truth, results, kinds=[key])[0], expected, truth.categories)
+            check_numbers(isaid_sections(truth, results, iou_types=[key])[0], expected, truth.categories)
         elif key == "with_coco_default_maxDets100":  # for contrast: what 100 detections would give
             for name, value in expected.items():
-                kind, number_name = name.split("_")
-                found = coco_scores(truth, results, kinds=[kind], areas=AREAS)[kind].numbers[number_name]
+                iou_type, number_name = name.split("_")
+                found = coco_scores(truth, results, iou_types=[iou_type], areas=AREAS)[iou_type].numbers[number_name]
                 assert found == pytest.approx(number(value), abs=1e-9)
         else:
             # Of pycocotools, not of the metric: its summary looks for 100 detections, finds none and says -1. What it
@@ -104,7 +104,7 @@ def squares(count: int) -> tuple[dict, list[dict]]:
 
 def test_pycocotools_says_minus_one_where_its_arrays_hold_our_number():
     truth, results = squares(150)
-    ours = isaid_sections(Annotations.parse(truth), Results(tuple(results[:100])), kinds=["bbox"])[0]
+    ours = isaid_sections(Annotations.parse(truth), Results(tuple(results[:100])), iou_types=["bbox"])[0]
     annotated = COCO()
     annotated.dataset = {**truth, "annotations": [found | {"id": found["id"] + 1} for found in truth["annotations"]]}
     annotated.createIndex()
@@ -122,14 +122,14 @@ def test_pycocotools_says_minus_one_where_its_arrays_hold_our_number():
 
 def test_the_object_with_the_id_zero_can_be_found():
     truth, results = squares(2)
-    assert isaid_sections(Annotations.parse(truth), Results(tuple(results)), kinds=["bbox"])[0].numbers[
+    assert isaid_sections(Annotations.parse(truth), Results(tuple(results)), iou_types=["bbox"])[0].numbers[
         "AP"
     ] == pytest.approx(1)
 
 
 def test_a_thousand_detections_count():
     truth, results = squares(1100)
-    numbers = isaid_sections(Annotations.parse(truth), Results(tuple(results)), kinds=["bbox"])[0].numbers
+    numbers = isaid_sections(Annotations.parse(truth), Results(tuple(results)), iou_types=["bbox"])[0].numbers
     found = [numbers["AR1"], numbers["AR10"], numbers["AR1000"]]
     assert found == pytest.approx([1 / 1100, 10 / 1100, 1000 / 1100])
 
@@ -137,11 +137,11 @@ def test_a_thousand_detections_count():
 def test_sizes_have_iSAIDs_own_ranges_and_the_protocol_says_so():
     truth, results = squares(1)
     truth["annotations"][0]["area"] = 144**2
-    section = isaid_sections(Annotations.parse(truth), Results(tuple(results)), kinds=["bbox"])[0]
+    section = isaid_sections(Annotations.parse(truth), Results(tuple(results)), iou_types=["bbox"])[0]
     assert section.numbers["ARs"] == section.numbers["ARm"] == 1
     assert section.numbers["ARl"] in (None, -1)
     truth["annotations"][0]["area"] = 144**2 + 1
-    numbers = isaid_sections(Annotations.parse(truth), Results(tuple(results)), kinds=["bbox"])[0].numbers
+    numbers = isaid_sections(Annotations.parse(truth), Results(tuple(results)), iou_types=["bbox"])[0].numbers
     assert numbers["ARs"] in (None, -1)
     assert numbers["ARm"] == 1
     assert "1000 detections" in section.protocol

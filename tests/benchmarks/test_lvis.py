@@ -112,9 +112,9 @@ def random_case(seed: int) -> tuple[dict, list[dict]]:
     return data_set(images, objects), results
 
 
-def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | None]:
+def reference(truth: dict, results: list[dict], iou_type: str) -> dict[str, float | None]:
     """LVIS's rules one after the other, as lvis 0.5.3 has them in lvis/results.py and lvis/eval.py."""
-    field = "bbox" if kind == "bbox" else "segmentation"
+    field = "bbox" if iou_type == "bbox" else "segmentation"
     areas = {"": (0, 1e10), "s": (0, 32**2), "m": (32**2, 96**2), "l": (96**2, 1e10)}
     thresholds, recalls = np.linspace(0.5, 0.95, 10), np.linspace(0, 1, 101)
     chosen = []
@@ -122,7 +122,7 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
         of_image = [record for record in results if record["image_id"] == image["id"]]
         chosen += sorted(of_image, key=lambda record: -record["score"])[:300]
     size = {
-        id(record): record["bbox"][2] * record["bbox"][3] if kind == "bbox" else coco_mask.area(record[field])
+        id(record): record["bbox"][2] * record["bbox"][3] if iou_type == "bbox" else coco_mask.area(record[field])
         for record in chosen
     }
     precision = np.full((6, 4, 10, 101), -1.0)
@@ -130,7 +130,7 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
     for category in range(1, 7):
         for place, (low, high) in enumerate(areas.values()):
             for level, threshold in enumerate(thresholds):
-                outcome, positives = [], 0
+                counted, positives = [], 0
                 for image in truth["images"]:
                     objects = [
                         found
@@ -168,16 +168,16 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
                                 not low <= size[id(record)] <= high or category in image["not_exhaustive_category_ids"]
                             )
                         if not ignored:
-                            outcome.append((record["score"], match is not None))
+                            counted.append((record["score"], match is not None))
                 if not positives:
                     continue
-                outcome.sort(key=lambda found: -found[0])
-                hits = np.cumsum([hit for _, hit in outcome])
-                precisions = hits / np.arange(1, len(outcome) + 1)
+                counted.sort(key=lambda found: -found[0])
+                hits = np.cumsum([hit for _, hit in counted])
+                precisions = hits / np.arange(1, len(counted) + 1)
                 reached = hits / positives
-                recall[category - 1, place, level] = reached[-1] if len(outcome) else 0
+                recall[category - 1, place, level] = reached[-1] if len(counted) else 0
                 precision[category - 1, place, level] = [
-                    max(precisions[np.searchsorted(reached, wanted) :], default=0) for wanted in recalls
+                    max(precisions[np.searchsorted(reached, least) :], default=0) for least in recalls
                 ]
 
     def mean(values: np.ndarray) -> float | None:
@@ -199,18 +199,18 @@ def results_of(truth: dict, records: list[dict]) -> Results:
     return Results.parse(records, Annotations.parse(truth))
 
 
-def numbers_of(truth: dict, results: list[dict], kind: str = "bbox") -> dict:
-    return dict(lvis_sections(known(truth), results_of(truth, results), kinds=[kind])[0].numbers)
+def numbers_of(truth: dict, results: list[dict], iou_type: str = "bbox") -> dict:
+    return dict(lvis_sections(known(truth), results_of(truth, results), iou_types=[iou_type])[0].numbers)
 
 
-@pytest.mark.parametrize("kind", ["bbox", "segm"])
+@pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(2))
-def test_all_numbers_equal_the_official_rules_one_by_one(seed, kind):
+def test_all_numbers_equal_the_official_rules_one_by_one(seed, iou_type):
     truth, results = random_case(seed)
     before = copy.deepcopy(truth), copy.deepcopy(results)
-    found = numbers_of(truth, results, kind)
+    found = numbers_of(truth, results, iou_type)
     assert list(found) == NAMES
-    assert found == pytest.approx(reference(truth, results, kind), abs=1e-12)
+    assert found == pytest.approx(reference(truth, results, iou_type), abs=1e-12)
     assert (truth, results) == before
 
 
@@ -242,7 +242,7 @@ def test_three_hundred_detections_count_over_all_classes():
 def test_frequent_and_rare_classes_have_their_own_numbers():
     truth = data_set([{"id": 1}], [thing(1, 1, [0, 0, 50, 50]), thing(1, 3, [50, 50, 40, 40])])
     section = lvis_sections(
-        known(truth), results_of(truth, [thing(1, 3, [50, 50, 40, 40], score=0.5)]), kinds=["segm"]
+        known(truth), results_of(truth, [thing(1, 3, [50, 50, 40, 40], score=0.5)]), iou_types=["segm"]
     )[0]
     assert {name: section.numbers[name] for name in ("AP", "APr", "APc", "APf", "APl")} == {
         "AP": 0.5,

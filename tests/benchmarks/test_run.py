@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from maskrcnn.benchmarks.benchmark import kinds_given, require_any
+from maskrcnn.benchmarks.benchmark import iou_types_given, require_any
 from maskrcnn.benchmarks.run import run_benchmark
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.evaluation.results import Results
@@ -70,9 +70,9 @@ def test_nothing_of_what_is_scored_is_refused():
 
 def test_what_the_predictions_have_is_scored_and_all_of_it_without_any():
     boxes, masks = {"bbox": [1], "segmentation": None}, {"segmentation": {}}
-    assert list(kinds_given(Results((boxes, boxes)), ["bbox", "segm"])) == ["bbox"]
-    assert list(kinds_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
-    assert list(kinds_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
-    assert list(kinds_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
+    assert list(iou_types_given(Results((boxes, boxes)), ["bbox", "segm"])) == ["bbox"]
+    assert list(iou_types_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
+    assert list(iou_types_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
+    assert list(iou_types_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
     with pytest.raises(DataError, match="`keypoints`"):
-        kinds_given(Results((boxes,)), ["keypoints"])
+        iou_types_given(Results((boxes,)), ["keypoints"])

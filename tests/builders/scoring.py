@@ -23,7 +23,7 @@ def coco(
 
 
 class Scores(NamedTuple):
-    """The numbers of one kind; those of classes by name, and AP by category id."""
+    """The numbers of one IoU type; those of classes by name, and AP by category id."""
 
     numbers: Mapping[str, float | None]
     per_class: Mapping[str, Mapping[str, float | None]]
@@ -40,7 +40,7 @@ def parsed(content: Content, records: Sequence[dict] | Path = ()) -> tuple[Annot
 
 
 def coco_scores(content: Content, records: Sequence[dict] | Path = (), **options: Any) -> dict[str, Scores]:
-    """The numbers of `coco_sections` by kind."""
+    """The numbers of `coco_sections` by IoU type."""
     truth, results = parsed(content, records)
     names = unique_names(truth.categories)
     return {

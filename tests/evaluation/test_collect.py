@@ -131,7 +131,7 @@ def test_labels_of_instances_count_the_categories_by_their_ids():
     ]
 
 
-def test_what_does_not_fit_is_told():
+def test_what_does_not_fit_is_named():
     with pytest.raises(DataError, match="1 .*val.json .*2"):
         records_of([arrays(None)], CATS_AND_DOGS)
     with pytest.raises(DataError, match="image 3: .*scores"):

@@ -26,14 +26,14 @@ OWL = {"id": 7, "name": "owl", "keypoints": ["left_eye", "right_eye"], "sigmas":
 def vectors() -> list:
     """Files of the folder that have expected numbers of keypoints."""
     expected = {path: json.loads(path.read_text())["expected"].keys() for path in sorted(VECTORS.glob("*.json"))}
-    found = [pytest.param(path, id=path.stem) for path, kinds in expected.items() if "keypoints" in kinds]
+    found = [pytest.param(path, id=path.stem) for path, iou_types in expected.items() if "keypoints" in iou_types]
     return found or [pytest.param(None, marks=pytest.mark.skip(reason=f"no test vectors in {VECTORS}"))]
 
 
 @pytest.mark.parametrize("path", vectors())
 def test_the_ten_numbers_equal_pycocotools_on_the_vectors(path):
     vector = json.loads(path.read_text())
-    scores = coco_scores(vector["input"]["gt"], vector["input"]["dt"], kinds=["keypoints"])["keypoints"]
+    scores = coco_scores(vector["input"]["gt"], vector["input"]["dt"], iou_types=["keypoints"])["keypoints"]
     expected = vector["expected"]["keypoints"]
     assert list(scores.numbers) == NAMES
     assert scores.numbers == pytest.approx({name: expected[name] for name in NAMES}, abs=1e-9)
@@ -55,7 +55,7 @@ def owl(keypoints: list[float] | None = None, **more) -> dict:
 
 
 def score(truth: dict, *results: dict) -> Mapping[str, float | None]:
-    return coco_scores(truth, list(results), kinds=["keypoints"])["keypoints"].numbers
+    return coco_scores(truth, list(results), iou_types=["keypoints"])["keypoints"].numbers
 
 
 def test_similarity_is_the_mean_over_annotated_keypoints_with_their_own_sigmas():
@@ -99,7 +99,7 @@ def test_objects_without_keypoints_are_ignored_and_classes_without_them_are_left
     mouse = {"id": 8, "name": "mouse"}
     truth = data_set(owl(), owl([]), owl([], category_id=8), categories=(OWL, mouse))
     assert [found["num_keypoints"] for found in keypoint_objects(Annotations.parse(truth))] == [2, 0, 0]
-    scores = coco_scores(truth, [owl(score=0.9)], kinds=["keypoints"])["keypoints"]
+    scores = coco_scores(truth, [owl(score=0.9)], iou_types=["keypoints"])["keypoints"]
     assert scores.numbers["AP"] == 1
     assert {name: found["AP"] for name, found in scores.per_class.items()} == {"owl": 1, "mouse": -1}
 
@@ -133,7 +133,7 @@ def test_the_report_has_keypoints_beside_boxes():
     person = {"id": 7, "name": "person"} | COCO_PERSON.described()
     points = [20, 20, 2] * 17
     truth, found = data_set(owl(points), categories=(person,)), [owl(points, score=0.9)]
-    report = score_results(*parsed(truth, found), kinds=["bbox", "keypoints"])
+    report = score_results(*parsed(truth, found), iou_types=["bbox", "keypoints"])
     assert list(report["keypoints"]) == NAMES
     assert report["keypoints"]["AP"] == 1
     rows = [line.replace(" ", "").split("│")[1:-1] for line in str(report).splitlines()]

@@ -49,7 +49,7 @@ def test_the_file_holds_numbers_and_facts(tmp_path):
 
 
 def test_boxes_alone_have_no_accuracy():
-    found = report(kinds=["bbox"])
+    found = report(iou_types=["bbox"])
     assert [section.name for section in found.sections] == ["bbox"]
     assert "masks" not in str(found)
 

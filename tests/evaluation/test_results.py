@@ -61,7 +61,7 @@ def test_keypoints_are_counted_in_whole_pixels_as_in_cocos_files():
     first, second = to_results(instances, 5, CLASSES)
     assert first["keypoints"] == [0, 1.5, 7.25]
     assert second["keypoints"] == [2.5, 4, -1]
-    assert Results((first,)).of_kind("keypoints") == [
+    assert Results((first,)).of_type("keypoints") == [
         {"image_id": 5, "category_id": 90, "score": 0.75, "keypoints": [0, 1.5, 7.25]}
     ]
 
@@ -75,11 +75,11 @@ def test_annotations_are_no_predictions():
 
 def test_a_list_for_one_evaluation_has_only_its_field():
     records = [*to_results(two_objects(), 5, CLASSES), RECORD]
-    assert [sorted(record) for record in Results(tuple(records)).of_kind("segm")] == 2 * [
+    assert [sorted(record) for record in Results(tuple(records)).of_type("segm")] == 2 * [
         ["category_id", "image_id", "score", "segmentation"]
     ]
-    assert len(Results(tuple(records)).of_kind("bbox")) == 3
-    assert "segmentation" not in Results(tuple(records)).of_kind("bbox")[0]
+    assert len(Results(tuple(records)).of_type("bbox")) == 3
+    assert "segmentation" not in Results(tuple(records)).of_type("bbox")[0]
 
 
 def test_a_file_gives_back_what_was_written(tmp_path):
@@ -87,7 +87,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     Results(tuple(records)).write(tmp_path / "new" / "results.json")
     assert read_records(tmp_path / "new" / "results.json") == records
     Results(tuple(records)).write(tmp_path / "segm.json", "segm")
-    assert read_records(tmp_path / "segm.json") == Results(tuple(records)).of_kind("segm")
+    assert read_records(tmp_path / "segm.json") == Results(tuple(records)).of_type("segm")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -154,13 +154,13 @@ def test_a_broken_file_is_named(text, problem, tmp_path):
         {"keypoints": [1, 2, 3, 4, 5, 6.5], "bbox": None, "segmentation": None},
     ],
 )
-def test_sound_predictions_are_seen_at_once(change):
+def test_valid_predictions_pass_at_once(change):
     truth = Annotations.parse(PEOPLE)
     assert all_valid([WHOLE, WHOLE | change], truth)
     assert len(Results.parse([WHOLE, WHOLE | change], truth)) == 2
 
 
-UNSOUND = [
+INVALID = [
     ({"image_id": 7}, "image_id 7 "),
     ({"image_id": [5]}, r"image_id \[5\] "),
     ({"image_id": "5"}, "image_id '5' "),
@@ -197,8 +197,8 @@ UNSOUND = [
 ]
 
 
-@pytest.mark.parametrize(("change", "problem"), UNSOUND)
-def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem):
+@pytest.mark.parametrize(("change", "problem"), INVALID)
+def test_no_invalid_prediction_passes_and_the_message_says_why(change, problem):
     truth = Annotations.parse(PEOPLE)
     records = [WHOLE, WHOLE | change, WHOLE]
     before = copy.deepcopy(records)
@@ -223,6 +223,6 @@ def test_the_first_of_many_is_named_by_its_place_in_the_file():
         Results.parse(records, Annotations.parse(TWO_IMAGES))
 
 
-def test_no_predictions_are_sound():
+def test_no_predictions_are_valid():
     assert all_valid([], Annotations.parse(TWO_IMAGES))
     assert Results.parse([], Annotations.parse(TWO_IMAGES)) == []

@@ -65,5 +65,5 @@ def test_keypoints_of_four_images_are_learned_by_heart(tmp_path):
     batches = evaluation_batches(data.records, SETTINGS.model.input, workers=0)
     truth = Annotations.read(tmp_path / "train.json")
     results = collect_results(model.predict, batches, data.classes, truth)
-    scores = coco_scores(truth, results, kinds=["keypoints"])
+    scores = coco_scores(truth, results, iou_types=["keypoints"])
     assert scores["keypoints"].numbers["AP"] > 0.9  # measured: 1.0

@@ -19,7 +19,7 @@ from ..evaluation.results import Results, read_records
 from ..evaluation.sections import Say, Section, say_nothing
 from ..ops.files import replacing
 
-Kinds = TypeVar("Kinds", bound=Measure)
+IouTypes = TypeVar("IouTypes", bound=Measure)
 Submits = Literal["file", "folder"] | None
 """What is submitted is one file, or the files of a folder."""
 Place = Path | zipfile.Path
@@ -200,15 +200,17 @@ def part_of(truth: Annotations, results: Results, image_ids: Collection[int]) ->
     return part, results.where(lambda record: record["image_id"] in sizes)
 
 
-def kinds_given(results: Results, kinds: Sequence[Kinds]) -> Sequence[Kinds]:
+def iou_types_given(results: Results, iou_types: Sequence[IouTypes]) -> Sequence[IouTypes]:
     """Of what a benchmark scores, what the predictions have; all of it where there is no prediction at all.
 
     Raises:
         DataError: They have nothing of it.
     """
-    require_any(results, list(dict.fromkeys(field_of(kind) for kind in kinds)), "Use weights that find it.")
-    given = [kind for kind in kinds if any(record.get(field_of(kind)) is not None for record in results)]
-    return given or kinds
+    require_any(results, list(dict.fromkeys(field_of(iou_type) for iou_type in iou_types)), "Use weights that find it.")
+    given = [
+        iou_type for iou_type in iou_types if any(record.get(field_of(iou_type)) is not None for record in results)
+    ]
+    return given or iou_types
 
 
 def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy: str) -> None:

@@ -177,5 +177,5 @@ def effective_robustness(average: float | None, reference: float | None) -> floa
 
 
 def _row(truth: Annotations, results: Results) -> Numbers:
-    (section,) = coco_sections(truth, results, kinds=("bbox",))
+    (section,) = coco_sections(truth, results, iou_types=("bbox",))
     return none_where_undefined({name: section.numbers[name] for name in ROW})

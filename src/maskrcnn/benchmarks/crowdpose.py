@@ -74,7 +74,7 @@ def crowdpose_sections(
         One section; -1 where no person is annotated, as in a level without images.
     """
     say("keypoints")
-    (section,) = coco_sections(truth, results, kinds=("keypoints",))
+    (section,) = coco_sections(truth, results, iou_types=("keypoints",))
     numbers = {name: section.numbers[name] for name in NUMBERS}
     for level, (least, below) in LEVELS.items():
         say(f"{level} images")
@@ -99,5 +99,5 @@ def crowdpose_truth(truth: Annotations) -> Annotations:
 def _ap_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> float | None:
     if not image_ids:
         return -1.0
-    (section,) = coco_sections(*part_of(truth, results, image_ids), kinds=("keypoints",))
+    (section,) = coco_sections(*part_of(truth, results, image_ids), iou_types=("keypoints",))
     return section.numbers["AP"]

@@ -15,10 +15,10 @@ from ..data.images import image_size
 from ..data.readers.coco import parse_coco
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import KINDS, coco_sections
-from ..evaluation.results import Kind, Results
+from ..evaluation.coco import IOU_TYPES, coco_sections
+from ..evaluation.results import IouType, Results
 from ..evaluation.sections import Say, Section, say_nothing
-from .benchmark import Benchmark, kinds_given
+from .benchmark import Benchmark, iou_types_given
 
 FILES = ("instancesonly_filtered_{split}.json", "instance_only_filtered_{split}.json")
 """The development kit writes the first name; its readme tells of the second."""
@@ -73,14 +73,14 @@ class Isaid(Benchmark):
         return {"images": images, "categories": categories, "annotations": []}
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        return isaid_sections(self.known, results, kinds=kinds_given(results, KINDS), say=say)
+        return isaid_sections(self.known, results, iou_types=iou_types_given(results, IOU_TYPES), say=say)
 
     def _submit(self, results: Results, path: Path) -> None:
         results.write(path, "segm")  # the server scores masks
 
 
 def isaid_sections(
-    truth: Annotations, results: Results, *, kinds: Sequence[Kind] = KINDS, say: Say = say_nothing
+    truth: Annotations, results: Results, *, iou_types: Sequence[IouType] = IOU_TYPES, say: Say = say_nothing
 ) -> list[Section]:
     """Score predictions as iSAID's development kit does (https://github.com/CAPTAIN-WHU/iSAID_Devkit, evaluate.py).
 
@@ -90,10 +90,10 @@ def isaid_sections(
     Args:
         truth: The annotated patches.
         results: May be empty.
-        kinds: "bbox" boxes, "segm" masks.
+        iou_types: "bbox" boxes, "segm" masks.
         say: Called with what is being scored.
     """
-    sections = coco_sections(truth, results, kinds=kinds, max_detections=DETECTIONS, areas=AREAS, say=say)
+    sections = coco_sections(truth, results, iou_types=iou_types, max_detections=DETECTIONS, areas=AREAS, say=say)
     sizes = "small 10^2 to 144^2, medium to 512^2, large above, in square pixels"
     return [replace(section, protocol=f"{section.protocol} (iSAID: {sizes})") for section in sections]
 

@@ -14,11 +14,11 @@ from faster_coco_eval import COCO, COCOeval_faster
 from ..data.readers.lvis import read_lvis
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import AREAS, KINDS, TITLES, Curves, mean_of_known, none_where_undefined, scores_of
+from ..evaluation.coco import AREAS, IOU_TYPES, TITLES, Curves, mean_of_known, none_where_undefined, scores_of
 from ..evaluation.coco_input import silent
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..evaluation.sections import Say, Section, say_nothing
-from .benchmark import Benchmark, kinds_given
+from .benchmark import Benchmark, iou_types_given
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 DETECTIONS = 300
@@ -83,33 +83,33 @@ class LvisTruth:
 
 
 def lvis_sections(
-    truth: LvisTruth, results: Results, *, kinds: Sequence[Kind] = KINDS, say: Say = say_nothing
+    truth: LvisTruth, results: Results, *, iou_types: Sequence[IouType] = IOU_TYPES, say: Say = say_nothing
 ) -> list[Section]:
     """Score predictions as LVIS's own evaluator does (https://github.com/lvis-dataset/lvis-api, lvis/eval.py).
 
     Args:
         truth: What is known of each image.
         results: May be empty.
-        kinds: "bbox" boxes, "segm" masks; the size of an object is that of its mask in the latter.
+        iou_types: "bbox" boxes, "segm" masks; the size of an object is that of its mask in the latter.
         say: Called with what is being scored.
 
     Returns:
-        Of each kind AP, AP50, AP75, APs, APm, APl, APr, APc, APf, AR@300, ARs@300, ARm@300, ARl@300, and AP, AP50 and
+        Of each AP, AP50, AP75, APs, APm, APl, APr, APc, APf, AR@300, ARs@300, ARm@300, ARl@300, and AP, AP50 and
         AP75 of each class that has objects; None where there is nothing to find.
     """
-    return [_section(truth, results.of_kind(kind), kind, say) for kind in kinds]
+    return [_section(truth, results.of_type(iou_type), iou_type, say) for iou_type in iou_types]
 
 
-def _section(truth: LvisTruth, records: list[dict], kind: Kind, say: Say) -> Section:
-    objects = _objects_by_class(truth, kind)
+def _section(truth: LvisTruth, records: list[dict], iou_type: IouType, say: Say) -> Section:
+    objects = _objects_by_class(truth, iou_type)
     found = _records_by_class(truth, records, {category: _images_of(each) for category, each in objects.items()})
     precision = np.full((len(THRESHOLDS), 101, len(truth.frequencies), len(AREAS), 1), -1.0)
     recall = np.full((len(THRESHOLDS), *precision.shape[2:]), -1.0)
     for place, category in enumerate(sorted(truth.frequencies)):
         if category in objects:
-            say(f"{TITLES[kind]}: class {place + 1} of {len(truth.frequencies)}")
+            say(f"{TITLES[iou_type]}: class {place + 1} of {len(truth.frequencies)}")
             precision[:, :, place], recall[:, place] = _score_class(
-                truth, category, objects[category], found[category], kind
+                truth, category, objects[category], found[category], iou_type
             )
     scores = scores_of(Curves(precision, recall, THRESHOLDS), truth.annotations, [DETECTIONS], list(AREAS))
     frequencies = np.array([truth.frequencies[category] for category in sorted(truth.frequencies)])
@@ -117,13 +117,13 @@ def _section(truth: LvisTruth, records: list[dict], kind: Kind, say: Say) -> Sec
     numbers |= {f"AP{name}": mean_of_known(precision[:, :, frequencies == name, 0]) for name in FREQUENCIES}
     numbers |= {f"AR{name}@{DETECTIONS}": mean_of_known(recall[..., area, 0]) for area, name in enumerate(AREAS)}
     per_class = {name: row for name, row in scores.per_class.items() if row["AP"] != -1}
-    return Section(kind, TITLES[kind], PROTOCOL, none_where_undefined(numbers), per_class)
+    return Section(iou_type, TITLES[iou_type], PROTOCOL, none_where_undefined(numbers), per_class)
 
 
-def _objects_by_class(truth: LvisTruth, kind: Kind) -> dict[int, list[dict]]:
-    """The objects of each class that has any, as the evaluator wants them."""
+def _objects_by_class(truth: LvisTruth, iou_type: IouType) -> dict[int, list[dict]]:
+    """The objects of each class that has any, as the evaluator takes them."""
     annotations = truth.annotations
-    masks: Iterable[dict | None] = annotations.masks if kind == "segm" else [None] * len(annotations.objects)
+    masks: Iterable[dict | None] = annotations.masks if iou_type == "segm" else [None] * len(annotations.objects)
     classes = defaultdict(list)
     for found, mask in zip(annotations.complete, masks, strict=True):
         if found["area"] > 0:  # the official evaluator loses objects and detections without an area
@@ -158,7 +158,7 @@ def _records_by_class(
 
 
 def _score_class(
-    truth: LvisTruth, category: int, objects: list[dict], records: list[dict], kind: Kind
+    truth: LvisTruth, category: int, objects: list[dict], records: list[dict], iou_type: IouType
 ) -> tuple[np.ndarray, np.ndarray]:
     """[T, R, A, 1] precisions by IoU threshold, recall and range of areas, and [T, A, 1] recalls of one class."""
     image_ids = sorted(_images_of(objects) | _images_of(records))
@@ -175,7 +175,7 @@ def _score_class(
     detected = annotated.loadRes(records)
     detected.dataset["annotations"] = [found for found in detected.dataset["annotations"] if found["area"] > 0]
     detected.createIndex()
-    evaluation = COCOeval_faster(annotated, detected, iouType=kind, print_function=silent, lvis_style=True)
+    evaluation = COCOeval_faster(annotated, detected, iouType=iou_type, print_function=silent, lvis_style=True)
     evaluation.params.maxDets = [DETECTIONS]
     evaluation.params.areaRng = [list(limits) for limits in AREAS.values()]
     evaluation.params.areaRngLbl = list(AREAS)
@@ -212,7 +212,7 @@ class Lvis(Benchmark):
 
     def _score(self, results: Results, say: Say) -> list[Section]:
         assert self._truth is not None, "the ground truth is public"
-        return lvis_sections(self._truth, results, kinds=kinds_given(results, KINDS), say=say)
+        return lvis_sections(self._truth, results, iou_types=iou_types_given(results, IOU_TYPES), say=say)
 
     def _submit(self, results: Results, path: Path) -> None:
         results.write(path, "segm")  # the server takes masks

@@ -6,13 +6,13 @@ from ..data.dataset import Contents
 from ..data.readers.coco import parse_coco
 from ..data.readers.ochuman import find_ochuman, read_ochuman
 from ..evaluation.coco import coco_sections
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..evaluation.sections import Say, Section
-from .benchmark import Benchmark, kinds_given
+from .benchmark import Benchmark, iou_types_given
 
 OVERLAPS = {"": (0.0, 1.0), "-moderate": (0.5, 0.75), "-hard": (0.75, 1.0)}
 """From and below which IoU with another person, by the end of the split's name."""
-KINDS: tuple[Kind, ...] = ("segm", "keypoints")
+IOU_TYPES: tuple[IouType, ...] = ("segm", "keypoints")
 """What is scored, of these what the results have."""
 READY = "ochuman_coco_format_{}_range_{:.2f}_{:.2f}.json"
 
@@ -41,4 +41,4 @@ class OcHuman(Benchmark):
         return Contents(file, images, parse_coco(file))
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        return coco_sections(self.known, results, kinds=kinds_given(results, KINDS), say=say)
+        return coco_sections(self.known, results, iou_types=iou_types_given(results, IOU_TYPES), say=say)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..analysis.worst import ImageErrors
     from ..data.dataset import Dataset
     from ..evaluation.report import Report
-    from ..evaluation.results import Kind, Results
+    from ..evaluation.results import IouType, Results
 
 LISTED = 10
 """Worst images that are named where none are drawn."""
@@ -39,7 +39,7 @@ def show_errors(
         folder: Where the drawings are written.
 
     Returns:
-        For the JSON report: `errors` by kind, and `worst_images` with `image_id`, its `image`, number of `errors`,
+        For the JSON report: `errors` by iou_type, and `worst_images` with `image_id`, its `image`, number of `errors`,
         `what` in words and the file of the `drawing`, as far as these are known.
 
     Raises:
@@ -49,25 +49,29 @@ def show_errors(
     from ..analysis.errors import analyze_errors, errors_report, errors_tables
     from ..analysis.faults import find_faults
     from ..analysis.worst import worst_images, worst_report, worst_table
-    from ..evaluation.coco import comparable_kinds
+    from ..evaluation.coco import comparable_iou_types
 
     if drawn and (folder is None or dataset is None):
         raise SettingError(f"--worst {drawn}: there is no folder to write to, or no images. Give both.")
     truth, results = report.truth, report.results
     assert truth is not None
     found: dict[str, Any] = {"errors": {}}
-    for kind in comparable_kinds(truth, results):
+    for iou_type in comparable_iou_types(truth, results):
         with ImageBar("looking for errors", len(truth.sizes)) as bar:
-            detected = find_faults(truth, results, kind, max_detections=report.max_detections, on_progress=bar.advance)
+            detected = find_faults(
+                truth, results, iou_type, max_detections=report.max_detections, on_progress=bar.advance
+            )
         analyzed = analyze_errors(truth, detected)
-        found["errors"][kind] = errors_report(analyzed)
-        show(errors_tables(analyzed, kind))
+        found["errors"][iou_type] = errors_report(analyzed)
+        show(errors_tables(analyzed, iou_type))
     worst = worst_images(truth, detected, analyzed.score, max(drawn, LISTED))
     listed = worst_report(truth, results, worst)
     if drawn and dataset is not None and folder is not None:
         data = dataset()
         names = {record.image_id: record.path.name for record in data.records}
-        for one, path in zip(listed, _draw(folder, data, report, worst[:drawn], kind, analyzed.score), strict=False):
+        for one, path in zip(
+            listed, _draw(folder, data, report, worst[:drawn], iou_type, analyzed.score), strict=False
+        ):
             one["drawing"] = str(path)
     for one in (one for one in listed if one["image_id"] in names):
         one["image"] = names[one["image_id"]]
@@ -78,7 +82,7 @@ def show_errors(
 
 
 def _draw(
-    folder: Path, data: Dataset, report: Report, worst: Sequence[ImageErrors], kind: Kind, score: float
+    folder: Path, data: Dataset, report: Report, worst: Sequence[ImageErrors], iou_type: IouType, score: float
 ) -> list[Path]:
     """`write_error_images` under a progress bar."""
     from ..predict.error_images import write_error_images
@@ -86,7 +90,7 @@ def _draw(
     assert report.truth is not None
     with ImageBar("drawing", len(worst)) as bar:
         return write_error_images(
-            folder, data, report.truth, report.results, worst, kind, score, on_progress=bar.advance
+            folder, data, report.truth, report.results, worst, iou_type, score, on_progress=bar.advance
         )
 
 
@@ -105,19 +109,19 @@ def show_comparison(report: Report, other: Path, *, read: Callable[[Path], Resul
         DataError: The other run's file cannot be used.
     """
     from ..analysis.compare import compare_results, comparison_report, comparison_steps, comparison_tables, read_other
-    from ..evaluation.coco import comparable_kinds
+    from ..evaluation.coco import comparable_iou_types
 
     truth, results = report.truth, report.results
     assert truth is not None
     with waiting("reading the other run"):
         others = read_other(other, truth, read)
-    kinds = comparable_kinds(truth, results, others)
-    with ImageBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
+    iou_types = comparable_iou_types(truth, results, others)
+    with ImageBar("comparing", len(iou_types) * comparison_steps(truth)) as bar:
         found = {
-            kind: compare_results(
-                truth, others, results, kind, max_detections=report.max_detections, on_progress=bar.advance
+            iou_type: compare_results(
+                truth, others, results, iou_type, max_detections=report.max_detections, on_progress=bar.advance
             )
-            for kind in kinds
+            for iou_type in iou_types
         }
     show(comparison_tables(found, other.name, "this run"))
     return {"compare": {"other": str(other), **comparison_report(found)}}

@@ -18,7 +18,7 @@ from ..draw.images import write_image
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.keypoints import keypoint_sigmas
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.classes import PIXEL_MIDDLE
 from ..structures.instances import Instances
@@ -33,7 +33,7 @@ def write_error_images(
     truth: Annotations,
     results: Results,
     worst: Sequence[ImageErrors],
-    kind: Kind,
+    iou_type: IouType,
     score: float,
     *,
     on_progress: Callable[[int], None] | None = None,
@@ -45,7 +45,7 @@ def write_error_images(
         data: Where the images are.
         truth, results: What is analyzed.
         worst: Of `worst_images`.
-        kind: "bbox", "segm" or "keypoints": what is analyzed and drawn.
+        iou_type: "bbox", "segm" or "keypoints": what is analyzed and drawn.
         score: Least score of the detections that are drawn.
         on_progress: Called after each image with 1.
 
@@ -60,7 +60,7 @@ def write_error_images(
     for number, errors in enumerate(worst, start=1):
         if errors.image_id not in records:
             raise DataError(f"{data.source}: has no image {errors.image_id} to draw. Give the dataset that was scored.")
-        page = _page(records[errors.image_id], truth, results, errors, kind, score)
+        page = _page(records[errors.image_id], truth, results, errors, iou_type, score)
         drawn = draw_error_page(page)
         paths.append(folder / f"{number:03d}-{records[errors.image_id].path.stem}.png")
         write_image(paths[-1], drawn)
@@ -74,22 +74,22 @@ def write_error_images(
 
 
 def _page(
-    record: Record, truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, score: float
+    record: Record, truth: Annotations, results: Results, errors: ImageErrors, iou_type: IouType, score: float
 ) -> ErrorPage:
     several = len(truth.categories) > 1
     return ErrorPage(
         title=record.path.name,
         words=f"{errors.errors} errors: {describe_errors(truth, results, errors)}",
         image=read_record(record, 3),
-        annotated=_annotated(truth, errors, kind, several),
-        predicted=_predicted(truth, results, errors, kind, several),
+        annotated=_annotated(truth, errors, iou_type, several),
+        predicted=_predicted(truth, results, errors, iou_type, several),
         headings=("annotated", f"predicted, score at least {score:.2f}"),
         names=NAMES,
-        keypoint_schema=truth.keypoint_schema if kind == "keypoints" else None,
+        keypoint_schema=truth.keypoint_schema if iou_type == "keypoints" else None,
     )
 
 
-def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
+def _annotated(truth: Annotations, errors: ImageErrors, iou_type: IouType, several: bool) -> DrawnObjects:
     """The annotated objects, each with what became of it."""
     places = [place for place, one in enumerate(truth.objects) if one["image_id"] == errors.image_id]
     became = dict.fromkeys(places, "ignored") | dict.fromkeys(errors.missed, "missed")
@@ -98,18 +98,20 @@ def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: boo
             became[assigned] = fault
         elif fault == "right":
             became[assigned] = "right"
-    known = [{**truth.complete[place], **_shape(truth, place, kind)} for place in places]
+    known = [{**truth.complete[place], **_shape(truth, place, iou_type)} for place in places]
     names = [truth.categories[one["category_id"]] if several else "" for one in known]
-    return DrawnObjects(_instances(truth, known, errors.image_id, kind), [became[place] for place in places], names)
+    return DrawnObjects(_instances(truth, known, errors.image_id, iou_type), [became[place] for place in places], names)
 
 
-def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
-    if kind == "segm":
+def _shape(truth: Annotations, place: int, iou_type: IouType) -> dict:
+    if iou_type == "segm":
         return {"segmentation": truth.masks[place]}
-    return {"keypoints": truth.objects[place].get("keypoints")} if kind == "keypoints" else {}
+    return {"keypoints": truth.objects[place].get("keypoints")} if iou_type == "keypoints" else {}
 
 
-def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
+def _predicted(
+    truth: Annotations, results: Results, errors: ImageErrors, iou_type: IouType, several: bool
+) -> DrawnObjects:
     """The detections, each with what is wrong with it."""
     found = [results[place] for place in errors.detections]
     texts = []
@@ -118,17 +120,17 @@ def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: 
         wrong = fault == FAULTS[CLASSIFICATION]
         is_really = f", is {truth.categories[truth.objects[assigned]['category_id']]}" if wrong else ""
         texts.append(f"{name} {record['score']:.2f}{is_really}".strip())
-    return DrawnObjects(_instances(truth, found, errors.image_id, kind), list(errors.faults), texts)
+    return DrawnObjects(_instances(truth, found, errors.image_id, iou_type), list(errors.faults), texts)
 
 
-def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind: Kind) -> Instances:
+def _instances(truth: Annotations, records: Sequence[dict], image_id: int, iou_type: IouType) -> Instances:
     """COCO records, annotated or predicted, as objects that can be drawn."""
     size = truth.sizes[image_id]
     labels = torch.zeros(len(records), dtype=torch.int64)
     scores = torch.tensor([record["score"] for record in records]) if records and "score" in records[0] else None
-    if kind == "bbox":
+    if iou_type == "bbox":
         return Instances(size, _boxes([record["bbox"] for record in records]), labels, scores)
-    if kind == "segm":
+    if iou_type == "segm":
         masks = [record["segmentation"] for record in records]
         boxes = _boxes([coco_mask.toBbox(mask).tolist() for mask in masks])
         return Instances(size, boxes, labels, scores, masks=ObjectMasks.of([_counts(mask) for mask in masks], size))

@@ -105,10 +105,10 @@ def test_on_bitmasks_a_crowd_takes_several_detections_by_ordinary_iou():
 
 
 def test_on_bitmasks_a_detection_takes_what_it_fits_best_though_that_is_ignored():
-    wanted = {"segmentation": mask_of(0, width=30), "iscrowd": 0, "attributes": {}}
+    car = {"segmentation": mask_of(0, width=30), "iscrowd": 0, "attributes": {}}
     ignored = {"segmentation": mask_of(10, width=30), "iscrowd": 1, "attributes": {"ignored": True}}
     between = found(6, width=30)  # IoU 24 / 36 with the first, 26 / 34 with the ignored one
-    rle, bitmask = routes(data_set(wanted, ignored), between)
+    rle, bitmask = routes(data_set(car, ignored), between)
     assert (rle.numbers["AP50"], bitmask.numbers["AP50"]) == (pytest.approx(1), 0)
 
 
@@ -179,7 +179,7 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
     """AP and AR of one class, a detection after the other, pixel by pixel."""
     precisions, recalls = [], []
     for threshold in np.linspace(0.5, 0.95, 10):
-        counted, wanted = [], 0
+        counted, positives = [], 0
         for image in content["images"]:
             objects = [one for one in content["annotations"] if place_of(one) == (image["id"], category)]
             masks = [oracle.decode(one["segmentation"]) > 0 for one in objects]
@@ -187,7 +187,7 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
                 o["attributes"]["ignored"] or not area[0] <= m.sum() <= area[1]
                 for o, m in zip(objects, masks, strict=True)
             ]
-            wanted += len(objects) - sum(optional)
+            positives += len(objects) - sum(optional)
             taken = set()
             found = sorted(
                 (one for one in records if place_of(one) == (image["id"], category)), key=lambda one: -one["score"]
@@ -204,14 +204,14 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
                     match = False if area[0] <= mask.sum() <= area[1] else None
                 if match is not None and place < most:
                     counted.append((one["score"], match))
-        if not wanted:
+        if not positives:
             return None, None
         matches = [match for _, match in sorted(counted, key=lambda one: -one[0])]
         right = np.cumsum(matches)
-        points = [(r / wanted, r / n) for n, r in enumerate(right, start=1)]
+        points = [(r / positives, r / n) for n, r in enumerate(right, start=1)]
         best = [max((p for r, p in points if r >= least), default=0.0) for least in np.linspace(0, 1, 101)]
         precisions.append(np.mean(best))
-        recalls.append(right[-1] / wanted if len(right) else 0)
+        recalls.append(right[-1] / positives if len(right) else 0)
     return np.mean(precisions), np.mean(recalls)
 
 

@@ -178,19 +178,19 @@ def check_segments(folder: Path, images: dict[str, dict], expected: dict) -> Non
     opened = CityscapesPanoptic(folder / "data", "val")
     section = scores(opened, opened.read(folder / "found.json"))["panoptic"]
     for end in ("", "_th", "_st"):
-        wanted = expected[f"PQ{end}"]
+        official = expected[f"PQ{end}"]
         same(
             {name: section.numbers[name.upper() + end] for name in ("pq", "sq", "rq")},
-            {name: wanted[name] for name in ("pq", "sq", "rq")},
+            {name: official[name] for name in ("pq", "sq", "rq")},
         )
     for name, numbers in expected["per_class"].items():
         occurs = any(expected["stats_per_category"][name][kind] for kind in ("tp", "fp", "fn"))
-        wanted = {kind.upper(): value if occurs else "NaN" for kind, value in numbers.items()}
-        same(section.per_class[name], wanted)
+        official = {kind.upper(): value if occurs else "NaN" for kind, value in numbers.items()}
+        same(section.per_class[name], official)
 
 
 def same(found: dict[str, float | None], expected: dict[str, float | str]) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        wanted = number(value)
-        assert found[name] is None if math.isnan(wanted) else found[name] == pytest.approx(wanted, abs=1e-9)
+        official = number(value)
+        assert found[name] is None if math.isnan(official) else found[name] == pytest.approx(official, abs=1e-9)

@@ -42,8 +42,8 @@ def street() -> np.ndarray:
 
 
 def expect(found: float | None, expected: float | str) -> None:
-    wanted = number(expected)
-    assert found is None if math.isnan(wanted) else found == pytest.approx(wanted, abs=1e-9)
+    value = number(expected)
+    assert found is None if math.isnan(value) else found == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize("path", vector_files("cityscapes"))
@@ -87,23 +87,23 @@ def check_segments(maps: dict[int, np.ndarray], images: list[dict], expected: di
     (tallies,) = count_segments(truth, Results(tuple(records)))
     assert {CLASSES[label].name for label in tallies} == expected["stats_per_category"].keys()
     for label, tally in tallies.items():
-        wanted = expected["stats_per_category"][CLASSES[label].name]
-        assert wanted.keys() == {"iou_sum", "tp", "fp", "fn"}
-        assert (tally.right, tally.wrong, tally.missed) == (wanted["tp"], wanted["fp"], wanted["fn"])
-        assert tally.iou == pytest.approx(wanted["iou_sum"], abs=1e-9)
+        official = expected["stats_per_category"][CLASSES[label].name]
+        assert official.keys() == {"iou_sum", "tp", "fp", "fn"}
+        assert (tally.right, tally.wrong, tally.missed) == (official["tp"], official["fp"], official["fn"])
+        assert tally.iou == pytest.approx(official["iou_sum"], abs=1e-9)
         quality = tally.quality() or {"PQ": 0, "SQ": 0, "RQ": 0}
         assert {name.lower(): value for name, value in quality.items()} == pytest.approx(
             expected["per_class"][CLASSES[label].name], abs=1e-9
         )
     numbers = panoptic_numbers(CLASSES, tallies)
     for end, kinds in (("", (True, False)), ("_th", (True,)), ("_st", (False,))):
-        wanted = expected[f"PQ{end}"]
-        assert wanted.keys() == {"pq", "sq", "rq", "n"}
+        official = expected[f"PQ{end}"]
+        assert official.keys() == {"pq", "sq", "rq", "n"}
         assert {name: numbers[name.upper() + end] for name in ("pq", "sq", "rq")} == pytest.approx(
-            {name: wanted[name] for name in ("pq", "sq", "rq")}, abs=1e-9
+            {name: official[name] for name in ("pq", "sq", "rq")}, abs=1e-9
         )
         occurring = [label for label, tally in tallies.items() if tally.quality()]
-        assert sum(CLASSES[label].is_thing in kinds for label in occurring) == wanted["n"]
+        assert sum(CLASSES[label].is_thing in kinds for label in occurring) == official["n"]
 
 
 def test_what_is_annotated_scores_1():

@@ -151,9 +151,9 @@ def written(folder: Path) -> Path:
 def test_what_is_written_is_read_back(tmp_path, name):
     write_voc_files(RECORDS, tmp_path / name, names=NAMES, year="2012", split="test")
     records = read_voc_files(tmp_path / name, NAMES)
-    for record, wanted in zip(records, RECORDS, strict=True):
-        assert record.pop("bbox") == pytest.approx(wanted["bbox"], abs=1e-12)
-        assert record == {key: value for key, value in wanted.items() if key != "bbox"}
+    for record, given in zip(records, RECORDS, strict=True):
+        assert record.pop("bbox") == pytest.approx(given["bbox"], abs=1e-12)
+        assert record == {key: value for key, value in given.items() if key != "bbox"}
 
 
 def test_every_class_has_a_file_in_the_place_the_server_wants(tmp_path):

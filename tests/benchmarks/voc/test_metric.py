@@ -146,12 +146,12 @@ def test_masks_equal_both_rules_step_by_step(seed):
     means = np.zeros(9)
     for category, name in ((1, "cat"), (2, "dog")):
         every = [reference_masks(truth, results, category, 0.1 * n, "sds") for n in range(1, 10)]
-        wanted = {"APr50": every[4], "APr70": every[6], "APr_vol": sum(every) / 9}
-        assert sds.per_class[name] == pytest.approx(wanted, abs=1e-12)
+        slow = {"APr50": every[4], "APr70": every[6], "APr_vol": sum(every) / 9}
+        assert sds.per_class[name] == pytest.approx(slow, abs=1e-12)
         means += np.array(every) / 2
         for key, threshold in (("APr50", 0.5), ("APr70", 0.7)):
-            wanted = reference_masks(truth, results, category, threshold, "mnc")
-            assert mnc.per_class[name][key] == pytest.approx(wanted, abs=1e-12)
+            slow = reference_masks(truth, results, category, threshold, "mnc")
+            assert mnc.per_class[name][key] == pytest.approx(slow, abs=1e-12)
     assert [sds.numbers[f"APr{10 * n}"] for n in range(1, 10)] == pytest.approx(means, abs=1e-12)
 
 

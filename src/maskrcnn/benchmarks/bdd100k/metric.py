@@ -180,7 +180,7 @@ def rle_section(truth: Annotations, results: Results, say: Say = say_nothing) ->
     say("looking for overlaps")
     overlapping = overlapping_images(results)
     kept = results.where(lambda record: record["image_id"] not in overlapping)
-    section = coco_sections(truth, kept, kinds=("segm",), say=say)[0]
+    section = coco_sections(truth, kept, iou_types=("segm",), say=say)[0]
     numbers = none_where_undefined(section.numbers)
     rows = {name: none_where_undefined(row) for name, row in section.per_class.items()}
     if not kept:  # the official code then gives 0 for all that is annotated, also where there is nothing to find

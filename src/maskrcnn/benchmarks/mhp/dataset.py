@@ -86,7 +86,7 @@ class Mhp(Benchmark):
             sections.append(mhp_section(self._images(results, say)))
             whole = tuple(self._with_mask(record) for record in results)
             results = replace(results, records=whole)
-        (persons,) = coco_sections(self.known, results, kinds=("segm",), say=say)
+        (persons,) = coco_sections(self.known, results, iou_types=("segm",), say=say)
         return [*sections, replace(persons, name="persons", title="whole people", protocol=PERSONS)]
 
     def _with_mask(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Voc2012(Benchmark):
     def _score(self, results: Results, say: Say) -> list[Section]:
         boxes = part_of(self.known, results, self._listed)
         sections = [voc_box_section(*boxes, eleven_points=self.eleven_points, say=say)]
-        if self._segmented and (not results or "segm" in results.kinds):
+        if self._segmented and (not results or "segm" in results.iou_types):
             say("reading label maps")
             sections += voc_mask_sections(*part_of(self._masks, results, self._segmented), say=say)
         return sections
@@ -148,7 +148,7 @@ def write_voc_files(results: Results, path: Path, *, names: Mapping[int, str], y
         split: Of the images.
     """
     lines: dict[str, list[str]] = {name: [] for name in CLASSES}
-    for record in results.of_kind("bbox"):
+    for record in results.of_type("bbox"):
         x, y, width, height = record["bbox"]
         numbers = [record["score"], x + 1, y + 1, x + width, y + height]
         text = " ".join(repr(float(number)) for number in numbers)

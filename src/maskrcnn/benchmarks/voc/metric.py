@@ -10,7 +10,7 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...evaluation.annotations import Annotations
-from ...evaluation.results import Kind, Results
+from ...evaluation.results import IouType, Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 
 POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
@@ -172,13 +172,13 @@ def sds_matches(images: Sequence[int], overlaps: Sequence[np.ndarray], threshold
     return right
 
 
-def _classes(truth: Annotations, results: Results, kind: Kind) -> Iterator[tuple[str, _Class]]:
+def _classes(truth: Annotations, results: Results, iou_type: IouType) -> Iterator[tuple[str, _Class]]:
     """Each class by its name; where scores are equal, boxes stay in the given order, masks in that of the images."""
-    records = results.of_kind(kind)
-    if kind == "segm":
+    records = results.of_type(iou_type)
+    if iou_type == "segm":
         records.sort(key=lambda record: record["image_id"])
     records.sort(key=lambda record: -record["score"])
-    regions = truth.masks if kind == "segm" else [found["bbox"] for found in truth.complete]
+    regions = truth.masks if iou_type == "segm" else [found["bbox"] for found in truth.complete]
     objects: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, found in enumerate(truth.objects):
         objects[found["category_id"]][found["image_id"]].append(place)
@@ -192,17 +192,17 @@ def _classes(truth: Annotations, results: Results, kind: Kind) -> Iterator[tuple
             for image_id, here in places.items()
         }
         overlaps = [
-            _overlaps(record, [regions[place] for place in places.get(record["image_id"], [])], kind)
+            _overlaps(record, [regions[place] for place in places.get(record["image_id"], [])], iou_type)
             for record in detections[category]
         ]
         positives = sum(not each for here in difficult.values() for each in here)
         yield name, _Class([record["image_id"] for record in detections[category]], overlaps, difficult, positives)
 
 
-def _overlaps(record: dict, objects: list, kind: Kind) -> np.ndarray:
+def _overlaps(record: dict, objects: list, iou_type: IouType) -> np.ndarray:
     if not objects:
         return np.zeros(0)
-    return coco_mask.iou([record["bbox" if kind == "bbox" else "segmentation"]], objects, [0] * len(objects))[0]
+    return coco_mask.iou([record["bbox" if iou_type == "bbox" else "segmentation"]], objects, [0] * len(objects))[0]
 
 
 def _area(right: np.ndarray, objects: int) -> float:
