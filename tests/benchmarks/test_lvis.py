@@ -10,6 +10,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results, read_records
 from tests.builders.lvis import OBJECTS, SQUARE, lay_out
+from tests.builders.scoring import notched
 
 NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf", "AR@300", "ARs@300", "ARm@300", "ARl@300"]
 SIDE = 100
@@ -62,17 +63,8 @@ def test_of_the_tests_only_the_images_are_known(tmp_path):
     assert len(read_records(tmp_path / "sent.json")) == 3
 
 
-def drawn(box: list[int]) -> dict:
-    bitmap = np.zeros((SIDE, SIDE), dtype=np.uint8, order="F")
-    x, y, width, height = box
-    bitmap[y : y + height, x : x + width] = 1
-    bitmap[y : y + height // 3, x : x + width // 2] = 0
-    mask = coco_mask.encode(bitmap)
-    return {"size": [SIDE, SIDE], "counts": mask["counts"].decode()}
-
-
 def thing(image_id: int, category_id: int, box: list[int], **more) -> dict:
-    return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": drawn(box), **more}
+    return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": notched(SIDE, box), **more}
 
 
 def data_set(images: list[dict], objects: list[dict]) -> dict:

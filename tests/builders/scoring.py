@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from pycocotools import mask as oracle
+
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import coco_sections, unique_names
 from maskrcnn.evaluation.results import Results
@@ -20,6 +23,28 @@ def coco(
         "categories": [{"id": number, "name": name} for number, name in (classes or {1: "cell"}).items()],
         "annotations": list(objects),
     }
+
+
+def encode(bitmap: np.ndarray) -> dict:
+    """A bitmap as RLE with text."""
+    rle = oracle.encode(np.asfortranarray(bitmap, dtype=np.uint8))
+    return {"size": list(bitmap.shape), "counts": rle["counts"].decode()}
+
+
+def rectangle(size: tuple[int, int], x: int, y: int, width: int, height: int) -> dict:
+    """RLE of a filled box in an image of `size` (height, width)."""
+    bitmap = np.zeros(size, dtype=np.uint8)
+    bitmap[y : y + height, x : x + width] = 1
+    return encode(bitmap)
+
+
+def notched(side: int, box: list[int]) -> dict:
+    """RLE of a box without its upper left corner, in a square image."""
+    bitmap = np.zeros((side, side), dtype=np.uint8)
+    x, y, width, height = box
+    bitmap[y : y + height, x : x + width] = 1
+    bitmap[y : y + height // 3, x : x + width // 2] = 0
+    return encode(bitmap)
 
 
 class Scores(NamedTuple):

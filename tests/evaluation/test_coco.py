@@ -7,7 +7,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.config import KeypointHeadSettings, ModelSettings
-from maskrcnn.errors import DataError, SettingError
+from maskrcnn.errors import SettingError
 from maskrcnn.evaluation import coco as module
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import coco_curves, coco_sections, iou_types_of, unique_names
@@ -148,12 +148,6 @@ def test_files_give_what_their_contents_give_and_nothing_is_printed(tmp_path, ca
     (tmp_path / "results.json").write_text(json.dumps(results))
     assert coco_scores(tmp_path / "val.json", tmp_path / "results.json") == coco_scores(truth, results)
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_prediction_for_an_unknown_image_is_refused(tmp_path):
-    (tmp_path / "results.json").write_text(json.dumps([square(1, 0, score=0.9), square(3, 0, score=0.9)]))
-    with pytest.raises(DataError, match="results.json: record 1: image_id 3"):
-        coco_scores(data_set(square(1, 0)), tmp_path / "results.json")
 
 
 def test_at_least_one_detection_must_count():

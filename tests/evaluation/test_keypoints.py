@@ -1,9 +1,6 @@
 import copy
-import json
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,27 +14,8 @@ from maskrcnn.evaluation.report import score_results
 from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.scoring import coco_scores, parsed
 
-SHARED = Path(os.environ.get("MASKRCNN_SHARED", Path(__file__).parents[3] / "shared"))
-VECTORS = Path(os.environ.get("MASKRCNN_VECTORS", SHARED / "benchmarks" / "vectors")) / "coco"
 NAMES = ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl"]
 OWL = {"id": 7, "name": "owl", "keypoints": ["left_eye", "right_eye"], "sigmas": [0.1, 0.05]}
-
-
-def vectors() -> list:
-    """Files of the folder that have expected numbers of keypoints."""
-    expected = {path: json.loads(path.read_text())["expected"].keys() for path in sorted(VECTORS.glob("*.json"))}
-    found = [pytest.param(path, id=path.stem) for path, iou_types in expected.items() if "keypoints" in iou_types]
-    return found or [pytest.param(None, marks=pytest.mark.skip(reason=f"no test vectors in {VECTORS}"))]
-
-
-@pytest.mark.parametrize("path", vectors())
-def test_the_ten_numbers_equal_pycocotools_on_the_vectors(path):
-    vector = json.loads(path.read_text())
-    scores = coco_scores(vector["input"]["gt"], vector["input"]["dt"], iou_types=["keypoints"])["keypoints"]
-    expected = vector["expected"]["keypoints"]
-    assert list(scores.numbers) == NAMES
-    assert scores.numbers == pytest.approx({name: expected[name] for name in NAMES}, abs=1e-9)
-    assert scores.per_category == pytest.approx({1: expected["AP_per_category"]["1"]}, abs=1e-9)
 
 
 def data_set(*objects: dict, categories: tuple[dict, ...] = (OWL,)) -> dict:

@@ -1,7 +1,6 @@
 import copy
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,25 +98,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"image_id": 6}, "record 1: image_id 6"),
-        ({"category_id": 1}, r"record 1: category_id 1 .*\[17, 90\]"),
-        ({"score": float("nan")}, "record 1: score nan"),
-        ({"score": "high"}, "record 1: score 'high'"),
-        ({"bbox": [1, 2, -3, 4]}, r"record 1: bbox \[1, 2, -3, 4\]"),
-        ({"bbox": [1, 2, 3]}, r"record 1: bbox \[1, 2, 3\] .*4"),
-        ({"segmentation": {"size": [20, 10], "counts": "`6"}}, r"record 1: .*\[20, 10\]"),
-        ({"segmentation": None, "bbox": None}, "record 1: .*bbox.*segmentation"),
-        ({"segmentation": 7}, "record 1: segmentation is 7"),
-    ],
-)
-def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(change, problem, tmp_path):
-    path: Path = tmp_path / "results.json"
-    path.write_text(json.dumps([RECORD, RECORD | change]))
-    with pytest.raises(DataError, match=f"results.json: {problem}"):
-        Results.read(path, TRUTH)
+def test_a_file_gives_its_name_to_messages(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps([RECORD, RECORD | {"image_id": 6}]))
+    with pytest.raises(DataError, match="results.json: record 1: image_id 6 "):
+        Results.read(tmp_path / "results.json", TRUTH)
 
 
 def test_many_categories_are_counted_in_a_message_and_not_cut_off():
@@ -126,17 +110,8 @@ def test_many_categories_are_counted_in_a_message_and_not_cut_off():
         Results.parse([RECORD | {"category_id": 99}], many)
 
 
-def test_records_without_the_necessary_fields_are_refused():
-    with pytest.raises(DataError, match="results: record 0: .*category_id"):
-        Results.parse([{"image_id": 5}], TRUTH)
-    with pytest.raises(DataError, match="record 0: .*segmentation"):
-        Results.parse([{"image_id": 5, "category_id": 17, "score": 1}], TRUTH)
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"), [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")]
-)
-def test_a_broken_file_is_named(text, problem, tmp_path):
+@pytest.mark.parametrize("text", ["", '[{"image_id"', "{}"])
+def test_a_broken_file_is_named(text, tmp_path):
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(DataError, match="results.json"):
         read_records(tmp_path / "results.json")
@@ -189,6 +164,7 @@ INVALID = [
     ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "RLE.* 49 .*6 x 8"),
     ({"segmentation": {"counts": "abc"}}, "None"),
     ({"segmentation": [[1, 2, 3]]}, r"\[\[1, 2, 3\]\].* 3 points"),
+    ({"segmentation": 7}, "segmentation is 7"),
     ({"segmentation": "mask"}, "'mask'"),
     ({"keypoints": [1, 2, 3]}, r"keypoints \[1, 2, 3\] .*6"),
     ({"keypoints": [1, 2, 3, 4, 5, math.nan]}, "keypoints .*nan"),
@@ -209,7 +185,7 @@ def test_no_invalid_prediction_passes_and_the_message_says_why(change, problem):
     assert str(records) == str(before)
 
 
-@pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"]])
+@pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"], {"image_id": 5}])
 def test_what_is_no_record_is_named(record):
     truth = Annotations.parse(TWO_IMAGES)
     assert not all_valid([record], truth)

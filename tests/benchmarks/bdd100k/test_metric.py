@@ -17,10 +17,11 @@ from maskrcnn.data.readers.scalabel import frames_contents
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.sections import Section, say_nothing
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, rectangle
 from tests.builders.vectors import load_vector, number, vector_files
 
 ROUTES = {"rle_eval": "rle", "bitmask_eval": "bitmask"}
+LARGE = (120, 160)
 AREAS = {"": (0, 1e10), "s": (0, 1024), "m": (1024, 9216)}
 
 
@@ -53,10 +54,7 @@ def test_both_routes_equal_the_official_evaluators_on_the_vectors(path):
 
 def mask_of(x: int, width: int = 20, height: int = 20) -> dict:
     """A rectangle at (x, 5) in an image of 100 x 40."""
-    bitmap = np.zeros((40, 100), dtype=np.uint8)
-    bitmap[5 : 5 + height, x : x + width] = 1
-    rle = oracle.encode(np.asfortranarray(bitmap))
-    return {"size": [40, 100], "counts": rle["counts"].decode()}
+    return rectangle((40, 100), x, 5, width, height)
 
 
 def data_set(*objects: dict, images: int = 1) -> dict:
@@ -143,12 +141,6 @@ def test_separate_objects_keep_the_pixels_that_no_better_one_has():
     assert separate_objects(separate, truth) == separate
 
 
-def rectangle(y: int, x: int, height: int, width: int) -> dict:
-    bitmap = np.zeros((120, 160), dtype=np.uint8)
-    bitmap[y : y + height, x : x + width] = 1
-    return {"size": [120, 160], "counts": oracle.encode(np.asfortranarray(bitmap))["counts"].decode()}
-
-
 def some_data() -> tuple[dict, list[dict]]:
     """Objects on a grid of four cells in each of six images, some crowds, some ignored, and moved detections."""
     random = np.random.default_rng(3)
@@ -159,15 +151,16 @@ def some_data() -> tuple[dict, list[dict]]:
             height, width = int(random.integers(12, 50)), int(random.integers(12, 70))
             place = {"image_id": image_id, "category_id": int(random.integers(1, 3))}
             flags = {"crowd": bool(random.random() < 0.3), "ignored": bool(random.random() < 0.3)}
-            shape = {"segmentation": rectangle(y, x, height, width)}
+            shape = {"segmentation": rectangle(LARGE, x, y, width, height)}
             objects.append({**place, **shape, "attributes": flags, "iscrowd": any(flags.values())})
             half = width // 2 if random.random() < 0.4 else width
             for part in {half, width}:
                 start = 0 if part == half else half
-                size = (max(1, height - int(random.integers(0, 6))), max(1, part - start))
+                rows = max(1, height - int(random.integers(0, 6)))
                 score = round(float(random.random()), 1)
-                records.append({**place, "score": score, "segmentation": rectangle(y, x + start, *size)})
-    return coco(*objects, size=(120, 160), images=range(1, 7), classes={1: "car", 2: "bus"}), records
+                mask = rectangle(LARGE, x + start, y, max(1, part - start), rows)
+                records.append({**place, "score": score, "segmentation": mask})
+    return coco(*objects, size=LARGE, images=range(1, 7), classes={1: "car", 2: "bus"}), records
 
 
 def section_of(content: dict, records: list[dict]) -> Section:
@@ -235,7 +228,13 @@ def test_every_number_equals_a_slow_count():
 
 def test_more_than_a_hundred_objects_in_an_image_are_scored():
     objects = [
-        {"image_id": 1, "category_id": 1, "segmentation": rectangle(y, x, 8, 8), "iscrowd": 0, "attributes": {}}
+        {
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": rectangle(LARGE, x, y, 8, 8),
+            "iscrowd": 0,
+            "attributes": {},
+        }
         for y in range(0, 120, 10)
         for x in range(0, 160, 10)
     ]
