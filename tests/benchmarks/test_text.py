@@ -168,7 +168,7 @@ def test_lines_of_ctw1500_count_images_from_zero(tmp_path):
         "0 0.9 0.0 0.0 1.5 0.0 1.0 1.0",
         "1 0.5 5.0 10.0 5.0 18.0 25.0 18.0 25.0 10.0",
     ]
-    records = read_ctw1500_results(tmp_path / "out.txt", NAMES)
+    records = read_ctw1500_results(tmp_path / "out.txt", "ctw1500", NAMES)
     assert [(record["image_id"], record["score"]) for record in records] == [(3, 0.9), (8, 0.5)]
     assert records[1]["bbox"] == [5, 10, 20, 8]
 
@@ -185,11 +185,11 @@ def test_lines_of_ctw1500_count_images_from_zero(tmp_path):
 def test_broken_results_of_ctw1500_are_named(tmp_path, text, message):
     (tmp_path / "out.txt").write_text(text)
     with pytest.raises(DataError, match=message):
-        read_ctw1500_results(tmp_path / "out.txt", NAMES)
+        read_ctw1500_results(tmp_path / "out.txt", "ctw1500", NAMES)
 
 
 def test_results_that_are_not_there_are_named(tmp_path):
     with pytest.raises(DataError, match="nothing.txt"):
-        read_ctw1500_results(tmp_path / "nothing.txt", NAMES)
+        read_ctw1500_results(tmp_path / "nothing.txt", "ctw1500", NAMES)
     with pytest.raises(DataError, match="nothing.zip"):
         read_icdar_results(tmp_path / "nothing.zip", "icdar", NAMES)

@@ -232,6 +232,25 @@ def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy
         )
 
 
+def require_images(source: object, names: Collection[str], found: Collection[str], remedy: str) -> None:
+    """Refuse results in which an image of the split has no part.
+
+    Args:
+        source: Where the results are, for messages.
+        names: Of all images.
+        found: Of those with results.
+        remedy: A sentence on what to do.
+
+    Raises:
+        DataError: Naming the first image.
+    """
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DataError(
+            f"{source}: holds nothing of {len(missing)} of {len(names)} images, {missing[0]} first. {remedy}"
+        )
+
+
 def find_in_archive(path: Path, names: Sequence[str], layout: str) -> Place:
     """The folder that holds one of some files, in a zip file or a folder: the outermost one or one in it.
 

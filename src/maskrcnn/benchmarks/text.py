@@ -53,6 +53,9 @@ class TextBenchmark(Benchmark):
     """The files of a split."""
     read_words: Callable[[Path], list[Word]]
     """What one of them says."""
+    write_results: Callable[..., None]
+    read_results: Callable[[Path, str, Mapping[int, str]], list[dict[str, Any]]]
+    """In the format of the server."""
 
     def open(self) -> None:
         files = self.find(self.folder, self.split)
@@ -83,33 +86,11 @@ class TextBenchmark(Benchmark):
         truth = self._sized(results)
         return text_sections(truth, results, score_threshold=self.score_threshold, rules=self.rules, say=say)
 
-
-class Icdar2015(TextBenchmark):
-    """The words of ICDAR 2015, task 4.1."""
-
-    name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
-    rules = ("icdar2015", "mmocr")
-    find, read_words = staticmethod(find_icdar), staticmethod(read_icdar_words)
-
     def _submit(self, results: Results, path: Path) -> None:
-        write_icdar_results(results, path, self.image_names, score_threshold=self.score_threshold)
+        self.write_results(results, path, self.image_names, score_threshold=self.score_threshold)
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
-        return read_icdar_results(path, self.source, self.image_names)
-
-
-class Ctw1500(TextBenchmark):
-    """The lines of CTW1500."""
-
-    name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
-    rules = ("mmocr", "ctw1500")
-    find, read_words = staticmethod(find_ctw1500), staticmethod(read_ctw1500_words)
-
-    def _submit(self, results: Results, path: Path) -> None:
-        write_ctw1500_results(results, path, self.image_names, score_threshold=self.score_threshold)
-
-    def _read(self, path: Path) -> Iterable[dict[str, Any]]:
-        return read_ctw1500_results(path, self.image_names)
+        return self.read_results(path, self.source, self.image_names)
 
 
 def write_icdar_results(results: Results, path: Path, names: Mapping[int, str], *, score_threshold: float) -> None:
@@ -182,12 +163,13 @@ def write_ctw1500_results(results: Results, path: Path, names: Mapping[int, str]
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
+def read_ctw1500_results(path: Path, source: str, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
     """Results as records.
 
     Args:
         path: The text file.
-        image_names: Of the split that is scored, by id.
+        source: Of the split that is scored, for messages.
+        image_names: Of its images by id.
 
     Raises:
         DataError: It cannot be read, or a line is not as it should be.
@@ -199,8 +181,8 @@ def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dic
         place, *values = read_numbers(words, where)
         if place not in places:
             raise DataError(
-                f"{where}: there is no image {words[0]}; images are counted from 0 to {len(places) - 1}. Give the "
-                "results of this split."
+                f"{where}: there is no image {words[0]} in {source}, whose images are counted from 0 to "
+                f"{len(places) - 1}. Give the results of this split."
             )
         if len(values) < 7 or not len(values) % 2:
             raise DataError(f"{where}: must be `image score x1 y1 x2 y2 x3 y3 ...`. Correct it.")
@@ -236,3 +218,21 @@ def _area(corners: np.ndarray) -> float:
     """Above 0 if the corners run clockwise on the screen."""
     x, y = corners.T
     return math.fsum((x * np.roll(y, -1) - np.roll(x, -1) * y).tolist()) / 2
+
+
+class Icdar2015(TextBenchmark):
+    """The words of ICDAR 2015, task 4.1."""
+
+    name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
+    rules = ("icdar2015", "mmocr")
+    find, read_words = staticmethod(find_icdar), staticmethod(read_icdar_words)
+    write_results, read_results = staticmethod(write_icdar_results), staticmethod(read_icdar_results)
+
+
+class Ctw1500(TextBenchmark):
+    """The lines of CTW1500."""
+
+    name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
+    rules = ("mmocr", "ctw1500")
+    find, read_words = staticmethod(find_ctw1500), staticmethod(read_ctw1500_words)
+    write_results, read_results = staticmethod(write_ctw1500_results), staticmethod(read_ctw1500_results)

@@ -27,8 +27,7 @@ IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
 AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
 """Ranges of object areas in square pixels, both ends included."""
 KEYPOINT_AREAS = {name: limits for name, limits in AREAS.items() if name != "s"}
-TITLES: dict[IouType, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
-MEASURES: dict[Measure, str] = {
+TITLES: dict[Measure, str] = {
     "bbox": "boxes",
     "segm": "masks",
     "keypoints": "keypoints",
@@ -194,7 +193,7 @@ def coco_sections(
         most = min(max_detections, MOST_DETECTIONS) if iou_type == "keypoints" else max_detections
         rule = f"COCO AP and AR at {SIMILARITIES[iou_type]} 0.50:0.05:0.95"
         protocol = f"{rule}, at most {most} detections per image and class"
-        sections.append(Section(iou_type, MEASURES[iou_type], protocol, scores.numbers, scores.per_class))
+        sections.append(Section(iou_type, TITLES[iou_type], protocol, scores.numbers, scores.per_class))
     return sections
 
 
@@ -209,7 +208,7 @@ def _scores(
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
     if iou_type == "keypoints":
         areas, limits = KEYPOINT_AREAS, [min(max_detections, MOST_DETECTIONS)]
-    progress = partial(_say_classes, say, MEASURES[iou_type], len(truth.categories))
+    progress = partial(_say_classes, say, TITLES[iou_type], len(truth.categories))
     curves = coco_curves(truth, results, iou_type, list(areas.values()), limits, progress)
     if iou_type == "keypoints":
         return _named(keypoint_numbers(*curves), curves, truth)

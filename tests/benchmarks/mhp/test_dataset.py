@@ -132,7 +132,7 @@ def test_the_official_format_is_read_as_its_script_does(tmp_path: Path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("2 1 0.5\n", "results.txt .*1 of 1"),
+        ("2 1 0.5\n", "results.txt: .*1 of 1"),
         ("1 1\n", "results.txt: line 1: '1 1'"),
         ("1 0 0.5\n", "line 1: '1 0 0.5'"),
         ("1 1 0.5\n1 2 0.5\n", "line 2: 1"),

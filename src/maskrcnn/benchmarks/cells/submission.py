@@ -21,6 +21,7 @@ from ...evaluation.results import Results
 from ...ops.files import replacing, write_text
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions
+from ..benchmark import require_images
 
 LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each image"
 TABLE = "a CSV file of ImageId,EncodedPixels"
@@ -40,12 +41,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
     if not path.is_dir():
         raise DataError(f"{path}: is no folder, but results of this benchmark are {LAYOUT}, or a COCO results file.")
     maps = list_maps(path)
-    missing = sorted(name for name in names.values() if name not in maps)
-    if missing:
-        raise DataError(
-            f"{path}: holds no label map of {len(missing)} of {len(names)} images, such as "
-            f"{missing[0]}. Results are {LAYOUT}; one without an object is all 0."
-        )
+    require_images(path, names.values(), maps, f"Results are {LAYOUT}; a map without an object is all 0.")
     category = min(known.categories)
     records: list[dict[str, Any]] = []
     for image_id, name in names.items():
@@ -57,8 +53,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
             )
         place = {"image_id": image_id, "category_id": category, "score": 1.0}
         records += [
-            {**place, "bbox": fields["bbox"], "segmentation": fields["segmentation"]}
-            for _, fields in map_objects(values)
+            {**place, "bbox": one["bbox"], "segmentation": one["segmentation"]} for _, one in map_objects(values)
         ]
     return records
 

@@ -33,7 +33,7 @@ from ...evaluation.sections import Say, Section
 from ...ops.files import write_text
 from ...predict.panoptic_files import read_panoptic_results, write_panoptic_results
 from ...structures.masks import encode_crop, tight_crop
-from ..benchmark import Benchmark
+from ..benchmark import Benchmark, require_images
 from .metric import instance_section
 
 CLASSES = {label: SegmentClass(LABELS[label], label in THINGS) for label in sorted(STUFF + THINGS)}
@@ -133,12 +133,7 @@ def read_instances(folder: Path, names: Mapping[int, str], sizes: Mapping[int, S
             f"{folder}: {there}, but Cityscapes' results are a folder of {RESULTS_LAYOUT}. Unpack or write it."
         )
     files = _files_by_name(folder, set(names.values()))
-    missing = [name for name in names.values() if name not in files]
-    if missing:
-        raise DataError(
-            f"{folder}: there is no text file of the image {missing[0]} ({len(missing)} of {len(names)} have none). "
-            "Every image needs one, if only an empty one."
-        )
+    require_images(folder, names.values(), files, "Every image needs a text file, if only an empty one.")
     records = []
     for image_id, name in names.items():
         lines = {mask: (label, score) for mask, label, score in _read_lines(files[name], folder)}

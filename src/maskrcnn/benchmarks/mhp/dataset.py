@@ -26,7 +26,7 @@ from ...evaluation.panoptic_quality import best_first, paint_label_map
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...structures.regions import LabelMap, find_regions
-from ..benchmark import Benchmark, Place, find_in_archive, require_any, write_archive
+from ..benchmark import Benchmark, Place, find_in_archive, require_any, require_images, write_archive
 from .metric import PARTS, VALUES, PartImage, mhp_section
 
 PERSONS = "COCO mask AP and AR of whole people, each the union of its parts; no number of MHP, which scores parts"
@@ -162,12 +162,8 @@ def read_people(path: Path, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """
     place = find_in_archive(path, [LIST], RESULTS_LAYOUT)
     lines = _read_lines(place / LIST, f"{path}: {LIST}")
-    missing = [name for name in names.values() if name not in lines]
-    if missing:
-        raise DataError(
-            f"{path}: {LIST} has no line for {len(missing)} of {len(names)} images, such as "
-            f"{missing[0]}. Add a line with the name alone where nobody was found."
-        )
+    remedy = "Add a line with the name alone where nobody was found."
+    require_images(f"{path}: {LIST}", names.values(), lines, remedy)
     records: list[dict[str, Any]] = []
     for image_id, name in names.items():
         if lines[name]:

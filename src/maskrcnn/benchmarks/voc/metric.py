@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
@@ -106,22 +107,17 @@ def voc_mask_sections(truth: Annotations, results: Results, *, say: Say = say_no
         sds[name] = {"APr50": row["APr50"], "APr70": row["APr70"], "APr_vol": volume, **row}
         mnc[name] = {
             key: _or_none(
-                _eleven_points_of_numpy,
+                partial(_eleven_points, points=POINTS_OF_NUMPY),
                 devkit_matches(found.images, found.overlaps, found.difficult, threshold),
                 found.positives,
             )
             for key, threshold in MNC_THRESHOLDS.items()
         }
+    first = {name: {key: row[key] for key in SDS_FIRST} for name, row in sds.items()}
     return [
-        Section(
-            "sds", "masks (SDS)", SDS_PROTOCOL, _means(sds, [*SDS_FIRST, *SDS_THRESHOLDS]), _columns(sds, SDS_FIRST)
-        ),
+        Section("sds", "masks (SDS)", SDS_PROTOCOL, _means(sds, [*SDS_FIRST, *SDS_THRESHOLDS]), first),
         Section("mnc", "masks (MNC)", MNC_PROTOCOL, _means(mnc, [*MNC_THRESHOLDS]), mnc),
     ]
-
-
-def _columns(rows: Mapping[str, Numbers], names: Sequence[str]) -> dict[str, Numbers]:
-    return {key: {name: row[name] for name in names} for key, row in rows.items()}
 
 
 def devkit_matches(
@@ -216,10 +212,6 @@ def _eleven_points(right: np.ndarray, objects: int, points: np.ndarray = POINTS)
     found = np.cumsum(right)
     precision, recall = found / np.arange(1, len(right) + 1), found / objects
     return float(sum(precision[recall >= point].max(initial=0) for point in points) / len(points))
-
-
-def _eleven_points_of_numpy(right: np.ndarray, objects: int) -> float:
-    return _eleven_points(right, objects, POINTS_OF_NUMPY)
 
 
 def _recall(right: np.ndarray, objects: int) -> float:
