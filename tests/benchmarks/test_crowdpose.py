@@ -24,15 +24,6 @@ def test_perfect_keypoints_score_one(tmp_path: Path):
     assert opened.counts == {"images": 2, "objects": 2}
 
 
-def test_scores_need_no_images_but_predictions_do(tmp_path: Path):
-    opened = open_benchmark("crowdpose", lay_out(tmp_path))
-    assert [record.path.name for record in opened.dataset().records] == ["7.jpg", "8.jpg"]
-    (tmp_path / "images" / "7.jpg").unlink()
-    assert opened.score([])
-    with pytest.raises(DataError, match="1 of its 2 images"):
-        opened.dataset()
-
-
 def test_the_folder_is_a_data_set_to_train_on_though_it_has_no_areas(tmp_path: Path):
     data = read_dataset(lay_out(tmp_path, "train"), "train")
     assert data.classes.keypoint_count == 14

@@ -33,13 +33,6 @@ def test_cells_of_both_tests_are_found_and_score_one(tmp_path):
     assert found["glas"] == {"f1_object": 1, "dice_object": 1, "hausdorff_object": 0}
 
 
-def test_scoring_needs_no_images(tmp_path):
-    opened = open_benchmark("kumar", kumar(tmp_path, images=False))
-    assert numbers(opened, perfect(opened))["instances"]["aji_plus"] == 1
-    with pytest.raises(DataError, match="2 of its 2 images"):
-        opened.dataset()
-
-
 def test_the_challenge_of_2017_lies_side_by_side(tmp_path):
     cell17(tmp_path)
     opened = open_benchmark("cell17", tmp_path)
@@ -79,8 +72,6 @@ def test_missing_and_wrong_files_are_named(tmp_path):
         open_benchmark("kumar", tmp_path / "data")
     with pytest.raises(DataError, match="Kumar nuclei, split train"):
         open_benchmark("kumar", tmp_path / "data", "train")
-    with pytest.raises(DataError, match="nowhere"):
-        opened.read(tmp_path / "nowhere")
     (tmp_path / "results").mkdir()
     np.save(tmp_path / "results" / "breast_1.npy", cells())
     with pytest.raises(DataError, match="1 of 2 .*liver_2"):

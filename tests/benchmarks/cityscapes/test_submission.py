@@ -92,13 +92,6 @@ def test_every_image_has_one_text_file(folder):
         read(folder)
 
 
-def test_results_are_a_folder(folder, tmp_path):
-    with pytest.raises(DataError, match="nowhere.*MASK LABEL SCORE"):
-        read(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="readme.txt"):
-        read(folder / "readme.txt")
-
-
 def test_masks_are_written_at_full_size(tmp_path):
     records = [
         {"image_id": 2, "category_id": 24, "score": 1, "segmentation": find_regions(MASK)[1].rle()},

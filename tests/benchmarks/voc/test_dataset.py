@@ -186,9 +186,3 @@ def test_each_class_has_one_file(tmp_path):
     (folder / "comp4_det_test_cow.txt").unlink()
     with pytest.raises(DataError, match="of cow"):
         read_voc_files(tmp_path, NAMES)
-
-
-def test_a_broken_archive_is_named(tmp_path):
-    (tmp_path / "sent.tar.gz").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="sent.tar.gz"):
-        read_voc_files(tmp_path / "sent.tar.gz", NAMES)
