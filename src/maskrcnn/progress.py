@@ -82,6 +82,11 @@ def waiting(words: str, console: Console | None = None) -> Iterator[Callable[[st
             line.stop()
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things in words: `1 image`, `2 images`, `1,200 boxes`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 @contextmanager
 def announce(words: str, images: int) -> Iterator[Callable[[int], None]]:
     """Show the progress of the library's work: a bar, or the time where the number of steps is not known."""

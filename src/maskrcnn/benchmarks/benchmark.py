@@ -18,6 +18,7 @@ from ..evaluation.coco_input import Measure, field_of
 from ..evaluation.results import Results, read_records
 from ..evaluation.sections import Say, Section, say_nothing
 from ..ops.files import replacing
+from ..progress import counted
 
 IouTypes = TypeVar("IouTypes", bound=Measure)
 Submits = Literal["file", "folder"] | None
@@ -227,7 +228,7 @@ def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy
     if results and not any(record.get(field) is not None for record in results for field in fields):
         needed = " or ".join(f"`{field}`" for field in fields)
         raise DataError(
-            f"results: none of the {len(results)} predictions has {needed}, which is what the benchmark scores. "
+            f"results: {counted(len(results), 'prediction')} without {needed}, which is what the benchmark scores. "
             f"{remedy}"
         )
 
@@ -247,7 +248,7 @@ def require_images(source: object, names: Collection[str], found: Collection[str
     missing = [name for name in names if name not in found]
     if missing:
         raise DataError(
-            f"{source}: holds nothing of {len(missing)} of {len(names)} images, {missing[0]} first. {remedy}"
+            f"{source}: holds nothing of {len(missing)} of {counted(len(names), 'image')}, {missing[0]} first. {remedy}"
         )
 
 

@@ -129,7 +129,7 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
     for file in files:
         if file.name not in numbers:
             raise DataError(
-                f"{path}: {file.name} is of none of the {len(numbers)} images of {source}, whose files are "
+                f"{path}: {file.name} is of no image of {source}, whose files are "
                 f"{min(numbers)} and so on. Give the results of this split."
             )
         for where, words in _lines(read_text(file, "a list of words"), f"{path}: {file.name}", ","):

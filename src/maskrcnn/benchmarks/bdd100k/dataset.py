@@ -17,6 +17,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...ops.files import read_json, write_json
+from ...progress import counted
 from ..benchmark import Benchmark, complete
 from .metric import bdd100k_sections, overlapping_images, separate_objects
 
@@ -92,7 +93,7 @@ def read_frames(path: Path, known: Annotations, names: Mapping[int, str]) -> Seq
     overlapping = overlapping_images(results)
     if overlapping:
         warnings.warn(
-            f"{path}: of {len(overlapping)} images, {names[min(overlapping)]} first, all predictions "
+            f"{path}: of {counted(len(overlapping), 'image')}, {names[min(overlapping)]} first, all predictions "
             "are left out, because some of their masks overlap, as the official evaluation does.",
             stacklevel=2,
         )
@@ -118,7 +119,7 @@ def frames_records(
         for label in frame.get("labels") or []:
             where = f"{source}: frame {frame['name']}: label {label.get('id')!r}"
             if frame["name"] not in ids:
-                raise DataError(f"{where}: the ground truth has no image of this name. Predict its {len(ids)} images.")
+                raise DataError(f"{where}: no image of this split has this name. Predict again.")
             try:
                 category, _ = class_of(label, CLASSES)
             except ValueError as error:

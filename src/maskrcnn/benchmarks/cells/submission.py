@@ -155,7 +155,7 @@ def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) 
     for row in read_bowl_rows(path):
         if row.name not in numbers:
             raise DataError(
-                f"{path}: line {row.line}: the image {row.name!r} is none of the {len(numbers)} of {known.source}. "
+                f"{path}: line {row.line}: the image {row.name!r} is not of {known.source}. "
                 "Give the results of this split."
             )
         image_id = numbers[row.name]

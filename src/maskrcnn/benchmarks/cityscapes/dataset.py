@@ -170,10 +170,7 @@ def _files_by_name(folder: Path, names: set[str]) -> dict[str, Path]:
         if name not in names and not OFFICIAL_NAME.fullmatch(name):
             continue
         if name not in names:
-            raise DataError(
-                f"{path}: {name} is not among the {len(names)} images that are scored. Give results of these "
-                "images only."
-            )
+            raise DataError(f"{path}: {name} is not among the images of this split. Give results of these images only.")
         if name in found:
             raise DataError(f"{path}: {name} has results in {found[name].name} too. Keep one of these files.")
         found[name] = path

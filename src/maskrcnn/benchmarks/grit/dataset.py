@@ -17,6 +17,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...ops.files import read_json
+from ...progress import counted
 from ..benchmark import Benchmark
 from .metric import grit_sections
 from .submission import (
@@ -60,8 +61,8 @@ class Grit(Benchmark):
         unnamed = [number for number, image in self._questions.images.items() if image is None]
         if unnamed:
             raise DataError(
-                f"{self.source}: {len(unnamed)} samples name no image. Give each its `image_id`, the path below "
-                f"{self.contents.images}."
+                f"{self.source}: {counted(len(unnamed), 'sample')} without an image. Give each its `image_id`, "
+                f"the path below {self.contents.images}."
             )
         return super().dataset()
 
