@@ -77,11 +77,6 @@ def test_a_broken_file_is_named_with_the_rule(text, problem, tmp_path):
         Annotations.read(tmp_path / "val.json")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DataError, match="val.json"):
-        Annotations.read(tmp_path / "val.json")
-
-
 def test_polygons_and_both_kinds_of_rle_give_the_same():
     compressed = oracle.merge(oracle.frPyObjects(SQUARE, 4, 5))
     plain = {"size": [4, 5], "counts": [5, 2, 2, 2, 9]}  # columns of 4 pixels; rows 1 and 2 of columns 1 and 2

@@ -9,7 +9,7 @@ from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.keypoints import keypoint_objects, keypoint_sigmas, keypoints_problem
+from maskrcnn.evaluation.keypoints import keypoint_objects, keypoint_sigmas
 from maskrcnn.evaluation.report import score_results
 from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.scoring import coco_scores, parsed
@@ -95,16 +95,6 @@ def test_annotations_that_cannot_be_scored_are_named():
         keypoint_sigmas(Annotations.parse(data_set(categories=({"id": 7, "name": "owl"},))))
     with pytest.raises(DataError, match="annotations: category 'owl': sigmas"):
         Annotations.parse(data_set(categories=(OWL | {"sigmas": [1]},)))
-
-
-def test_results_that_cannot_be_scored_are_described():
-    truth = Annotations.parse(data_set())
-    assert keypoints_problem([1, 2, 0.5] * 2, truth) is None
-    assert keypoints_problem(None, truth) is None
-    assert "must be 6 finite numbers" in keypoints_problem([1, 2, 3], truth)
-    assert "must be 6 finite numbers" in keypoints_problem([1, 2, math.nan] * 2, truth)
-    with pytest.raises(DataError, match="results: record 0: keypoints .*6"):
-        score(data_set(owl()), owl([1, 2], score=0.5))
 
 
 def test_the_report_has_keypoints_beside_boxes():

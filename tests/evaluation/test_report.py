@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from maskrcnn.evaluation.accuracy import Threshold
 from maskrcnn.evaluation.report import Report, score_results
 from maskrcnn.evaluation.results import Results
-from maskrcnn.evaluation.sections import Section, difference_tables, say_nothing, section_tables, written
+from maskrcnn.evaluation.sections import Section, difference_tables, section_tables, written
 from tests.builders.scoring import coco, parsed
 
 POLYGON = [[0, 0, 40, 0, 40, 40, 0, 40]]
@@ -115,11 +115,6 @@ def test_rows_are_called_what_they_are():
     assert ["Byclass"] in rows(BOXES)
 
 
-def test_a_single_class_has_no_rows():
-    one = Section("bbox", "boxes", "rule", {"AP": 0.5}, {"nucleus": {"AP": 0.5}})
-    assert not any("nucleus" in row[0] for row in rows(one))
-
-
 def test_nothing_to_find_is_a_dash_and_nothing_found_is_zero():
     assert [written(BOXES, "AP", value) for value in (None, -1.0, 0.0)] == ["-", "-", "0.0"]
 
@@ -132,11 +127,3 @@ def test_two_runs_stand_side_by_side_where_both_have_the_rule():
     assert ["AP", "50.0", "75.0", "+25.0"] in shown
     assert ["AR", "-", "50.0", "-"] in shown
     assert "masks" not in console.file.getvalue()
-
-
-def test_nobody_has_to_listen():
-    assert say_nothing("masks") is None
-
-
-def test_a_section_of_one_class_needs_no_rows():
-    assert Section("bbox", "boxes", "rule", {"AP": 0.5}).per_class == {}

@@ -80,8 +80,8 @@ def _scores(entries: list[dict[str, Any]]) -> dict[str, Curve]:
     """Scores in percent by step."""
     curves: dict[str, Curve] = {}
     for entry in entries:
-        for kind, name, title in SCORES:
-            score = entry.get("scores", {}).get(kind, {}).get(name, -1)
+        for section, name, title in SCORES:
+            score = entry.get("scores", {}).get(section, {}).get(name, -1)
             if score >= 0:
                 curves.setdefault(title, {})[entry["step"]] = 100 * score
     return curves

@@ -8,7 +8,6 @@ from maskrcnn.benchmarks.bdd100k.dataset import frames_records
 from maskrcnn.benchmarks.bdd100k.metric import (
     bdd100k_sections,
     bitmask_section,
-    none_where_undefined,
     overlapping_images,
     separate_objects,
 )
@@ -249,7 +248,3 @@ def test_a_detection_without_a_pixel_is_left_out():
     empty = {"image_id": 1, "category_id": 1, "score": 1.0, "segmentation": {"size": [120, 160], "counts": [19200]}}
     section = section_of(content, [empty])
     assert section.numbers["AP"] == 0
-
-
-def test_undefined_numbers_are_none():
-    assert none_where_undefined({"AP": -1.0, "AR": 0.5}) == {"AP": None, "AR": 0.5}

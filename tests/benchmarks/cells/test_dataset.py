@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.benchmarks.cells.dataset import BOWL_IOUS, accuracy_sections, nuclei_sections
+from maskrcnn.benchmarks.cells.dataset import accuracy_sections, nuclei_sections
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
@@ -145,10 +145,6 @@ def truth(*objects, images=2):
 def accuracies(annotations, records, score_threshold=0.5):
     sections = accuracy_sections(annotations, Results(tuple(records)), score_threshold=score_threshold)
     return {section.name: section.numbers for section in sections}
-
-
-def test_thresholds_of_the_bowl():
-    assert BOWL_IOUS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 def test_accuracy_is_pooled_and_the_bowls_is_a_mean_over_images():

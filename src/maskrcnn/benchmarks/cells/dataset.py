@@ -35,8 +35,7 @@ from .submission import read_bowl_results, read_bowl_rows, read_label_maps, writ
 SOLUTION = "stage1_solution.csv"
 DETECTIONS = 500
 """Most per image: images of the Data Science Bowl have up to 375 nuclei."""
-BOWL_IOUS = tuple((50 + 5 * step) / 100 for step in range(10))
-"""0.50, 0.55, ... 0.95."""
+BOWL_IOUS = (*IOUS, 0.95)
 
 
 class Kumar(Benchmark):

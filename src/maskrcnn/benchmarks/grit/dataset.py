@@ -50,11 +50,11 @@ class Grit(Benchmark):
         }
         known = Annotations(str(source), dict.fromkeys(questions.images, (0, 0)), questions.classes, [])
         self._annotated(Contents(source, self.folder / "images", coco), known, public=questions.public, coco=False)
-        asked = [each for found in questions.tasks.values() for each in found]
+        of_task = [each for found in questions.tasks.values() for each in found]
         self.counts = {
             "images": len(questions.images),
-            "objects": sum(len(each.sample.objects or ()) for each in asked),
-            "samples": len(asked),
+            "objects": sum(len(each.sample.objects or ()) for each in of_task),
+            "samples": len(of_task),
         }
 
     def dataset(self) -> Dataset:
@@ -79,7 +79,7 @@ class Grit(Benchmark):
         self._parameters()
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        samples = {task: [each.sample for each in asked] for task, asked in self._questions.tasks.items()}
+        samples = {task: [each.sample for each in of_task] for task, of_task in self._questions.tasks.items()}
         note = f"Answers are the objects of the query's class with a score from {self.score_threshold:g}"
         answers = answer_questions(self._questions, results, self.score_threshold)
         return grit_sections(samples, answers, note=note, say=say)

@@ -185,7 +185,7 @@ def answer_questions(questions: Questions, records: Sequence[dict[str, Any]], sc
         elif record["score"] >= score_threshold:
             by_class[record["image_id"], record["category_id"]].append(record)
     answers: Answers = {}
-    for task, asked in questions.tasks.items():
+    for task, of_task in questions.tasks.items():
         if not records or any(_is_of(task, record) for record in records):
             answers[task] = {
                 each.sample.example_id: _answer(
@@ -193,7 +193,7 @@ def answer_questions(questions: Questions, records: Sequence[dict[str, Any]], sc
                     by_example.get((task, each.sample.example_id))
                     or by_class.get((each.image_id, each.category_id), []),
                 )
-                for each in asked
+                for each in of_task
             }
     return answers
 
@@ -214,17 +214,17 @@ def read_answers(path: Path, split: str, questions: Questions) -> list[dict[str,
     place = find_in_archive(path, list(names.values()), layout)
     records: list[dict[str, Any]] = []
     for task, name in names.items():
-        asked = questions.tasks.get(task, ())
-        found = _read_file(place / name, f"{path}: {name}") if (place / name).is_file() and asked else None
+        of_task = questions.tasks.get(task, ())
+        found = _read_file(place / name, f"{path}: {name}") if (place / name).is_file() and of_task else None
         if found is None:
             continue
-        missing = [each.sample.example_id for each in asked if each.sample.example_id not in found]
+        missing = [each.sample.example_id for each in of_task if each.sample.example_id not in found]
         if missing:
             raise DataError(
-                f"{path}: {name} has no answer to {len(missing)} of {len(asked)} samples, such as {missing[0]}. Add "
+                f"{path}: {name} has no answer to {len(missing)} of {len(of_task)} samples, such as {missing[0]}. Add "
                 "empty ones."
             )
-        for each in asked:
+        for each in of_task:
             records += _read_answer(task, each, found[each.sample.example_id], f"{path}: {name}")
     return records
 
