@@ -10,6 +10,7 @@ from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.classes import COCO_PERSON
 from tests.builders.coco import FOUND, POINTS, lay_out
 from tests.builders.coco_panoptic import write
+from tests.builders.scoring import sections
 
 NAMES = {"bbox": "detections_val2017_x-bbox_results", "segm": "detections_val2017_x-segm_results"}
 MASK = {"size": [2, 2], "counts": "04"}
@@ -98,16 +99,12 @@ def test_an_annotation_file_of_ones_own_is_scored_by_the_same_rules(tmp_path):
     assert opened.submits is None
 
 
-def score(opened, records):
-    return {section.name: section for section in opened.score(records)}
-
-
 def test_annotated_segments_against_themselves_are_perfect(tmp_path):
     folder = write(tmp_path, images=False)
     opened = CocoPanoptic(folder)
     assert opened.counts == {"images": 1, "objects": 4}
     records = opened.read(folder / "annotations" / "panoptic_val2017.json")
-    section = score(opened, records)["panoptic"]
+    section = sections(opened, records)["panoptic"]
     assert set(section.numbers.values()) == {1}
     assert list(section.numbers)[:4] == ["PQ", "SQ", "RQ", "PQ_th"]
     assert section.per_class["sky-other-merged"] == {"PQ": 1, "SQ": 1, "RQ": 1}
@@ -116,7 +113,7 @@ def test_annotated_segments_against_themselves_are_perfect(tmp_path):
 def test_a_missing_segment_halves_what_depends_on_it(tmp_path):
     opened = CocoPanoptic(write(tmp_path))
     records = opened.read(tmp_path / "annotations" / "panoptic_val2017.json")
-    numbers = score(opened, [record for record in records if record["category_id"] != 1])["panoptic"].numbers
+    numbers = sections(opened, [record for record in records if record["category_id"] != 1])["panoptic"].numbers
     assert (numbers["PQ"], numbers["PQ_th"], numbers["PQ_st"]) == (pytest.approx(2 / 3), 0.5, 1)
 
 
@@ -126,7 +123,7 @@ def test_what_is_submitted_is_read_again_with_the_same_scores(tmp_path):
     opened.submit(records, tmp_path / "panoptic_val2017_mine_results")
     file = tmp_path / "panoptic_val2017_mine_results.json"
     assert json.loads(file.read_text())["annotations"][0]["file_name"] == "000000000724.png"
-    assert score(opened, opened.read(file)) == score(opened, records)
+    assert sections(opened, opened.read(file)) == sections(opened, records)
 
 
 def test_images_have_things_and_stuff(tmp_path):
@@ -145,10 +142,10 @@ def test_unknown_classes_and_masks_of_another_size_are_errors(tmp_path):
     opened = CocoPanoptic(write(tmp_path))
     mask = {"size": [20, 30], "counts": [600]}
     with pytest.raises(DataError, match="category_id 2"):
-        score(opened, [{"image_id": 724, "category_id": 2, "score": 1.0, "segmentation": mask}])
+        sections(opened, [{"image_id": 724, "category_id": 2, "score": 1.0, "segmentation": mask}])
     wrong = {"size": [9, 9], "counts": [81]}
     with pytest.raises(DataError, match=r"\[9, 9\]"):
-        score(opened, [{"image_id": 724, "category_id": 1, "score": 1.0, "segmentation": wrong}])
+        sections(opened, [{"image_id": 724, "category_id": 1, "score": 1.0, "segmentation": wrong}])
 
 
 def test_each_list_is_a_zip_file_with_a_json_file_of_the_same_name(tmp_path):

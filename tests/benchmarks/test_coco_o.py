@@ -9,10 +9,9 @@ from maskrcnn.benchmarks.coco_o import (
 )
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from tests.builders.coco_o import BOXES, lay_out
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, parsed
 from tests.builders.vectors import load_vector, number, vector_files
 
 
@@ -97,14 +96,9 @@ def check_rows(rows: list[dict], expected: list[dict]) -> None:
         assert found["effective_robustness"] == pytest.approx(row["ER"], abs=0.011)  # of cells that are rounded
 
 
-def parsed(gt: dict, dt: list[dict]) -> tuple[Annotations, Results]:
-    truth = Annotations.parse(gt)
-    return truth, Results.parse(dt, truth)
-
-
 def check_scores(given: dict, expected: dict) -> None:
-    reference = box_average_precision(*parsed(**given["coco_val"]))
-    domains = {name: parsed(**found) for name, found in given["domains"].items()}
+    reference = box_average_precision(*parsed(given["coco_val"]["gt"], given["coco_val"]["dt"]))
+    domains = {name: parsed(found["gt"], found["dt"]) for name, found in given["domains"].items()}
     section = coco_o_sections(domains, reference)[0]
     found = {
         "box_mAP_per_domain": {name: row["AP"] for name, row in section.per_class.items()},

@@ -16,8 +16,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop, tight_crop
-from tests.builders.scores import numbers
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, numbers
 from tests.builders.text import IGNORED, SIZE, WORDS, ctw1500, curve, icdar
 
 SMALL = (40, 60)

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as oracle
 
+from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import coco_sections, unique_names
 from maskrcnn.evaluation.results import Results
+from maskrcnn.evaluation.sections import Section
 
 Content = Annotations | Mapping[str, Any] | Path
 
@@ -74,6 +76,21 @@ def coco_scores(content: Content, records: Sequence[dict] | Path = (), **options
         )
         for section in coco_sections(truth, results, **options)
     }
+
+
+def sections(opened: Benchmark, records: Sequence[dict]) -> dict[str, Section]:
+    """What a benchmark says of predictions, by the names of its rules."""
+    return {section.name: section for section in opened.score(records)}
+
+
+def numbers(opened: Benchmark, records: Sequence[dict]) -> dict[str, dict]:
+    """The numbers by section."""
+    return {name: dict(section.numbers) for name, section in sections(opened, records).items()}
+
+
+def perfect(opened: Benchmark) -> list[dict]:
+    """The annotated objects as predictions."""
+    return [{**found, "score": 0.9} for found in opened.truth.objects]
 
 
 def truth_of(*objects: tuple, count: int = 1, classes: int = 2) -> Annotations:

@@ -12,8 +12,7 @@ from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 from tests.builders.cells import cell17, cells, kumar
 from tests.builders.nuclei import SIZE, bowl, draw
-from tests.builders.scores import numbers, perfect
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, numbers, perfect
 
 BARS_SIZE = (20, 60)
 

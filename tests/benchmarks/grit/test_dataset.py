@@ -20,7 +20,7 @@ from maskrcnn.benchmarks.grit.submission import (
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from tests.builders.grit import BOXES, lay_out, rle, sample, with_truth
-from tests.builders.scores import numbers
+from tests.builders.scoring import numbers
 
 
 def perfect() -> list[dict]:

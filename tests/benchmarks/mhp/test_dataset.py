@@ -10,7 +10,7 @@ from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.readers import mhp
 from maskrcnn.errors import DataError
 from tests.builders.mhp import ANNA, BERT, SIZE, found, lay_out, person
-from tests.builders.scores import numbers
+from tests.builders.scoring import numbers
 
 
 def test_perfect_people_score_one(tmp_path: Path):
