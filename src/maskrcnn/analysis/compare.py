@@ -139,7 +139,7 @@ def compare_results(
     """
     weights = _weights(len(truth.sizes), resamples, seed)
     found = [
-        _precisions(truth, results, iou_type, weights, max_detections, on_progress or _ignore)
+        _precisions(truth, results, iou_type, weights, max_detections, on_progress or (lambda done: None))
         for results in (first, second)
     ]
     categories = sorted(truth.categories)
@@ -167,10 +167,6 @@ def _weights(images: int, resamples: int, seed: int) -> np.ndarray:
     even = np.full(images, 1 / max(1, images))
     draws = np.random.default_rng(seed).multinomial(images, even, size=resamples) if images else even[None]
     return np.concatenate([np.ones((1, images)), draws]).T.astype(np.int32, order="C")
-
-
-def _ignore(_: int) -> None:
-    pass
 
 
 def _precisions(

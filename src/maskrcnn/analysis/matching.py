@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
+from ..evaluation.accuracy import category_ids
 from ..evaluation.annotations import Annotations
 from ..evaluation.keypoints import MOST_DETECTIONS, keypoint_objects, keypoint_sigmas, object_keypoint_similarities
 from ..evaluation.results import FIELDS, IouType, Results
@@ -199,7 +200,7 @@ def image_overlaps(
             image_id,
             detections,
             objects,
-            _categories(records)[:, None] == _categories(known)[None],
+            category_ids(records)[:, None] == category_ids(known)[None],
             compare(truth, shapes, known, objects),
             measure(shapes) if sized else None,
             np.array([one["area"] for one in known], dtype=float),
@@ -217,10 +218,6 @@ def _best(places: list[int], results: Sequence[dict], most: int) -> np.ndarray:
         if counts[category] <= most:
             chosen.append(place)
     return np.array(chosen, dtype=np.int64)
-
-
-def _categories(records: list[dict]) -> np.ndarray:
-    return np.array([record["category_id"] for record in records], dtype=np.int64)
 
 
 def _shapes(truth: Annotations, records: list[dict], iou_type: IouType) -> Any:

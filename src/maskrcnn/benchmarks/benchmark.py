@@ -233,6 +233,13 @@ def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy
         )
 
 
+def list_of_records(source: str, content: Any) -> list[dict[str, Any]]:
+    """What a JSON file holds, if it is a list of objects; DataError otherwise."""
+    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+        raise DataError(f"{source}: must be a list of records. Write or unpack the file again.")
+    return content
+
+
 def require_images(source: object, names: Collection[str], found: Collection[str], remedy: str) -> None:
     """Refuse results in which an image of the split has no part.
 

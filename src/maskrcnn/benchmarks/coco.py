@@ -21,7 +21,7 @@ from ..evaluation.sections import Say, Section
 from ..ops.files import parse_json, read_json
 from ..predict.panoptic_files import image_names, panoptic_truth, read_panoptic_results, write_panoptic_results
 from ..structures.classes import COCO_PERSON
-from .benchmark import Benchmark, Submits, iou_types_given, write_archive
+from .benchmark import Benchmark, Submits, iou_types_given, list_of_records, write_archive
 
 FILES = {
     "val": ("{name}_val2017.json", "val2017", "val2017"),
@@ -191,7 +191,7 @@ def read_lists(path: Path) -> list[dict[str, Any]]:
     lists = [
         found
         for file in files
-        for found in (_unpack(file) if file.suffix == ".zip" else [_checked(str(file), read_json(file))])
+        for found in (_unpack(file) if file.suffix == ".zip" else [list_of_records(str(file), read_json(file))])
     ]
     if not lists:
         raise DataError(f"{path}: holds no results of COCO's form, {FORM}. Give their folder, or one of them.")
@@ -210,13 +210,8 @@ def _unpack(file: Path) -> list[list[dict]]:
         raise DataError(f"{file}: cannot be read as a zip file ({error}). Copy or write it again.") from error
     if not contents:
         raise DataError(f"{file}: holds no JSON file, but COCO's results are {FORM}. Add it.")
-    return [_checked(where := f"{file}: {name}", parse_json(content, where)) for name, content in contents.items()]
-
-
-def _checked(source: str, records: Any) -> list[dict]:
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise DataError(f"{source}: must be a list of records, as COCO's results are. Write the file again.")
-    return records
+    named = {f"{file}: {name}": content for name, content in contents.items()}
+    return [list_of_records(where, parse_json(content, where)) for where, content in named.items()]
 
 
 def _merge(first: list[dict], second: list[dict]) -> list[dict]:

@@ -157,6 +157,7 @@ def test_confident_answers_of_others_need_no_score_threshold(questions: Question
         ({}, "localization.json or segmentation.json"),
         ({"localization.json": "["}, "val.zip: localization.json"),
         ({"localization.json": [{"confidence": 1}]}, "localization.json.*`example_id`"),
+        ({"localization.json": [{"example_id": ["a"]}]}, "`example_id`"),
         ({"localization.json": [{"example_id": "a"}] * 2}, "localization.json"),
         ({"localization.json": [{"example_id": "a"}]}, "2 of 3 .*b"),
         (
