@@ -1,9 +1,7 @@
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from maskrcnn.analysis.compare import (
     compare_results,
@@ -14,8 +12,8 @@ from maskrcnn.analysis.compare import (
 )
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
-from tests.analysis.test_matching import random_run
-from tests.builders.scoring import coco_scores, found, truth_of
+from tests.analysis.test_matching import copied, random_run
+from tests.builders.scoring import coco_scores, found, shown, truth_of
 
 
 def two_runs(count=12):
@@ -24,16 +22,6 @@ def two_runs(count=12):
     random = np.random.default_rng(1)
     other = [{**one, "score": float(random.random())} for one in records if random.random() < 0.8]
     return objects, truth_of(*objects, count=count), records, other
-
-
-def copied(objects, records, copies):
-    """Truth and predictions in which each image is there so many times."""
-    images = [image for image, count in enumerate(copies, 1) for _ in range(count)]
-    content = [(new, *one[1:]) for new, image in enumerate(images, 1) for one in objects if one[0] == image]
-    again = [
-        {**one, "image_id": new} for new, image in enumerate(images, 1) for one in records if one["image_id"] == image
-    ]
-    return truth_of(*content, count=len(images)), again
 
 
 def test_the_interval_is_that_of_scoring_drawn_images_anew():
@@ -110,9 +98,7 @@ def test_tables_show_the_largest_changes_first_and_the_report_is_json():
     report = json.loads(json.dumps(comparison_report(result, resamples=20), allow_nan=False))
     assert report["bbox"]["AP"]["difference"] == result["bbox"].numbers["AP"].difference
     assert "20 resamples, seed 0" in report["protocol"]
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(comparison_tables(result, "old.json", "new.json", resamples=20))
-    text = console.export_text()
+    text = shown(comparison_tables(result, "old.json", "new.json", resamples=20), width=200)
     changes = {name: abs(one.difference) for name, one in result["bbox"].per_class.items()}
     largest, other = sorted(changes, key=changes.__getitem__, reverse=True)
     assert text.index("boxes AP75") < text.index(largest) < text.index(other)
@@ -170,8 +156,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_an_interval_stays_in_one_line_of_a_narrow_terminal_beside_a_long_name():
     _, truth, run, _ = two_runs()
     result = {"bbox": compare_results(truth, run, run, "bbox", resamples=2)}
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(comparison_tables(result, "a_long_name_of_results.json", "this run"))
-    text = console.export_text()
+    text = shown(comparison_tables(result, "a_long_name_of_results.json", "this run"), width=80)
     assert "+0.0 to +0.0" in text
     assert "…" not in text

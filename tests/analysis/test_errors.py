@@ -1,13 +1,11 @@
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from maskrcnn.analysis.errors import analyze_errors, errors_report, errors_tables
 from maskrcnn.analysis.faults import FAULTS, find_faults
-from tests.builders.scoring import coco_scores, found, truth_of
+from tests.builders.scoring import coco_scores, found, shown, truth_of
 
 CAT, DOG = 1, 2
 BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
@@ -176,21 +174,15 @@ def test_classes_without_objects_have_no_row_but_their_detections_are_counted():
     assert losses([], [found(1, DOG, APART, 0.9)]).whole is None
 
 
-def shown(analyzed):
-    console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(errors_tables(analyzed, "bbox"))
-    return console.export_text()
-
-
 def test_the_table_and_the_report_say_the_same():
     objects, records = random_errors(0)
     analyzed = losses(objects, records, count=8, classes=3)
     report = json.loads(json.dumps(errors_report(analyzed), allow_nan=False))
     assert report["all"]["shares"] == analyzed.whole.shares
     assert set(report["per_class"]) == {"class 1", "class 2", "class 3"}
-    text = shown(analyzed)
+    text = shown(errors_tables(analyzed, "bbox"))
     for fault in FAULTS:
         assert f"{100 * analyzed.whole.shares[fault]:.1f}" in text
     assert f"missing {100 * (1 - analyzed.whole.ap):.1f}" in text
     assert all(name in text for name in ("wrong class", "class and place", "class 3"))
-    assert "no object to find" in shown(losses([], []))
+    assert "no object to find" in shown(errors_tables(losses([], []), "bbox"))

@@ -133,24 +133,24 @@ def random_run(seed, count):
     return objects, records
 
 
+def copied(objects, records, copies):
+    """Truth and predictions in which each image is there so many times."""
+    images = [image for image, count in enumerate(copies, 1) for _ in range(count)]
+    content = [(new, *one[1:]) for new, image in enumerate(images, 1) for one in objects if one[0] == image]
+    again = [
+        {**one, "image_id": new} for new, image in enumerate(images, 1) for one in records if one["image_id"] == image
+    ]
+    return truth_of(*content, count=len(images)), again
+
+
 def test_weights_are_copies_of_images():
     objects, records = random_run(1, count=20)
     truth = truth_of(*objects, count=20)
     weights = np.random.default_rng(2).integers(0, 4, (20, 5)).astype(np.int32)
     weighted = dict(class_precisions(truth, match_results(truth, records, "bbox"), weights))
     for column in range(5):
-        copies = [image for image in range(1, 21) for _ in range(weights[image - 1, column])]
-        copied = truth_of(
-            *[(new, *one[1:]) for new, image in enumerate(copies, 1) for one in objects if one[0] == image],
-            count=len(copies),
-        )
-        again = [
-            {**one, "image_id": new}
-            for new, image in enumerate(copies, 1)
-            for one in records
-            if one["image_id"] == image
-        ]
-        official = coco_scores(copied, again, iou_types=("bbox",))["bbox"].per_category
+        again = copied(objects, records, weights[:, column])
+        official = coco_scores(*again, iou_types=("bbox",))["bbox"].per_category
         for category, ap in official.items():
             assert np.nan_to_num(weighted[category][:, column].mean(), nan=-1) == pytest.approx(ap, abs=1e-12)
 

@@ -1,11 +1,13 @@
 """Ground truth and predictions of a few lines, parsed and scored."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as oracle
+from rich.console import Console, RenderableType
 
 from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.evaluation.annotations import Annotations
@@ -25,6 +27,13 @@ def coco(
         "categories": [{"id": number, "name": name} for number, name in (classes or {1: "cell"}).items()],
         "annotations": list(objects),
     }
+
+
+def shown(renderable: RenderableType, width: int = 150) -> str:
+    """What the terminal shows."""
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(renderable)
+    return console.export_text()
 
 
 def encode(bitmap: np.ndarray) -> dict:
