@@ -26,7 +26,7 @@ import numpy as np
 
 HEIGHT, WIDTH, CLASSES, DETECTIONS, OBJECTS = 480, 640, 80, 100, 7
 CORNERS = 28
-KINDS = ("bbox", "segm")
+IOU_TYPES = ("bbox", "segm")
 Numbers = list[float]
 
 
@@ -85,42 +85,42 @@ def make_files(folder: Path, images: int) -> None:
     (folder / "results.json").write_text(json.dumps(results))
 
 
-def score_ours(folder: Path, kind: str) -> Numbers:
+def score_ours(folder: Path, iou_type: str) -> Numbers:
     from maskrcnn.evaluation.annotations import Annotations
     from maskrcnn.evaluation.coco import coco_sections
     from maskrcnn.evaluation.results import Results
 
     truth = Annotations.read(folder / "annotations.json")
-    sections = coco_sections(truth, Results.read(folder / "results.json", truth), kinds=(kind,))
+    sections = coco_sections(truth, Results.read(folder / "results.json", truth), iou_types=(iou_type,))
     return list(sections[0].numbers.values())
 
 
-def score_pycocotools(folder: Path, kind: str) -> Numbers:
+def score_pycocotools(folder: Path, iou_type: str) -> Numbers:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     truth = COCO(str(folder / "annotations.json"))
-    evaluation = COCOeval(truth, truth.loadRes(records_of(folder, kind)), kind)
+    evaluation = COCOeval(truth, truth.loadRes(records_of(folder, iou_type)), iou_type)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
     return evaluation.stats.tolist()
 
 
-def score_faster_coco_eval(folder: Path, kind: str) -> Numbers:
+def score_faster_coco_eval(folder: Path, iou_type: str) -> Numbers:
     from faster_coco_eval import COCO, COCOeval_faster
 
     truth = COCO(str(folder / "annotations.json"))
-    evaluation = COCOeval_faster(truth, truth.loadRes(records_of(folder, kind)), kind)
+    evaluation = COCOeval_faster(truth, truth.loadRes(records_of(folder, iou_type)), iou_type)
     evaluation.run()
     return evaluation.stats.tolist()[:12]
 
 
-def records_of(folder: Path, kind: str) -> list[dict]:
-    """One kind's records, as the other evaluators need them: with a box beside the mask they take the box's area."""
+def records_of(folder: Path, iou_type: str) -> list[dict]:
+    """Records of one IoU type, as the other evaluators need them: a box beside the mask would give its area."""
     records = json.loads((folder / "results.json").read_text())
     for record in records:
-        del record["segmentation" if kind == "bbox" else "bbox"]
+        del record["segmentation" if iou_type == "bbox" else "bbox"]
     return records
 
 
@@ -131,17 +131,17 @@ CONTENDERS: dict[str, Callable[[Path, str], Numbers]] = {
 }
 
 
-def run_contender(name: str, kind: str, folder: Path) -> dict:
+def run_contender(name: str, iou_type: str, folder: Path) -> dict:
     """Seconds, processor seconds, peak memory in GB and numbers of one contender, in a new process."""
-    command = [sys.executable, __file__, "--contender", name, "--kind", kind, "--folder", str(folder)]
+    command = [sys.executable, __file__, "--contender", name, "--iou_type", iou_type, "--folder", str(folder)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
-def contend(name: str, kind: str, folder: Path) -> None:
+def contend(name: str, iou_type: str, folder: Path) -> None:
     """What the new process does."""
     start, busy = time.perf_counter(), time.process_time()
-    numbers = CONTENDERS[name](folder, kind)
+    numbers = CONTENDERS[name](folder, iou_type)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(json.dumps({"seconds": seconds, "busy": busy, "memory": memory, "numbers": numbers}))
@@ -150,17 +150,17 @@ def contend(name: str, kind: str, folder: Path) -> None:
 def compare(folder: Path, rounds: int) -> list[str]:
     """Rows of the table."""
     rows = []
-    for kind in KINDS:
+    for iou_type in IOU_TYPES:
         runs: dict[str, list[dict]] = {name: [] for name in CONTENDERS}
         for _ in range(rounds):
             for name in CONTENDERS:
-                runs[name].append(run_contender(name, kind, folder))
-                print(kind, name, {key: round(runs[name][-1][key], 2) for key in ("seconds", "busy", "memory")})
-        rows += rows_of(kind, runs)
+                runs[name].append(run_contender(name, iou_type, folder))
+                print(iou_type, name, {key: round(runs[name][-1][key], 2) for key in ("seconds", "busy", "memory")})
+        rows += rows_of(iou_type, runs)
     return rows
 
 
-def rows_of(kind: str, runs: dict[str, list[dict]]) -> list[str]:
+def rows_of(iou_type: str, runs: dict[str, list[dict]]) -> list[str]:
     """Medians of each contender, and the largest difference of its numbers to the official ones."""
     medians = {
         name: {key: statistics.median(run[key] for run in found) for key in ("seconds", "busy", "memory")}
@@ -171,7 +171,7 @@ def rows_of(kind: str, runs: dict[str, list[dict]]) -> list[str]:
     for name, found in medians.items():
         difference = np.abs(np.subtract(runs[name][0]["numbers"], runs["pycocotools"][0]["numbers"])).max()
         rows.append(
-            f"| {kind} | {name} | {found['busy']:.1f} | {found['busy'] / official['busy']:.2f} | "
+            f"| {iou_type} | {name} | {found['busy']:.1f} | {found['busy'] / official['busy']:.2f} | "
             f"{found['seconds']:.0f} | {found['memory']:.2f} | {found['memory'] / official['memory']:.2f} | "
             f"{difference:.0e} |"
         )
@@ -184,14 +184,14 @@ def write_table(images: int, rounds: int, rows: list[str]) -> None:
         "# Scoring COCO results",
         "",
         f"{images} generated images of {WIDTH} x {HEIGHT}, {DETECTIONS} detections and about {OBJECTS} objects in "
-        f"each, {CLASSES} classes. Each run reads both JSON files and scores one kind in a process of its own; median "
+        f"each, {CLASSES} classes. Each run reads both JSON files and scores one IoU type in its own process; median "
         f"of {rounds} alternating run{'s' if rounds > 1 else ''} on a machine that did other work too, so compare the "
         "seconds of the processor, not those of the clock. The last column is the largest difference of the twelve "
         "numbers to those of pycocotools.",
         "",
         f"Python {platform.python_version()}, {versions}.",
         "",
-        "| kind | scorer | processor s | of pycocotools | clock s | peak GB | of pycocotools | differs by |",
+        "| iou_type | scorer | processor s | of pycocotools | clock s | peak GB | of pycocotools | differs by |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
@@ -207,10 +207,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the generated files here, and use them if they are there")
     parser.add_argument("--contender", choices=CONTENDERS, help="run only this one, on the files in --folder")
-    parser.add_argument("--kind", choices=KINDS, default="segm")
+    parser.add_argument("--iou_type", choices=IOU_TYPES, default="segm")
     arguments = parser.parse_args()
     if arguments.contender:
-        contend(arguments.contender, arguments.kind, arguments.folder)
+        contend(arguments.contender, arguments.iou_type, arguments.folder)
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)

@@ -1,4 +1,4 @@
-"""What a fixture's peer was told and its checkpoint cannot say: image size, limits, samples, and the like."""
+"""What a fixture's peer was given and its checkpoint does not hold: image size, limits, samples, and the like."""
 
 from __future__ import annotations
 

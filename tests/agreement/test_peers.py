@@ -191,13 +191,13 @@ def test_box_head_agree(run: Run):
     for i in range(len(run.model.box_head)):
         suffix = "" if alone else f".stage{i}"
         logits, deltas = run.outputs[f"box{i}"]
-        wanted = run.expected[f"box.logits{suffix}"]
+        recorded = run.expected[f"box.logits{suffix}"]
         expected = run.expected[f"box.deltas{suffix}"]
         expected = expected.reshape(len(expected), -1, 4)
         if run.peer == "torchvision":
             # torchvision also predicts a box for the background, which nothing ever reads.
             logits, expected = logits.roll(1, dims=1), expected[:, 1:]
-        assert_close(logits[: len(wanted)], wanted, f"box.logits{suffix}")
+        assert_close(logits[: len(recorded)], recorded, f"box.logits{suffix}")
         assert_close(deltas[: len(expected)], expected, f"box.deltas{suffix}")
 
 

@@ -1,13 +1,11 @@
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from maskrcnn.analysis.errors import analyze_errors, errors_report, errors_tables
 from maskrcnn.analysis.faults import FAULTS, find_faults
-from tests.builders.scoring import coco_scores, found, truth_of
+from tests.builders.scoring import coco_scores, found, shown, truth_of
 
 CAT, DOG = 1, 2
 BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
@@ -25,7 +23,7 @@ def box_iou(first, second):
     return shared / (first[2] * first[3] + second[2] * second[3] - shared)
 
 
-def slow_judgement(objects, records):
+def slow_faults(objects, records):
     """(class, score, fault, object) of each detection, and found objects: one at a time, without crowds."""
     taken, rows = {}, []
     for place in sorted(range(len(records)), key=lambda n: -records[n]["score"]):
@@ -50,9 +48,9 @@ def slow_judgement(objects, records):
     return rows, set(taken)
 
 
-def slow_precision(objects, judged, mended):
+def slow_precision(objects, expected_faults, mended):
     """Mean AP after some kinds of errors are put right, by rewriting the list of detections."""
-    rows, done = judged
+    rows, done = expected_faults
     claimed, listed = set(done), []
     claims = {target for _, _, fault, target in rows if fault in ("classification", "localization")}
     for category, score, fault, target in rows:
@@ -95,24 +93,26 @@ def random_errors(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_what_each_kind_costs_is_that_of_putting_it_right_by_hand(seed):
     objects, records = random_errors(seed)
-    judged = slow_judgement(objects, records)
+    expected_faults = slow_faults(objects, records)
     analyzed = losses(objects, records, count=8, classes=3)
-    before = slow_precision(objects, judged, ())
+    before = slow_precision(objects, expected_faults, ())
     assert analyzed.whole.ap == pytest.approx(before, abs=1e-12)
     for place, fault in enumerate(FAULTS):
-        alone = slow_precision(objects, judged, (fault,)) - before
+        alone = slow_precision(objects, expected_faults, (fault,)) - before
         assert analyzed.whole.alone[fault] == pytest.approx(max(alone, 0), abs=1e-12)
-        share = slow_precision(objects, judged, FAULTS[: place + 1]) - slow_precision(objects, judged, FAULTS[:place])
+        share = slow_precision(objects, expected_faults, FAULTS[: place + 1]) - slow_precision(
+            objects, expected_faults, FAULTS[:place]
+        )
         assert analyzed.whole.shares[fault] == pytest.approx(share, abs=1e-12)
         if fault != "missed":
-            assert analyzed.whole.counts[fault] == sum(row[2] == fault for row in judged[0])
+            assert analyzed.whole.counts[fault] == sum(row[2] == fault for row in expected_faults[0])
 
 
 @pytest.mark.parametrize("seed", range(6, 10))
 def test_the_shares_add_up_to_the_missing_ap_of_the_whole_and_of_each_class(seed):
     objects, records = random_errors(seed)
     analyzed = losses(objects, records, count=8, classes=3)
-    official = coco_scores(truth_of(*objects, count=8, classes=3), records, kinds=("bbox",))["bbox"]
+    official = coco_scores(truth_of(*objects, count=8, classes=3), records, iou_types=("bbox",))["bbox"]
     assert analyzed.whole.ap == pytest.approx(official.numbers["AP50"], abs=1e-12)
     for name, one in [*analyzed.per_class.items(), ("", analyzed.whole)]:
         assert sum(one.shares.values()) == pytest.approx(1 - one.ap, abs=1e-12)
@@ -174,21 +174,15 @@ def test_classes_without_objects_have_no_row_but_their_detections_are_counted():
     assert losses([], [found(1, DOG, APART, 0.9)]).whole is None
 
 
-def shown(analyzed):
-    console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(errors_tables(analyzed, "bbox"))
-    return console.export_text()
-
-
 def test_the_table_and_the_report_say_the_same():
     objects, records = random_errors(0)
     analyzed = losses(objects, records, count=8, classes=3)
     report = json.loads(json.dumps(errors_report(analyzed), allow_nan=False))
     assert report["all"]["shares"] == analyzed.whole.shares
     assert set(report["per_class"]) == {"class 1", "class 2", "class 3"}
-    text = shown(analyzed)
+    text = shown(errors_tables(analyzed, "bbox"))
     for fault in FAULTS:
         assert f"{100 * analyzed.whole.shares[fault]:.1f}" in text
     assert f"missing {100 * (1 - analyzed.whole.ap):.1f}" in text
     assert all(name in text for name in ("wrong class", "class and place", "class 3"))
-    assert "no object to find" in shown(losses([], []))
+    assert "no object to find" in shown(errors_tables(losses([], []), "bbox"))

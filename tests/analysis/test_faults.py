@@ -31,7 +31,7 @@ def named(detected):
         (CAT, [50, 50, 20, 10], "background", 1),
     ],
 )
-def test_each_kind_of_error_is_told_from_the_others(category, box, fault, missed):
+def test_each_kind_of_error_is_separated_from_the_others(category, box, fault, missed):
     detected = faults_of([(1, CAT, [0, 0, 20, 10], 0)], [found(1, category, box, 0.9)])
     assert named(detected) == [fault]
     assert detected.missed.sum() == missed
@@ -96,7 +96,7 @@ def test_nothing_found_or_annotated_is_fine():
     assert named(faults_of([], [found(1, CAT, [0, 0, 20, 10], 0.9)])) == ["background"]
 
 
-def test_every_image_is_told():
-    told = []
-    find_faults(truth_of(count=3), [], "bbox", on_progress=told.append)
-    assert np.sum(told) == 3
+def test_every_image_is_reported():
+    reported = []
+    find_faults(truth_of(count=3), [], "bbox", on_progress=reported.append)
+    assert np.sum(reported) == 3

@@ -12,10 +12,10 @@ from tests.builders.vectors import load_vector, vector_files
 def test_ap_from_matches_is_that_of_the_official_evaluation_in_every_range_of_areas(path):
     vector = load_vector(path)
     truth, records = Annotations.parse(vector["input"]["gt"]), vector["input"]["dt"]
-    for kind in vector["expected"]:
-        scores = coco_scores(truth, records, kinds=(kind,))[kind]
-        for name, area in (KEYPOINT_AREAS if kind == "keypoints" else AREAS).items():
-            matches = match_results(truth, records, kind, area=area)
+    for iou_type in vector["expected"]:
+        scores = coco_scores(truth, records, iou_types=(iou_type,))[iou_type]
+        for name, area in (KEYPOINT_AREAS if iou_type == "keypoints" else AREAS).items():
+            matches = match_results(truth, records, iou_type, area=area)
             once = np.ones((len(matches.image_ids), 1), dtype=np.int32)
             found = {category: ap[:, 0].mean() for category, ap in class_precisions(truth, matches, once)}
             there = [ap for ap in found.values() if not np.isnan(ap)]
@@ -88,10 +88,10 @@ def test_nothing_matches_nothing():
         assert matches.counted.shape == (len(truth.objects),)
 
 
-def test_every_image_is_told():
-    told = []
-    match_results(truth_of(count=3), [], "bbox", on_progress=told.append)
-    assert told == [1, 1, 1]
+def test_every_image_is_reported():
+    reported = []
+    match_results(truth_of(count=3), [], "bbox", on_progress=reported.append)
+    assert reported == [1, 1, 1]
 
 
 def slow_ap(hits, positives):
@@ -133,24 +133,24 @@ def random_run(seed, count):
     return objects, records
 
 
+def copied(objects, records, copies):
+    """Truth and predictions in which each image is there so many times."""
+    images = [image for image, count in enumerate(copies, 1) for _ in range(count)]
+    content = [(new, *one[1:]) for new, image in enumerate(images, 1) for one in objects if one[0] == image]
+    again = [
+        {**one, "image_id": new} for new, image in enumerate(images, 1) for one in records if one["image_id"] == image
+    ]
+    return truth_of(*content, count=len(images)), again
+
+
 def test_weights_are_copies_of_images():
     objects, records = random_run(1, count=20)
     truth = truth_of(*objects, count=20)
     weights = np.random.default_rng(2).integers(0, 4, (20, 5)).astype(np.int32)
     weighted = dict(class_precisions(truth, match_results(truth, records, "bbox"), weights))
     for column in range(5):
-        copies = [image for image in range(1, 21) for _ in range(weights[image - 1, column])]
-        copied = truth_of(
-            *[(new, *one[1:]) for new, image in enumerate(copies, 1) for one in objects if one[0] == image],
-            count=len(copies),
-        )
-        again = [
-            {**one, "image_id": new}
-            for new, image in enumerate(copies, 1)
-            for one in records
-            if one["image_id"] == image
-        ]
-        official = coco_scores(copied, again, kinds=("bbox",))["bbox"].per_category
+        again = copied(objects, records, weights[:, column])
+        official = coco_scores(*again, iou_types=("bbox",))["bbox"].per_category
         for category, ap in official.items():
             assert np.nan_to_num(weighted[category][:, column].mean(), nan=-1) == pytest.approx(ap, abs=1e-12)
 

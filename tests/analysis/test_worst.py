@@ -1,10 +1,6 @@
-import io
-
-from rich.console import Console
-
 from maskrcnn.analysis.faults import find_faults
 from maskrcnn.analysis.worst import describe_errors, worst_images, worst_report, worst_table
-from tests.builders.scoring import found, truth_of
+from tests.builders.scoring import found, shown, truth_of
 
 CAT, DOG = 1, 2
 BOX, APART = [0, 0, 20, 10], [50, 50, 20, 10]
@@ -75,9 +71,7 @@ def test_the_table_names_images_by_their_files_where_known():
     truth, worst = worst_of()
     report = worst_report(truth, RECORDS, worst)
     assert report[0]["image_id"] == 2
-    console = Console(width=150, file=io.StringIO(), record=True)
-    console.print(worst_table([{**report[0], "image": "two.png"}, *report[1:]], 0.5))
-    text = console.export_text()
+    text = shown(worst_table([{**report[0], "image": "two.png"}, *report[1:]], 0.5))
     assert "two.png" in text
     assert "image 3" in text
     assert "score of 0.50" in text

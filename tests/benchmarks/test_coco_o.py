@@ -9,10 +9,9 @@ from maskrcnn.benchmarks.coco_o import (
 )
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
-from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from tests.builders.coco_o import BOXES, lay_out
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, parsed
 from tests.builders.vectors import load_vector, number, vector_files
 
 
@@ -67,18 +66,16 @@ def test_results_of_other_images_and_missing_ones_are_errors(tmp_path):
     lay_out(tmp_path, *DOMAINS)
     opened = open_benchmark("coco-o", tmp_path)
     Results(tuple(found(8))).write(tmp_path / "results" / "sketch.json")
-    with pytest.raises(DataError, match=r"sketch.json: record 0: image_id 8 is not an image of sketch. Make the"):
+    with pytest.raises(DataError, match="sketch.json: record 0: image_id 8"):
         opened.read(tmp_path / "results")
     Results(tuple(found(7))).write(tmp_path / "results" / "sketch.json")
-    with pytest.raises(DataError, match=r"weather.json: the results of this domain are not there"):
+    with pytest.raises(DataError, match="weather.json"):
         opened.read(tmp_path / "results")
-    with pytest.raises(DataError, match="image_id 8 is not among the 6 images"):
-        opened.score(found(8))
 
 
 def test_a_missing_domain_is_named_with_the_layout(tmp_path):
     lay_out(tmp_path, "sketch")
-    with pytest.raises(DataError, match=r"weather.annotations.instances_val2017.json: COCO-O's annotation file is not"):
+    with pytest.raises(DataError, match="weather.annotations.instances_val2017.json"):
         open_benchmark("coco-o", tmp_path)
 
 
@@ -86,27 +83,22 @@ def test_domains_with_other_classes_are_refused(tmp_path):
     lay_out(tmp_path, *DOMAINS)
     file = tmp_path / "tattoo" / "annotations" / "instances_val2017.json"
     file.write_text(file.read_text().replace('"cat"', '"dog"'))
-    with pytest.raises(DataError, match="instances_val2017.json: category 17 is 'dog', but 'cat' in another domain"):
+    with pytest.raises(DataError, match="instances_val2017.json: category 17 .*dog.*cat"):
         open_benchmark("coco-o", tmp_path)
 
 
 def check_rows(rows: list[dict], expected: list[dict]) -> None:
     """Published rows, in percent."""
-    for row, wanted in zip(rows, expected, strict=True):
+    for row, official in zip(rows, expected, strict=True):
         average = mean_of_domains({domain: row[domain] for domain in DOMAINS})
         found = {"avg": average, "effective_robustness": effective_robustness(average, row["coco_mAP"])}
-        assert found == pytest.approx({name: number(value) for name, value in wanted.items()}, abs=1e-9)
+        assert found == pytest.approx({name: number(value) for name, value in official.items()}, abs=1e-9)
         assert found["effective_robustness"] == pytest.approx(row["ER"], abs=0.011)  # of cells that are rounded
 
 
-def parsed(gt: dict, dt: list[dict]) -> tuple[Annotations, Results]:
-    truth = Annotations.parse(gt)
-    return truth, Results.parse(dt, truth)
-
-
 def check_scores(given: dict, expected: dict) -> None:
-    reference = box_average_precision(*parsed(**given["coco_val"]))
-    domains = {name: parsed(**found) for name, found in given["domains"].items()}
+    reference = box_average_precision(*parsed(given["coco_val"]["gt"], given["coco_val"]["dt"]))
+    domains = {name: parsed(found["gt"], found["dt"]) for name, found in given["domains"].items()}
     section = coco_o_sections(domains, reference)[0]
     found = {
         "box_mAP_per_domain": {name: row["AP"] for name, row in section.per_class.items()},
@@ -116,8 +108,8 @@ def check_scores(given: dict, expected: dict) -> None:
     }
     assert found.keys() == expected.keys()
     rows = {name: 100 * value for name, value in found.pop("box_mAP_per_domain").items()}
-    wanted = {name: number(value) for name, value in expected.pop("box_mAP_per_domain").items()}
-    assert rows == pytest.approx(wanted, abs=1e-9)
+    official = {name: number(value) for name, value in expected.pop("box_mAP_per_domain").items()}
+    assert rows == pytest.approx(official, abs=1e-9)
     percents = {name: 100 * value for name, value in found.items()}
     assert percents == pytest.approx({name: number(value) for name, value in expected.items()}, abs=1e-9)
 
@@ -147,11 +139,6 @@ def test_domains_are_averaged_and_not_pooled():
     assert (section.per_class["sketch"]["AP50"], section.per_class["tattoo"]["AP"]) == (pytest.approx(1), 0)
     assert section.per_class["sketch"]["APl"] is None
     assert said == ["sketch", "tattoo"]
-
-
-def test_without_a_reference_there_is_no_robustness():
-    numbers = coco_o_sections({"sketch": domain(1)}, None)[0].numbers
-    assert (numbers["effective robustness"], numbers["AP on val2017"]) == (None, None)
 
 
 def test_a_domain_without_objects_is_left_out_of_the_mean():

@@ -10,6 +10,7 @@ from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results, read_records
 from tests.builders.lvis import OBJECTS, SQUARE, lay_out
+from tests.builders.scoring import notched
 
 NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf", "AR@300", "ARs@300", "ARm@300", "ARl@300"]
 SIDE = 100
@@ -43,17 +44,9 @@ def test_a_class_known_to_be_absent_costs_and_an_unknown_one_does_not(tmp_path):
     assert score([*perfect(), perfect()[0] | {"category_id": 4, "score": 1.0}])[0].numbers["APf"] == 0.5
 
 
-def test_saved_results_need_no_images(tmp_path):
-    (tmp_path / "annotations").mkdir()
-    lay_out(tmp_path, "annotations/lvis_v1_minival.json")
-    for place in ("val2017", "train2017"):
-        for file in (tmp_path / place).iterdir():
-            file.unlink()
-    assert open_benchmark("lvis", tmp_path, "minival").score(perfect())[0].numbers["AP"] == 1
-
-
 def test_of_the_tests_only_the_images_are_known(tmp_path):
-    lay_out(tmp_path, "lvis_v1_image_info_test_dev.json")
+    (tmp_path / "annotations").mkdir()
+    lay_out(tmp_path, "annotations/lvis_v1_image_info_test_dev.json")
     opened = open_benchmark("lvis", tmp_path, "test-dev")
     assert not opened.public
     assert opened.counts == {"images": 2}
@@ -62,17 +55,8 @@ def test_of_the_tests_only_the_images_are_known(tmp_path):
     assert len(read_records(tmp_path / "sent.json")) == 3
 
 
-def drawn(box: list[int]) -> dict:
-    bitmap = np.zeros((SIDE, SIDE), dtype=np.uint8, order="F")
-    x, y, width, height = box
-    bitmap[y : y + height, x : x + width] = 1
-    bitmap[y : y + height // 3, x : x + width // 2] = 0
-    mask = coco_mask.encode(bitmap)
-    return {"size": [SIDE, SIDE], "counts": mask["counts"].decode()}
-
-
 def thing(image_id: int, category_id: int, box: list[int], **more) -> dict:
-    return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": drawn(box), **more}
+    return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": notched(SIDE, box), **more}
 
 
 def data_set(images: list[dict], objects: list[dict]) -> dict:
@@ -112,9 +96,9 @@ def random_case(seed: int) -> tuple[dict, list[dict]]:
     return data_set(images, objects), results
 
 
-def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | None]:
+def reference(truth: dict, results: list[dict], iou_type: str) -> dict[str, float | None]:
     """LVIS's rules one after the other, as lvis 0.5.3 has them in lvis/results.py and lvis/eval.py."""
-    field = "bbox" if kind == "bbox" else "segmentation"
+    field = "bbox" if iou_type == "bbox" else "segmentation"
     areas = {"": (0, 1e10), "s": (0, 32**2), "m": (32**2, 96**2), "l": (96**2, 1e10)}
     thresholds, recalls = np.linspace(0.5, 0.95, 10), np.linspace(0, 1, 101)
     chosen = []
@@ -122,7 +106,7 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
         of_image = [record for record in results if record["image_id"] == image["id"]]
         chosen += sorted(of_image, key=lambda record: -record["score"])[:300]
     size = {
-        id(record): record["bbox"][2] * record["bbox"][3] if kind == "bbox" else coco_mask.area(record[field])
+        id(record): record["bbox"][2] * record["bbox"][3] if iou_type == "bbox" else coco_mask.area(record[field])
         for record in chosen
     }
     precision = np.full((6, 4, 10, 101), -1.0)
@@ -130,7 +114,7 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
     for category in range(1, 7):
         for place, (low, high) in enumerate(areas.values()):
             for level, threshold in enumerate(thresholds):
-                outcome, positives = [], 0
+                counted, positives = [], 0
                 for image in truth["images"]:
                     objects = [
                         found
@@ -168,16 +152,16 @@ def reference(truth: dict, results: list[dict], kind: str) -> dict[str, float | 
                                 not low <= size[id(record)] <= high or category in image["not_exhaustive_category_ids"]
                             )
                         if not ignored:
-                            outcome.append((record["score"], match is not None))
+                            counted.append((record["score"], match is not None))
                 if not positives:
                     continue
-                outcome.sort(key=lambda found: -found[0])
-                hits = np.cumsum([hit for _, hit in outcome])
-                precisions = hits / np.arange(1, len(outcome) + 1)
+                counted.sort(key=lambda found: -found[0])
+                hits = np.cumsum([hit for _, hit in counted])
+                precisions = hits / np.arange(1, len(counted) + 1)
                 reached = hits / positives
-                recall[category - 1, place, level] = reached[-1] if len(outcome) else 0
+                recall[category - 1, place, level] = reached[-1] if len(counted) else 0
                 precision[category - 1, place, level] = [
-                    max(precisions[np.searchsorted(reached, wanted) :], default=0) for wanted in recalls
+                    max(precisions[np.searchsorted(reached, least) :], default=0) for least in recalls
                 ]
 
     def mean(values: np.ndarray) -> float | None:
@@ -199,18 +183,18 @@ def results_of(truth: dict, records: list[dict]) -> Results:
     return Results.parse(records, Annotations.parse(truth))
 
 
-def numbers_of(truth: dict, results: list[dict], kind: str = "bbox") -> dict:
-    return dict(lvis_sections(known(truth), results_of(truth, results), kinds=[kind])[0].numbers)
+def numbers_of(truth: dict, results: list[dict], iou_type: str = "bbox") -> dict:
+    return dict(lvis_sections(known(truth), results_of(truth, results), iou_types=[iou_type])[0].numbers)
 
 
-@pytest.mark.parametrize("kind", ["bbox", "segm"])
+@pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(2))
-def test_all_numbers_equal_the_official_rules_one_by_one(seed, kind):
+def test_all_numbers_equal_the_official_rules_one_by_one(seed, iou_type):
     truth, results = random_case(seed)
     before = copy.deepcopy(truth), copy.deepcopy(results)
-    found = numbers_of(truth, results, kind)
+    found = numbers_of(truth, results, iou_type)
     assert list(found) == NAMES
-    assert found == pytest.approx(reference(truth, results, kind), abs=1e-12)
+    assert found == pytest.approx(reference(truth, results, iou_type), abs=1e-12)
     assert (truth, results) == before
 
 
@@ -242,7 +226,7 @@ def test_three_hundred_detections_count_over_all_classes():
 def test_frequent_and_rare_classes_have_their_own_numbers():
     truth = data_set([{"id": 1}], [thing(1, 1, [0, 0, 50, 50]), thing(1, 3, [50, 50, 40, 40])])
     section = lvis_sections(
-        known(truth), results_of(truth, [thing(1, 3, [50, 50, 40, 40], score=0.5)]), kinds=["segm"]
+        known(truth), results_of(truth, [thing(1, 3, [50, 50, 40, 40], score=0.5)]), iou_types=["segm"]
     )[0]
     assert {name: section.numbers[name] for name in ("AP", "APr", "APc", "APf", "APl")} == {
         "AP": 0.5,
@@ -267,15 +251,15 @@ def test_no_predictions_give_zero_and_no_objects_nothing():
 def test_what_is_scored_is_said():
     said: list[str] = []
     lvis_sections(known(data_set([{"id": 1}], [thing(1, 4, [0, 0, 50, 50])])), Results(()), say=said.append)
-    assert said == ["boxes: class 1 of 1", "masks: class 1 of 1"]
+    assert said == ["boxes: class 4 of 6", "masks: class 4 of 6"]
 
 
 def test_files_of_other_data_sets_are_refused():
     truth = data_set([{"id": 7}], [])
     truth["images"][0]["neg_category_ids"] = None
-    with pytest.raises(DataError, match=r"x.json: image 7: `neg_category_ids` is None, but LVIS .* Give LVIS's own"):
+    with pytest.raises(DataError, match="x.json: image 7: `neg_category_ids`.*None"):
         known(truth)
     truth = data_set([], [])
     truth["categories"][1]["frequency"] = "often"
-    with pytest.raises(DataError, match=r"x.json: category 2 \(c2\): `frequency` is 'often'"):
+    with pytest.raises(DataError, match="x.json: category 2 .*`frequency`.*often"):
         known(truth)

@@ -33,9 +33,7 @@ def test_equals_the_official_converter_and_evaluator(path: Path):
 def compare_files(ours: dict, official: dict):
     assert ours["images"] == official["images"]
     assert ours["categories"][0]["keypoints"] == official["categories"][0]["keypoints"]
-    assert len(ours["annotations"]) == len(official["annotations"])
-    for found, wanted in zip(ours["annotations"], official["annotations"], strict=True):
-        assert found == wanted
+    assert ours["annotations"] == official["annotations"]
 
 
 def compare_subset(ours: dict, expected: dict):
@@ -53,9 +51,9 @@ def compare_subset(ours: dict, expected: dict):
         assert value == found[name], name
 
 
-def compare_scores(given: dict, kind: str, expected: dict):
-    results = given[{"segm": "segm_dt", "keypoints": "keypoint_dt"}[kind]]
-    scores = coco_scores(given["coco"], results, kinds=(kind,))[kind]
+def compare_scores(given: dict, iou_type: str, expected: dict):
+    results = given[{"segm": "segm_dt", "keypoints": "keypoint_dt"}[iou_type]]
+    scores = coco_scores(given["coco"], results, iou_types=(iou_type,))[iou_type]
     per_category = {str(key): value for key, value in scores.per_category.items()}
     found = {**scores.numbers, "AP_per_category": per_category}
     assert found.keys() == expected.keys()
@@ -89,7 +87,7 @@ def test_only_what_the_results_have_is_scored(tmp_path: Path):
 
 def test_boxes_alone_are_refused(tmp_path: Path):
     opened = open_benchmark("ochuman", lay_out(tmp_path, [person()]))
-    with pytest.raises(DataError, match=r"none of the 1 predictions has `segmentation` or `keypoints`"):
+    with pytest.raises(DataError, match="`segmentation`.*`keypoints`"):
         opened.score([{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}])
 
 

@@ -11,12 +11,12 @@ from maskrcnn.errors import DataError, MaskRCNNError, SettingError
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(SettingError, match=r"cocoa: there is no such benchmark\. Known are coco, "):
+    with pytest.raises(SettingError, match="cocoa.*coco-o"):
         find_benchmark("cocoa")
 
 
 def test_a_split_it_does_not_have_lists_those_it_has(tmp_path):
-    with pytest.raises(SettingError, match=r"dev .*coco has val, minival"):
+    with pytest.raises(SettingError, match="dev.*coco.*val, minival"):
         open_benchmark("coco", tmp_path, "dev")
 
 
@@ -41,6 +41,12 @@ def test_each_says_what_is_missing_from_an_empty_folder(name, tmp_path):
         ("isaid", "test", r"images: .*\.png"),
         ("lvis", "val", r"lvis_v1_val\.json"),
         ("ochuman", "test-hard", r"test_range_0\.75_1\.00\.json"),
+        ("bdd100k", "val", "BDD100K's val"),
+        ("bdd100k", "test", "BDD100K's test"),
+        ("cityscapes", "val", "gtFine/val"),
+        ("cityscapes-panoptic", "val", "gtFine/val"),
+        ("voc2007", "test", r"VOC2007/ImageSets/Main/test\.txt"),
+        ("sbd", "val", r"val\.txt"),
         ("icdar2015", "test", "split test"),
         ("ctw1500", "train", "split train"),
     ],
@@ -87,15 +93,15 @@ def test_a_folder_around_everything_is_no_matter(tmp_path: Path):
 def test_other_files_are_named(tmp_path: Path):
     (tmp_path / "a.txt").touch()
     write_archive(tmp_path / "a.zip", [])
-    with pytest.raises(DataError, match=r"a.txt: is neither a zip file nor a folder, but results .* are a list"):
+    with pytest.raises(DataError, match="a.txt.*a list"):
         find_in_archive(tmp_path / "a.txt", ["list.txt"], "a list")
-    with pytest.raises(DataError, match=r"b.zip: there is no such file or folder"):
+    with pytest.raises(DataError, match="b.zip"):
         find_in_archive(tmp_path / "b.zip", ["list.txt"], "a list")
-    with pytest.raises(DataError, match=r"a.zip: holds no list.txt or 1.txt, but results"):
+    with pytest.raises(DataError, match="a.zip.*list.txt.*1.txt"):
         find_in_archive(tmp_path / "a.zip", ["list.txt", "1.txt"], "a list")
 
 
 def test_results_in_two_folders_are_refused(tmp_path: Path):
     write_archive(tmp_path / "a.zip", [("1.txt", b"one"), ("old/1.txt", b"two"), ("notes/x.txt", b"three")])
-    with pytest.raises(DataError, match=r"a.zip: there are results in .*a.zip/ and in .*a.zip/old/. Take one of them"):
+    with pytest.raises(DataError, match="a.zip/ .*a.zip/old/"):
         find_in_archive(tmp_path / "a.zip", ["1.txt"], "a list")

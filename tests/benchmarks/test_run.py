@@ -1,8 +1,6 @@
-import json
-
 import pytest
 
-from maskrcnn.benchmarks.benchmark import kinds_given, require_any
+from maskrcnn.benchmarks.benchmark import iou_types_given, require_any
 from maskrcnn.benchmarks.run import run_benchmark
 from maskrcnn.errors import DataError, SettingError
 from maskrcnn.evaluation.results import Results
@@ -33,11 +31,11 @@ def test_a_model_predicts_the_images_of_a_split_that_is_not_public(tmp_path, tin
 
 
 def test_what_would_score_and_write_nothing_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="coco test-dev: the ground truth is not public"):
+    with pytest.raises(SettingError, match="coco test-dev"):
         run_benchmark("coco", lay_out(tmp_path), "test-dev", predictions=RECORDS)
-    with pytest.raises(SettingError, match="coco-boundary val has no server"):
+    with pytest.raises(SettingError, match="coco-boundary val"):
         run_benchmark("coco-boundary", tmp_path, predictions=RECORDS, submission=tmp_path / "sent")
-    with pytest.raises(SettingError, match="coco val ranks predictions"):
+    with pytest.raises(SettingError, match="score-threshold.*coco val"):
         run_benchmark("coco", tmp_path, predictions=RECORDS, score_threshold=0.5)
 
 
@@ -52,27 +50,21 @@ def test_a_score_threshold_counts_where_predictions_are_not_ranked(tmp_path):
     assert [report.facts["score_threshold"] for report in found.values()] == [0.5, 0.3]
 
 
-def test_records_of_unknown_images_are_refused(tmp_path):
-    (tmp_path / "r.json").write_text(json.dumps([{**FOUND, "image_id": 1}]))
-    with pytest.raises(DataError, match="r.json: record 0: image_id 1"):
-        run_benchmark("coco", lay_out(tmp_path / "COCO"), predictions=tmp_path / "r.json")
-
-
 def test_one_prediction_with_one_field_is_enough():
     require_any([{"bbox": [1]}, {"keypoints": [1]}], ["segmentation", "keypoints"], "Do it.")
     require_any([], ["keypoints"], "Do it.")
 
 
 def test_nothing_of_what_is_scored_is_refused():
-    with pytest.raises(DataError, match=r"none of the 1 predictions has `a` or `b`, which is .* scores. Do it."):
+    with pytest.raises(DataError, match="`a` or `b`.*Do it."):
         require_any([{"bbox": [1], "a": None}], ["a", "b"], "Do it.")
 
 
 def test_what_the_predictions_have_is_scored_and_all_of_it_without_any():
     boxes, masks = {"bbox": [1], "segmentation": None}, {"segmentation": {}}
-    assert list(kinds_given(Results((boxes, boxes)), ["bbox", "segm"])) == ["bbox"]
-    assert list(kinds_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
-    assert list(kinds_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
-    assert list(kinds_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
-    with pytest.raises(DataError, match=r"none of the 1 predictions has `keypoints`, .* Use weights that find it"):
-        kinds_given(Results((boxes,)), ["keypoints"])
+    assert list(iou_types_given(Results((boxes, boxes)), ["bbox", "segm"])) == ["bbox"]
+    assert list(iou_types_given(Results((boxes, masks)), ["bbox", "segm"])) == ["bbox", "segm"]
+    assert list(iou_types_given(Results((masks,)), ["segm", "boundary"])) == ["segm", "boundary"]
+    assert list(iou_types_given(Results(()), ["segm", "keypoints"])) == ["segm", "keypoints"]
+    with pytest.raises(DataError, match="`keypoints`"):
+        iou_types_given(Results((boxes,)), ["keypoints"])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as oracle
 
 from maskrcnn.data.readers.bdd100k import CLASSES
+from tests.builders.scoring import encode
 
 SIZE = (40, 60)
 
@@ -23,11 +23,6 @@ def objects() -> list[dict]:
         mask[y : y + 10, 5 : 15 + y] = 1
         found.append({"number": 250 + 4 * number, "category": category, "attributes": attributes, "mask": mask})
     return found
-
-
-def encode(mask: np.ndarray) -> dict:
-    rle = oracle.encode(np.asfortranarray(mask))
-    return {"counts": rle["counts"].decode(), "size": list(mask.shape)}
 
 
 def lay_out(folder: Path, *kinds: str) -> Path:

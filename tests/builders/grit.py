@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
+
+from tests.builders.scoring import rectangle
 
 SIZE = (20, 30)
 
@@ -15,11 +16,7 @@ BOXES = [[1, 2, 11, 12], [15, 2, 25, 18]]
 
 def rle(x1: int, y1: int, x2: int, y2: int) -> dict:
     """A filled box as COCO RLE."""
-    mask = np.zeros(SIZE, dtype=np.uint8, order="F")
-    mask[y1:y2, x1:x2] = 1
-    rle = coco_mask.encode(mask)
-    counts = rle["counts"]
-    return {"size": list(SIZE), "counts": counts if isinstance(counts, str) else counts.decode()}
+    return rectangle(SIZE, x1, y1, x2 - x1, y2 - y1)
 
 
 def sample(name: str, query: str, image: str | None, objects: list | None = None, **meta: Any) -> dict:

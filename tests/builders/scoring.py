@@ -1,12 +1,19 @@
 """Ground truth and predictions of a few lines, parsed and scored."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from pycocotools import mask as oracle
+from rich.console import Console, RenderableType
+
+from maskrcnn.benchmarks.benchmark import Benchmark
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.coco import coco_sections, unique_names
 from maskrcnn.evaluation.results import Results
+from maskrcnn.evaluation.sections import Section
 
 Content = Annotations | Mapping[str, Any] | Path
 
@@ -22,8 +29,37 @@ def coco(
     }
 
 
+def shown(renderable: RenderableType, width: int = 150) -> str:
+    """What the terminal shows."""
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(renderable)
+    return console.export_text()
+
+
+def encode(bitmap: np.ndarray) -> dict:
+    """A bitmap as RLE with text."""
+    rle = oracle.encode(np.asfortranarray(bitmap, dtype=np.uint8))
+    return {"size": list(bitmap.shape), "counts": rle["counts"].decode()}
+
+
+def rectangle(size: tuple[int, int], x: int, y: int, width: int, height: int) -> dict:
+    """RLE of a filled box in an image of `size` (height, width)."""
+    bitmap = np.zeros(size, dtype=np.uint8)
+    bitmap[y : y + height, x : x + width] = 1
+    return encode(bitmap)
+
+
+def notched(side: int, box: list[int]) -> dict:
+    """RLE of a box without its upper left corner, in a square image."""
+    bitmap = np.zeros((side, side), dtype=np.uint8)
+    x, y, width, height = box
+    bitmap[y : y + height, x : x + width] = 1
+    bitmap[y : y + height // 3, x : x + width // 2] = 0
+    return encode(bitmap)
+
+
 class Scores(NamedTuple):
-    """The numbers of one kind; those of classes by name, and AP by category id."""
+    """The numbers of one IoU type; those of classes by name, and AP by category id."""
 
     numbers: Mapping[str, float | None]
     per_class: Mapping[str, Mapping[str, float | None]]
@@ -40,7 +76,7 @@ def parsed(content: Content, records: Sequence[dict] | Path = ()) -> tuple[Annot
 
 
 def coco_scores(content: Content, records: Sequence[dict] | Path = (), **options: Any) -> dict[str, Scores]:
-    """The numbers of `coco_sections` by kind."""
+    """The numbers of `coco_sections` by IoU type."""
     truth, results = parsed(content, records)
     names = unique_names(truth.categories)
     return {
@@ -49,6 +85,21 @@ def coco_scores(content: Content, records: Sequence[dict] | Path = (), **options
         )
         for section in coco_sections(truth, results, **options)
     }
+
+
+def sections(opened: Benchmark, records: Sequence[dict]) -> dict[str, Section]:
+    """What a benchmark says of predictions, by the names of its rules."""
+    return {section.name: section for section in opened.score(records)}
+
+
+def numbers(opened: Benchmark, records: Sequence[dict]) -> dict[str, dict]:
+    """The numbers by section."""
+    return {name: dict(section.numbers) for name, section in sections(opened, records).items()}
+
+
+def perfect(opened: Benchmark) -> list[dict]:
+    """The annotated objects as predictions."""
+    return [{**found, "score": 0.9} for found in opened.truth.objects]
 
 
 def truth_of(*objects: tuple, count: int = 1, classes: int = 2) -> Annotations:

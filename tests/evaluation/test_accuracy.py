@@ -22,57 +22,44 @@ def accuracy(truth: dict, results: list[dict], iou: float, **more) -> float:
     return instance_accuracy(*parsed(truth, results), **({"score_threshold": 0.5} | more), ious=[iou])[iou]
 
 
-def test_a_pair_a_false_positive_and_a_miss_give_a_third():
-    truth = data_set(bar(1, 0, 10), bar(2, 0, 10))
-    results = [bar(1, 0, 10, score=0.9), bar(1, 50, 60, score=0.9)]
-    assert accuracy(truth, results, 0.5) == pytest.approx(1 / 3)
+ONE, HIGH = bar(1, 0, 10), {"score": 0.9}
+FOUND, DOUBLE = bar(1, 0, 10, **HIGH), 2 * [bar(1, 0, 10, **HIGH)]
+CROWD = bar(1, 40, 80, iscrowd=1)
+INSIDE, HALF_INSIDE = bar(1, 50, 60, **HIGH), bar(1, 35, 45, **HIGH)
 
 
-def test_pairs_need_an_iou_above_the_threshold():
-    truth, results = data_set(bar(1, 0, 20)), [bar(1, 10, 20, score=0.9)]  # IoU 0.5
-    assert accuracy(truth, results, 0.5) == 0
-    assert accuracy(truth, results, 0.49) == 1
-
-
-def test_an_object_has_one_partner_only():
-    truth, results = data_set(bar(1, 0, 10)), 2 * [bar(1, 0, 10, score=0.9)]
-    assert accuracy(truth, results, 0.5) == pytest.approx(1 / 2)
-
-
-def test_as_many_pairs_as_possible_are_made():
-    # The first prediction fits both objects, and the left one best; the second fits the left object only.
-    truth = data_set(bar(1, 0, 20), bar(1, 6, 26))
-    results = [bar(1, 2, 22, score=0.9), bar(1, 0, 18, score=0.8)]
-    assert accuracy(truth, results, 0.55) == 1
-
-
-def test_predictions_below_the_score_threshold_do_not_exist():
-    truth, results = data_set(bar(1, 0, 10)), [bar(1, 0, 10, score=0.9), bar(1, 50, 60, score=0.4)]
-    assert accuracy(truth, results, 0.5, score_threshold=0.5) == 1
-    assert accuracy(truth, results, 0.5, score_threshold=0.4) == pytest.approx(1 / 2)
-    assert accuracy(truth, results, 0.5, score_threshold=0.95) == 0
-
-
-def test_a_pair_needs_the_same_class():
-    truth, results = data_set(bar(1, 0, 10)), [bar(1, 0, 10, category_id=2, score=0.9)]
-    assert accuracy(truth, results, 0.5) == 0
-
-
-def test_crowds_are_neither_missed_nor_make_false_positives():
-    truth = data_set(bar(1, 0, 10), bar(1, 40, 80, iscrowd=1))
-    inside, half_inside = bar(1, 50, 60, score=0.9), bar(1, 35, 45, score=0.9)
-    dust = bar(1, 50, 60, category_id=2, score=0.9)
-    found = bar(1, 0, 10, score=0.9)
-    assert accuracy(truth, [found], 0.5) == 1
-    assert accuracy(truth, [found, inside, inside], 0.5) == 1
-    assert accuracy(truth, [found, half_inside], 0.5) == pytest.approx(1 / 2)
-    assert accuracy(truth, [found, dust], 0.5) == pytest.approx(1 / 2)
-
-
-def test_a_crowd_does_not_excuse_a_second_prediction_of_an_object_inside_it():
-    truth, found = data_set(bar(1, 50, 60), bar(1, 40, 80, iscrowd=1)), bar(1, 50, 60, score=0.9)
-    assert accuracy(truth, [found], 0.5) == 1
-    assert accuracy(truth, [found, found], 0.5) == pytest.approx(1 / 2)
+@pytest.mark.parametrize(
+    ("objects", "results", "iou", "score_threshold", "expected"),
+    [
+        pytest.param([ONE, bar(2, 0, 10)], [FOUND, INSIDE], 0.5, 0.5, 1 / 3, id="a pair, a false positive, a miss"),
+        pytest.param([bar(1, 0, 20)], [bar(1, 10, 20, **HIGH)], 0.5, 0.5, 0, id="an IoU at the threshold"),
+        pytest.param([bar(1, 0, 20)], [bar(1, 10, 20, **HIGH)], 0.49, 0.5, 1, id="an IoU above the threshold"),
+        pytest.param([ONE], DOUBLE, 0.5, 0.5, 1 / 2, id="an object has one partner only"),
+        # The first prediction fits both objects, and the left one best; the second fits the left object only.
+        pytest.param(
+            *([bar(1, 0, 20), bar(1, 6, 26)], [bar(1, 2, 22, **HIGH), bar(1, 0, 18, score=0.8)], 0.55, 0.5, 1),
+            id="as many pairs as possible",
+        ),
+        pytest.param([ONE], [FOUND, bar(1, 50, 60, score=0.4)], 0.5, 0.5, 1, id="below the score threshold"),
+        pytest.param([ONE], [FOUND, bar(1, 50, 60, score=0.4)], 0.5, 0.4, 1 / 2, id="at the score threshold"),
+        pytest.param([ONE], [FOUND], 0.5, 0.95, 0, id="all below the score threshold"),
+        pytest.param([ONE], [bar(1, 0, 10, category_id=2, **HIGH)], 0.5, 0.5, 0, id="another class"),
+        pytest.param([ONE, CROWD], [FOUND], 0.5, 0.5, 1, id="a crowd is not missed"),
+        pytest.param([ONE, CROWD], [FOUND, INSIDE, INSIDE], 0.5, 0.5, 1, id="nothing in a crowd is wrong"),
+        pytest.param([ONE, CROWD], [FOUND, HALF_INSIDE], 0.5, 0.5, 1 / 2, id="half in a crowd"),
+        pytest.param(
+            [ONE, CROWD], [FOUND, {**INSIDE, "category_id": 2}], 0.5, 0.5, 1 / 2, id="a crowd of another class"
+        ),
+        pytest.param([bar(1, 50, 60), CROWD], [INSIDE], 0.5, 0.5, 1, id="an object in a crowd"),
+        pytest.param([bar(1, 50, 60), CROWD], [INSIDE, INSIDE], 0.5, 0.5, 1 / 2, id="an object in a crowd found twice"),
+        pytest.param([], [], 0.5, 0.5, -1, id="nothing to find and nothing found"),
+        pytest.param([ONE], [], 0.5, 0.5, 0, id="nothing found"),
+        pytest.param([], [FOUND], 0.5, 0.5, 0, id="nothing to find"),
+    ],
+)
+def test_accuracy_counts_pairs_by_what_stays_alone(objects, results, iou, score_threshold, expected):
+    found = accuracy(data_set(*objects), results, iou, score_threshold=score_threshold)
+    assert found == pytest.approx(expected)
 
 
 def test_images_are_pooled_and_can_be_chosen():
@@ -81,12 +68,6 @@ def test_images_are_pooled_and_can_be_chosen():
     assert accuracy(truth, results, 0.5) == pytest.approx(1 / 3)
     assert accuracy(truth, results, 0.5, image_ids=[1]) == 1
     assert accuracy(truth, results, 0.5, image_ids=[2]) == 0
-
-
-def test_nothing_to_find_and_nothing_found_give_minus_one():
-    assert accuracy(data_set(), [], 0.5) == -1
-    assert accuracy(data_set(bar(1, 0, 10)), [], 0.5) == 0
-    assert accuracy(data_set(), [bar(1, 0, 10, score=0.9)], 0.5) == 0
 
 
 def test_the_best_score_threshold_keeps_the_right_and_drops_the_wrong():

@@ -45,7 +45,7 @@ def test_predictions_take_their_size_from_what_is_compared():
     keypoints = [1, 2, 1, 4, 8, 1]
     record = {**RECORD, "bbox": [1, 2, 3, 4.5], "segmentation": text, "keypoints": keypoints}
     before = copy.deepcopy(record)
-    box, mask, points = (found_objects(TRUTH, [record], kind)[0] for kind in ("bbox", "segm", "keypoints"))
+    box, mask, points = (found_objects(TRUTH, [record], iou_type)[0] for iou_type in ("bbox", "segm", "keypoints"))
     assert (box["area"], mask["area"], points["area"], points["bbox"]) == (13.5, 60, 18, [1, 2, 3, 6])
     assert (box["id"], box["score"]) == (1, 0.5)
     assert "rle" not in box
@@ -59,14 +59,14 @@ def test_boundaries_come_beside_masks():
     assert "boundary" in truth_objects(TRUTH, "boundary")[0]
 
 
-@pytest.mark.parametrize("kind", ["bbox", "segm", "boundary", "keypoints"])
-def test_nothing_found_is_legal(kind):
-    assert found_objects(TRUTH, [], kind) == []
+@pytest.mark.parametrize("iou_type", ["bbox", "segm", "boundary", "keypoints"])
+def test_nothing_found_is_legal(iou_type):
+    assert found_objects(TRUTH, [], iou_type) == []
     assert as_dataset(TRUTH, []).dataset["annotations"] == []
 
 
 def test_boundaries_are_of_the_same_field_as_masks():
-    assert [field_of(kind) for kind in ("bbox", "segm", "boundary", "keypoints")] == [
+    assert [field_of(iou_type) for iou_type in ("bbox", "segm", "boundary", "keypoints")] == [
         "bbox",
         "segmentation",
         "segmentation",

@@ -106,29 +106,22 @@ def test_counts_are_those_of_comparing_every_pair_of_masks(seed):
         assert [tally.iou, tally.right, tally.wrong, tally.missed] == pytest.approx(expected[label], abs=1e-12)
 
 
-def test_an_overlap_of_exactly_a_half_is_no_match():
-    truth = truth_of(rows(5, 5, 5, 9), {5: CAT, 9: SKY})
-    assert counts(truth, predicted(rows(1, 1, 0, 0), {1: CAT}), CAT) == (2 / 3, 1, 0, 0)
-    half = truth_of(rows(5, 5, 5, 5, 9), {5: CAT, 9: SKY})
-    assert counts(half, predicted(rows(1, 1, 0, 0, 0), {1: CAT}), CAT) == (0, 0, 1, 1)
-
-
-def test_pixels_that_are_not_labeled_do_not_count_against_a_prediction():
-    truth = truth_of(rows(5, 0, 0, 9), {5: CAT, 9: SKY})
-    assert counts(truth, predicted(rows(1, 1, 1, 0), {1: CAT}), CAT) == (1, 1, 0, 0)
-    assert counts(truth, predicted(rows(0, 1, 1, 2), {1: DOG, 2: SKY}), DOG) == (0, 0, 0, 0)
-    assert counts(truth, predicted(rows(0, 0, 1, 1), {1: DOG}), DOG) == (0, 0, 1, 0)  # half of it on sky is too much
-
-
-def test_ids_that_the_file_does_not_list_are_not_void():
-    truth = truth_of(rows(5, 6, 6, 9), {5: CAT, 9: SKY})
-    assert counts(truth, predicted(rows(0, 1, 1, 0), {1: DOG}), DOG) == (0, 0, 1, 0)
-
-
-def test_what_lies_on_a_crowd_of_its_own_class_is_left_out_and_a_crowd_is_never_missed():
-    truth = truth_of(rows(5, 5, 5, 9), {5: CAT, 9: SKY}, crowds=(5,))
-    assert counts(truth, predicted(rows(1, 1, 0, 0), {1: CAT}), CAT) == (0, 0, 0, 0)
-    assert counts(truth, predicted(rows(1, 1, 0, 0), {1: DOG}), DOG) == (0, 0, 1, 0)
+@pytest.mark.parametrize(
+    ("annotated", "crowds", "found", "labels", "label", "expected"),
+    [
+        pytest.param((5, 5, 5, 9), (), (1, 1, 0, 0), {1: CAT}, CAT, (2 / 3, 1, 0, 0), id="an overlap above a half"),
+        pytest.param((5, 5, 5, 5, 9), (), (1, 1, 0, 0, 0), {1: CAT}, CAT, (0, 0, 1, 1), id="an overlap of a half"),
+        pytest.param((5, 0, 0, 9), (), (1, 1, 1, 0), {1: CAT}, CAT, (1, 1, 0, 0), id="unlabeled beside an object"),
+        pytest.param((5, 0, 0, 9), (), (0, 1, 1, 2), {1: DOG, 2: SKY}, DOG, (0, 0, 0, 0), id="unlabeled pixels alone"),
+        pytest.param((5, 0, 0, 9), (), (0, 0, 1, 1), {1: DOG}, DOG, (0, 0, 1, 0), id="half on the sky is too much"),
+        pytest.param((5, 6, 6, 9), (), (0, 1, 1, 0), {1: DOG}, DOG, (0, 0, 1, 0), id="an id the file does not list"),
+        pytest.param((5, 5, 5, 9), (5,), (1, 1, 0, 0), {1: CAT}, CAT, (0, 0, 0, 0), id="a crowd of its own class"),
+        pytest.param((5, 5, 5, 9), (5,), (1, 1, 0, 0), {1: DOG}, DOG, (0, 0, 1, 0), id="a crowd of another class"),
+    ],
+)
+def test_what_counts_as_found_wrong_and_missed(annotated, crowds, found, labels, label, expected):
+    truth = truth_of(rows(*annotated), {5: CAT, 9: SKY}, crowds)
+    assert counts(truth, predicted(rows(*found), labels), label) == expected
 
 
 def test_the_better_mask_takes_the_pixels_that_both_cover():

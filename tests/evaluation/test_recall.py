@@ -6,12 +6,12 @@ import pytest
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from rich.console import Console
 
 from maskrcnn.evaluation import recall
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.recall import average_recall, recall_table
 from maskrcnn.structures.instances import Instances
+from tests.builders.scoring import shown
 
 SIZE = (400, 500)
 
@@ -108,9 +108,7 @@ def test_the_numbers_are_those_of_the_official_evaluation_without_classes(togeth
 
 
 def test_the_table_has_a_row_for_each_size_and_a_dash_for_nothing():
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(recall_table(score([(1, 1, 0, 0, 100, 100, 0)], {1: proposals([0, 0, 80, 100])})))
-    text = console.export_text()
+    text = shown(recall_table(score([(1, 1, 0, 0, 100, 100, 0)], {1: proposals([0, 0, 80, 100])})))
     assert "AR@300" in text
     assert [line.split()[1:2] for line in text.splitlines() if "small" in line] == [["small"]]
     assert "70.0" in text

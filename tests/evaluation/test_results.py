@@ -1,7 +1,6 @@
 import copy
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,7 +60,7 @@ def test_keypoints_are_counted_in_whole_pixels_as_in_cocos_files():
     first, second = to_results(instances, 5, CLASSES)
     assert first["keypoints"] == [0, 1.5, 7.25]
     assert second["keypoints"] == [2.5, 4, -1]
-    assert Results((first,)).of_kind("keypoints") == [
+    assert Results((first,)).of_type("keypoints") == [
         {"image_id": 5, "category_id": 90, "score": 0.75, "keypoints": [0, 1.5, 7.25]}
     ]
 
@@ -75,11 +74,11 @@ def test_annotations_are_no_predictions():
 
 def test_a_list_for_one_evaluation_has_only_its_field():
     records = [*to_results(two_objects(), 5, CLASSES), RECORD]
-    assert [sorted(record) for record in Results(tuple(records)).of_kind("segm")] == 2 * [
+    assert [sorted(record) for record in Results(tuple(records)).of_type("segm")] == 2 * [
         ["category_id", "image_id", "score", "segmentation"]
     ]
-    assert len(Results(tuple(records)).of_kind("bbox")) == 3
-    assert "segmentation" not in Results(tuple(records)).of_kind("bbox")[0]
+    assert len(Results(tuple(records)).of_type("bbox")) == 3
+    assert "segmentation" not in Results(tuple(records)).of_type("bbox")[0]
 
 
 def test_a_file_gives_back_what_was_written(tmp_path):
@@ -87,7 +86,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     Results(tuple(records)).write(tmp_path / "new" / "results.json")
     assert read_records(tmp_path / "new" / "results.json") == records
     Results(tuple(records)).write(tmp_path / "segm.json", "segm")
-    assert read_records(tmp_path / "segm.json") == Results(tuple(records)).of_kind("segm")
+    assert read_records(tmp_path / "segm.json") == Results(tuple(records)).of_type("segm")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -99,46 +98,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"image_id": 6}, "record 1: image_id 6 is not among the 1 images"),
-        ({"category_id": 1}, r"record 1: category_id 1 is not one of \[17, 90\]"),
-        ({"score": float("nan")}, "record 1: score nan must be a number from 0 to 1"),
-        ({"score": "high"}, "record 1: score 'high' must be"),
-        ({"bbox": [1, 2, -3, 4]}, r"record 1: bbox \[1, 2, -3, 4\] must be 4 finite numbers .* with no negative side"),
-        ({"bbox": [1, 2, 3]}, r"record 1: bbox \[1, 2, 3\] must be 4 finite numbers"),
-        ({"segmentation": {"size": [20, 10], "counts": "`6"}}, r"record 1: its mask is of size \[20, 10\]"),
-        ({"segmentation": None, "bbox": None}, "record 1: it has neither a bbox nor a segmentation"),
-        ({"segmentation": 7}, "record 1: segmentation is 7, but must be polygons or RLE"),
-    ],
-)
-def test_a_record_that_cannot_be_scored_is_named_with_the_rule_and_the_remedy(change, problem, tmp_path):
-    path: Path = tmp_path / "results.json"
-    path.write_text(json.dumps([RECORD, RECORD | change]))
-    with pytest.raises(DataError, match=r"results\.json: " + problem + r".*\. Make the predictions again"):
-        Results.read(path, TRUTH)
+def test_a_file_gives_its_name_to_messages(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps([RECORD, RECORD | {"image_id": 6}]))
+    with pytest.raises(DataError, match="results.json: record 1: image_id 6 "):
+        Results.read(tmp_path / "results.json", TRUTH)
 
 
 def test_many_categories_are_counted_in_a_message_and_not_cut_off():
     many = Annotations.parse(coco(size=(10, 20), images=(5,), classes={n: str(n) for n in range(1, 81)}))
-    with pytest.raises(DataError, match="category_id 99 is not one of the 80 categories. Make"):
+    with pytest.raises(DataError, match=r"category_id 99 .* 80 categories\."):
         Results.parse([RECORD | {"category_id": 99}], many)
 
 
-def test_records_without_the_necessary_fields_are_refused():
-    with pytest.raises(DataError, match="results: record 0: .* lacks image_id, category_id or score"):
-        Results.parse([{"image_id": 5}], TRUTH)
-    with pytest.raises(DataError, match="neither a bbox nor a segmentation"):
-        Results.parse([{"image_id": 5, "category_id": 17, "score": 1}], TRUTH)
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"), [("", "is not valid JSON"), ('[{"image_id"', "is not valid JSON"), ("{}", "holds a dict")]
-)
-def test_a_broken_file_is_named(text, problem, tmp_path):
+@pytest.mark.parametrize("text", ["", '[{"image_id"', "{}"])
+def test_a_broken_file_is_named(text, tmp_path):
     (tmp_path / "results.json").write_text(text)
-    with pytest.raises(DataError, match=f"results.json: {problem}"):
+    with pytest.raises(DataError, match="results.json"):
         read_records(tmp_path / "results.json")
 
 
@@ -154,77 +129,76 @@ def test_a_broken_file_is_named(text, problem, tmp_path):
         {"keypoints": [1, 2, 3, 4, 5, 6.5], "bbox": None, "segmentation": None},
     ],
 )
-def test_sound_predictions_are_seen_at_once(change):
+def test_valid_predictions_pass_at_once(change):
     truth = Annotations.parse(PEOPLE)
     assert all_valid([WHOLE, WHOLE | change], truth)
     assert len(Results.parse([WHOLE, WHOLE | change], truth)) == 2
 
 
-UNSOUND = [
-    ({"image_id": 7}, "image_id 7 is not among the 2 images"),
-    ({"image_id": [5]}, r"image_id \[5\] is not among"),
-    ({"image_id": "5"}, "image_id '5' is not among"),
-    ({"category_id": None}, r"category_id None is not one of \[17\]"),
-    ({"category_id": {}}, r"category_id \{\} is not one of"),
-    ({"score": math.nan}, "score nan must be a number from 0 to 1"),
-    ({"score": -0.1}, "score -0.1 must be a number from 0 to 1"),
-    ({"score": 1.0001}, "score 1.0001 must be a number from 0 to 1"),
-    ({"score": math.inf}, "score inf must be"),
+INVALID = [
+    ({"image_id": 7}, "image_id 7 "),
+    ({"image_id": [5]}, r"image_id \[5\] "),
+    ({"image_id": "5"}, "image_id '5' "),
+    ({"category_id": None}, r"category_id None .*\[17\]"),
+    ({"category_id": {}}, r"category_id \{\} "),
+    ({"score": math.nan}, "score nan "),
+    ({"score": -0.1}, "score -0.1 "),
+    ({"score": 1.0001}, "score 1.0001 "),
+    ({"score": math.inf}, "score inf "),
     ({"score": 10**400}, "score 1000"),
-    ({"score": "0.5"}, "score '0.5' must be"),
-    ({"score": None}, "score None must be"),
-    ({"score": True}, "score True must be"),
-    ({"bbox": [1, 2, -3, 4]}, "bbox .* no negative side"),
-    ({"bbox": [1, math.nan, 3, 4]}, "bbox .* must be 4 finite numbers"),
-    ({"bbox": [1, 2, 3, 10**400]}, "bbox .* must be 4 finite numbers"),
-    ({"bbox": [1, 2, 3]}, "bbox .* must be 4"),
-    ({"bbox": [1, 2, 3, "4"]}, "bbox .* must be 4"),
-    ({"bbox": "1234"}, "bbox '1234' must be 4"),
-    ({"bbox": 3}, "bbox 3 must be 4"),
-    ({"segmentation": {**MASK, "size": [8, 6]}}, r"its mask is of size \[8, 6\], .* \[6, 8\]"),
-    ({"image_id": 6}, r"its mask is of size \[6, 8\]"),
-    ({"segmentation": {"size": [6, 8], "counts": "`2"}}, "RLE cannot be used: the runs add up to"),
-    ({"segmentation": {"size": [6, 8], "counts": MASK["counts"][:-2]}}, "RLE cannot be used"),
-    ({"segmentation": {"size": [6, 8]}}, "RLE cannot be used"),
-    ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "the runs add up to 49 pixels, the image has 6 x 8"),
-    ({"segmentation": {"counts": "abc"}}, "its mask is of size None"),
-    ({"segmentation": [[1, 2, 3]]}, "must hold polygons of at least 3 points"),
-    ({"segmentation": "mask"}, "must be polygons or RLE"),
-    ({"keypoints": [1, 2, 3]}, "keypoints .* must be 6 finite numbers"),
-    ({"keypoints": [1, 2, 3, 4, 5, math.nan]}, "keypoints .* must be 6 finite numbers"),
-    ({"keypoints": "aaaaaa"}, "keypoints 'aaaaaa' must be 6"),
-    ({"bbox": None, "segmentation": None}, "neither a bbox nor a segmentation nor keypoints"),
+    ({"score": "0.5"}, "score '0.5' "),
+    ({"score": None}, "score None "),
+    ({"score": True}, "score True "),
+    ({"bbox": [1, 2, -3, 4]}, r"bbox \[1, 2, -3, 4\] "),
+    ({"bbox": [1, math.nan, 3, 4]}, "bbox .*nan"),
+    ({"bbox": [1, 2, 3, 10**400]}, "bbox .*1000"),
+    ({"bbox": [1, 2, 3]}, r"bbox \[1, 2, 3\] .*4"),
+    ({"bbox": [1, 2, 3, "4"]}, "bbox .*'4'"),
+    ({"bbox": "1234"}, "bbox '1234' "),
+    ({"bbox": 3}, "bbox 3 "),
+    ({"segmentation": {**MASK, "size": [8, 6]}}, r"\[8, 6\].*\[6, 8\]"),
+    ({"image_id": 6}, r"\[6, 8\].*\[8, 6\]"),
+    ({"segmentation": {"size": [6, 8], "counts": "`2"}}, "RLE"),
+    ({"segmentation": {"size": [6, 8], "counts": MASK["counts"][:-2]}}, "RLE"),
+    ({"segmentation": {"size": [6, 8]}}, "RLE"),
+    ({"segmentation": {"size": [6, 8], "counts": [40, 9]}}, "RLE.* 49 .*6 x 8"),
+    ({"segmentation": {"counts": "abc"}}, "None"),
+    ({"segmentation": [[1, 2, 3]]}, r"\[\[1, 2, 3\]\].* 3 points"),
+    ({"segmentation": 7}, "segmentation is 7"),
+    ({"segmentation": "mask"}, "'mask'"),
+    ({"keypoints": [1, 2, 3]}, r"keypoints \[1, 2, 3\] .*6"),
+    ({"keypoints": [1, 2, 3, 4, 5, math.nan]}, "keypoints .*nan"),
+    ({"keypoints": "aaaaaa"}, "keypoints 'aaaaaa' "),
+    ({"bbox": None, "segmentation": None}, "bbox.*segmentation.*keypoints"),
 ]
 
 
-@pytest.mark.parametrize(("change", "problem"), UNSOUND)
-def test_no_unsound_prediction_passes_and_the_slow_look_says_why(change, problem):
+@pytest.mark.parametrize(("change", "problem"), INVALID)
+def test_no_invalid_prediction_passes_and_the_message_says_why(change, problem):
     truth = Annotations.parse(PEOPLE)
     records = [WHOLE, WHOLE | change, WHOLE]
     before = copy.deepcopy(records)
     if all_valid(records, truth):
         pytest.fail("taken for valid")
-    with pytest.raises(
-        DataError, match=rf"results: record 1: .*{problem}.*Make the predictions again, for the images of"
-    ):
+    with pytest.raises(DataError, match=f"results: record 1: .*{problem}.*annotations"):
         Results.parse(records, truth)
     assert str(records) == str(before)
 
 
-@pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"]])
+@pytest.mark.parametrize("record", [7, None, "text", [], ["image_id"], {"image_id": 5}])
 def test_what_is_no_record_is_named(record):
     truth = Annotations.parse(TWO_IMAGES)
     assert not all_valid([record], truth)
-    with pytest.raises(DataError, match="results: record 1: .* lacks image_id, category_id or score"):
+    with pytest.raises(DataError, match="results: record 1: .*category_id"):
         Results.parse([WHOLE, record], truth)
 
 
 def test_the_first_of_many_is_named_by_its_place_in_the_file():
     records = [WHOLE] * 2345 + [WHOLE | {"score": 2}, WHOLE | {"score": 3}]
-    with pytest.raises(DataError, match="record 2345: score 2 must be"):
+    with pytest.raises(DataError, match="record 2345: score 2"):
         Results.parse(records, Annotations.parse(TWO_IMAGES))
 
 
-def test_no_predictions_are_sound():
+def test_no_predictions_are_valid():
     assert all_valid([], Annotations.parse(TWO_IMAGES))
     assert Results.parse([], Annotations.parse(TWO_IMAGES)) == []

@@ -16,7 +16,7 @@ from rich.text import Text
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..ops.files import read_json
 from .matching import class_precisions, match_results
 
@@ -120,7 +120,7 @@ def compare_results(
     truth: Annotations,
     first: Results,
     second: Results,
-    kind: Kind,
+    iou_type: IouType,
     *,
     max_detections: int = 100,
     resamples: int = RESAMPLES,
@@ -136,7 +136,7 @@ def compare_results(
     Args:
         truth: What both are scored on.
         first, second: The predictions.
-        kind: "bbox", "segm" or "keypoints".
+        iou_type: "bbox", "segm" or "keypoints".
         max_detections: Most detections that count per image and class.
         resamples: How many.
         seed: Of the draws.
@@ -144,7 +144,7 @@ def compare_results(
     """
     weights = _weights(len(truth.sizes), resamples, seed)
     found = [
-        _precisions(truth, results, kind, weights, max_detections, on_progress or _ignore)
+        _precisions(truth, results, iou_type, weights, max_detections, on_progress or (lambda done: None))
         for results in (first, second)
     ]
     categories = sorted(truth.categories)
@@ -174,19 +174,15 @@ def _weights(images: int, resamples: int, seed: int) -> np.ndarray:
     return np.concatenate([np.ones((1, images)), draws]).T.astype(np.int32, order="C")
 
 
-def _ignore(_: int) -> None:
-    pass
-
-
 def _precisions(
     truth: Annotations,
     results: Results,
-    kind: Kind,
+    iou_type: IouType,
     weights: np.ndarray,
     max_detections: int,
     on_progress: Callable[[int], None],
 ) -> Precisions:
-    matches = match_results(truth, results, kind, max_detections=max_detections, on_progress=on_progress)
+    matches = match_results(truth, results, iou_type, max_detections=max_detections, on_progress=on_progress)
     found: dict[str, list[np.ndarray]] = {name: [] for name in NUMBERS}
     for _, precision in class_precisions(truth, matches, weights):
         for name, thresholds in NUMBERS.items():
@@ -214,36 +210,36 @@ def _difference(first: np.ndarray, second: np.ndarray) -> Difference:
 
 
 def comparison_report(
-    comparisons: Mapping[Kind, Comparison], *, resamples: int = RESAMPLES, seed: int = SEED
+    comparisons: Mapping[IouType, Comparison], *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, Any]:
-    """The comparisons for a JSON file: the rule, and of each kind its numbers and those `per_class`."""
+    """The comparisons for a JSON file: the rule, and of each its numbers and those `per_class`."""
     return {
         "protocol": f"COCO's AP, paired bootstrap over images, {resamples} resamples, seed {seed}; "
         "interval of 95 % of them; differences are second less first",
         **{
-            kind: {
+            iou_type: {
                 **{name: asdict(found) for name, found in comparison.numbers.items()},
                 "per_class": {name: asdict(found) for name, found in comparison.per_class.items()},
             }
-            for kind, comparison in comparisons.items()
+            for iou_type, comparison in comparisons.items()
         },
     }
 
 
 def comparison_tables(
-    comparisons: Mapping[Kind, Comparison], first: str, second: str, *, resamples: int = RESAMPLES
+    comparisons: Mapping[IouType, Comparison], first: str, second: str, *, resamples: int = RESAMPLES
 ) -> Group:
     """The comparisons for the terminal, in percent: the numbers, and the classes that changed most.
 
     Args:
-        comparisons: By kind.
+        comparisons: By IoU type.
         first, second: Names of the runs.
         resamples: How many there were.
     """
     table = partial(_table, first=first, second=second)
     rows = {
-        f"{TITLES[kind]} {name}": found
-        for kind, comparison in comparisons.items()
+        f"{TITLES[iou_type]} {name}": found
+        for iou_type, comparison in comparisons.items()
         for name, found in comparison.numbers.items()
     }
     parts: list[RenderableType] = [
@@ -251,10 +247,10 @@ def comparison_tables(
         Text(f"COCO's AP; 95 % of {resamples} draws of the images with replacement, the same for both runs"),
         table("", rows),
     ]
-    for kind, comparison in comparisons.items():
+    for iou_type, comparison in comparisons.items():
         if len(comparison.per_class) > 1:
             changed = sorted(comparison.per_class.items(), key=lambda item: -abs(item[1].difference))[:MOST_CLASSES]
-            parts += [Text(f"AP of {TITLES[kind]} by class, the largest changes"), table("class", dict(changed))]
+            parts += [Text(f"AP of {TITLES[iou_type]} by class, the largest changes"), table("class", dict(changed))]
     return Group(*parts)
 
 

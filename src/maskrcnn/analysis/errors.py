@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
-from ..evaluation.results import Kind
+from ..evaluation.results import IouType
 from .faults import (
     CLASSIFICATION,
     FAULT_TITLES,
@@ -42,7 +42,7 @@ class Losses:
         ap: Average precision at one IoU.
         alone: What it would rise by if only this kind of error were put right; TIDE's dAP, at least 0.
         shares: What it rises by when this kind is put right after those before it in `FAULTS`. They add up to 1 - ap.
-        counts: Errors of each kind, at any score. One with a wrong class counts at the class that was given.
+        counts: Errors of each, at any score. One with a wrong class counts at the class that was given.
         shown: Those from the score threshold on, see `AnalyzedErrors`.
     """
 
@@ -175,11 +175,11 @@ def errors_report(analyzed: AnalyzedErrors) -> dict[str, Any]:
     }
 
 
-def errors_tables(analyzed: AnalyzedErrors, kind: Kind) -> Group:
+def errors_tables(analyzed: AnalyzedErrors, iou_type: IouType) -> Group:
     """What was found for the terminal: a line for each kind of error, then the classes that miss most."""
     whole = analyzed.whole
     if whole is None:
-        return Group(Text(f"Errors of {TITLES[kind]}: there is no object to find"))
+        return Group(Text(f"Errors of {TITLES[iou_type]}: there is no object to find"))
     missing = f"AP{100 * analyzed.iou:.0f} {100 * whole.ap:.1f}, missing {100 * (1 - whole.ap):.1f}"
     headings = ("AP lost", "if only this were right", "errors", f"of them from score {analyzed.score:.2f}")
     table = Table("error", *[Column(heading, justify="right") for heading in headings], show_footer=True)
@@ -188,7 +188,7 @@ def errors_tables(analyzed: AnalyzedErrors, kind: Kind) -> Group:
     for fault in possible:
         numbers = f"{100 * whole.shares[fault]:.1f}", f"+{100 * whole.alone[fault]:.1f}"
         table.add_row(FAULT_TITLES[fault], *numbers, str(whole.counts[fault]), str(whole.shown[fault]))
-    parts: list[RenderableType] = [Text(f"Errors of {TITLES[kind]}: {missing}", style="bold"), table]
+    parts: list[RenderableType] = [Text(f"Errors of {TITLES[iou_type]}: {missing}", style="bold"), table]
     table.columns[0].footer, table.columns[1].footer = "together", f"{100 * (1 - whole.ap):.1f}"
     table.columns[3].footer, table.columns[4].footer = str(sum(whole.counts.values())), str(sum(whole.shown.values()))
     if several:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..evaluation.annotations import Annotations
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from .matching import Overlaps, image_overlaps, match_image
 
 Fault = Literal["classification", "localization", "class_and_place", "duplicate", "background", "missed"]
@@ -72,7 +72,7 @@ class DetectionFaults:
 def find_faults(
     truth: Annotations,
     results: Results,
-    kind: Kind,
+    iou_type: IouType,
     *,
     iou: float = FOREGROUND_IOU,
     background: float = BACKGROUND_IOU,
@@ -93,7 +93,7 @@ def find_faults(
     Args:
         truth: The annotated objects.
         results: COCO records that were checked.
-        kind: "bbox", "segm" or "keypoints", of which the similarity stands for the IoU.
+        iou_type: "bbox", "segm" or "keypoints", of which the similarity stands for the IoU.
         iou, background: The two limits.
         max_detections: Most detections that count per image and class.
         on_progress: Called after each image with 1.
@@ -101,9 +101,9 @@ def find_faults(
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     counted = np.zeros(len(truth.objects), dtype=bool)
     found = np.zeros(len(truth.objects), dtype=bool)
-    for image in image_overlaps(truth, results, kind, max_detections=max_detections):
+    for image in image_overlaps(truth, results, iou_type, max_detections=max_detections):
         partners, ignored = match_image(image, (iou,))
-        faults, objects = _judge(image, partners[0], ignored[0], iou, background)
+        faults, objects = _faults_of(image, partners[0], ignored[0], iou, background)
         counted[image.objects] = ~image.ignored
         found[objects[faults == RIGHT]] = True
         parts.append((image.detections, faults, objects))
@@ -125,7 +125,7 @@ def find_faults(
     )
 
 
-def _judge(
+def _faults_of(
     image: Overlaps, partners: np.ndarray, ignored: np.ndarray, iou: float, background: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """[D] faults and [D] objects of one image's detections."""

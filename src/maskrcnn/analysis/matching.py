@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
+from ..evaluation.accuracy import category_ids
 from ..evaluation.annotations import Annotations
 from ..evaluation.keypoints import MOST_DETECTIONS, keypoint_objects, keypoint_sigmas, object_keypoint_similarities
-from ..evaluation.results import FIELDS, Kind, Results
+from ..evaluation.results import FIELDS, IouType, Results
 
 THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 EVERY_AREA = (0.0, 1e10)
@@ -82,7 +83,7 @@ class Matches:
 def match_results(
     truth: Annotations,
     results: Results,
-    kind: Kind,
+    iou_type: IouType,
     *,
     thresholds: Sequence[float] = THRESHOLDS,
     area: tuple[float, float] = EVERY_AREA,
@@ -93,8 +94,8 @@ def match_results(
 
     Args:
         truth: The annotated objects.
-        results: The predictions; those without the kind's field are left out.
-        kind: "bbox", "segm" or "keypoints".
+        results: The predictions; those without the field of the IoU type are left out.
+        iou_type: "bbox", "segm" or "keypoints".
         thresholds: T least IoUs.
         area: Objects of other areas (both ends belong to it) need not be found.
         max_detections: Most detections that count per image and class; of keypoints at most 20.
@@ -103,7 +104,7 @@ def match_results(
     found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
     counted = np.zeros(len(truth.objects), dtype=bool)
     sized = tuple(area) != EVERY_AREA
-    overlaps = image_overlaps(truth, results, kind, max_detections=max_detections, sized=sized)
+    overlaps = image_overlaps(truth, results, iou_type, max_detections=max_detections, sized=sized)
     for place, image in enumerate(overlaps):
         partners, ignored = match_image(image, thresholds, area)
         counted[image.objects] = ~ignored_objects(image, area)
@@ -171,35 +172,35 @@ def ignored_objects(image: Overlaps, area: tuple[float, float] = EVERY_AREA) -> 
 
 
 def image_overlaps(
-    truth: Annotations, results: Results, kind: Kind, *, max_detections: int = 100, sized: bool = False
+    truth: Annotations, results: Results, iou_type: IouType, *, max_detections: int = 100, sized: bool = False
 ) -> Iterator[Overlaps]:
     """Overlaps of one image after the other, in the order of the image ids.
 
     Args:
-        truth, results, kind, max_detections: As for `match_results`.
+        truth, results, iou_type, max_detections: As for `match_results`.
         sized: Measure the detections' areas, too.
     """
     found: dict[int, list[int]] = defaultdict(list)
     for place, record in enumerate(results):
-        if record.get(FIELDS[kind]) is not None:
+        if record.get(FIELDS[iou_type]) is not None:
             found[record["image_id"]].append(place)
-    complete = keypoint_objects(truth) if kind == "keypoints" else truth.complete
+    complete = keypoint_objects(truth) if iou_type == "keypoints" else truth.complete
     annotated: dict[int, list[int]] = defaultdict(list)
     for place, one in enumerate(complete):
         annotated[one["image_id"]].append(place)
-    most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
-    compare, measure = COMPARISONS[kind]
+    most = min(max_detections, MOST_DETECTIONS) if iou_type == "keypoints" else max_detections
+    compare, measure = COMPARISONS[iou_type]
     for image_id in sorted(truth.sizes):
         detections = _best(found[image_id], results, most)
         objects = np.array(annotated[image_id], dtype=np.int64)
         records = [results[i] for i in detections]
         known = [complete[i] for i in objects]
-        shapes = _shapes(truth, records, kind)
+        shapes = _shapes(truth, records, iou_type)
         yield Overlaps(
             image_id,
             detections,
             objects,
-            _categories(records)[:, None] == _categories(known)[None],
+            category_ids(records)[:, None] == category_ids(known)[None],
             compare(truth, shapes, known, objects),
             measure(shapes) if sized else None,
             np.array([one["area"] for one in known], dtype=float),
@@ -219,15 +220,11 @@ def _best(places: list[int], results: Sequence[dict], most: int) -> np.ndarray:
     return np.array(chosen, dtype=np.int64)
 
 
-def _categories(records: list[dict]) -> np.ndarray:
-    return np.array([record["category_id"] for record in records], dtype=np.int64)
-
-
-def _shapes(truth: Annotations, records: list[dict], kind: Kind) -> Any:
+def _shapes(truth: Annotations, records: list[dict], iou_type: IouType) -> Any:
     """Boxes or RLE of some records, or [D, Kp, 3] keypoints."""
-    if kind == "segm":
+    if iou_type == "segm":
         return [record["segmentation"] for record in records]
-    if kind == "bbox":
+    if iou_type == "bbox":
         return [record["bbox"] for record in records]
     points = np.array([record["keypoints"] for record in records], dtype=float)
     return points.reshape(len(records), len(keypoint_sigmas(truth)), 3)
@@ -265,7 +262,7 @@ def _keypoint_areas(points: np.ndarray) -> np.ndarray:
     return np.ptp(points[:, :, :2], axis=1).prod(axis=1)
 
 
-COMPARISONS: dict[Kind, tuple[Callable[..., np.ndarray], Callable[[Any], np.ndarray]]] = {
+COMPARISONS: dict[IouType, tuple[Callable[..., np.ndarray], Callable[[Any], np.ndarray]]] = {
     "bbox": (_compare_boxes, _box_areas),
     "segm": (_compare_masks, _mask_areas),
     "keypoints": (_compare_keypoints, _keypoint_areas),

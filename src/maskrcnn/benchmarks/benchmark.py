@@ -18,8 +18,9 @@ from ..evaluation.coco_input import Measure, field_of
 from ..evaluation.results import Results, read_records
 from ..evaluation.sections import Say, Section, say_nothing
 from ..ops.files import replacing
+from ..progress import counted
 
-Kinds = TypeVar("Kinds", bound=Measure)
+IouTypes = TypeVar("IouTypes", bound=Measure)
 Submits = Literal["file", "folder"] | None
 """What is submitted is one file, or the files of a folder."""
 Place = Path | zipfile.Path
@@ -152,6 +153,20 @@ class Benchmark(ABC):
         of_coco = path.is_file() and path.suffix == ".json" and not self.own_json
         return self.parse(read_records(path) if of_coco else self._read(path), source=path.name)
 
+    def find_file(self, *places: Path) -> Path:
+        """The first of the places where a file of the split may be.
+
+        Raises:
+            DataError: It is in none of them.
+        """
+        for place in places:
+            if place.is_file():
+                return place
+        raise DataError(
+            f"{places[0]}: the file of {self.title}, split {self.split}, is not there. Unpack it into {self.folder}, "
+            f"so that it holds {self.layout}."
+        )
+
     def parse(self, records: Iterable[dict[str, Any]], source: str = "results") -> Results:
         """Predictions checked against the benchmark's images and classes; a `source` names them in messages."""
         return Results.parse(records, self.known, source=source)
@@ -173,6 +188,13 @@ class Benchmark(ABC):
         self.counts = {"images": len(known.sizes)} | ({"objects": len(known.objects)} if public else {})
 
 
+def complete(contents: Contents) -> Contents:
+    """The contents themselves; DataError if an object had to be left out."""
+    if contents.skipped:
+        raise DataError(f"{contents.skipped[0]}. Correct the file, or unpack it again.")
+    return contents
+
+
 def part_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> tuple[Annotations, Results]:
     """The ground truth and the predictions of some images."""
     sizes = {image_id: size for image_id, size in truth.sizes.items() if image_id in image_ids}
@@ -181,15 +203,17 @@ def part_of(truth: Annotations, results: Results, image_ids: Collection[int]) ->
     return part, results.where(lambda record: record["image_id"] in sizes)
 
 
-def kinds_given(results: Results, kinds: Sequence[Kinds]) -> Sequence[Kinds]:
+def iou_types_given(results: Results, iou_types: Sequence[IouTypes]) -> Sequence[IouTypes]:
     """Of what a benchmark scores, what the predictions have; all of it where there is no prediction at all.
 
     Raises:
         DataError: They have nothing of it.
     """
-    require_any(results, list(dict.fromkeys(field_of(kind) for kind in kinds)), "Use weights that find it.")
-    given = [kind for kind in kinds if any(record.get(field_of(kind)) is not None for record in results)]
-    return given or kinds
+    require_any(results, list(dict.fromkeys(field_of(iou_type) for iou_type in iou_types)), "Use weights that find it.")
+    given = [
+        iou_type for iou_type in iou_types if any(record.get(field_of(iou_type)) is not None for record in results)
+    ]
+    return given or iou_types
 
 
 def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy: str) -> None:
@@ -206,8 +230,34 @@ def require_any(results: Sequence[dict[str, Any]], fields: Sequence[str], remedy
     if results and not any(record.get(field) is not None for record in results for field in fields):
         needed = " or ".join(f"`{field}`" for field in fields)
         raise DataError(
-            f"results: none of the {len(results)} predictions has {needed}, which is what the benchmark scores. "
+            f"results: {counted(len(results), 'prediction')} without {needed}, which is what the benchmark scores. "
             f"{remedy}"
+        )
+
+
+def list_of_records(source: str, content: Any) -> list[dict[str, Any]]:
+    """What a JSON file holds, if it is a list of objects; DataError otherwise."""
+    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+        raise DataError(f"{source}: must be a list of records. Write or unpack the file again.")
+    return content
+
+
+def require_images(source: object, names: Collection[str], found: Collection[str], remedy: str) -> None:
+    """Refuse results in which an image of the split has no part.
+
+    Args:
+        source: Where the results are, for messages.
+        names: Of all images.
+        found: Of those with results.
+        remedy: A sentence on what to do.
+
+    Raises:
+        DataError: Naming the first image.
+    """
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DataError(
+            f"{source}: holds nothing of {len(missing)} of {counted(len(names), 'image')}, {missing[0]} first. {remedy}"
         )
 
 

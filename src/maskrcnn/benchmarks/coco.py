@@ -16,12 +16,12 @@ from ..evaluation.annotations import Annotations
 from ..evaluation.coco import coco_sections
 from ..evaluation.coco_input import Measure
 from ..evaluation.panoptic_quality import panoptic_sections
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..evaluation.sections import Say, Section
 from ..ops.files import parse_json, read_json
 from ..predict.panoptic_files import image_names, panoptic_truth, read_panoptic_results, write_panoptic_results
 from ..structures.classes import COCO_PERSON
-from .benchmark import Benchmark, Submits, kinds_given, write_archive
+from .benchmark import Benchmark, Submits, iou_types_given, list_of_records, write_archive
 
 FILES = {
     "val": ("{name}_val2017.json", "val2017", "val2017"),
@@ -51,13 +51,13 @@ class Coco(Benchmark):
     submits: Submits = "folder"
     file: ClassVar[str] = "instances"
     """What the annotation files' names start with."""
-    kinds: ClassVar[Sequence[Measure]] = ("bbox", "segm")
+    iou_types: ClassVar[Sequence[Measure]] = ("bbox", "segm")
     """What is scored."""
-    lists: ClassVar[dict[Kind, str]] = {
+    lists: ClassVar[dict[IouType, str]] = {
         "bbox": "detections_{}_maskrcnn-bbox_results",
         "segm": "detections_{}_maskrcnn-segm_results",
     }
-    """What the server takes of each kind: the name of its file, with a place for the split."""
+    """What the server takes of each: the name of its file, with a place for the split."""
 
     def open(self) -> None:
         hidden = False
@@ -67,12 +67,7 @@ class Coco(Benchmark):
             name, place, self._on_server = FILES[self.split]
             file, images = self.folder / "annotations" / name.format(name=self.file), self.folder / place
             hidden = self.split.startswith("test")
-        if not file.is_file():
-            raise DataError(
-                f"{file}: the annotation file of COCO's {self.split} is not there. Unpack COCO into {self.folder}, so "
-                f"that it holds {self.layout}."
-            )
-        coco = parse_coco(file)
+        coco = parse_coco(self.find_file(file))
         if hidden:
             coco |= {"annotations": [], "categories": self._hidden_categories(coco["categories"])}
         self._annotated(Contents(file, images, coco), public=not hidden)
@@ -87,10 +82,10 @@ class Coco(Benchmark):
         return super().dataset()
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        return coco_sections(self.known, results, kinds=kinds_given(results, self.kinds), say=say)
+        return coco_sections(self.known, results, iou_types=iou_types_given(results, self.iou_types), say=say)
 
     def _submit(self, results: Results, path: Path) -> None:
-        write_lists(path, results, {kind: name.format(self._on_server) for kind, name in self.lists.items()})
+        write_lists(path, results, {iou_type: name.format(self._on_server) for iou_type, name in self.lists.items()})
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
         return read_lists(path)
@@ -101,7 +96,7 @@ class CocoKeypoints(Coco):
 
     name, title = "coco-keypoints", "COCO keypoints"
     layout = LAYOUT.format(name="person_keypoints")
-    file, kinds = "person_keypoints", ("keypoints",)
+    file, iou_types = "person_keypoints", ("keypoints",)
     lists = {"keypoints": "person_keypoints_{}_maskrcnn_results"}
 
     def _hidden_categories(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,7 +110,7 @@ class CocoBoundary(Coco):
     name, title = "coco-boundary", "COCO masks by their boundaries (Cheng et al. 2021)"
     layout = "annotations/{instances_val2017,instances_minival2014}.json, val2017/*.jpg, val2014/*.jpg"
     splits = ("val", "minival")
-    kinds = ("segm", "boundary")
+    iou_types = ("segm", "boundary")
     submits = None
 
 
@@ -132,12 +127,7 @@ class CocoPanoptic(Benchmark):
     submits = "folder"
 
     def open(self) -> None:
-        file = self.folder / "annotations" / f"panoptic_{self.split}2017.json"
-        if not file.is_file():
-            raise DataError(
-                f"{file}: the panoptic annotations of COCO's {self.split} are not there. Unpack COCO into "
-                f"{self.folder}, so that it holds {self.layout}."
-            )
+        file = self.find_file(self.folder / "annotations" / f"panoptic_{self.split}2017.json")
         coco = parse_coco(file)
         self._truth = truth = panoptic_truth(file, coco)
         categories = {category: known.name for category, known in truth.classes.items()}
@@ -159,13 +149,13 @@ class CocoPanoptic(Benchmark):
         return read_panoptic_results(path, self.image_names)
 
 
-def write_lists(path: Path, results: Results, names: Mapping[Kind, str]) -> None:
+def write_lists(path: Path, results: Results, names: Mapping[IouType, str]) -> None:
     """Write one zip file for each kind of prediction that any record has, or of all kinds where there is no record.
 
     Args:
         path: A folder; made if it is not there.
         results: The predictions.
-        names: Of the file of each kind, without its ending.
+        names: Of the file of each, without its ending.
 
     Raises:
         SettingError: The path is that of a file.
@@ -176,8 +166,8 @@ def write_lists(path: Path, results: Results, names: Mapping[Kind, str]) -> None
             f"{', '.join(f'{name}.zip' for name in names.values())} by itself, so a folder is "
             "written. Give the path of a folder."
         )
-    for kind, name in names.items():
-        chosen = results.of_kind(kind)
+    for iou_type, name in names.items():
+        chosen = results.of_type(iou_type)
         if chosen or not results:
             content = json.dumps(chosen, separators=(",", ":")).encode("ascii")
             write_archive(path / f"{name}.zip", [(f"{name}.json", content)])
@@ -202,7 +192,7 @@ def read_lists(path: Path) -> list[dict[str, Any]]:
     lists = [
         found
         for file in files
-        for found in (_unpack(file) if file.suffix == ".zip" else [_checked(str(file), read_json(file))])
+        for found in (_unpack(file) if file.suffix == ".zip" else [list_of_records(str(file), read_json(file))])
     ]
     if not lists:
         raise DataError(f"{path}: holds no results of COCO's form, {FORM}. Give their folder, or one of them.")
@@ -221,13 +211,8 @@ def _unpack(file: Path) -> list[list[dict]]:
         raise DataError(f"{file}: cannot be read as a zip file ({error}). Copy or write it again.") from error
     if not contents:
         raise DataError(f"{file}: holds no JSON file, but COCO's results are {FORM}. Add it.")
-    return [_checked(where := f"{file}: {name}", parse_json(content, where)) for name, content in contents.items()]
-
-
-def _checked(source: str, records: Any) -> list[dict]:
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise DataError(f"{source}: must be a list of records, as COCO's results are. Write the file again.")
-    return records
+    named = {f"{file}: {name}": content for name, content in contents.items()}
+    return [list_of_records(where, parse_json(content, where)) for where, content in named.items()]
 
 
 def _merge(first: list[dict], second: list[dict]) -> list[dict]:

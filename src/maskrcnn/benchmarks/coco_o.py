@@ -11,7 +11,7 @@ from ..data.dataset import Contents
 from ..data.readers.coco import parse_coco
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import coco_sections
+from ..evaluation.coco import coco_sections, none_where_undefined
 from ..evaluation.results import Results, read_records
 from ..evaluation.sections import Numbers, Say, Section, say_nothing
 from .benchmark import Benchmark, part_of
@@ -176,6 +176,6 @@ def effective_robustness(average: float | None, reference: float | None) -> floa
     return None if average is None or reference is None else average - SLOPE * reference
 
 
-def _row(truth: Annotations, results: Results) -> dict[str, float | None]:
-    (section,) = coco_sections(truth, results, kinds=("bbox",))
-    return {name: None if section.numbers[name] == -1 else section.numbers[name] for name in ROW}
+def _row(truth: Annotations, results: Results) -> Numbers:
+    (section,) = coco_sections(truth, results, iou_types=("bbox",))
+    return none_where_undefined({name: section.numbers[name] for name in ROW})

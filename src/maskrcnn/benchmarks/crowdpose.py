@@ -38,12 +38,7 @@ class CrowdPose(Benchmark):
     layout = "images/*.jpg, json/crowdpose_{train,val,trainval,test}.json"
 
     def open(self) -> None:
-        file = self.folder / "json" / f"crowdpose_{self.split}.json"
-        if not file.is_file():
-            raise DataError(
-                f"{file}: the annotation file of CrowdPose's {self.split} is not there. Unpack CrowdPose into "
-                f"{self.folder}, so that it holds {self.layout}."
-            )
+        file = self.find_file(self.folder / "json" / f"crowdpose_{self.split}.json")
         coco = parse_coco(file)
         self._crowd_index = {image["id"]: _crowd_index(file, image) for image in coco["images"]}
         contents = Contents(file, self.folder / "images", coco)
@@ -79,7 +74,7 @@ def crowdpose_sections(
         One section; -1 where no person is annotated, as in a level without images.
     """
     say("keypoints")
-    (section,) = coco_sections(truth, results, kinds=("keypoints",))
+    (section,) = coco_sections(truth, results, iou_types=("keypoints",))
     numbers = {name: section.numbers[name] for name in NUMBERS}
     for level, (least, below) in LEVELS.items():
         say(f"{level} images")
@@ -104,5 +99,5 @@ def crowdpose_truth(truth: Annotations) -> Annotations:
 def _ap_of(truth: Annotations, results: Results, image_ids: Collection[int]) -> float | None:
     if not image_ids:
         return -1.0
-    (section,) = coco_sections(*part_of(truth, results, image_ids), kinds=("keypoints",))
+    (section,) = coco_sections(*part_of(truth, results, image_ids), iou_types=("keypoints",))
     return section.numbers["AP"]

@@ -15,10 +15,10 @@ from ..data.images import image_size
 from ..data.readers.coco import parse_coco
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import KINDS, coco_sections
-from ..evaluation.results import Kind, Results
+from ..evaluation.coco import IOU_TYPES, coco_sections
+from ..evaluation.results import IouType, Results
 from ..evaluation.sections import Say, Section, say_nothing
-from .benchmark import Benchmark, kinds_given
+from .benchmark import Benchmark, iou_types_given
 
 FILES = ("instancesonly_filtered_{split}.json", "instance_only_filtered_{split}.json")
 """The development kit writes the first name; its readme tells of the second."""
@@ -39,7 +39,8 @@ class Isaid(Benchmark):
 
     name, title, splits = "isaid", "iSAID", ("val", "train", "test")
     layout = (
-        "val/instancesonly_filtered_val.json, val/images/P0003_0_800_0_800.png: patches cut by the devkit's split.py"
+        "val/instancesonly_filtered_val.json, val/images/P0003_0_800_0_800.png, as the devkit's split.py and "
+        "preprocess.py write them"
     )
     max_detections = DETECTIONS
     skip_invalid = True
@@ -47,16 +48,14 @@ class Isaid(Benchmark):
 
     def open(self) -> None:
         root = self.folder / "iSAID_patches" if (self.folder / "iSAID_patches").is_dir() else self.folder
-        names = [name.format(split=self.split) for name in FILES]
-        file = next((root / self.split / name for name in names if (root / self.split / name).is_file()), None)
+        places = [root / self.split / name.format(split=self.split) for name in FILES]
         images, hidden = root / self.split / "images", self.split == "test"
-        if file is None and not hidden:
-            raise DataError(
-                f"{root / self.split / names[0]}: the annotation file of iSAID's split {self.split} is not there, nor "
-                f"{names[1]}. The layout is {self.layout}; the devkit's preprocess.py writes the file."
-            )
-        coco = self._test_images(images) if file is None else parse_coco(file)
-        self._annotated(Contents(file or images, images, coco), public=not hidden)
+        if hidden and not any(place.is_file() for place in places):
+            contents = Contents(images, images, self._test_images(images))
+        else:
+            file = self.find_file(*places)
+            contents = Contents(file, images, parse_coco(file))
+        self._annotated(contents, public=not hidden)
 
     def _test_images(self, folder: Path) -> dict[str, Any]:
         """The ids of the images are those that the devkit's test_image_ids_json.py gives: their places, from 0."""
@@ -74,14 +73,14 @@ class Isaid(Benchmark):
         return {"images": images, "categories": categories, "annotations": []}
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        return isaid_sections(self.known, results, kinds=kinds_given(results, KINDS), say=say)
+        return isaid_sections(self.known, results, iou_types=iou_types_given(results, IOU_TYPES), say=say)
 
     def _submit(self, results: Results, path: Path) -> None:
         results.write(path, "segm")  # the server scores masks
 
 
 def isaid_sections(
-    truth: Annotations, results: Results, *, kinds: Sequence[Kind] = KINDS, say: Say = say_nothing
+    truth: Annotations, results: Results, *, iou_types: Sequence[IouType] = IOU_TYPES, say: Say = say_nothing
 ) -> list[Section]:
     """Score predictions as iSAID's development kit does (https://github.com/CAPTAIN-WHU/iSAID_Devkit, evaluate.py).
 
@@ -91,10 +90,10 @@ def isaid_sections(
     Args:
         truth: The annotated patches.
         results: May be empty.
-        kinds: "bbox" boxes, "segm" masks.
+        iou_types: "bbox" boxes, "segm" masks.
         say: Called with what is being scored.
     """
-    sections = coco_sections(truth, results, kinds=kinds, max_detections=DETECTIONS, areas=AREAS, say=say)
+    sections = coco_sections(truth, results, iou_types=iou_types, max_detections=DETECTIONS, areas=AREAS, say=say)
     sizes = "small 10^2 to 144^2, medium to 512^2, large above, in square pixels"
     return [replace(section, protocol=f"{section.protocol} (iSAID: {sizes})") for section in sections]
 

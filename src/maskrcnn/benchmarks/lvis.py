@@ -14,11 +14,13 @@ from faster_coco_eval import COCO, COCOeval_faster
 from ..data.readers.lvis import read_lvis
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import AREAS, KINDS, TITLES, unique_names
-from ..evaluation.results import Kind, Results
-from ..evaluation.sections import Numbers, Say, Section, say_nothing
-from .benchmark import Benchmark, kinds_given
+from ..evaluation.coco import AREAS, IOU_TYPES, TITLES, Curves, mean_of_known, none_where_undefined, scores_of
+from ..evaluation.coco_input import silent
+from ..evaluation.results import IouType, Results
+from ..evaluation.sections import Say, Section, say_nothing
+from .benchmark import Benchmark, iou_types_given
 
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
 DETECTIONS = 300
 """Detections that count in each image, over all classes."""
 FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
@@ -81,42 +83,47 @@ class LvisTruth:
 
 
 def lvis_sections(
-    truth: LvisTruth, results: Results, *, kinds: Sequence[Kind] = KINDS, say: Say = say_nothing
+    truth: LvisTruth, results: Results, *, iou_types: Sequence[IouType] = IOU_TYPES, say: Say = say_nothing
 ) -> list[Section]:
     """Score predictions as LVIS's own evaluator does (https://github.com/lvis-dataset/lvis-api, lvis/eval.py).
 
     Args:
         truth: What is known of each image.
         results: May be empty.
-        kinds: "bbox" boxes, "segm" masks; the size of an object is that of its mask in the latter.
+        iou_types: "bbox" boxes, "segm" masks; the size of an object is that of its mask in the latter.
         say: Called with what is being scored.
 
     Returns:
-        Of each kind AP, AP50, AP75, APs, APm, APl, APr, APc, APf, AR@300, ARs@300, ARm@300, ARl@300, and AP, AP50 and
+        Of each AP, AP50, AP75, APs, APm, APl, APr, APc, APf, AR@300, ARs@300, ARm@300, ARl@300, and AP, AP50 and
         AP75 of each class that has objects; None where there is nothing to find.
     """
-    return [_section(truth, results.of_kind(kind), kind, say) for kind in kinds]
+    return [_section(truth, results.of_type(iou_type), iou_type, say) for iou_type in iou_types]
 
 
-def _section(truth: LvisTruth, records: list[dict], kind: Kind, say: Say) -> Section:
-    objects = _objects_by_class(truth, kind)
+def _section(truth: LvisTruth, records: list[dict], iou_type: IouType, say: Say) -> Section:
+    objects = _objects_by_class(truth, iou_type)
     found = _records_by_class(truth, records, {category: _images_of(each) for category, each in objects.items()})
-    precisions, recalls = {}, {}
-    for place, category in enumerate(sorted(objects), start=1):
-        say(f"{TITLES[kind]}: class {place} of {len(objects)}")
-        precisions[category], recalls[category] = _score_class(
-            truth, category, objects[category], found[category], kind
-        )
-    numbers = _numbers(truth, precisions, recalls)
-    names = unique_names(truth.annotations.categories)
-    per_class = {names[category]: _class_numbers(each) for category, each in precisions.items()}
-    return Section(kind, TITLES[kind], PROTOCOL, numbers, per_class)
+    precision = np.full((len(THRESHOLDS), 101, len(truth.frequencies), len(AREAS), 1), -1.0)
+    recall = np.full((len(THRESHOLDS), *precision.shape[2:]), -1.0)
+    for place, category in enumerate(sorted(truth.frequencies)):
+        if category in objects:
+            say(f"{TITLES[iou_type]}: class {place + 1} of {len(truth.frequencies)}")
+            precision[:, :, place], recall[:, place] = _score_class(
+                truth, category, objects[category], found[category], iou_type
+            )
+    scores = scores_of(Curves(precision, recall, THRESHOLDS), truth.annotations, [DETECTIONS], list(AREAS))
+    frequencies = np.array([truth.frequencies[category] for category in sorted(truth.frequencies)])
+    numbers = {name: value for name, value in scores.numbers.items() if name.startswith("AP")}
+    numbers |= {f"AP{name}": mean_of_known(precision[:, :, frequencies == name, 0]) for name in FREQUENCIES}
+    numbers |= {f"AR{name}@{DETECTIONS}": mean_of_known(recall[..., area, 0]) for area, name in enumerate(AREAS)}
+    per_class = {name: row for name, row in scores.per_class.items() if row["AP"] != -1}
+    return Section(iou_type, TITLES[iou_type], PROTOCOL, none_where_undefined(numbers), per_class)
 
 
-def _objects_by_class(truth: LvisTruth, kind: Kind) -> dict[int, list[dict]]:
-    """The objects of each class that has any, as the evaluator wants them."""
+def _objects_by_class(truth: LvisTruth, iou_type: IouType) -> dict[int, list[dict]]:
+    """The objects of each class that has any, as the evaluator takes them."""
     annotations = truth.annotations
-    masks: Iterable[dict | None] = annotations.masks if kind == "segm" else [None] * len(annotations.objects)
+    masks: Iterable[dict | None] = annotations.masks if iou_type == "segm" else [None] * len(annotations.objects)
     classes = defaultdict(list)
     for found, mask in zip(annotations.complete, masks, strict=True):
         if found["area"] > 0:  # the official evaluator loses objects and detections without an area
@@ -151,9 +158,9 @@ def _records_by_class(
 
 
 def _score_class(
-    truth: LvisTruth, category: int, objects: list[dict], records: list[dict], kind: Kind
+    truth: LvisTruth, category: int, objects: list[dict], records: list[dict], iou_type: IouType
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[T, R, A] precisions by IoU threshold, recall and range of areas, and [T, A] recalls of one class."""
+    """[T, R, A, 1] precisions by IoU threshold, recall and range of areas, and [T, A, 1] recalls of one class."""
     image_ids = sorted(_images_of(objects) | _images_of(records))
     images: list[dict] = []
     for image_id in image_ids:
@@ -164,45 +171,17 @@ def _score_class(
         }
         images.append({"id": image_id, "height": height, "width": width, **known})
     categories = [{"id": category, "name": "", "frequency": truth.frequencies[category]}]
-    annotated = COCO({"images": images, "annotations": objects, "categories": categories}, print_function=_silent)
+    annotated = COCO({"images": images, "annotations": objects, "categories": categories}, print_function=silent)
     detected = annotated.loadRes(records)
     detected.dataset["annotations"] = [found for found in detected.dataset["annotations"] if found["area"] > 0]
     detected.createIndex()
-    evaluation = COCOeval_faster(annotated, detected, iouType=kind, print_function=_silent, lvis_style=True)
+    evaluation = COCOeval_faster(annotated, detected, iouType=iou_type, print_function=silent, lvis_style=True)
     evaluation.params.maxDets = [DETECTIONS]
     evaluation.params.areaRng = [list(limits) for limits in AREAS.values()]
     evaluation.params.areaRngLbl = list(AREAS)
     evaluation.evaluate()
     evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, 0, :, -1], evaluation.eval["recall"][:, 0, :, -1]
-
-
-def _numbers(truth: LvisTruth, precisions: dict[int, np.ndarray], recalls: dict[int, np.ndarray]) -> Numbers:
-    precision = np.stack([*precisions.values()]) if precisions else -np.ones((0, 10, 101, len(AREAS)))
-    recall = np.stack([*recalls.values()]) if recalls else -np.ones((0, 10, len(AREAS)))
-    frequencies = np.array([truth.frequencies[category] for category in precisions])
-    numbers: dict[str, float | None] = {
-        "AP": _mean(precision[..., 0]),
-        "AP50": _mean(precision[:, 0, :, 0]),
-        "AP75": _mean(precision[:, 5, :, 0]),
-    }
-    numbers |= {f"AP{name}": _mean(precision[..., area]) for area, name in enumerate(AREAS) if name}
-    numbers |= {f"AP{name}": _mean(precision[frequencies == name][..., 0]) for name in FREQUENCIES}
-    return numbers | {f"AR{name}@{DETECTIONS}": _mean(recall[..., area]) for area, name in enumerate(AREAS)}
-
-
-def _class_numbers(precision: np.ndarray) -> Numbers:
-    return {"AP": _mean(precision[:, :, 0]), "AP50": _mean(precision[0, :, 0]), "AP75": _mean(precision[5, :, 0])}
-
-
-def _mean(values: np.ndarray) -> float | None:
-    """Mean of the entries that have ground truth; None if none has."""
-    values = values[values > -1]
-    return float(values.mean()) if values.size else None
-
-
-def _silent(*_: object) -> None:
-    """Takes the place of the evaluator's print."""
+    return evaluation.eval["precision"][:, :, 0], evaluation.eval["recall"][:, 0]
 
 
 class Lvis(Benchmark):
@@ -224,13 +203,7 @@ class Lvis(Benchmark):
 
     def open(self) -> None:
         name = self.files[self.split]
-        places = (self.folder / name, self.folder / "annotations" / name)
-        file = next((path for path in places if path.is_file()), None)
-        if file is None:
-            raise DataError(
-                f"{places[0]}: the file of LVIS's split {self.split} is not there. The layout is {self.layout}."
-            )
-        contents = read_lvis(file)
+        contents = read_lvis(self.find_file(self.folder / name, self.folder / "annotations" / name))
         contents.coco.setdefault("annotations", [])
         hidden = self.split.startswith("test")
         # Errors and comparisons by COCO's rule would blame detections of classes that nobody looked for.
@@ -239,7 +212,7 @@ class Lvis(Benchmark):
 
     def _score(self, results: Results, say: Say) -> list[Section]:
         assert self._truth is not None, "the ground truth is public"
-        return lvis_sections(self._truth, results, kinds=kinds_given(results, KINDS), say=say)
+        return lvis_sections(self._truth, results, iou_types=iou_types_given(results, IOU_TYPES), say=say)
 
     def _submit(self, results: Results, path: Path) -> None:
         results.write(path, "segm")  # the server takes masks

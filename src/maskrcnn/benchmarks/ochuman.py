@@ -5,15 +5,14 @@ from __future__ import annotations
 from ..data.dataset import Contents
 from ..data.readers.coco import parse_coco
 from ..data.readers.ochuman import find_ochuman, read_ochuman
-from ..errors import DataError
 from ..evaluation.coco import coco_sections
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..evaluation.sections import Say, Section
-from .benchmark import Benchmark, kinds_given
+from .benchmark import Benchmark, iou_types_given
 
 OVERLAPS = {"": (0.0, 1.0), "-moderate": (0.5, 0.75), "-hard": (0.75, 1.0)}
 """From and below which IoU with another person, by the end of the split's name."""
-KINDS: tuple[Kind, ...] = ("segm", "keypoints")
+IOU_TYPES: tuple[IouType, ...] = ("segm", "keypoints")
 """What is scored, of these what the results have."""
 READY = "ochuman_coco_format_{}_range_{:.2f}_{:.2f}.json"
 
@@ -34,16 +33,12 @@ class OcHuman(Benchmark):
     def _find(self) -> Contents:
         subset, _, level = self.split.partition("-")
         overlaps = OVERLAPS[f"-{level}" if level else ""]
-        name = READY.format(subset, *overlaps)
-        for file in (self.folder / name, self.folder / "annotations" / name):
-            if file.is_file():
-                return Contents(file, self.folder / "images", parse_coco(file))
-        if find_ochuman(self.folder) is None:
-            raise DataError(
-                f"{self.folder / name}: OCHuman's {subset} is not there, neither in COCO's format nor as ochuman.json. "
-                f"Unpack OCHuman into {self.folder}, so that it holds {self.layout}."
-            )
-        return read_ochuman(self.folder, subset, self.folder / "images", overlaps=overlaps)
+        name, images = READY.format(subset, *overlaps), self.folder / "images"
+        places = (self.folder / name, self.folder / "annotations" / name)
+        if find_ochuman(self.folder) and not any(place.is_file() for place in places):
+            return read_ochuman(self.folder, subset, images, overlaps=overlaps)
+        file = self.find_file(*places)
+        return Contents(file, images, parse_coco(file))
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        return coco_sections(self.known, results, kinds=kinds_given(results, KINDS), say=say)
+        return coco_sections(self.known, results, iou_types=iou_types_given(results, IOU_TYPES), say=say)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..data.readers.contents import read_text
 from ..data.readers.text import (
     CTW1500_LAYOUT,
     ICDAR_LAYOUT,
@@ -28,7 +29,7 @@ from ..evaluation.annotations import Annotations, rle_crop
 from ..evaluation.results import Results
 from ..evaluation.sections import Say, Section
 from ..evaluation.text_report import found_polygons, polygon_of, rectangle_of, text_sections
-from ..ops.files import replacing
+from ..ops.files import write_text
 from .benchmark import Benchmark, find_in_archive, write_archive
 
 ICDAR_RESULTS = "a zip file or a folder of res_img_N.txt, each line x1,y1,x2,y2,x3,y3,x4,y4"
@@ -52,6 +53,9 @@ class TextBenchmark(Benchmark):
     """The files of a split."""
     read_words: Callable[[Path], list[Word]]
     """What one of them says."""
+    write_results: Callable[..., None]
+    read_results: Callable[[Path, str, Mapping[int, str]], list[dict[str, Any]]]
+    """In the format of the server."""
 
     def open(self) -> None:
         files = self.find(self.folder, self.split)
@@ -82,33 +86,11 @@ class TextBenchmark(Benchmark):
         truth = self._sized(results)
         return text_sections(truth, results, score_threshold=self.score_threshold, rules=self.rules, say=say)
 
-
-class Icdar2015(TextBenchmark):
-    """The words of ICDAR 2015, task 4.1."""
-
-    name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
-    rules = ("icdar2015", "mmocr")
-    find, read_words = staticmethod(find_icdar), staticmethod(read_icdar_words)
-
     def _submit(self, results: Results, path: Path) -> None:
-        write_icdar_results(results, path, self.image_names, score_threshold=self.score_threshold)
+        self.write_results(results, path, self.image_names, score_threshold=self.score_threshold)
 
     def _read(self, path: Path) -> Iterable[dict[str, Any]]:
-        return read_icdar_results(path, self.source, self.image_names)
-
-
-class Ctw1500(TextBenchmark):
-    """The lines of CTW1500."""
-
-    name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
-    rules = ("mmocr", "ctw1500")
-    find, read_words = staticmethod(find_ctw1500), staticmethod(read_ctw1500_words)
-
-    def _submit(self, results: Results, path: Path) -> None:
-        write_ctw1500_results(results, path, self.image_names, score_threshold=self.score_threshold)
-
-    def _read(self, path: Path) -> Iterable[dict[str, Any]]:
-        return read_ctw1500_results(path, self.image_names)
+        return self.read_results(path, self.source, self.image_names)
 
 
 def write_icdar_results(results: Results, path: Path, names: Mapping[int, str], *, score_threshold: float) -> None:
@@ -147,10 +129,10 @@ def read_icdar_results(path: Path, source: str, image_names: Mapping[int, str]) 
     for file in files:
         if file.name not in numbers:
             raise DataError(
-                f"{path}: {file.name} is of none of the {len(numbers)} images of {source}, whose files are "
+                f"{path}: {file.name} is of no image of {source}, whose files are "
                 f"{min(numbers)} and so on. Give the results of this split."
             )
-        for where, words in _lines(file.read_text(encoding="utf-8-sig"), f"{path}: {file.name}", ","):
+        for where, words in _lines(read_text(file, "a list of words"), f"{path}: {file.name}", ","):
             if len(words) not in (8, 9):
                 raise DataError(f"{where}: has {len(words)} values, but must be x1,y1,x2,y2,x3,y3,x4,y4. Correct it.")
             values = read_numbers(words, where)
@@ -178,33 +160,29 @@ def write_ctw1500_results(results: Results, path: Path, names: Mapping[int, str]
         for place, image_id in enumerate(names)
         for score, polygon in found[image_id]
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_ctw1500_results(path: Path, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
+def read_ctw1500_results(path: Path, source: str, image_names: Mapping[int, str]) -> list[dict[str, Any]]:
     """Results as records.
 
     Args:
         path: The text file.
-        image_names: Of the split that is scored, by id.
+        source: Of the split that is scored, for messages.
+        image_names: Of its images by id.
 
     Raises:
         DataError: It cannot be read, or a line is not as it should be.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the results cannot be read ({error}); they are {CTW1500_LAYOUT}.") from error
+    text = read_text(path, CTW1500_RESULTS)
     places = dict(enumerate(image_names))
     records = []
     for where, words in _lines(text, str(path), None):
         place, *values = read_numbers(words, where)
         if place not in places:
             raise DataError(
-                f"{where}: there is no image {words[0]}; images are counted from 0 to {len(places) - 1}. Give the "
-                "results of this split."
+                f"{where}: there is no image {words[0]} in {source}, whose images are counted from 0 to "
+                f"{len(places) - 1}. Give the results of this split."
             )
         if len(values) < 7 or not len(values) % 2:
             raise DataError(f"{where}: must be `image score x1 y1 x2 y2 x3 y3 ...`. Correct it.")
@@ -240,3 +218,21 @@ def _area(corners: np.ndarray) -> float:
     """Above 0 if the corners run clockwise on the screen."""
     x, y = corners.T
     return math.fsum((x * np.roll(y, -1) - np.roll(x, -1) * y).tolist()) / 2
+
+
+class Icdar2015(TextBenchmark):
+    """The words of ICDAR 2015, task 4.1."""
+
+    name, title, layout = "icdar2015", "ICDAR 2015 incidental scene text", ICDAR_LAYOUT
+    rules = ("icdar2015", "mmocr")
+    find, read_words = staticmethod(find_icdar), staticmethod(read_icdar_words)
+    write_results, read_results = staticmethod(write_icdar_results), staticmethod(read_icdar_results)
+
+
+class Ctw1500(TextBenchmark):
+    """The lines of CTW1500."""
+
+    name, title, layout = "ctw1500", "CTW1500 curved text", CTW1500_LAYOUT
+    rules = ("mmocr", "ctw1500")
+    find, read_words = staticmethod(find_ctw1500), staticmethod(read_ctw1500_words)
+    write_results, read_results = staticmethod(write_ctw1500_results), staticmethod(read_ctw1500_results)

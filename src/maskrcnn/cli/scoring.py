@@ -127,19 +127,19 @@ def _show_comparison(scored: Scored, other: Path) -> dict[str, Any]:
         For the JSON report: `compare`, of `comparison_report`, where `first` is the other run and `second` this one.
     """
     from ..analysis.compare import compare_results, comparison_report, comparison_steps, comparison_tables, read_other
-    from ..evaluation.coco import comparable_kinds
+    from ..evaluation.coco import comparable_iou_types
 
     report, truth = scored.report, scored.report.truth
     assert truth is not None
     with waiting("reading the other run"):
         others = read_other(other, truth, scored.read)
-    kinds = comparable_kinds(truth, report.results, others)
-    with ImageBar("comparing", len(kinds) * comparison_steps(truth)) as bar:
+    iou_types = comparable_iou_types(truth, report.results, others)
+    with ImageBar("comparing", len(iou_types) * comparison_steps(truth)) as bar:
         differences = {
-            kind: compare_results(
-                truth, others, report.results, kind, max_detections=report.max_detections, on_progress=bar.advance
+            iou_type: compare_results(
+                truth, others, report.results, iou_type, max_detections=report.max_detections, on_progress=bar.advance
             )
-            for kind in kinds
+            for iou_type in iou_types
         }
     show(comparison_tables(differences, other.name, "this run"))
     return {"compare": {"other": str(other), **comparison_report(differences)}}

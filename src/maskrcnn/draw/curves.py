@@ -1,6 +1,5 @@
 """Curves of a training run: losses and scores over the steps."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..errors import DataError
-from ..ops.files import replacing
+from ..ops.files import parse_json, replacing
 
 SCORES = (
     ("bbox", "AP", "boxes AP"),
@@ -45,27 +44,23 @@ def draw_curves(log: Path, image: Path) -> None:
     """
     entries = read_log(Path(log))
     figure = Figure(figsize=(11, 4.2), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     _draw_losses(axes[0], _losses(entries))
     _draw_scores(axes[1], _scores(entries))
-    image = Path(image)
-    image.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(image) as temporary:
-        figure.savefig(temporary, format="png")
+    _write(figure, image)
 
 
 def read_log(log: Path) -> list[dict[str, Any]]:
     """Entries of a training log in their order; DataError names a line that is not one."""
     try:
-        lines = log.read_text(encoding="utf-8").splitlines()
+        lines = log.read_bytes().splitlines()
     except OSError as error:
         raise DataError(f"{log}: cannot be read ({error.strerror}). Check the path.") from error
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
-            entries.append(dict(json.loads(line)))
-        except (ValueError, TypeError) as error:
+            entries.append(dict(parse_json(line, str(log))))
+        except (DataError, ValueError, TypeError) as error:
             if number < len(lines):  # the last one may have been cut off when the run was stopped
                 raise DataError(f"{log}: line {number}: {line!r:.60} is not a JSON object. Take it out.") from error
     return entries
@@ -85,8 +80,8 @@ def _scores(entries: list[dict[str, Any]]) -> dict[str, Curve]:
     """Scores in percent by step."""
     curves: dict[str, Curve] = {}
     for entry in entries:
-        for kind, name, title in SCORES:
-            score = entry.get("scores", {}).get(kind, {}).get(name, -1)
+        for section, name, title in SCORES:
+            score = entry.get("scores", {}).get(section, {}).get(name, -1)
             if score >= 0:
                 curves.setdefault(title, {})[entry["step"]] = 100 * score
     return curves
@@ -149,7 +144,6 @@ def draw_bars(works: Mapping[str, Mapping[str, float]], image: Path, *, label: s
     """
     contenders = list(dict.fromkeys(name for values in works.values() for name in values))
     figure = Figure(figsize=(9, 0.8 + 0.85 * max(1, len(works))), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     height = THICKNESS / max(1, len(contenders))
     for place, name in enumerate(contenders):
@@ -165,7 +159,12 @@ def draw_bars(works: Mapping[str, Mapping[str, float]], image: Path, *, label: s
     axes.spines[["top", "right"]].set_visible(False)
     if contenders:
         figure.legend(loc="outside upper center", ncols=len(contenders), frameon=False, fontsize=9)
+    _write(figure, image)
+
+
+def _write(figure: Figure, image: Path) -> None:
     image = Path(image)
     image.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
     with replacing(image) as temporary:
         figure.savefig(temporary, format="png")

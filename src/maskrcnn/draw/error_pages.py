@@ -49,12 +49,12 @@ class DrawnObjects(NamedTuple):
 
     Args:
         instances: N objects in the image's own pixels.
-        kinds: N keys of `COLORS`.
+        statuses: N keys of `COLORS`.
         texts: N labels; "" for none.
     """
 
     instances: Instances
-    kinds: Sequence[str]
+    statuses: Sequence[str]
     texts: Sequence[str]
 
 
@@ -148,14 +148,14 @@ def draw_error_index(entries: Sequence[Entry], *, title: str, page_width: int = 
 
 def _paint(page: ErrorPage, objects: DrawnObjects, scale: float) -> Image.Image:
     """One of the two images; errors are tinted, drawn after what is right and labeled first."""
-    right = [kind == "right" for kind in objects.kinds]
+    right = [status == "right" for status in objects.statuses]
     named = sum(right) <= FEW_NAMED
     ranks = box_area(objects.instances.boxes) if objects.instances.scores is None else objects.instances.scores
     marks = []
-    for kind, text, rank in zip(objects.kinds, objects.texts, ranks.tolist(), strict=True):
-        wrong = kind not in ("right", "ignored")
+    for status, text, rank in zip(objects.statuses, objects.texts, ranks.tolist(), strict=True):
+        wrong = status not in ("right", "ignored")
         marks.append(
-            Mark(COLORS[kind], text if wrong or named else "", rank + wrong * ABOVE_ALL, tinted=wrong, needed=wrong)
+            Mark(COLORS[status], text if wrong or named else "", rank + wrong * ABOVE_ALL, tinted=wrong, needed=wrong)
         )
     order = sorted(range(len(marks)), key=lambda i: marks[i].tinted)
     painted = paint_instances(
@@ -171,24 +171,24 @@ def _paint(page: ErrorPage, objects: DrawnObjects, scale: float) -> Image.Image:
 
 def _legend(page: ErrorPage, width: int) -> Image.Image:
     """A square of each color that was used, with its name and how many objects have it on each side."""
-    sides = page.annotated.kinds, page.predicted.kinds
-    there = [kind for kind in COLORS if any(kind in kinds for kinds in sides)]
+    sides = page.annotated.statuses, page.predicted.statuses
+    there = [status for status in COLORS if any(status in statuses for statuses in sides)]
     font = _font(FONT)
     places, left, top = [], GAP + round(font.getlength(COUNTED)) + LINE, 0
-    for kind in there:
-        annotated, predicted = (list(kinds).count(kind) for kinds in sides)
-        text = f"{page.names.get(kind, kind)}  {annotated} | {predicted}"
+    for status in there:
+        annotated, predicted = (list(statuses).count(status) for statuses in sides)
+        text = f"{page.names.get(status, status)}  {annotated} | {predicted}"
         length = round(font.getlength(text)) + 2 * LINE
         if left > GAP and left + length > width:
             left, top = GAP, top + LINE
-        places.append((kind, text, left, top))
+        places.append((status, text, left, top))
         left += length
     legend = Image.new("RGB", (width, top + LINE + GAP), PAPER)
     drawing = ImageDraw.Draw(legend)
     if places:
         _write(drawing, (GAP, 0), COUNTED, FONT)
-    for kind, text, x, y in places:
-        drawing.rectangle((x, y + 2, x + FONT, y + 2 + FONT), fill=COLORS[kind], outline=INK)
+    for status, text, x, y in places:
+        drawing.rectangle((x, y + 2, x + FONT, y + 2 + FONT), fill=COLORS[status], outline=INK)
         _write(drawing, (x + LINE, y), text, FONT)
     return legend
 

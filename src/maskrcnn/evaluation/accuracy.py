@@ -140,11 +140,12 @@ def _image_overlaps(predictions: list[dict], objects: list[dict]) -> Overlaps:
     overlaps = np.zeros((len(predictions), len(objects)))
     if overlaps.size:
         overlaps[:] = coco_mask.iou(masks, [found["segmentation"] for found in objects], crowd.astype(int).tolist())
-    same = _categories(predictions)[:, None] == _categories(objects)[None]
+    same = category_ids(predictions)[:, None] == category_ids(objects)[None]
     overlaps *= same
     scores = np.array([record["score"] for record in predictions], dtype=float)
     return Overlaps(scores, overlaps[:, ~crowd], overlaps[:, crowd].max(1, initial=0))
 
 
-def _categories(records: list[dict]) -> np.ndarray:
+def category_ids(records: list[dict]) -> np.ndarray:
+    """[N] int64."""
     return np.array([record["category_id"] for record in records], dtype=np.int64)

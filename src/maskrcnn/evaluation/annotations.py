@@ -69,7 +69,7 @@ def _checked_runs(segmentation: dict, size: Size) -> dict:
 
 
 def to_text(rle: dict) -> dict:
-    """RLE whose compressed counts are text, as JSON wants them."""
+    """RLE whose compressed counts are text, as JSON needs them."""
     counts = rle["counts"]
     return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
 

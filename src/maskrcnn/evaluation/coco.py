@@ -16,19 +16,18 @@ from ..config import ModelSettings
 from ..errors import SettingError
 from ..structures.classes import Classes
 from .annotations import Annotations
-from .coco_input import Measure, as_dataset, field_of, found_objects, truth_objects
+from .coco_input import Measure, as_dataset, field_of, found_objects, silent, truth_objects
 from .keypoints import MOST_DETECTIONS, keypoint_numbers, keypoint_sigmas
-from .results import FIELDS, Kind, Results
-from .sections import Say, Section, say_nothing
+from .results import FIELDS, IouType, Results
+from .sections import Numbers, Say, Section, say_nothing
 
 BLOCK = 50_000
 """Predictions that are matched together, unless one class alone has more."""
-KINDS: tuple[Kind, ...] = ("bbox", "segm")
+IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
 AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
 """Ranges of object areas in square pixels, both ends included."""
 KEYPOINT_AREAS = {name: limits for name, limits in AREAS.items() if name != "s"}
-TITLES: dict[Kind, str] = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
-MEASURES: dict[Measure, str] = {
+TITLES: dict[Measure, str] = {
     "bbox": "boxes",
     "segm": "masks",
     "keypoints": "keypoints",
@@ -60,7 +59,7 @@ class Curves(NamedTuple):
 def coco_curves(
     truth: Annotations,
     results: Results,
-    kind: Measure,
+    iou_type: Measure,
     areas: Sequence[tuple[float, float]],
     limits: Sequence[int],
     on_progress: Callable[[int], None],
@@ -69,29 +68,29 @@ def coco_curves(
 
     Args:
         truth: Ground truth.
-        results: The predictions; those without the kind's field are left out.
-        kind: What is compared.
+        results: The predictions; those without the field of the IoU type are left out.
+        iou_type: What is compared.
         areas: A ranges of object areas, both ends included.
         limits: M numbers of detections per image and class, ascending.
         on_progress: Called with the number of classes whose turn has come.
     """
-    params = Params("keypoints" if kind == "keypoints" else kind)
+    params = Params("keypoints" if iou_type == "keypoints" else iou_type)
     params.areaRng, params.areaRngLbl = [list(ends) for ends in areas], [str(number) for number in range(len(areas))]
     params.maxDets, params.imgIds = list(limits), sorted(truth.sizes)
-    if kind == "keypoints":
+    if iou_type == "keypoints":
         params.kpt_oks_sigmas = np.array(keypoint_sigmas(truth))
-    chosen = [record for record in results if record.get(field_of(kind)) is not None]
+    chosen = [record for record in results if record.get(field_of(iou_type)) is not None]
     shape = (len(params.iouThrs), len(params.recThrs), 0, len(areas), len(limits))
     precisions, recalls, done = [np.zeros(shape)], [np.zeros((shape[0], *shape[2:]))], 0
-    objects = truth_objects(truth, kind)
+    objects = truth_objects(truth, iou_type)
     for block in _blocks(truth, chosen):
         done += len(block)
         on_progress(done)
         params.catIds = sorted(block)
         annotated = [found for found in objects if found["category_id"] in block]
-        found = found_objects(truth, [record for record in chosen if record["category_id"] in block], kind)
+        found = found_objects(truth, [record for record in chosen if record["category_id"] in block], iou_type)
         evaluation = COCOeval_faster(
-            as_dataset(truth, annotated), as_dataset(truth, found), kind, print_function=_silent
+            as_dataset(truth, annotated), as_dataset(truth, found), iou_type, print_function=silent
         )
         evaluation.params = params
         evaluation.evaluate()
@@ -115,10 +114,6 @@ def _blocks(truth: Annotations, records: Sequence[dict]) -> list[set[int]]:
     return blocks
 
 
-def _silent(*_: object) -> None:
-    """Takes the place of the evaluator's print."""
-
-
 @dataclass(frozen=True)
 class CocoScores:
     """Scores of boxes, masks or keypoints as `coco_sections` gives them, of the whole and of each class by its name."""
@@ -127,9 +122,9 @@ class CocoScores:
     per_class: dict[str, dict[str, float]]
 
 
-def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
+def iou_types_of(settings: ModelSettings, classes: Classes) -> list[IouType]:
     """What a model finds that can be scored on data with these classes."""
-    found: list[Kind] = ["bbox"]
+    found: list[IouType] = ["bbox"]
     if settings.mask_head is not None:
         found.append("segm")
     if settings.keypoint_head is not None and classes.keypoint_schema is not None:
@@ -137,30 +132,32 @@ def kinds_of(settings: ModelSettings, classes: Classes) -> list[Kind]:
     return found
 
 
-def kinds_to_score(truth: Annotations, results: Results) -> list[Kind]:
+def iou_types_to_score(truth: Annotations, results: Results) -> list[IouType]:
     """What can be scored: boxes, masks and keypoints that the results have, or, without results, the annotations."""
-    annotated = [kind for kind, field in FIELDS.items() if any(one.get(field) for one in truth.objects)]
-    found = set(results.kinds if results else annotated)
+    annotated = [iou_type for iou_type, field in FIELDS.items() if any(one.get(field) for one in truth.objects)]
+    found = set(results.iou_types if results else annotated)
     if truth.keypoint_schema is None:
         found.discard("keypoints")
-    return [kind for kind in FIELDS if kind in found] or ["bbox"]
+    return [iou_type for iou_type in FIELDS if iou_type in found] or ["bbox"]
 
 
-def comparable_kinds(truth: Annotations, *runs: Results) -> list[Kind]:
-    """What errors are looked for in: `kinds_to_score` of any run, but no masks where only boxes are annotated.
+def comparable_iou_types(truth: Annotations, *runs: Results) -> list[IouType]:
+    """What errors are looked for in: `iou_types_to_score` of any run, but no masks where only boxes are annotated.
 
     A mask compared with a box tells nothing about its errors.
     """
     drawn = not truth.objects or any(one.get("segmentation") for one in truth.objects)
-    found = {kind for run in [run for run in runs if run] or runs[:1] for kind in kinds_to_score(truth, run)}
-    return [kind for kind in FIELDS if kind in found and (kind != "segm" or drawn)] or ["bbox"]
+    found = {
+        iou_type for run in [run for run in runs if run] or runs[:1] for iou_type in iou_types_to_score(truth, run)
+    }
+    return [iou_type for iou_type in FIELDS if iou_type in found and (iou_type != "segm" or drawn)] or ["bbox"]
 
 
 def coco_sections(
     truth: Annotations,
     results: Results,
     *,
-    kinds: Sequence[Measure] = KINDS,
+    iou_types: Sequence[Measure] = IOU_TYPES,
     max_detections: int = 100,
     areas: Mapping[str, tuple[float, float]] = AREAS,
     say: Say = say_nothing,
@@ -173,14 +170,14 @@ def coco_sections(
     Args:
         truth: The annotated objects; `area` and `iscrowd` may be missing.
         results: The predictions; may be empty.
-        kinds: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints, "boundary" masks compared by the
+        iou_types: What is scored: "bbox" boxes, "segm" masks, "keypoints" keypoints, "boundary" masks compared by the
             smaller of mask IoU and Boundary IoU (Cheng et al. 2021).
         max_detections: Most detections that count per image and class.
         areas: Ranges of areas by the end of their numbers' names, all areas as "" first; not of keypoints.
         say: Called with what is being scored.
 
     Returns:
-        A section for each kind, as fractions; -1 where there is nothing to find. Of boxes and masks AP, AP50, AP75,
+        A section for each iou_type, as fractions; -1 where there is nothing to find. Of boxes and masks AP, AP50, AP75,
         APs, APm, APl (small: up to 32 x 32 pixels, large: from 96 x 96), AR1, AR10, ARn (recall with at most 1, 10 and
         n detections), ARs, ARm, ARl; of keypoints AP, AP50, AP75, APm, APl, AR, AR50, AR75, ARm, ARl. Of each class
         AP, AP50 and AP75; a name that several categories share gets its category id appended.
@@ -191,29 +188,29 @@ def coco_sections(
     if max_detections < 1:
         raise SettingError(f"max_detections is {max_detections}, but at least 1 detection must count.")
     sections = []
-    for kind in kinds:
-        scores = _scores(truth, results, kind, max_detections, areas, say)
-        most = min(max_detections, MOST_DETECTIONS) if kind == "keypoints" else max_detections
-        rule = f"COCO AP and AR at {SIMILARITIES[kind]} 0.50:0.05:0.95"
+    for iou_type in iou_types:
+        scores = _scores(truth, results, iou_type, max_detections, areas, say)
+        most = min(max_detections, MOST_DETECTIONS) if iou_type == "keypoints" else max_detections
+        rule = f"COCO AP and AR at {SIMILARITIES[iou_type]} 0.50:0.05:0.95"
         protocol = f"{rule}, at most {most} detections per image and class"
-        sections.append(Section(kind, MEASURES[kind], protocol, scores.numbers, scores.per_class))
+        sections.append(Section(iou_type, TITLES[iou_type], protocol, scores.numbers, scores.per_class))
     return sections
 
 
 def _scores(
     truth: Annotations,
     results: Results,
-    kind: Measure,
+    iou_type: Measure,
     max_detections: int,
     areas: Mapping[str, tuple[float, float]],
     say: Say,
 ) -> CocoScores:
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
-    if kind == "keypoints":
+    if iou_type == "keypoints":
         areas, limits = KEYPOINT_AREAS, [min(max_detections, MOST_DETECTIONS)]
-    progress = partial(_say_classes, say, MEASURES[kind], len(truth.categories))
-    curves = coco_curves(truth, results, kind, list(areas.values()), limits, progress)
-    if kind == "keypoints":
+    progress = partial(_say_classes, say, TITLES[iou_type], len(truth.categories))
+    curves = coco_curves(truth, results, iou_type, list(areas.values()), limits, progress)
+    if iou_type == "keypoints":
         return _named(keypoint_numbers(*curves), curves, truth)
     return scores_of(curves, truth, limits, list(areas))
 
@@ -234,7 +231,7 @@ def _named(numbers: Mapping[str, np.ndarray], curves: Curves, truth: Annotations
     per_category = _per_category(curves.precision[:, :, :, 0, -1], curves.thresholds, sorted(truth.categories))
     names = unique_names(truth.categories)
     return CocoScores(
-        numbers={name: _mean(values) for name, values in numbers.items()},
+        numbers={name: mean_of_known(values) for name, values in numbers.items()},
         per_class={names[category]: found for category, found in per_category.items()},
     )
 
@@ -249,7 +246,7 @@ def _per_category(
     """AP, AP50 and AP75 by category id, of [T, R, K] precisions of all areas."""
     chosen = {"AP": thresholds > 0, "AP50": np.isclose(thresholds, 0.5), "AP75": np.isclose(thresholds, 0.75)}
     return {
-        int(category): {name: _mean(precision[which][:, :, k]) for name, which in chosen.items()}
+        int(category): {name: mean_of_known(precision[which][:, :, k]) for name, which in chosen.items()}
         for k, category in enumerate(category_ids)
     }
 
@@ -274,10 +271,15 @@ def _numbers(
     return numbers | {f"AR{name}": recall[..., area, -1] for area, name in enumerate(areas) if name}
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
     """Mean of the entries that have ground truth; -1 if none has."""
     values = values[values > -1]
     return float(values.mean()) if values.size else -1.0
+
+
+def none_where_undefined(numbers: Numbers) -> Numbers:
+    """-1, as COCO says that there is nothing to find, becomes None."""
+    return {name: None if value == -1 else value for name, value in numbers.items()}
 
 
 def unique_names(categories: dict[int, str]) -> dict[int, str]:

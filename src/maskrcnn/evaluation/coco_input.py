@@ -15,9 +15,9 @@ from ..structures.masks import Crop, encode_crop
 from ..structures.rle import counts_from_text, crop_from_counts
 from .annotations import Annotations, Size
 from .keypoints import keypoint_objects
-from .results import FIELDS, Kind
+from .results import FIELDS, IouType
 
-Measure = Kind | Literal["boundary"]
+Measure = IouType | Literal["boundary"]
 """What objects are compared by."""
 MASKS_TOGETHER = 10_000
 """Masks whose areas are counted together."""
@@ -25,36 +25,36 @@ WIDTH = 0.02
 """Width of a boundary as a part of the image's diagonal, the paper's choice for COCO."""
 
 
-def truth_objects(truth: Annotations, kind: Measure) -> list[dict]:
+def truth_objects(truth: Annotations, iou_type: Measure) -> list[dict]:
     """The annotated objects, as copies, because the evaluator writes into them."""
-    objects = [dict(found) for found in (keypoint_objects(truth) if kind == "keypoints" else truth.complete)]
-    if kind in ("segm", "boundary"):
+    objects = [dict(found) for found in (keypoint_objects(truth) if iou_type == "keypoints" else truth.complete)]
+    if iou_type in ("segm", "boundary"):
         for found, mask in zip(objects, truth.masks, strict=True):
             found["rle"] = mask
-    return _with_boundaries(objects, truth) if kind == "boundary" else objects
+    return _with_boundaries(objects, truth) if iou_type == "boundary" else objects
 
 
-def found_objects(truth: Annotations, records: Sequence[dict], kind: Measure) -> list[dict]:
-    """Predictions of one kind.
+def found_objects(truth: Annotations, records: Sequence[dict], iou_type: Measure) -> list[dict]:
+    """Predictions of one IoU type.
 
     Args:
         truth: Their ground truth.
-        records: Of `Results`, all with the kind's field. They are not changed.
-        kind: An object's size is that of its box, of its mask, or of the box around its keypoints.
+        records: Of `Results`, all with the field of the IoU type. They are not changed.
+        iou_type: An object's size is that of its box, of its mask, or of the box around its keypoints.
     """
     common = ("image_id", "category_id", "score")
     found = [{"id": n, **{name: record[name] for name in common}} for n, record in enumerate(records, start=1)]
-    values = [record[field_of(kind)] for record in records]
-    if kind == "bbox":
+    values = [record[field_of(iou_type)] for record in records]
+    if iou_type == "bbox":
         for one, box in zip(found, values, strict=True):
             one |= {"bbox": box, "area": box[2] * box[3]}
-    elif kind == "keypoints":
+    elif iou_type == "keypoints":
         for one, points, (x, y, width, height) in zip(found, values, _boxes_around(values), strict=True):
             one |= {"keypoints": points, "bbox": [x, y, width, height], "area": width * height}
     else:
         for one, mask, area in zip(found, values, _areas(values), strict=True):
             one |= {"rle": mask, "area": area}
-    return _with_boundaries(found, truth) if kind == "boundary" else found
+    return _with_boundaries(found, truth) if iou_type == "boundary" else found
 
 
 def as_dataset(truth: Annotations, objects: list[dict]) -> COCO:
@@ -69,9 +69,13 @@ def as_dataset(truth: Annotations, objects: list[dict]) -> COCO:
     return made
 
 
-def field_of(kind: Measure) -> str:
+def silent(*_: object) -> None:
+    """Takes the place of the evaluator's print."""
+
+
+def field_of(iou_type: Measure) -> str:
     """The field of a result that is compared."""
-    return FIELDS["segm" if kind == "boundary" else kind]
+    return FIELDS["segm" if iou_type == "boundary" else iou_type]
 
 
 def _areas(masks: list[dict]) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataError
+from ..progress import counted
 from ..structures.batch import Batch, Scales
 from ..structures.classes import Classes
 from ..structures.instances import Instances
@@ -127,7 +128,7 @@ def records_of(predictions: Mapping[int, Found] | Sequence[Found], truth: Annota
     if not isinstance(predictions, Mapping):
         if len(predictions) != len(truth.sizes):
             raise DataError(
-                f"results: there are predictions of {len(predictions)} images, but {truth.source} has "
+                f"results: there are predictions of {counted(len(predictions), 'image')}, but {truth.source} has "
                 f"{len(truth.sizes)}. Give one for each, in their order, or give them by image id."
             )
         predictions = dict(zip(truth.sizes, predictions, strict=True))

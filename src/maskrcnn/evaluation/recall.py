@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval import COCOeval_faster
 from rich.table import Table
 
 from ..structures.instances import Instances
 from .annotations import Annotations
 from .coco import AREAS
+from .coco_input import as_dataset, found_objects, silent
 
 LIMITS = (100, 300, 1000)
 """How many of an image's proposals count: the numbers of the RPN and FPN papers."""
@@ -95,17 +96,13 @@ def _recall(
     image_ids: list[int], truth: Annotations, objects: list[dict], records: list[dict], limits: list[int]
 ) -> np.ndarray:
     """[10, areas, limits] recall on some images; below 0 where there is nothing to find."""
-    images = [{"id": one, "height": truth.sizes[one][0], "width": truth.sizes[one][1]} for one in image_ids]
-    content = {"images": images, "annotations": objects, "categories": [{"id": CATEGORY, "name": "object"}]}
-    annotated = COCO(content, print_function=_silent)
-    evaluation = COCOeval_faster(annotated, annotated.loadRes(records), iouType="bbox", print_function=_silent)
+    sizes = {image_id: truth.sizes[image_id] for image_id in image_ids}
+    part = Annotations(truth.source, sizes, {CATEGORY: "object"}, [])
+    annotated, proposed = as_dataset(part, objects), as_dataset(part, found_objects(part, records, "bbox"))
+    evaluation = COCOeval_faster(annotated, proposed, iouType="bbox", print_function=silent)
     evaluation.params.maxDets = limits
     evaluation.params.areaRng = [list(area) for area in AREAS.values()]
     evaluation.params.areaRngLbl = list(NAMES.values())
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation.eval["recall"][:, 0]
-
-
-def _silent(*_: object) -> None:
-    """Takes the place of the evaluator's print."""

@@ -16,8 +16,8 @@ from ..ops.files import write_json
 from ..progress import counted
 from .accuracy import Threshold, accuracy_section
 from .annotations import Annotations
-from .coco import coco_sections, kinds_to_score
-from .results import Kind, Results
+from .coco import coco_sections, iou_types_to_score
+from .results import IouType, Results
 from .sections import Say, Section, say_nothing, section_tables
 from .text_report import text_sections
 
@@ -102,7 +102,7 @@ def score_results(
     truth: Annotations,
     results: Results,
     *,
-    kinds: Sequence[Kind] | None = None,
+    iou_types: Sequence[IouType] | None = None,
     max_detections: int = MOST_DETECTIONS,
     threshold: Threshold | None = None,
     text: bool = False,
@@ -113,8 +113,8 @@ def score_results(
     Args:
         truth: The annotated objects.
         results: The predictions.
-        kinds: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results, or without any in the
-            annotations.
+        iou_types: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results, or without any in
+            the annotations.
         max_detections: Most detections per image and class that count for average precision.
         threshold: From which score on masks count for instance accuracy; None: that is left out.
         text: Score the objects as words, too.
@@ -124,8 +124,8 @@ def score_results(
         The sections `bbox`, `segm`, `keypoints` of COCO's numbers; `accuracy` by mask IoU; of text `mmocr`,
         `icdar2015`, `ctw1500`. Numbers are fractions, -1 where there is nothing to find.
     """
-    kinds = kinds_to_score(truth, results) if kinds is None else kinds
-    sections = coco_sections(truth, results, kinds=kinds, max_detections=max_detections, say=say)
+    iou_types = iou_types_to_score(truth, results) if iou_types is None else iou_types
+    sections = coco_sections(truth, results, iou_types=iou_types, max_detections=max_detections, say=say)
     facts: dict[str, Any] = {
         "annotations": truth.source,
         "images": len(truth.sizes),
@@ -134,9 +134,9 @@ def score_results(
         "max_detections": max_detections,
         "versions": library_versions(),
     }
-    if threshold is not None and ("segm" in kinds or text):
+    if threshold is not None and ("segm" in iou_types or text):
         facts |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}
-        if "segm" in kinds:
+        if "segm" in iou_types:
             say("instance accuracy")
             sections.append(accuracy_section(truth, results, threshold.score))
         if text:

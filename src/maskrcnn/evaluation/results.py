@@ -20,8 +20,8 @@ from ..structures.rle import all_fill
 from .annotations import Annotations, rle, to_text
 from .keypoints import keypoints_problem
 
-Kind = Literal["bbox", "segm", "keypoints"]
-FIELDS: dict[Kind, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
+IouType = Literal["bbox", "segm", "keypoints"]
+FIELDS: dict[IouType, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
 BLOCK = 1000
 """Records that are checked together."""
 NUMBERS = {int, float}
@@ -98,12 +98,16 @@ class Results(Sequence[dict]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Results({len(self)} records of {len(self.by_image)} images, {', '.join(self.kinds)}: {self.source})"
+        return (
+            f"Results({len(self)} records of {len(self.by_image)} images, {', '.join(self.iou_types)}: {self.source})"
+        )
 
     @property
-    def kinds(self) -> list[Kind]:
+    def iou_types(self) -> list[IouType]:
         """What the records have: "bbox", "segm", "keypoints"."""
-        return [kind for kind, field in FIELDS.items() if any(one.get(field) is not None for one in self.records)]
+        return [
+            iou_type for iou_type, field in FIELDS.items() if any(one.get(field) is not None for one in self.records)
+        ]
 
     @cached_property
     def by_image(self) -> dict[int, list[dict]]:
@@ -117,40 +121,40 @@ class Results(Sequence[dict]):
         """The results that a condition is true of."""
         return replace(self, records=tuple(filter(keep, self.records)))
 
-    def with_field(self, kind: Kind) -> Results:
+    def with_field(self, iou_type: IouType) -> Results:
         """The results that have a box, a mask or keypoints."""
-        field = FIELDS[kind]
+        field = FIELDS[iou_type]
         return self.where(lambda record: record.get(field) is not None)
 
-    def require(self, kind: Kind) -> None:
+    def require(self, iou_type: IouType) -> None:
         """Refuse results of which one lacks a box, a mask or keypoints.
 
         Raises:
             DataError: The first that does.
         """
         for number, record in enumerate(self.records):
-            if record.get(FIELDS[kind]) is None:
+            if record.get(FIELDS[iou_type]) is None:
                 raise DataError(
-                    f"{self.source}: record {number} of image {record['image_id']} has no {FIELDS[kind]}, but it is "
-                    "scored. Predict with a model that has the head for it, or give the results with it."
+                    f"{self.source}: record {number} of image {record['image_id']} has no {FIELDS[iou_type]}, but it "
+                    "is scored. Predict with a model that has the head for it, or give the results with it."
                 )
 
-    def of_kind(self, kind: Kind) -> list[dict]:
-        """The records as one official evaluation wants them: with box, mask or keypoints only, others left out.
+    def of_type(self, iou_type: IouType) -> list[dict]:
+        """The records as one official evaluation takes them: with box, mask or keypoints only, others left out.
 
         Evaluators that get several take an object's size from its box also for masks.
         """
-        names = ("image_id", "category_id", "score", FIELDS[kind])
-        return [{name: record[name] for name in names} for record in self.with_field(kind)]
+        names = ("image_id", "category_id", "score", FIELDS[iou_type])
+        return [{name: record[name] for name in names} for record in self.with_field(iou_type)]
 
-    def write(self, path: Path | str, kind: Kind | None = None) -> None:
+    def write(self, path: Path | str, iou_type: IouType | None = None) -> None:
         """Write a COCO results file, whole or not at all; missing folders are made.
 
         Args:
             path: The JSON file.
-            kind: "bbox", "segm" or "keypoints" for the file a COCO server takes; None keeps everything in each record.
+            iou_type: "bbox", "segm" or "keypoints" for the file a COCO server takes; None keeps all fields.
         """
-        write_json(Path(path), list(self) if kind is None else self.of_kind(kind))
+        write_json(Path(path), list(self) if iou_type is None else self.of_type(iou_type))
 
 
 def to_results(instances: Instances, image_id: int, classes: Classes) -> list[dict]:

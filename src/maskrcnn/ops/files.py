@@ -63,12 +63,16 @@ def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> 
         content: What `json` can write; numbers must be finite, for JSON has no others.
         indent: Spaces for each level; None: everything in one line without spaces.
     """
+    separators = (",", ":") if indent is None else None
+    write_text(path, json.dumps(content, indent=indent, separators=separators, allow_nan=False) + "\n")
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; missing folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    separators = (",", ":") if indent is None else None
     with replacing(path) as temporary:
-        text = json.dumps(content, indent=indent, separators=separators, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager

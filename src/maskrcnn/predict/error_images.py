@@ -22,10 +22,10 @@ from ..draw.error_pages import DrawnObjects, Entry, ErrorPage, draw_error_index,
 from ..draw.images import write_image
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import comparable_kinds
+from ..evaluation.coco import comparable_iou_types
 from ..evaluation.keypoints import keypoint_sigmas
 from ..evaluation.report import Report
-from ..evaluation.results import Kind, Results
+from ..evaluation.results import IouType, Results
 from ..progress import Announce, counted, silently
 from ..structures.annotated_masks import ObjectMasks
 from ..structures.classes import PIXEL_MIDDLE
@@ -43,8 +43,8 @@ class AnalyzedReport:
 
     Args:
         tables: For the terminal.
-        facts: For JSON: `errors` by kind, and `worst_images` with `image_id`, its `image`, number of `errors`, `what`
-            in words and the file of the `drawing`, as far as these are known.
+        facts: For JSON: `errors` by IoU type, and `worst_images` with `image_id`, its `image`, the number of `errors`,
+            `what` in words and the file of the `drawing`, as far as these are known.
     """
 
     tables: list[RenderableType]
@@ -74,12 +74,12 @@ def analyze_report(
     truth, results = report.truth, report.results
     assert truth is not None, "these scores are not of objects such as COCO has"
     tables, errors = list[RenderableType](), dict[str, Any]()
-    for kind in comparable_kinds(truth, results):
+    for iou_type in comparable_iou_types(truth, results):
         with announce("looking for errors", len(truth.sizes)) as advance:
-            faults = find_faults(truth, results, kind, max_detections=report.max_detections, on_progress=advance)
+            faults = find_faults(truth, results, iou_type, max_detections=report.max_detections, on_progress=advance)
         analyzed = analyze_errors(truth, faults)
-        errors[kind] = errors_report(analyzed)
-        tables.append(errors_tables(analyzed, kind))
+        errors[iou_type] = errors_report(analyzed)
+        tables.append(errors_tables(analyzed, iou_type))
     worst = worst_images(truth, faults, analyzed.score, LISTED if folder is None else DRAWN)
     listed = worst_report(truth, results, worst)
     if folder is not None:
@@ -87,7 +87,11 @@ def analyze_report(
         data = dataset()
         names = {record.image_id: record.path.name for record in data.records}
         with announce("drawing", len(worst)) as advance:
-            paths = write_error_images(folder, data, truth, results, worst, kind, analyzed.score, on_progress=advance)
+            paths = write_error_images(
+                folder, data, truth, results, worst, iou_type, analyzed.score, on_progress=advance
+            )
+                folder, data, truth, results, worst, iou_type, analyzed.score, on_progress=advance
+            )
         for one, path in zip(listed, paths, strict=True):
             one["drawing"] = str(path)
     for one in listed:
@@ -102,7 +106,7 @@ def write_error_images(
     truth: Annotations,
     results: Results,
     worst: Sequence[ImageErrors],
-    kind: Kind,
+    iou_type: IouType,
     score: float,
     *,
     on_progress: Callable[[int], None] | None = None,
@@ -114,7 +118,7 @@ def write_error_images(
         data: Where the images are.
         truth, results: What is analyzed.
         worst: Of `worst_images`.
-        kind: "bbox", "segm" or "keypoints": what is analyzed and drawn.
+        iou_type: "bbox", "segm" or "keypoints": what is analyzed and drawn.
         score: Least score of the detections that are drawn.
         on_progress: Called after each image with 1.
 
@@ -129,7 +133,7 @@ def write_error_images(
     for number, errors in enumerate(worst, start=1):
         if errors.image_id not in records:
             raise DataError(f"{data.source}: has no image {errors.image_id} to draw. Give the dataset that was scored.")
-        page = _page(records[errors.image_id], truth, results, errors, kind, score)
+        page = _page(records[errors.image_id], truth, results, errors, iou_type, score)
         drawn = draw_error_page(page)
         paths.append(folder / f"{number:03d}-{records[errors.image_id].path.stem}.png")
         write_image(paths[-1], drawn)
@@ -143,22 +147,22 @@ def write_error_images(
 
 
 def _page(
-    record: Record, truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, score: float
+    record: Record, truth: Annotations, results: Results, errors: ImageErrors, iou_type: IouType, score: float
 ) -> ErrorPage:
     several = len(truth.categories) > 1
     return ErrorPage(
         title=record.path.name,
         words=f"{counted(errors.errors, 'error')}: {describe_errors(truth, results, errors)}",
         image=read_record(record, 3),
-        annotated=_annotated(truth, errors, kind, several),
-        predicted=_predicted(truth, results, errors, kind, several),
+        annotated=_annotated(truth, errors, iou_type, several),
+        predicted=_predicted(truth, results, errors, iou_type, several),
         headings=("annotated", f"predicted, score at least {score:.2f}"),
         names=NAMES,
-        keypoint_schema=truth.keypoint_schema if kind == "keypoints" else None,
+        keypoint_schema=truth.keypoint_schema if iou_type == "keypoints" else None,
     )
 
 
-def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
+def _annotated(truth: Annotations, errors: ImageErrors, iou_type: IouType, several: bool) -> DrawnObjects:
     """The annotated objects, each with what became of it."""
     places = [place for place, one in enumerate(truth.objects) if one["image_id"] == errors.image_id]
     became = dict.fromkeys(places, "ignored") | dict.fromkeys(errors.missed, "missed")
@@ -167,18 +171,20 @@ def _annotated(truth: Annotations, errors: ImageErrors, kind: Kind, several: boo
             became[assigned] = fault
         elif fault == "right":
             became[assigned] = "right"
-    known = [{**truth.complete[place], **_shape(truth, place, kind)} for place in places]
+    known = [{**truth.complete[place], **_shape(truth, place, iou_type)} for place in places]
     names = [truth.categories[one["category_id"]] if several else "" for one in known]
-    return DrawnObjects(_instances(truth, known, errors.image_id, kind), [became[place] for place in places], names)
+    return DrawnObjects(_instances(truth, known, errors.image_id, iou_type), [became[place] for place in places], names)
 
 
-def _shape(truth: Annotations, place: int, kind: Kind) -> dict:
-    if kind == "segm":
+def _shape(truth: Annotations, place: int, iou_type: IouType) -> dict:
+    if iou_type == "segm":
         return {"segmentation": truth.masks[place]}
-    return {"keypoints": truth.objects[place].get("keypoints")} if kind == "keypoints" else {}
+    return {"keypoints": truth.objects[place].get("keypoints")} if iou_type == "keypoints" else {}
 
 
-def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: Kind, several: bool) -> DrawnObjects:
+def _predicted(
+    truth: Annotations, results: Results, errors: ImageErrors, iou_type: IouType, several: bool
+) -> DrawnObjects:
     """The detections, each with what is wrong with it."""
     detections = [results[place] for place in errors.detections]
     texts = []
@@ -187,17 +193,17 @@ def _predicted(truth: Annotations, results: Results, errors: ImageErrors, kind: 
         wrong = fault == FAULTS[CLASSIFICATION]
         is_really = f", is {truth.categories[truth.objects[assigned]['category_id']]}" if wrong else ""
         texts.append(f"{name} {record['score']:.2f}{is_really}".strip())
-    return DrawnObjects(_instances(truth, detections, errors.image_id, kind), list(errors.faults), texts)
+    return DrawnObjects(_instances(truth, detections, errors.image_id, iou_type), list(errors.faults), texts)
 
 
-def _instances(truth: Annotations, records: Sequence[dict], image_id: int, kind: Kind) -> Instances:
+def _instances(truth: Annotations, records: Sequence[dict], image_id: int, iou_type: IouType) -> Instances:
     """COCO records, annotated or predicted, as objects that can be drawn."""
     size = truth.sizes[image_id]
     labels = torch.zeros(len(records), dtype=torch.int64)
     scores = torch.tensor([record["score"] for record in records]) if records and "score" in records[0] else None
-    if kind == "bbox":
+    if iou_type == "bbox":
         return Instances(size, _boxes([record["bbox"] for record in records]), labels, scores)
-    if kind == "segm":
+    if iou_type == "segm":
         masks = [record["segmentation"] for record in records]
         boxes = _boxes([coco_mask.toBbox(mask).tolist() for mask in masks])
         return Instances(size, boxes, labels, scores, masks=ObjectMasks.of([_counts(mask) for mask in masks], size))

@@ -14,10 +14,10 @@ from ..data.readers.coco import to_data
 from ..errors import SettingError
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import kinds_of, kinds_to_score
+from ..evaluation.coco import iou_types_of, iou_types_to_score
 from ..evaluation.collect import collect_results, is_by_image, keep_segments, records_of
 from ..evaluation.report import MOST_DETECTIONS, Report, score_results
-from ..evaluation.results import Kind, Results, to_results
+from ..evaluation.results import IouType, Results, to_results
 from ..evaluation.sections import Say, say_nothing
 from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
@@ -47,7 +47,7 @@ class Predicted:
         truth: Its annotated objects.
         results: The predictions.
         segments: Those of every pixel as COCO records, of models that find segments.
-        kinds: What can be scored.
+        iou_types: What can be scored.
         max_detections: As many per image and class count as the model gives per image.
         notes: Of the weights.
     """
@@ -56,17 +56,17 @@ class Predicted:
     truth: Annotations
     results: Results
     segments: Sequence[dict]
-    kinds: Sequence[Kind]
+    iou_types: Sequence[IouType]
     max_detections: int
     notes: Mapping[str, str]
 
     def score(self, *, score_threshold: ScoreThreshold = None, text: bool = False, say: Say = say_nothing) -> Report:
         """The report of `evaluate`; arguments as there."""
-        threshold = _threshold(score_threshold, self.notes, self.truth, self.results, self.kinds)
+        threshold = _threshold(score_threshold, self.notes, self.truth, self.results, self.iou_types)
         report = score_results(
             self.truth,
             self.results,
-            kinds=self.kinds,
+            iou_types=self.iou_types,
             max_detections=self.max_detections,
             threshold=threshold,
             text=text,
@@ -136,7 +136,7 @@ def score(
     data: Data,
     *,
     split: str = "val",
-    kinds: Sequence[Kind] | None = None,
+    iou_types: Sequence[IouType] | None = None,
     max_detections: int = MOST_DETECTIONS,
     score_threshold: ScoreThreshold = None,
     text: bool = False,
@@ -154,7 +154,7 @@ def score(
             results in that format.
         data: A dataset, or the path of one in any known format; or annotations alone.
         split: Of a path that holds several.
-        kinds: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results.
+        iou_types: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results.
         max_detections: Most detections per image and class that count.
         score_threshold, text: As for `evaluate`.
         say: Called with what is being scored.
@@ -172,10 +172,10 @@ def score(
     else:
         given: Any = results if isinstance(results, Sequence | Mapping) else list(results)
         known = Results.parse(records_of(given, truth) if is_by_image(given) else given, truth)
-    kinds = kinds_to_score(truth, known) if kinds is None else kinds
-    threshold = _threshold(score_threshold, {}, truth, known, kinds)
+    iou_types = iou_types_to_score(truth, known) if iou_types is None else iou_types
+    threshold = _threshold(score_threshold, {}, truth, known, iou_types)
     return score_results(
-        truth, known, kinds=kinds, max_detections=max_detections, threshold=threshold, text=text, say=say
+        truth, known, iou_types=iou_types, max_detections=max_detections, threshold=threshold, text=text, say=say
     )
 
 
@@ -227,9 +227,13 @@ def predict_dataset(
         workers=workers,
         on_progress=on_progress,
     )
-    kinds = [kind for kind in kinds_of(predictor.settings, data.classes) if kind != "keypoints" or match.keypoints]
+    iou_types = [
+        iou_type
+        for iou_type in iou_types_of(predictor.settings, data.classes)
+        if iou_type != "keypoints" or match.keypoints
+    ]
     return Predicted(
-        data, truth, results, segments, kinds, predictor.settings.box_head.detections_per_image, predictor.notes
+        data, truth, results, segments, iou_types, predictor.settings.box_head.detections_per_image, predictor.notes
     )
 
 
@@ -304,12 +308,12 @@ def _named(argument: Any) -> str:
 
 
 def _threshold(
-    given: ScoreThreshold, notes: Mapping[str, str], truth: Annotations, results: Results, kinds: Sequence[Kind]
+    given: ScoreThreshold, notes: Mapping[str, str], truth: Annotations, results: Results, iou_types: Sequence[IouType]
 ) -> Threshold:
     if given == "best":
         return (
             Threshold(best_score_threshold(truth, results), "chosen")
-            if "segm" in kinds
+            if "segm" in iou_types
             else find_threshold(None, notes)
         )
     return find_threshold(given, notes)

@@ -125,7 +125,7 @@ class Instances:
         """COCO results, as its evaluators and servers take them.
 
         A record holds the box and, where there are any, the mask and the keypoints. Evaluators that get several take an
-        object's size from its box also for masks; `Results.of_kind` makes the separate lists they want.
+        object's size from its box also for masks; `Results.of_type` makes the separate lists they want.
 
         Args:
             image_id: The dataset's id of the image.

@@ -16,7 +16,7 @@ from ..data.formats import has_split, read_dataset, recognize, split_meant
 from ..data.loading import evaluation_batches, training_batches
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
-from ..evaluation.coco import kinds_of
+from ..evaluation.coco import iou_types_of
 from ..evaluation.collect import collect_proposals, collect_results
 from ..evaluation.recall import average_recall
 from ..evaluation.report import score_results
@@ -159,9 +159,11 @@ def _scores(
 
 
 def _score(truth: Annotations, results: Results, data: Dataset, settings: RunSettings) -> dict:
-    kinds = kinds_of(settings.model, data.classes)
-    report = score_results(truth, results, kinds=kinds, max_detections=settings.model.box_head.detections_per_image)
-    return {kind: {**report[kind], "per_class": report.per_class(kind)} for kind in kinds}
+    iou_types = iou_types_of(settings.model, data.classes)
+    report = score_results(
+        truth, results, iou_types=iou_types, max_detections=settings.model.box_head.detections_per_image
+    )
+    return {iou_type: {**report[iou_type], "per_class": report.per_class(iou_type)} for iou_type in iou_types}
 
 
 def _described(data: Dataset) -> str:

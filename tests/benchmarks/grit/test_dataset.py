@@ -20,7 +20,7 @@ from maskrcnn.benchmarks.grit.submission import (
 from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.errors import DataError
 from tests.builders.grit import BOXES, lay_out, rle, sample, with_truth
-from tests.builders.scores import numbers
+from tests.builders.scoring import numbers
 
 
 def perfect() -> list[dict]:
@@ -57,9 +57,9 @@ def test_what_is_submitted_scores_the_same(tmp_path: Path):
     opened = open_benchmark("grit", with_truth(tmp_path), "val")
     assert opened.submits
     records = [{**record, "score": 0.5 + record["image_id"] / 10} for record in perfect()[3:]]
-    with pytest.raises(DataError, match=r'params.json: .* parameters in millions.*"params_in_millions": 44'):
+    with pytest.raises(DataError, match="params.json: .*params_in_millions"):
         opened.submit(records, tmp_path / "val.zip")
-    with pytest.raises(DataError, match=r"params.json: GRIT's leaderboard asks"):  # before anything is predicted
+    with pytest.raises(DataError, match="params.json"):  # before anything is predicted
         opened.require_submittable()
     (tmp_path / "params.json").write_text('{"params_in_millions": 44}')
     opened.submit(records, tmp_path / "val.zip")
@@ -82,7 +82,7 @@ def test_public_samples_can_only_be_submitted(tmp_path: Path):
 
 def test_samples_without_an_image_cannot_be_predicted(tmp_path: Path):
     opened = open_benchmark("grit", lay_out(tmp_path, "test", localization=[sample("l", "cat", None)]), "test")
-    with pytest.raises(DataError, match=r"samples/test: 1 samples name no image"):
+    with pytest.raises(DataError, match="samples/test: 1 "):
         opened.dataset()
 
 
@@ -154,18 +154,19 @@ def test_confident_answers_of_others_need_no_score_threshold(questions: Question
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({}, r"holds no localization.json or segmentation.json"),
-        ({"localization.json": "["}, r"localization.json must be a list of answers"),
-        ({"localization.json": [{"confidence": 1}]}, r"must be a list of answers, each with its `example_id`"),
-        ({"localization.json": [{"example_id": "a"}] * 2}, r"has several answers to one sample"),
-        ({"localization.json": [{"example_id": "a"}]}, r"has no answer to 2 of 3 samples, such as b"),
+        ({}, "localization.json or segmentation.json"),
+        ({"localization.json": "["}, "val.zip: localization.json"),
+        ({"localization.json": [{"confidence": 1}]}, "localization.json.*`example_id`"),
+        ({"localization.json": [{"example_id": ["a"]}]}, "`example_id`"),
+        ({"localization.json": [{"example_id": "a"}] * 2}, "localization.json"),
+        ({"localization.json": [{"example_id": "a"}]}, "2 of 3 .*b"),
         (
             {"segmentation.json": [{"example_id": "d", "confidence": 2, "masks": []}]},
-            r"answer d: `confidence` must be a number from 0 to 1, but is 2",
+            "answer d: `confidence`.*2",
         ),
         (
             {"segmentation.json": [{"example_id": "d", "confidence": 1, "masks": [[]]}]},
-            r"answer d: one of its `masks` is no RLE",
+            "answer d: .*`masks`",
         ),
     ],
 )
@@ -179,10 +180,10 @@ def test_broken_files_are_named(questions: Questions, tmp_path: Path, content: d
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_id": 9}, "record 1: image_id 9 is not among 2"),
-        ({"category_id": 0}, "record 1: category_id 0 is not one of 1 to 2"),
-        ({"score": 1.5}, r"record 1: score 1.5 must be a number from 0 to 1"),
-        ({"bbox": [1, 2]}, r"record 1: `bboxes` must be lists of four finite numbers"),
+        ({"image_id": 9}, "record 1: image_id 9"),
+        ({"category_id": 0}, "record 1: category_id 0 .*1 to 2"),
+        ({"score": 1.5}, "record 1: score 1.5"),
+        ({"bbox": [1, 2]}, r"record 1: `bboxes`.*\[1, 2\]"),
     ],
 )
 def test_broken_records_are_named(questions: Questions, changes: dict, message: str):
@@ -228,24 +229,24 @@ def test_the_class_of_a_query():
 
 
 def test_missing_and_broken_samples_are_named(tmp_path: Path):
-    with pytest.raises(DataError, match=r"samples/test: neither localization.json nor .* GRIT's test .*images/"):
+    with pytest.raises(DataError, match="samples/test: .*localization.json"):
         read_questions(tmp_path, "test")
     lay_out(tmp_path, localization=[{"example_id": "1"}])
-    with pytest.raises(DataError, match=r"localization.json: the sample .* must have an `example_id` and a `task_qu"):
+    with pytest.raises(DataError, match="localization.json: .*`example_id`.*`task_query`"):
         read_questions(tmp_path, "val")
     (tmp_path / "samples" / "val" / "localization.json").write_text("{}")
-    with pytest.raises(DataError, match=r"localization.json: must be a list of samples"):
+    with pytest.raises(DataError, match="localization.json"):
         read_questions(tmp_path, "val")
 
 
 @pytest.mark.parametrize(
     ("task", "objects", "message"),
     [
-        ("localization", None, "`bboxes` must be a list, but is None"),
-        ("localization", [[1, 2, 3]], r"four finite numbers x1, y1, x2, y2, but one is \[1, 2, 3\]"),
-        ("localization", [[1, 2, 3, float("nan")]], "four finite numbers"),
-        ("segmentation", [[1, 2, 3, 4]], "one of its `masks` is no RLE"),
-        ("segmentation", [{"size": [2, 2], "counts": "0"}], "RLE"),
+        ("localization", None, "`bboxes`.*None"),
+        ("localization", [[1, 2, 3]], r"`bboxes`.*\[1, 2, 3\]"),
+        ("localization", [[1, 2, 3, float("nan")]], "`bboxes`.*nan"),
+        ("segmentation", [[1, 2, 3, 4]], "`masks`"),
+        ("segmentation", [{"size": [2, 2], "counts": "0"}], "`masks`"),
     ],
 )
 def test_broken_objects_are_named(task: str, objects: Any, message: str):

@@ -10,7 +10,7 @@ from maskrcnn.benchmarks.registry import open_benchmark
 from maskrcnn.data.readers import mhp
 from maskrcnn.errors import DataError
 from tests.builders.mhp import ANNA, BERT, SIZE, found, lay_out, person
-from tests.builders.scores import numbers
+from tests.builders.scoring import numbers
 
 
 def test_perfect_people_score_one(tmp_path: Path):
@@ -45,16 +45,16 @@ def test_people_without_parts_are_scored_as_whole_people_only(tmp_path: Path):
     scores = numbers(opened, records)
     assert scores.keys() == {"persons"}
     assert scores["persons"]["AR100"] == 0.5
-    with pytest.raises(DataError, match=r"record 1 has no `parts`, but others have"):
+    with pytest.raises(DataError, match="record 1 .*`parts`"):
         numbers(opened, [found(1, ANNA), *records])
-    with pytest.raises(DataError, match=r"record 0 has no `parts`, but MHP's server scores nothing else"):
+    with pytest.raises(DataError, match="record 0 .*`parts`"):
         opened.submit(records, tmp_path / "a.zip")
     assert numbers(opened, [])["parts"] == {"AP_p_0_5": 0, "AP_p_vol": 0, "PCP_0_5": 0}
 
 
 def test_boxes_alone_are_refused(tmp_path: Path):
     opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
-    with pytest.raises(DataError, match=r"none of the 1 predictions has `segmentation` or `parts`"):
+    with pytest.raises(DataError, match="`segmentation`.*`parts`"):
         numbers(opened, [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}])
 
 
@@ -132,10 +132,10 @@ def test_the_official_format_is_read_as_its_script_does(tmp_path: Path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("2 1 0.5\n", r"results.txt has no line for 1 of 1 images, such as 1"),
-        ("1 1\n", r"results.txt: line 1: '1 1' is not `NAME id score id score"),
-        ("1 0 0.5\n", r"line 1: '1 0 0.5' is not"),
-        ("1 1 0.5\n1 2 0.5\n", r"line 2: 1 has a line already"),
+        ("2 1 0.5\n", "results.txt: .*1 of 1"),
+        ("1 1\n", "results.txt: line 1: '1 1'"),
+        ("1 0 0.5\n", "line 1: '1 0 0.5'"),
+        ("1 1 0.5\n1 2 0.5\n", "line 2: 1"),
     ],
 )
 def test_broken_lists_of_results_name_the_line(tmp_path: Path, lines: str, message: str):
@@ -146,17 +146,17 @@ def test_broken_lists_of_results_name_the_line(tmp_path: Path, lines: str, messa
 
 def test_broken_maps_of_results_are_named(tmp_path: Path):
     opened = open_benchmark("mhp", lay_out(tmp_path, {"1": [ANNA]}))
-    with pytest.raises(DataError, match=r"global_tag and global_seg of 1 differ in size"):
+    with pytest.raises(DataError, match="global_tag and global_seg of 1"):
         opened.read(write_results(tmp_path, "1 3 0.5", ANNA, ANNA[:9]))
-    with pytest.raises(DataError, match=r"global_seg/1.png: must be a gray image"):
+    with pytest.raises(DataError, match="global_seg/1.png"):
         opened.read(write_results(tmp_path, "1 3 0.5", ANNA, np.dstack([ANNA] * 3)))
-    with pytest.raises(DataError, match=r"its mask is of size"):
+    with pytest.raises(DataError, match="9, 30"):
         numbers(opened, list(opened.read(write_results(tmp_path, "1 3 0.5", ANNA[:9], ANNA[:9]))))
-    with pytest.raises(DataError, match=r"by part id, 1 to 58"):
+    with pytest.raises(DataError, match="1 to 58"):
         numbers(opened, list(opened.read(write_results(tmp_path, "1 3 0.5", ANNA, ANNA * 20))))
     folder = write_results(tmp_path, "1 3 0.5", ANNA, ANNA)
     (folder / "global_seg" / "1.png").unlink()
-    with pytest.raises(DataError, match=r"global_seg/1.png: cannot be read"):
+    with pytest.raises(DataError, match="global_seg/1.png"):
         opened.read(folder)
 
 
@@ -175,5 +175,5 @@ def test_where_parts_overlap_the_higher_id_stays():
 
 @pytest.mark.parametrize("parts", [{"0": None}, {"59": None}, {"arm": None}, [1]])
 def test_other_parts_are_refused(parts: object):
-    with pytest.raises(DataError, match=r"image 1 must be RLE by part id, 1 to 58"):
+    with pytest.raises(DataError, match="image 1 .*1 to 58"):
         parse_parts({"image_id": 1, "parts": parts}, SIZE)

@@ -5,24 +5,13 @@ import pytest
 from faster_coco_eval.core import mask as coco_mask
 
 from maskrcnn.benchmarks.voc.metric import POINTS, devkit_matches, sds_matches, voc_box_section, voc_mask_sections
-from maskrcnn.evaluation.annotations import Annotations
-from maskrcnn.evaluation.results import Results
-from tests.builders.scoring import coco
+from tests.builders.scoring import coco, notched, parsed
 
 SIDE = 60
 
 
-def drawn(box: list[int]) -> dict:
-    bitmap = np.zeros((SIDE, SIDE), dtype=np.uint8, order="F")
-    x, y, width, height = box
-    bitmap[y : y + height, x : x + width] = 1
-    bitmap[y : y + height // 2, x : x + width // 3] = 0
-    mask = coco_mask.encode(bitmap)
-    return {"size": [SIDE, SIDE], "counts": mask["counts"].decode()}
-
-
 def thing(image_id: int, box: list[int], category_id: int = 1, **more) -> dict:
-    return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": drawn(box), **more}
+    return {"image_id": image_id, "category_id": category_id, "bbox": box, "segmentation": notched(SIDE, box), **more}
 
 
 def data_set(*objects: dict, count: int = 2) -> dict:
@@ -46,11 +35,6 @@ def random_case(seed: int) -> tuple[dict, list[dict]]:
             score = round(float(generator.random()), 1)
             results.append(thing(image_id, found["bbox"], int(generator.integers(1, 3)), score=score))
     return data_set(*objects, count=4), results
-
-
-def parsed(truth: dict, records: list[dict]) -> tuple[Annotations, Results]:
-    annotations = Annotations.parse(truth)
-    return annotations, Results.parse(records, annotations)
 
 
 def matlab_points() -> list[float]:
@@ -146,12 +130,12 @@ def test_masks_equal_both_rules_step_by_step(seed):
     means = np.zeros(9)
     for category, name in ((1, "cat"), (2, "dog")):
         every = [reference_masks(truth, results, category, 0.1 * n, "sds") for n in range(1, 10)]
-        wanted = {"APr50": every[4], "APr70": every[6], "APr_vol": sum(every) / 9}
-        assert sds.per_class[name] == pytest.approx(wanted, abs=1e-12)
+        slow = {"APr50": every[4], "APr70": every[6], "APr_vol": sum(every) / 9}
+        assert sds.per_class[name] == pytest.approx(slow, abs=1e-12)
         means += np.array(every) / 2
         for key, threshold in (("APr50", 0.5), ("APr70", 0.7)):
-            wanted = reference_masks(truth, results, category, threshold, "mnc")
-            assert mnc.per_class[name][key] == pytest.approx(wanted, abs=1e-12)
+            slow = reference_masks(truth, results, category, threshold, "mnc")
+            assert mnc.per_class[name][key] == pytest.approx(slow, abs=1e-12)
     assert [sds.numbers[f"APr{10 * n}"] for n in range(1, 10)] == pytest.approx(means, abs=1e-12)
 
 

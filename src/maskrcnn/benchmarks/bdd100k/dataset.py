@@ -17,7 +17,8 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...ops.files import read_json, write_json
-from ..benchmark import Benchmark
+from ...progress import counted
+from ..benchmark import Benchmark, complete
 from .metric import bdd100k_sections, overlapping_images, separate_objects
 
 
@@ -30,9 +31,7 @@ class Bdd100k(Benchmark):
 
     def open(self) -> None:
         hidden = self.split == "test"
-        contents = _read_test(self.folder) if hidden else read_bdd100k(self.folder, self.split)
-        if contents.skipped:
-            raise DataError(f"{contents.skipped[0]}. Correct the file, or unpack it again.")
+        contents = complete(_read_test(self.folder) if hidden else read_bdd100k(self.folder, self.split))
         self._annotated(contents, public=not hidden)
         self.image_names = {image["id"]: image["file_name"] for image in contents.coco["images"]}
 
@@ -94,7 +93,7 @@ def read_frames(path: Path, known: Annotations, names: Mapping[int, str]) -> Seq
     overlapping = overlapping_images(results)
     if overlapping:
         warnings.warn(
-            f"{path}: of {len(overlapping)} images, {names[min(overlapping)]} first, all predictions "
+            f"{path}: of {counted(len(overlapping), 'image')}, {names[min(overlapping)]} first, all predictions "
             "are left out, because some of their masks overlap, as the official evaluation does.",
             stacklevel=2,
         )
@@ -120,7 +119,7 @@ def frames_records(
         for label in frame.get("labels") or []:
             where = f"{source}: frame {frame['name']}: label {label.get('id')!r}"
             if frame["name"] not in ids:
-                raise DataError(f"{where}: the ground truth has no image of this name. Predict its {len(ids)} images.")
+                raise DataError(f"{where}: no image of this split has this name. Predict again.")
             try:
                 category, _ = class_of(label, CLASSES)
             except ValueError as error:

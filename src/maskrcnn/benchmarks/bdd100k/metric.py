@@ -16,10 +16,10 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...evaluation.annotations import Annotations
-from ...evaluation.coco import AREAS, Curves, coco_sections, scores_of
+from ...evaluation.coco import AREAS, Curves, coco_sections, none_where_undefined, scores_of
 from ...evaluation.panoptic_quality import best_first, paint_label_map
 from ...evaluation.results import Results
-from ...evaluation.sections import Numbers, Say, Section, say_nothing
+from ...evaluation.sections import Say, Section, say_nothing
 from ...structures.regions import find_regions
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -78,11 +78,6 @@ def bitmask_section(truth: Annotations, results: Results, say: Say) -> Section:
     scores = scores_of(layout, truth, LIMITS, list(AREAS))
     per_class = {name: none_where_undefined(row) for name, row in scores.per_class.items()}
     return Section("bitmask", "masks, bitmask route", RULE, none_where_undefined(scores.numbers), per_class)
-
-
-def none_where_undefined(numbers: Numbers) -> Numbers:
-    """-1, as COCO says that there is nothing to find, becomes None."""
-    return {name: None if value == -1 else value for name, value in numbers.items()}
 
 
 def _match_image(objects: list[tuple[dict, dict]], records: list[dict]) -> dict[int, _Matched]:
@@ -185,7 +180,7 @@ def rle_section(truth: Annotations, results: Results, say: Say = say_nothing) ->
     say("looking for overlaps")
     overlapping = overlapping_images(results)
     kept = results.where(lambda record: record["image_id"] not in overlapping)
-    section = coco_sections(truth, kept, kinds=("segm",), say=say)[0]
+    section = coco_sections(truth, kept, iou_types=("segm",), say=say)[0]
     numbers = none_where_undefined(section.numbers)
     rows = {name: none_where_undefined(row) for name, row in section.per_class.items()}
     if not kept:  # the official code then gives 0 for all that is annotated, also where there is nothing to find

@@ -1,4 +1,4 @@
-"""Cell17 and Kumar: nuclei in histology, told apart in label maps.
+"""Cell17 and Kumar: nuclei in histology, separated in label maps.
 
 Kumar et al. 2017 as HoVer-Net has it (https://github.com/vqdang/hover_net); MICCAI 2017's challenge of pathology.
 """
@@ -35,12 +35,11 @@ from .submission import read_bowl_results, read_bowl_rows, read_label_maps, writ
 SOLUTION = "stage1_solution.csv"
 DETECTIONS = 500
 """Most per image: images of the Data Science Bowl have up to 375 nuclei."""
-BOWL_IOUS = tuple((50 + 5 * step) / 100 for step in range(10))
-"""0.50, 0.55, ... 0.95."""
+BOWL_IOUS = (*IOUS, 0.95)
 
 
 class Kumar(Benchmark):
-    """The nuclei of seven organs; a folder without those of the splits is taken for the split that is asked for."""
+    """The nuclei of seven organs; a folder without those of the splits is taken for the requested split."""
 
     name, title, splits = "kumar", "Kumar nuclei", ("test", "train", "val")
     layout = "{train,test_same,test_diff}/Images/*.tif and Labels/*.mat (inst_map), or test/ for both tests"
@@ -167,7 +166,7 @@ def nuclei_sections(
     say("instance accuracy")
     return [
         *accuracy_sections(truth, results, score_threshold=score_threshold),
-        *coco_sections(truth, results, kinds=("segm",), max_detections=DETECTIONS, say=say),
+        *coco_sections(truth, results, iou_types=("segm",), max_detections=DETECTIONS, say=say),
         *cell_sections(truth, results, score_threshold=score_threshold, say=say),
     ]
 

@@ -1,4 +1,4 @@
-"""How well the cells of one image are told apart: Dice, aggregated Jaccard index and panoptic quality.
+"""How well the cells of one image are separated: Dice, aggregated Jaccard index and panoptic quality.
 
 As HoVer-Net's evaluator has them (Graham et al. 2019; `metrics/stats_utils.py`). None stands where that evaluator
 divides by zero or stops with an error.

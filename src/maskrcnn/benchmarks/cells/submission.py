@@ -11,15 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.io
 
+from ...data.readers.contents import read_text
 from ...data.readers.label_maps import MATLAB, map_objects, read_label_map
 from ...data.readers.mask_images import list_maps
 from ...errors import DataError
 from ...evaluation.annotations import Annotations, Size
 from ...evaluation.panoptic_quality import paint_images
 from ...evaluation.results import Results
-from ...ops.files import replacing
+from ...ops.files import replacing, write_text
 from ...structures.masks import encode_counts
 from ...structures.regions import find_regions
+from ..benchmark import require_images
 
 LAYOUT = "a folder with NAME.mat (of `inst_map`), NAME.npy, NAME.png or NAME.tif for each image"
 TABLE = "a CSV file of ImageId,EncodedPixels"
@@ -39,12 +41,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
     if not path.is_dir():
         raise DataError(f"{path}: is no folder, but results of this benchmark are {LAYOUT}, or a COCO results file.")
     maps = list_maps(path)
-    missing = sorted(name for name in names.values() if name not in maps)
-    if missing:
-        raise DataError(
-            f"{path}: holds no label map of {len(missing)} of {len(names)} images, such as "
-            f"{missing[0]}. Results are {LAYOUT}; one without an object is all 0."
-        )
+    require_images(path, names.values(), maps, f"Results are {LAYOUT}; a map without an object is all 0.")
     category = min(known.categories)
     records: list[dict[str, Any]] = []
     for image_id, name in names.items():
@@ -56,8 +53,7 @@ def read_label_maps(path: Path, known: Annotations, names: Mapping[int, str]) ->
             )
         place = {"image_id": image_id, "category_id": category, "score": 1.0}
         records += [
-            {**place, "bbox": fields["bbox"], "segmentation": fields["segmentation"]}
-            for _, fields in map_objects(values)
+            {**place, "bbox": one["bbox"], "segmentation": one["segmentation"]} for _, one in map_objects(values)
         ]
     return records
 
@@ -133,11 +129,7 @@ def read_bowl_rows(path: Path) -> Iterator[BowlRow]:
     Raises:
         DataError: It cannot be read, or lacks a column.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the table cannot be read ({error}). Give {TABLE}.") from error
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(read_text(path, TABLE)))
     if not {"ImageId", "EncodedPixels"} <= set(rows.fieldnames or ()):
         raise DataError(f"{path}: has the columns {rows.fieldnames}, but must be {TABLE}. Add what is missing.")
     for row in rows:
@@ -163,7 +155,7 @@ def read_bowl_results(path: Path, known: Annotations, names: Mapping[int, str]) 
     for row in read_bowl_rows(path):
         if row.name not in numbers:
             raise DataError(
-                f"{path}: line {row.line}: the image {row.name!r} is none of the {len(numbers)} of {known.source}. "
+                f"{path}: line {row.line}: the image {row.name!r} is not of {known.source}. "
                 "Give the results of this split."
             )
         image_id = numbers[row.name]
@@ -190,6 +182,4 @@ def write_bowl_results(
     for image_id, painted in paint_images(results, sizes, score_threshold=score_threshold):
         runs = [(region.runs + np.array([1, 0])).ravel().tolist() for region in find_regions(painted) if region.value]
         lines += [f"{names[image_id]},{' '.join(map(str, one))}" for one in runs or [[]]]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")

@@ -24,15 +24,16 @@ from ...data.readers.cityscapes import (
     read_label_maps,
     to_segments,
 )
+from ...data.readers.contents import read_text
 from ...errors import DataError
 from ...evaluation.annotations import Annotations, Size, rle_crop
 from ...evaluation.panoptic_quality import PanopticTruth, SegmentClass, panoptic_sections
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
-from ...ops.files import replacing
+from ...ops.files import write_text
 from ...predict.panoptic_files import read_panoptic_results, write_panoptic_results
 from ...structures.masks import encode_crop, tight_crop
-from ..benchmark import Benchmark
+from ..benchmark import Benchmark, require_images
 from .metric import instance_section
 
 CLASSES = {label: SegmentClass(LABELS[label], label in THINGS) for label in sorted(STUFF + THINGS)}
@@ -128,14 +129,11 @@ def read_instances(folder: Path, names: Mapping[int, str], sizes: Mapping[int, S
     """
     if not folder.is_dir():
         there = "this is a file" if folder.exists() else "there is no such folder"
-        raise DataError(f"{folder}: {there}, but Cityscapes' results are a folder of {LAYOUT}. Unpack or write it.")
-    files = _files_by_name(folder, set(names.values()))
-    missing = [name for name in names.values() if name not in files]
-    if missing:
         raise DataError(
-            f"{folder}: there is no text file of the image {missing[0]} ({len(missing)} of {len(names)} have none). "
-            "Every image needs one, if only an empty one."
+            f"{folder}: {there}, but Cityscapes' results are a folder of {RESULTS_LAYOUT}. Unpack or write it."
         )
+    files = _files_by_name(folder, set(names.values()))
+    require_images(folder, names.values(), files, "Every image needs a text file, if only an empty one.")
     records = []
     for image_id, name in names.items():
         lines = {mask: (label, score) for mask, label, score in _read_lines(files[name], folder)}
@@ -161,8 +159,7 @@ def write_instances(folder: Path, results: Results, names: Mapping[int, str], si
         _write_mask(folder / mask, record["segmentation"], sizes[image_id])
         lines[image_id].append(f"{mask} {record['category_id']} {float(record['score'])!r}\n")
     for image_id, name in names.items():
-        with replacing(folder / f"{name}.txt") as temporary:
-            temporary.write_text("".join(lines[image_id]), encoding="utf-8")
+        write_text(folder / f"{name}.txt", "".join(lines[image_id]))
 
 
 def _files_by_name(folder: Path, names: set[str]) -> dict[str, Path]:
@@ -173,10 +170,7 @@ def _files_by_name(folder: Path, names: set[str]) -> dict[str, Path]:
         if name not in names and not OFFICIAL_NAME.fullmatch(name):
             continue
         if name not in names:
-            raise DataError(
-                f"{path}: {name} is not among the {len(names)} images that are scored. Give results of these "
-                "images only."
-            )
+            raise DataError(f"{path}: {name} is not among the images of this split. Give results of these images only.")
         if name in found:
             raise DataError(f"{path}: {name} has results in {found[name].name} too. Keep one of these files.")
         found[name] = path
@@ -185,7 +179,7 @@ def _files_by_name(folder: Path, names: set[str]) -> dict[str, Path]:
 
 def _read_lines(file: Path, folder: Path) -> Iterator[tuple[Path, int, float]]:
     """Mask, label id and score of each line."""
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(file, "a list of masks").splitlines(), start=1):
         parts = line.split(" ")
         try:
             name, label, score = parts[0], int(float(parts[1])), float(parts[2])

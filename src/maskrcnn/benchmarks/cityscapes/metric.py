@@ -123,9 +123,9 @@ def _precision(meetings: Sequence[Meeting], threshold: float) -> float:
     """Average precision of one class; NaN if no image has an object of it that counts."""
     if not any(_counted(one).any() for one in meetings):
         return float("nan")
-    outcomes = [_match(one, threshold) for one in meetings]
-    scores, right = (np.concatenate(parts) for parts in zip(*[one[:2] for one in outcomes], strict=True))
-    return area_below_curve(scores, right, sum(one.missed for one in outcomes))
+    matches = [_match(one, threshold) for one in meetings]
+    scores, right = (np.concatenate(parts) for parts in zip(*[one[:2] for one in matches], strict=True))
+    return area_below_curve(scores, right, sum(one.missed for one in matches))
 
 
 def _counted(meeting: Meeting) -> np.ndarray:

@@ -17,6 +17,7 @@ from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...ops.files import read_json
+from ...progress import counted
 from ..benchmark import Benchmark
 from .metric import grit_sections
 from .submission import (
@@ -49,19 +50,19 @@ class Grit(Benchmark):
         }
         known = Annotations(str(source), dict.fromkeys(questions.images, (0, 0)), questions.classes, [])
         self._annotated(Contents(source, self.folder / "images", coco), known, public=questions.public, coco=False)
-        asked = [each for found in questions.tasks.values() for each in found]
+        of_task = [each for found in questions.tasks.values() for each in found]
         self.counts = {
             "images": len(questions.images),
-            "objects": sum(len(each.sample.objects or ()) for each in asked),
-            "samples": len(asked),
+            "objects": sum(len(each.sample.objects or ()) for each in of_task),
+            "samples": len(of_task),
         }
 
     def dataset(self) -> Dataset:
         unnamed = [number for number, image in self._questions.images.items() if image is None]
         if unnamed:
             raise DataError(
-                f"{self.source}: {len(unnamed)} samples name no image. Give each its `image_id`, the path below "
-                f"{self.contents.images}."
+                f"{self.source}: {counted(len(unnamed), 'sample')} without an image. Give each its `image_id`, "
+                f"the path below {self.contents.images}."
             )
         return super().dataset()
 
@@ -78,7 +79,7 @@ class Grit(Benchmark):
         self._parameters()
 
     def _score(self, results: Results, say: Say) -> list[Section]:
-        samples = {task: [each.sample for each in asked] for task, asked in self._questions.tasks.items()}
+        samples = {task: [each.sample for each in of_task] for task, of_task in self._questions.tasks.items()}
         note = f"Answers are the objects of the query's class with a score from {self.score_threshold:g}"
         answers = answer_questions(self._questions, results, self.score_threshold)
         return grit_sections(samples, answers, note=note, say=say)

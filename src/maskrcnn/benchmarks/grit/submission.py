@@ -18,8 +18,8 @@ import numpy as np
 from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ...evaluation.annotations import rle
-from ...ops.files import read_json
-from ..benchmark import Place, find_in_archive, write_archive
+from ...ops.files import parse_json, read_json
+from ..benchmark import Place, find_in_archive, list_of_records, write_archive
 from .metric import STUFF, GritAnswer, GritSample
 
 FIELDS = {"localization": "bboxes", "segmentation": "masks"}
@@ -78,7 +78,7 @@ def read_questions(folder: Path, split: str) -> Questions:
         DataError: There is no file of a task, or a sample of it cannot be used.
     """
     files = {task: folder / "samples" / split / f"{task}.json" for task in FIELDS}
-    found = {task: _read_list(file) for task, file in files.items() if file.is_file()}
+    found = {task: list_of_records(str(file), read_json(file)) for task, file in files.items() if file.is_file()}
     if not found:
         raise DataError(
             f"{folder / 'samples' / split}: neither localization.json nor segmentation.json of GRIT's {split} is "
@@ -103,13 +103,6 @@ def read_questions(folder: Path, split: str) -> Questions:
 def query_class(query: str) -> str:
     """The class that a query names."""
     return query.replace(STUFF, "").strip()
-
-
-def _read_list(file: Path) -> list[dict[str, Any]]:
-    records = read_json(file)
-    if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
-        raise DataError(f"{file}: must be a list of samples. Unpack GRIT again.")
-    return records
 
 
 def _read_sample(file: Path, task: str, one: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> GritSample:
@@ -185,7 +178,7 @@ def answer_questions(questions: Questions, records: Sequence[dict[str, Any]], sc
         elif record["score"] >= score_threshold:
             by_class[record["image_id"], record["category_id"]].append(record)
     answers: Answers = {}
-    for task, asked in questions.tasks.items():
+    for task, of_task in questions.tasks.items():
         if not records or any(_is_of(task, record) for record in records):
             answers[task] = {
                 each.sample.example_id: _answer(
@@ -193,7 +186,7 @@ def answer_questions(questions: Questions, records: Sequence[dict[str, Any]], sc
                     by_example.get((task, each.sample.example_id))
                     or by_class.get((each.image_id, each.category_id), []),
                 )
-                for each in asked
+                for each in of_task
             }
     return answers
 
@@ -214,17 +207,17 @@ def read_answers(path: Path, split: str, questions: Questions) -> list[dict[str,
     place = find_in_archive(path, list(names.values()), layout)
     records: list[dict[str, Any]] = []
     for task, name in names.items():
-        asked = questions.tasks.get(task, ())
-        found = _read_file(place / name, f"{path}: {name}") if (place / name).is_file() and asked else None
+        of_task = questions.tasks.get(task, ())
+        found = _read_file(place / name, f"{path}: {name}") if (place / name).is_file() and of_task else None
         if found is None:
             continue
-        missing = [each.sample.example_id for each in asked if each.sample.example_id not in found]
+        missing = [each.sample.example_id for each in of_task if each.sample.example_id not in found]
         if missing:
             raise DataError(
-                f"{path}: {name} has no answer to {len(missing)} of {len(asked)} samples, such as {missing[0]}. Add "
+                f"{path}: {name} has no answer to {len(missing)} of {len(of_task)} samples, such as {missing[0]}. Add "
                 "empty ones."
             )
-        for each in asked:
+        for each in of_task:
             records += _read_answer(task, each, found[each.sample.example_id], f"{path}: {name}")
     return records
 
@@ -250,13 +243,10 @@ def write_answers(path: Path, split: str, answers: Answers, parameters: int) -> 
 
 def _read_file(file: Place, name: str) -> dict[str, dict[str, Any]]:
     """Answers by example."""
-    try:
-        answers = json.loads(file.read_text(encoding="utf-8"))
-        found = {answer["example_id"]: answer for answer in answers}
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            f"{name} must be a list of answers, each with its `example_id` ({error!r}). Write it again."
-        ) from error
+    answers = list_of_records(name, parse_json(file.read_bytes(), name))
+    if not all(isinstance(answer.get("example_id"), str) for answer in answers):
+        raise DataError(f"{name}: each answer must have its `example_id`, a text. Write it again.")
+    found = {answer["example_id"]: answer for answer in answers}
     if len(found) < len(answers):
         raise DataError(f"{name} has several answers to one sample. Leave one of each.")
     return found

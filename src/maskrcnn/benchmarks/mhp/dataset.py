@@ -17,6 +17,7 @@ from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
 from ...data.images import read_pixels
+from ...data.readers.contents import read_text
 from ...data.readers.mhp import FOLDERS, LAYOUT, SPLITS, gather_mhp
 from ...errors import DataError
 from ...evaluation.annotations import Annotations, Size, rle, rle_crop, to_text
@@ -25,7 +26,7 @@ from ...evaluation.panoptic_quality import best_first, paint_label_map
 from ...evaluation.results import Results
 from ...evaluation.sections import Say, Section
 from ...structures.regions import LabelMap, find_regions
-from ..benchmark import Benchmark, Place, find_in_archive, require_any, write_archive
+from ..benchmark import Benchmark, Place, find_in_archive, require_any, require_images, write_archive
 from .metric import PARTS, VALUES, PartImage, mhp_section
 
 PERSONS = "COCO mask AP and AR of whole people, each the union of its parts; no number of MHP, which scores parts"
@@ -85,7 +86,7 @@ class Mhp(Benchmark):
             sections.append(mhp_section(self._images(results, say)))
             whole = tuple(self._with_mask(record) for record in results)
             results = replace(results, records=whole)
-        (persons,) = coco_sections(self.known, results, kinds=("segm",), say=say)
+        (persons,) = coco_sections(self.known, results, iou_types=("segm",), say=say)
         return [*sections, replace(persons, name="persons", title="whole people", protocol=PERSONS)]
 
     def _with_mask(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -161,12 +162,8 @@ def read_people(path: Path, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """
     place = find_in_archive(path, [LIST], RESULTS_LAYOUT)
     lines = _read_lines(place / LIST, f"{path}: {LIST}")
-    missing = [name for name in names.values() if name not in lines]
-    if missing:
-        raise DataError(
-            f"{path}: {LIST} has no line for {len(missing)} of {len(names)} images, such as "
-            f"{missing[0]}. Add a line with the name alone where nobody was found."
-        )
+    remedy = "Add a line with the name alone where nobody was found."
+    require_images(f"{path}: {LIST}", names.values(), lines, remedy)
     records: list[dict[str, Any]] = []
     for image_id, name in names.items():
         if lines[name]:
@@ -224,7 +221,7 @@ def whole_person(record: Mapping[str, Any], size: Size) -> dict[str, Any]:
 def _read_lines(file: Place, name: str) -> dict[str, list[tuple[int, float]]]:
     """Ids and scores of the people of each image."""
     lines: dict[str, list[tuple[int, float]]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(file, "a list of people").splitlines(), start=1):
         image, *items = line.split() or [""]
         if not image:
             continue
@@ -258,11 +255,9 @@ def _people(
 
 
 def _read_map(place: Place, name: str) -> np.ndarray:
-    try:
-        content = (place / name).read_bytes()
-    except (OSError, KeyError) as error:
-        raise DataError(f"{place}/{name}: cannot be read ({error}). Write it again.") from error
-    values = read_pixels(io.BytesIO(content), name=f"{place}/{name}")
+    if not (place / name).is_file():
+        raise DataError(f"{place}/{name}: is not there. Write it again.")
+    values = read_pixels(io.BytesIO((place / name).read_bytes()), name=f"{place}/{name}")
     if values.ndim != 2 or values.dtype.kind not in "bui":
         raise DataError(f"{place}/{name}: must be a gray image of whole numbers. Write it again.")
     return values

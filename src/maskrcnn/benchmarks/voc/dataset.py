@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...data.dataset import Contents
+from ...data.readers.contents import read_text
 from ...data.readers.voc import CLASSES, SBD_LAYOUT, list_voc_set, read_sbd, read_segments, read_voc_images
 from ...errors import DataError
 from ...evaluation.annotations import Annotations
 from ...evaluation.results import Results, read_records
 from ...evaluation.sections import Say, Section
 from ...ops.files import replacing
-from ..benchmark import Benchmark, part_of
+from ..benchmark import Benchmark, complete, part_of
 from .metric import voc_box_section, voc_mask_sections
 
 LAYOUT = (
@@ -60,9 +61,7 @@ class Voc2012(Benchmark):
         if (root / "SegmentationObject").is_dir():
             segmented = list_voc_set(root, "Segmentation", self.split) or []
         # In this order the ids of the first do not depend on whether the label maps were unpacked, too.
-        contents = read_voc_images(root, [*listed, *sorted({*segmented} - {*listed})])
-        if contents.skipped:
-            raise DataError(f"{contents.skipped[0]}. Unpack VOC{self.year} again, or correct the file.")
+        contents = complete(read_voc_images(root, [*listed, *sorted({*segmented} - {*listed})]))
         self._annotated(contents, Annotations.parse(contents.coco, source=f"VOC{self.year} {self.split}"))
         self.image_names = {image["id"]: Path(image["file_name"]).stem for image in contents.coco["images"]}
         numbers = {name: number for number, name in self.image_names.items()}
@@ -104,7 +103,7 @@ class Voc2012(Benchmark):
     def _score(self, results: Results, say: Say) -> list[Section]:
         boxes = part_of(self.known, results, self._listed)
         sections = [voc_box_section(*boxes, eleven_points=self.eleven_points, say=say)]
-        if self._segmented and (not results or "segm" in results.kinds):
+        if self._segmented and (not results or "segm" in results.iou_types):
             say("reading label maps")
             sections += voc_mask_sections(*part_of(self._masks, results, self._segmented), say=say)
         return sections
@@ -131,9 +130,7 @@ class Sbd(Benchmark):
     skip_invalid = True
 
     def open(self) -> None:
-        contents = read_sbd(self.folder, self.split)
-        if contents.skipped:
-            raise DataError(f"{contents.skipped[0]}. Unpack SBD again, or correct the file.")
+        contents = complete(read_sbd(self.folder, self.split))
         self._annotated(contents, Annotations.parse(contents.coco, source=f"SBD {self.split}"))
 
     def _score(self, results: Results, say: Say) -> list[Section]:
@@ -151,7 +148,7 @@ def write_voc_files(results: Results, path: Path, *, names: Mapping[int, str], y
         split: Of the images.
     """
     lines: dict[str, list[str]] = {name: [] for name in CLASSES}
-    for record in results.of_kind("bbox"):
+    for record in results.of_type("bbox"):
         x, y, width, height = record["bbox"]
         numbers = [record["score"], x + 1, y + 1, x + width, y + height]
         text = " ".join(repr(float(number)) for number in numbers)
@@ -216,7 +213,7 @@ def _box(file: str, number: int, line: str, numbers: Mapping[str, int]) -> dict:
 
 def _read_folder(path: Path) -> Iterator[tuple[str, str]]:
     for file in sorted(path.rglob("comp*_det_*.txt")):
-        yield str(file.relative_to(path)), file.read_text(encoding="utf-8")
+        yield str(file.relative_to(path)), read_text(file, "a list of boxes")
 
 
 def _read_archive(path: Path) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 
 from ...evaluation.annotations import Annotations
-from ...evaluation.results import Kind, Results
+from ...evaluation.results import IouType, Results
 from ...evaluation.sections import Numbers, Say, Section, say_nothing
 
 POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
@@ -106,22 +107,17 @@ def voc_mask_sections(truth: Annotations, results: Results, *, say: Say = say_no
         sds[name] = {"APr50": row["APr50"], "APr70": row["APr70"], "APr_vol": volume, **row}
         mnc[name] = {
             key: _or_none(
-                _eleven_points_of_numpy,
+                partial(_eleven_points, points=POINTS_OF_NUMPY),
                 devkit_matches(found.images, found.overlaps, found.difficult, threshold),
                 found.positives,
             )
             for key, threshold in MNC_THRESHOLDS.items()
         }
+    first = {name: {key: row[key] for key in SDS_FIRST} for name, row in sds.items()}
     return [
-        Section(
-            "sds", "masks (SDS)", SDS_PROTOCOL, _means(sds, [*SDS_FIRST, *SDS_THRESHOLDS]), _columns(sds, SDS_FIRST)
-        ),
+        Section("sds", "masks (SDS)", SDS_PROTOCOL, _means(sds, [*SDS_FIRST, *SDS_THRESHOLDS]), first),
         Section("mnc", "masks (MNC)", MNC_PROTOCOL, _means(mnc, [*MNC_THRESHOLDS]), mnc),
     ]
-
-
-def _columns(rows: Mapping[str, Numbers], names: Sequence[str]) -> dict[str, Numbers]:
-    return {key: {name: row[name] for name in names} for key, row in rows.items()}
 
 
 def devkit_matches(
@@ -172,13 +168,13 @@ def sds_matches(images: Sequence[int], overlaps: Sequence[np.ndarray], threshold
     return right
 
 
-def _classes(truth: Annotations, results: Results, kind: Kind) -> Iterator[tuple[str, _Class]]:
+def _classes(truth: Annotations, results: Results, iou_type: IouType) -> Iterator[tuple[str, _Class]]:
     """Each class by its name; where scores are equal, boxes stay in the given order, masks in that of the images."""
-    records = results.of_kind(kind)
-    if kind == "segm":
+    records = results.of_type(iou_type)
+    if iou_type == "segm":
         records.sort(key=lambda record: record["image_id"])
     records.sort(key=lambda record: -record["score"])
-    regions = truth.masks if kind == "segm" else [found["bbox"] for found in truth.complete]
+    regions = truth.masks if iou_type == "segm" else [found["bbox"] for found in truth.complete]
     objects: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, found in enumerate(truth.objects):
         objects[found["category_id"]][found["image_id"]].append(place)
@@ -192,17 +188,17 @@ def _classes(truth: Annotations, results: Results, kind: Kind) -> Iterator[tuple
             for image_id, here in places.items()
         }
         overlaps = [
-            _overlaps(record, [regions[place] for place in places.get(record["image_id"], [])], kind)
+            _overlaps(record, [regions[place] for place in places.get(record["image_id"], [])], iou_type)
             for record in detections[category]
         ]
         positives = sum(not each for here in difficult.values() for each in here)
         yield name, _Class([record["image_id"] for record in detections[category]], overlaps, difficult, positives)
 
 
-def _overlaps(record: dict, objects: list, kind: Kind) -> np.ndarray:
+def _overlaps(record: dict, objects: list, iou_type: IouType) -> np.ndarray:
     if not objects:
         return np.zeros(0)
-    return coco_mask.iou([record["bbox" if kind == "bbox" else "segmentation"]], objects, [0] * len(objects))[0]
+    return coco_mask.iou([record["bbox" if iou_type == "bbox" else "segmentation"]], objects, [0] * len(objects))[0]
 
 
 def _area(right: np.ndarray, objects: int) -> float:
@@ -216,10 +212,6 @@ def _eleven_points(right: np.ndarray, objects: int, points: np.ndarray = POINTS)
     found = np.cumsum(right)
     precision, recall = found / np.arange(1, len(right) + 1), found / objects
     return float(sum(precision[recall >= point].max(initial=0) for point in points) / len(points))
-
-
-def _eleven_points_of_numpy(right: np.ndarray, objects: int) -> float:
-    return _eleven_points(right, objects, POINTS_OF_NUMPY)
 
 
 def _recall(right: np.ndarray, objects: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -218,7 +219,7 @@ def read_xml(path: Path, kind: str) -> Element:
         raise DataError(f"{path}: cannot be read as {kind} ({error}). Copy or export it again.") from error
 
 
-def read_text(path: Path, kind: str) -> str:
+def read_text(path: Path | zipfile.Path, kind: str) -> str:
     """A text file in UTF-8, with or without a byte order mark.
 
     Args:
