@@ -58,7 +58,7 @@ def ap(model: MaskRCNN, data: Dataset, settings: RunSettings, kind: str) -> floa
     batches = evaluation_batches(data.records, settings.model.input, workers=0)
     truth = Annotations.parse(data.to_coco())
     results = collect_results(model.predict, batches, data.classes, truth)
-    return coco_scores(truth, results, kinds=[kind])[kind].numbers["AP"]
+    return coco_scores(truth, results, iou_types=[kind])[kind].numbers["AP"]
 
 
 @pytest.mark.slow

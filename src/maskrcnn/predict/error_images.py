@@ -90,8 +90,6 @@ def analyze_report(
             paths = write_error_images(
                 folder, data, truth, results, worst, iou_type, analyzed.score, on_progress=advance
             )
-                folder, data, truth, results, worst, iou_type, analyzed.score, on_progress=advance
-            )
         for one, path in zip(listed, paths, strict=True):
             one["drawing"] = str(path)
     for one in listed:
