@@ -9,7 +9,7 @@ from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
 from maskrcnn.weights.files import read_tensors
-from maskrcnn.weights.foreign.names import DATA_SETS
+from maskrcnn.weights.foreign.names import DATASETS
 from maskrcnn.weights.own import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.reading import read_weights, understand
@@ -118,7 +118,7 @@ def test_a_published_name_brings_the_settings_that_tensors_do_not_tell(tmp_path,
 
 def test_a_published_name_brings_the_classes_of_its_data(tmp_path, monkeypatch):
     torch.save({"model": detectron2_state()}, tmp_path / "model.pth")
-    monkeypatch.setitem(DATA_SETS, "Streets", {24: "person", 26: "car", 33: "bicycle"})
+    monkeypatch.setitem(DATASETS, "Streets", {24: "person", 26: "car", 33: "bicycle"})
     monkeypatch.setitem(PUBLISHED, "peer/streets", Published("http://127.0.0.1:9/model.pth", trained_on="Streets"))
     monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
     assert read_weights(tmp_path / "model.pth").classes.names == ("class 1", "class 2", "class 3")

@@ -1,4 +1,4 @@
-"""Files of weights as tensors, whoever wrote them: their first bytes tell the kind, and nothing in them is executed."""
+"""Files of weights as tensors, whoever wrote them: the first bytes say the format, and nothing is executed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BY_SUFFIX: dict[str, Kind] = {".pth": "torch", ".pt": "torch", ".pkl": "pickle"}
 def find_kind(path: Path) -> Kind:
     """Whether a file is one of `torch.save`, a pickle or safetensors.
 
-    Only if its beginning tells nothing (it was cut off or damaged), its suffix says what it should have been.
+    Only if its beginning says nothing (it was cut off or damaged), its suffix says what it should have been.
 
     Raises:
         WeightsError: It cannot be read, is empty or is a web page.
