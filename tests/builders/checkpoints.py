@@ -14,6 +14,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 WIDTH = 32
 CLASSES = 3
 Shapes = dict[str, tuple[int, ...]]
+CAFFE2_LONG, CAFFE2_SHORT = ("gamma", "beta", "running_mean", "running_var"), ("s", "b", "rm", "riv")
 LAST_BLOCKS = {2: 2, 3: 3, 4: 5, 5: 2}
 DETECTRON_STEPS = {"shortcut": "branch1", "conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c"}
 DETECTRON_NAMES = {
@@ -161,7 +162,7 @@ def fill(shapes: Shapes, seed: int) -> dict[str, Tensor]:
 
 
 def random_resnet(name: str) -> dict[str, Tensor]:
-    """One of torchvision's classifiers, with norms that have learned something."""
+    """One of torchvision's classifiers, with norms that are not as they were initialized."""
     torch.manual_seed(0)
     state = getattr(torchvision.models, name)(num_classes=2).state_dict()
     for key, tensor in state.items():
@@ -172,8 +173,12 @@ def random_resnet(name: str) -> dict[str, Tensor]:
     return state
 
 
-def caffe2_name(name: str, statistics: tuple[str, str, str, str]) -> str:
-    """What Detectron and detectron2's MSRA files call a tensor of torchvision's ResNets."""
+def caffe2_state(state: dict[str, Tensor], statistics: tuple[str, ...] = CAFFE2_SHORT) -> dict[str, Tensor]:
+    """A classifier of torchvision's as Detectron and detectron2's MSRA files name its tensors."""
+    return {_caffe2_name(name, statistics): one for name, one in state.items() if not name.endswith("tracked")}
+
+
+def _caffe2_name(name: str, statistics: tuple[str, ...]) -> str:
     leaves = dict(zip(("weight", "bias", "running_mean", "running_var"), statistics))
     parts = name.split(".")
     if parts[0] in ("conv1", "bn1"):
