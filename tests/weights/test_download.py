@@ -67,7 +67,7 @@ def test_what_an_earlier_run_has_left_is_used(tmp_path):
     ("how", "asked"), [({"ranges": False}, "bytes=3000-"), ({"tag": None}, None), ({"tag": 'W/"weak"'}, None)]
 )
 def test_where_one_cannot_go_on_it_begins_anew(tmp_path, how, asked):
-    """A server without ranges, or versions that cannot be told apart byte by byte."""
+    """A server without ranges, or versions that cannot be distinguished byte by byte."""
     site = Site(CONTENT, cuts=[3000], **how)
     assert fetched(site, tmp_path / "peer.pth") == CONTENT
     assert site.asked == [None, asked]

@@ -25,12 +25,6 @@ def test_safetensors_are_known_whatever_the_length_of_their_header_looks_like(tm
     assert kind_of(tmp_path / "file.pth", save({"a": torch.ones(1)})) == "safetensors"
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_both_formats_of_torch_are_known(tmp_path, zipped):
-    torch.save({"a": torch.ones(1)}, tmp_path / "file.pkl", _use_new_zipfile_serialization=zipped)
-    assert find_kind(tmp_path / "file.pkl") == "torch"
-
-
 def test_the_suffix_counts_only_where_the_beginning_tells_nothing(tmp_path):
     suffixes = {".PTH": "torch", ".pt": "torch", ".pkl": "pickle", ".onnx": "safetensors"}
     for suffix, kind in suffixes.items():

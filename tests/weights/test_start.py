@@ -234,12 +234,6 @@ def test_a_published_backbone_is_known_by_its_name(backbone, tmp_path, monkeypat
     assert begin(start)[1].loaded == STAGES
 
 
-@pytest.mark.parametrize("name", ["resnet18.onnx", "resnet18.PTH"])
-def test_a_backbone_is_read_by_what_is_in_its_file_whatever_it_is_called(tmp_path, backbone, name):
-    torch.save(backbone, tmp_path / name)
-    assert read_start(tmp_path / name).backbone == "resnet18"
-
-
 def test_a_detector_is_fine_tuned_for_other_classes_in_one_call(detector):
     model, report = build_from(detector, ["cat", "dog", "bird"])
     assert len(model.box_head[0].logits.weight) == 4

@@ -119,5 +119,5 @@ def test_classes_have_the_names_and_ids_of_their_data_if_it_has_as_many():
         assert name_by_data(classes, data) == classes
 
 
-def test_every_known_data_set_is_one_that_published_checkpoints_learned_from():
+def test_every_known_dataset_is_one_that_published_checkpoints_were_trained_on():
     assert DATASETS.keys() <= {one.trained_on for one in PUBLISHED.values()}

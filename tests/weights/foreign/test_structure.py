@@ -97,13 +97,6 @@ def test_a_backbone_that_is_not_known_is_named():
         find_backbone({}, "x")
 
 
-def test_a_detector_without_a_needed_part_is_named():
-    state, _ = state_of("default")
-    del state["rpn.logits.weight"]
-    with pytest.raises(WeightsError, match="x: .*rpn.logits.weight"):
-        find_structure(state, "x")
-
-
 def test_later_settings_win_but_a_part_that_is_off_stays_off():
     below = {"a": {"b": 1, "c": 2}, "off": None, "on": 1}
     merged = merge(below, {"a": {"c": 3}, "off": {"x": 1}, "on": {"y": 2}})

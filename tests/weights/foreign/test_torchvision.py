@@ -5,7 +5,7 @@ import pytest
 import torch
 import torchvision.models.detection as peers
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN, MaskRCNN
+from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from maskrcnn.config import ModelSettings
@@ -81,19 +81,6 @@ def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apar
             assert torch.equal(weights.extra[f"{theirs}.{part}"], tensor[:rows])
 
 
-def test_the_settings_are_read_from_the_shapes(weights):
-    settings = weights.settings
-    assert settings.backbone.name == "resnet18"
-    assert (settings.neck.channels, settings.box_head.channels) == (256, 1024)
-    assert (settings.mask_head.channels, settings.mask_head.convolutions) == (256, 4)
-
-
-def test_a_file_without_masks_is_faster_rcnn():
-    weights = read_torchvision(torchvision_state(FasterRCNN), "file.pth")
-    assert weights.settings.mask_head is None
-    weights.check()
-
-
 def test_frozen_norms_add_nothing_to_the_variance_and_counting_ones_do(weights):
     assert weights.settings.backbone.norm_epsilon == 0
     counting = read_torchvision(torchvision_state(norm_layer=torch.nn.BatchNorm2d), "file.pth")
@@ -139,29 +126,14 @@ def numbered(name: str) -> dict[str, Tensor]:
     }
 
 
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert found.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert found[name].dtype == tensor.dtype, name
-        assert torch.equal(found[name], tensor), name
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_there_and_back_every_tensor_of_the_six_models_is_the_same_bit_for_bit(name):
-    state = numbered(name)
-    assert_same(to_torchvision(read_torchvision(state, name)), state)
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_the_order_is_torchvision_s_whatever_the_order_in_our_file(name):
-    state = numbered(name)
-    assert list(to_torchvision(read_torchvision(dict(sorted(state.items())), name))) == list(state)
-
-
-def test_names_of_the_first_generation_come_back_too():
-    old = {old_name(name): tensor for name, tensor in numbered("maskrcnn_resnet50_fpn").items()}
-    assert_same(to_torchvision(read_torchvision(old, "old.pth")), old)
-    assert list(to_torchvision(read_torchvision(old, "old.pth"))) == list(old)
+@pytest.mark.parametrize(("name", "old"), [*((name, False) for name in SIX), *((name, True) for name in FIRST)])
+def test_there_and_back_every_tensor_is_the_same_in_the_same_order_whatever_the_order_in_our_file(name, old):
+    state = {old_name(key) if old else key: tensor for key, tensor in numbered(name).items()}
+    written = to_torchvision(read_torchvision(dict(sorted(state.items())), name))
+    assert list(written) == list(state)
+    for key, tensor in state.items():
+        assert written[key].dtype == tensor.dtype, key
+        assert torch.equal(written[key], tensor), key
 
 
 def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_background():
