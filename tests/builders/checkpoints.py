@@ -227,8 +227,8 @@ def _benchmark_name(name: str) -> str:
         name = re.sub(rf"{start}res(\d)\.(\d+)\.(?=conv|shortcut)", layer, name)
     name = re.sub(r"shortcut\.norm", "downsample.1", name).replace("shortcut", "downsample.0")
     name = re.sub(r"(layer\d\.\d+\.)conv(\d)\.norm", r"\1bn\2", name)
-    kinds = {"lateral": "inner", "output": "layer"}
-    name = re.sub(r"backbone\.fpn_(\w+?)(\d)\.", lambda m: f"backbone.fpn.fpn_{kinds[m[1]]}{int(m[2]) - 1}.", name)
+    parts = {"lateral": "inner", "output": "layer"}
+    name = re.sub(r"backbone\.fpn_(\w+?)(\d)\.", lambda m: f"backbone.fpn.fpn_{parts[m[1]]}{int(m[2]) - 1}.", name)
     name = name.replace("roi_heads.mask_head.mask_fcn", "roi_heads.mask.feature_extractor.mask_fcn")
     for theirs, other in BENCHMARK_NAMES.items():
         name = name.replace(theirs, other)

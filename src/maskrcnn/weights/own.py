@@ -22,7 +22,7 @@ from ..config import ModelSettings
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
-from .files import find_kind, read_safetensors
+from .files import find_format, read_safetensors
 from .foreign.names import Table, rename
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def load_weights(path: str | Path) -> Weights:
         WeightsError: It is missing, cut off, of another kind or of a newer version.
     """
     path = Path(path)
-    if find_kind(path) != "safetensors":
+    if find_format(path) != "safetensors":
         raise WeightsError(
             f"{path}: this is a torch or pickle file, but weights of maskrcnn are .safetensors files. Those of other "
             f"libraries are read by read_weights and `maskrcnn convert {path.name} OUT.safetensors`; of a training run "
