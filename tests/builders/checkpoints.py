@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 import torchvision
 from torch import Tensor
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 WIDTH = 32
 CLASSES = 3
 Shapes = dict[str, tuple[int, ...]]
+CAFFE2_LONG, CAFFE2_SHORT = ("gamma", "beta", "running_mean", "running_var"), ("s", "b", "rm", "riv")
+LAST_BLOCKS = {2: 2, 3: 3, 4: 5, 5: 2}
+DETECTRON_STEPS = {"shortcut": "branch1", "conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c"}
+DETECTRON_NAMES = {
+    "proposal_generator.rpn_head.conv": "conv_rpn",
+    "proposal_generator.rpn_head.objectness_logits": "rpn_cls_logits",
+    "proposal_generator.rpn_head.anchor_deltas": "rpn_bbox_pred",
+    "roi_heads.box_head.fc1": "fc6",
+    "roi_heads.box_head.fc2": "fc7",
+    "roi_heads.box_predictor.cls_score": "cls_score",
+    "roi_heads.box_predictor.bbox_pred": "bbox_pred",
+    "roi_heads.mask_head.deconv": "conv5_mask",
+    "roi_heads.mask_head.predictor": "mask_fcn_logits",
+    "roi_heads.keypoint_head.score_lowres": "kps_score_lowres",
+}
+BENCHMARK_NAMES = {
+    "proposal_generator.rpn_head.conv": "rpn.head.conv",
+    "proposal_generator.rpn_head.objectness_logits": "rpn.head.cls_logits",
+    "proposal_generator.rpn_head.anchor_deltas": "rpn.head.bbox_pred",
+    "roi_heads.box_head.fc1": "roi_heads.box.feature_extractor.fc6",
+    "roi_heads.box_head.fc2": "roi_heads.box.feature_extractor.fc7",
+    "roi_heads.box_predictor": "roi_heads.box.predictor",
+    "roi_heads.mask_head.deconv": "roi_heads.mask.predictor.conv5_mask",
+    "roi_heads.mask_head.predictor": "roi_heads.mask.predictor.mask_fcn_logits",
+    "roi_heads.keypoint_head.score_lowres": "roi_heads.keypoint.predictor.kps_score_lowres",
+    "roi_heads.keypoint_head.conv_fcn": "roi_heads.keypoint.feature_extractor.conv_fcn",
+}
 
 
 def detectron2_state(
@@ -92,6 +124,34 @@ def mmdetection_state(
     return fill(shapes, seed)
 
 
+def torchvision_state(kind: type = MaskRCNN, norm_layer: type = FrozenBatchNorm2d) -> dict[str, Tensor]:
+    """Of torchvision's own model, with a ResNet-18."""
+    torch.manual_seed(0)
+    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None, norm_layer=norm_layer)
+    return kind(backbone, num_classes=CLASSES + 1).state_dict()
+
+
+def detectron_state(**options) -> dict[str, Tensor]:
+    """As in a file of Detectron, of the same numbers as `detectron2_state(**options)`."""
+    grouped = options.get("norm") == "gn"
+    found = {}
+    for name, tensor in detectron2_state(**options).items():
+        new = _detectron_name(name, fpn=options.get("neck") != "c4")
+        if new is not None:
+            new = new if grouped else new.replace("_gn_", "_bn_").replace("conv1_bn", "res_conv1_bn")
+            found[re.sub(r"^res_res", "res", new)] = _background_first(new, tensor)
+    return found
+
+
+def benchmark_state(**options) -> dict[str, Tensor]:
+    """As in a file of maskrcnn-benchmark, of the same numbers as `detectron2_state(**options)`."""
+    names = {name: _benchmark_name(name) for name in detectron2_state(**options)}
+    return {
+        names[name]: _background_first(names[name].replace("rpn.head.bbox_pred", "rpn"), tensor)
+        for name, tensor in detectron2_state(**options).items()
+    }
+
+
 def fill(shapes: Shapes, seed: int) -> dict[str, Tensor]:
     """Different numbers for every tensor; counters of batches count to 7."""
     torch.manual_seed(seed)
@@ -102,7 +162,7 @@ def fill(shapes: Shapes, seed: int) -> dict[str, Tensor]:
 
 
 def random_resnet(name: str) -> dict[str, Tensor]:
-    """One of torchvision's classifiers, with norms that have learned something."""
+    """One of torchvision's classifiers, with norms that are not as they were initialized."""
     torch.manual_seed(0)
     state = getattr(torchvision.models, name)(num_classes=2).state_dict()
     for key, tensor in state.items():
@@ -113,8 +173,12 @@ def random_resnet(name: str) -> dict[str, Tensor]:
     return state
 
 
-def caffe2_name(name: str, statistics: tuple[str, str, str, str]) -> str:
-    """What Detectron and detectron2's MSRA files call a tensor of torchvision's ResNets."""
+def caffe2_state(state: dict[str, Tensor], statistics: tuple[str, ...] = CAFFE2_SHORT) -> dict[str, Tensor]:
+    """A classifier of torchvision's as Detectron and detectron2's MSRA files name its tensors."""
+    return {_caffe2_name(name, statistics): one for name, one in state.items() if not name.endswith("tracked")}
+
+
+def _caffe2_name(name: str, statistics: tuple[str, ...]) -> str:
     leaves = dict(zip(("weight", "bias", "running_mean", "running_var"), statistics))
     parts = name.split(".")
     if parts[0] in ("conv1", "bn1"):
@@ -125,6 +189,58 @@ def caffe2_name(name: str, statistics: tuple[str, str, str, str]) -> str:
     norm = parts[2].startswith("bn") or parts[3] == "1"
     leaf = f"bn_{leaves[parts[-1]]}" if norm else "w"
     return f"res{int(parts[0][-1]) + 1}_{parts[1]}_branch{branch}_{leaf}"
+
+
+def _detectron_name(name: str, fpn: bool) -> str | None:
+    """Detectron's name of a tensor of detectron2; None for what Detectron does not store."""
+    layer, leaf = name.rsplit(".", 1)
+    if leaf.startswith("running"):
+        return None
+    normed = layer.endswith(".norm")
+    layer = layer.removesuffix(".norm").removeprefix("backbone.").removeprefix("bottom_up.")
+    ending = {"weight": "s" if normed else "w", "bias": "b"}[leaf]
+    group = "gn_" if fpn and normed else "bn_" if normed else ""
+    if found := re.match(r"(?:roi_heads\.)?res(\d)\.(\d+)\.(\w+)", layer):
+        return f"res{found[1]}_{found[2]}_{DETECTRON_STEPS[found[3]]}_{group}{ending}"
+    if layer == "stem.conv1":
+        return f"{'res_conv1' if group == 'bn_' else 'conv1'}_{group}{ending}"
+    if found := re.match(r"fpn_(lateral|output)(\d)", layer):
+        inner, stage = found[1] == "lateral", int(found[2])
+        base = f"fpn_{'inner_' if inner else ''}res{stage}_{LAST_BLOCKS[stage]}_sum"
+        return f"{base}{'_lateral' if inner and stage < 5 else ''}_{group}{ending}"
+    if found := re.match(r"roi_heads\.mask_head\.mask_fcn(\d)", layer):
+        return f"_[mask]_fcn{found[1]}_{group}{ending}"
+    if found := re.match(r"roi_heads\.box_head\.conv(\d)", layer):
+        return f"head_conv{found[1]}_{group}{ending}"
+    if found := re.match(r"roi_heads\.keypoint_head\.conv_fcn(\d)", layer):
+        return f"conv_fcn{found[1]}_{ending}"
+    level = "_fpn2" if fpn and layer.startswith("proposal_generator") else ""
+    return f"{DETECTRON_NAMES[layer]}{level}_{ending}"
+
+
+def _benchmark_name(name: str) -> str:
+    name = re.sub(r"backbone\.(?:bottom_up\.)?stem\.conv1\.norm", "backbone.body.stem.bn1", name)
+    name = re.sub(r"backbone\.(?:bottom_up\.)?stem", "backbone.body.stem", name)
+    for start, head in ((r"backbone\.(?:bottom_up\.)?", "backbone.body."),
+                        (r"roi_heads\.", "roi_heads.box.feature_extractor.head.")):  # fmt: skip
+        layer = lambda m, head=head: f"{head}layer{int(m[1]) - 1}.{m[2]}."  # noqa: E731
+        name = re.sub(rf"{start}res(\d)\.(\d+)\.(?=conv|shortcut)", layer, name)
+    name = re.sub(r"shortcut\.norm", "downsample.1", name).replace("shortcut", "downsample.0")
+    name = re.sub(r"(layer\d\.\d+\.)conv(\d)\.norm", r"\1bn\2", name)
+    parts = {"lateral": "inner", "output": "layer"}
+    name = re.sub(r"backbone\.fpn_(\w+?)(\d)\.", lambda m: f"backbone.fpn.fpn_{parts[m[1]]}{int(m[2]) - 1}.", name)
+    name = name.replace("roi_heads.mask_head.mask_fcn", "roi_heads.mask.feature_extractor.mask_fcn")
+    for theirs, other in BENCHMARK_NAMES.items():
+        name = name.replace(theirs, other)
+    return f"module.{name}"
+
+
+def _background_first(name: str, tensor: Tensor) -> Tensor:
+    """Rows for a background, which begin with -1."""
+    if "cls_score" in name:
+        return tensor.roll(1, dims=0)
+    rows = 4 if "bbox_pred" in name and "rpn" not in name else 1 if "mask_fcn_logits" in name else 0
+    return torch.cat([torch.full((rows, *tensor.shape[1:]), -1.0), tensor])
 
 
 def _add_plain(shapes: Shapes, name: str, shape: tuple[int, ...]) -> None:

@@ -22,12 +22,12 @@ def small_settings(name="resnet18", *, parts=None, **options):
     return ModelSettings.model_validate(tree | (parts or {}))
 
 
-def begin(start, chosen=None, classes=CELLS):
+def begin(start, settings=None, classes=CELLS):
     """A model that has started, always from the same random numbers, and the report."""
     torch.manual_seed(1)
-    chosen = chosen or small_settings()
-    model = build_model(chosen, len(classes)).eval()
-    return model, start_from(model, start, settings=chosen, classes=classes)
+    settings = settings or small_settings()
+    model = build_model(settings, len(classes)).eval()
+    return model, start_from(model, start, settings=settings, classes=classes)
 
 
 def saved(state, path):

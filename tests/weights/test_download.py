@@ -2,7 +2,6 @@ import errno
 import hashlib
 import os
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -55,8 +54,7 @@ def test_after_a_cut_it_goes_on_where_it_was(tmp_path):
 
 def test_what_an_earlier_run_has_left_is_used(tmp_path):
     site = Site(CONTENT, cuts=[4000, 0, 0, 0])
-    message = refused(site, tmp_path / "peer.pth")
-    assert "cannot be fetched (the connection ended after 4000 of 10240 bytes)" in message
+    assert "4000 of 10240 bytes" in refused(site, tmp_path / "peer.pth")
     assert (tmp_path / "peer.pth.part").read_bytes() == CONTENT[:4000]
     assert not (tmp_path / "peer.pth").exists()
     again = Site(CONTENT)
@@ -69,7 +67,7 @@ def test_what_an_earlier_run_has_left_is_used(tmp_path):
     ("how", "asked"), [({"ranges": False}, "bytes=3000-"), ({"tag": None}, None), ({"tag": 'W/"weak"'}, None)]
 )
 def test_where_one_cannot_go_on_it_begins_anew(tmp_path, how, asked):
-    """A server without ranges, or versions that cannot be told apart byte by byte."""
+    """A server without ranges, or versions that cannot be distinguished byte by byte."""
     site = Site(CONTENT, cuts=[3000], **how)
     assert fetched(site, tmp_path / "peer.pth") == CONTENT
     assert site.asked == [None, asked]
@@ -96,7 +94,7 @@ def test_a_server_that_is_busy_is_asked_again(tmp_path):
 
 def test_attempts_without_progress_come_to_an_end(tmp_path):
     site = Site(CONTENT, statuses=[503] * 9)
-    assert "the server says 503" in refused(site, tmp_path / "peer.pth")
+    assert "503" in refused(site, tmp_path / "peer.pth")
     assert len(site.asked) == 3
     assert list(tmp_path.iterdir()) == []
 
@@ -105,8 +103,9 @@ def test_a_file_that_is_gone_is_asked_for_once(tmp_path):
     site = Site(CONTENT, statuses=[404])
     path = tmp_path / "peer.pth"
     message = refused(site, path)
-    assert message.startswith(f"peer: {site.address}/peer.pth cannot be fetched (the server says 404 Not Found).")
-    assert f"put the file at {path}, or into the folder that MASKRCNN_WEIGHTS names" in message
+    assert message.startswith(f"peer: {site.address}/peer.pth ")
+    assert "404" in message
+    assert str(path) in message  # where to put the file by hand
     assert len(site.asked) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -121,7 +120,7 @@ def test_where_nobody_answers_one_is_told_at_once(tmp_path, monkeypatch):
 def test_another_file_is_refused_and_not_kept(tmp_path):
     message = refused(Site(b"a login page"), tmp_path / "peer.pth")
     found = hashlib.sha256(b"a login page").hexdigest()[:8]
-    assert f"is not the published file: its SHA256 begins with {found}, not with {SHA[:8]}" in message
+    assert all(part in message for part in ("SHA256", found, SHA[:8]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,7 +167,8 @@ def test_a_full_disk_leaves_no_half_file_and_what_came_is_kept(tmp_path, monkeyp
     monkeypatch.setattr(download, "_receive", lambda answer, part, bar: receive(answer, FullDisk(part), bar))
     path = tmp_path / "peer.pth"
     message = refused(Site(CONTENT), path)
-    assert message == f"peer: {path} cannot be written (No space left on device). Free some space and try again."
+    assert message.startswith(f"peer: {path} ")
+    assert "No space left on device" in message
     assert not path.exists()
     monkeypatch.undo()
     monkeypatch.setenv("no_proxy", "*")
@@ -179,9 +179,8 @@ def test_a_full_disk_leaves_no_half_file_and_what_came_is_kept(tmp_path, monkeyp
 
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "cache").write_text("")
-    assert f"{tmp_path / 'cache' / 'peer.pth'} cannot be written" in refused(
-        Site(CONTENT), tmp_path / "cache" / "peer.pth"
-    )
+    path = tmp_path / "cache" / "peer.pth"
+    assert refused(Site(CONTENT), path).startswith(f"peer: {path} ")
 
 
 def test_several_that_want_the_same_file_fetch_it_once(tmp_path):
@@ -206,6 +205,6 @@ def test_several_that_want_the_same_file_fetch_it_once(tmp_path):
 
 
 def test_the_hash_is_that_of_the_whole_file(tmp_path):
-    path = Path(tmp_path / "abc")
+    path = tmp_path / "abc"
     path.write_bytes(b"abc")
     assert hash_file(path, "md5") == "900150983cd24fb0d6963f7d28e17f72"  # RFC 1321, A.5

@@ -9,8 +9,7 @@ from torch import nn
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
 from maskrcnn.structures.classes import COCO_PERSON, Classes
-from maskrcnn.weights import own
-from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights, todays_settings
+from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights
 from maskrcnn.weights.reading import SHIPPED
 from tests.builders.attacks import Attack
 
@@ -33,7 +32,7 @@ def test_weights_settings_classes_and_notes_come_back(path):
     assert (weights.settings, weights.classes, weights.notes) == (SETTINGS, CLASSES, {"data": "drawn"})
 
 
-def test_a_skeleton_comes_back_and_files_without_one_are_read(path, tmp_path):
+def test_a_keypoint_schema_comes_back_and_files_without_one_are_read(path, tmp_path):
     person = Classes(("person",), (1,), keypoint_schema=COCO_PERSON)
     save_weights(tmp_path / "w", STATE, SETTINGS, person)
     assert load_weights(tmp_path / "w").classes == person
@@ -51,34 +50,17 @@ def test_tensors_of_another_library_are_kept_apart(tmp_path):
     }
 
 
-def test_names_of_version_1_become_today_s(tmp_path):
-    old = ["backbone.stem.norm.weight", "fpn.lateral.0.bias", "rpn.convolution.weight", "rpn.logits.bias"]
-    old += ["box_head.hidden1.weight", "box_head.hidden2.bias", "box_head.deltas.bias"]
-    old += ["mask_head.convolutions.3.bias", "mask_head.upsample.weight", "mask_head.logits.bias"]
-    new = ["backbone.stem.norm.weight", "neck.lateral.0.bias", "rpn.convolutions.0.weight", "rpn.logits.bias"]
-    new += ["box_head.0.hidden.0.weight", "box_head.0.hidden.1.bias", "box_head.0.deltas.bias"]
-    new += ["mask_head.convolutions.3.bias", "mask_head.upsamples.0.weight", "mask_head.logits.bias"]
-    description = {"version": 1, "settings": {}, "classes": {"names": [], "category_ids": []}}
-    tensors = {name: torch.tensor(float(i)) for i, name in enumerate(old)}
-    save_file(tensors, tmp_path / "old.safetensors", metadata={"maskrcnn": json.dumps(description)})
-    state = load_weights(tmp_path / "old.safetensors").state
-    assert {name: int(tensor) for name, tensor in state.items()} == {name: i for i, name in enumerate(new)}
-
-
-def test_the_shipped_weights_of_version_1_have_today_s_names():
-    state = load_weights(SHIPPED["nuclei"]).state
-    heads = {name.split(".")[0] for name in state}
-    assert heads == {"backbone", "neck", "rpn", "box_head", "mask_head"}
-    assert CLASS_BIAS in state
-
-
-def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path):
-    path = tmp_path / "cells.safetensors"
-    save_weights(path, STATE, SETTINGS, CLASSES, notes={"padding": ""})
-    length = int.from_bytes(path.read_bytes()[:8], "little")
-    save_weights(path, STATE, SETTINGS, CLASSES, notes={"padding": "x" * ((0x280 - length) % 0x10000)})
-    assert path.read_bytes()[:2] == b"\x80\x02"
-    assert load_weights(path).state.keys() == STATE.keys()
+def test_the_shipped_weights_of_version_1_have_today_s_names_and_settings():
+    weights = load_weights(SHIPPED["nuclei"])
+    weights.check()
+    settings = weights.settings
+    assert (settings.input.min_size, settings.input.max_size, settings.input.scale_factor) == (800, 2600, 2)
+    assert (settings.input.mean, settings.input.std) == ((0.5,) * 3, (0.25,) * 3)
+    assert (settings.rpn.batch_size_per_image, settings.rpn.pre_nms_top_n_training, settings.rpn.pre_nms_top_n) == (
+        *(256, 400, 1000),
+    )
+    assert (settings.rpn.post_nms_top_n_training, settings.rpn.post_nms_top_n) == (400, 1000)
+    assert (settings.box_head.batch_size_per_image, settings.box_head.detections_per_image) == (128, 500)
 
 
 def test_half_precision_is_stored_small_and_loaded_as_float32(tmp_path):
@@ -121,25 +103,19 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
         save_weights(tmp_path / "nowhere" / "w", STATE, SETTINGS, CLASSES)
 
 
-def test_missing_and_empty_files_are_named(tmp_path):
-    with pytest.raises(WeightsError, match=r"absent.safetensors: "):
-        load_weights(tmp_path / "absent.safetensors")
-    (tmp_path / "empty").touch()
-    with pytest.raises(WeightsError, match=r"empty: .*0 bytes"):
-        load_weights(tmp_path / "empty")
-
-
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_a_file_that_was_cut_off_is_not_loaded(path, share):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(WeightsError, match=r"cells.safetensors: "):
-        load_weights(path)
-
-
-def test_a_file_of_another_kind_is_refused(path):
-    path.write_bytes(b"\xff\xd8\xff\xe0 an image" * 100)
-    with pytest.raises(WeightsError, match="cells.safetensors: "):
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(lambda whole: b"", "0 bytes", id="empty"),
+        pytest.param(lambda whole: whole[: len(whole) // 100], "", id="cut off in its header"),
+        pytest.param(lambda whole: whole[: len(whole) // 2], "", id="cut off in the middle"),
+        pytest.param(lambda whole: whole[:-1], "", id="cut off at its end"),
+        pytest.param(lambda whole: b"\xff\xd8\xff\xe0 an image" * 100, "", id="an image"),
+    ],
+)
+def test_a_file_that_is_not_whole_is_named(path, spoil, says):
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(WeightsError, match=rf"cells\.safetensors: .*{says}"):
         load_weights(path)
 
 
@@ -147,38 +123,34 @@ def test_a_file_of_another_kind_is_refused(path):
 def test_a_pickle_is_refused_and_never_run(tmp_path, zipped):
     marker = tmp_path / "ran"
     torch.save(Attack(marker), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"w.pth: ") as caught:
+    with pytest.raises(WeightsError, match=r"w\.pth: "):
         load_weights(tmp_path / "w.pth")
-    assert "`maskrcnn convert w.pth OUT.safetensors`" in str(caught.value)
     assert not marker.exists()
 
 
 def test_safetensors_of_another_library_are_named_as_such(tmp_path):
     save_file(STATE, tmp_path / "other.safetensors", metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match="other.safetensors: .*read_weights"):
+    with pytest.raises(WeightsError, match="other.safetensors: "):
         load_weights(tmp_path / "other.safetensors")
 
 
+EMPTY = {"version": 3, "settings": {}, "classes": {"names": [], "category_ids": []}}
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("text", "says"),
     [
-        ({"version": 4}, "version 4 .* version 3"),
-        ({"settings": {"neck": 1}}, "new.safetensors: "),
-        ({"classes": {"names": ["a"]}}, "new.safetensors: "),
-        ({"classes": 3}, "new.safetensors: "),
+        (json.dumps(EMPTY | {"version": 4}), "version 4 .* version 3"),
+        (json.dumps(EMPTY | {"version": 1, "settings": {"neck": 1}}), ""),
+        (json.dumps(EMPTY | {"settings": {"neck": 1}}), "neck"),
+        (json.dumps(EMPTY | {"classes": {"names": ["a"]}}), "category_ids"),
+        (json.dumps(EMPTY | {"classes": 3}), "classes"),
+        *(("{", ""), ("[]", ""), ("{}", "version"), ('{"version": "1"}', "")),
     ],
 )
-def test_a_description_of_another_version_is_refused(tmp_path, change, message):
-    description = {"version": 1, "settings": {}, "classes": {"names": [], "category_ids": []}} | change
-    save_file(STATE, tmp_path / "new.safetensors", metadata={"maskrcnn": json.dumps(description)})
-    with pytest.raises(WeightsError, match=message):
-        load_weights(tmp_path / "new.safetensors")
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": "1"}'])
-def test_a_damaged_description_is_refused(tmp_path, text):
+def test_a_description_that_is_damaged_or_of_another_version_is_refused(tmp_path, text, says):
     save_file(STATE, tmp_path / "odd.safetensors", metadata={"maskrcnn": text})
-    with pytest.raises(WeightsError, match="odd.safetensors: "):
+    with pytest.raises(WeightsError, match=rf"(?s)odd\.safetensors: .*{says}"):
         load_weights(tmp_path / "odd.safetensors")
 
 
@@ -194,10 +166,9 @@ def test_weights_of_another_model_are_named_and_leave_the_model_unchanged():
     wrong = {"weight": torch.ones(1, 3), "extra": torch.ones(1)}
     with pytest.raises(WeightsError) as caught:
         apply_weights(model, wrong, source="w.safetensors")
-    assert str(caught.value) == (
-        "w.safetensors: these weights are of another model: bias is missing; extra is not part of the model; "
-        "weight has shape [1, 3] instead of [1, 2]. Build the model from the settings stored beside the weights."
-    )
+    text = str(caught.value)
+    assert text.startswith("w.safetensors: ")
+    assert all(part in text for part in ("bias", "extra", "weight", "[1, 3]", "[1, 2]"))
     assert torch.equal(model.weight, before)
 
 
@@ -206,13 +177,13 @@ def test_weights_of_a_training_that_diverged_are_refused_and_leave_the_model_unc
     model = nn.Linear(2, 1)
     before = model.weight.clone()
     state = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([value])}
-    with pytest.raises(WeightsError, match="last: .*bias holds 1 .*NaN"):
+    with pytest.raises(WeightsError, match="last: .*bias .* 1 "):
         apply_weights(model, state, source="last")
     assert torch.equal(model.weight, before)
 
 
 def test_of_many_faults_the_first_are_named():
-    with pytest.raises(WeightsError, match=r"w: .*weight is missing; .* 7 more"):
+    with pytest.raises(WeightsError, match=r"w: .*weight .* 7 more"):
         apply_weights(nn.Linear(2, 1), {str(i): torch.ones(1) for i in range(9)}, source="w")
 
 
@@ -223,26 +194,3 @@ def test_another_number_of_classes_is_said_with_both_numbers():
     state = {CLASS_BIAS: torch.zeros(81), "box_head.0.logits.weight": torch.zeros(81, 4)}
     with pytest.raises(WeightsError, match=r"coco: .*80 classes.* 2\."):
         apply_weights(model, state, source="coco")
-
-
-def test_settings_are_found_where_they_stand_today():
-    earlier = {"neck": "fpn", "fpn": {"channels": 8, "norm": "group"}, "rpn": {"samples": 9}, "loss_epsilon": 0.5}
-    settings = ModelSettings.model_validate(todays_settings(earlier))
-    assert (settings.neck.name, settings.neck.channels, settings.neck.norm) == ("fpn", 8, "group")
-    assert (settings.rpn.batch_size_per_image, settings.rpn.loss_epsilon, settings.box_head.loss_epsilon) == (
-        9,
-        0.5,
-        0.5,
-    )
-    assert earlier["fpn"] == {"channels": 8, "norm": "group"}
-
-
-def test_settings_that_a_file_leaves_out_keep_their_defaults():
-    assert todays_settings({}) == {}
-    assert todays_settings({"mask_head": None}) == {"mask_head": None}
-
-
-@pytest.mark.parametrize("place", [place for places in own.SETTINGS.values() for place in places])
-def test_every_place_of_today_exists(place):
-    section, key = place.split(".")
-    assert key in getattr(ModelSettings(), section).model_dump()

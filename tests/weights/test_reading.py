@@ -9,12 +9,12 @@ from maskrcnn.config.presets import read_preset
 from maskrcnn.errors import WeightsError
 from maskrcnn.weights import reading
 from maskrcnn.weights.files import read_tensors
-from maskrcnn.weights.foreign.names import DATA_SETS
+from maskrcnn.weights.foreign.names import DATASETS
 from maskrcnn.weights.own import load_weights
 from maskrcnn.weights.published import PUBLISHED, Published
 from maskrcnn.weights.reading import read_weights, understand
 from tests.builders.attacks import Attack
-from tests.builders.checkpoints import detectron2_state, mmdetection_state
+from tests.builders.checkpoints import detectron2_state, mmdetection_state, torchvision_state
 
 STATE = {"weight": torch.arange(600.0), "count": torch.tensor(3)}
 
@@ -28,17 +28,6 @@ def test_a_file_of_our_own_is_read(tiny_weights):
 def test_a_name_stands_for_weights_that_came_with_the_library(tiny_weights, monkeypatch):
     monkeypatch.setattr(reading, "SHIPPED", {"tiny": tiny_weights})
     assert read_weights("tiny").source == str(tiny_weights)
-
-
-def test_a_torchvision_state_dict_is_read_with_its_settings_and_coco_s_names(tmp_path):
-    from torchvision.models.detection import maskrcnn_resnet50_fpn
-
-    peer = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    torch.save(peer.state_dict(), tmp_path / "peer.pth")
-    weights = read_weights(tmp_path / "peer.pth")
-    assert (len(weights.classes), weights.classes.names[0], weights.classes.category_ids[-1]) == (90, "person", 90)
-    assert weights.settings.backbone.name == "resnet50"
-    assert torch.equal(weights.state["rpn.logits.weight"], peer.state_dict()["rpn.head.cls_logits.weight"])
 
 
 @pytest.mark.parametrize("wrapped", ["model", "state_dict"])
@@ -61,27 +50,16 @@ def test_a_torch_file_that_would_run_code_is_refused_and_the_code_is_named(tmp_p
     path = tmp_path / "attack.pth"
     content = {**STATE, "attack": Attack(tmp_path / "executed")}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"attack\.pth: .*\w+\.mkdir") as raised:
+    with pytest.raises(WeightsError, match=r"attack\.pth: .*\w+\.mkdir") as error:
         read_weights(path)
-    assert "weights_only" not in str(raised.value)  # torch's own text advises to switch the protection off
+    assert "weights_only" not in str(error.value)  # torch's own text advises to switch the protection off
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([1, 2], "holds no state dict"),
-        ({}, "holds no state dict"),
-        ({"step": 3}, "holds no state dict"),
-        (
-            STATE,
-            "not a detector of a library that is known here; its first tensors are weight, count.*use best.safetensors",
-        ),
-    ],
-)
-def test_a_torch_file_of_something_else_is_named(tmp_path, content, message):
+@pytest.mark.parametrize("content", [[1, 2], {}, {"step": 3}, STATE], ids=["list", "empty", "numbers", "tensors"])
+def test_a_torch_file_of_something_else_is_named(tmp_path, content):
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=rf"other\.pth: {message}"):
+    with pytest.raises(WeightsError, match=rf"other\.pth: .*{'weight, count' if content is STATE else ''}"):
         read_weights(tmp_path / "other.pth")
 
 
@@ -91,54 +69,55 @@ def test_safetensors_without_settings_are_named(tmp_path):
         read_weights(tmp_path / "bare.safetensors")
 
 
-def test_an_unknown_name_says_what_lists_the_known_ones():
-    with pytest.raises(WeightsError, match="peer/none: .*`maskrcnn models`"):
-        read_weights("peer/none")
-    with pytest.raises(WeightsError, match="nucleii: .* nuclei\\?"):
-        read_weights("nucleii")
+@pytest.mark.parametrize(("name", "near"), [("peer/none", ""), ("nucleii", " nuclei[ ?]")])
+def test_an_unknown_name_is_named_with_the_nearest_known_one(name, near):
+    with pytest.raises(WeightsError, match=rf"^{name}: .*{near}"):
+        read_weights(name)
 
 
-def test_a_folder_is_told_which_file_in_it_is_meant(tmp_path):
-    with pytest.raises(WeightsError, match=rf"{re.escape(str(tmp_path))}: .*folder"):
+def test_a_folder_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=rf"{re.escape(str(tmp_path))}: "):
         read_weights(tmp_path)
 
 
-def test_a_published_name_brings_the_settings_that_tensors_do_not_tell(tmp_path, monkeypatch):
-    from torchvision.models.detection import maskrcnn_resnet50_fpn
+PRESET = "torchvision/maskrcnn_resnet50_fpn"
 
-    peer = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    torch.save(peer.state_dict(), tmp_path / "model.pth")
-    published = Published("http://127.0.0.1:9/model.pth", preset="torchvision/maskrcnn_resnet50_fpn", alias="peer/m")
-    monkeypatch.setitem(PUBLISHED, "peer/mask_rcnn", published)
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Writes a file that is known as peer/model, with alias peer/m, and needs no network."""
     monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
-    assert read_weights(tmp_path / "model.pth").settings.backbone.norm_epsilon == 1e-5  # its norms count batches
-    for name in ("peer/mask_rcnn", "peer/M"):
-        assert read_weights(name).settings == read_preset("torchvision/maskrcnn_resnet50_fpn")
+
+    def write(content, **row):
+        torch.save(content, tmp_path / "model.pth")
+        monkeypatch.setitem(PUBLISHED, "peer/model", Published("http://127.0.0.1:9/model.pth", alias="peer/m", **row))
+        return tmp_path / "model.pth"
+
+    return write
 
 
-def test_a_published_name_brings_the_classes_of_its_data(tmp_path, monkeypatch):
-    torch.save({"model": detectron2_state()}, tmp_path / "model.pth")
-    monkeypatch.setitem(DATA_SETS, "Streets", {24: "person", 26: "car", 33: "bicycle"})
-    monkeypatch.setitem(PUBLISHED, "peer/streets", Published("http://127.0.0.1:9/model.pth", trained_on="Streets"))
-    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
-    assert read_weights(tmp_path / "model.pth").classes.names == ("class 1", "class 2", "class 3")
-    assert read_weights("peer/streets").classes.names == ("person", "car", "bicycle")
-    assert read_weights("peer/streets").classes.category_ids == (24, 26, 33)
+def test_a_published_name_brings_the_settings_that_tensors_do_not_tell(publish):
+    path = publish(torchvision_state(norm_layer=torch.nn.BatchNorm2d), preset=PRESET)
+    assert read_weights(path).settings.backbone.norm_epsilon == 1e-5  # its norms count batches
+    for name in ("peer/model", "peer/M"):
+        assert read_weights(name).settings == read_preset(PRESET)
 
 
-def test_the_configuration_in_a_published_file_wins_over_its_preset(tmp_path, monkeypatch):
+def test_a_published_name_brings_the_classes_of_its_data(publish, monkeypatch):
+    path = publish({"model": detectron2_state()}, trained_on="Streets")
+    monkeypatch.setitem(DATASETS, "Streets", {24: "person", 26: "car", 33: "bicycle"})
+    assert read_weights(path).classes.names == ("class 1", "class 2", "class 3")
+    assert read_weights("peer/model").classes.names == ("person", "car", "bicycle")
+    assert read_weights("peer/model").classes.category_ids == (24, 26, 33)
+
+
+def test_the_configuration_in_a_published_file_wins_over_its_preset(publish):
     """As in MMDetection's files; here beside torchvision's tensors."""
-    from torchvision.models.detection import maskrcnn_resnet50_fpn
-
-    state = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
     text = "model = dict(test_cfg=dict(rcnn=dict(score_thr=0.3, max_per_img=7)))"
-    torch.save({"state_dict": state, "meta": {"config": text}}, tmp_path / "model.pth")
-    preset = "torchvision/maskrcnn_resnet50_fpn"
-    monkeypatch.setitem(PUBLISHED, "peer/mask_rcnn", Published("http://127.0.0.1:9/model.pth", preset=preset))
-    monkeypatch.setenv("MASKRCNN_WEIGHTS", str(tmp_path))
-    settings = read_weights("peer/mask_rcnn").settings
+    publish({"state_dict": torchvision_state(), "meta": {"config": text}}, preset=PRESET)
+    settings = read_weights("peer/model").settings
     assert (settings.box_head.score_threshold, settings.box_head.detections_per_image) == (0.3, 7)
-    assert settings.backbone == read_preset(preset).backbone
+    assert settings.backbone == read_preset(PRESET).backbone
 
 
 @pytest.mark.parametrize("name", ["model.pth", "model.onnx", "model"])

@@ -16,6 +16,7 @@ from maskrcnn.weights.start import (
     BOX_CLASSES,
     KEYPOINTS,
     MASK_CLASSES,
+    STAGES,
     STUFF,
     Start,
     build_from,
@@ -33,7 +34,6 @@ SHARED = Path(os.environ.get("MASKRCNN_SHARED", ROOT.parent / "shared"))
 IMAGENET = SHARED / "weights" / "resnet50_c1_c4_imagenet.safetensors"
 HEADS = ("FPN", "RPN", "box head", "class layers of the box head", "mask head", "class layer of the mask head")
 NO_MASKS = small_settings(parts={"mask_head": None})
-STAGES = ("stem", "stage 2 (layer1)", "stage 3 (layer2)", "stage 4 (layer3)", "stage 5 (layer4)")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,17 @@ def backbone():
     return torchvision.models.resnet18().state_dict()
 
 
+@pytest.fixture
+def without(backbone, tmp_path):
+    """What a file of the backbone has to start from if some of its tensors are missing."""
+
+    def read(*missing):
+        state = {name: tensor for name, tensor in backbone.items() if not name.startswith(missing)}
+        return read_start(saved(state, tmp_path / "r.safetensors"))
+
+    return read
+
+
 def test_a_detector_of_the_same_classes_is_taken_over_whole(detector):
     start = read_start(detector)
     model, report = begin(start)
@@ -64,10 +75,7 @@ def test_class_layers_stay_random_for_other_classes(detector, names):
     start = read_start(detector)
     model, report = begin(start, classes=classes)
     assert report.random == ("class layers of the box head", "class layer of the mask head")
-    assert (
-        "the file knows other classes (2), so that these are learned anew: class layers of the box head, class layer"
-        in str(report)
-    )
+    assert "(2)" in report.remarks[0]
     torch.manual_seed(1)
     fresh = build_model(small_settings(), len(classes))
     assert torch.equal(model.box_head[0].logits.weight, fresh.box_head[0].logits.weight)
@@ -120,115 +128,95 @@ def test_half_precision_becomes_single(backbone, tmp_path):
     torch.testing.assert_close(model.backbone.stem.convolution.weight, backbone["conv1.weight"], atol=1e-3, rtol=1e-3)
 
 
-def without(state, *starts):
-    return {name: tensor for name, tensor in state.items() if not name.startswith(starts)}
-
-
-def test_missing_stages_stay_random_and_are_named(backbone, tmp_path):
-    path = saved(without(backbone, "layer3", "layer4", "fc"), tmp_path / "half.safetensors")
-    start = read_start(path)
+def test_missing_stages_stay_random_and_are_named(without):
+    start = without("layer3", "layer4", "fc")
     _, report = begin(start)
     assert start.backbone == "resnet18"  # no other has two blocks in each of its first stages
     assert report.loaded == ("stem", "stage 2 (layer1)", "stage 3 (layer2)")
     assert report.random[:2] == ("stage 4 (layer3)", "stage 5 (layer4)")
-    assert str(report).startswith("from the file: stem, stage 2 (layer1), stage 3 (layer2); random: stage 4 (layer3)")
+    assert "stem, stage 2 (layer1), stage 3 (layer2); random: stage 4 (layer3)" in str(report)
 
 
-def test_a_random_stage_with_frozen_norms_keeps_the_size_of_its_input(backbone, tmp_path):
-    start = read_start(saved(without(backbone, "layer4"), tmp_path / "c4.safetensors"))
-    model, report = begin(start)
-    assert "norms of a random stage are frozen without statistics" in str(report)
+def test_a_random_stage_with_frozen_norms_keeps_the_size_of_its_input(without):
+    model, report = begin(without("layer4"))
+    assert len(report.remarks) == 1
     features = model.backbone(torch.randn(2, 3, 96, 96))
     assert 0.3 < features[5].std() / features[4].std() < 3
 
 
-def test_trainable_norms_of_a_random_stage_are_left_as_they_are(backbone, tmp_path):
-    start = read_start(saved(without(backbone, "layer4"), tmp_path / "c4.safetensors"))
-    model, report = begin(start, small_settings(norm="batch"))
+def test_trainable_norms_of_a_random_stage_are_left_as_they_are(without):
+    model, report = begin(without("layer4"), small_settings(norm="batch"))
     assert report.remarks == ()
     assert torch.equal(model.backbone.stages[3][1].step2.norm.weight, torch.ones(512))
 
 
-def test_a_stage_that_would_stay_random_cannot_be_frozen(backbone, tmp_path):
-    start = read_start(saved(without(backbone, "layer2", "layer3", "layer4"), tmp_path / "c2.safetensors"))
-    with pytest.raises(SettingError, match=r"frozen_stages=3.*stage 3 \(layer2\).*frozen_stages=2"):
-        begin(start, small_settings(frozen_stages=3))
+@pytest.mark.parametrize(
+    ("missing", "settings", "says"),
+    [
+        pytest.param(
+            ("layer2", "layer3", "layer4"),
+            {"frozen_stages": 3},
+            r"frozen_stages=3.*stage 3 \(layer2\).*frozen_stages=2",
+            id="a frozen stage that would stay random",
+        ),
+        pytest.param((), {"name": "resnet34"}, "name=resnet34.*r.safetensors.*name=resnet18", id="another depth"),
+        pytest.param(
+            (), {"norm": "group", "frozen_stages": 0}, "norm=group.*r.safetensors.*norm=frozen_batch", id="other norms"
+        ),
+    ],
+)
+def test_a_setting_that_does_not_fit_the_file_is_named_with_one_that_does(without, missing, settings, says):
+    with pytest.raises(SettingError, match=rf"backbone\.{says}"):
+        begin(without(*missing), small_settings(**settings))
 
 
-def test_another_depth_is_named_with_both(backbone, tmp_path):
-    start = read_start(saved(backbone, tmp_path / "r.safetensors"))
-    with pytest.raises(SettingError, match=r"backbone.name=resnet34.*r.safetensors.*resnet18"):
-        begin(start, small_settings(name="resnet34"))
-
-
-def test_batch_norms_do_not_fit_group_norms(backbone, detector, tmp_path):
-    start = read_start(saved(backbone, tmp_path / "r.safetensors"))
-    with pytest.raises(SettingError, match=r"norm=group.*r.safetensors.*norm=frozen_batch"):
-        begin(start, small_settings(norm="group", frozen_stages=0))
+def test_group_norms_do_not_fit_batch_norms():
     grouped = Start("g", build_model(small_settings(norm="group"), 2).state_dict(), small_settings(norm="group"), CELLS)
     with pytest.raises(SettingError, match=r"norm=frozen_batch.* g .*norm=group"):
         begin(grouped)
 
 
-def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_the_remedy(detector):
+def test_a_tensor_of_another_shape_is_named_with_both_shapes_and_its_part(detector):
     wider = small_settings().model_copy(deep=True)
     wider.neck.channels = 32
-    message = (
-        r"cells.safetensors: tensor neck.lateral.0.bias has shape \[16\], but the model's has "
-        r"\[32\]. Leave the settings of its FPN as they are in the file"
-    )
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(WeightsError, match=r"cells\.safetensors: .* neck\.lateral\.0\.bias .*\[16\].*\[32\].* FPN "):
         begin(read_start(detector), wider)
 
 
-def test_a_deeper_backbone_has_tensors_without_a_place(detector):
-    deeper = Start(
-        "d", build_model(small_settings(name="resnet34"), 2).state_dict(), small_settings(name="resnet34"), CELLS
-    )
+def test_a_deeper_backbone_has_tensors_without_a_place():
+    settings = small_settings(name="resnet34")
+    deeper = Start("d", build_model(settings, 2).state_dict(), settings, CELLS)
     with pytest.raises(WeightsError, match=r"d: .*backbone.stages.0.2.step1"):
         begin(deeper)
 
 
-def test_a_part_that_is_there_by_half_is_refused(backbone, tmp_path):
-    path = saved(without(backbone, "layer4.1.conv"), tmp_path / "r.safetensors")
-    with pytest.raises(WeightsError, match=r"backbone.stages.3.1.step1.convolution.weight and 1 more"):
-        begin(read_start(path))
-
-
-def test_a_model_that_was_refused_is_unchanged(backbone, tmp_path):
-    start = read_start(saved(without(backbone, "layer4.1.conv"), tmp_path / "r.safetensors"))
-    torch.manual_seed(1)
+def test_a_part_that_is_there_by_half_is_refused_and_leaves_the_model_unchanged(without):
     model = build_model(small_settings(), 2)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(WeightsError):
-        start_from(model, start, settings=small_settings(), classes=CELLS)
+    with pytest.raises(WeightsError, match=r"r\.safetensors: backbone\.stages\.3\.1\.step1\.convolution\.weight .* 1 "):
+        start_from(model, without("layer4.1.conv"), settings=small_settings(), classes=CELLS)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_other_networks_are_refused(tmp_path):
-    path = saved(
-        {name: torch.zeros(3) for name in ("conv1.weight", "layer1.0.conv1.weight", "blocks.0.weight")},
-        tmp_path / "x.safetensors",
-    )
-    with pytest.raises(WeightsError, match=r"x.safetensors: 1 .*blocks.0.weight"):
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [(("conv1.weight", "layer1.0.conv1.weight", "blocks.0.weight"), "1 .*blocks.0.weight"), (("weight",), ".* weight")],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, names, says):
+    path = saved({name: torch.zeros(3) for name in names}, tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match=rf"x\.safetensors: {says}"):
         read_start(path)
 
 
-def test_a_safetensors_file_of_something_else_is_refused(tmp_path):
-    path = saved({"weight": torch.zeros(3)}, tmp_path / "x.safetensors")
-    with pytest.raises(WeightsError, match=r"x\.safetensors: .* weight"):
-        read_start(path)
-
-
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(WeightsError, match=r"resnet50: "):
+def test_an_unknown_name_is_named():
+    with pytest.raises(WeightsError, match="resnet50: "):
         read_start("resnet50")
 
 
 @pytest.mark.skipif(not IMAGENET.exists(), reason="needs resnet50_c1_c4_imagenet.safetensors of the shared folder")
 def test_imagenet_weights_without_the_last_stage_give_features_of_order_one():
-    chosen = ModelSettings.model_validate({"neck": {"channels": 16}, "box_head": {"channels": 16}})
-    model, report = begin(read_start(IMAGENET), chosen)
+    settings = ModelSettings.model_validate({"neck": {"channels": 16}, "box_head": {"channels": 16}})
+    model, report = begin(read_start(IMAGENET), settings)
     assert report.loaded == STAGES[:4]
     assert report.random[0] == "stage 5 (layer4)"
     features = model.backbone(torch.randn(1, 3, 128, 128))
@@ -244,12 +232,6 @@ def test_a_published_backbone_is_known_by_its_name(backbone, tmp_path, monkeypat
     assert start.backbone == "resnet18"
     assert start.settings is None
     assert begin(start)[1].loaded == STAGES
-
-
-@pytest.mark.parametrize("name", ["resnet18.onnx", "resnet18.PTH"])
-def test_a_backbone_is_read_by_what_is_in_its_file_whatever_it_is_called(tmp_path, backbone, name):
-    torch.save(backbone, tmp_path / name)
-    assert read_start(tmp_path / name).backbone == "resnet18"
 
 
 def test_a_detector_is_fine_tuned_for_other_classes_in_one_call(detector):

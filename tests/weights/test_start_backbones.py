@@ -14,7 +14,7 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.weights import start
 from maskrcnn.weights.foreign.backbones import NORMALIZED_RGB, Pixels
 from maskrcnn.weights.start import Start, find_stem, fit_stem, pixels_of, read_start
-from tests.builders.checkpoints import caffe2_name, random_resnet
+from tests.builders.checkpoints import CAFFE2_LONG, caffe2_state, random_resnet
 from tests.builders.starts import CELLS, begin, saved, small_settings
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -26,15 +26,15 @@ def resnet18():
     return random_resnet("resnet18")
 
 
-def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
-    start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    normalized, report = begin(start, small_settings())
-    raw, raw_report = begin(start, small_settings(parts={"input": CAFFE}))
-    assert report.remarks == ()
-    assert raw_report.remarks == (
-        "the stem was trained on normalized pixels and is scaled for raw ones",
-        "the stem's channels are turned from rgb to bgr",
-    )
+@pytest.fixture
+def plain(resnet18, tmp_path):
+    return read_start(saved(resnet18, tmp_path / "r18.safetensors"))
+
+
+def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(plain):
+    normalized, report = begin(plain, small_settings())
+    raw, raw_report = begin(plain, small_settings(parts={"input": CAFFE}))
+    assert (len(report.remarks), len(raw_report.remarks)) == (0, 2)
     values = torch.rand(1, 3, 64, 64) * 255 - torch.tensor(MEAN)[:, None, None]
     with torch.no_grad():
         expected = normalized.backbone(values / torch.tensor(DEVIATION)[:, None, None])
@@ -44,11 +44,10 @@ def test_an_rgb_backbone_sees_the_same_in_raw_bgr_pixels(resnet18, tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_a_gray_or_deeper_image_of_equal_channels_looks_as_in_color(resnet18, tmp_path, channels):
-    start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    color, _ = begin(start, small_settings())
-    other, report = begin(start, small_settings(parts={"input": {"mean": [0.5] * channels, "std": [0.25] * channels}}))
-    assert report.remarks == (f"the stem's 3 channels are averaged for images of {channels}",)
+def test_a_gray_or_deeper_image_of_equal_channels_looks_as_in_color(plain, channels):
+    color, _ = begin(plain, small_settings())
+    other, report = begin(plain, small_settings(parts={"input": {"mean": [0.5] * channels, "std": [0.25] * channels}}))
+    assert [f" {channels}" in remark for remark in report.remarks] == [True]
     gray = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
         found = other.backbone.stem(gray.expand(1, channels, 64, 64))
@@ -58,11 +57,8 @@ def test_a_gray_or_deeper_image_of_equal_channels_looks_as_in_color(resnet18, tm
 
 @pytest.fixture(scope="module")
 def caffe_file(tmp_path_factory):
-    state = {
-        caffe2_name(name, ("gamma", "beta", "running_mean", "running_var")): tensor.numpy()
-        for name, tensor in random_resnet("resnet50").items()
-        if not name.endswith("tracked")
-    }
+    named = caffe2_state(random_resnet("resnet50"), CAFFE2_LONG)
+    state = {name: tensor.numpy() for name, tensor in named.items()}
     path = tmp_path_factory.mktemp("caffe") / "R-50.pkl"
     path.write_bytes(pickle.dumps({"model": state, "__author__": "somebody"}, protocol=2))
     return path
@@ -92,29 +88,26 @@ def test_the_other_stride_is_refused_with_the_setting_that_fits(caffe_file, tmp_
         begin(start, small_settings("resnet50", stride_in_1x1=True))
 
 
-def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resnet18, tmp_path):
+def test_stage_5_of_a_backbone_becomes_the_shared_head_of_c4_and_goes_back(resnet18, plain):
     one_map = {
         "neck": {"name": "c4"},
         "anchors": {"sizes": [[32, 64]]},
         "box_head": {"pool_size": 14, "linear_layers": 0},
     }
-    start = read_start(saved(resnet18, tmp_path / "r18.safetensors"))
-    model, report = begin(start, small_settings(parts=one_map))
+    model, report = begin(plain, small_settings(parts=one_map))
     assert report.loaded[-1] == "stage 5 (layer4)"
     kernel = dict(model.shared_head.named_parameters())["0.step1.convolution.weight"]
     assert torch.equal(kernel, resnet18["layer4.0.conv1.weight"])
-    back = Start("c4", model.state_dict(), small_settings(parts=one_map), CELLS)
-    pyramid, _ = begin(
-        Start("c4", {k: v for k, v in back.state.items() if k.startswith(("backbone", "shared"))}), small_settings()
-    )
+    back = {name: one for name, one in model.state_dict().items() if name.startswith(("backbone", "shared"))}
+    pyramid, _ = begin(Start("c4", back), small_settings())
     assert torch.equal(pyramid.backbone.stages[3][0].step1.convolution.weight, kernel)
 
 
 def test_a_cascade_keeps_its_boxes_for_other_classes():
-    chosen = small_settings(parts={"cascade": {}, "box_head": {"channels": 16, "class_agnostic": True}})
+    settings = small_settings(parts={"cascade": {}, "box_head": {"channels": 16, "class_agnostic": True}})
     torch.manual_seed(0)
-    start = Start("c", build_model(chosen, 2).state_dict(), chosen, CELLS)
-    model, report = begin(start, chosen, Classes(("leaf",), (1,)))
+    start = Start("c", build_model(settings, 2).state_dict(), settings, CELLS)
+    model, report = begin(start, settings, Classes(("leaf",), (1,)))
     assert report.random == ("class layers of the box head", "class layer of the mask head")
     assert torch.equal(model.box_head[2].deltas.weight, start.state["box_head.2.deltas.weight"])
 
@@ -187,7 +180,7 @@ def test_timms_stem_also_sees_other_channels(tmp_path):
     path = saved(timm.create_model("convnext_atto").state_dict(), tmp_path / "atto.safetensors")
     four = {"input": {"mean": [0.5] * 4, "std": [0.25] * 4}}
     model, report = begin(read_start(path), small_settings("timm/convnext_atto", frozen_stages=0, parts=four))
-    assert report.remarks == ("the stem's 3 channels are averaged for images of 4",)
+    assert len(report.remarks) == 1
     assert model.backbone.network.stem_0.weight.shape[1] == 4
 
 
@@ -211,14 +204,17 @@ def test_the_same_pixels_change_nothing():
 
 @pytest.mark.parametrize(("source", "target"), [(RGB, BGR), (BGR, RGB)])
 def test_colors_change_places(source, target):
-    changes = [f"the stem's channels are turned from {source.colors} to {target.colors}"]
-    assert fitted((1, 2, 4), 3, source, target) == ([4, 2, 1], changes)
+    values, remarks = fitted((1, 2, 4), 3, source, target)
+    assert values == [4, 2, 1]
+    assert f"{source.colors} to {target.colors}" in remarks[0]
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [9]), (2, [4.5, 4.5]), (4, [2.25] * 4), (6, [1.5] * 6)])
 def test_other_numbers_of_channels_get_the_mean_and_keep_the_sum(count, expected):
-    assert fitted((2, 3, 4), count) == (expected, [f"the stem's 3 channels are averaged for images of {count}"])
-    assert fitted((2, 3, 4), count, BGR)[0] == expected
+    for source in (RGB, BGR):
+        values, remarks = fitted((2, 3, 4), count, source)
+        assert values == expected
+        assert f" {count}" in remarks[0]
 
 
 def test_a_gray_stem_sees_colors():
@@ -228,7 +224,7 @@ def test_a_gray_stem_sees_colors():
 def test_raw_pixels_become_normalized_ones_channel_by_channel_and_back():
     values, remarks = fitted((3, 2, 1), 3, RAW_BGR, RGB)
     assert values == pytest.approx([1 * 58.395, 2 * 57.12, 3 * 57.375])
-    assert remarks[0] == "the stem was trained on raw pixels and is scaled for normalized ones"
+    assert "raw" in remarks[0]
     assert fitted(values, 3, RGB, RAW_BGR)[0] == pytest.approx([3, 2, 1])
     assert fitted((2,), 1, RAW_BGR, RGB)[0] == pytest.approx([2 * sum(start.DEVIATION) / 3])
 

@@ -25,7 +25,7 @@ LIBRARIES: dict[Library, tuple[Needs, Callable[[Weights], dict[str, Tensor]], tu
     "torchvision": (TORCHVISION_NEEDS, to_torchvision, (".pth", ".pt")),
     "detectron2": (DETECTRON2_NEEDS, to_detectron2, (".pkl", ".pth")),
 }
-"""What settings a library has a form for, how its tensors are made, and the kinds of files it loads."""
+"""What settings a library has a form for, how its tensors are made, and the suffixes of the files it loads."""
 
 
 def convert_weights(
@@ -87,7 +87,7 @@ def write_foreign(path: Path, weights: Weights, library: Library) -> None:
     """Write a file that another library loads.
 
     Args:
-        path: Of one of the library's kinds of files.
+        path: Its suffix is one that the library loads.
         weights: The model.
         library: torchvision or detectron2.
 

@@ -142,7 +142,7 @@ def _fetch_in_attempts(name: str, address: str, part: BinaryIO) -> None:
 
 
 def _is_passing(error: Exception, *, answered: bool) -> bool:
-    """Whether another attempt may help; without any connection at all, one is told so at once."""
+    """Whether another attempt may help; without any connection at all, that is an error at once."""
     if isinstance(error, HTTPError):
         return error.code in PASSING
     return answered or not isinstance(error, URLError)
@@ -199,7 +199,7 @@ def _receive(answer: HTTPResponse, part: BinaryIO, bar: Progress) -> None:
 
 
 def _remember_validator(answer: HTTPResponse, part: BinaryIO) -> None:
-    """Keep by which the server tells versions of the file apart; a weak ETag does not tell bytes apart."""
+    """Keep by which the server distinguishes versions of the file; a weak ETag does not distinguish bytes."""
     tag = answer.headers.get("ETag", "")
     validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
     if validator:

@@ -1,4 +1,4 @@
-"""Files of weights as tensors, whoever wrote them: their first bytes tell the kind, and nothing in them is executed."""
+"""Files of weights as tensors, whoever wrote them: the first bytes say the format, and nothing is executed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import WeightsError
 from .pickles import LEGACY, ZIP, Inert, read_pickle, read_torch, refusal, to_tensor
 
-Kind = Literal["torch", "pickle", "safetensors"]
+Format = Literal["torch", "pickle", "safetensors"]
 
 START = 512
 WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", re.IGNORECASE)
@@ -24,13 +24,13 @@ PICKLE = re.compile(rb"\x80[\x02-\x05][^\x8a]|\(d|\}q|c\w[\w.]*\n", re.DOTALL)
 # Where files keep their tensors: training runs, mmdetection, Detectron.
 CONTAINERS = ("model", "state_dict", "blobs")
 _HALF = (torch.float16, torch.bfloat16)
-BY_SUFFIX: dict[str, Kind] = {".pth": "torch", ".pt": "torch", ".pkl": "pickle"}
+BY_SUFFIX: dict[str, Format] = {".pth": "torch", ".pt": "torch", ".pkl": "pickle"}
 
 
-def find_kind(path: Path) -> Kind:
+def find_format(path: Path) -> Format:
     """Whether a file is one of `torch.save`, a pickle or safetensors.
 
-    Only if its beginning tells nothing (it was cut off or damaged), its suffix says what it should have been.
+    Only if its beginning says nothing (it was cut off or damaged), its suffix says what it should have been.
 
     Raises:
         WeightsError: It cannot be read, is empty or is a web page.
@@ -69,10 +69,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         WeightsError: It is cut off, is no such file, or its tensors are mixed with other things.
     """
-    kind = find_kind(path)
-    if kind == "safetensors":
+    written_as = find_format(path)
+    if written_as == "safetensors":
         return read_safetensors(path)
-    value = read_torch(path) if kind == "torch" else read_pickle(path.read_bytes(), str(path))
+    value = read_torch(path) if written_as == "torch" else read_pickle(path.read_bytes(), str(path))
     meta = value.get("meta") if isinstance(value, dict) else None
     for key in CONTAINERS:
         if isinstance(value, dict) and isinstance(value.get(key), dict):

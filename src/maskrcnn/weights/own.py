@@ -2,13 +2,13 @@
 
 A safetensors file cannot run code when it is read. Its metadata has one entry, `maskrcnn`, with JSON:
 {"version": 3, "settings": ModelSettings, "classes": {"names": [...], "category_ids": [...]}, "notes": {...}}.
-Tensors whose names begin with `extra.` are no part of the model. Names of versions 1 and 2: `weights/own.py`.
+Tensors whose names begin with `extra.` are no part of the model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,8 @@ from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
-from .files import find_kind, read_safetensors
-from .foreign.names import Table, rename_known
+from .files import find_format, read_safetensors
+from .foreign.names import Table, rename
 
 if TYPE_CHECKING:
     from ..model.mask_rcnn import MaskRCNN
@@ -57,7 +57,7 @@ class Weights:
         state: The model's tensors by name, floating point ones in float32 (float64 if they were saved so).
         settings: Enough to build the model.
         classes: Names and category ids of the labels it predicts.
-        notes: Free text by name, such as the data it learned from.
+        notes: Free text by name, such as the data it was trained on.
         source: Where they come from, for messages.
         extra: Tensors of another library that the model has no use for, by that library's names; they are kept only
             so that they can be written back.
@@ -141,7 +141,7 @@ def load_weights(path: str | Path) -> Weights:
         WeightsError: It is missing, cut off, of another kind or of a newer version.
     """
     path = Path(path)
-    if find_kind(path) != "safetensors":
+    if find_format(path) != "safetensors":
         raise WeightsError(
             f"{path}: this is a torch or pickle file, but weights of maskrcnn are .safetensors files. Those of other "
             f"libraries are read by read_weights and `maskrcnn convert {path.name} OUT.safetensors`; of a training run "
@@ -159,8 +159,8 @@ def unpack_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[
     description = _description(path, metadata)
     extra = {name.removeprefix(_EXTRA): one for name, one in tensors.items() if name.startswith(_EXTRA)}
     state = {name: one for name, one in tensors.items() if not name.startswith(_EXTRA)}
-    if description.version < VERSION:
-        state = rename_known(state, TENSORS)
+    if description.version == 1:
+        state = {rename(name, _TENSORS) or name: tensor for name, tensor in state.items()}
     return Weights(state, description.settings, description.classes, description.notes, str(path), extra)
 
 
@@ -247,79 +247,43 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
                 f"{path}: written in version {version} of the weights format, "
                 f"but this maskrcnn reads up to version {VERSION}. Update maskrcnn."
             )
-        if version < VERSION and isinstance(description.get("settings"), dict):
-            description["settings"] = todays_settings(description["settings"])
+        if version == 1:
+            description["settings"] = _todays_settings(description["settings"])
         return _Description.model_validate(description)
-    except (ValidationError, json.JSONDecodeError) as error:
+    except (ValidationError, json.JSONDecodeError, KeyError, AttributeError) as error:
         raise WeightsError(
             f"{path}: its settings or classes are not those of this version of maskrcnn "
             f"({explain_errors(error, _Description)}). Update maskrcnn, or write the file again with save_weights."
         ) from error
 
 
-TENSORS: Table = [
+# What the shipped nuclei model, a file of version 1, calls its tensors and settings, and today's names.
+_TENSORS: Table = [
     ("body.*", "backbone.*"),
     ("fpn.*", "neck.*"),
     ("rpn.convolution.*", "rpn.convolutions.0.*"),
     ("box_head.hidden{i+1}.*", "box_head.0.hidden.{i}.*"),
     ("box_head.*", "box_head.0.*"),
-    ("box_heads.*", "box_head.*"),
     ("mask_head.upsample.*", "mask_head.upsamples.0.*"),
-    ("mask_heads.0.*", "mask_head.*"),
 ]
-"""Names of tensors in versions 1 and 2, and today's."""
-
-SETTINGS: dict[str, tuple[str, ...]] = {
-    "neck": ("neck.name",),
-    "fpn.channels": ("neck.channels",),
-    "fpn.norm": ("neck.norm",),
-    "fpn": (),
-    "clamp_both_sides": ("rpn.clamp_both_sides", "box_head.clamp_both_sides"),
-    "loss_epsilon": ("rpn.loss_epsilon", "box_head.loss_epsilon"),
-    "input.shorter": ("input.min_size",),
-    "input.longer": ("input.max_size",),
-    "input.magnify": ("input.scale_factor",),
-    "input.pad_to": ("input.size_divisible",),
-    "input.colours": ("input.channel_order",),
-    "input.deviation": ("input.std",),
-    "rpn.samples": ("rpn.batch_size_per_image",),
-    "rpn.normaliser": ("rpn.loss_normalizer",),
-    "rpn.candidates_training": ("rpn.pre_nms_top_n_training",),
-    "rpn.candidates": ("rpn.pre_nms_top_n",),
-    "rpn.proposals_training": ("rpn.post_nms_top_n_training",),
-    "rpn.proposals": ("rpn.post_nms_top_n",),
-    "rpn.smallest_side": ("rpn.min_box_size",),
-    "roi.samples_per_side": ("roi.sampling_ratio",),
-    "box_head.samples": ("box_head.batch_size_per_image",),
-    "box_head.hard_examples": ("box_head.ohem",),
-    "box_head.smallest_side": ("box_head.min_box_size",),
-    "box_head.nms_across_classes": ("box_head.class_agnostic_nms",),
-    "box_head.detections": ("box_head.detections_per_image",),
-    "mask_head.competition": ("mask_head.activation",),
-    "mask_head.doublings": ("mask_head.upsamples",),
-    "panoptic.overlap": ("panoptic.overlap_threshold",),
-    "panoptic.stuff_area": ("panoptic.stuff_area_limit",),
+_SECTIONS = {"fpn": "neck"}
+_SETTINGS = {
+    ("input", "shorter"): "min_size",
+    ("input", "longer"): "max_size",
+    ("input", "magnify"): "scale_factor",
+    ("input", "deviation"): "std",
+    ("rpn", "samples"): "batch_size_per_image",
+    ("rpn", "candidates_training"): "pre_nms_top_n_training",
+    ("rpn", "candidates"): "pre_nms_top_n",
+    ("rpn", "proposals_training"): "post_nms_top_n_training",
+    ("rpn", "proposals"): "post_nms_top_n",
+    ("box_head", "samples"): "batch_size_per_image",
+    ("box_head", "detections"): "detections_per_image",
 }
-"""Where settings of the model stood in versions 1 and 2, and all places where their values belong today."""
 
 
-def todays_settings(earlier: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a model as a file of version 1 or 2 has them, in the form that `ModelSettings` validates today."""
-    tree: dict[str, Any] = {}
-    for path, value in _leaves(earlier):
-        for place in SETTINGS.get(path, (path,)):
-            *sections, key = place.split(".")
-            section = tree
-            for name in sections:
-                section = section.setdefault(name, {})
-            section[key] = value
-    return tree
-
-
-def _leaves(tree: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every `section.name` with its value; of sections without settings their own name."""
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield above + key, value
+def _todays_settings(earlier: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        _SECTIONS.get(section, section): {_SETTINGS.get((section, key), key): value for key, value in values.items()}
+        for section, values in earlier.items()
+    }

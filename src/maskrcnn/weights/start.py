@@ -41,7 +41,7 @@ class Start:
         source: The file's name, for messages.
         state: Its tensors by the names they have here.
         settings, classes: Of a detector; None: the file is a plain backbone.
-        backbone: Of a plain backbone, such as "resnet50"; None: the stages it has do not tell.
+        backbone: Of a plain backbone, such as "resnet50"; None: several networks have its stages.
         pixels: What a plain backbone was trained with.
         stride_in_1x1: Where the bottlenecks of a plain backbone stride; None: not known.
         foreign: Why the file is neither a detector nor a backbone that is known; its names are then its own, which only
@@ -119,7 +119,7 @@ def build_from(
 
     Args:
         source: A file of any library or a name, see `read_start`, or what that gave.
-        classes: Of the data to learn, or their names alone.
+        classes: Of the data to train on, or their names alone.
         settings: Of the model; None: those of the file's detector, or the defaults around a plain backbone.
 
     Raises:
@@ -157,22 +157,22 @@ def start_from(
     _check_backbone(own, start, settings)
     others = set() if start.classes is None else parts_of_classes(start.classes, classes)
     found = {part: names for part, names in names_by_part(start.state, settings).items() if part not in others}
-    needed = names_by_part(own, settings)
+    own_parts = names_by_part(own, settings)
     given = {name: start.state[name] for names in found.values() for name in names}
     given, changes = _fit_stem(own, given, start, settings)
     _check_tensors(own, given, settings, start.source)
-    loaded = tuple(part for part in needed if part in found)
-    random = tuple(part for part in needed if part not in found)
+    loaded = tuple(part for part in own_parts if part in found)
+    random = tuple(part for part in own_parts if part not in found)
     for part in loaded:
-        _check_whole(part, needed[part], given, start.source)
+        _check_whole(part, own_parts[part], given, start.source)
     _check_frozen(random, settings)
-    calmed = {name: value for part in random for name, value in calm(needed[part], own).items()}
+    calmed = {name: value for part in random for name, value in calm(own_parts[part], own).items()}
     fitting = {name: tensor for name, tensor in given.items() if name in own}
     apply_weights(model, {**own, **calmed, **fitting}, source=start.source)
-    remarks = [*_remarks_on_classes(start, others, needed), *changes]
+    remarks = [*_remarks_on_classes(start, others, own_parts), *changes]
     if calmed:
         remarks.append("norms of a random stage are frozen without statistics, its residual branches scaled down")
-    unused = [part for part in found if part not in needed]
+    unused = [part for part in found if part not in own_parts]
     remarks += [f"not used: {', '.join(unused)}"] if unused else []
     return StartReport(loaded, random, tuple(remarks))
 
@@ -290,11 +290,11 @@ def _check_frozen(random: tuple[str, ...], settings: ModelSettings) -> None:
             )
 
 
-def _remarks_on_classes(start: Start, others: set[str], needed: Mapping[str, list[str]]) -> list[str]:
-    anew = [part for part in needed if part in others]
+def _remarks_on_classes(start: Start, others: set[str], parts: Mapping[str, list[str]]) -> list[str]:
+    anew = [part for part in parts if part in others]
     if not anew or start.classes is None:
         return []
-    return [f"the file knows other classes ({len(start.classes)}), so that these are learned anew: {', '.join(anew)}"]
+    return [f"the file knows other classes ({len(start.classes)}), so that these are trained anew: {', '.join(anew)}"]
 
 
 def pixels_of(settings: InputSettings) -> Pixels:
@@ -330,8 +330,8 @@ def fit_stem(kernel: Tensor, channels: int, *, source: Pixels, target: Pixels) -
         scale = torch.tensor(DEVIATION, dtype=kernel.dtype, device=kernel.device)
         scale = scale[:, None, None] if colorful else scale.mean()
         kernel = kernel * scale if source.raw else kernel / scale
-        kinds = ("raw", "normalized") if source.raw else ("normalized", "raw")
-        remarks.append(f"the stem was trained on {kinds[0]} pixels and is scaled for {kinds[1]} ones")
+        names = ("raw", "normalized") if source.raw else ("normalized", "raw")
+        remarks.append(f"the stem was trained on {names[0]} pixels and is scaled for {names[1]} ones")
     if kernel.shape[1] != channels:
         remarks.append(f"the stem's {kernel.shape[1]} channels are averaged for images of {channels}")
         share = kernel.shape[1] / channels
@@ -385,7 +385,7 @@ def names_by_part(names: Iterable[str], settings: ModelSettings) -> dict[str, li
 
 
 def parts_of_classes(there: Classes, here: Classes) -> set[str]:
-    """The parts that are of no use here because they know other classes, keypoints or kinds of pixels."""
+    """The parts that are of no use here because they know other classes, keypoints or stuff."""
     others = set()
     if there.names != here.names:
         others |= {BOX_CLASSES, MASK_CLASSES}

@@ -4,18 +4,16 @@ import torch
 from maskrcnn.errors import WeightsError
 from maskrcnn.structures.classes import COCO_PERSON
 from maskrcnn.weights.foreign.names import (
-    DATA_SETS,
+    DATASETS,
     STUFF,
-    check_all_placed,
     classes_of,
+    find_origins,
     name_by_data,
     name_classes,
     name_keypoints,
     normed,
     rename,
     rename_back,
-    rename_known,
-    translate,
 )
 from maskrcnn.weights.published import PUBLISHED
 
@@ -40,32 +38,30 @@ def test_a_name_fits_as_a_whole_with_one_leaf_or_not_at_all(name):
     assert rename(name, TABLE) is None
 
 
-def test_names_without_a_pair_stay():
-    assert rename_known({"head.0.bias": 1, "backbone.bias": 2}, TABLE) == {"heads.1.bias": 1, "backbone.bias": 2}
+def test_names_are_spelled_as_the_table_has_them_and_origins_as_the_file():
+    assert find_origins(["HEAD.0.bias"], TABLE, "x", "", spell=str.lower) == {"heads.1.bias": "HEAD.0.bias"}
 
 
-def test_translating_tells_origins_and_what_is_left():
-    assert translate(["head.0.bias", "other.bias"], TABLE) == ({"heads.1.bias": "head.0.bias"}, ["other.bias"])
-
-
-def test_a_second_tensor_for_the_same_place_is_left():
-    assert translate(["a1.w", "a2.w"], [("a{i}.", "b.")]) == ({"b.w": "a1.w"}, ["a2.w"])
+@pytest.mark.parametrize(
+    ("names", "table", "left"),
+    [
+        pytest.param(["head.0.bias", "other.bias", "more.bias"], TABLE, "2 .*other.bias, more.bias", id="unknown"),
+        pytest.param(["a1.w", "a2.w"], [("a{i}.", "b.")], "1 .*a2.w", id="a second for one place"),
+    ],
+)
+def test_tensors_without_a_place_are_all_named(names, table, left):
+    with pytest.raises(WeightsError, match=rf"^x\.pth: {left}.*plain ResNets"):
+        find_origins(names, table, "x.pth", "plain ResNets")
 
 
 def test_a_convolution_without_a_norm_is_a_plain_one_and_the_backbone_s_always_have_theirs():
     names = ["fpn4.weight", "fpn4.norm.weight", "fpn3.weight", "fpn3.bias", "conv1.weight"]
-    origins, _ = translate(names, CONVOLUTIONS)
+    origins = find_origins(names, CONVOLUTIONS, "x", "")
     assert list(origins) == [
         *("neck.2.convolution.weight", "neck.2.norm.weight", "neck.1.weight", "neck.1.bias"),
         "backbone.stem.convolution.weight",
     ]
     assert [rename_back(name, CONVOLUTIONS) for name in origins] == names
-
-
-def test_tensors_without_a_place_are_all_named():
-    check_all_placed([], "x.pth", "nothing")
-    with pytest.raises(WeightsError, match=r"x.pth.* a, b.*plain ResNets"):
-        check_all_placed(["a", "b"], "x.pth", "plain ResNets")
 
 
 def test_80_classes_are_coco_s_in_the_order_of_their_ids():
@@ -123,5 +119,5 @@ def test_classes_have_the_names_and_ids_of_their_data_if_it_has_as_many():
         assert name_by_data(classes, data) == classes
 
 
-def test_every_known_data_set_is_one_that_published_checkpoints_learned_from():
-    assert DATA_SETS.keys() <= {one.trained_on for one in PUBLISHED.values()}
+def test_every_known_dataset_is_one_that_published_checkpoints_were_trained_on():
+    assert DATASETS.keys() <= {one.trained_on for one in PUBLISHED.values()}

@@ -5,9 +5,8 @@ import pytest
 import torch
 import torchvision.models.detection as peers
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN, MaskRCNN
+from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops.misc import FrozenBatchNorm2d
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
@@ -15,8 +14,8 @@ from maskrcnn.model.build import build_model
 from maskrcnn.weights.foreign.names import name_classes
 from maskrcnn.weights.foreign.torchvision import is_torchvision, read_torchvision, to_torchvision
 from maskrcnn.weights.own import Weights
+from tests.builders.checkpoints import CLASSES, torchvision_state
 
-CLASSES = 3
 BEFORE_0_13 = [
     (r"(inner_blocks|layer_blocks)\.(\d)\.0\.", r"\1.\2."),
     (r"rpn\.head\.conv\.0\.0\.", "rpn.head.conv."),
@@ -32,15 +31,9 @@ SIX = {
 }
 
 
-def peer(kind: type = MaskRCNN, norm_layer: type = FrozenBatchNorm2d) -> dict[str, Tensor]:
-    torch.manual_seed(0)
-    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None, norm_layer=norm_layer)
-    return kind(backbone, num_classes=CLASSES + 1).state_dict()
-
-
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
-    return peer()
+    return torchvision_state()
 
 
 @pytest.fixture(scope="module")
@@ -54,26 +47,14 @@ def old_name(name: str) -> str:
     return name
 
 
-def shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in state.items()}
-
-
-def own_shapes(weights: Weights) -> dict[str, torch.Size]:
+def read_meta(name: str) -> Weights:
     with torch.device("meta"):
-        model = build_model(weights.settings, len(weights.classes), keypoints=weights.classes.keypoint_count)
-    return shapes(model.state_dict())
+        return read_torchvision(SIX[name](weights=None, weights_backbone=None).state_dict(), name)
 
 
 @pytest.mark.parametrize("name", SIX)
 def test_every_tensor_of_the_six_models_finds_its_place_in_ours(name):
-    with torch.device("meta"):
-        state = SIX[name](weights=None, weights_backbone=None).state_dict()
-    weights = read_torchvision(state, name)
-    assert shapes(weights.state) == own_shapes(weights)
-
-
-def test_the_tensors_load(weights):
-    build_model(weights.settings, len(weights.classes)).load_state_dict(weights.state, strict=True)
+    read_meta(name).check()
 
 
 def test_names_of_both_generations_mean_the_same(state, weights):
@@ -100,37 +81,12 @@ def test_background_goes_to_the_last_class_and_its_boxes_and_masks_are_kept_apar
             assert torch.equal(weights.extra[f"{theirs}.{part}"], tensor[:rows])
 
 
-def test_the_first_layer_reads_bins_before_channels(state, weights):
-    pooled = torch.randn(2, 256, 7, 7)
-    expected = pooled.flatten(1) @ state["roi_heads.box_head.fc6.weight"].T
-    found = pooled.permute(0, 2, 3, 1).flatten(1) @ weights.state["box_head.0.hidden.0.weight"].T
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_the_settings_are_read_from_the_shapes(weights):
-    settings = weights.settings
-    assert settings.backbone.name == "resnet18"
-    assert (settings.neck.channels, settings.box_head.channels) == (256, 1024)
-    assert (settings.mask_head.channels, settings.mask_head.convolutions) == (256, 4)
-
-
-def test_a_file_without_masks_is_faster_rcnn():
-    weights = read_torchvision(peer(FasterRCNN), "file.pth")
-    assert weights.settings.mask_head is None
-    assert shapes(weights.state) == own_shapes(weights)
-
-
 def test_frozen_norms_add_nothing_to_the_variance_and_counting_ones_do(weights):
     assert weights.settings.backbone.norm_epsilon == 0
-    counting = read_torchvision(peer(norm_layer=torch.nn.BatchNorm2d), "file.pth")
+    counting = read_torchvision(torchvision_state(norm_layer=torch.nn.BatchNorm2d), "file.pth")
     assert (counting.settings.backbone.norm_epsilon, counting.settings.backbone.norm) == (1e-5, "batch")
-    assert shapes(counting.state) == own_shapes(counting)
+    counting.check()
     assert "backbone.body.bn1.num_batches_tracked" in counting.extra
-
-
-def read_meta(name: str) -> Weights:
-    with torch.device("meta"):
-        return read_torchvision(SIX[name](weights=None, weights_backbone=None).state_dict(), name)
 
 
 def test_the_second_version_has_deeper_heads_with_norms():
@@ -153,19 +109,6 @@ def test_keypoints_are_a_person_s():
     assert (classes.names, classes.category_ids, classes.keypoint_count) == (("person",), (1,), 17)
 
 
-def test_a_tensor_without_a_place_is_named(state):
-    with pytest.raises(WeightsError, match=r"^x.pth: 1 .*backbone.body.layer5.0.conv1.weight"):
-        read_torchvision({**state, "backbone.body.layer5.0.conv1.weight": torch.zeros(1)}, "x.pth")
-    with pytest.raises(WeightsError, match=r"backbone.body.layer1.0.se.fc1.weight.* torchv"):
-        read_torchvision({**state, "backbone.body.layer1.0.se.fc1.weight": torch.zeros(1)}, "x.pth")
-
-
-def test_other_state_dicts_are_not_taken_for_a_detector(state):
-    assert is_torchvision(state)
-    assert not is_torchvision({})
-    assert not is_torchvision({name: tensor for name, tensor in state.items() if "cls_score" not in name})
-
-
 PRIME = 251
 FIRST = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 
@@ -183,29 +126,14 @@ def numbered(name: str) -> dict[str, Tensor]:
     }
 
 
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert found.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert found[name].dtype == tensor.dtype, name
-        assert torch.equal(found[name], tensor), name
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_there_and_back_every_tensor_of_the_six_models_is_the_same_bit_for_bit(name):
-    state = numbered(name)
-    assert_same(to_torchvision(read_torchvision(state, name)), state)
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_the_order_is_torchvision_s_whatever_the_order_in_our_file(name):
-    state = numbered(name)
-    assert list(to_torchvision(read_torchvision(dict(sorted(state.items())), name))) == list(state)
-
-
-def test_names_of_the_first_generation_come_back_too():
-    old = {old_name(name): tensor for name, tensor in numbered("maskrcnn_resnet50_fpn").items()}
-    assert_same(to_torchvision(read_torchvision(old, "old.pth")), old)
-    assert list(to_torchvision(read_torchvision(old, "old.pth"))) == list(old)
+@pytest.mark.parametrize(("name", "old"), [*((name, False) for name in SIX), *((name, True) for name in FIRST)])
+def test_there_and_back_every_tensor_is_the_same_in_the_same_order_whatever_the_order_in_our_file(name, old):
+    state = {old_name(key) if old else key: tensor for key, tensor in numbered(name).items()}
+    written = to_torchvision(read_torchvision(dict(sorted(state.items())), name))
+    assert list(written) == list(state)
+    for key, tensor in state.items():
+        assert written[key].dtype == tensor.dtype, key
+        assert torch.equal(written[key], tensor), key
 
 
 def test_a_model_of_our_own_is_loaded_by_torchvision_with_rows_of_zeros_for_the_background():

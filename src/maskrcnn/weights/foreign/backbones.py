@@ -1,4 +1,4 @@
-"""Plain backbones, trained to tell images apart: torchvision's, timm's ResNets, Caffe's and Detectron's, CLIP's."""
+"""Plain backbones, trained as classifiers: torchvision's, timm's ResNets, Caffe's and Detectron's, CLIP's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import WeightsError
 from . import detectron, detectron2
-from .names import Table, check_all_placed, normed, translate
+from .names import Table, find_origins, normed
 from .structure import FIRST_KERNEL, fitting_networks
 from .torchvision import block_table, resnet_table
 
@@ -25,7 +25,7 @@ UNUSED = re.compile(
     r"(fc|classifier|stem\.fc|linear|attnpool)\..*|(fc1000|pred|fc)_[wb]|conv1_b|stem\.conv1\.bias"
     r"|.*num_batches_tracked|.*_momentum|lr"
 )
-"""What tells classes apart, the texts of CLIP, counters, a bias of some 1e-9, and what an optimizer left behind."""
+"""The classifier, the texts of CLIP, counters, a bias of some 1e-9, and what an optimizer left behind."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Backbone:
 
     Args:
         state: Tensors by the names they have in a model.
-        name: Such as "resnet50"; None: the stages it has do not tell.
+        name: Such as "resnet50"; None: several networks have its stages.
         pixels: What it was trained with.
         stride_in_1x1: Where its bottlenecks stride; None: not known, or they do not.
     """
@@ -164,8 +164,6 @@ def _renamed(
     state: Mapping[str, Tensor], table: Table, source: str, spell: Callable[[str], str] = str
 ) -> dict[str, Tensor]:
     """Tensors by our names; `spell` makes of their names those of the table."""
-    names = {spell(name): name for name in state if not UNUSED.fullmatch(name)}
-    origins, left = translate(names, table)
+    names = [name for name in state if not UNUSED.fullmatch(name)]
     readable = "plain ResNets of torchvision, timm, Caffe, Detectron and CLIP, and MobileNetV3"
-    check_all_placed([names[name] for name in left], source, readable)
-    return {ours: state[names[name]] for ours, name in origins.items()}
+    return {ours: state[name] for ours, name in find_origins(names, table, source, readable, spell=spell).items()}

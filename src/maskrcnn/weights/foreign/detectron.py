@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ...config import ModelSettings
 from ..own import Weights
-from .names import Table, check_all_placed, classes_of, normed, translate
-from .structure import Tree, background_last, bins_first, find_structure, merge, neck_channels
+from .names import Table, classes_of, find_origins, normed
+from .structure import Tree, background_last, bins_first, find_structure, merge
 from .torchvision import block_table, resnet_table
 
 _LEAVES = {
@@ -57,7 +57,8 @@ TABLE: Table = [
     ("kps_score_lowres.*", "keypoint_head.upsample.*"),
 ]
 UNUSED = re.compile(r".*_momentum|lr|kps_score_[wb]|conv1_b|(fc1000|pred|fc)_[wb]")
-"""What training left behind, the constant kernel that doubles keypoint maps, and the classifier of ImageNet."""
+"""What training left behind, the constant kernel that doubles keypoint maps, and ImageNet's classifier."""
+READABLE = "Faster, Mask and Keypoint R-CNN with a residual network"
 
 COMMON: Tree = {
     "input": {
@@ -92,12 +93,9 @@ def read_detectron(state: Mapping[str, Tensor], source: str) -> Weights:
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    names = {with_dots(name): name for name in state if not UNUSED.fullmatch(name)}
-    origins, left = translate(names, TABLE)
-    check_all_placed(
-        [names[name] for name in left], source, "Detectron's Faster, Mask and Keypoint R-CNN with a residual network"
-    )
-    ours = {_shared_if_c4(name, origins): state[names[origin]] for name, origin in origins.items()}
+    names = [name for name in state if not UNUSED.fullmatch(name)]
+    origins = find_origins(names, TABLE, source, f"Detectron's {READABLE}", spell=with_dots)
+    ours = {_shared_if_c4(name, origins): state[origin] for name, origin in origins.items()}
     if "conv1_gn_s" not in state:
         ours = with_statistics(ours)
     return finish(ours, source, "Detectron", {})
@@ -111,8 +109,8 @@ def with_dots(name: str) -> str:
 def finish(state: dict[str, Tensor], source: str, library: str, changes: Tree) -> Weights:
     """The weights of a detector by our names, but with the rows and columns of Detectron and its settings."""
     ours, _ = background_last(state)
-    ours = bins_first(ours, neck_channels(ours))
     found = find_structure(ours, source)
+    ours = bins_first(ours)
     pyramid = found["neck"]["name"] == "fpn"
     shapes = [cell_shapes((32 * 2**i,), 4 * 2**i) for i in range(5)] if pyramid else [cell_shapes(SIZES, 16)]
     sizes = SIZES if pyramid else (SIZES,)
@@ -183,14 +181,13 @@ PLAIN_ROW: Table = [(f"{_BOX}xconvs.{{i*2}}.", "box_head.0.convolutions.{i}.conv
 NORMED_ROW = normed(f"{_BOX}xconvs.", "box_head.0.convolutions.{i}.", convolution="{i*3}.", norms="{i*3+1}.")
 BENCHMARK_UNUSED = re.compile(r"rpn\.anchor_generator\..*|roi_heads\.mask\.feature_extractor\.head\..*")
 """Anchors that follow from the settings, and the stage that boxes and masks share, which stands there twice."""
-BENCHMARK_WRAPPER = "module."
 BENCHMARK_CHANGES: Tree = {"input": {"resize": "pillow"}, "rpn": {"loss_normalizer": "chosen"}}
 """Settings that are not Detectron's."""
 
 
 def is_maskrcnn_benchmark(state: Mapping[str, Tensor]) -> bool:
     """Whether the names are those of a maskrcnn-benchmark detector."""
-    return any(name.removeprefix(BENCHMARK_WRAPPER) == "roi_heads.box.predictor.bbox_pred.weight" for name in state)
+    return any(_unwrapped(name) == "roi_heads.box.predictor.bbox_pred.weight" for name in state)
 
 
 def read_maskrcnn_benchmark(state: Mapping[str, Tensor], source: str) -> Weights:
@@ -199,10 +196,13 @@ def read_maskrcnn_benchmark(state: Mapping[str, Tensor], source: str) -> Weights
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    names = {name.removeprefix(BENCHMARK_WRAPPER): name for name in state}
-    row = NORMED_ROW if f"{_BOX}xconvs.1.weight" in names else PLAIN_ROW
-    origins, left = translate(names, [*row, *BENCHMARK_TABLE])
-    left = [names[name] for name in left if not BENCHMARK_UNUSED.fullmatch(name)]
-    check_all_placed(left, source, "maskrcnn-benchmark's Faster, Mask and Keypoint R-CNN with a residual network")
-    ours = {name: state[names[origin]] for name, origin in origins.items()}
+    names = [name for name in state if not BENCHMARK_UNUSED.fullmatch(_unwrapped(name))]
+    row = NORMED_ROW if f"{_BOX}xconvs.1.weight" in map(_unwrapped, names) else PLAIN_ROW
+    table = [*row, *BENCHMARK_TABLE]
+    origins = find_origins(names, table, source, f"maskrcnn-benchmark's {READABLE}", spell=_unwrapped)
+    ours = {name: state[origin] for name, origin in origins.items()}
     return finish(ours, source, "maskrcnn-benchmark", BENCHMARK_CHANGES)
+
+
+def _unwrapped(name: str) -> str:
+    return name.removeprefix("module.")

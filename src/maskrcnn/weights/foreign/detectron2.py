@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from ...config import ModelSettings
 from ..own import Weights
-from .names import Table, check_all_placed, classes_of, normed, rename_back, translate
+from .names import Table, classes_of, find_origins, normed, rename_back
 from .structure import (
     Tree,
     bins_first,
@@ -18,7 +19,6 @@ from .structure import (
     counts_batches,
     find_structure,
     merge,
-    neck_channels,
     split_counters,
 )
 
@@ -119,21 +119,20 @@ def read_detectron2(state: Mapping[str, Tensor], source: str) -> Weights:
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    names = {BOTTOM_UP.sub("backbone.", name): name for name in state}
-    found, left = translate(names, [*ONE_CONVOLUTION, *CONVOLUTIONS, *ONE_HEAD, *CASCADE, *TABLE])
-    kept = [name for name in left if name in PIXELS or IGNORED.fullmatch(name)]
-    check_all_placed([names[name] for name in left if name not in kept], source, READABLE)
-    origins = {name: names[origin] for name, origin in found.items()}
+    kept = [name for name in state if name in PIXELS or IGNORED.fullmatch(name)]
+    table = [*ONE_CONVOLUTION, *CONVOLUTIONS, *ONE_HEAD, *CASCADE, *TABLE]
+    names = [name for name in state if name not in kept]
+    origins = find_origins(names, table, source, READABLE, spell=partial(BOTTOM_UP.sub, "backbone."))
     ours = {name: state[origin] for name, origin in origins.items()}
     tree = merge(_find_settings(ours, source), _find_pixels(state))
     settings = ModelSettings.model_validate(tree)
-    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), settings.backbone)
+    ours, counters = split_counters(bins_first(ours), settings.backbone)
     extra = {origins[name]: tensor for name, tensor in counters.items()} | {name: state[name] for name in kept}
     return Weights(ours, settings, classes_of(ours), {"format": "detectron2"}, source=source, extra=extra)
 
 
 def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
-    """What the tensors tell, and what their published configurations say beside it."""
+    """What follows from the tensors, and what their published configurations say beside it."""
     found = find_structure(state, source)
     tree = merge(found, COMMON, {} if found["neck"]["name"] == "fpn" else ONE_MAP)
     if found["neck"]["name"] == "c5":
@@ -142,13 +141,12 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
         tree = merge(tree, {"box_head": {"smooth_l1_beta": 0.5}, "rpn": {"post_nms_top_n_training": 1500}})
     if found["cascade"] is not None:
         tree = merge(tree, {"rpn": {"post_nms_top_n_training": 2000}})
-    # Frozen norms count no batches: those that do in the stem were learned from random weights.
-    learned = counts_batches(state)
+    # Frozen norms count no batches: those that do in the stem were trained from random weights.
     from_scratch = "backbone.stem.norm.num_batches_tracked" in state
-    if learned:
+    if counts_batches(state):
         tree["backbone"] |= {"norm": "batch", "frozen_stages": 0 if from_scratch else 2}
     # The place of the stride has no trace in the tensors: it is Microsoft's, also in the "new baselines" with their two
-    # convolutions in the RPN, but not in networks of Facebook's own and the one that was learned from random weights.
+    # convolutions in the RPN, but not in networks of Facebook's own and the one that was trained from random weights.
     alone = from_scratch and found["rpn"]["convolutions"] == 1
     name = found["backbone"]["name"]
     if alone or name.startswith("resnext") or found["backbone"]["norm"] == "group":
@@ -220,7 +218,7 @@ def to_detectron2(weights: Weights) -> dict[str, Tensor]:
         *TABLE,
     ]
     theirs = {}
-    for name, tensor in channels_first(weights.state, neck_channels(weights.state)).items():
+    for name, tensor in channels_first(weights.state).items():
         new = str(rename_back(name, table))
         if settings.neck.name == "fpn":
             new = re.sub(r"^backbone\.(?=stem|res)", "backbone.bottom_up.", new)

@@ -16,8 +16,8 @@ from ...config.base import explain_errors
 from ...errors import WeightsError
 from ...structures.classes import Classes
 from ..own import Weights
-from .names import Table, check_all_placed, classes_of, normed, translate
-from .structure import Tree, anchors_per_place, bins_first, find_structure, merge, neck_channels, split_counters
+from .names import Table, classes_of, find_origins, normed
+from .structure import Tree, anchors_per_place, bins_first, find_structure, merge, split_counters
 from .torchvision import block_table, resnet_table
 
 
@@ -89,8 +89,7 @@ COMMON: Tree = {
 }
 MEAN, DEVIATION = (123.675 / 255, 116.28 / 255, 103.53 / 255), (58.395 / 255, 57.12 / 255, 57.375 / 255)
 # Backbones that come from Detectron see blue first: Microsoft's ResNets, and Facebook's with group norms, raw pixels
-# less
-# the mean, Facebook's ResNeXt-101 of 32 groups of 8 divided ones.
+# less the mean, Facebook's ResNeXt-101 of 32 groups of 8 divided ones.
 RAW: Tree = {"input": {"channel_order": "bgr", "mean": MEAN, "std": (1 / 255,) * 3}}
 CAFFE: Tree = {**RAW, "backbone": {"stride_in_1x1": True}}
 DIVIDED: Tree = {"input": {"channel_order": "bgr", "mean": MEAN, "std": DEVIATION}}
@@ -118,7 +117,7 @@ TEXT: Tree = {"anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (0.17, 0.44
 
 def is_mmdetection(state: Mapping[str, Tensor]) -> bool:
     """Whether the names are those of an mmdetection detector."""
-    return any(name.removeprefix(WRAPPER).startswith("rpn_head.rpn_") for name in state)
+    return any(_unwrapped(name).startswith("rpn_head.rpn_") for name in state)
 
 
 def read_mmdetection(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any] | None = None) -> Weights:
@@ -136,17 +135,18 @@ def read_mmdetection(state: Mapping[str, Tensor], source: str, meta: Mapping[str
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    wrapped = {name.removeprefix(WRAPPER): name for name in state}
-    clip = any(name.startswith("backbone.stem.") for name in wrapped)
-    found, left = translate(wrapped, [*CLIP, *TABLE] if clip else TABLE)
-    check_all_placed([wrapped[name] for name in left], source, READABLE)
-    origins = {name: wrapped[origin] for name, origin in found.items()}
+    clip = any(_unwrapped(name).startswith("backbone.stem.") for name in state)
+    origins = find_origins(state, [*CLIP, *TABLE] if clip else TABLE, source, READABLE, spell=_unwrapped)
     ours = {name: state[origin] for name, origin in origins.items()}
     settings = _settings(_find_settings(ours, source), meta or {}, source)
-    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), settings.backbone)
+    ours, counters = split_counters(bins_first(ours), settings.backbone)
     extra = {origins[name]: tensor for name, tensor in counters.items()}
     classes = _find_classes(ours, settings, meta or {})
     return Weights(ours, settings, classes, {"format": "mmdetection"}, source=source, extra=extra)
+
+
+def _unwrapped(name: str) -> str:
+    return name.removeprefix(WRAPPER)
 
 
 def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings:
@@ -166,7 +166,7 @@ def _settings(tree: Tree, meta: Mapping[str, Any], source: str) -> ModelSettings
 
 
 def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
-    """What the tensors tell, and what the published configurations say beside it."""
+    """What follows from the tensors, and what the published configurations say beside it."""
     found = find_structure(state, source)
     parts = [found, COMMON]
     if found["backbone"]["name"] == "resnext101_32x8d":
@@ -194,7 +194,7 @@ def _is_caffe(state: Mapping[str, Tensor]) -> bool:
 
 
 def _find_classes(state: Mapping[str, Tensor], settings: ModelSettings, meta: Mapping[str, Any]) -> Classes:
-    """The names that the file holds, with COCO's ids if they are COCO's; else what the number of classes tells."""
+    """The names that the file holds, with COCO's ids if they are COCO's; else those of as many classes."""
     known = classes_of(state)
     if settings.anchors.ratios == TEXT["anchors"]["ratios"] and len(known) == 1:
         known = Classes(("text",), (1,))
@@ -208,8 +208,8 @@ def _find_classes(state: Mapping[str, Tensor], settings: ModelSettings, meta: Ma
 
 
 _CONVOLUTIONS = ("Conv", "Conv2d")
-# Kinds of parts that leave no trace in the names of tensors, and those of them that are known here.
-KNOWN_KINDS: dict[str, tuple[str, ...]] = {
+# Types of parts that leave no trace in the names of tensors, and those of them that are known here.
+KNOWN_TYPES: dict[str, tuple[str, ...]] = {
     "backbone.conv_cfg.type": _CONVOLUTIONS,
     "neck.conv_cfg.type": _CONVOLUTIONS,
     "roi_head.bbox_head.conv_cfg.type": _CONVOLUTIONS,
@@ -223,7 +223,7 @@ KNOWN_KINDS: dict[str, tuple[str, ...]] = {
 
 
 def read_config(meta: Mapping[str, Any]) -> Tree:
-    """Settings that the configuration in a file's `meta` tells; none if it holds none, or it cannot be read.
+    """Settings that the configuration in a file's `meta` has; none if it holds none, or it cannot be read.
 
     Args:
         meta: Has the text as `cfg` (3.x) or `config` (2.x).
@@ -240,7 +240,7 @@ def find_unknown(meta: Mapping[str, Any]) -> list[str]:
     model = _model(_assignments(meta))
     return [
         f"{path}={value}"
-        for path, known in KNOWN_KINDS.items()
+        for path, known in KNOWN_TYPES.items()
         if (value := look_up(model, path)) not in (None, *known)
     ]
 
@@ -266,11 +266,11 @@ def parse_assignments(text: str) -> dict[str, Any]:
     Assignments of anything else are left out, and so is a text that is no Python.
     """
     try:
-        backbone = ast.parse(text).body
+        lines = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     values: dict[str, Any] = {}
-    for line in backbone:
+    for line in lines:
         if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
             try:
                 values[line.targets[0].id] = _value(line.value, values)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -14,7 +14,6 @@ from ...errors import WeightsError
 from ...structures.classes import COCO_PERSON, Classes, KeypointSchema
 from .structure import find_classes, find_keypoints, find_stuff
 
-T = TypeVar("T")
 Table = Sequence[tuple[str, str]]
 """Pairs of their layer and ours, such as ("res{stage+2}.{block}.conv1.", "backbone.stages.{stage}.{block}.step1.").
 
@@ -34,7 +33,7 @@ class _Side(NamedTuple):
 
 
 def normed(theirs: str, ours: str, *, convolution: str = "", norms: str = "norm.") -> Table:
-    """Pairs for a convolution and its norm; `translate` leaves the middle of our name out if there is no norm."""
+    """Pairs for a convolution and its norm; `find_origins` leaves the middle of our name out if there is no norm."""
     return [(f"{theirs}{convolution}", f"{ours}convolution."), (f"{theirs}{norms}", f"{ours}norm.")]
 
 
@@ -53,34 +52,36 @@ def rename_back(name: str, table: Table) -> str | None:
     return None
 
 
-def rename_known(tensors: Mapping[str, T], table: Table) -> dict[str, T]:
-    """The same values, renamed where a pair of the table fits."""
-    return {rename(name, table) or name: value for name, value in tensors.items()}
+def find_origins(
+    names: Iterable[str], table: Table, source: str, readable: str, *, spell: Callable[[str], str] = str
+) -> dict[str, str]:
+    """Our names of another library's tensors.
 
-
-def translate(names: Iterable[str], table: Table) -> tuple[dict[str, str], list[str]]:
-    """Rename tensors of another library.
+    Args:
+        names: Of the tensors in a file.
+        table: Pairs of their names and ours.
+        source: Name of the file, for messages.
+        readable: The models all of whose tensors have a place here, for messages.
+        spell: Makes of a name in the file one of the table.
 
     Returns:
-        {our name: their name}, and their names that have no place here.
+        {our name: name in the file}.
+
+    Raises:
+        WeightsError: Some tensors have no place here; they are named.
     """
     origins: dict[str, str] = {}
     left = []
     for name in names:
-        ours = rename(name, table)
+        ours = rename(spell(name), table)
         if ours is None or ours in origins:
             left.append(name)
         else:
             origins[ours] = name
-    return {_settled(ours, origins): name for ours, name in origins.items()}, left
-
-
-def check_all_placed(left: Collection[str], source: str, readable: str) -> None:
-    """Raise a WeightsError that names the tensors which have no place here, if there are any."""
     if left:
-        raise WeightsError(
-            f"{source}: {len(left)} tensors have no place here: {', '.join(left)}. Readable are {readable}."
-        )
+        count = f"{len(left)} tensors have" if len(left) > 1 else "1 tensor has"
+        raise WeightsError(f"{source}: {count} no place here: {', '.join(left)}. Readable are {readable}.")
+    return {_settled(ours, origins): name for ours, name in origins.items()}
 
 
 @cache
@@ -105,7 +106,7 @@ def _rename(name: str, source: _Side, target: _Side) -> str | None:
     return _FIELD.sub(lambda m: str(values[m[1]] * int(m[2] or 1) + int(m[3] or 0)), target.template) + rest
 
 
-def _settled(name: str, names: Mapping[str, T]) -> str:
+def _settled(name: str, names: Mapping[str, str]) -> str:
     layer, middle, leaf = name.rpartition(".convolution.")
     if not middle or layer.startswith(("backbone.", "shared_head.")) or f"{layer}.norm.weight" in names:
         return name
@@ -128,7 +129,7 @@ _NAMES = """
 STUFF = dict(zip(map(int, _IDS.split()), _NAMES.split(), strict=True))
 KEYPOINTS = 17
 # By the names that published.yaml has for data; Cityscapes' ids are those of its own labels.
-DATA_SETS: dict[str, dict[int, str]] = {
+DATASETS: dict[str, dict[int, str]] = {
     "Cityscapes": {
         24: "person",
         25: "rider",
@@ -181,8 +182,8 @@ def name_classes(count: int, *, stuff: int = 0, keypoints: int = 0) -> Classes:
 
 
 def name_by_data(classes: Classes, data: str) -> Classes:
-    """Classes with the names and ids of the dataset they were learned from, if it is known and has as many."""
-    known = DATA_SETS.get(data, {})
+    """Classes with the names and ids of the dataset they were trained on, if it is known and has as many."""
+    known = DATASETS.get(data, {})
     if len(known) != len(classes):
         return classes
     return replace(classes, names=tuple(known.values()), category_ids=tuple(known))

@@ -1,4 +1,4 @@
-"""The settings that the names and shapes of a detector's tensors tell, by the names they have here."""
+"""The settings that the names and shapes of a detector's tensors determine, by our names."""
 
 from __future__ import annotations
 
@@ -48,17 +48,13 @@ def find_structure(state: State, source: str) -> Tree:
         WeightsError: The backbone is of a kind that is not known here, or a head is missing.
     """
     for name in NEEDED:
-        if name not in state:
-            raise WeightsError(
-                f"{source}: no tensor that would be {name} here. A detector needs a proposal network and a box head; "
-                "fetch the file again, or give the weights of a whole Faster or Mask R-CNN."
-            )
+        _require(state, source, name)
     neck = find_neck(state)
     tree: Tree = {
         "backbone": find_backbone(state, source),
         "neck": {"name": neck},
         "rpn": {"convolutions": _count(state, r"rpn\.convolutions\.(\d+)\.")},
-        "box_head": _find_box_head(state, neck),
+        "box_head": _find_box_head(state, neck, source),
         "mask_head": _find_mask_head(state),
         "keypoint_head": _find_keypoint_head(state),
         "semantic_head": _find_semantic_head(state),
@@ -146,7 +142,7 @@ def find_norm(state: State, layer: str) -> str:
 
 
 def counts_batches(state: State) -> bool:
-    """Whether any norm has counted the batches it learned from, which frozen ones do not."""
+    """Whether any norm has counted the batches it was trained on, which frozen ones do not."""
     return any(name.endswith("num_batches_tracked") for name in state)
 
 
@@ -189,17 +185,17 @@ def _count(state: State, pattern: str) -> int:
     return len(found)
 
 
-def _find_box_head(state: State, neck: str) -> Tree:
+def _find_box_head(state: State, neck: str, source: str) -> Tree:
     convolutions = _count(state, r"box_head\.0\.convolutions\.(\d+)\.")
     layers = _count(state, r"box_head\.0\.hidden\.(\d+)\.")
     tree: Tree = {"convolutions": convolutions, "linear_layers": layers}
     channels = neck_channels(state)
     if convolutions:
         layer = "box_head.0.convolutions.0."
-        channels = len(_convolution(state, layer))
+        channels = len(_require(state, source, f"{layer}convolution.weight", f"{layer}weight"))
         tree |= {"convolution_channels": channels, "norm": find_norm(state, layer)}
     if layers:
-        rows, columns = state["box_head.0.hidden.0.weight"].shape
+        rows, columns = _require(state, source, "box_head.0.hidden.0.weight").shape
         tree |= {"channels": rows, "pool_size": round((columns / channels) ** 0.5)}
     elif neck == "c4":
         tree["pool_size"] = 14
@@ -239,10 +235,15 @@ def _find_semantic_head(state: State) -> Tree | None:
     return {"classes": len(logits), "channels": logits.shape[1]}
 
 
-def _convolution(state: State, layer: str) -> Tensor:
-    """Weight of a convolution with or without norm."""
-    normed = state.get(f"{layer}convolution.weight")
-    return state[f"{layer}weight"] if normed is None else normed
+def _require(state: State, source: str, *names: str) -> Tensor:
+    """The tensor under the first of its possible names that there is."""
+    for name in names:
+        if name in state:
+            return state[name]
+    raise WeightsError(
+        f"{source}: no tensor that would be {names[0]} here. A detector needs a proposal network and a box head; "
+        "fetch the file again, or give the weights of a whole Faster or Mask R-CNN."
+    )
 
 
 HIDDEN = re.compile(r"box_head\.\d+\.hidden\.0\.weight")
@@ -253,19 +254,14 @@ MASK_LOGITS = re.compile(r"mask_head\.(?:\d+\.)?logits\.(weight|bias)")
 TRACKED = "num_batches_tracked"
 
 
-def bins_first(state: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
-    """Columns of the first linear layers from channel, row, column to row, column, channel.
-
-    Args:
-        state: Tensors by our names, in the other order.
-        channels: Of the maps that are pooled; a box head with convolutions has its own.
-    """
-    return {name: _swapped(name, tensor, state, channels, to_bins=True) for name, tensor in state.items()}
+def bins_first(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Columns of the first linear layers from channel, row, column to row, column, channel; names are ours."""
+    return {name: _swapped(name, tensor, state, to_bins=True) for name, tensor in state.items()}
 
 
-def channels_first(state: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
+def channels_first(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The reverse of `bins_first`."""
-    return {name: _swapped(name, tensor, state, channels, to_bins=False) for name, tensor in state.items()}
+    return {name: _swapped(name, tensor, state, to_bins=False) for name, tensor in state.items()}
 
 
 def background_last(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -313,16 +309,18 @@ def _is_frozen(name: str, backbone: BackboneSettings) -> bool:
     stage = re.match(r"backbone\.stages\.(\d)\.", name)
     number = int(stage[1]) + 1 if stage else 0 if name.startswith("backbone.stem.") else 4
     if name.startswith("backbone.features."):
-        number = 5  # stages of a MobileNet are not told apart: with norms that measure it is read as wholly trainable
+        number = (
+            5  # stages of a MobileNet are not distinguished: with norms that measure it is read as wholly trainable
+        )
     return backbone.norm == "frozen_batch" or number < backbone.frozen_stages
 
 
-def _swapped(name: str, tensor: Tensor, state: Mapping[str, Tensor], channels: int, *, to_bins: bool) -> Tensor:
+def _swapped(name: str, tensor: Tensor, state: Mapping[str, Tensor], *, to_bins: bool) -> Tensor:
     if not (HIDDEN.fullmatch(name) or MASK_HIDDEN.fullmatch(name)):
         return tensor
-    head = name.removesuffix(".hidden.0.weight")
-    for last in (f"{head}.convolutions.0.convolution.weight", f"{head}.convolutions.0.weight"):
-        channels = len(state[last]) if last in state else channels
+    layer = f"{name.removesuffix('hidden.0.weight')}convolutions.0."
+    last = (f"{layer}convolution.weight", f"{layer}weight")
+    channels = next((len(state[one]) for one in last if one in state), None) or neck_channels(state)
     size = round((tensor.shape[1] / channels) ** 0.5)
     if to_bins:
         return tensor.unflatten(1, (channels, size, size)).permute(0, 2, 3, 1).flatten(1)

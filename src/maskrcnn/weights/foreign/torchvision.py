@@ -12,7 +12,7 @@ from torch import Tensor
 from ...config import ModelSettings
 from ...errors import WeightsError
 from ..own import Weights
-from .names import Table, check_all_placed, classes_of, normed, rename_back, translate
+from .names import Table, classes_of, find_origins, normed, rename_back
 from .structure import (
     DELTAS,
     LOGITS,
@@ -25,7 +25,6 @@ from .structure import (
     counts_batches,
     find_structure,
     merge,
-    neck_channels,
     split_counters,
 )
 
@@ -88,6 +87,8 @@ BOX_HEADS: dict[tuple[int, int], Table] = {
 }
 """By the numbers of convolutions and linear layers of the box heads that torchvision has."""
 
+READABLE = "torchvision's fasterrcnn_*, maskrcnn_* and keypointrcnn_*, also with other ResNets"
+
 # fasterrcnn_mobilenet_v3_large_fpn: five sizes on each of its three levels, and a limit on the score of proposals.
 MOBILENET: Tree = {"anchors": {"sizes": ((32, 64, 128, 256, 512),) * 3}, "rpn": {"score_threshold": 0.05}}
 
@@ -110,11 +111,11 @@ def read_torchvision(state: Mapping[str, Tensor], source: str) -> Weights:
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
-    origins, left = translate(state, [*NEW, *OLD, *TABLE, *(pair for table in BOX_HEADS.values() for pair in table)])
-    check_all_placed(left, source, "torchvision's fasterrcnn_*, maskrcnn_* and keypointrcnn_*, also with other ResNets")
+    table = [*NEW, *OLD, *TABLE, *(pair for heads in BOX_HEADS.values() for pair in heads)]
+    origins = find_origins(state, table, source, READABLE)
     ours, background = background_last({name: state[origin] for name, origin in origins.items()})
     settings = ModelSettings.model_validate(_find_settings(ours, source))
-    ours, counters = split_counters(bins_first(ours, neck_channels(ours)), settings.backbone)
+    ours, counters = split_counters(bins_first(ours), settings.backbone)
     extra = {origins[name]: tensor for name, tensor in (background | counters).items()}
     return Weights(
         ours,
@@ -131,11 +132,11 @@ def _find_settings(state: Mapping[str, Tensor], source: str) -> Tree:
     if tree["backbone"]["name"] == "mobilenet_v3_large":
         tree = merge(tree, MOBILENET)
     elif not counts_batches(state):
-        # Of the first generation. Norms that have counted batches were learned with the usual epsilon.
+        # Of the first generation. Norms that have counted batches were trained with the usual epsilon.
         tree["backbone"]["norm_epsilon"] = 0.0
     if counts_batches(state):
         tree["backbone"]["norm"] = "batch"
-        if tree["backbone"]["name"] == "mobilenet_v3_large":  # never published with such norms, so learned as a whole
+        if tree["backbone"]["name"] == "mobilenet_v3_large":  # never published with such norms, so trained as a whole
             tree["backbone"]["frozen_stages"] = 0
     return tree
 
@@ -217,7 +218,7 @@ def to_torchvision(weights: Weights) -> dict[str, Tensor]:
     wrapped = OLD if weights.notes.get("names") == "old" else NEW
     table = [*wrapped, *TABLE, *BOX_HEADS[head.convolutions, head.linear_layers]]
     theirs = {}
-    for name, tensor in channels_first(weights.state, neck_channels(weights.state)).items():
+    for name, tensor in channels_first(weights.state).items():
         new = str(rename_back(name, table))
         theirs[new] = _with_background(name, tensor, weights.extra.get(new))
     theirs |= {name: one for name, one in weights.extra.items() if name.endswith(TRACKED)}
