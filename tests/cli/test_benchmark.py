@@ -39,7 +39,7 @@ def test_a_benchmark_predicts_scores_and_keeps_the_predictions(coco, run_cli, ti
         (("coco", "--results", "r.json", "--compare", "none.json"), "--compare none.json: "),
         (("coco", "--results", "r.json", "--score-threshold", 0.3), "--score-threshold"),
         (("nuclei", "--results", "r.json", "--submission", "coco"), "coco: "),
-        (("coco-boundary", "--weights", "none.safetensors", "--submission", "sent"), "--submission sent"),
+        (("coco-boundary", "--weights", "none.safetensors", "--submission", "sent"), "submission sent"),
     ],
 )
 def test_words_that_do_not_fit_together_give_one_message(coco, run_cli, words, message):

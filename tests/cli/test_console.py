@@ -5,7 +5,7 @@ from maskrcnn.errors import SettingError
 
 
 def test_results_and_words_go_to_different_streams_as_they_are(capsys, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
     long = "[bold] " + "x" * 300
     show(long, "second")
     say(long)

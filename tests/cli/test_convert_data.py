@@ -106,7 +106,7 @@ def test_nothing_is_written_over_without_force(convert, yolo):
     assert convert().code == 0
     again = convert()
     assert again.code == 1
-    assert "coco/train.json: is there already. Give another folder, or write over it with --force" in again.err
+    assert all(words in again.err for words in ("coco/train.json: ", "--force"))
     assert convert("--force").code == 0
     assert convert(output="set/data.yaml").err.startswith("Error: set/data.yaml: this is a file")
 
@@ -123,7 +123,7 @@ def test_what_is_read_is_not_written_over_even_with_force(convert, yolo):
     [
         ("nowhere", (), "nowhere"),
         ("photos", (), "`train`"),
-        ("set", ("--format", "voc5"), "--format voc5"),
+        ("set", ("--format", "voc5"), "voc5"),
         ("set", ("--split", "test"), "`test`, but `train` (YOLO) and `val` (YOLO)"),
     ],
 )

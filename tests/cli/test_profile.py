@@ -33,7 +33,7 @@ PEERS = ("torchvision", "torchvision, tuned allocator")
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(("--quick", "--all"), "--quick and --all"), (("--work", "predict"), "prediction"), (("--json", "."), ".: ")],
+    [(("--quick", "--all"), "(--quick)"), (("--work", "predict"), "prediction"), (("--json", "."), ".: ")],
 )
 def test_a_wrong_choice_is_refused_before_anything_is_timed(run_cli, words, message):
     done = run_cli("profile", *words)

@@ -101,7 +101,7 @@ def results_of(path: Path, *, others: bool) -> Path:
         return path
     if named is None and "rules" not in content:
         raise DataError(
-            f"{path}: is neither a results file, which is a list of records, nor a report of --json. Give one of these."
+            f"{path}: is neither a results file, which is a list of records, nor a report (--json). Give one of these."
         )
     if not isinstance(named, str):
         raise DataError(

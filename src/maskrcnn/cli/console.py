@@ -17,7 +17,7 @@ PIPE_WIDTH = 200
 def show(*results: RenderableType) -> None:
     """Print results, which other programs may read."""
     console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not console.is_terminal:
         console = Console(width=PIPE_WIDTH)
     for result in results:
         console.print(result, highlight=False, markup=False, soft_wrap=isinstance(result, str | Text))

@@ -160,7 +160,8 @@ def explain_errors(error: Exception, settings: type[BaseModel], words: Mapping[s
     known = dict(walk_settings(settings))
     rules: dict[str, list[str]] = {}
     for broken in error.errors():
-        key, item = _place(broken["loc"], known)
+        missing = broken["type"] == "missing"
+        key, item = _place(broken["loc"], known, missing=missing)
         value = "" if isinstance(broken["input"], Mapping) else str(broken["input"])
         given = (words or {}).get(key) or (f"{key}={value}" if value and not item else key)
         if broken["type"] in ("extra_forbidden", "no_such_attribute"):
@@ -168,15 +169,15 @@ def explain_errors(error: Exception, settings: type[BaseModel], words: Mapping[s
         else:
             rule = _rule(broken["type"], broken["msg"], broken.get("ctx", {}), value, known.get(key))
         if item:
-            given = f"{given}: {item}" if broken["type"] == "missing" else f"{given}: {item}={value}"
+            given = f"{given}: {item}" if missing else f"{given}: {item}={value}"
         rules.setdefault(given, []).append(rule)
     # A value of several kinds, such as a backbone's name, breaks the rule of each.
     lines = [f"{given}: {' or '.join(dict.fromkeys(broken))}." for given, broken in rules.items()]
     return "\n".join(lines).removeprefix(": ")
 
 
-def _place(location: tuple[int | str, ...], known: Mapping[str, FieldInfo]) -> tuple[str, str]:
-    """Key of the setting that an error is about, and the place in it if its value is a list."""
+def _place(location: tuple[int | str, ...], known: Mapping[str, FieldInfo], *, missing: bool) -> tuple[str, str]:
+    """Key of the setting that an error is about, and the place in it if its value is a list or an entry is missing."""
     key = ""
     inside: list[str] = []
     for part in location:
@@ -184,7 +185,9 @@ def _place(location: tuple[int | str, ...], known: Mapping[str, FieldInfo]) -> t
             inside.append(f"[{part}]" if isinstance(part, int) else f".{part}")
         else:
             key = f"{key}.{part}" if key else str(part)
-    return key, "".join(inside) if inside and inside[0].startswith("[") else ""  # else a kind of value, or a name
+    if not inside or not (missing or inside[0].startswith("[")):  # a kind of value, or a name
+        return key, ""
+    return key, "".join(inside).removeprefix(".")
 
 
 def _rule(kind: str, message: str, context: Mapping[str, Any], value: str, field: FieldInfo | None) -> str:

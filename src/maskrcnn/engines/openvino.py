@@ -74,6 +74,7 @@ class CompiledPyramid(nn.Module):
     def __init__(self, backbone: Backbone, neck: Neck) -> None:
         super().__init__()
         self.levels = neck.levels
+        self.channels = dict.fromkeys(neck.levels, neck.channels)
         self.part = CompiledPart(_Pyramid(backbone, neck))
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:

@@ -172,8 +172,8 @@ def read_records(path: Path | str) -> list[Any]:
     if isinstance(records, dict) and "failed" in records and "classes" in records:
         raise DataError(
             f"{path}: was written by `maskrcnn predict`, whose images have no ids, so that they cannot be matched with "
-            "annotations. Score the model with `maskrcnn evaluate --data DATA --weights WEIGHTS`, whose --results FILE "
-            "can be scored again."
+            "annotations. Score the model: `maskrcnn evaluate --data DATA --weights WEIGHTS --results FILE` writes "
+            "results that can be scored again."
         )
     if not isinstance(records, list):
         raise DataError(

@@ -9,6 +9,7 @@ from .anchors import Anchors, check_levels
 from .backbones.mobilenet import MobileNet
 from .backbones.resnet import ResNet, Stage5Head
 from .backbones.timm import TimmBackbone
+from .checks import check_part
 from .heads.box import BoxHead
 from .heads.cascade import Cascade
 from .heads.keypoint import KeypointHead
@@ -79,6 +80,7 @@ def make_backbone(settings: ModelSettings) -> Backbone:
 
 def make_neck(settings: ModelSettings, backbone: Backbone) -> Neck:
     """What the heads see: the pyramid, or one map, whose level names its stride."""
+    check_part(backbone, "backbone")
     kind, channels = settings.neck.name, backbone.channels
     if kind == "fpn":
         return FPN(channels, settings.neck, roi_levels=getattr(backbone, "roi_levels", tuple(channels)))

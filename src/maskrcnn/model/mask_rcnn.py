@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from ..config import ModelSettings, PanopticSettings
 from ..ops.boxes import scale_boxes, scale_points
+from ..ops.devices import at_least_float32
 from ..ops.roi_align import PyramidTable, make_table
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.predicted_masks import SoftMasks
+from .checks import ATTRIBUTES, check_channels, check_losses, check_masks, check_part, check_strides
 from .interfaces import (
     Backbone,
     BoxHeadLike,
@@ -83,16 +85,14 @@ class MaskRCNN(nn.Module):
         self.panoptic = panoptic or PanopticSettings()
         self.classes = classes
         self.settings = settings or ModelSettings()
+        for name in ATTRIBUTES:
+            check_part(getattr(self, name), name)
 
     @property
     def mask_heads(self) -> list[MaskHeadLike]:
         """None, one, or one for each stage of the box head."""
-        if self.mask_head is None:
-            return []
-        if not isinstance(self.mask_head, nn.ModuleList):
-            return [self.mask_head]
-        heads: Iterable[Any] = self.mask_head
-        return list(heads)
+        heads: Any = self.mask_head
+        return [] if heads is None else list(heads) if isinstance(heads, nn.ModuleList) else [heads]
 
     def forward(self, batch: Batch, parts: Collection[str] = ("rpn", "heads")) -> Losses:
         """Losses of a batch with targets, one scalar each.
@@ -112,19 +112,19 @@ class MaskRCNN(nn.Module):
         proposals = batch.proposals
         if proposals is None:
             losses, proposals = self.rpn.loss(features, table, batch)
-        losses = losses if "rpn" in parts else {}
+        losses = check_losses(losses, "rpn") if "rpn" in parts else {}
         if "heads" not in parts:
             return losses
         found, stages = self.box_head.loss(self._pool_for_boxes(table), proposals, batch.targets, batch.sizes)
-        losses |= found
+        losses |= check_losses(found, "box_head")
         losses |= self._mask_loss(table, stages, batch.targets)
         if self.keypoint_head is not None:
             pooled, positives = self._positives(table, stages[0], batch.targets, self.keypoint_head.pool_size)
-            losses |= self.keypoint_head.loss(pooled, positives)
+            losses |= check_losses(self.keypoint_head.loss(pooled, positives), "keypoint_head")
         if self.semantic_head is not None:
             if batch.semantic is None:
                 raise ValueError("a batch needs the classes of its pixels to train a semantic head")
-            losses |= self.semantic_head.loss(features, batch.semantic)
+            losses |= check_losses(self.semantic_head.loss(features, batch.semantic), "semantic_head")
         return losses
 
     @torch.no_grad()
@@ -158,7 +158,8 @@ class MaskRCNN(nn.Module):
 
     def features(self, images: Tensor) -> Features:
         """{level: [B, C, H_l, W_l]} of normalized images [B, channels, H, W]."""
-        return self.neck(self.backbone(images))
+        maps = check_channels(self.backbone(images), self.backbone.channels)
+        return check_strides(self.neck(maps), self.pooling.levels, images)
 
     @torch.no_grad()
     def propose(self, features: Features, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
@@ -181,7 +182,7 @@ class MaskRCNN(nn.Module):
             return [None] * len(found)
         pooled = self.pool(table, [boxes for boxes, _, _ in found], heads[0].pool_size)
         labels = torch.cat([labels for _, _, labels in found])
-        votes = [head.predict(pooled, labels) for head in heads]
+        votes = [at_least_float32(check_masks(head.predict(pooled, labels), len(labels))) for head in heads]
         return list(torch.stack(votes).mean(dim=0).split([len(boxes) for boxes, _, _ in found]))
 
     def predict_keypoints(self, table: PyramidTable, found: list[Detections]) -> list[Tensor | None]:
@@ -210,7 +211,7 @@ class MaskRCNN(nn.Module):
         losses: dict[str, list[Tensor]] = {}
         for head, stage in zip(self.mask_heads, stages, strict=False):
             pooled, positives = self._positives(table, stage, targets, head.pool_size)
-            for name, loss in head.loss(pooled, positives).items():
+            for name, loss in check_losses(head.loss(pooled, positives), "mask_head").items():
                 losses.setdefault(name, []).append(stage.weight * loss)
         return {name: torch.stack(own).sum() for name, own in losses.items()}
 
