@@ -92,7 +92,8 @@ class MaskRCNN(nn.Module):
     def mask_heads(self) -> list[MaskHeadLike]:
         """None, one, or one for each stage of the box head."""
         heads: Any = self.mask_head
-        return [] if heads is None else list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+        several = isinstance(heads, nn.ModuleList)
+        return [] if heads is None else list(heads) if several else [heads]
 
     def forward(self, batch: Batch, parts: Collection[str] = ("rpn", "heads")) -> Losses:
         """Losses of a batch with targets, one scalar each.
