@@ -51,16 +51,16 @@ def test_objects_move_every_part_of_the_model():
 def test_patches_around_the_chosen_anchors_teach_the_same_as_whole_maps(targets, monkeypatch):
     settings = small_settings()
     settings.rpn.batch_size_per_image = 16
-    learned = []
+    results = []
     for pay in (True, False):
         monkeypatch.setattr(RPN, "patches_pay", lambda self, features, pay=pay: pay)
         model = small_model(settings).double()
         torch.manual_seed(3)
         losses = model(small_batch(*targets, dtype=torch.float64))
         sum(losses.values()).backward()
-        learned.append([*losses.values(), *(parameter.grad for parameter in model.parameters())])
-    for found, wanted in zip(*learned, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+        results.append([*losses.values(), *(parameter.grad for parameter in model.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
 def test_patches_teach_the_layers_of_the_rpn_also_under_autocast(monkeypatch):

@@ -100,8 +100,8 @@ def test_a_group_norm_in_single_precision_keeps_its_digits_where_channels_are_la
     norm = make_norm(64, "group", 1e-5)
     features = torch.randn(1, 64, 60, 50, generator=torch.Generator().manual_seed(0)) + 3
     features = features.to(memory_format=torch.channels_last)
-    found, wanted = norm(features), norm.double()(features.double())
-    torch.testing.assert_close(found.double(), wanted, rtol=0, atol=3e-6)
+    found, expected = norm(features), norm.double()(features.double())
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=3e-6)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 

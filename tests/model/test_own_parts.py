@@ -63,10 +63,10 @@ class MyMaskHead(nn.Module):
 
     def loss(self, pooled, positives: Positives):
         masks = [one.masks for one in positives.objects]
-        wanted = mask_targets(masks, positives.matches, positives.boxes, self.pool_size, "soft")
-        if len(wanted) == 0:
+        targets = mask_targets(masks, positives.matches, positives.boxes, self.pool_size, "soft")
+        if len(targets) == 0:
             return {"my_masks": self(pooled).sum() * 0}
-        return {"my_masks": F.binary_cross_entropy_with_logits(self(pooled), wanted)}
+        return {"my_masks": F.binary_cross_entropy_with_logits(self(pooled), targets)}
 
     def predict(self, pooled, labels):
         return self(pooled).sigmoid()

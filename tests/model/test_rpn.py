@@ -26,9 +26,9 @@ def network(**settings: object) -> RPN:
 def losses_of(logits, deltas, boxes, **settings):
     """Of outputs [B, N] and [B, N, 4] for the anchors of each image."""
     rpn = network(**settings)
-    positives, negatives, wanted = rpn.choose_anchors(ANCHORS, boxes)
+    positives, negatives, target_deltas = rpn.choose_anchors(ANCHORS, boxes)
     chosen = torch.cat([positives, negatives])
-    return rpn.losses(logits.flatten()[chosen], deltas.flatten(0, 1)[chosen], wanted, len(boxes))
+    return rpn.losses(logits.flatten()[chosen], deltas.flatten(0, 1)[chosen], target_deltas, len(boxes))
 
 
 def test_outputs_are_ordered_as_the_anchors():
@@ -55,14 +55,14 @@ def test_single_anchors_have_the_outputs_and_gradients_of_whole_maps(convolution
     inputs = [map.requires_grad_() for map in features.values()] + list(rpn.parameters())
     positions = torch.randperm(3 * 72)[:count]
     logits, deltas = rpn(features)
-    wanted = torch.cat(logits, dim=1).flatten()[positions], torch.cat(deltas, dim=1).flatten(0, 1)[positions]
+    expected = torch.cat(logits, dim=1).flatten()[positions], torch.cat(deltas, dim=1).flatten(0, 1)[positions]
     found = rpn.of_anchors(make_table(features), positions)
     weights = torch.randn(count, 5).double()
     gradients = [
         torch.autograd.grad((logits * weights[:, 0]).sum() + (deltas * weights[:, 1:]).sum(), inputs)
-        for logits, deltas in (found, wanted)
+        for logits, deltas in (found, expected)
     ]
-    for ours, whole in [*zip(found, wanted), *zip(*gradients)]:
+    for ours, whole in [*zip(found, expected), *zip(*gradients)]:
         torch.testing.assert_close(ours, whole, rtol=0, atol=1e-11)
 
 

@@ -13,7 +13,7 @@ import pytest
 from maskrcnn.benchmarks.registry import BENCHMARKS, find_benchmark, open_benchmark
 from tests.builders.layouts import write_layouts
 from tests.rules.commands import blocks_of
-from tests.rules.source import ROOT
+from tests.rules.source import DOCUMENTS, ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
 PAGES = sorted(FOLDER.glob("*.md"))
@@ -65,9 +65,7 @@ def test_every_benchmark_is_in_the_table_and_on_its_page():
         assert name in NAMED.findall(run), f"{page} has no command for {name}"
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.name)
 def test_benchmarks_named_in_documents_exist(page):
     assert set(NAMED.findall(page.read_text(encoding="utf-8"))) <= BENCHMARKS.keys()
 

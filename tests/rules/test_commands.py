@@ -13,13 +13,10 @@ from maskrcnn.structures.classes import Classes
 from maskrcnn.weights.convert import write_foreign
 from maskrcnn.weights.own import Weights
 from tests.rules.commands import Block, blocks_of
-from tests.rules.source import ROOT
+from tests.rules.source import DOCUMENTS, ROOT
 
 BENCHMARKS = ROOT / "docs" / "benchmarks"  # run by test_benchmark_pages.py
-PAGES = [
-    ROOT / "README.md",
-    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if BENCHMARKS not in page.parents),
-]
+PAGES = [page for page in DOCUMENTS if BENCHMARKS not in page.parents]
 
 
 @pytest.fixture

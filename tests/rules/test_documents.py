@@ -5,9 +5,8 @@ import pytest
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import preset_names
 from tests.model.small import objects, small_batch
-from tests.rules.source import ROOT
+from tests.rules.source import DOCUMENTS, ROOT
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [*ROOT.glob("[!R]*.md"), *sorted((ROOT / "profiling").glob("*.md"))]
 SETTING = re.compile(rf"`((?:{'|'.join(RunSettings.model_fields)})\.\w+=[^`\s]+)`")
 PRESET = re.compile(r"--preset (\w+/[\w-]+)")

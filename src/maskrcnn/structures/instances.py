@@ -190,7 +190,7 @@ class Instances:
         Args:
             image: A file, an array [H, W, 3] or [H, W], a tensor [3, H, W], all uint8, or a Pillow image.
             classes: Names of the labels; None: these instances' own.
-            score_threshold: Predictions below it are not drawn.
+            score_threshold: Predictions below it, by default 0.5, are not drawn.
             scale: Size of the drawing over that of the image.
 
         Raises:

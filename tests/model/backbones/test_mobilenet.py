@@ -70,9 +70,9 @@ def test_the_same_layers_learn_as_in_torchvision(frozen_stages):
 def test_norms_of_frozen_layers_do_not_measure(norm):
     backbone = ours(norm, frozen_stages=2)
     kinds = [{type(one) for one in layer.modules() if hasattr(one, "running_mean")} for layer in backbone.features]
-    wanted = {"frozen_batch": FrozenBatchNorm, "batch": nn.BatchNorm2d, "sync_batch": nn.SyncBatchNorm}[norm]
-    assert kinds == [{FrozenBatchNorm}] * 4 + [{wanted}] * 13
-    assert {one.eps for one in backbone.modules() if isinstance(one, FrozenBatchNorm | wanted)} == {1e-5}
+    expected = {"frozen_batch": FrozenBatchNorm, "batch": nn.BatchNorm2d, "sync_batch": nn.SyncBatchNorm}[norm]
+    assert kinds == [{FrozenBatchNorm}] * 4 + [{expected}] * 13
+    assert {one.eps for one in backbone.modules() if isinstance(one, FrozenBatchNorm | expected)} == {1e-5}
 
 
 def test_images_may_have_other_numbers_of_channels():

@@ -26,11 +26,11 @@ def double(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | No
 def test_doubling_equals_the_transposed_convolution_and_its_gradients(count):
     upsample = nn.ConvTranspose2d(5, 7, 2, stride=2).double()
     features = torch.randn(count, 5, 4, 3, dtype=torch.float64, requires_grad=True)
-    wanted = torch.randn(count, 7, 8, 6, dtype=torch.float64)
+    upstream = torch.randn(count, 7, 8, 6, dtype=torch.float64)
     inputs = (features, upsample.weight, upsample.bias)
     found, expected = double(*inputs), upsample(features)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-    gradients = [torch.autograd.grad((output * wanted).sum(), inputs) for output in (found, expected)]
+    gradients = [torch.autograd.grad((output * upstream).sum(), inputs) for output in (found, expected)]
     for ours, theirs in zip(*gradients):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
@@ -122,8 +122,8 @@ def test_the_maps_of_the_labels_are_those_among_all(settings, count):
     torch.testing.assert_close(masks[1], masks[0], rtol=0, atol=1e-12)
     parameters = list(module.parameters())
     losses = [module.cross_entropy(logits, labels, targets) for logits in (of_all, chosen)]
-    for found, wanted in zip(*(torch.autograd.grad(loss, parameters) for loss in reversed(losses)), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    for found, expected in zip(*(torch.autograd.grad(loss, parameters) for loss in reversed(losses)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
 def test_a_batch_norm_measures_the_boxes_and_nothing_that_is_added_to_them():

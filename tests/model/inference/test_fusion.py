@@ -30,12 +30,12 @@ def test_one_pass_gives_what_the_steps_give(dtype, rectify, add, form):
     layer = nn.Conv2d(4, 6, **form).to(dtype).to(memory_format=torch.channels_last)
     features = maps(2, 4, 9, 11, dtype=dtype)
     with torch.no_grad():
-        wanted = layer(features)
-        onto = maps(*wanted.shape, dtype=dtype) if add else None
-        wanted = wanted + onto if add else wanted
-        wanted = F.relu(wanted) if rectify else wanted
+        expected = layer(features)
+        onto = maps(*expected.shape, dtype=dtype) if add else None
+        expected = expected + onto if add else expected
+        expected = F.relu(expected) if rectify else expected
         found = convolve(layer, features, rectify=rectify, onto=onto)
-    torch.testing.assert_close(found, wanted, atol=TOLERANCE[dtype], rtol=0)
+    torch.testing.assert_close(found, expected, atol=TOLERANCE[dtype], rtol=0)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -56,8 +56,8 @@ def test_a_norm_that_is_not_folded_comes_before_the_addition():
     fill_norms(layer)
     features, onto = maps(1, 4, 5, 5), maps(1, 6, 5, 5)
     with torch.no_grad():
-        wanted = F.relu(layer(features) + onto)
-        assert torch.equal(convolve(layer, features, rectify=True, onto=onto), wanted)
+        expected = F.relu(layer(features) + onto)
+        assert torch.equal(convolve(layer, features, rectify=True, onto=onto), expected)
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
