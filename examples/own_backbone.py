@@ -32,13 +32,20 @@ class PlainBackbone(nn.Module):
 
 
 def main(output: Path, images: int = 200, changes: Mapping[str, object] = {}) -> maskrcnn.Predictor:
-    """Train it with everything else of the library, and load it again."""
+    """Train it with everything else of the library, and read it again."""
     data = shapes_in_memory(images)
     changes = {"input.min_size": 128, "train.steps": 300, **changes}
     settings = maskrcnn.RunSettings().changed(maskrcnn.FROM_RANDOM, changes)
     model = maskrcnn.build_model(settings.model, len(data.classes), backbone=PlainBackbone())
     result = maskrcnn.train(data, output=output, model=model, settings=settings)
-    return maskrcnn.Predictor(result.weights, model=model)
+    return load(result.weights)
+
+
+def load(path: Path) -> maskrcnn.Predictor:
+    """The trained model, also in another program: the file has its settings and classes, the code has the backbone."""
+    weights = maskrcnn.read_weights(path)
+    model = maskrcnn.build_model(weights.settings, len(weights.classes), backbone=PlainBackbone())
+    return maskrcnn.Predictor(weights, model=model)
 
 
 if __name__ == "__main__":

@@ -28,11 +28,10 @@ class MaskHead(nn.Module):
     """One probability for each bin."""
 
     pool_size = 14
-    paste = "sampled"
 
-    def __init__(self, losses=lambda loss: {"mask": loss}, masks=lambda masks: masks):
+    def __init__(self, losses=lambda loss: {"mask": loss}, masks=lambda masks: masks, paste="sampled"):
         super().__init__()
-        self.losses, self.masks = losses, masks
+        self.losses, self.masks, self.paste = losses, masks, paste
         self.layer = nn.Conv2d(small_settings().neck.channels, 1, 1)
 
     def forward(self, pooled: Tensor) -> Tensor:
@@ -88,6 +87,8 @@ def test_a_wrong_backbone_is_named(part, named):
         pytest.param(MaskHead(losses=lambda loss: loss), "loss.*Tensor", id="a loss without a name"),
         pytest.param(MaskHead(losses=lambda loss: None), "loss.*NoneType", id="no loss"),
         pytest.param(MaskHead(losses=lambda loss: {"dice": loss.expand(3)}), r"dice.*\[3\]", id="no scalar"),
+        pytest.param(MaskHead(losses=lambda loss: {"classes": loss}), "mask_head.*'classes'", id="a name twice"),
+        pytest.param(MaskHead(paste="bilinear"), "bilinear.*grown, sampled", id="an unknown way to paste"),
         pytest.param(MaskHead(losses=lambda loss: {"dice": 0.5}), "dice.*float", id="no tensor"),
         pytest.param(MaskHead(masks=lambda masks: masks[:1]), r"predict.*\[1, 14, 14\]", id="too few masks"),
         pytest.param(MaskHead(masks=lambda masks: masks[:, :5]), r"predict.*, 5, 14\]", id="masks that are no squares"),

@@ -59,7 +59,7 @@ def read_dataset(
     path: Path | str,
     split: str = "train",
     *,
-    form: str | None = None,
+    form: str | Format | None = None,
     images: Path | None = None,
     skip_invalid: bool = False,
 ) -> Dataset:
@@ -68,7 +68,7 @@ def read_dataset(
     Args:
         path: Its folder or file.
         split: "train", "val" (or "valid", "validation") or "test", where the path holds several.
-        form: Name of the format; None: recognized.
+        form: Name of the format, or one of your own, see `maskrcnn.data.readers`; None: recognized.
         images: Folder of the images, if it is not where the format has it.
         skip_invalid: Leave objects that cannot be used out, and list them in `skipped`, where one would be an error.
 
@@ -106,11 +106,14 @@ def find_splits(path: Path, names: Sequence[str] = (), *, form: str | None = Non
     return own, list(names or [name for name in SPLITS if has_split(path, name, form=own)]) or [first]
 
 
-def read_contents(path: Path, split: str = "train", *, form: str | None = None, images: Path | None = None) -> Contents:
+def read_contents(
+    path: Path, split: str = "train", *, form: str | Format | None = None, images: Path | None = None
+) -> Contents:
     """A split of a dataset in COCO's terms, unchecked; arguments and errors as for `read_dataset`."""
     split = canonical_split(split)
-    name = recognize(path, split) if form is None else require_format(form)
-    return FORMATS[name].read(path, split, images)
+    if not isinstance(form, Format):
+        form = FORMATS[recognize(path, split) if form is None else require_format(form)]
+    return form.read(path, split, images)
 
 
 def recognize(path: Path, split: str = "train") -> str:

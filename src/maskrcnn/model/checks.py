@@ -22,6 +22,8 @@ ATTRIBUTES = {
     "semantic_head": ("loss", "predict"),
 }
 """What the others ask a part for; `interfaces` says what each must do."""
+PASTES = ("grown", "sampled")
+"""Ways in which masks are enlarged, see `MaskHeadSettings.paste`."""
 
 
 def check_part(part: object, name: str) -> None:
@@ -45,6 +47,8 @@ def check_part(part: object, name: str) -> None:
             raise SettingError(
                 f"{name}: {kind} has no {', '.join(missing)}. See maskrcnn.model.interfaces for what it must have."
             )
+        if name == "mask_head" and one.paste not in PASTES:
+            raise SettingError(f"mask_head: {kind}.paste is {one.paste!r}, but must be one of {', '.join(PASTES)}.")
         if name == "backbone" and not _are_levels(one.channels):
             raise SettingError(
                 f"backbone: {kind}.channels is {one.channels}, but must give the number of channels of each level, the "
@@ -96,8 +100,8 @@ def check_strides(maps: dict[int, Tensor], levels: Iterable[int], images: Tensor
     return maps
 
 
-def check_losses(losses: Any, name: str) -> dict[str, Tensor]:
-    """A part's losses are scalars by name.
+def check_losses(losses: Any, name: str, others: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """A part's losses are scalars by names that no other part has; with the other parts' losses, these first.
 
     Raises:
         SettingError: Something else was given.
@@ -105,10 +109,12 @@ def check_losses(losses: Any, name: str) -> dict[str, Tensor]:
     if not isinstance(losses, Mapping):
         raise SettingError(f"{name}.loss: gave a {type(losses).__name__}, but must give scalars by name.")
     for key, loss in losses.items():
+        if others and key in others:
+            raise SettingError(f"{name}.loss: another part has a loss {key!r} too. Give it a name of its own.")
         if not isinstance(loss, Tensor) or loss.ndim:
             given = f"a tensor of the shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
             raise SettingError(f"{name}.loss: {key} is {given}, but must be a scalar. Take its mean or its sum.")
-    return dict(losses)
+    return {**(others or {}), **losses}
 
 
 def check_masks(masks: Any, count: int) -> Tensor:

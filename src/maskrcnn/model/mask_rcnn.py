@@ -117,15 +117,15 @@ class MaskRCNN(nn.Module):
         if "heads" not in parts:
             return losses
         found, stages = self.box_head.loss(self._pool_for_boxes(table), proposals, batch.targets, batch.sizes)
-        losses |= check_losses(found, "box_head")
-        losses |= self._mask_loss(table, stages, batch.targets)
+        losses = check_losses(found, "box_head", losses)
+        losses = check_losses(self._mask_loss(table, stages, batch.targets), "mask_head", losses)
         if self.keypoint_head is not None:
             pooled, positives = self._positives(table, stages[0], batch.targets, self.keypoint_head.pool_size)
-            losses |= check_losses(self.keypoint_head.loss(pooled, positives), "keypoint_head")
+            losses = check_losses(self.keypoint_head.loss(pooled, positives), "keypoint_head", losses)
         if self.semantic_head is not None:
             if batch.semantic is None:
                 raise ValueError("a batch needs the classes of its pixels to train a semantic head")
-            losses |= check_losses(self.semantic_head.loss(features, batch.semantic), "semantic_head")
+            losses = check_losses(self.semantic_head.loss(features, batch.semantic), "semantic_head", losses)
         return losses
 
     @torch.no_grad()

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 VERSION = 3
 SUFFIX = ".safetensors"
-REMEDY = "Build the model from the settings stored beside the weights."
+REMEDY = (
+    "Build the model from the settings stored beside the weights; if it was trained with parts of your own, give the "
+    "model with these parts in Python (model=)."
+)
 _EXTRA = "extra."
 KEY = "maskrcnn"
 _FAULTS_SHOWN = 4
