@@ -1,5 +1,7 @@
 """Errors a user can act on: every message names the file, the record, the rule and the remedy."""
 
+from collections.abc import Sequence
+
 
 class MaskRCNNError(Exception):
     """Base of all errors this library raises on purpose; the command line prints it without a traceback."""
@@ -23,3 +25,13 @@ class TrainingError(MaskRCNNError):
 
 class MeasurementError(MaskRCNNError):
     """Time or memory cannot be measured, for example because a process ran out of memory."""
+
+
+def require_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """An argument is one of a few words.
+
+    Raises:
+        SettingError: It is not.
+    """
+    if value not in choices:
+        raise SettingError(f"{name}={value}: must be one of {', '.join(choices)}.")

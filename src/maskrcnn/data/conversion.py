@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 from torchvision.transforms.v2.functional import to_pil_image
 
-from ..errors import DataError, SettingError
+from ..errors import DataError, SettingError, require_choice
 from ..ops.files import write_json
 from ..progress import Announce, silently
 from .dataset import Dataset, Record, common_folder
@@ -54,6 +54,7 @@ def convert_dataset(
         SettingError: Something would be written over.
     """
     target = Path(target)
+    require_choice("images_as", images_as, get_args(Images))
     names = list(dict.fromkeys(splits)) or (["train"] if isinstance(source, Dataset) else [])
     if not isinstance(source, Dataset):
         reading["form"], names = find_splits(Path(source), names, form=reading.get("form"))

@@ -175,7 +175,10 @@ class Dataset:
 
         Raises:
             DataError: There are fewer than two images.
+            SettingError: The fraction does not lie between 0 and 1.
         """
+        if not 0 < fraction < 1:
+            raise SettingError(f"fraction={fraction}: must lie between 0 and 1, such as 0.1.")
         count = len(self)
         if count < 2:
             raise DataError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..config import InputSettings, ModelSettings
+from ..config.base import Changes
 from ..data.dataset import Dataset
 from ..progress import Announce, silently
 from .anchors import Fit, better_anchors, find_in_anchors, fit, level_strides
@@ -94,7 +95,7 @@ class Diagnosis:
 
 def diagnose(
     data: Path | str | Dataset,
-    settings: ModelSettings | None = None,
+    settings: Changes = None,
     *,
     val: Path | str | Dataset | None = None,
     splits: Sequence[str] = (),
@@ -106,7 +107,7 @@ def diagnose(
 
     Args:
         data: Folder or file of any format, or a dataset that was read or made before.
-        settings: Of the network to be trained; None: the default ones.
+        settings: Of the network to be trained, `{"input.min_size": 600}` or settings; None: the default ones.
         val: A second one, of validation images.
         splits: Names of the splits to look at; none: "train", "val" and "test", as far as they are there.
         form: Name of the format; None: recognized.
@@ -121,11 +122,11 @@ def diagnose(
         DataError: Nothing known is there. What is wrong with a file that is there is a finding.
         SettingError: There is no such format, or parts of the network do not fit together.
     """
-    settings = settings or ModelSettings()
+    chosen = settings if isinstance(settings, ModelSettings) else ModelSettings().changed(settings)
     with announce(f"reading {data if isinstance(data, Path | str) else data.source}", 0):
         read = read_splits(data, val=val, names=splits, form=form, images=images)
     source = str(data.source if isinstance(data, Dataset) else data)
-    return _diagnose(source, read, settings, announce)
+    return _diagnose(source, read, chosen, announce)
 
 
 def _diagnose(source: str, read: ReadSplits, settings: ModelSettings, announce: Announce) -> Diagnosis:

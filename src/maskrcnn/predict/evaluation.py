@@ -11,7 +11,7 @@ from ..data.dataset import Contents, Dataset, is_panoptic
 from ..data.formats import read_contents, recognize
 from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
-from ..errors import SettingError
+from ..errors import SettingError, require_choice
 from ..evaluation.accuracy import Threshold, best_score_threshold
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import iou_types_of, iou_types_to_score
@@ -310,7 +310,8 @@ def _named(argument: Any) -> str:
 def _threshold(
     given: ScoreThreshold, notes: Mapping[str, str], truth: Annotations, results: Results, iou_types: Sequence[IouType]
 ) -> Threshold:
-    if given == "best":
+    if isinstance(given, str):
+        require_choice("score_threshold", given, ["best"])
         return (
             Threshold(best_score_threshold(truth, results), "chosen")
             if "segm" in iou_types

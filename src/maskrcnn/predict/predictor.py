@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ..config.base import Changes
 from ..data.images import ImageInput, load_image
 from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino
-from ..errors import SettingError
+from ..errors import SettingError, require_choice
 from ..model.build import build_model
 from ..model.inference.folding import prepare_for_prediction
 from ..model.mask_rcnn import MaskRCNN
@@ -77,6 +77,12 @@ class Predictor:
     ) -> None:
         if model is not None and settings is not None:
             raise SettingError("Predictor: a model of one's own has its settings. Give no others.")
+        require_choice("precision", precision, get_args(Precision))
+        require_choice("engine", engine, get_args(Engine))
+        if tta is not None and not isinstance(tta, TTASettings):
+            raise SettingError(f"tta={tta}: must be TTASettings, such as TTASettings(flip=True).")
+        if weights is not None and classes is not None:
+            raise SettingError("Predictor: weights know what their classes are. Leave `classes` out.")
         ModelSettings().changed_at_prediction(settings)  # what is wrong is said before weights are read or fetched
         self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
         read = _weights_of(model, classes) if weights is None else weights
@@ -102,6 +108,10 @@ class Predictor:
         self.model = prepare_for_prediction(network.to(self.device), self.dtype)
         if engine == "openvino":
             use_openvino(self.model)
+
+    def __repr__(self) -> str:
+        precision = str(self.dtype).removeprefix("torch.")
+        return f"Predictor({self.settings.backbone.name}, {len(self.classes)} classes, {self.device}, {precision})"
 
     @overload  # a str and an array are iterable, too, but are images
     def __call__(self, image: ImageInput) -> Instances: ...  # type: ignore[overload-overlap]
@@ -131,7 +141,13 @@ class Predictor:
 
         Images of different sizes in one batch are padded to the same size, which moves results a little: the network
         sees the padding at their edges, and group norm averages over it.
+
+        Raises:
+            DataError: An image cannot be read, or is no such array.
+            SettingError: `batch_size` is below 1.
         """
+        if batch_size < 1:
+            raise SettingError(f"batch_size={batch_size}: must be at least 1.")
         remaining = iter(images)
         while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch_size)]:
             sizes = [(image.shape[1], image.shape[2]) for image in group]

@@ -89,12 +89,12 @@ class Instances:
             lambda values: carry(values, device) if isinstance(values, Tensor) else values.to(device)
         )
 
-    def filter(self, *, score: float | None = None, labels: Iterable[int | str] | None = None) -> Instances:
+    def filter(self, *, score: float | None = None, labels: str | Iterable[int | str] | None = None) -> Instances:
         """The objects that count.
 
         Args:
             score: The least; objects without scores, those of annotations, are all kept.
-            labels: Labels, or names of `classes`; None: any.
+            labels: Labels or names of `classes`, or one name; None: any.
 
         Raises:
             ValueError: The score is not in 0..1, a name is none of the classes, or the classes are not known.
@@ -105,6 +105,7 @@ class Instances:
         if score is not None and self.scores is not None:
             kept &= self.scores >= score
         if labels is not None:
+            labels = [labels] if isinstance(labels, str) else labels
             numbers = [self._label(label) for label in labels]
             kept &= torch.isin(self.labels, torch.tensor(numbers, dtype=torch.int64, device=kept.device))
         return self[kept]

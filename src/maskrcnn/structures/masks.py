@@ -131,10 +131,15 @@ def to_rle(masks: Masks | np.ndarray | Tensor) -> list[dict]:
 
     Args:
         masks: Of this library, or bitmaps [N, height, width] of another, 0 where the object is not.
+
+    Raises:
+        ValueError: Bitmaps have other dimensions.
     """
     if isinstance(masks, Masks):
         return masks.to_rle()
     bitmaps = masks.cpu().numpy() if isinstance(masks, Tensor) else masks
+    if bitmaps.ndim != 3:
+        raise ValueError(f"bitmaps have the shape {list(bitmaps.shape)}, but must be [masks, height, width]")
     return [encode_crop(tight_crop(0, 0, bitmap != 0), (bitmap.shape[0], bitmap.shape[1])) for bitmap in bitmaps]
 
 
