@@ -18,17 +18,15 @@ from maskrcnn.errors import WeightsError
 from maskrcnn.weights import pickles
 from maskrcnn.weights.files import read_tensors
 from maskrcnn.weights.pickles import (
-    ALLOWED,
     COUNT,
     LEGACY,
     MAGIC,
-    Inert,
-    Room,
     read_pickle,
     read_restricted,
     read_torch,
     to_tensor,
 )
+from maskrcnn.weights.unpickler import ALLOWED, Inert, Room
 from tests.builders.attacks import Attack
 
 ARRAYS = {

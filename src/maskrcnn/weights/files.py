@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import WeightsError
-from .pickles import LEGACY, ZIP, Inert, read_pickle, read_torch, refusal, to_tensor
+from .pickles import LEGACY, ZIP, read_pickle, read_torch, refusal, to_tensor
+from .unpickler import Inert
 
 Format = Literal["torch", "pickle", "safetensors"]
 
