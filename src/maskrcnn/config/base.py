@@ -175,6 +175,8 @@ def explain_errors(error: Exception, settings: type[BaseModel], words: Mapping[s
             rule = _unknown(key, list(known)).removesuffix(".")
         else:
             rule = _rule(broken["type"], broken["msg"], broken.get("ctx", {}), value, known.get(key))
+        if broken["type"] == "missing" and not item and not key.endswith(str(broken["loc"][-1])):
+            given = f"{key}.{broken['loc'][-1]}"
         if item:
             given = f"{given}: {item}" if broken["type"] == "missing" else f"{given}: {item}={value}"
         rules.setdefault(given, []).append(rule)

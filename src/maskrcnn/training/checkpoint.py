@@ -111,7 +111,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint. Give the folder of a run that `maskrcnn train` has started.")
     content = read_torch(path, mapped=False)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT or content.get("version") != _VERSION:
+    expected = {"format": _FORMAT, "version": _VERSION}
+    if not isinstance(content, dict) or any(not _equal(content.get(key), value) for key, value in expected.items()):
         raise WeightsError(
             f"{path}: not a checkpoint of a training run in version {_VERSION} of its format. "
             "Give one that this version of maskrcnn wrote as last.pt, or start a new run."
@@ -215,6 +216,10 @@ def _optimizer_state(path: Path, state: Any) -> dict[str, Any]:
     ):
         raise _wrong(path, "optimizer", "has no groups of numbers of parameters")
     return state
+
+
+def _equal(value: Any, expected: str | int) -> bool:
+    return type(value) is type(expected) and bool(value == expected)
 
 
 def _is_index(value: Any) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -268,7 +268,7 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
         if version == 1:
             description["settings"] = _todays_settings(description["settings"])
         return _Description.model_validate(description)
-    except (ValidationError, json.JSONDecodeError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise WeightsError(
             f"{path}: its settings or classes are not those of this version of maskrcnn "
             f"({explain_errors(error, _Description)}). Update maskrcnn, or write the file again with save_weights."
