@@ -224,8 +224,6 @@ def test_kinds_of_parts_that_leave_no_trace_in_the_names_are_known_or_named():
 
 NAMES = "a0 = [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
 NAMES += "".join(f"a{n} = [{', '.join([f'a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-    f"a{n} = [{', '.join([f'a{n - 1}'] * 9)}]\n" for n in range(1, 12)
-)
 
 
 @pytest.mark.parametrize(
