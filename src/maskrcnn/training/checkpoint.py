@@ -111,7 +111,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint. Give the folder of a run that `maskrcnn train` has started.")
     content = read_torch(path, mapped=False)
-    expected = {"format": _FORMAT, "version": _VERSION}
+    expected: dict[str, str | int] = {"format": _FORMAT, "version": _VERSION}
     if not isinstance(content, dict) or any(not _equal(content.get(key), value) for key, value in expected.items()):
         raise WeightsError(
             f"{path}: not a checkpoint of a training run in version {_VERSION} of its format. "
