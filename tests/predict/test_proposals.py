@@ -136,3 +136,26 @@ def test_nothing_in_a_pickle_is_executed(tmp_path, capsys):
 def test_a_missing_pickle_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no\.pkl: "):
         found(tmp_path / "no.pkl")
+
+
+def nested(depth):
+    value = [1.0] * 9
+    for _ in range(depth):
+        value = [value] * 9
+    return value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param({"boxes": [nested(11)], "ids": [1], "scores": [[0.5]]}, id="lists that multiply"),
+        pytest.param({"boxes": [["a"]], "ids": [1], "scores": [[0.5]]}, id="text"),
+        pytest.param({"boxes": [[1, 2, 3, 4]], "ids": [None], "scores": [[0.5]]}, id="no id"),
+        pytest.param({"boxes": [[1, 2, 3]], "ids": [1], "scores": [[0.5]]}, id="three numbers"),
+        pytest.param({"boxes": [], "ids": [1], "scores": [[0.5]]}, id="other lengths"),
+        pytest.param({"boxes": 5, "ids": 5, "scores": 5}, id="numbers"),
+    ],
+)
+def test_columns_of_other_things_are_named(tmp_path, content):
+    with pytest.raises(DataError, match=r"p\.pkl"):
+        found(pickled(tmp_path, content))

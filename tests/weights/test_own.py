@@ -1,5 +1,6 @@
 import json
 import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from maskrcnn.config import ModelSettings
 from maskrcnn.errors import WeightsError
+from maskrcnn.predict.predictor import Predictor
 from maskrcnn.structures.classes import COCO_PERSON, Classes
 from maskrcnn.weights.own import CLASS_BIAS, apply_weights, load_weights, save_weights
 from maskrcnn.weights.reading import SHIPPED
@@ -194,3 +196,53 @@ def test_another_number_of_classes_is_said_with_both_numbers():
     state = {CLASS_BIAS: torch.zeros(81), "box_head.0.logits.weight": torch.zeros(81, 4)}
     with pytest.raises(WeightsError, match=r"coco: .*80 classes.* 2\."):
         apply_weights(model, state, source="coco")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"neck": {"channels": 10**9}}, r"neck\.channels"),
+        ({"mask_head": {"convolutions": 10**6}}, r"mask_head\.convolutions"),
+        ({"input": {"min_size": 10**6}}, r"input\.min_size"),
+        ({"rpn": {"post_nms_top_n": 10**9}}, r"rpn\.post_nms_top_n"),
+        ({"input": {"mean": [0.5] * 2000, "std": [0.5] * 2000}}, r"input\.mean"),
+    ],
+)
+def test_a_file_may_not_ask_for_what_no_model_needs(tmp_path, settings, says):
+    save_file(STATE, tmp_path / "w.safetensors", metadata={"maskrcnn": json.dumps(EMPTY | {"settings": settings})})
+    with pytest.raises(WeightsError, match=rf"w\.safetensors.*{says}"):
+        load_weights(tmp_path / "w.safetensors")
+
+
+@pytest.fixture
+def limited_memory():
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 30), limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.usefixtures("limited_memory")
+def test_shapes_are_compared_before_memory_is_taken(tmp_path):
+    settings = ModelSettings().changed({"box_head.channels": 16384, "neck.channels": 16384})  # 50 GB
+    save_weights(tmp_path / "w.safetensors", STATE, settings, CLASSES)
+    weights = load_weights(tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
+        weights.build_model()
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
+        Predictor(weights, precision="float32")
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool])
+def test_whole_numbers_are_no_weights(kind):
+    layer = nn.Linear(2, 1)
+    state = {name: one.to(kind) for name, one in layer.state_dict().items()}
+    with pytest.raises(WeightsError, match=rf"w\.pth.*weight.*{str(kind).removeprefix('torch.')}"):
+        apply_weights(layer, state, source="w.pth")
+
+
+@pytest.mark.parametrize("state", [None, 5, [1], {"weight": "x"}, {"weight": None}])
+def test_what_is_no_tensor_is_no_weight(state):
+    with pytest.raises(WeightsError, match=r"w\.pth"):
+        apply_weights(nn.Linear(2, 1), state, source="w.pth")

@@ -15,20 +15,18 @@ import pytest
 import torch
 
 from maskrcnn.errors import WeightsError
-from maskrcnn.weights import pickles
+from maskrcnn.weights import pickles, unpickler
 from maskrcnn.weights.files import read_tensors
 from maskrcnn.weights.pickles import (
-    ALLOWED,
     COUNT,
     LEGACY,
     MAGIC,
-    Inert,
-    Room,
     read_pickle,
     read_restricted,
     read_torch,
     to_tensor,
 )
+from maskrcnn.weights.unpickler import ALLOWED, Inert, Room, room_for_values
 from tests.builders.attacks import Attack
 
 ARRAYS = {
@@ -406,3 +404,84 @@ def test_a_program_that_asks_for_memory_is_not_given_to_torch(only_torch, tmp_pa
     assert read_torch(path) is None
     path.write_bytes(archive({"data.pkl": b"\x80\x02}.", "version": b"3\n"}))
     assert read_torch(path) == {}
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+NESTED = b"K\x01" + b"2\x86" * 60  # a tuple that holds itself twice at each of 60 levels
+KEYS = {
+    "dictionary": b"}" + NESTED + b"K\x01s.",
+    "entries": b"}(" + NESTED + b"K\x01u.",
+    "old dictionary": b"(" + NESTED + b"K\x01d.",
+    "set": b"c__builtin__\nset\n(](" + NESTED + b"etR.",
+    "frozenset": b"c__builtin__\nfrozenset\n(](" + NESTED + b"etR.",
+    "new set": b"\x8f(" + NESTED + b"\x90.",
+    "new frozenset": b"(" + NESTED + b"\x91.",
+    "ordered": b"ccollections\nOrderedDict\n(](" + NESTED + b"K\x01\x86etR.",
+    "type": b"cnumpy\ndtype\n(" + NESTED + b"tR.",
+    "encoding": b"c_codecs\nencode\n(" + text("x") + NESTED + b"tR.",
+}
+LONG = text("a" * (1 << 20)) + b"q\x010"
+BYTES = b"B" + struct.pack("<I", 1 << 20) + bytes(1 << 20) + b"q\x010"
+BYTES += b"cnumpy\ndtype\n(" + text("u1") + b"K\x00K\x01tRq\x030"
+BUFFER = b"h\x02(h\x01h\x03J" + struct.pack("<i", 1 << 20) + b"\x85" + text("C") + b"tR"
+LIST = b"](" + b"K\x01" * (1 << 14) + b"eq\x010"
+PAIRS = b"](" + b"".join(b"J" + struct.pack("<i", n) + b"N\x86" for n in range(2000)) + b"eq\x010"
+COPIES = {
+    "text": LONG + b"c_codecs\nencode\nq\x020](" + b"h\x02(h\x01tR" * 3000 + b"e.",
+    "arrays": BYTES + b"cnumpy.core.numeric\n_frombuffer\nq\x020](" + BUFFER * 3000 + b"e.",
+    "tuples": LIST + b"ctorch\nSize\nq\x020](" + b"h\x02(h\x01tR" * 1500 + b"e.",
+    "dictionaries": PAIRS + b"ccollections\nOrderedDict\nq\x020](" + b"h\x02(h\x01tR" * 1500 + b"e.",
+    "empty": b"](" + b"}" * (1 << 18) + b"e.",
+}
+IN_FILES = {
+    "pickle": lambda program: read_pickle(b"\x80\x02" + program, "bomb.pth"),
+    "zip": lambda program: read_restricted(archive({"data.pkl": program}), "bomb.pth"),
+    "legacy": lambda program: read_restricted(
+        LEGACY + pickle.dumps(1001, 2) + pickle.dumps({}, 2) + program, "bomb.pth"
+    ),
+}
+
+
+@pytest.mark.parametrize("read", IN_FILES.values(), ids=IN_FILES)
+@pytest.mark.parametrize("program", KEYS.values(), ids=KEYS)
+def test_a_container_as_a_key_is_refused_at_once(program, read):
+    with pytest.raises(WeightsError, match=r"bomb\.pth"):
+        read(program)
+
+
+@pytest.mark.parametrize("program", COPIES.values(), ids=COPIES)
+def test_a_file_cannot_ask_for_the_same_copy_again_and_again(program, monkeypatch):
+    monkeypatch.setattr(unpickler, "SPARE", 1 << 20)
+    with pytest.raises(WeightsError, match=r"bomb\.pth"):
+        read_pickle(b"\x80\x02" + program, "bomb.pth")
+
+
+def test_values_may_take_several_times_the_size_of_their_file():
+    assert room_for_values(1000).left == unpickler.SPARE + 4000
+
+
+def test_torch_s_own_reader_gets_no_container_as_a_key(tmp_path):
+    (tmp_path / "bomb.pth").write_bytes(archive({"data.pkl": KEYS["dictionary"], "version": b"3\n"}))
+    with pytest.raises(WeightsError, match=r"bomb\.pth"):
+        read_torch(tmp_path / "bomb.pth")
+
+
+@pytest.mark.parametrize("key", [NESTED, b"N"], ids=["endless as text", "none"])
+def test_a_storage_needs_a_name(key):
+    program = tensor_program(b"K\x02\x85").replace(text("0"), key)
+    with pytest.raises(WeightsError, match=r"bomb\.pth"):
+        read_restricted(archive({"data.pkl": program, "data/0": bytes(8)}), "bomb.pth")
+
+
+def test_a_shape_of_containers_is_refused():
+    program = tensor_program(b"(K\x01\x85J\xff\xff\xff\x7ft")  # a tuple times 2 ** 31
+    with pytest.raises(WeightsError, match=r"bomb\.pth"):
+        read_restricted(archive({"data.pkl": program, "data/0": bytes(8)}), "bomb.pth")
+
+
+def test_an_array_without_a_state_is_no_tensor():
+    program = b"\x80\x02}" + text("w") + b"cnumpy.core.multiarray\n_reconstruct\n)\x81s."
+    assert to_tensor(read_pickle(program, "x")["w"]) is None

@@ -19,6 +19,14 @@ from ..errors import SettingError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Length = Annotated[int, Field(ge=1, le=20_000)]
+"""Pixels: of a side of an image, or of what it is padded to."""
+Channels = Annotated[int, Field(ge=1, le=16_384)]
+Layers = Annotated[int, Field(ge=0, le=100)]
+SomeLayers = Annotated[int, Field(ge=1, le=100)]
+Grid = Annotated[int, Field(ge=1, le=128)]
+Boxes = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Numbers of boxes of an image. These limits are far above what is useful: a file of weights may ask for no more."""
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -168,6 +176,8 @@ def explain_errors(error: Exception, settings: type[BaseModel], words: Mapping[s
             rule = _unknown(key, list(known)).removesuffix(".")
         else:
             rule = _rule(broken["type"], broken["msg"], broken.get("ctx", {}), value, known.get(key))
+        if broken["type"] == "missing" and not item and not key.endswith(str(broken["loc"][-1])):
+            given = f"{key}.{broken['loc'][-1]}"
         if item:
             given = f"{given}: {item}" if missing else f"{given}: {item}={value}"
         rules.setdefault(given, []).append(rule)

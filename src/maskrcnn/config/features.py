@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import AT_PREDICTION, Count, Fraction, NotNegative, Positive, Settings
+from .base import AT_PREDICTION, Boxes, Channels, Fraction, Length, NotNegative, Positive, Settings, SomeLayers
 
 ResNetName = Literal[
     "resnet18",
@@ -27,9 +27,9 @@ HeadNorm = Literal["none", "batch", "sync_batch", "group"]
 class InputSettings(Settings):
     """How an image becomes the network's input."""
 
-    min_size: Count = Field(800, description="Length the shorter side is resized to.")
-    max_size: Count = Field(1333, description="Limit of the longer side; it wins over `min_size`.")
-    scale_factor: Positive | None = Field(
+    min_size: Length = Field(800, description="Length the shorter side is resized to.")
+    max_size: Length = Field(1333, description="Limit of the longer side; it wins over `min_size`.")
+    scale_factor: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
         description="One factor for all images instead of `min_size` (microscopy, aerial); `max_size` still limits.",
     )
@@ -38,13 +38,14 @@ class InputSettings(Settings):
         description="float: bilinear on the normalized image, sizes rounded down (torchvision); pillow, opencv: "
         "bilinear on its 8-bit values, sizes rounded to the nearest (detectron2, mmdetection).",
     )
-    size_divisible: Count = Field(32, description="Batches are padded to a multiple of this many pixels.")
+    size_divisible: Length = Field(32, description="Batches are padded to a multiple of this many pixels.")
     stretch: tuple[float, float] | None = Field(
         None, description="Percentiles of an image's brightness that become black and white; null: unchanged."
     )
     channel_order: Literal["rgb", "bgr"] = Field("rgb", description="Order in which the network sees the channels.")
     mean: tuple[float, ...] = Field(
         (0.485, 0.456, 0.406),
+        max_length=1024,
         description="Mean of each channel in 0..1; of color images in the order red, green, blue.",
     )
     std: tuple[Positive, ...] = Field(
@@ -73,7 +74,7 @@ class BackboneSettings(Settings):
         description="A residual network, torchvision's MobileNet, or timm/<name>: any timm model with feature "
         "maps (needs the extra `timm`).",
     )
-    width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
+    width: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = Field(
         64, description="Channels of the stem and the first stage, doubled by each later stage; 64 as published."
     )
     stride_in_1x1: Annotated[bool, AT_PREDICTION] = Field(
@@ -102,7 +103,7 @@ class NeckSettings(Settings):
         description="fpn: a pyramid of all levels (Lin et al. 2017); c4: the map of stage 4, with stage 5 as the head "
         "of every proposal; c5: the map of stage 5.",
     )
-    channels: Count = Field(256, description="For fpn: channels of every level.")
+    channels: Channels = Field(256, description="For fpn: channels of every level.")
     norm: HeadNorm = Field("none", description="For fpn: norm after each convolution.")
 
 
@@ -112,6 +113,7 @@ class AnchorSettings(Settings):
     sizes: tuple[tuple[Positive, ...], ...] = Field(
         ((32,), (64,), (128,), (256,), (512,)),
         min_length=1,
+        max_length=16,
         description="Sides of the anchors of each level, the finest first; one number or several per level.",
     )
     ratios: tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1, description="Height over width.")
@@ -142,7 +144,7 @@ class AnchorSettings(Settings):
 class RPNSettings(Settings):
     """Region proposal network (Ren et al. 2015), on every level of the pyramid."""
 
-    convolutions: Count = Field(1, description="3x3 convolutions before the predictions.")
+    convolutions: SomeLayers = Field(1, description="3x3 convolutions before the predictions.")
     positive_iou: Fraction = Field(0.7, description="Anchors with at least this IoU with an object are positive.")
     negative_iou: Fraction = Field(
         0.3, description="Anchors with less IoU with every object are negative; those between are ignored."
@@ -150,7 +152,7 @@ class RPNSettings(Settings):
     rescue_iou: Fraction = Field(
         0.0, description="The best anchors of each object are positive too, if they have at least this IoU."
     )
-    batch_size_per_image: Count = Field(256, description="Anchors per image that count in the loss.")
+    batch_size_per_image: Boxes = Field(256, description="Anchors per image that count in the loss.")
     positive_fraction: Fraction = Field(0.5, description="Largest fraction of positives among the samples.")
     smooth_l1_beta: NotNegative = Field(1 / 9, description="Beta of the smooth L1 loss of boxes; 0: L1.")
     loss_normalizer: Literal["chosen", "batch_size_per_image"] = Field(
@@ -159,10 +161,10 @@ class RPNSettings(Settings):
     loss_epsilon: NotNegative = Field(
         0.0, description="Added to the number by which the losses are divided (mmdetection: 1.1920929e-07)."
     )
-    pre_nms_top_n_training: Count = Field(2000, description="Best anchors kept per level before NMS.")
-    pre_nms_top_n: Count = Field(1000, description="The same for prediction.")
-    post_nms_top_n_training: Count = Field(2000, description="Proposals kept per image after NMS.")
-    post_nms_top_n: Count = Field(1000, description="The same for prediction.")
+    pre_nms_top_n_training: Boxes = Field(2000, description="Best anchors kept per level before NMS.")
+    pre_nms_top_n: Boxes = Field(1000, description="The same for prediction.")
+    post_nms_top_n_training: Boxes = Field(2000, description="Proposals kept per image after NMS.")
+    post_nms_top_n: Boxes = Field(1000, description="The same for prediction.")
     rank_by: Literal["score", "logit"] = Field(
         "score", description="Proposals are ranked after or before the sigmoid; differs where it saturates."
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import AT_PREDICTION, Count, Fraction, NotNegative, Positive, Settings
+from .base import AT_PREDICTION, Boxes, Channels, Fraction, Grid, Layers, NotNegative, Positive, Settings, SomeLayers
 from .features import HeadNorm
 
 DeltaWeights = tuple[Positive, Positive, Positive, Positive]
@@ -13,18 +13,18 @@ DeltaWeights = tuple[Positive, Positive, Positive, Positive]
 class BoxHeadSettings(Settings):
     """Class and refined box of each proposal (Girshick 2015)."""
 
-    pool_size: Count = Field(7, description="Side of the pooled grid of each proposal.")
-    convolutions: int = Field(0, ge=0, description="3x3 convolutions before the linear layers, 4 in newer models.")
-    convolution_channels: Count = Field(256, description="Width of those convolutions.")
+    pool_size: Grid = Field(7, description="Side of the pooled grid of each proposal.")
+    convolutions: Layers = Field(0, description="3x3 convolutions before the linear layers, 4 in newer models.")
+    convolution_channels: Channels = Field(256, description="Width of those convolutions.")
     norm: HeadNorm = Field("none", description="Norm after each of those convolutions.")
-    linear_layers: int = Field(2, ge=0, description="Fully connected layers; 0: the mean over the grid (C4).")
-    channels: Count = Field(1024, description="Width of the fully connected layers.")
+    linear_layers: Layers = Field(2, description="Fully connected layers; 0: the mean over the grid (C4).")
+    channels: Channels = Field(1024, description="Width of the fully connected layers.")
     class_agnostic: bool = Field(False, description="One box per proposal instead of one per class.")
     delta_weights: DeltaWeights = Field((10, 10, 5, 5), description="Factors of dx, dy, dw, dh in the targets.")
     positive_iou: Fraction = Field(
         0.5, description="Proposals with at least this IoU with an object are positive, others background."
     )
-    batch_size_per_image: Count = Field(512, description="Proposals per image that count in the loss.")
+    batch_size_per_image: Boxes = Field(512, description="Proposals per image that count in the loss.")
     positive_fraction: Fraction = Field(0.25, description="Largest fraction of positives among the samples.")
     ohem: bool = Field(
         False, description="The samples are the proposals with the largest losses (OHEM), not drawn at random."
@@ -46,7 +46,7 @@ class BoxHeadSettings(Settings):
         0.5, description="IoU above which NMS drops the weaker of two detections of a class."
     )
     class_agnostic_nms: Annotated[bool, AT_PREDICTION] = Field(False, description="NMS ignores classes.")
-    detections_per_image: Annotated[Count, AT_PREDICTION] = Field(100, description="Most detections per image.")
+    detections_per_image: Annotated[Boxes, AT_PREDICTION] = Field(100, description="Most detections per image.")
 
 
 class CascadeStage(Settings):
@@ -67,6 +67,7 @@ class CascadeSettings(Settings):
             CascadeStage(positive_iou=0.7, delta_weights=(30, 30, 15, 15)),
         ),
         min_length=1,
+        max_length=16,
         description="One entry per box head.",
     )
     average: Literal["scores", "logits"] = Field(
@@ -88,9 +89,9 @@ class MaskHeadSettings(Settings):
     kind: Literal["convolutions", "linear"] = Field(
         "convolutions", description="Fully convolutional, or fully connected layers (the MLP of the paper's Table 2e)."
     )
-    pool_size: Count = Field(14, description="Side of the pooled grid.")
-    channels: Count = Field(256, description="Width of the convolutions, of linear layers four times that.")
-    convolutions: int = Field(4, ge=0, description="Number of 3x3 convolutions, or of linear layers.")
+    pool_size: Grid = Field(14, description="Side of the pooled grid.")
+    channels: Channels = Field(256, description="Width of the convolutions, of linear layers four times that.")
+    convolutions: Layers = Field(4, description="Number of 3x3 convolutions, or of linear layers.")
     norm: HeadNorm = Field("none", description="Norm after each convolution.")
     upsamples: Literal[1, 2] = Field(1, description="Doublings of the grid: masks of 28 px a side, or 56.")
     class_agnostic: bool = Field(False, description="One mask per object instead of one per class.")
@@ -112,9 +113,9 @@ class MaskHeadSettings(Settings):
 class KeypointHeadSettings(Settings):
     """Keypoints of each detection (He et al. 2017, section 5): one 56 x 56 map per keypoint."""
 
-    pool_size: Count = Field(14, description="Side of the pooled grid; maps have four times as many pixels a side.")
-    channels: Count = Field(512, description="Width of the convolutions.")
-    convolutions: Count = Field(8, description="Number of 3x3 convolutions.")
+    pool_size: Grid = Field(14, description="Side of the pooled grid; maps have four times as many pixels a side.")
+    channels: Channels = Field(512, description="Width of the convolutions.")
+    convolutions: SomeLayers = Field(8, description="Number of 3x3 convolutions.")
     score: Annotated[Literal["logit", "share"], AT_PREDICTION] = Field(
         "logit", description="Score of a keypoint: its peak (torchvision), or the peak's share of the map (detectron2)."
     )
@@ -124,13 +125,13 @@ class KeypointHeadSettings(Settings):
 class SemanticHeadSettings(Settings):
     """Semantic class of each pixel (Kirillov et al. 2019, Panoptic feature pyramid networks)."""
 
-    classes: Annotated[int, Field(ge=2)] = Field(
+    classes: Annotated[int, Field(ge=2, le=100_000)] = Field(
         54, description="Semantic classes: those of stuff, and one for all things."
     )
     things: Literal["first", "last"] = Field(
         "first", description="Which class stands for things: the first (detectron2) or the last (mmdetection)."
     )
-    channels: Count = Field(128, description="Width of the convolutions.")
+    channels: Channels = Field(128, description="Width of the convolutions.")
     norm: HeadNorm = Field("group", description="Norm after each convolution.")
     loss_weight: Positive = Field(0.5, description="Factor of the loss.")
     loss_at: Literal["input", "map"] = Field(

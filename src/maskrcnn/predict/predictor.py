@@ -101,6 +101,7 @@ class Predictor:
                 ", masks and keypoints only. Predict without it."
             )
         if model is None:
+            read.check(self.settings)  # before as much memory is taken as the settings ask for
             network = build_model(self.settings, len(read.classes), keypoints=read.classes.keypoint_count)
         else:
             network = copy.deepcopy(model)

@@ -108,9 +108,17 @@ def list_pickled(path: Path) -> Iterator[Listed]:
             "of proposals have. Write proposals with `maskrcnn propose`, or as COCO results."
         )
     names = ("ids", "boxes", "objectness_logits")
-    for number, (image_id, boxes, logits) in enumerate(zip(*(_items(columns[name]) for name in names), strict=True)):
+    try:
+        rows = list(zip(*(_items(columns[name]) for name in names), strict=True))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: `boxes`, `scores` and `ids` must be lists of one length ({error}).") from error
+    for number, (image_id, boxes, logits) in enumerate(rows):
         place = f"entry {number}"
-        yield Listed(int(image_id), _array(boxes).reshape(-1, 4), _array(logits).reshape(-1), place)
+        try:
+            listed = Listed(_number(image_id), _array(boxes).reshape(-1, 4), _array(logits).reshape(-1), place)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"{path}: {place}: is no number of an image with boxes and scores ({error}).") from error
+        yield listed
 
 
 def _is_dict(content: Any) -> bool:
@@ -122,6 +130,27 @@ def _items(values: Any) -> Any:
     return values if tensor is None else tensor.tolist()
 
 
+def _number(value: Any) -> int:
+    tensor = to_tensor(value)
+    value = value if tensor is None else tensor.item()
+    if not isinstance(value, int | float | str):
+        raise TypeError(f"the id is a {type(value).__name__}")
+    return int(value)
+
+
 def _array(values: Any) -> Any:
     tensor = to_tensor(values)
+    if tensor is None and not _is_flat(values):
+        raise TypeError("lists in lists")
     return np.asarray(values if tensor is None else tensor.numpy(), dtype=np.float64)
+
+
+def _is_flat(values: Any) -> bool:
+    """Whether a list holds numbers, or lists of at most four; deeper ones could multiply without end."""
+    if not isinstance(values, list | tuple):
+        return False
+    rows = [row for row in values if not isinstance(row, int | float)]
+    return all(
+        isinstance(row, list | tuple) and len(row) <= 4 and all(isinstance(one, int | float) for one in row)
+        for row in rows
+    )

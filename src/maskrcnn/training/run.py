@@ -21,7 +21,7 @@ from ..progress import counted
 from ..structures.batch import Batch
 from ..structures.classes import Classes
 from ..weights.own import apply_weights, save_weights
-from .checkpoint import Checkpoint, RunProgress, load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, RunProgress, load_checkpoint, restore_optimizer, save_checkpoint
 from .layers import LAYERS, freeze_layers, require_trainable
 from .log import LossWindow, TrainingDisplay, TrainingLog
 from .optimizer import average_weights, build_optimizer
@@ -185,7 +185,7 @@ class Run:
     def _restore(self, checkpoint: Checkpoint) -> None:
         source = str(self.folder / CHECKPOINT_NAME)
         apply_weights(self.model, checkpoint.model, source=source)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
+        restore_optimizer(self.optimizer, checkpoint.optimizer, source=source)
         if self.average is not None and checkpoint.average is not None:
             apply_weights(self.average.module, checkpoint.average, source=source)
 
@@ -228,5 +228,6 @@ def main_score(scores: dict) -> tuple[str, float]:
     """
     finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
     name = "AR@1000" if finest == "proposals" else "AP"
-    score = scores.get(finest, {}).get(name)
-    return name, -math.inf if score is None or math.isnan(score) else score
+    part = scores.get(finest)
+    score = part.get(name) if isinstance(part, dict) else None
+    return name, score if isinstance(score, int | float) and not math.isnan(score) else -math.inf

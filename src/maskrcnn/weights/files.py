@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import WeightsError
-from .pickles import LEGACY, ZIP, Inert, read_pickle, read_torch, refusal, to_tensor
+from .pickles import LEGACY, ZIP, read_pickle, read_torch, refusal, to_tensor
+from .unpickler import Inert, Room
 
 Format = Literal["torch", "pickle", "safetensors"]
 
@@ -24,6 +25,12 @@ PICKLE = re.compile(rb"\x80[\x02-\x05][^\x8a]|\(d|\}q|c\w[\w.]*\n", re.DOTALL)
 # Where files keep their tensors: training runs, mmdetection, Detectron.
 CONTAINERS = ("model", "state_dict", "blobs")
 _HALF = (torch.float16, torch.bfloat16)
+NUMBERS = {
+    *(*_HALF, torch.float32, torch.float64),
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+}
+"""Types with which every function of torch computes; those of 8 or fewer bits and complex ones are no weights."""
+SPARE = 64 << 20
 BY_SUFFIX: dict[str, Format] = {".pth": "torch", ".pt": "torch", ".pkl": "pickle"}
 
 
@@ -88,13 +95,24 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name: single_precision(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-            return state, file.metadata() or {}
-    except SafetensorError as error:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (SafetensorError, RuntimeError, ValueError, TypeError, OSError, MemoryError) as error:
         raise WeightsError(
             f"{path}: not a whole safetensors file ({error}). It was cut off or is of another kind; "
             "copy or download it again."
         ) from error
+    for name, tensor in state.items():
+        _check_type(path, name, tensor)
+    return {name: single_precision(tensor) for name, tensor in state.items()}, metadata
+
+
+def _check_type(path: Path, name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in NUMBERS:
+        raise WeightsError(
+            f"{path}: tensor {name} is of the type {str(tensor.dtype).removeprefix('torch.')}, with which a model "
+            "cannot compute. Save it as float32."
+        )
 
 
 def single_precision(tensor: Tensor) -> Tensor:
@@ -105,6 +123,7 @@ def single_precision(tensor: Tensor) -> Tensor:
 def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
     """The tensors of a dictionary; remarks of text and numbers, as model zoos have them, are left out."""
     found = {}
+    room = Room(SPARE + 4 * path.stat().st_size)
     for name, one in value.items() if isinstance(value, dict) else ():
         tensor = to_tensor(one)
         if isinstance(one, Inert):
@@ -115,6 +134,14 @@ def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
                     f"{path}: tensor {name} is sparse, quantized or without numbers, or its shape {list(tensor.shape)} "
                     "claims more of them than the file has. Save the model's state_dict() with plain tensors."
                 )
+            _check_type(path, name, tensor)
+            try:
+                room.take(tensor.numel() * max(4, tensor.element_size()))
+            except ValueError as error:
+                raise WeightsError(
+                    f"{path}: with tensor {name} its tensors have far more numbers than the file, because many share "
+                    "the same. Save the model's state_dict() with a copy for each."
+                ) from error
             found[name] = single_precision(tensor)
     if not found:
         raise WeightsError(f"{path}: holds no state dict (names with tensors). Save the model's state_dict() alone.")

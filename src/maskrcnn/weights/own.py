@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -23,7 +23,7 @@ from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
-from .files import find_format, read_safetensors
+from .files import NUMBERS, find_format, read_safetensors
 from .foreign.names import Table, rename
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Weights:
         Raises:
             WeightsError: They do not fit the settings, or are not all finite.
         """
+        self.check()  # before as much memory is taken as the settings ask for
         model = _build(self.settings, self.classes)
         apply_weights(model, self.state, source=self.source)
         return model.eval()
@@ -196,8 +197,10 @@ def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str,
         remedy: What the message advises where other layers are asked for than the tensors are of.
     """
     own = model.state_dict()
-    if CLASS_BIAS in own and CLASS_BIAS in state and own[CLASS_BIAS].shape != state[CLASS_BIAS].shape:
-        expected, found = len(own[CLASS_BIAS]) - 1, len(state[CLASS_BIAS]) - 1
+    state = _tensors(state, source)
+    shapes = [one[CLASS_BIAS].shape for one in (own, state) if CLASS_BIAS in one]
+    if len(shapes) == 2 and shapes[0] != shapes[1] and len(shapes[1]) == 1:
+        expected, found = shapes[0][0] - 1, shapes[1][0] - 1
         raise WeightsError(
             f"{source}: these weights know {found} classes, but the model has {expected}. Build the model with {found} "
             "classes, or fine-tune: start from these weights and train the class layers anew for your classes."
@@ -209,11 +212,26 @@ def check_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str,
         for name, tensor in own.items()
         if name in state and state[name].shape != tensor.shape
     ]
+    faults += [
+        f"{name} is of the type {str(state[name].dtype).removeprefix('torch.')} instead of float32"
+        for name, tensor in own.items()
+        if name in state and tensor.is_floating_point() and not state[name].is_floating_point()
+    ]
     if faults:
         more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
         raise WeightsError(
             f"{source}: these weights are of another model: {'; '.join(faults[:_FAULTS_SHOWN])}{more}. {remedy}"
         )
+
+
+def _tensors(state: Any, source: str) -> Mapping[str, Tensor]:
+    if not isinstance(state, Mapping):
+        raise WeightsError(f"{source}: holds a {type(state).__name__} instead of tensors by name. Copy it again.")
+    for name, one in state.items():
+        if not isinstance(one, Tensor) or one.dtype not in NUMBERS:
+            found = str(one.dtype).removeprefix("torch.") if isinstance(one, Tensor) else type(one).__name__
+            raise WeightsError(f"{source}: {name} is of the type {found} instead of a tensor. Copy the file again.")
+    return state
 
 
 def _build(settings: ModelSettings, classes: Classes) -> MaskRCNN:
@@ -253,7 +271,7 @@ def _description(path: Path, metadata: Mapping[str, str]) -> _Description:
         if version == 1:
             description["settings"] = _todays_settings(description["settings"])
         return _Description.model_validate(description)
-    except (ValidationError, json.JSONDecodeError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise WeightsError(
             f"{path}: its settings or classes are not those of this version of maskrcnn "
             f"({explain_errors(error, _Description)}). Update maskrcnn, or write the file again with save_weights."

@@ -220,3 +220,30 @@ def test_kinds_of_parts_that_leave_no_trace_in_the_names_are_known_or_named():
     unknown = find_unknown({"config": text.format("ConvWS", "soft_nms")})
     assert unknown == ["backbone.conv_cfg.type=ConvWS", "test_cfg.rcnn.nms.type=soft_nms"]
     assert find_unknown({}) == []
+
+
+NAMES = "a0 = [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+NAMES += "".join(f"a{n} = [{', '.join([f'a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "model = dict(backbone=dict(conv_cfg=dict(type=a11)))",
+        "img_norm_cfg = dict(mean=a11, std=a11)",
+        "model = dict(rpn_head=dict(anchor_generator=dict(scales=a11, ratios=a11, strides=a11)))",
+    ],
+)
+def test_lists_that_multiply_end_the_reading_of_a_configuration(line):
+    assert parse_assignments(NAMES + line) == {}
+    assert find_unknown({"cfg": NAMES + line}) == []
+
+
+def test_a_list_times_a_stride_is_no_anchor():
+    text = "model = dict(rpn_head=dict(anchor_generator=dict(scales=[[1]], ratios=[1], strides=[1000000000])))"
+    with pytest.raises(TypeError):
+        read_config({"cfg": text})
+
+
+def test_a_text_as_long_as_no_configuration_is_not_read():
+    assert parse_assignments("a = 1\n" * 200_000) == {}

@@ -180,3 +180,24 @@ def test_a_mobilenet_with_norms_that_measure_keeps_all_counters():
     state = {"backbone.features.0.1.num_batches_tracked": torch.tensor(1)}
     assert split_counters(state, BackboneSettings(norm="batch", frozen_stages=0))[1] == {}
     assert split_counters(state, BackboneSettings(norm="frozen_batch"))[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("box_head.0.logits.weight", ()),
+        ("box_head.0.logits.weight", (6,)),
+        ("box_head.0.logits.bias", (0,)),
+        ("box_head.0.hidden.0.weight", (1,) * 9),
+        ("rpn.convolutions.0.weight", (0, 2**40)),
+        ("backbone.stem.convolution.weight", (0,)),
+        ("backbone.stages.0.0.step2.convolution.weight", ()),
+        ("mask_head.logits.weight", (5,)),
+        ("neck.output.0.bias", ()),
+    ],
+)
+def test_a_tensor_without_numbers_or_with_other_sides_is_named(name, shape):
+    state, _ = state_of("default")
+    assert name in state
+    with pytest.raises(WeightsError, match=rf"file\.pth.*{name}"):
+        find_structure({**state, name: torch.empty(shape, device="meta")}, "file.pth")

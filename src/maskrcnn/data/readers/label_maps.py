@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from scipy import ndimage
 
 from ...errors import DataError
 from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
 from ..images import open_image
+from .matlab import read_matlab
 
 MATLAB = "inst_map"
 """Name of the label map in a .mat file, as in the Kumar, CPM17 and CoNSeP sets."""
@@ -143,20 +143,6 @@ def _read_numpy(path: Path) -> np.ndarray:
     if not isinstance(values, np.ndarray):
         raise DataError(f"{path}: holds several arrays, but a label map is one. Save it with numpy.save.")
     return values
-
-
-def read_matlab(path: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file.
-
-    Raises:
-        DataError: The file is missing or cannot be read.
-    """
-    try:
-        return scipy.io.loadmat(path)
-    except NotImplementedError as error:
-        raise DataError(f"{path}: is a MATLAB file of version 7.3, which is not read. Save it with -v7.") from error
-    except (OSError, ValueError, TypeError, EOFError, IndexError, scipy.io.matlab.MatReadError) as error:
-        raise DataError(f"{path}: the file cannot be read as MATLAB's ({error}). Copy it again.") from error
 
 
 def _read_matlab(path: Path) -> np.ndarray:

@@ -24,7 +24,8 @@ from ..dataset import Contents
 from ..images import image_size, open_image
 from .coco_folders import SPLITS, split_names
 from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
-from .label_maps import read_label_map, read_matlab
+from .label_maps import read_label_map
+from .matlab import read_matlab
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
@@ -315,7 +316,10 @@ def _read_matlab(file: Path) -> tuple[np.ndarray, list[int]]:
     try:
         found = known["GTinst"]
         values, categories = (found[name][0, 0] for name in ("Segmentation", "Categories"))
-        return np.atleast_2d(values).astype(np.int64), np.ravel(categories).astype(np.int64).tolist()
+        values = np.atleast_2d(values)
+        if values.ndim != 2 or values.dtype.kind not in "uif" or not np.isfinite(values).all():
+            raise ValueError("Segmentation is no matrix of numbers")
+        return values.astype(np.int64), np.ravel(categories).astype(np.int64).tolist()
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise DataError(f"{file}: has no GTinst with Segmentation and Categories ({error}). Copy it again.") from error
 

@@ -222,6 +222,10 @@ KNOWN_TYPES: dict[str, tuple[str, ...]] = {
 }
 
 
+LONGEST_CONFIG, MOST_VALUES = 1_000_000, 200_000
+"""Characters of a configuration, and values in it: a hundred times those of the largest."""
+
+
 def read_config(meta: Mapping[str, Any]) -> Tree:
     """Settings that the configuration in a file's `meta` has; none if it holds none, or it cannot be read.
 
@@ -239,7 +243,7 @@ def find_unknown(meta: Mapping[str, Any]) -> list[str]:
     """What the configuration in a file's `meta` asks for that no setting here stands for, as `key=value`."""
     model = _model(_assignments(meta))
     return [
-        f"{path}={value}"
+        f"{path}={str(value)[:40]}"
         for path, known in KNOWN_TYPES.items()
         if (value := look_up(model, path)) not in (None, *known)
     ]
@@ -263,20 +267,39 @@ def _model(values: Tree) -> Tree:
 def parse_assignments(text: str) -> dict[str, Any]:
     """The plain values that a Python file assigns to names: literals, `dict(...)` of them, and earlier names.
 
-    Assignments of anything else are left out, and so is a text that is no Python.
+    Assignments of anything else are left out, and so is a text that is no Python or as long as no configuration is.
+    Names of earlier lists in a list multiply: values are counted with all that is in them.
     """
+    if len(text) > LONGEST_CONFIG:
+        return {}
     try:
         lines = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     values: dict[str, Any] = {}
+    left = MOST_VALUES
     for line in lines:
         if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
             try:
-                values[line.targets[0].id] = _value(line.value, values)
+                value = _value(line.value, values)
+                left -= _count_values(value, left)
+                if left < 0:
+                    return {}
+                values[line.targets[0].id] = value
             except (ValueError, TypeError, RecursionError):
                 continue
     return values
+
+
+def _count_values(value: Any, most: int) -> int:
+    """How many values a value has in it, and itself; no more than one above `most` are counted."""
+    waiting, count = [value], 0
+    while waiting and count <= most:
+        one = waiting.pop()
+        count += 1
+        if isinstance(one, dict | list | tuple):
+            waiting += list(one.values()) if isinstance(one, dict) else one
+    return count
 
 
 def look_up(tree: Any, path: str) -> Any:
@@ -344,7 +367,8 @@ def _proposals(model: Tree) -> Tree:
     scales, ratios, strides = (look_up(model, f"rpn_head.anchor_generator.{key}") for key in _ANCHORS)
     anchors: Tree = {}
     if isinstance(scales, list) and isinstance(ratios, list) and isinstance(strides, list):
-        anchors = {"sizes": [[scale * stride for scale in scales] for stride in strides], "ratios": ratios}
+        sizes = [[float(scale) * float(stride) for scale in scales] for stride in strides]
+        anchors = {"sizes": sizes, "ratios": ratios}
     training = look_up(model, "train_cfg.rpn_proposal") or look_up(model, "test_cfg.rpn")
     testing = look_up(model, "test_cfg.rpn")
     rpn = _given(

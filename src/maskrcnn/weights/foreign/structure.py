@@ -17,6 +17,16 @@ State = Mapping[str, Tensor]
 
 NEEDED = ("rpn.logits.weight", "rpn.convolutions.0.weight", "box_head.0.logits.weight", "box_head.0.deltas.weight")
 FIRST_KERNEL = "backbone.stages.0.0.step2.convolution.weight"
+TRACKED = "num_batches_tracked"
+# Tensors of whose shapes the settings follow, and how many sides they have.
+SIDES = (
+    (re.compile(r"backbone\.stages\..*convolution\.weight|backbone\.stem\..*convolution\.weight"), (4,)),
+    (re.compile(r"rpn\.(logits|convolutions\.\d+)\.weight|semantic_head\.logits\.weight"), (4,)),
+    (re.compile(r"box_head\.\d+\.convolutions\.\d+\.(convolution\.)?weight|keypoint_head\.upsample\.weight"), (4,)),
+    (re.compile(r"(box_head|mask_head)\.(\d+\.)?hidden\.\d+\.weight|box_head\.\d+\.(logits|deltas)\.weight"), (2,)),
+    (re.compile(r"box_head\.\d+\.(logits|deltas)\.bias"), (1,)),
+    (re.compile(r"mask_head\.(\d+\.)?logits\.weight"), (2, 4)),
+)
 # Kind of block, groups, width of a group in the first stage of 64 channels, and blocks of stages 2 to 5.
 BACKBONES: dict[tuple[str, int, int, tuple[int, ...]], ResNetName] = {
     ("basic", 1, 64, (2, 2, 2, 2)): "resnet18",
@@ -49,6 +59,7 @@ def find_structure(state: State, source: str) -> Tree:
     """
     for name in NEEDED:
         _require(state, source, name)
+    check_shapes(state, source)
     neck = find_neck(state)
     tree: Tree = {
         "backbone": find_backbone(state, source),
@@ -65,6 +76,24 @@ def find_structure(state: State, source: str) -> Tree:
     if neck == "fpn":
         tree["neck"] |= {"channels": neck_channels(state), "norm": find_norm(state, "neck.lateral.0.")}
     return tree
+
+
+def check_shapes(state: State, source: str) -> None:
+    """Raise a WeightsError if a tensor holds nothing, or one whose shape says something has another number of sides.
+
+    Args:
+        state: Tensors by our names.
+        source: Name of the file, for messages.
+    """
+    for name, tensor in state.items():
+        sides = next((count for pattern, count in SIDES if pattern.fullmatch(name)), None)
+        fitting = name.endswith(TRACKED) or tensor.ndim > 0 if sides is None else tensor.ndim in sides
+        if not fitting or not tensor.numel():
+            rule = "none of them 0" if sides is None else f"{' or '.join(map(str, sides))} sides, none of them 0"
+            raise WeightsError(
+                f"{source}: the tensor that is {name} here has the shape {list(tensor.shape)}, but must have {rule}. "
+                "Fetch the file again."
+            )
 
 
 def find_backbone(state: State, source: str) -> Tree:
@@ -251,7 +280,6 @@ MASK_HIDDEN = re.compile(r"mask_head\.(?:\d+\.)?hidden\.0\.weight")
 LOGITS = re.compile(r"box_head\.\d+\.logits\.(weight|bias)")
 DELTAS = re.compile(r"box_head\.\d+\.deltas\.(weight|bias)")
 MASK_LOGITS = re.compile(r"mask_head\.(?:\d+\.)?logits\.(weight|bias)")
-TRACKED = "num_batches_tracked"
 
 
 def bins_first(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -276,6 +304,9 @@ def background_last(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dic
     ours: dict[str, Tensor] = {}
     rows: dict[str, Tensor] = {}
     for name, tensor in state.items():
+        if tensor.ndim == 0:
+            ours[name] = tensor  # `find_structure` refuses it
+            continue
         count = background_rows(name, tensor)
         ours[name] = tensor.roll(-1, dims=0) if LOGITS.fullmatch(name) else tensor[count:] if count else tensor
         if count:
@@ -321,7 +352,9 @@ def _swapped(name: str, tensor: Tensor, state: Mapping[str, Tensor], *, to_bins:
     layer = f"{name.removesuffix('hidden.0.weight')}convolutions.0."
     last = (f"{layer}convolution.weight", f"{layer}weight")
     channels = next((len(state[one]) for one in last if one in state), None) or neck_channels(state)
-    size = round((tensor.shape[1] / channels) ** 0.5)
+    size = round((tensor.shape[1] / channels) ** 0.5) if tensor.ndim == 2 else 0
+    if channels * size * size != tensor.shape[-1]:
+        return tensor  # the comparison with the model names it
     if to_bins:
         return tensor.unflatten(1, (channels, size, size)).permute(0, 2, 3, 1).flatten(1)
     return tensor.unflatten(1, (size, size, channels)).permute(0, 3, 1, 2).flatten(1)
