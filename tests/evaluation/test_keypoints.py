@@ -82,6 +82,15 @@ def test_objects_without_keypoints_are_ignored_and_classes_without_them_are_left
     assert {name: found["AP"] for name, found in scores.per_class.items()} == {"owl": 1, "mouse": -1}
 
 
+@pytest.mark.parametrize("stated", [0, 1, None, "2", math.nan])
+def test_keypoints_are_counted_whatever_the_file_says_and_what_differs_is_named(stated):
+    truth = data_set(owl(num_keypoints=stated, area=0))
+    assert score(truth, owl(score=0.9))["AP"] == 1
+    remarks = [words for words in Annotations.parse(truth).remarks if "num_keypoints" in words]
+    assert len(remarks) == (stated is not None)
+    assert all("annotation 1" in words and repr(stated) in words for words in remarks)
+
+
 def test_nothing_annotated_and_nothing_found_are_legal():
     assert set(score(data_set()).values()) == {-1}
     assert score(data_set(), owl(score=0.5))["AP"] == -1

@@ -78,7 +78,8 @@ class Report:
 
     def table(self) -> Group:
         """What was scored and all its numbers, for `rich.print`."""
-        return Group(Text(self.title, style="bold"), *section_tables(self.sections))
+        remarks = [Text(remark, style="yellow") for remark in self.facts.get("remarks", ())]
+        return Group(Text(self.title, style="bold"), *remarks, *section_tables(self.sections))
 
     @property
     def title(self) -> str:
@@ -133,6 +134,7 @@ def score_results(
         "predictions": len(results),
         "max_detections": max_detections,
         "versions": library_versions(),
+        **({"remarks": truth.remarks} if truth.remarks else {}),
     }
     if threshold is not None and ("segm" in iou_types or text):
         facts |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}

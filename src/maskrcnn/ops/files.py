@@ -1,8 +1,9 @@
 """Files written whole or not at all, and JSON, read and written in one way."""
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,23 @@ def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> 
     """
     separators = (",", ":") if indent is None else None
     write_text(path, json.dumps(content, indent=indent, separators=separators, allow_nan=False) + "\n")
+
+
+def finite_json(content: Any) -> Any:
+    """What a JSON file may hold: numbers that are NaN or infinite are null. What has none is returned as it is."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return _changed(content, ((name, finite_json(one)) for name, one in content.items()))
+    if isinstance(content, list):
+        made = [finite_json(one) for one in content]
+        return made if any(new is not old for new, old in zip(made, content, strict=True)) else content
+    return content
+
+
+def _changed(content: dict[str, Any], pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if any(made[name] is not old for name, old in content.items()) else content
 
 
 def write_text(path: Path | str, text: str) -> None:

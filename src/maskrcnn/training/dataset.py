@@ -23,7 +23,7 @@ from ..evaluation.report import score_results
 from ..evaluation.results import Results
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
-from ..ops.files import write_json
+from ..ops.files import finite_json, write_json
 from ..predict.proposals import read_proposal_file
 from ..structures.batch import Batch
 from .loop import TrainingResult, train_loop
@@ -139,7 +139,7 @@ def train_on_dataset(
         quiet=quiet,
     )
     if data.held_out:
-        write_json(folder / HELD_OUT_NAME, contents)
+        write_json(folder / HELD_OUT_NAME, finite_json(contents))
     return result
 
 
