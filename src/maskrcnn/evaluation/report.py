@@ -84,7 +84,7 @@ class Report:
     @property
     def title(self) -> str:
         """What was scored, and how much of it."""
-        nouns = {"images": "image", "objects": "object", "predictions": "prediction"}
+        nouns = {"images": "image", "objects": "object", "crowds": "crowd", "predictions": "prediction"}
         counts = [counted(self.facts[what], noun) for what, noun in nouns.items() if what in self.facts]
         named = [str(self.facts[what]) for what in ("benchmark", "split") if what in self.facts]
         about = f"{' '.join(named)}, {self.facts['annotations']}" if named else self.facts["annotations"]
@@ -127,10 +127,12 @@ def score_results(
     """
     iou_types = iou_types_to_score(truth, results) if iou_types is None else iou_types
     sections = coco_sections(truth, results, iou_types=iou_types, max_detections=max_detections, say=say)
+    crowds = sum(bool(found["iscrowd"]) for found in truth.complete)
     facts: dict[str, Any] = {
         "annotations": truth.source,
         "images": len(truth.sizes),
-        "objects": len(truth.objects),
+        "objects": len(truth.objects) - crowds,
+        **({"crowds": crowds} if crowds else {}),
         "predictions": len(results),
         "max_detections": max_detections,
         "versions": library_versions(),

@@ -67,6 +67,7 @@ def read_training_data(source: DataArguments, settings: RunSettings) -> Training
     require_objects(train)
     if val is None:
         part, val = train.split(settings.data.val_fraction, settings.train.seed)
+        require_objects(part)
         return TrainingData(part.without_coco(), val, held_out=True)
     if val.classes != train.classes:
         raise DataError(
