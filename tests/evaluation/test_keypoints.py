@@ -99,7 +99,7 @@ def test_nothing_annotated_and_nothing_found_are_legal():
 
 def test_annotations_that_cannot_be_scored_are_named():
     with pytest.raises(DataError, match="annotation 1 of image 1: `keypoints`.*6"):
-        score(data_set(owl([1, 2, 3])))
+        score(data_set(owl([1, 2, 3, 4])))
     with pytest.raises(DataError, match="annotations: .*`keypoints`"):
         keypoint_sigmas(Annotations.parse(data_set(categories=({"id": 7, "name": "owl"},))))
     with pytest.raises(DataError, match="annotations: category 'owl': sigmas"):
@@ -117,3 +117,9 @@ def test_the_report_has_keypoints_beside_boxes():
     assert ["AP", "100.0", "100.0"] in rows
     assert ["AR", "-", "100.0"] in rows
     assert ["APs", "-", "-"] in rows
+
+
+def test_keypoints_whose_category_has_no_names_are_scored():
+    truth = data_set(owl(), categories=({"id": 7, "name": "owl"},))
+    assert keypoint_sigmas(Annotations.parse(truth)) == (0.05, 0.05)
+    assert score(truth, owl(score=0.9))["AP"] == 1

@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..ops.files import read_json
 from ..structures.classes import KeypointSchema, shared_keypoint_schema
 from ..structures.derived_fields import derived_remarks, drawn_area, usable_area, visible_keypoints
+from ..structures.keypoint_lists import with_listed_keypoints
 from ..structures.masks import Crop
 from ..structures.rle import check_counts, counts_from_text, crop_from_counts
 
@@ -121,6 +122,8 @@ class Annotations:
                 "and annotations (image_id, category_id). Add what is missing."
             ) from error
         _require_sizes(sizes, source)
+        content = with_listed_keypoints(content)
+        objects = content["annotations"]
         if unknown is not None:
             field = "category_id" if unknown["image_id"] in sizes else "image_id"
             raise DataError(

@@ -314,7 +314,12 @@ def test_objects_of_a_file_have_their_keypoints_and_its_classes_their_skeleton(t
     assert data.classes.keypoint_schema == SKELETON
     assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1], [0, 0, 0]], [[0, 0, 0]] * 3]
     assert read(tmp_path, categories=[OWL]).records[0].instances.keypoints.shape == (0, 3, 3)
-    plain = [{"id": 1, "name": "owl"}]
-    assert read(tmp_path, found, categories=plain).records[0].instances.keypoints is None
     with pytest.raises(DataError, match=r"train.json: annotation 17 \(cat.jpg\): `keypoints` has 2"):
         read(tmp_path, found | {"keypoints": [3, 4]}, categories=[OWL])
+
+
+def test_keypoints_without_names_are_numbered_and_written_so(tmp_path: Path):
+    data = read(tmp_path, annotation(keypoints=[3, 4, 2, 5, 6, 1]))
+    assert data.classes.keypoint_schema.names == ("1", "2")
+    assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1]]]
+    assert {"id": 3, "name": "cat", "keypoints": ["1", "2"]} in data.to_coco()["categories"]

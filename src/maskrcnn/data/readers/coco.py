@@ -14,6 +14,7 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
+from ...structures.keypoint_lists import with_listed_keypoints
 from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
 from .coco_panoptic import read_panoptic
@@ -61,7 +62,7 @@ def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[i
     Raises:
         DataError: Naming the file, the record, the value, the rule and the remedy.
     """
-    source, coco = contents.source, contents.coco
+    source, coco = contents.source, dict(with_listed_keypoints(contents.coco))
     classes = _classes(source, coco["categories"])
     held = pixels or {}
     images = read_images(source, coco["images"], contents.images, in_memory=held.keys())
