@@ -13,6 +13,7 @@ from ..data.formats import find_splits, read_contents, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_records import is_number
+from ..data.readers.contents import other_spelling
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from .findings import Example, Finding, about
@@ -148,12 +149,12 @@ def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
         if not isinstance(file_name, str):
             continue  # the reader says what is wrong with it
         path = Path(contents.images) / file_name
-        if not path.is_file():
+        if not path.is_file() and other_spelling(Path(contents.images), file_name) is None:
             lost.missing.append(path)
             gone.add(place)
         elif image.get("height") is None or image.get("width") is None:
             try:
-                image_size(path)
+                image_size(path if path.is_file() else other_spelling(Path(contents.images), file_name) or path)
             except DataError as error:
                 lost.unreadable.append(str(error))
                 gone.add(place)

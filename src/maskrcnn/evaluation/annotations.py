@@ -15,6 +15,7 @@ from faster_coco_eval.core import mask as coco_mask
 from ..errors import DataError
 from ..ops.files import read_json
 from ..structures.classes import KeypointSchema, shared_keypoint_schema
+from ..structures.coco_forms import plain_content
 from ..structures.derived_fields import derived_remarks, drawn_area, usable_area, visible_keypoints
 from ..structures.keypoint_lists import with_listed_keypoints
 from ..structures.masks import Crop
@@ -111,6 +112,7 @@ class Annotations:
         Raises:
             DataError: A list or a field is missing, or an annotation names an unknown image or category.
         """
+        content = plain_content(content) if isinstance(content, Mapping) else content
         try:
             sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
             categories = {category["id"]: str(category["name"]) for category in content["categories"]}

@@ -49,11 +49,24 @@ def parse_json(text: str | bytes, source: str, *, expected: str = "a JSON file",
         cut = " It is probably cut off." if error.pos else ""
         raise DataError(f"{source}: is not valid JSON at {where}: {error.msg}.{cut} {remedy}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{source}: is not text, so it cannot be {expected} ({error}). {remedy}") from error
+        known = f"is in {encoding}, it seems. Save it as UTF-8." if (encoding := _encoding(text)) else ""
+        problem = known or f"is not text, so it cannot be {expected} ({error}). {remedy}"
+        raise DataError(f"{source}: {problem}") from error
     except ValueError as error:  # a number of thousands of digits
         raise DataError(f"{source}: cannot be read as {expected} ({error}). {remedy}") from error
     except RecursionError as error:
         raise DataError(f"{source}: is nested too deeply to be {expected}. {remedy}") from error
+
+
+def _encoding(content: str | bytes) -> str | None:
+    """The old encoding in which this is JSON; None: in none of those that people still use."""
+    for name, codec in (("GBK", "gb18030"), ("Shift JIS", "shift_jis"), ("Windows' Latin", "cp1252")):
+        try:
+            json.loads(content.decode(codec) if isinstance(content, bytes) else content)
+        except (ValueError, RecursionError):
+            continue
+        return name
+    return None
 
 
 def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> None:

@@ -70,7 +70,7 @@ def _joined(found: dict[str, Any], parts: Mapping[str, str], annotations: Sequen
     fields = ("keypoints", *parts)
     if not any(_points(found, name) for name in fields):
         return found
-    joined = []
+    joined: list[Any] = []
     for name in fields:
         joined += _points(found, name) or [0] * 3 * _length(annotations, name)
     others = {key: value for key, value in found.items() if key not in parts}
