@@ -13,6 +13,7 @@ RLE = {"size": [4, 5], "counts": [20]}
         pytest.param(
             {"id": 1.0, "image_id": "12", "category_id": "0"}, {"id": 1, "image_id": 12, "category_id": 0}, id="ids"
         ),
+        pytest.param({"width": 96.0, "height": "72"}, {"width": 96, "height": 72}, id="sizes"),
         pytest.param({"iscrowd": None}, {"iscrowd": 0}, id="iscrowd null"),
         pytest.param({"iscrowd": "false"}, {"iscrowd": 0}, id="iscrowd false"),
         pytest.param({"iscrowd": True}, {"iscrowd": 1}, id="iscrowd bool"),

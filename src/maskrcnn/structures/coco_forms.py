@@ -1,7 +1,7 @@
 """COCO's records as exporters write them, brought into one form, by the same rules for reading and for scoring.
 
-Ids may be floats or text (1.0, "1"), `iscrowd` may be null, a bool or text, polygons may be lists of points, and RLE
-may stand in a list of its own. Whatever means nothing for certain stays as it is, for the checks to name it.
+Ids and sizes may be floats or text (1.0, "1"), `iscrowd` may be null, a bool or text, polygons may be lists of points,
+and RLE may stand in a list of its own. Whatever means nothing for certain stays as it is, for the checks to name it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-ID_FIELDS = ("id", "image_id", "category_id")
+WHOLE_NUMBERS = ("id", "image_id", "category_id", "width", "height")
 CROWD_WORDS = {"": 0, "0": 0, "false": 0, "no": 0, "1": 1, "true": 1, "yes": 1}
 
 
@@ -28,7 +28,7 @@ def plain_content(content: Mapping[str, Any]) -> Mapping[str, Any]:
 def plain_record(record: dict[str, Any]) -> dict[str, Any]:
     """An image, a category, an annotation or a result; the record itself if it is plain."""
     changed: dict[str, Any] = {}
-    for field in ID_FIELDS:
+    for field in WHOLE_NUMBERS:
         value = record.get(field)
         if type(value) is not int and (plain := _whole(value)) is not None:
             changed[field] = plain
