@@ -137,3 +137,14 @@ def test_a_dataset_is_printed_on_one_line(tmp_path):
     assert "train.json" in shown
     assert "cat" in shown
     assert len(shown) < 400
+
+
+def test_derived_fields_are_computed_and_no_nan_is_written(tmp_path):
+    wrong = {"bbox": [1, 2, 3, 4], "area": float("nan"), "keypoints": [1, 2, 2, 3, 4, 0], "num_keypoints": 0}
+    data = lay_out(tmp_path / "old", wrong, {"segmentation": POLYGON, "area": 0, "note": [float("inf")]})
+    write_coco(data, tmp_path / "new" / "train.json", tmp_path / "new" / "images")
+    boxed, outlined = json.loads((tmp_path / "new" / "train.json").read_text(), parse_constant=pytest.fail)[
+        "annotations"
+    ]
+    assert (boxed["area"], boxed["num_keypoints"]) == (12, 1)
+    assert (outlined["area"], outlined["note"]) == (data.records[0].instances.masks.crop(1).bitmap.sum(), [None])

@@ -87,7 +87,8 @@ def test_every_image_is_either_trained_on_or_held_out_and_the_seed_chooses(shape
     assert (len(train), len(val)) == (12 - held, held)
     assert sorted(ids(train) + ids(val)) == ids(shapes)
     assert ids(val) == ids(shapes.split(fraction, seed=3)[1])
-    assert len({tuple(ids(shapes.split(fraction, seed=seed)[1])) for seed in range(5)}) > 1
+    if held == 3:  # of which there are several with all classes
+        assert len({tuple(ids(shapes.split(fraction, seed=seed)[1])) for seed in range(5)}) > 1
 
 
 @pytest.mark.parametrize("count", [0, 1])

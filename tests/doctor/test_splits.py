@@ -50,6 +50,14 @@ def test_objects_that_break_a_rule_are_reported_and_the_others_kept(tmp_path):
     assert [len(record.instances) for record in split.data.records] == [1, 0, 0]
 
 
+def test_an_area_that_cannot_be_right_is_reported(tmp_path):
+    made = MadeSet(tmp_path, 3)
+    made.annotations[1]["area"] = 0
+    found = named(read_split(made.write(), "train")[1], "derived-fields")
+    assert found.severity == "warning"
+    assert all(words in found.what for words in ("`area`", "annotation 2"))
+
+
 def test_images_that_are_not_there_are_reported_and_the_others_kept(tmp_path):
     made = MadeSet(tmp_path, 4)
     (tmp_path / "images" / "train_3.png").unlink()

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -23,6 +24,36 @@ def test_a_missing_area_is_that_of_the_mask_or_else_of_the_box():
     assert [found["area"] for found in complete] == [12, 3, 7.5]
     assert [found["id"] for found in complete] == [1, 2, 3]
     assert [found["iscrowd"] for found in complete] == [0, 0, 0]
+
+
+BLOCK = {"size": [10, 20], "counts": [22, 3, 7, 3, 165]}  # 2 columns of 3 pixels
+RIGHT_TRIANGLE = [[0, 0, 16, 0, 16, 8]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "area", "remarked"),
+    [
+        pytest.param({"area": 0}, 12, "0", id="0"),
+        pytest.param({"area": -3}, 12, "-3", id="negative"),
+        pytest.param({"area": math.nan}, 12, "nan", id="NaN"),
+        pytest.param({"area": math.inf}, 12, "inf", id="infinite"),
+        pytest.param({"area": True}, 12, "True", id="bool"),
+        pytest.param({"area": "12"}, 12, "'12'", id="text"),
+        pytest.param({"area": 10**400}, 12, "1000", id="more than a float holds"),
+        pytest.param({"area": 31}, 12, "31", id="larger than the box"),
+        pytest.param({"area": None}, 12, None, id="null"),
+        pytest.param({"area": 0, "segmentation": BLOCK}, 6, "0", id="0 beside a mask"),
+        pytest.param({"area": 64.0, "bbox": [0, 0, 16, 8], "segmentation": RIGHT_TRIANGLE}, 64, None, id="of polygons"),
+        pytest.param({"area": 150, "bbox": [0, 0, 20, 10]}, 150, None, id="part of the box"),
+        pytest.param({"area": 0.1, "bbox": [0, 0, 20, 10]}, 200, "0.1", id="hardly any part of the box"),
+    ],
+)
+def test_an_area_that_cannot_be_right_is_measured_and_named(changes, area, remarked):
+    truth = Annotations.parse(data_set(BOX, BOX | changes | {"id": 77}))
+    assert truth.complete[1]["area"] == area
+    assert len(truth.remarks) == (remarked is not None)
+    if remarked is not None:
+        assert all(words in truth.remarks[0] for words in ("annotation 77", "`area`", remarked, f" {area}"))
 
 
 def test_a_missing_box_is_that_of_the_mask():

@@ -82,6 +82,15 @@ def test_objects_without_keypoints_are_ignored_and_classes_without_them_are_left
     assert {name: found["AP"] for name, found in scores.per_class.items()} == {"owl": 1, "mouse": -1}
 
 
+@pytest.mark.parametrize("stated", [0, 1, None, "2", math.nan])
+def test_keypoints_are_counted_whatever_the_file_says_and_what_differs_is_named(stated):
+    truth = data_set(owl(num_keypoints=stated, area=0))
+    assert score(truth, owl(score=0.9))["AP"] == 1
+    remarks = [words for words in Annotations.parse(truth).remarks if "num_keypoints" in words]
+    assert len(remarks) == (stated is not None)
+    assert all("annotation 1" in words and repr(stated) in words for words in remarks)
+
+
 def test_nothing_annotated_and_nothing_found_are_legal():
     assert set(score(data_set()).values()) == {-1}
     assert score(data_set(), owl(score=0.5))["AP"] == -1
@@ -90,7 +99,7 @@ def test_nothing_annotated_and_nothing_found_are_legal():
 
 def test_annotations_that_cannot_be_scored_are_named():
     with pytest.raises(DataError, match="annotation 1 of image 1: `keypoints`.*6"):
-        score(data_set(owl([1, 2, 3])))
+        score(data_set(owl([1, 2, 3, 4])))
     with pytest.raises(DataError, match="annotations: .*`keypoints`"):
         keypoint_sigmas(Annotations.parse(data_set(categories=({"id": 7, "name": "owl"},))))
     with pytest.raises(DataError, match="annotations: category 'owl': sigmas"):
@@ -108,3 +117,9 @@ def test_the_report_has_keypoints_beside_boxes():
     assert ["AP", "100.0", "100.0"] in rows
     assert ["AR", "-", "100.0"] in rows
     assert ["APs", "-", "-"] in rows
+
+
+def test_keypoints_whose_category_has_no_names_are_scored():
+    truth = data_set(owl(), categories=({"id": 7, "name": "owl"},))
+    assert keypoint_sigmas(Annotations.parse(truth)) == (0.05, 0.05)
+    assert score(truth, owl(score=0.9))["AP"] == 1

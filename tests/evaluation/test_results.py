@@ -138,7 +138,7 @@ def test_valid_predictions_pass_at_once(change):
 INVALID = [
     ({"image_id": 7}, "image_id 7 "),
     ({"image_id": [5]}, r"image_id \[5\] "),
-    ({"image_id": "5"}, "image_id '5' "),
+    ({"image_id": "5a"}, "image_id '5a' "),
     ({"category_id": None}, r"category_id None .*\[17\]"),
     ({"category_id": {}}, r"category_id \{\} "),
     ({"score": math.nan}, "score nan "),
@@ -171,6 +171,16 @@ INVALID = [
     ({"keypoints": "aaaaaa"}, "keypoints 'aaaaaa' "),
     ({"bbox": None, "segmentation": None}, "bbox.*segmentation.*keypoints"),
 ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_results_are_read_in_any_unicode(tmp_path, encoding):
+    truth = Annotations.parse(
+        {"images": [{"id": 1, "height": 9, "width": 9}], "categories": [{"id": 1, "name": "猫"}], "annotations": []}
+    )
+    records = [{"image_id": "1", "category_id": 1.0, "score": 0.5, "bbox": [1, 2, 3, 4], "note": "猫"}]
+    (tmp_path / "results.json").write_text(json.dumps(records, ensure_ascii=False), encoding=encoding)
+    assert list(Results.read(tmp_path / "results.json", truth)) == [{**records[0], "image_id": 1, "category_id": 1}]
 
 
 @pytest.mark.parametrize(("change", "problem"), INVALID)

@@ -40,7 +40,7 @@ def test_the_encodings_of_json_are_read(encoding, tmp_path):
         (b'{"a": 1,\n "b', "line 2, column 2"),
         (b"", "line 1"),
         (b"[" * 100_000, "nested"),
-        (b'{"a": "\xff"}', "not text"),
+        (b'{"a": "\x81\xff"}', "not text"),
     ],
 )
 def test_what_is_no_json_is_named_with_its_place_and_the_remedy(content, words, tmp_path):

@@ -66,6 +66,25 @@ def test_data_without_objects_are_refused(shapes, tmp_path):
         read(tmp_path / "train.json", images=shapes / "images")
 
 
+def test_a_training_part_whose_objects_are_all_crowds_is_refused(shapes, tmp_path):
+    contents = json.loads((shapes / "train.json").read_text())
+    contents["annotations"] = [found | {"iscrowd": 1} for found in contents["annotations"]]
+    (tmp_path / "train.json").write_text(json.dumps(contents))
+    with pytest.raises(DataError, match="train.json"):
+        read(tmp_path / "train.json", images=shapes / "images")
+
+
+def test_the_only_image_with_objects_is_trained_whatever_the_seed(shapes, tmp_path):
+    contents = json.loads((shapes / "train.json").read_text())
+    only = contents["annotations"][0]["image_id"]
+    contents["annotations"] = [found for found in contents["annotations"] if found["image_id"] == only]
+    (tmp_path / "train.json").write_text(json.dumps(contents))
+    for seed in range(4):
+        source = DataArguments(tmp_path / "train.json", images=shapes / "images")
+        data = read_training_data(source, settings(val_fraction=0.5).changed({"train.seed": seed}))
+        assert only in [record.image_id for record in data.train]
+
+
 def test_a_run_is_scored_and_leaves_its_weights_and_the_images_it_held_out(shapes, tmp_path):
     data = read(shapes / "train.json")
     result = run(data, tmp_path / "run", settings())

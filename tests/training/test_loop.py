@@ -114,7 +114,7 @@ def timeless(folder):
 
 
 def test_the_best_weights_are_kept_and_patience_ends_the_run(tmp_path):
-    scores = iter([0.1, 0.3, 0.2, 0.3, 0.9])
+    scores = iter([0.1, 0.3, 0.2, 0.1, 0.9])
     result = small.run(
         tmp_path, evaluate=lambda model: {"segm": {"AP": next(scores)}}, evaluate_every=1, patience=2, steps=9
     )
@@ -122,6 +122,30 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run(tmp_path):
     assert load_weights(tmp_path / "best.safetensors").notes["step"] == "2"
     assert load_weights(tmp_path / "last.safetensors").notes["step"] == "4"
     assert result.weights == tmp_path / "best.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("scores", "patience", "best", "kept", "steps"),
+    [
+        pytest.param([0.1, 0.3, 0.3, 0.2], None, 0.3, "3", 4, id="a tie keeps the later weights"),
+        pytest.param([0.3, 0.3, 0.3, 0.9], 2, 0.3, "3", 3, id="a tie is nothing better"),
+        pytest.param([0.0, 0.0, 0.0, 0.2], 1, 0.2, "4", 4, id="patience begins when something is found"),
+        pytest.param([0.0, 0.0], 1, 0.0, "2", 2, id="nothing was found"),
+        pytest.param([-1.0, -1.0, -1.0, -1.0], 1, None, None, 4, id="no score is defined"),
+    ],
+)
+def test_undefined_scores_and_ties_do_not_freeze_the_first_weights(tmp_path, scores, patience, best, kept, steps):
+    numbers = iter(scores)
+    result = small.run(
+        tmp_path,
+        evaluate=lambda model: {"segm": {"AP": next(numbers)}},
+        evaluate_every=1,
+        patience=patience,
+        steps=len(scores),
+    )
+    assert (result.step, result.best) == (steps, best)
+    assert result.weights.name == ("last.safetensors" if kept is None else "best.safetensors")
+    assert load_weights(result.weights).notes["step"] == (kept or str(steps))
 
 
 def test_evaluations_come_every_so_often_and_at_the_end(tmp_path):

@@ -81,9 +81,13 @@ def test_without_steps_there_is_no_run_and_no_file(tmp_path):
         ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}, "keypoints": {"AP": 0.2}}, ("AP", 0.2)),
         ({"bbox": {"AP": 0.4}}, ("AP", 0.4)),
         ({"proposals": {"AR@100": 0.4, "AR@1000": 0.5}}, ("AR@1000", 0.5)),
-        ({"bbox": {"AP": math.nan}}, ("AP", -math.inf)),
-        ({"bbox": {"AP": None}}, ("AP", -math.inf)),
-        ({}, ("AP", -math.inf)),
+        ({"bbox": {"AP": 0.4}, "segm": {"AP": 0.3}, "keypoints": {"AP": -1.0}}, ("AP", 0.3)),
+        ({"bbox": {"AP": 0.0}}, ("AP", 0.0)),
+        ({"bbox": {"AP": math.nan}}, ("AP", None)),
+        ({"bbox": {"AP": -1.0}, "segm": {"AP": -1.0}}, ("AP", None)),
+        ({"proposals": {"AR@1000": -1.0}}, ("AR@1000", None)),
+        ({"bbox": {"AP": None}}, ("AP", None)),
+        ({}, ("AP", None)),
     ],
 )
 def test_runs_are_compared_by_keypoints_or_else_by_masks_boxes_or_proposals(scores, expected):

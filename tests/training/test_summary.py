@@ -37,6 +37,29 @@ def test_the_plan_counts_steps_images_and_passes(part):
     assert "on cpu, float32" in said
 
 
+def test_crowds_are_not_counted_as_objects(part):
+    record = part.records[0]
+    crowds = replace(record.instances, crowd=torch.ones(len(record.instances), dtype=torch.bool))
+    part = replace(part, records=[replace(record, instances=crowds)])
+    assert f"1 image with 0 objects ({len(crowds)} crowd" in plan(part, RunSettings())
+
+
+def test_what_cannot_be_scored_or_learned_is_said_before_training(part):
+    empty = replace(part, records=[replace(one, instances=one.instances[:0]) for one in part.records])
+    without = TrainingData(part, empty, held_out=False)
+    assert "last weights" in printed(
+        plan_table(part.source, without, RunSettings(), device=torch.device("cpu"), origin="random")
+    )
+    assert "no object to find" in printed(*data_remarks(without))
+    labels = {label for one in part.records for label in one.instances.labels.tolist()}
+    one_class = replace(
+        part, records=[replace(one, instances=one.instances[one.instances.labels == 0]) for one in part]
+    )
+    said = printed(*data_remarks(TrainingData(part, one_class, held_out=True)))
+    assert all(part.classes.names[label] in said for label in labels - {0})
+    assert "cannot be learned" in printed(*data_remarks(TrainingData(one_class, part, held_out=True)))
+
+
 def test_many_classes_are_not_all_listed(part):
     names = tuple(f"c{number}" for number in range(20))
     part = replace(part, classes=replace(part.classes, names=names, category_ids=tuple(range(20))))

@@ -13,8 +13,9 @@ import numpy as np
 from torchvision.transforms.v2.functional import to_pil_image
 
 from ..errors import DataError, SettingError, require_choice
-from ..ops.files import write_json
+from ..ops.files import finite_json, write_json
 from ..progress import Announce, silently
+from ..structures.derived_fields import drawn_area, usable_area, visible_keypoints
 from .dataset import Dataset, Record, common_folder
 from .formats import Reading, find_splits, read_dataset
 from .images import image_size
@@ -138,7 +139,7 @@ def write_coco(
         if images_as != "none":
             _bring(record, folder / image["file_name"], images_as)
         say(1)
-    write_json(file, contents)
+    write_json(file, finite_json(contents))
 
 
 def require_size(record: Record) -> None:
@@ -167,11 +168,13 @@ def _objects(records: list[Record]) -> dict[int, Iterator[tuple[Record, int]]]:
 def _completed(found: dict[str, Any], record: Record, i: int) -> dict[str, Any]:
     box = found.get("bbox") or _shortest_box(record, i)
     outlined = bool(found.get("segmentation"))
-    area = found.get("area")
+    area = usable_area(found.get("area"), box, drawn_area(found.get("segmentation")))
     if area is None:
         assert record.instances.masks is not None
         area = int(record.instances.masks.crop(i).bitmap.sum()) if outlined else box[2] * box[3]
-    more = {"bbox": box, "area": area, "iscrowd": found.get("iscrowd", 0)}
+    more = {"bbox": box, "area": area, "iscrowd": found.get("iscrowd") or 0}
+    if isinstance(found.get("keypoints"), list) and "num_keypoints" in found:
+        more["num_keypoints"] = visible_keypoints(found["keypoints"])
     return {**found, **more, "segmentation": found["segmentation"] if outlined else []}
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from numpy.random import default_rng
 from torch import Tensor
 
 from ..errors import DataError, SettingError
 from ..structures.classes import Classes, in_whole_pixels
 from ..structures.instances import Instances
 from ..structures.masks import encode_crop
+from .held_out import choose_held_out
 from .segments import SegmentFile
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Dataset:
         return replace(self, records=records)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """Split at random into training images and images held out.
+        """Split at random into training images and images held out, both with objects and with all classes if possible.
 
         Args:
             fraction: Share of the images that is held out, rounded; at least one image, and never all.
@@ -186,7 +186,7 @@ class Dataset:
                 "Add images, or give validation data of its own."
             )
         held = min(count - 1, max(1, round(fraction * count)))
-        chosen = set(default_rng(seed).permutation(count)[:held].tolist())
+        chosen = choose_held_out([learned_labels(record) for record in self.records], held, seed)
         return self.subset(place for place in range(count) if place not in chosen), self.subset(sorted(chosen))
 
     def without_coco(self) -> Dataset:
@@ -293,8 +293,19 @@ def common_folder(records: Sequence[Record]) -> Path:
 
 def has_objects(record: Record) -> bool:
     """Whether an image has an object that training learns from: one that is no crowd."""
+    return len(record.instances) > count_crowds(record)
+
+
+def count_crowds(record: Record) -> int:
+    """How many objects of an image are crowds, from which training does not learn."""
     crowd = record.instances.crowd
-    return len(record.instances) > 0 and (crowd is None or not bool(crowd.all()))
+    return 0 if crowd is None else int(crowd.sum())
+
+
+def learned_labels(record: Record) -> set[int]:
+    """The classes of the objects of an image that training learns from."""
+    labels, crowd = record.instances.labels, record.instances.crowd
+    return set((labels if crowd is None else labels[~crowd]).tolist())
 
 
 def _written(value: Any) -> str:

@@ -13,7 +13,9 @@ from ..data.formats import find_splits, read_contents, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
 from ..data.readers.coco_records import is_number
+from ..data.readers.contents import other_spelling
 from ..errors import DataError
+from ..evaluation.annotations import Annotations
 from .findings import Example, Finding, about
 
 
@@ -112,7 +114,7 @@ def read_split(
 def split_of_data(data: Dataset, name: str) -> tuple[Split, list[Finding]]:
     """A dataset as a split, and what is wrong with its objects that were left out."""
     boxes, ids = _annotated(data.coco, data)
-    return Split(name, data, boxes, ids), list(_invalid_objects(name, data))
+    return Split(name, data, boxes, ids), [*_invalid_objects(name, data), *_derived_fields(name, data)]
 
 
 def without_images(contents: Contents, gone: set[int]) -> Contents:
@@ -147,12 +149,12 @@ def _lost_images(contents: Contents) -> tuple[_Lost, set[int]]:
         if not isinstance(file_name, str):
             continue  # the reader says what is wrong with it
         path = Path(contents.images) / file_name
-        if not path.is_file():
+        if not path.is_file() and other_spelling(Path(contents.images), file_name) is None:
             lost.missing.append(path)
             gone.add(place)
         elif image.get("height") is None or image.get("width") is None:
             try:
-                image_size(path)
+                image_size(path if path.is_file() else other_spelling(Path(contents.images), file_name) or path)
             except DataError as error:
                 lost.unreadable.append(str(error))
                 gone.add(place)
@@ -173,6 +175,13 @@ def _invalid_objects(name: str, data: Dataset) -> Iterator[Finding]:
     what = "objects break a rule of the format and cannot be used."
     advice = "Correct them, or leave them out: `maskrcnn train --skip-invalid`."
     yield from _errors(data.skipped, total, name, "invalid-objects", what, advice)
+
+
+def _derived_fields(name: str, data: Dataset) -> Iterator[Finding]:
+    if data.coco is not None and not is_panoptic(data.coco):
+        advice = "Nothing here uses them, but other programs do: `maskrcnn convert-data` writes right ones."
+        for remark in Annotations.parse(data.to_coco(), source=data.source.name).remarks:
+            yield Finding("warning", "derived-fields", f"{name}: {remark}.", advice)
 
 
 def _errors(problems: Sequence[object], total: int, split: str, name: str, what: str, advice: str) -> Iterator[Finding]:

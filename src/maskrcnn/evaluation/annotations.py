@@ -15,6 +15,9 @@ from faster_coco_eval.core import mask as coco_mask
 from ..errors import DataError
 from ..ops.files import read_json
 from ..structures.classes import KeypointSchema, shared_keypoint_schema
+from ..structures.coco_forms import plain_content
+from ..structures.derived_fields import derived_remarks, drawn_area, usable_area, visible_keypoints
+from ..structures.keypoint_lists import with_listed_keypoints
 from ..structures.masks import Crop
 from ..structures.rle import check_counts, counts_from_text, crop_from_counts
 
@@ -109,6 +112,7 @@ class Annotations:
         Raises:
             DataError: A list or a field is missing, or an annotation names an unknown image or category.
         """
+        content = plain_content(content) if isinstance(content, Mapping) else content
         try:
             sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
             categories = {category["id"]: str(category["name"]) for category in content["categories"]}
@@ -120,6 +124,8 @@ class Annotations:
                 "and annotations (image_id, category_id). Add what is missing."
             ) from error
         _require_sizes(sizes, source)
+        content = with_listed_keypoints(content)
+        objects = content["annotations"]
         if unknown is not None:
             field = "category_id" if unknown["image_id"] in sizes else "image_id"
             raise DataError(
@@ -144,9 +150,24 @@ class Annotations:
     def complete(self) -> list[dict]:
         """The objects with `bbox`, `area` and `iscrowd`, read from the mask or the box where the file lacks them.
 
-        Ids are counted anew from 1: evaluators take an annotation with the id 0 for "not matched".
+        So is an `area` that cannot be right. Ids are counted anew from 1: evaluators take an annotation with the id 0
+        for "not matched".
         """
         return [self._completed(found, number) for number, found in enumerate(self.objects, start=1)]
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What the file says of its objects that cannot be right, and was not used; a sentence for each field."""
+        areas, counts = [], []
+        for found, complete in zip(self.objects, self.complete, strict=True):
+            name, area, count = self._name(found), found.get("area"), found.get("num_keypoints")
+            if area is not None and area != complete["area"]:
+                areas.append(f"{name} has {area!r:.20}, its object {complete['area']:g}")
+            points = found.get("keypoints")
+            visible = visible_keypoints(points) if isinstance(points, list) else 0
+            if self.keypoint_schema is not None and count is not None and count != visible:
+                counts.append(f"{name} has {count!r:.20}, its object {visible}")
+        return derived_remarks({"area": areas, "num_keypoints": counts})
 
     @cached_property
     def masks(self) -> list[dict]:
@@ -155,17 +176,18 @@ class Annotations:
 
     def _completed(self, found: dict, number: int) -> dict:
         self._check_box(found)
-        segmentation, box, area = found.get("segmentation"), found.get("bbox"), found.get("area")
-        if segmentation and (box is None or area is None):
-            mask = self._mask(found)
-            box = coco_mask.toBbox(mask).tolist() if box is None else box
-            area = float(coco_mask.area(mask)) if area is None else area
+        segmentation, box = found.get("segmentation"), found.get("bbox")
+        if box is None:
+            box = coco_mask.toBbox(self._mask(found)).tolist()
+        area = usable_area(found.get("area"), box, drawn_area(segmentation))
+        if area is None:
+            area = float(coco_mask.area(self._mask(found))) if segmentation else box[2] * box[3]
         return {
             "id": number,
             "image_id": found["image_id"],
             "category_id": found["category_id"],
             "bbox": box,
-            "area": found["bbox"][2] * found["bbox"][3] if area is None else area,
+            "area": area,
             "iscrowd": int(found.get("iscrowd") or 0),
         }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..structures.derived_fields import visible_keypoints
 from .annotations import Annotations
 
 MOST_DETECTIONS = 20
@@ -21,7 +22,7 @@ AREAS = {"": 0, "m": 1, "l": 2}
 
 
 def keypoint_objects(truth: Annotations) -> list[dict]:
-    """The annotated objects, complete, with `keypoints` and `num_keypoints`, 0 where the file has none.
+    """The annotated objects, complete, with `keypoints`, 0 where the file has none, and `num_keypoints`, counted.
 
     Raises:
         DataError: No category lists keypoints, or an object has another number of them.
@@ -35,8 +36,7 @@ def keypoint_objects(truth: Annotations) -> list[dict]:
                 f"{truth.source}: annotation {found.get('id', '?')} of image {found['image_id']}: `keypoints` must "
                 f"be {length} finite numbers, x, y and visibility of each keypoint of its category. Correct the file."
             )
-        visible = sum(visibility > 0 for visibility in points[2::3])
-        objects.append({**complete, "keypoints": points, "num_keypoints": found.get("num_keypoints", visible)})
+        objects.append({**complete, "keypoints": points, "num_keypoints": visible_keypoints(points)})
     return objects
 
 

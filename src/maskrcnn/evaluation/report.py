@@ -78,12 +78,13 @@ class Report:
 
     def table(self) -> Group:
         """What was scored and all its numbers, for `rich.print`."""
-        return Group(Text(self.title, style="bold"), *section_tables(self.sections))
+        remarks = [Text(remark, style="yellow") for remark in self.facts.get("remarks", ())]
+        return Group(Text(self.title, style="bold"), *remarks, *section_tables(self.sections))
 
     @property
     def title(self) -> str:
         """What was scored, and how much of it."""
-        nouns = {"images": "image", "objects": "object", "predictions": "prediction"}
+        nouns = {"images": "image", "objects": "object", "crowds": "crowd", "predictions": "prediction"}
         counts = [counted(self.facts[what], noun) for what, noun in nouns.items() if what in self.facts]
         named = [str(self.facts[what]) for what in ("benchmark", "split") if what in self.facts]
         about = f"{' '.join(named)}, {self.facts['annotations']}" if named else self.facts["annotations"]
@@ -126,13 +127,16 @@ def score_results(
     """
     iou_types = iou_types_to_score(truth, results) if iou_types is None else iou_types
     sections = coco_sections(truth, results, iou_types=iou_types, max_detections=max_detections, say=say)
+    crowds = sum(bool(found["iscrowd"]) for found in truth.complete)
     facts: dict[str, Any] = {
         "annotations": truth.source,
         "images": len(truth.sizes),
-        "objects": len(truth.objects),
+        "objects": len(truth.objects) - crowds,
+        **({"crowds": crowds} if crowds else {}),
         "predictions": len(results),
         "max_detections": max_detections,
         "versions": library_versions(),
+        **({"remarks": truth.remarks} if truth.remarks else {}),
     }
     if threshold is not None and ("segm" in iou_types or text):
         facts |= {"score_threshold": threshold.score, "score_threshold_from": threshold.origin}

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DataError
 from ..ops.files import read_json, write_json
 from ..structures.classes import Classes
+from ..structures.coco_forms import plain_record
 from ..structures.instances import Instances
 from ..structures.rle import all_fill
 from .annotations import Annotations, rle, to_text
@@ -184,6 +185,7 @@ def read_records(path: Path | str) -> list[Any]:
 
 
 def _parsed(record: Any, number: int, truth: Annotations, source: str) -> dict:
+    record = plain_record(record) if isinstance(record, dict) else record
     problem = problem_of(record, truth)
     if problem:
         raise DataError(

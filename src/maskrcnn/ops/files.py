@@ -1,8 +1,9 @@
 """Files written whole or not at all, and JSON, read and written in one way."""
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,24 @@ def parse_json(text: str | bytes, source: str, *, expected: str = "a JSON file",
         cut = " It is probably cut off." if error.pos else ""
         raise DataError(f"{source}: is not valid JSON at {where}: {error.msg}.{cut} {remedy}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{source}: is not text, so it cannot be {expected} ({error}). {remedy}") from error
+        known = f"is in {encoding}, it seems. Save it as UTF-8." if (encoding := _encoding(text)) else ""
+        problem = known or f"is not text, so it cannot be {expected} ({error}). {remedy}"
+        raise DataError(f"{source}: {problem}") from error
     except ValueError as error:  # a number of thousands of digits
         raise DataError(f"{source}: cannot be read as {expected} ({error}). {remedy}") from error
     except RecursionError as error:
         raise DataError(f"{source}: is nested too deeply to be {expected}. {remedy}") from error
+
+
+def _encoding(content: str | bytes) -> str | None:
+    """The old encoding in which this is JSON; None: in none of those that people still use."""
+    for name, codec in (("GBK", "gb18030"), ("Shift JIS", "shift_jis"), ("Windows' Latin", "cp1252")):
+        try:
+            json.loads(content.decode(codec) if isinstance(content, bytes) else content)
+        except (ValueError, RecursionError):
+            continue
+        return name
+    return None
 
 
 def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> None:
@@ -65,6 +79,23 @@ def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> 
     """
     separators = (",", ":") if indent is None else None
     write_text(path, json.dumps(content, indent=indent, separators=separators, allow_nan=False) + "\n")
+
+
+def finite_json(content: Any) -> Any:
+    """What a JSON file may hold: numbers that are NaN or infinite are null. What has none is returned as it is."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return _changed(content, ((name, finite_json(one)) for name, one in content.items()))
+    if isinstance(content, list):
+        made = [finite_json(one) for one in content]
+        return made if any(new is not old for new, old in zip(made, content, strict=True)) else content
+    return content
+
+
+def _changed(content: dict[str, Any], pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if any(made[name] is not old for name, old in content.items()) else content
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -84,9 +84,9 @@ def keypoint_schema_of(category: Mapping[str, Any]) -> KeypointSchema | None:
     """The keypoints that a category of a COCO file lists.
 
     Keypoints with the names of COCO or CrowdPose have their flip pairs, lines and sigmas. Others have the file's
-    `skeleton`, and `flip_pairs` and `sigmas` if it has these two entries, which are not COCO's own: pairs as `skeleton`
-    has them, counted from 1. Without them, pairs follow from names such as left_eye and right_eye, and sigmas are
-    `USUAL_SIGMA`.
+    `skeleton` as far as it can be drawn, and `flip_pairs` and `sigmas` if it has these two entries, which are not
+    COCO's own: pairs as `skeleton` has them, counted from 1. Without them, pairs follow from names such as left_eye and
+    right_eye, and sigmas are `USUAL_SIGMA`.
 
     Returns:
         None for a category without keypoints.
@@ -107,7 +107,7 @@ def keypoint_schema_of(category: Mapping[str, Any]) -> KeypointSchema | None:
     return KeypointSchema(
         names=tuple(names),
         flip_pairs=_pairs(category, "flip_pairs") if "flip_pairs" in category else guessed,
-        edges=known.edges if known else _pairs(category, "skeleton"),
+        edges=known.edges if known else _edges(category.get("skeleton"), names),
         sigmas=tuple(float(sigma) for sigma in sigmas),
     )
 
@@ -127,7 +127,7 @@ def shared_keypoint_schema(categories: Sequence[Mapping[str, Any]]) -> KeypointS
             raise ValueError(f"category {name!r}: {error}") from error
         if keypoint_schema is not None:
             found[name] = keypoint_schema
-    if len(set(found.values())) > 1:
+    if len({replace(one, edges=()) for one in found.values()}) > 1:
         rule = "a model has one set of them; give them the same ones, or split the file"
         raise ValueError(f"the categories {', '.join(found)} have different keypoints, but {rule}")
     return next(iter(found.values()), None)
@@ -150,6 +150,21 @@ def _other_sides(name: str) -> list[str]:
     others = [name.replace(*word)] if word[0] in name else []
     others += [prefix[1] + name.removeprefix(prefix[0])] if name.startswith(prefix[0]) else []
     return others + ([name.removesuffix(suffix[0]) + suffix[1]] if name.endswith(suffix[0]) else [])
+
+
+def _edges(skeleton: object, names: Sequence[str]) -> Pairs:
+    """Lines of a file: pairs of keypoints counted from 1, or from 0, or names; only drawn, so odd ones are left out."""
+    places = {name: place for place, name in enumerate(names, start=1)}
+    given = (
+        [pair for pair in skeleton if isinstance(pair, list) and len(pair) == 2] if isinstance(skeleton, list) else []
+    )
+    pairs = [[places.get(end, end) if isinstance(end, str) else end for end in pair] for pair in given]
+    whole = [
+        (int(a), int(b)) for a, b in pairs if all(isinstance(end, int | float) and end == end // 1 for end in (a, b))
+    ]
+    start = 0 if any(0 in pair for pair in whole) else 1
+    lines = [(a - start, b - start) for a, b in whole]
+    return tuple((a, b) for a, b in lines if a != b and 0 <= a < len(names) and 0 <= b < len(names))
 
 
 def _pairs(category: Mapping[str, Any], key: str) -> Pairs:

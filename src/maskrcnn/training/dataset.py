@@ -23,7 +23,7 @@ from ..evaluation.report import score_results
 from ..evaluation.results import Results
 from ..model.mask_rcnn import MaskRCNN
 from ..model.proposals import find_proposals
-from ..ops.files import write_json
+from ..ops.files import finite_json, write_json
 from ..predict.proposals import read_proposal_file
 from ..structures.batch import Batch
 from .loop import TrainingResult, train_loop
@@ -67,6 +67,7 @@ def read_training_data(source: DataArguments, settings: RunSettings) -> Training
     require_objects(train)
     if val is None:
         part, val = train.split(settings.data.val_fraction, settings.train.seed)
+        require_objects(part)
         return TrainingData(part.without_coco(), val, held_out=True)
     if val.classes != train.classes:
         raise DataError(
@@ -139,7 +140,7 @@ def train_on_dataset(
         quiet=quiet,
     )
     if data.held_out:
-        write_json(folder / HELD_OUT_NAME, contents)
+        write_json(folder / HELD_OUT_NAME, finite_json(contents))
     return result
 
 

@@ -6,7 +6,6 @@ The folder holds `last.pt` (checkpoint), `last.safetensors` and `best.safetensor
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -142,17 +141,24 @@ class Run:
             self._log_losses(learning_rate)
 
     def evaluation_is_done(self, scores: dict, seconds: float) -> None:
-        """Log the scores, and keep the weights if they are the best so far."""
+        """Log the scores, and keep the weights if none so far were better; of equal ones the later are kept.
+
+        A score that is not defined says nothing of the weights. Patience begins when something was found.
+        """
         progress = self.progress
         progress.evaluated, progress.scores = progress.step, scores
         name, score = main_score(scores)
         self.log.evaluation(progress.step, scores, seconds)
-        better = progress.best is None or score > progress.best
-        progress.waited = 0 if better else progress.waited + 1
-        if better:
+        if score is None:
+            self.display.say(f"step {progress.step}: {name} is not defined, for there is nothing to find")
+            return
+        best = progress.best
+        progress.waited = 0 if best is None or score > best or score == 0 else progress.waited + 1
+        if best is None or score >= best:
             progress.best = score
             self._save_weights(BEST_NAME)
-        self.display.say(f"step {progress.step}: {name} {score:.3f}{' (best so far)' if better else ''}")
+        words = " (best so far)" if best is None or score > best else " (as the best so far)" if score == best else ""
+        self.display.say(f"step {progress.step}: {name} {score:.3f}{words}")
 
     def save(self) -> None:
         """Write the checkpoint and the last weights, after a check that all losses were finite."""
@@ -221,13 +227,13 @@ def _find_checkpoint(path: Path, settings: RunSettings, classes: Classes, *, res
     return checkpoint
 
 
-def main_score(scores: dict) -> tuple[str, float]:
-    """Name and value of the score by which runs are compared.
+def main_score(scores: dict) -> tuple[str, float | None]:
+    """Name and value of the score by which weights are compared.
 
-    AP of the finest thing that is trained, keypoints, masks or boxes; AR@1000 where only proposals are.
+    AP of the finest thing that is trained and annotated, keypoints, masks or boxes; AR@1000 where only proposals are.
+    None: there is nothing to find, so that no score is defined.
     """
-    finest = next((kind for kind in ("keypoints", "segm", "bbox", "proposals") if kind in scores), "bbox")
-    name = "AR@1000" if finest == "proposals" else "AP"
-    part = scores.get(finest)
-    score = part.get(name) if isinstance(part, dict) else None
-    return name, score if isinstance(score, int | float) and not math.isnan(score) else -math.inf
+    name = "AR@1000" if "proposals" in scores else "AP"
+    parts = [scores.get(part) for part in ("keypoints", "segm", "bbox", "proposals")]
+    values = [part.get(name) for part in parts if isinstance(part, dict)]
+    return name, next((value for value in values if isinstance(value, int | float) and value >= 0), None)

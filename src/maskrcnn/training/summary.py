@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunSettings
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, count_crowds, has_objects, learned_labels
 from ..ops.devices import autocast
 from ..progress import counted
 from .dataset import TrainingData
@@ -35,6 +35,7 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     rows = {
         "training data": f"{_counts(data.train)} of {data.train.source}",
         "validation data": f"{_counts(data.val)}{chosen}, {_every(evaluation_interval(train))}",
+        "keeps": _kept(data),
         "classes": _names(classes.names),
         **({"stuff": _names(classes.stuff)} if settings.model.semantic_head else {}),
         "steps": f"{train.steps}, {counted(per_step, 'image')} each, "
@@ -52,6 +53,7 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
 
 def data_remarks(data: TrainingData) -> Iterator[Text]:
     """What the user should know about objects that were left out, or that have no polygon."""
+    yield from _class_remarks(data)
     for part in (data.train,) if data.held_out else (data.train, data.val):
         for message in part.skipped[:MOST_SKIPPED]:
             yield Text(f"Left out: {message}", style="yellow")
@@ -81,9 +83,35 @@ def _names(names: tuple[str, ...]) -> str:
     return f"{len(names)}: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}"
 
 
+def _kept(data: TrainingData) -> str:
+    if not any(map(has_objects, data.val)):
+        return "the last weights, for the validation data have no object to compare weights by"
+    return "the weights with the best score on the validation data, of equal ones the later"
+
+
+def _class_remarks(data: TrainingData) -> Iterator[Text]:
+    """Classes that cannot be learned or scored."""
+    names = data.train.classes.names
+    trained, scored = (
+        {label for record in part for label in learned_labels(record)} for part in (data.train, data.val)
+    )
+    if not scored:
+        yield Text(f"{_part(data)}: no object to find, so no score is defined and no patience counts.", style="yellow")
+    elif missing := tuple(names[label] for label in sorted(trained - scored)):
+        yield Text(f"{_part(data)}: no object of {_names(missing)}; their scores are not defined.", style="yellow")
+    if missing := tuple(names[label] for label in range(len(names)) if label not in trained):
+        yield Text(f"Training data: no object of {_names(missing)}, which cannot be learned.", style="yellow")
+
+
+def _part(data: TrainingData) -> str:
+    return "Images held out" if data.held_out else f"Validation data {data.val.source}"
+
+
 def _counts(data: Dataset) -> str:
-    objects = sum(len(record.instances) for record in data.records)
-    return f"{counted(len(data.records), 'image')} with {counted(objects, 'object')}"
+    crowds = sum(map(count_crowds, data))
+    objects = sum(len(record.instances) for record in data) - crowds
+    also = f" ({counted(crowds, 'crowd')} left out)" if crowds else ""
+    return f"{counted(len(data), 'image')} with {counted(objects, 'object')}{also}"
 
 
 def _every(steps: int) -> str:

@@ -168,10 +168,34 @@ def test_an_annotation_of_a_missing_image_is_named(tmp_path: Path):
         read(tmp_path, annotation(image_id=9))
 
 
-def test_of_two_annotations_with_one_id_the_second_is_wrong(tmp_path: Path):
-    with pytest.raises(DataError, match=r"annotation 17 \(cat.jpg\)"):
-        read(tmp_path, annotation(), annotation())
-    assert len(read(tmp_path, annotation(), annotation(), skip_invalid=True).records[0].instances) == 1
+def test_annotations_whose_ids_repeat_are_all_read(tmp_path: Path):
+    data = read(tmp_path, annotation(), annotation(bbox=[1, 2, 3, 4]))
+    assert (len(data.records[0].instances), len(data.to_coco()["annotations"]), data.skipped) == (2, 2, [])
+
+
+def test_ids_crowds_and_polygons_in_odd_forms_are_read(tmp_path: Path):
+    odd = annotation(image_id="1", category_id=3.0, iscrowd="false", segmentation=[[[10, 10], [30, 10], [10, 40]]])
+    plain = read(tmp_path, annotation())
+    images, categories = [IMAGE | {"id": 1.0}], [DOG | {"id": "7"}, CAT]
+    for skip_invalid in (False, True):
+        data = read(tmp_path, odd, images=images, categories=categories, skip_invalid=skip_invalid)
+        assert (data.classes, data.skipped) == (plain.classes, [])
+        assert data.to_coco() == plain.to_coco()
+
+
+@pytest.mark.parametrize("name", ["CAT.JPG", "Sub\\cat.jpg", "sub/CAT.jpg", "sub\\cat.jpg"])
+def test_an_image_is_found_by_another_case_and_windows_separators(tmp_path: Path, name: str):
+    (tmp_path / "sub").mkdir()
+    Image.new("RGB", (60, 50)).save(tmp_path / "sub" / "cat.jpg")
+    (record,) = read(tmp_path, images=[IMAGE | {"file_name": name}]).records
+    assert record.path == tmp_path / ("cat.jpg" if name == "CAT.JPG" else "sub/cat.jpg")
+
+
+def test_two_images_that_differ_in_case_are_not_taken_for_each_other(tmp_path: Path):
+    for name in ("Cat.jpg", "cAT.jpg"):
+        Image.new("RGB", (60, 50)).save(tmp_path / name)
+    with pytest.raises(DataError, match="CAT.JPG"):
+        read(tmp_path, images=[IMAGE | {"file_name": "CAT.JPG"}])
 
 
 def test_an_annotation_without_an_id_is_named_by_its_place(tmp_path: Path):
@@ -196,7 +220,7 @@ def test_further_errors_are_counted(tmp_path: Path):
         ({"categories": [CAT, CAT]}, "category 'cat': `id` 3"),
         ({"categories": [{"id": [3], "name": "cat"}]}, r"category 'cat': `id` \[3\]"),
         ({"images": [IMAGE, IMAGE]}, r"image id 1 .*\(cat.jpg and cat.jpg\)"),
-        ({"images": [IMAGE | {"id": "1"}]}, r"image '1' \('cat.jpg'\): `id`"),
+        ({"images": [IMAGE | {"id": "a1"}]}, r"image 'a1' \('cat.jpg'\): `id`"),
         ({"images": [{"id": 1}]}, "`file_name`"),
         ({"images": [IMAGE | {"width": -60}]}, r"image 1 \(cat.jpg\): -60 x 50"),
     ],
@@ -314,7 +338,12 @@ def test_objects_of_a_file_have_their_keypoints_and_its_classes_their_skeleton(t
     assert data.classes.keypoint_schema == SKELETON
     assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1], [0, 0, 0]], [[0, 0, 0]] * 3]
     assert read(tmp_path, categories=[OWL]).records[0].instances.keypoints.shape == (0, 3, 3)
-    plain = [{"id": 1, "name": "owl"}]
-    assert read(tmp_path, found, categories=plain).records[0].instances.keypoints is None
     with pytest.raises(DataError, match=r"train.json: annotation 17 \(cat.jpg\): `keypoints` has 2"):
         read(tmp_path, found | {"keypoints": [3, 4]}, categories=[OWL])
+
+
+def test_keypoints_without_names_are_numbered_and_written_so(tmp_path: Path):
+    data = read(tmp_path, annotation(keypoints=[3, 4, 2, 5, 6, 1]))
+    assert data.classes.keypoint_schema.names == ("1", "2")
+    assert data.records[0].instances.keypoints.tolist() == [[[3.5, 4.5, 2], [5.5, 6.5, 1]]]
+    assert {"id": 3, "name": "cat", "keypoints": ["1", "2"]} in data.to_coco()["categories"]

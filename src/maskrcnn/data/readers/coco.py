@@ -14,6 +14,8 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
+from ...structures.coco_forms import plain_content
+from ...structures.keypoint_lists import with_listed_keypoints
 from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
 from .coco_panoptic import read_panoptic
@@ -36,8 +38,8 @@ def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) ->
 
     Polygons, both kinds of RLE, crowds, keypoints and gaps in the category ids are understood. `annotations`,
     `area`, `iscrowd`, `segmentation` (the box stands in for it), `bbox` (taken from the polygon), and `width` and
-    `height` (read from the image) may be missing. Boxes that reach over the image's edge are cut at it. A file in
-    COCO's panoptic format is read by `read_panoptic`.
+    `height` (read from the image) may be missing. Ids of annotations may repeat. Boxes that reach over
+    the image's edge are cut at it. A file in COCO's panoptic format is read by `read_panoptic`.
 
     Args:
         annotations: The JSON file.
@@ -61,7 +63,7 @@ def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[i
     Raises:
         DataError: Naming the file, the record, the value, the rule and the remedy.
     """
-    source, coco = contents.source, contents.coco
+    source, coco = contents.source, dict(with_listed_keypoints(plain_content(contents.coco)))
     classes = _classes(source, coco["categories"])
     held = pixels or {}
     images = read_images(source, coco["images"], contents.images, in_memory=held.keys())
@@ -105,7 +107,7 @@ def parse_coco(path: Path) -> dict[str, Any]:
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             wrong = "is missing" if key not in contents else "is not a list of records"
             raise DataError(f"{path}: `{key}` {wrong}, but a COCO annotation file needs it. Export the file again.")
-    return contents
+    return dict(plain_content(contents))
 
 
 def _classes(file: Path, categories: list[dict[str, Any]]) -> Classes:
@@ -129,7 +131,6 @@ def _objects(
 ) -> tuple[dict[int, list[AnnotatedObject]], dict[int, str]]:
     """The objects of each image, and what is wrong with those that cannot be used, by their place in the file."""
     labels = {category_id: label for label, category_id in enumerate(classes.category_ids)}
-    seen: set[str] = set()
     objects: dict[int, list[AnnotatedObject]] = defaultdict(list)
     problems: dict[int, str] = {}
     for place, annotation in enumerate(annotations):
@@ -138,10 +139,7 @@ def _objects(
         try:
             if image is None or not is_id(image_id):
                 raise ValueError(f"`image_id` is {image_id!r}, but no image of the file has this id")
-            if number is not None and str(number) in seen:
-                raise ValueError("its id is used twice, but every annotation needs its own")
             objects[image_id].append(read_object(annotation, image.size, labels, classes.keypoint_schema))
-            seen.add(str(number))
         except ValueError as error:
             name = f"annotation {number}" if number is not None else f"annotation at place {place}, without an id"
             problems[place] = f"{file}: {name}{f' ({image.path.name})' if image else ''}: {error}"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...errors import DataError
 from ...ops.files import parse_json
+from .contents import other_spelling
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 """The names each split goes by."""
@@ -101,6 +102,9 @@ def _image_folder(annotations: Path, split: str) -> Path:
         for folder in folders:
             if (folder / name).is_file():
                 return folder
+    for folder in folders:
+        if other_spelling(folder, names[0]):
+            return folder
     raise DataError(
         f"{annotations}: the folder of its images was not found; looked for {names[0]} in "
         f"{', '.join(str(folder) for folder in folders)}. Give the folder of the images (images=, --images)."

@@ -20,7 +20,7 @@ from ...structures.instances import Instances
 from ...structures.masks import Masks
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
 from ..images import image_size
-from .contents import list_some
+from .contents import list_some, other_spelling
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such {}s out."
 
@@ -73,10 +73,10 @@ def read_images(
             raise DataError(
                 f"{file}: image {image.get('id')!r} ({image.get('file_name')!r}): {rule}. Correct the file."
             )
-    require_files(file, folder, [image["file_name"] for image in images if image["id"] not in in_memory])
+    paths = _find_files(file, folder, [image["file_name"] for image in images if image["id"] not in in_memory])
     entries: dict[int, ImageEntry] = {}
     for image in images:
-        image_id, path = image["id"], Path(folder) / image["file_name"]
+        image_id, path = image["id"], paths.get(image["file_name"], Path(folder) / image["file_name"])
         if image_id in entries:
             first = entries[image_id].path.name
             raise DataError(
@@ -97,6 +97,24 @@ def _image_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int
             "must be whole numbers above 0. Correct them, or leave both out to have them read from the image."
         )
     return height, width
+
+
+def _find_files(file: Path, folder: Path, names: list[str]) -> dict[str, Path]:
+    """Those that are there by another spelling than in the file: Windows' separators, or upper and lower case.
+
+    Raises:
+        DataError: Some are there by none.
+    """
+    listed: dict[Path, set[str]] = {}
+    found: dict[str, Path] = {}
+    for name in names:
+        path = Path(folder) / name
+        if path.parent not in listed:
+            listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
+        if path.name not in listed[path.parent] and (other := other_spelling(Path(folder), name)):
+            found[name] = other
+    require_files(file, folder, [name for name in names if name not in found])
+    return found
 
 
 def require_files(file: Path, folder: Path, names: list[str]) -> None:

@@ -202,6 +202,20 @@ def find_image(name: str, folders: Iterable[Path]) -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
+def other_spelling(folder: Path, name: str) -> Path | None:
+    """The only file whose name differs in separators and case alone."""
+    place = folder
+    for part in name.replace("\\", "/").split("/"):
+        if not (place / part).exists():
+            there = os.listdir(place) if place.is_dir() else []
+            alike = [one for one in there if one.casefold() == part.casefold()]
+            if len(alike) != 1:
+                return None
+            part = alike[0]
+        place = place / part
+    return place if place.is_file() else None
+
+
 def first_bytes(path: Path) -> bytes:
     """The beginning of a file; nothing if it cannot be read."""
     try:
