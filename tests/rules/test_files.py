@@ -1,5 +1,7 @@
 import ast
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,16 @@ def texts():
 def test_no_file_names_a_place_on_one_machine():
     found = [path for path in texts() if FOREIGN.search(path.read_text(encoding="utf-8", errors="ignore"))]
     assert found == []
+
+
+def test_no_results_of_commands_lie_in_the_repository():
+    """The top has folders that are named here, and no data."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    folders = {file.partition("/")[0] for file in files if "/" in file and not file.startswith(".")}
+    assert folders == {"src", "tests", "docs", "examples", "profiling"}
+    assert {Path(file).suffix for file in files if "/" not in file} <= {"", ".md", ".cff", ".yml", ".yaml", ".toml"}
 
 
 @pytest.mark.parametrize("path", trees())

@@ -68,6 +68,23 @@ def test_a_model_and_an_augmentation_of_ones_own_are_trained(shapes, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("classes", "changes", "named"),
+    [
+        pytest.param(3, {}, "model: .* 3 classes.* 5: circle", id="other classes"),
+        pytest.param(5, {"neck.channels": 64}, "neck.channels=64: ", id="a setting of its layers"),
+        pytest.param(5, {"mask_head": None}, "mask_head=None: ", id="without a head that it has"),
+        pytest.param(5, {"rpn.batch_size_per_image": 8}, "rpn.batch_size_per_image=8: ", id="a setting it has taken"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_before_the_first_step(shapes, tmp_path, classes, changes, named):
+    settings = RunSettings().changed(FROM_RANDOM, SMALL)
+    model = build_model(settings.model, classes)
+    with pytest.raises(SettingError, match=named):
+        train(shapes, output=tmp_path / "run", model=model, settings=changes, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({}, "--data"),

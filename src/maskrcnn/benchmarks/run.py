@@ -27,7 +27,7 @@ def run_benchmark(
     folder: Path | str,
     split: str | None = None,
     *,
-    predictions: Predictor | Path | Iterable[dict[str, Any]],
+    predictions: Predictor | Path | str | Iterable[dict[str, Any]],
     submission: Path | None = None,
     score_threshold: float | None = None,
     batch_size: int = 1,
@@ -60,8 +60,10 @@ def run_benchmark(
         data = benchmark.dataset()
         match = match_classes(predictions.classes, data.classes, source=benchmark.source)
         results = predict_benchmark(benchmark, predictions, data, match, batch_size=batch_size)
+    elif isinstance(predictions, Path | str):
+        results = benchmark.read(Path(predictions))
     else:
-        results = benchmark.read(predictions) if isinstance(predictions, Path) else benchmark.parse(predictions)
+        results = benchmark.parse(predictions)
     report = score_benchmark(benchmark, results, predictor, score_threshold=score_threshold, say=say)
     if submission is not None:
         benchmark.submit(results, submission)

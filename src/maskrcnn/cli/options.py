@@ -78,8 +78,8 @@ ProposalFile = Annotated[
 _WEIGHTS = model_option(
     "--weights",
     metavar="FILE_OR_NAME",
-    help="Weights of this library, torchvision, detectron2, MMDetection, Detectron or maskrcnn-benchmark; or a name of "
-    "`maskrcnn models`, such as `nuclei`.",
+    help="Weights of this library, torchvision, detectron2, MMDetection, MMOCR, Detectron or maskrcnn-benchmark; or a "
+    "name of `maskrcnn models`, such as `nuclei`.",
 )
 Source = Annotated[str, _WEIGHTS]
 OptionalSource = Annotated[str | None, _WEIGHTS]

@@ -10,7 +10,7 @@ import numpy as np
 from ..config import InputSettings, ModelSettings
 from ..config.base import Changes
 from ..data.dataset import Dataset
-from ..progress import Announce, silently
+from ..progress import Announce, counted, silently
 from .anchors import Fit, better_anchors, find_in_anchors, fit, level_strides
 from .class_checks import class_counts, find_in_classes, find_in_heads
 from .detection_advice import find_in_numbers, find_in_overlaps
@@ -23,7 +23,7 @@ from .objects import ObjectTable, measure_objects, overlapping_pairs
 from .splits import ReadSplits, Split, read_splits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
     """What was found.
 
@@ -50,6 +50,10 @@ class Diagnosis:
     advised: Seen | None
     now: Fit | None
     best: Fit | None
+
+    def __repr__(self) -> str:
+        found = "".join(f"\n  {one.severity}: {one.what}" for one in self.findings)
+        return f"Diagnosis of {self.source}: {counted(len(self.findings), 'finding')}{found}"
 
     @property
     def words(self) -> list[str]:

@@ -35,7 +35,7 @@ Batches = Callable[[int], Iterator[Batch]]
 Evaluation = Callable[[nn.Module], dict]
 
 
-@dataclass
+@dataclass(repr=False)
 class TrainingResult:
     """How a run ended.
 
@@ -58,6 +58,10 @@ class TrainingResult:
     folder: Path
     val: Dataset | None = None
     report: Report | None = None
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "stopped"
+        return f"TrainingResult({state} at step {self.step}, best={self.best}, weights={str(self.weights)!r})"
 
 
 def train_loop(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config import RunSettings
 from ..config.base import Changes
 from ..config.presets import FROM_RANDOM, preset_changes, read_preset
-from ..errors import WeightsError
+from ..errors import SettingError, WeightsError
 from ..model.build import build_model
 from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
@@ -91,6 +92,35 @@ def build_start(start: TrainingStart, classes: Classes, *, resume: bool = False)
         return model, f"random: {settings.model.backbone.name} with {settings.model.backbone.norm} norm"
     report = start_from(model, start.weights, settings=settings.model, classes=classes)
     return model, f"{start.weights.source}: {report}"
+
+
+def require_fit(model: MaskRCNN, settings: RunSettings, classes: Classes) -> None:
+    """Say before the first step that a model of the user's is for other classes, or that settings would do nothing.
+
+    Its parts hold their settings; only those of the input and of the training can change.
+
+    Raises:
+        SettingError: It is so.
+    """
+    if model.classes != len(classes):
+        raise SettingError(
+            f"model: it has {model.classes} classes, but the data has {len(classes)}: {', '.join(classes.names)}. "
+            f"Build it with classes={len(classes)}."
+        )
+    own, given = (one.model_dump(exclude={"input"}) for one in (model.settings, settings.model))
+    if changed := list(_differences(own, given)):
+        raise SettingError(
+            f"{', '.join(changed)}: the model was built with other values, which it keeps. Build it with these."
+        )
+
+
+def _differences(own: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in own.items():
+        other = given[name]
+        if isinstance(value, Mapping) and isinstance(other, Mapping) and value.keys() == other.keys():
+            yield from _differences(value, other, f"{prefix}{name}.")
+        elif value != other:
+            yield f"{prefix}{name}={other}"
 
 
 def _read(weights: str | Path | None, preset: str | None) -> tuple[Start | None, str | None]:

@@ -25,7 +25,7 @@ from .finish import finish_run, write_scores
 from .loop import TrainingResult
 from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments
 from .settings import with_stuff
-from .start import TrainingStart, build_start, choose_start
+from .start import TrainingStart, build_start, choose_start, require_fit
 from .summary import data_remarks, fallback_panel, plan_table
 
 DataSource = str | Path | Dataset
@@ -75,7 +75,7 @@ def train(
             differs from the defaults. They win over the preset and the file.
         config: YAML file with settings.
         model: To train in place of the one that weights and settings give, such as `build_model` makes with a backbone
-            or a head of one's own. Its settings are the run's.
+            or a head of one's own. Its settings are the run's; only those of the input and the training can change.
         augment: A change of images and objects of one's own, before those of the settings; see `training_batches`.
         device: "cpu", "cuda", "cuda:1", "mps"; None: CUDA where it is.
         resume: Go on with the run in the folder, under its own settings.
@@ -116,6 +116,8 @@ def train(
         chosen = (preset_settings(preset) if model is None else RunSettings.of(model.settings)).changed(*changes)
     with waiting(f"reading {source.name}", console):
         found = read_training_data(source, chosen)
+    if model is not None:
+        require_fit(model, chosen, found.train.classes)
     # After the data, for the weights may have to be fetched.
     known = resume or model is not None
     start = TrainingStart(chosen) if known else choose_start(weights, *changes, preset=preset)
