@@ -72,7 +72,7 @@ def test_a_model_and_an_augmentation_of_ones_own_are_trained(shapes, tmp_path):
     [
         pytest.param(3, {}, "model: .* 3 classes.* 5: circle", id="other classes"),
         pytest.param(5, {"neck.channels": 64}, "neck.channels=64: ", id="a setting of its layers"),
-        pytest.param(5, {"mask_head": None}, "mask_head=None: ", id="without a head that it has"),
+        pytest.param(5, {"keypoint_head": {}}, "keypoint_head=", id="a head that it has not"),
         pytest.param(5, {"rpn.batch_size_per_image": 8}, "rpn.batch_size_per_image=8: ", id="a setting it has taken"),
     ],
 )

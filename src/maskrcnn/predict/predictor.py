@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import overload
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..config import ModelSettings, TTASettings
+from ..config import TTASettings
 from ..config.base import Changes
 from ..data.images import ImageInput, load_image
 from ..data.preprocessing import make_batch, prepare_image
 from ..engines.openvino import use_openvino
-from ..errors import SettingError, require_choice
+from ..errors import SettingError
 from ..model.build import build_model
 from ..model.inference.folding import prepare_for_prediction
 from ..model.mask_rcnn import MaskRCNN
@@ -29,9 +29,8 @@ from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights, apply_weights
 from ..weights.reading import read_weights
+from .arguments import Engine, check_arguments, weights_of
 from .tta import predict_tta, scaled_inputs, tta_batches
-
-Engine = Literal["torch", "openvino"]
 
 
 class Predictor:
@@ -75,17 +74,9 @@ class Predictor:
         engine: Engine = "torch",
         tta: TTASettings | None = None,
     ) -> None:
-        if model is not None and settings is not None:
-            raise SettingError("Predictor: a model of one's own has its settings. Give no others.")
-        require_choice("precision", precision, get_args(Precision))
-        require_choice("engine", engine, get_args(Engine))
-        if tta is not None and not isinstance(tta, TTASettings):
-            raise SettingError(f"tta={tta}: must be TTASettings, such as TTASettings(flip=True).")
-        if weights is not None and classes is not None:
-            raise SettingError("Predictor: weights know what their classes are. Leave `classes` out.")
-        ModelSettings().changed_at_prediction(settings)  # what is wrong is said before weights are read or fetched
+        check_arguments(weights, model, classes, precision, settings, engine, tta)
         self.device = choose_device("cpu" if device is None and engine == "openvino" else device)
-        read = _weights_of(model, classes) if weights is None else weights
+        read = weights_of(model, classes) if weights is None else weights
         read = read if isinstance(read, Weights) else read_weights(read)
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -172,12 +163,3 @@ class Predictor:
         placed = batch.to(self.device)
         placed.images = placed.images.to(self.dtype)
         return placed
-
-
-def _weights_of(model: MaskRCNN | None, classes: Classes | Sequence[str] | None) -> Weights:
-    if model is None or classes is None:
-        raise SettingError("Predictor: needs weights, or a model and what its classes are. Give one of both.")
-    known = Classes.of(classes)
-    if len(known) != model.classes:
-        raise SettingError(f"classes: the model has {model.classes}, but {len(known)} are given. Name all, in order.")
-    return Weights(model.state_dict(), model.settings, known, source="the model")
