@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from maskrcnn.config import InputSettings
+from maskrcnn.data.images import read_image
 from maskrcnn.errors import DataError
 from maskrcnn.predict.files import drawing_names, find_images, predict_files, read_ahead, write_segments
 from maskrcnn.predict.predictor import Predictor
@@ -27,6 +29,7 @@ class Fixed:
 
     classes = Classes(("cell", "dust"), (7, 9))
     notes = {}
+    inputs = (InputSettings(),)
     masks = True
 
     def __init__(self):
@@ -121,7 +124,7 @@ def test_an_image_without_segments_is_written_too(tmp_path):
 
 def test_the_json_holds_every_object_in_the_image_s_own_pixels(images, tmp_path):
     done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch_size=2)
-    assert done == (3, 3, [], 0.5)
+    assert done == (3, 3, [], 0.5, None)
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
     assert [one["file"] for one in content["images"]] == list(map(str, images))
@@ -182,7 +185,7 @@ def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch_si
 
 
 def test_no_images_give_an_empty_list(tmp_path):
-    assert predict_files(Fixed(), [], tmp_path, score_threshold=0.5) == (0, 0, [], 0.5)
+    assert predict_files(Fixed(), [], tmp_path, score_threshold=0.5) == (0, 0, [], 0.5, None)
     assert read(tmp_path)["images"] == []
 
 
@@ -268,12 +271,25 @@ def folder(tmp_path, monkeypatch):
     ],
 )
 def test_files_folders_and_patterns_are_found_once_each_in_order(folder, inputs, expected):
-    assert [path.as_posix() for path in find_images(inputs)] == expected
+    assert [path.as_posix() for path in find_images(inputs).images] == expected
 
 
 def test_what_was_drawn_before_is_no_input(folder):
-    paths = find_images(["deep"], leave_out=[Path("deep/er"), Path("no")])
+    paths = find_images(["deep"], leave_out=[Path("deep/er"), Path("no")]).images
     assert list(map(str, paths)) == ["deep/a.png", "deep/x[1].png"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.avif", "a.jfif", "a.apng", "a.mpo", "a.pbm", "a.j2k", "a.gif", "A.TIF", "scan.dat"]
+)
+def test_what_opens_is_found_whatever_its_ending_and_what_does_not_is_named(folder, name):
+    form = {"mpo": "JPEG", "dat": "PNG", "jfif": "JPEG", "apng": "PNG", "pbm": "PPM", "j2k": "JPEG2000"}
+    Image.new("1" if name == "a.pbm" else "L", (3, 2)).save(folder / "deep" / name, form.get(name[-4:].strip(".")))
+    (folder / "deep" / "labels.json").write_text("{}")
+    found = find_images(["deep"])
+    assert Path("deep", name) in found.images
+    assert found.others == [Path("deep/labels.json")]
+    assert read_image(folder / "deep" / name).shape == (3, 2, 3)
 
 
 def test_an_input_that_is_not_there_is_named(folder):
@@ -288,12 +304,19 @@ def test_an_input_without_images_is_named_with_the_endings_of_images(folder, wor
         find_images([words])
 
 
+def image_or_error(path):
+    try:
+        return read_image(path)
+    except DataError as error:
+        return error
+
+
 def test_images_come_in_order_with_errors_in_their_place(tmp_path):
     paths = [tmp_path / f"{number}.png" for number in range(5)]
     for width, path in enumerate(paths, 1):
         Image.new("RGB", (width, 1)).save(path)
     paths[2].write_bytes(b"no image")
-    found = list(read_ahead(paths, count=2))
+    found = list(read_ahead(paths, image_or_error, count=2))
     assert [path for path, _ in found] == paths
     assert [one.shape[2] if isinstance(one, Tensor) else type(one) for _, one in found] == [1, 2, DataError, 4, 5]
 
@@ -308,7 +331,7 @@ def test_only_so_many_images_are_read_ahead(tmp_path):
             asked.append(number)
             yield path
 
-    reading = read_ahead(paths(), count=2)
+    reading = read_ahead(paths(), image_or_error, count=2)
     next(reading)
     assert asked == [0, 1, 2]
     reading.close()

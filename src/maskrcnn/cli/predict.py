@@ -51,11 +51,12 @@ def predict(
     Writes `predictions.json` with boxes, classes, scores, masks and keypoints of all objects, and one drawn image
     each. An image that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
+    from ..data.readers.contents import list_some
     from ..predict.files import DRAWINGS, PREDICTIONS, find_inputs, predict_files
     from ..predict.predictor import Predictor
 
     overrides = [word for word in words if options.is_setting(word)]
-    paths = find_inputs([word for word in words if word not in overrides], output)
+    paths, others = find_inputs([word for word in words if word not in overrides], output)
     augmentation = options.parse_tta(tta)
     predictor = Predictor(
         weights, settings=overrides, device=device, precision=precision, engine=engine, tta=augmentation
@@ -73,6 +74,11 @@ def predict(
         )
     score = done.shown_from
     drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
+    if done.values:
+        say(f"{done.values}. Set it where these images are a part of others.")
+    if others:
+        kind = "is no image" if len(others) == 1 else "are no images"
+        say(f"Left out {counted(len(others), 'file')} that {kind}: {list_some([path.name for path in others])}.")
     counts = f"{counted(done.objects, 'object')} in {counted(done.images, 'image')}"
     say(f"{counts}: {output / PREDICTIONS}{drawn}")
     if done.failed:

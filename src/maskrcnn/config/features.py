@@ -1,5 +1,6 @@
 """From the image to feature maps and proposals."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -39,8 +40,15 @@ class InputSettings(Settings):
         "bilinear on its 8-bit values, sizes rounded to the nearest (detectron2, mmdetection).",
     )
     size_divisible: Length = Field(32, description="Batches are padded to a multiple of this many pixels.")
+    range: tuple[float, float] | None = Field(
+        None,
+        description="Values that become black and white in images of more than 8 bits per channel, such as 0,4095; "
+        "null: a training finds it in its data; else by the values of each image.",
+    )
     stretch: tuple[float, float] | None = Field(
-        None, description="Percentiles of an image's brightness that become black and white; null: unchanged."
+        None,
+        description="Percentiles of an image's brightness that become black and white, found in its own values before "
+        "they are cut to 8 bits; null: unchanged.",
     )
     channel_order: Literal["rgb", "bgr"] = Field("rgb", description="Order in which the network sees the channels.")
     mean: tuple[float, ...] = Field(
@@ -51,6 +59,13 @@ class InputSettings(Settings):
     std: tuple[Positive, ...] = Field(
         (0.229, 0.224, 0.225), description="Standard deviation of each channel; one value per channel."
     )
+
+    @field_validator("range")
+    @classmethod
+    def _check_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not -math.inf < value[0] < value[1] < math.inf:
+            raise ValueError("must be two numbers, the smaller one first")
+        return value
 
     @model_validator(mode="after")
     def _check_channels(self) -> "InputSettings":

@@ -5,24 +5,51 @@ Every image file of the library is opened by `open_image`, which says what is wr
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
 
-import cv2
 import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import DataError
+from .deep_images import (
+    COLOR_CHANNELS,
+    TIFF_STARTS,
+    Stored,
+    is_deep_gray,
+    is_tiff,
+    needs_own_reader,
+    read_by_opencv,
+    read_tiff,
+    tiff_size,
+    turned,
+)
+from .pixel_limit import VARIABLE, require_pixels
+from .value_range import Extent, Range, Scaling, find_extent
 
-IMAGES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+HEIC = (".heic", ".heif", ".hif")
+IMAGES = (
+    *(".apng", ".avif", ".bmp", ".dib", ".gif", *HEIC, ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf"),
+    *(".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff"),
+    ".webp",
+)
 """How the names of image files end, in small letters."""
 
 RGB = 3
 
-LIMITS = (255, 4095, 65535)
-"""Largest values of 8, 12 and 16 bit images."""
+MODES = {("gray", 1): "L", ("gray", 2): "LA", ("rgb", 3): "RGB", ("rgb", 4): "RGBA", ("cmyk", 4): "CMYK"}
+"""Pillow's, by colors and the number of channels with alpha."""
+
+STARTS = (
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", *TIFF_STARTS),
+    *(b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"qoif"),
+)
+"""How the contents of image files begin."""
+BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1")
+"""Kinds of images behind `ftyp` in the fifth byte."""
 
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError),
@@ -46,11 +73,15 @@ def open_image(file: Path | str | IO[bytes], *, name: str | None = None) -> Iter
         name: Of what bytes belong to, for messages.
 
     Raises:
-        DataError: The file is missing, empty, cut off or no image, whether Pillow finds out at once or when it reads
-            the pixels.
+        DataError: The file is missing, empty, cut off, too large or no image, whether Pillow finds out at once or when
+            it reads the pixels.
     """
+    source = file if isinstance(file, str | Path) else name or "image"
+    if str(source).lower().endswith(HEIC):
+        _open_heic()
     try:
         with Image.open(file) as image:
+            require_pixels(source, image.size[::-1])
             yield image
     except UNREADABLE as error:
         if isinstance(file, str | Path):
@@ -76,53 +107,115 @@ def read_pixels(file: Path | str | IO[bytes], mode: str | None = None, *, name: 
         return np.array(image if mode is None else image.convert(mode))
 
 
-def read_image(path: Path | str, channels: int | None = None) -> Tensor:
+def read_image(
+    path: Path | str,
+    channels: int | None = None,
+    *,
+    value_range: Range | None = None,
+    stretch: tuple[float, float] | None = None,
+) -> Tensor:
     """Read an image file.
 
     The EXIF orientation is applied. Gray, palette, CMYK and 1-bit images become RGB; transparent pixels are laid on
-    white. Images of more than 8 bits are scaled by the smallest range of 8, 12 or 16 bits that holds their largest
-    value, so that 12-bit microscopy in a 16-bit file is not dark; floats also by 0..1. Values outside all of these are
-    scaled from the image's smallest to its largest. Of several pages, the first is read.
+    white. Of several pages, the first is read.
+
+    Values of more than 8 bits, whether gray or colors, are scaled by `value_range`, which belongs to a dataset: the
+    same value becomes the same byte in each of its images. Without it, the smallest range of 8, 10, 12, 14 or 16 bits
+    that holds the image's largest value is taken, so that 12-bit microscopy in a 16-bit file is not dark; of floats
+    also 0..1. Values outside all of these are scaled from the image's smallest to its largest. Values that hold no
+    data (NaN, infinite, beyond 1e30; -9999, -99999, -32767 and -32768 in signed numbers; what GDAL's tag says) do not
+    count, and become 0.
 
     Two, four or more channels are read as they are in the file, which is a TIFF with one gray page per channel, or has
-    so many values per pixel. All channels are scaled to 8 bits alike; the orientation is left as it is.
+    so many values per pixel. All channels are scaled to 8 bits alike.
 
     Args:
-        path: File of any format Pillow reads; for two, four or more channels one that OpenCV reads.
+        path: TIFF of any kind, or a file of any format Pillow reads; for two, four or more channels one that OpenCV
+            reads.
         channels: 3 or none for RGB, 1 for gray, or another number for the file's own channels.
+        value_range: The values that become black and white in images of more than 8 bits; None: by the image's own.
+        stretch: Two percentiles of an image of more than 8 bits that become black and white, in place of the range.
 
     Returns:
         [channels, height, width] uint8.
 
     Raises:
-        DataError: The file is missing, empty, cut off, or no image, or has another number of channels.
+        DataError: The file is missing, empty, cut off, too large, or no image, or has another number of channels.
     """
-    if channels not in (None, 1, 3):
-        return torch.from_numpy(_read_channels(path, channels))
-    with open_image(path) as image:
-        return _of_pillow(image, channels, path)
+    scaling = Scaling(value_range, stretch)
+    if channels in (None, 1, RGB):
+        try:
+            with open_image(path) as image:
+                if not needs_own_reader(image, path):
+                    return _of_pillow(image, channels, scaling)
+        except DataError:
+            if not is_tiff(path):  # tifffile reads more kinds of it than Pillow
+                raise
+    stored = _read_stored(path, channels)
+    if channels in (None, 1, RGB):
+        return _of_pillow(_as_pillow(stored, scaling, path), channels, scaling)
+    if len(stored.values) != channels:
+        raise _wrong_channels(path, stored, channels)
+    return torch.from_numpy(np.ascontiguousarray(scaling.to_bytes(stored.values, stored.nodata)))
 
 
-def load_image(image: ImageInput, channels: int | None = None) -> Tensor:
+def image_extent(path: Path | str, channels: int | None = None) -> Extent | None:
+    """What values an image of more than 8 bits has, without its alpha channel; None: it has 8 bits, or fewer.
+
+    Args:
+        path, channels: As for `read_image`.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if channels in (None, 1, RGB):
+        try:
+            with open_image(path) as image:
+                if not needs_own_reader(image, path):
+                    return None
+        except DataError:
+            if not is_tiff(path):
+                raise
+    stored = _read_stored(path, channels)
+    if stored.values.dtype.itemsize == 1:
+        return None
+    colors = stored.values if stored.alpha == "none" else stored.values[: COLOR_CHANNELS[stored.colors]]
+    return find_extent(colors, stored.nodata, with_brightness=True)
+
+
+def load_image(
+    image: ImageInput,
+    channels: int | None = None,
+    *,
+    value_range: Range | None = None,
+    stretch: tuple[float, float] | None = None,
+) -> Tensor:
     """[channels, H, W] uint8 of whatever somebody has an image in.
 
     Args:
         image: A file, read as by `read_image`; a Pillow image, taken as the file that it may come from; an array
             [H, W, channels] or a tensor [channels, H, W], both uint8, red, green, blue where there are three. Gray
-            arrays [H, W] become three equal channels where three are needed.
+            arrays [H, W] become three equal channels where three are needed. With a `value_range`, arrays and tensors
+            of other types are scaled by it as files are.
         channels: That are needed; None: 3.
+        value_range, stretch: As for `read_image`.
 
     Raises:
         DataError: The file cannot be read; or another type, shape or number of channels, such as floats in 0..1.
     """
     channels = channels or RGB
+    scaling = Scaling(value_range, stretch)
     if isinstance(image, str | Path):
-        return read_image(image, channels)
+        return read_image(image, channels, value_range=value_range, stretch=stretch)
     if isinstance(image, Image.Image):
         if channels in (1, RGB):
-            return _of_pillow(image.copy(), channels, "the image")
+            return _of_pillow(image.copy(), channels, scaling)
         image = np.array(image)
     given = image
+    if value_range is not None and isinstance(image, Tensor) and image.dtype != torch.uint8:
+        image = torch.from_numpy(scaling.to_bytes(image.cpu().numpy()))
+    if value_range is not None and isinstance(image, np.ndarray):
+        image = scaling.to_bytes(image)
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
         gray = image.ndim == 2
         values = np.repeat(image[..., None], RGB if channels == RGB else 1, axis=2) if gray else image
@@ -139,68 +232,101 @@ def image_size(path: Path | str) -> tuple[int, int]:
     Raises:
         DataError: The file is missing, empty, or no image.
     """
-    with open_image(path) as image:
-        sideways = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
-        return image.size if sideways else image.size[::-1]
-
-
-def _read_channels(path: Path | str, channels: int) -> np.ndarray:
-    """[channels, H, W] uint8 of all pages and values of a file."""
-    height, width = image_size(path)
     try:
-        read, pages = cv2.imreadmulti(str(path), flags=cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise _unreadable(path, error) from error
-    if not read or {page.shape[:2] for page in pages} - {(height, width), (width, height)}:
-        raise _unreadable(path, ValueError(f"OpenCV finds no pages of {width} x {height} px in it"))
-    planes = [_planes(page) for page in pages]
-    found = sum(len(plane) for plane in planes)
-    if found != channels:
-        raise DataError(
-            f"{path}: the image has {found} channels (pages: {len(pages)}), but {channels} are needed. Save it as a "
-            f"TIFF of {channels} gray pages, or use a model whose input.mean has {found} values."
-        )
-    return _to_8_bits(np.concatenate(planes), path)
+        with open_image(path) as image:
+            width, height = image.size
+            if image.format == "TIFF":  # some versions of Pillow have turned the size already
+                tags = getattr(image, "tag_v2", {})
+                width, height = tags.get(256, width), tags.get(257, height)
+            sideways = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+            return (width, height) if sideways else (height, width)
+    except DataError:
+        if not is_tiff(path):
+            raise
+    return tiff_size(path)
 
 
-def _planes(page: np.ndarray) -> np.ndarray:
-    """[C, H, W] of one page; OpenCV has blue before green and red."""
-    if page.ndim == 2:
-        return page[None]
-    order = [2, 1, 0, *range(3, page.shape[2])] if page.shape[2] > 2 else range(page.shape[2])
-    return page.transpose(2, 0, 1)[list(order)]
+def begins_as_image(path: Path | str) -> bool:
+    """Whether the first bytes of a file are those of an image, and Pillow finds its size; of whatever name it is."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+        boxed = start[4:8] == b"ftyp" and start[8:12] in BOXED
+        webp = start.startswith(b"RIFF") and start[8:12] == b"WEBP"
+        return (boxed or webp or start.startswith(STARTS)) and min(image_size(path)) > 0
+    except (OSError, DataError):
+        return False
 
 
-def _of_pillow(image: Image.Image, channels: int | None, source: Path | str) -> Tensor:
+def _read_stored(path: Path | str, channels: int | None) -> Stored:
+    """The values of a file as they are stored: of all pages, where another number of channels than 1 or 3 is needed."""
+    own_channels = channels not in (None, 1, RGB)
+    if is_tiff(path):
+        return read_tiff(path, all_pages=own_channels)
+    with open_image(path) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if is_deep_gray(image) and not own_channels:
+            return Stored(turned(np.array(image)[None], orientation), "gray")
+        size = image.height, image.width
+    return read_by_opencv(path, size, orientation)
+
+
+def _as_pillow(stored: Stored, scaling: Scaling, path: Path | str) -> Image.Image:
+    """The colors of a file, scaled to 8 bits."""
+    values, colors = stored.values, stored.colors
+    if len(values) == RGB and stored.alpha == "none":
+        colors = "rgb"  # of whatever they are called
+    own, alpha = COLOR_CHANNELS.get(colors, 0), stored.alpha != "none"
+    if not own or (colors == "gray" and len(values) > own + alpha):
+        raise _wrong_channels(path, stored, RGB)
+    parts = [scaling.to_bytes(values[:own], stored.nodata)]
+    if alpha:
+        full = Scaling((0.0, float((1 << stored.bits) - 1) if values.dtype.kind != "f" else 1.0))
+        parts.append(full.to_bytes(values[own : own + 1]))
+    pixels = np.ascontiguousarray(np.concatenate(parts).transpose(1, 2, 0))
+    mode = MODES.get((colors, pixels.shape[2]), "CMYK")  # whose alpha is left out, as Pillow does
+    if mode == "RGBA" and stored.alpha == "premultiplied":
+        mode = "RGBa"
+    size = (pixels.shape[1], pixels.shape[0])
+    image = Image.frombytes(mode, size, pixels[..., :4].tobytes())
+    return image.convert("RGBA") if mode == "RGBa" else image
+
+
+def _wrong_channels(path: Path | str, stored: Stored, channels: int) -> DataError:
+    found = len(stored.values)
+    return DataError(
+        f"{path}: the image has {found} channels (pages: {stored.pages}), but {channels} are needed. Save it as a TIFF "
+        f"of {channels} gray pages, or use a model whose input.mean has {found} values."
+    )
+
+
+@cache
+def _open_heic() -> None:
+    """Teach Pillow HEIC, where the extra is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return
+    register_heif_opener()
+
+
+def _of_pillow(image: Image.Image, channels: int | None, scaling: Scaling) -> Tensor:
     """[3 or 1, H, W] uint8, upright."""
     ImageOps.exif_transpose(image, in_place=True)
-    rgb = _rgb(image, source)
+    rgb = _rgb(image, scaling)
     if channels == 1:
         return torch.from_numpy(np.array(rgb.convert("L")))[None]
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
 
 
-def _rgb(image: Image.Image, path: Path | str) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bits(np.array(image), path)).convert("RGB")
+def _rgb(image: Image.Image, scaling: Scaling) -> Image.Image:
+    if is_deep_gray(image):
+        return Image.fromarray(scaling.to_bytes(np.array(image))).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")
-
-
-def _to_8_bits(values: np.ndarray, path: Path | str) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise DataError(
-            f"{path}: the image holds values that are not finite (NaN or infinity), but every pixel must be a "
-            "number. Replace them, or save the image with 8 or 16 bits."
-        )
-    ranges = (1, *LIMITS) if values.dtype.kind == "f" else LIMITS
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= ranges[-1]:
-        low, high = 0.0, float(next(limit for limit in ranges if high <= limit))
-    return ((values - low) * (255 / ((high - low) or 1))).round().astype(np.uint8)
 
 
 def _unreadable(path: Path | str, error: Exception) -> DataError:
@@ -213,8 +339,13 @@ def _unreadable(path: Path | str, error: Exception) -> DataError:
         return DataError(f"{path}: the image file is empty (0 bytes). Copy or download it again.")
     if isinstance(error, Image.DecompressionBombError):
         return DataError(
-            f"{path}: the image has more pixels than is safe to read ({error}). Cut it into tiles, or, if you trust "
-            "the file, raise PIL.Image.MAX_IMAGE_PIXELS."
+            f"{path}: the image has more pixels than are read ({error}). Cut it into tiles; or, if you trust the file, "
+            f"set the environment variable {VARIABLE} to a larger number."
+        )
+    if file.suffix.lower() in HEIC and isinstance(error, UnidentifiedImageError):
+        return DataError(
+            f"{path}: the file cannot be read as an image. HEIC needs `pip install 'maskrcnn[heic]'`; if that is "
+            "installed, the file is damaged: copy it again, or save it as PNG or JPEG."
         )
     return DataError(
         f"{path}: the file cannot be read as an image ({error}). It is damaged, cut off, or of a format Pillow does "

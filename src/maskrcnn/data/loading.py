@@ -123,7 +123,7 @@ class TrainingImages(TorchDataset[Batch | DataError]):
         )
 
     def _augmented(self, record: Record, seed: int) -> Augmented:
-        image, instances = read_record(record, self.settings.model.input.channels), record.instances
+        image, instances = read_input(record, self.settings.model.input), record.instances
         semantic = None
         if self.settings.model.semantic_head is not None and record.segments is not None:
             semantic = record.segments.semantic()
@@ -193,7 +193,7 @@ class EvaluationImages(TorchDataset[Scales | DataError]):
 
     def _prepared(self, record: Record) -> list[Tensor]:
         """The image at each scale."""
-        image = read_record(record, self.scales[0].channels)
+        image = read_input(record, self.scales[0])
         return [prepare_image(image, settings) for settings in self.scales]
 
     def _batch(self, records: Sequence[Record], images: Sequence[Tensor]) -> Batch:
@@ -202,15 +202,26 @@ class EvaluationImages(TorchDataset[Scales | DataError]):
         return make_batch(images, size_divisible=size_divisible, proposals=_all_or_none(proposals), **_origin(records))
 
 
-def read_record(record: Record, channels: int | None = None) -> Tensor:
-    """The image of a record, [C, height, width] uint8, of its file or in memory; `channels` as in `read_image`.
+def read_input(record: Record, settings: InputSettings) -> Tensor:
+    """The image of a record as the settings want it read; otherwise as `read_record`."""
+    return read_record(record, settings.channels, value_range=settings.range, stretch=settings.stretch)
+
+
+def read_record(
+    record: Record,
+    channels: int | None = None,
+    *,
+    value_range: tuple[float, float] | None = None,
+    stretch: tuple[float, float] | None = None,
+) -> Tensor:
+    """The image of a record, [C, height, width] uint8, of its file or in memory; arguments as of `read_image`.
 
     Raises:
         DataError: It cannot be read, or is of another size than its record says, so that no annotation would fit.
     """
     if record.pixels is not None:
         return _held_pixels(record, record.pixels, channels)
-    image = read_image(record.path, channels)
+    image = read_image(record.path, channels, value_range=value_range, stretch=stretch)
     height, width = image.shape[1:]
     if (height, width) != record.size:
         raise DataError(

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..data.dataset import Record
+from ..data.dataset_range import DatasetRange, join_extents
 from ..progress import counted
 from .findings import Example, Finding, Severity, about, some
 from .images import LEAST_CORRELATION, MOST_BITS, ImageFacts, near_pairs, same_files
 
-DEEP = ("I", "F")
-"""Modes of more than 8 bits, and those that begin with I;16."""
 CLEAR = ("RGBA", "LA", "PA", "RGBa", "La")
 DARK = 80
 """Brightness, of 255, that 99 of 100 pixels of a dark image do not reach."""
@@ -43,11 +42,13 @@ def find_in_images(name: str, records: Sequence[Record], facts: Sequence[ImageFa
         records: Its images.
         facts: Of each of them.
     """
+    values = join_extents(one.extent for one in facts)
     return [
         *_unreadable(name, facts),
         *_other_size(name, records, facts),
         *_kinds(name, [one for one in facts if one.problem is None]),
-        *_brightness(name, [one for one in facts if one.thumb is not None]),
+        *_deep(name, facts, values),
+        *_brightness(name, [_at_range(one, values) for one in facts if one.thumb is not None]),
         *_sizes(name, records),
     ]
 
@@ -83,12 +84,6 @@ def _other_size(name: str, records: Sequence[Record], facts: Sequence[ImageFacts
 def _kinds(name: str, read: Sequence[ImageFacts]) -> Iterator[Finding]:
     for key, what, advice, chosen in (
         (
-            "deep-images",
-            "have more than 8 bits per pixel",
-            "Each is scaled to 8 bits by its own range; if absolute brightness means something, scale them yourself.",
-            [one for one in read if one.mode in DEEP or one.mode.startswith("I;16")],
-        ),
-        (
             "cmyk-images",
             "are CMYK, made for printing",
             "They become RGB without a color profile, and their colors differ; save them as RGB.",
@@ -115,6 +110,33 @@ def _kinds(name: str, read: Sequence[ImageFacts]) -> Iterator[Finding]:
         ),
     ):
         yield from _about(name, chosen, len(read), "note", key, what, advice)
+
+
+def _deep(name: str, facts: Sequence[ImageFacts], values: DatasetRange | None) -> Iterator[Finding]:
+    """The range of all images of more than 8 bits together, and their pixels without data."""
+    if values is None:
+        return
+    deep = [one for one in facts if one.extent is not None]
+    low, high = values.extent.low, values.extent.high
+    what = f"have more than 8 bits per channel; their values reach from {low:g} to {high:g}"
+    advice = (
+        "All are scaled alike, by the range of the training images; a narrower one shows more of what is dark. It is "
+        "stored with the weights."
+    )
+    for found in _about(name, deep, len(facts), "note", "deep-images", what, advice):
+        yield replace(found, settings=(values.setting,))
+    gaps = [one for one in deep if one.extent is not None and one.extent.missing]
+    what = "have pixels without data (NaN, infinite, -9999 or what their file says)"
+    advice = "These do not count in the range, and are drawn as its lowest value. Nothing has to be done."
+    yield from _about(name, gaps, len(facts), "note", "missing-values", what, advice)
+
+
+def _at_range(facts: ImageFacts, values: DatasetRange | None) -> ImageFacts:
+    """With the brightness that the image has in the range of all."""
+    if values is None or facts.extent is None or facts.extent.empty:
+        return facts
+    low, high = values.value_range
+    return replace(facts, bright=255 * (facts.extent.bright - low) / (high - low))
 
 
 def _brightness(name: str, read: Sequence[ImageFacts]) -> Iterator[Finding]:

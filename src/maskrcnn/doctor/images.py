@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from PIL import ExifTags
 from torch import Tensor
 
 from ..data.dataset import Record, to_rgb
-from ..data.images import open_image, read_image
+from ..data.images import image_extent, open_image, read_image
 from ..data.loading import default_workers
+from ..data.value_range import Extent
 from ..errors import DataError
 
 THUMB = 16
@@ -51,6 +52,7 @@ class ImageFacts:
         bright: 99th percentile of its brightness, 0..255.
         hash: 64-bit difference hash of it: each bit says whether a part is brighter than the one to its left.
         thumb: [16, 16] uint8 gray.
+        extent: The values that are in it; None: it has 8 bits per channel, or fewer.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class ImageFacts:
     bright: float = 0.0
     hash: int = 0
     thumb: np.ndarray | None = None
+    extent: Extent | None = None
 
 
 def look_at_images(
@@ -98,12 +101,22 @@ def look_at_image(path: Path, pixels: Tensor | None = None) -> ImageFacts:
         return ImageFacts(path, problem=f"{path}: the file cannot be read ({error.strerror}).")
     try:
         image = read_image(path).permute(1, 2, 0).numpy()
-        with open_image(path) as opened:
-            mode, pages = opened.mode, int(getattr(opened, "n_frames", 1))
-            orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1) or 1)
+        extent = image_extent(path)
     except DataError as error:
         return ImageFacts(path, digest, str(error))
-    return _facts(path, digest, image, mode=mode, orientation=orientation, pages=pages)
+    mode, orientation, pages = _of_header(path)
+    facts = _facts(path, digest, image, mode=mode, orientation=orientation, pages=pages)
+    return replace(facts, extent=extent)
+
+
+def _of_header(path: Path) -> tuple[str, int, int]:
+    """Mode, orientation and pages as Pillow has them; of a TIFF that only tifffile reads, nothing is known."""
+    try:
+        with open_image(path) as opened:
+            orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1) or 1)
+            return opened.mode, orientation, int(getattr(opened, "n_frames", 1))
+    except DataError:
+        return "TIFF", 1, 1
 
 
 def _facts(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data.dataset import Contents, Dataset, is_panoptic
+from ..data.dataset_range import with_dataset_range
 from ..data.formats import read_contents, recognize
 from ..data.loading import evaluation_scales
 from ..data.readers.coco import to_data
@@ -254,9 +255,12 @@ def predict_results(
         predictor, data, match, batch_size, workers, on_progress: As for `predict_dataset`.
         truth, describe: As for `collect_results`.
     """
+    files = [record.path for record in data.records if record.pixels is None]
+    with_range, _ = with_dataset_range(predictor.inputs[0], files)
+    inputs = [one.changed({"range": with_range.range}) for one in predictor.inputs]
     return collect_results(
         lambda images: list(map(match.translate, predictor.predict_scales(images))),
-        evaluation_scales(data.records, predictor.inputs, batch_size=batch_size, workers=workers),
+        evaluation_scales(data.records, inputs, batch_size=batch_size, workers=workers),
         data.classes,
         truth,
         describe=describe,

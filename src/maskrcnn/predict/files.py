@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from ..data.images import IMAGES, read_image
+from ..config import InputSettings
+from ..data.dataset import to_rgb
+from ..data.dataset_range import DatasetRange, with_dataset_range
+from ..data.images import IMAGES, begins_as_image, read_image
 from ..draw.images import write_image
 from ..draw.instances import draw_instances
 from ..errors import DataError
@@ -26,6 +30,7 @@ from ..structures.panoptic import Panoptic, describe_segments, encode_ids
 from .class_match import find_threshold
 from .predictor import Predictor
 
+Read = Callable[[Path], Tensor | DataError]
 PREDICTIONS = "predictions.json"
 DRAWINGS = "draw"
 SEGMENTS = "panoptic"
@@ -40,23 +45,37 @@ class PredictedFiles(NamedTuple):
         images, objects: How many were predicted, and found in them.
         failed: One message per image that could not be read.
         shown_from: The score from which on objects were drawn; None: nothing was drawn.
+        values: The range that images of more than 8 bits were scaled by, where the weights have none.
     """
 
     images: int
     objects: int
     failed: list[str]
     shown_from: float | None
+    values: DatasetRange | None = None
 
 
-def find_inputs(words: Sequence[str], folder: Path) -> list[Path]:
-    """Image files as of `find_images`, without those that `predict_files` has written into its folder.
+class FoundImages(NamedTuple):
+    """What inputs name.
+
+    Args:
+        images: Image files in the order of the inputs, each once.
+        others: Files of the folders among the inputs that are no images; hidden ones are not named.
+    """
+
+    images: list[Path]
+    others: list[Path]
+
+
+def find_inputs(words: Sequence[str], folder: Path) -> FoundImages:
+    """Image files as of `find_images`, without what `predict_files` has written into its folder.
 
     Raises:
         DataError: As `find_images`; or no image is named.
     """
     if not words:
         raise DataError("no image was named. Give files, folders or patterns such as 'photos/*.jpg'.")
-    return find_images(words, leave_out=[folder / DRAWINGS, folder / SEGMENTS])
+    return find_images(words, leave_out=[folder / DRAWINGS, folder / SEGMENTS, folder / PREDICTIONS])
 
 
 def predict_files(
@@ -103,7 +122,9 @@ def predict_files(
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
     entries, failed = list[dict[str, Any]](), list[dict[str, str]]()
-    for path, image, result in _predicted(predictor, paths, batch_size, on_progress):
+    inputs, values = with_dataset_range(predictor.inputs[0], paths)
+    read = partial(_image_or_error, settings=inputs)
+    for path, image, result in _predicted(predictor, paths, read, batch_size, on_progress):
         if isinstance(result, DataError) or image is None:
             failed.append({"file": str(path), "error": str(result)})
             continue
@@ -113,13 +134,13 @@ def predict_files(
                 segments = write_segments(folder, Path(names[path]).stem, result.panoptic, predictor.classes)
                 entries[-1]["panoptic"] = segments
             if shown_from is not None:
-                drawing = draw_instances(image, result, predictor.classes, score_threshold=shown_from)
+                drawing = draw_instances(to_rgb(image), result, predictor.classes, score_threshold=shown_from)
                 write_image(folder / names[path], drawing)
     content = _described(predictor.classes) | {"images": entries, "failed": failed}
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
     objects = sum(len(entry["objects"]) for entry in entries)
-    return PredictedFiles(len(entries), objects, [one["error"] for one in failed], shown_from)
+    return PredictedFiles(len(entries), objects, [one["error"] for one in failed], shown_from, values)
 
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:
@@ -156,10 +177,10 @@ def write_segments(folder: Path, name: str, panoptic: Panoptic, classes: Classes
 
 
 def _predicted(
-    predictor: Predictor, paths: Sequence[Path], batch_size: int, on_progress: Callable[[int], None]
+    predictor: Predictor, paths: Sequence[Path], read: Read, batch_size: int, on_progress: Callable[[int], None]
 ) -> Iterator[tuple[Path, Tensor, Instances] | tuple[Path, None, DataError]]:
     """Each image with its objects, or with the error that it gives; in batches, in the order of the paths."""
-    sources = read_ahead(paths, count=AHEAD * batch_size)
+    sources = read_ahead(paths, read, count=AHEAD * batch_size)
     while group := list(islice(sources, batch_size)):
         readable = [image for _, image in group if isinstance(image, Tensor)]
         predicted = predictor.predict_all(readable, batch_size=batch_size)
@@ -225,38 +246,44 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def find_images(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> list[Path]:
-    """Image files in the order of the inputs, each once.
+def find_images(inputs: Sequence[str], *, leave_out: Sequence[Path] = ()) -> FoundImages:
+    """Image files in the order of the inputs, each once, and what else is in their folders.
 
     Args:
         inputs: Files, folders (with all folders below them) or patterns such as `photos/*.jpg` and `photos/**/a*.png`.
-            Hidden files in folders are left out, nor those of other endings than `IMAGES`; a file named by itself
-            may have any.
-        leave_out: Folders whose images are left out, too, such as the one that earlier results were drawn into.
+            Of folders and patterns, files of the endings in `IMAGES` are taken, in any letter case, and those of other
+            endings that begin as an image does; hidden files in folders are left out. A file named by itself may be
+            any.
+        leave_out: Files, and folders whose images are left out, too, such as the one that earlier results were drawn
+            into.
 
     Raises:
         DataError: An input is not there, or brings no image.
     """
-    ours = {folder.resolve() for folder in leave_out}
+    ours = {place.resolve() for place in leave_out}
     images: dict[Path, Path] = {}
+    others: dict[Path, Path] = {}
     for words in inputs:
         paths = {path.resolve(): path for path in _named_by(words)}
-        paths = {resolved: path for resolved, path in paths.items() if ours.isdisjoint(resolved.parents)}
-        if not paths:
+        paths = {resolved: path for resolved, path in paths.items() if ours.isdisjoint([resolved, *resolved.parents])}
+        named = Path(words).is_file()
+        chosen = {resolved: path for resolved, path in paths.items() if named or _is_image(path)}
+        if not chosen:
             raise DataError(
-                f"{words}: no images were found there (files that end in {', '.join(IMAGES)}). Check the path, or "
-                "name the files themselves if they end otherwise."
+                f"{words}: no images were found there (files that end in {', '.join(IMAGES)}, or begin as an image "
+                "does). Check the path, or name the files themselves."
             )
-        images |= {resolved: path for resolved, path in paths.items() if resolved not in images}
-    return list(images.values())
+        images |= {resolved: path for resolved, path in chosen.items() if resolved not in images}
+        others |= {resolved: path for resolved, path in paths.items() if resolved not in chosen}
+    return FoundImages([*images.values()], [path for resolved, path in others.items() if resolved not in images])
 
 
-def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Tensor | DataError]]:
+def read_ahead(paths: Iterable[Path], read: Read, *, count: int) -> Iterator[tuple[Path, Tensor | DataError]]:
     """Each image, or the error it gives, read in another thread up to `count` images before it is asked for."""
     waiting: deque[tuple[Path, Future[Tensor | DataError]]] = deque()
     with ThreadPoolExecutor(1) as reader:
         for path in paths:
-            waiting.append((path, reader.submit(_image_or_error, path)))
+            waiting.append((path, reader.submit(read, path)))
             if len(waiting) > count:
                 ready, future = waiting.popleft()
                 yield ready, future.result()
@@ -267,24 +294,24 @@ def read_ahead(paths: Iterable[Path], *, count: int) -> Iterator[tuple[Path, Ten
 def _named_by(words: str) -> list[Path]:
     path = Path(words)
     if path.is_dir():
-        return [file for file in sorted(path.rglob("*")) if _is_image(file) and not _is_hidden(file, path)]
+        return [file for file in sorted(path.rglob("*")) if file.is_file() and not _is_hidden(file, path)]
     if path.exists():
         return [path]
     if has_magic(words):
-        return [file for file in map(Path, sorted(glob(words, recursive=True))) if _is_image(file)]
+        return [file for file in map(Path, sorted(glob(words, recursive=True))) if file.is_file()]
     raise DataError(f"{words}: there is no such file or folder. Check the path.")
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGES and path.is_file()
+    return path.suffix.lower() in IMAGES or begins_as_image(path)
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _image_or_error(path: Path) -> Tensor | DataError:
+def _image_or_error(path: Path, settings: InputSettings) -> Tensor | DataError:
     try:
-        return read_image(path)
+        return read_image(path, settings.channels, value_range=settings.range, stretch=settings.stretch)
     except DataError as error:
         return error

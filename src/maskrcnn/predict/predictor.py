@@ -83,7 +83,10 @@ class Predictor:
         self.dtype = torch.bfloat16 if uses_bfloat16(precision, self.device) else torch.float32
         self.classes = read.classes
         self.notes = read.notes
-        self.settings = read.settings.changed(settings) if model is None else model.settings
+        self.settings = read.settings.changed(settings)
+        if model is not None:  # what the data of the weights were is known only to them
+            own_range = {"input.range": read.settings.input.range or model.settings.input.range}
+            self.settings = model.settings.changed(own_range)
         self.flip = tta is not None and tta.flip
         self.inputs = scaled_inputs(self.settings.input, tta.scales if tta else ())
         if self.settings.semantic_head is not None and (self.flip or len(self.inputs) > 1):
@@ -141,7 +144,7 @@ class Predictor:
         if batch_size < 1:
             raise SettingError(f"batch_size={batch_size}: must be at least 1.")
         remaining = iter(images)
-        while group := [load_image(image, self.inputs[0].channels) for image in islice(remaining, batch_size)]:
+        while group := [self._loaded(image) for image in islice(remaining, batch_size)]:
             sizes = [(image.shape[1], image.shape[2]) for image in group]
             scales = (
                 make_batch(
@@ -150,6 +153,10 @@ class Predictor:
                 for inputs in self.inputs
             )
             yield from self.predict_scales(Scales(tuple(scales)))
+
+    def _loaded(self, image: ImageInput) -> Tensor:
+        settings = self.inputs[0]
+        return load_image(image, settings.channels, value_range=settings.range, stretch=settings.stretch)
 
     def predict_scales(self, scales: Scales) -> list[Instances]:
         """Objects of each image of a prepared batch, on the CPU; found at all its scales, and flipped."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, has_objects
+from ..data.dataset_range import with_dataset_range
 from ..data.loading import evaluation_batches
 from ..data.proposals import Listed, join_proposals, read_proposals, write_proposals
 from ..errors import DataError
@@ -58,8 +59,11 @@ def propose_for(
     def propose(images: Batch) -> list[Instances]:
         return find_proposals(predictor.model, predictor.placed(images))
 
+    files = [record.path for record in data.records if record.pixels is None]
+    inputs, _ = with_dataset_range(predictor.settings.input, files)
+
     def remembered() -> Iterator[tuple[int, Instances]]:
-        batches = evaluation_batches(data.records, predictor.settings.input, batch_size=batch_size, workers=workers)
+        batches = evaluation_batches(data.records, inputs, batch_size=batch_size, workers=workers)
         for image_id, instances in collect_proposals(propose, batches, on_progress=on_progress):
             proposals[image_id] = instances
             yield image_id, instances

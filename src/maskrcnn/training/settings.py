@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..config import RunSettings, TrainSettings
+from ..data.dataset import Dataset
+from ..data.dataset_range import DatasetRange, with_dataset_range
 from ..errors import SettingError
 from ..structures.classes import Classes
 from .checkpoint import Checkpoint
@@ -41,6 +44,18 @@ def with_stuff(settings: RunSettings, classes: Classes) -> RunSettings:
             "COCO's panoptic format, with stuff among its categories, or set semantic_head=null."
         )
     return settings.changed({"semantic_head.classes": len(classes.stuff) + 1})
+
+
+def with_range(
+    settings: RunSettings, data: Dataset, on_progress: Callable[[int], None] = lambda images: None
+) -> tuple[RunSettings, DatasetRange | None]:
+    """The settings with the range of values of the training data in `input.range`, and what was found.
+
+    They stay as they are where a range is set, or where no image has more than 8 bits.
+    """
+    paths = [record.path for record in data.records if record.pixels is None]
+    inputs, found = with_dataset_range(settings.model.input, paths, on_progress=on_progress)
+    return (settings if found is None else settings.changed({"input.range": inputs.range})), found
 
 
 def required_steps(settings: RunSettings) -> int:

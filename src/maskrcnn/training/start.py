@@ -59,7 +59,8 @@ def choose_start(weights: str | Path | None, *changes: Changes, preset: str | No
         own = preset_changes(find_preset(preset)) if preset else {}
         return TrainingStart(RunSettings().changed(FROM_RANDOM, own, *changes), None, warning)
     if start.settings is not None and preset is None:
-        chosen = RunSettings.of(start.settings).changed(*changes)
+        # The range of values belongs to the data of the weights, not to those that are trained on now.
+        chosen = RunSettings.of(start.settings).changed({"input.range": None}, *changes)
     return TrainingStart(chosen, start)
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ..config import RunSettings
 from ..data.dataset import Dataset, count_crowds, has_objects, learned_labels
+from ..data.dataset_range import DatasetRange
 from ..ops.devices import autocast
 from ..progress import counted
 from .dataset import TrainingData
@@ -51,8 +52,10 @@ def plan_table(folder: Path, data: TrainingData, settings: RunSettings, *, devic
     return table
 
 
-def data_remarks(data: TrainingData) -> Iterator[Text]:
-    """What the user should know about objects that were left out, or that have no polygon."""
+def data_remarks(data: TrainingData, values: DatasetRange | None = None) -> Iterator[Text]:
+    """What the user should know about the range of values, objects that were left out, or that have no polygon."""
+    if values is not None:
+        yield Text(f"{data.train.source}: {values}")
     yield from _class_remarks(data)
     for part in (data.train,) if data.held_out else (data.train, data.val):
         for message in part.skipped[:MOST_SKIPPED]:

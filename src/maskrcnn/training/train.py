@@ -24,7 +24,7 @@ from .dataset import TrainingData, read_training_data, train_on_dataset
 from .finish import finish_run, write_scores
 from .loop import TrainingResult
 from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments
-from .settings import with_stuff
+from .settings import with_range, with_stuff
 from .start import TrainingStart, build_start, choose_start, require_fit
 from .summary import data_remarks, fallback_panel, plan_table
 
@@ -145,12 +145,18 @@ def _train(
     if source.proposals is not None:
         settings = without_proposing(settings)
         data = _with_proposals(data, source, settings)
+    values = None
+    if not resume:
+        with waiting("looking for images of more than 8 bits", console):
+            settings, values = with_range(settings, data.train)
     origin = "of the given model"
+    if values is not None and model is not None:
+        model.settings = settings.model
     if model is None:
         model, origin = build_start(start._replace(settings=settings), data.train.classes, resume=resume)
     source.save(folder)
     console.print(plan_table(folder, data, settings, device=device, origin=origin))
-    console.print(*data_remarks(data), sep="\n")
+    console.print(*data_remarks(data, values), sep="\n")
     how: dict[str, Any] = {"folder": folder, "device": device, "quiet": console.quiet, "augment": augment}
     if source.alternating:
         result = train_alternating(model, data, settings, **how)
