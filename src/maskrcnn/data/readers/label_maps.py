@@ -12,7 +12,7 @@ from scipy import ndimage
 from ...errors import DataError
 from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
-from ..images import open_image
+from ..opening import open_image
 
 MATLAB = "inst_map"
 """Name of the label map in a .mat file, as in the Kumar, CPM17 and CoNSeP sets."""
