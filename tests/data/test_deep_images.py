@@ -10,7 +10,8 @@ from PIL import Image
 
 from maskrcnn.config import InputSettings
 from maskrcnn.data.dataset_range import find_dataset_range, with_dataset_range
-from maskrcnn.data.images import image_extent, image_size, load_image, read_image
+from maskrcnn.data.deep_images import image_extent
+from maskrcnn.data.images import image_size, load_image, read_image
 from maskrcnn.data.pixel_limit import VARIABLE
 from maskrcnn.errors import DataError, SettingError
 

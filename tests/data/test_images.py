@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn.data.images import image_size, load_image, open_image, read_image, read_pixels
+from maskrcnn.data.images import image_size, load_image, read_image, read_pixels
+from maskrcnn.data.opening import open_image
 from maskrcnn.errors import DataError
 
 RGB = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 8, 7]], [[1, 2, 3], [4, 5, 6]]], dtype=np.uint8)

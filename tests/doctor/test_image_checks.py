@@ -71,6 +71,26 @@ def test_unusual_kinds_of_images_are_noted(tmp_path, mode, file, name):
     assert "1 of 3 (33 %) images" in found.what
 
 
+def test_deep_images_get_one_range_and_their_missing_values_are_noted(tmp_path):
+    made = MadeSet(tmp_path, 1)
+    for name, top in (("a.tif", 900), ("b.tif", 3000)):
+        values = noise(7)[..., 0].astype(np.float32)
+        values[0, :3] = top, np.nan, -9999
+        Image.fromarray(values).save(made.add_image(noise(7), name))
+    found = named(findings_of(made), "deep-images")
+    assert found.settings == ("input.range=0,4095",)
+    assert "3000" in found.what
+    assert named(findings_of(made), "missing-values").count == 2
+
+
+def test_a_deep_image_is_as_dark_as_it_is_in_the_range_of_all(tmp_path):
+    made = MadeSet(tmp_path, 0)
+    for name, top in (("a.png", 200), ("b.png", 250), ("c.png", 65535)):
+        values = np.linspace(0, top, 64 * 96).reshape(64, 96).astype(np.uint16)
+        Image.fromarray(values).save(made.add_image(noise(7), name))
+    assert named(findings_of(made), "dark-images").count == 2
+
+
 def test_pages_behind_the_first_are_noted(tmp_path):
     made = MadeSet(tmp_path, 2)
     made.add_image(noise(8), "a.tif", save_all=True, append_images=[Image.fromarray(noise(9))])

@@ -2,13 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import FROM_RANDOM
 from maskrcnn.data.formats import read_dataset
-from maskrcnn.data.shapes import SHAPES
+from maskrcnn.data.shapes import SHAPES, write_shapes
 from maskrcnn.errors import SettingError
 from maskrcnn.model.build import build_model
 from maskrcnn.training.checkpoint import load_checkpoint
@@ -126,3 +128,17 @@ def test_losses_get_their_weights(tmp_path):
     assert losses[1] == {"first": 3 * losses[0]["first"], "others": losses[0]["others"]}
     with pytest.raises(SettingError, match="train.loss_weights.*mask.*first, others"):
         small.run(tmp_path / "wrong", loss_weights={"mask": 2.0})
+
+
+def test_the_range_of_deep_training_images_is_found_said_and_stored_with_the_weights(tmp_path, capsys):
+    write_shapes(tmp_path / "data", train=4, val=2, size=64)
+    for number, path in enumerate(sorted((tmp_path / "data").rglob("*.png"))):
+        deep = np.array(Image.open(path).convert("L")).astype(np.uint16)
+        Image.fromarray(deep * (16 if number % 2 else 3)).save(path)
+    how = {"weights": "none", "device": "cpu"}
+    result = train(tmp_path / "data", output=tmp_path / "run", settings=SMALL, **how)
+    said = capsys.readouterr().err
+    assert "input.range=0,4095" in said
+    assert "4 images of more than 8 bits" in " ".join(said.split())
+    assert load_weights(result.weights).settings.input.range == (0, 4095)
+    assert load_checkpoint(tmp_path / "run" / "last.pt").settings.model.input.range == (0, 4095)

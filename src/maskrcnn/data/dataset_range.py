@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..config import InputSettings
 from ..errors import DataError
 from ..progress import counted
-from .images import image_extent
+from .deep_images import image_extent
 from .loading import default_workers
 from .value_range import Extent, Range, joined_extent, range_of
 

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ..errors import DataError
+from .opening import open_image
 from .pixel_limit import require_pixels
+from .value_range import Extent, Scaling, find_extent
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -37,6 +39,11 @@ NODATA_TAG = 42113
 ORIENTATION_TAG = 274
 ALPHAS: dict[int, Alpha] = {1: "premultiplied", 2: "straight"}
 COLOR_CHANNELS = {"gray": 1, "rgb": 3, "cmyk": 4}
+RGB = 3
+COLORS = (None, 1, RGB)
+"""Numbers of channels that are asked for as colors; others are the file's own channels."""
+MODES = {("gray", 1): "L", ("gray", 2): "LA", ("rgb", 3): "RGB", ("rgb", 4): "RGBA", ("cmyk", 4): "CMYK"}
+"""Pillow's, by colors and the number of channels with alpha."""
 
 
 class Stored(NamedTuple):
@@ -78,9 +85,10 @@ def needs_own_reader(image: Image.Image, path: Path | str) -> bool:
         start = _start(path, HEADER)
         place = start.find(JPEG_2000_SIZES) + 40  # of the first channel's bits, less 1
         return 40 <= place < len(start) and (start[place] & 0x7F) + 1 > 8
-    if image.format not in ("PNG", "PPM") or not image.tile:
+    tiles = getattr(image, "tile", [])
+    if image.format not in ("PNG", "PPM") or not tiles:
         return False
-    args = image.tile[0][3]
+    args = tiles[0][3]
     words = args if isinstance(args, tuple) else (args,)
     return any(word > 255 if isinstance(word, int) else ";16" in str(word) for word in words)
 
@@ -102,7 +110,7 @@ def read_tiff(path: Path | str, *, all_pages: bool = False) -> Stored:
         DataError: It is damaged, too large, or of a kind that is not read.
     """
     with _opened_tiff(path) as tiff:
-        pages = list(islice(tiff.pages, MOST_PAGES)) if all_pages else [tiff.pages.first]
+        pages: list[TiffPage] = list(islice(cast(Any, tiff.pages), MOST_PAGES)) if all_pages else [tiff.pages.first]
         first = pages[0]
         others = [page for page in pages[1:] if not page.is_reduced]
         if any((page.shaped, page.dtype) != (first.shaped, first.dtype) for page in others):
@@ -169,6 +177,73 @@ def turned(values: np.ndarray, orientation: int) -> np.ndarray:
     return values
 
 
+def image_extent(path: Path | str, channels: int | None = None) -> Extent | None:
+    """What values an image of more than 8 bits has, without its alpha channel; None: it has 8 bits, or fewer.
+
+    Args:
+        path, channels: As for `read_image`.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if channels in COLORS:
+        try:
+            with open_image(path) as image:
+                if not needs_own_reader(image, path):
+                    return None
+        except DataError:
+            if not is_tiff(path):
+                raise
+    stored = read_stored(path, channels)
+    if stored.values.dtype.itemsize == 1:
+        return None
+    colors = stored.values if stored.alpha == "none" else stored.values[: COLOR_CHANNELS[stored.colors]]
+    return find_extent(colors, stored.nodata, with_brightness=True)
+
+
+def read_stored(path: Path | str, channels: int | None) -> Stored:
+    """The values of a file as they are stored: of all pages, where another number of channels than 1 or 3 is needed."""
+    own_channels = channels not in COLORS
+    if is_tiff(path):
+        return read_tiff(path, all_pages=own_channels)
+    with open_image(path) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if is_deep_gray(image) and not own_channels:
+            return Stored(turned(np.array(image)[None], orientation), "gray")
+        size = image.height, image.width
+    return read_by_opencv(path, size, orientation)
+
+
+def as_pillow(stored: Stored, scaling: Scaling, path: Path | str) -> Image.Image:
+    """The colors of a file, scaled to 8 bits."""
+    values, colors = stored.values, stored.colors
+    if len(values) == RGB and stored.alpha == "none":
+        colors = "rgb"  # of whatever they are called
+    own, alpha = COLOR_CHANNELS.get(colors, 0), stored.alpha != "none"
+    if not own or (colors == "gray" and len(values) > own + alpha):
+        raise wrong_channels(path, stored, RGB)
+    parts = [scaling.to_bytes(values[:own], stored.nodata)]
+    if alpha:
+        full = Scaling((0.0, float((1 << stored.bits) - 1) if values.dtype.kind != "f" else 1.0))
+        parts.append(full.to_bytes(values[own : own + 1]))
+    pixels = np.ascontiguousarray(np.concatenate(parts).transpose(1, 2, 0))
+    mode = MODES.get((colors, pixels.shape[2]), "CMYK")  # whose alpha is left out, as Pillow does
+    if mode == "RGBA" and stored.alpha == "premultiplied":
+        mode = "RGBa"
+    size = (pixels.shape[1], pixels.shape[0])
+    image = Image.frombytes(mode, size, pixels[..., :4].tobytes())
+    return image.convert("RGBA") if mode == "RGBa" else image
+
+
+def wrong_channels(path: Path | str, stored: Stored, channels: int) -> DataError:
+    """What to say of a file that has other channels than are needed."""
+    found = len(stored.values)
+    return DataError(
+        f"{path}: the image has {found} channels (pages: {stored.pages}), but {channels} are needed. Save it as a TIFF "
+        f"of {channels} gray pages, or use a model whose input.mean has {found} values."
+    )
+
+
 @contextmanager
 def _opened_tiff(path: Path | str) -> "Iterator[TiffFile]":
     """Only the file itself is read: neither OME-XML nor others' indices may lead to further files."""
@@ -220,7 +295,6 @@ def _imagej_stack(path: Path | str, tiff: "TiffFile") -> np.ndarray | None:
 
 def _described(page: "TiffPage", values: np.ndarray, pages: int) -> Stored:
     photometric, bits = int(page.photometric), page.bitspersample
-    bits = max(bits) if isinstance(bits, tuple) else int(bits)
     colors = PHOTOMETRIC.get(photometric, "channels")
     if photometric == YCBCR and int(page.compression) == JPEG:
         colors = "rgb"  # imagecodecs has converted it

@@ -1,47 +1,38 @@
 """Image files of every kind to bytes: RGB as a person would see them, as many channels as a model needs, or as stored.
 
-Every image file of the library is opened by `open_image`, which says what is wrong with a broken one.
+Every image file of the library is opened by `open_image` or, if Pillow would lose something of it, by `read_stored`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from ..errors import DataError
 from .deep_images import (
-    COLOR_CHANNELS,
+    COLORS,
+    RGB,
     TIFF_STARTS,
-    Stored,
+    as_pillow,
     is_deep_gray,
     is_tiff,
     needs_own_reader,
-    read_by_opencv,
-    read_tiff,
+    read_stored,
     tiff_size,
-    turned,
+    wrong_channels,
 )
-from .pixel_limit import VARIABLE, require_pixels
-from .value_range import Extent, Range, Scaling, find_extent
+from .opening import HEIC, open_image
+from .value_range import Range, Scaling
 
-HEIC = (".heic", ".heif", ".hif")
 IMAGES = (
     *(".apng", ".avif", ".bmp", ".dib", ".gif", *HEIC, ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf"),
     *(".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff"),
     ".webp",
 )
 """How the names of image files end, in small letters."""
-
-RGB = 3
-
-MODES = {("gray", 1): "L", ("gray", 2): "LA", ("rgb", 3): "RGB", ("rgb", 4): "RGBA", ("cmyk", 4): "CMYK"}
-"""Pillow's, by colors and the number of channels with alpha."""
 
 STARTS = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", *TIFF_STARTS),
@@ -51,43 +42,11 @@ STARTS = (
 BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1")
 """Kinds of images behind `ftyp` in the fifth byte."""
 
-UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError),
-    Image.DecompressionBombError,
-)
-"""What Pillow raises for broken files, by format."""
-
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 
 ImageInput = str | Path | np.ndarray | Tensor | Image.Image
 """A file, an array [H, W, C] or [H, W], a tensor [C, H, W], or a Pillow image."""
-
-
-@contextmanager
-def open_image(file: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[Image.Image]:
-    """An image file as Pillow opens it; pixels are read inside the `with`.
-
-    Args:
-        file: A path, or the bytes of a file.
-        name: Of what bytes belong to, for messages.
-
-    Raises:
-        DataError: The file is missing, empty, cut off, too large or no image, whether Pillow finds out at once or when
-            it reads the pixels.
-    """
-    source = file if isinstance(file, str | Path) else name or "image"
-    if str(source).lower().endswith(HEIC):
-        _open_heic()
-    try:
-        with Image.open(file) as image:
-            require_pixels(source, image.size[::-1])
-            yield image
-    except UNREADABLE as error:
-        if isinstance(file, str | Path):
-            raise _unreadable(file, error) from error
-        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else error
-        raise DataError(f"{name}: cannot be read as an image ({reason}). Write it again.") from error
 
 
 def read_pixels(file: Path | str | IO[bytes], mode: str | None = None, *, name: str | None = None) -> np.ndarray:
@@ -143,7 +102,7 @@ def read_image(
         DataError: The file is missing, empty, cut off, too large, or no image, or has another number of channels.
     """
     scaling = Scaling(value_range, stretch)
-    if channels in (None, 1, RGB):
+    if channels in COLORS:
         try:
             with open_image(path) as image:
                 if not needs_own_reader(image, path):
@@ -151,36 +110,12 @@ def read_image(
         except DataError:
             if not is_tiff(path):  # tifffile reads more kinds of it than Pillow
                 raise
-    stored = _read_stored(path, channels)
-    if channels in (None, 1, RGB):
-        return _of_pillow(_as_pillow(stored, scaling, path), channels, scaling)
+    stored = read_stored(path, channels)
+    if channels in COLORS:
+        return _of_pillow(as_pillow(stored, scaling, path), channels, scaling)
     if len(stored.values) != channels:
-        raise _wrong_channels(path, stored, channels)
+        raise wrong_channels(path, stored, channels)
     return torch.from_numpy(np.ascontiguousarray(scaling.to_bytes(stored.values, stored.nodata)))
-
-
-def image_extent(path: Path | str, channels: int | None = None) -> Extent | None:
-    """What values an image of more than 8 bits has, without its alpha channel; None: it has 8 bits, or fewer.
-
-    Args:
-        path, channels: As for `read_image`.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    if channels in (None, 1, RGB):
-        try:
-            with open_image(path) as image:
-                if not needs_own_reader(image, path):
-                    return None
-        except DataError:
-            if not is_tiff(path):
-                raise
-    stored = _read_stored(path, channels)
-    if stored.values.dtype.itemsize == 1:
-        return None
-    colors = stored.values if stored.alpha == "none" else stored.values[: COLOR_CHANNELS[stored.colors]]
-    return find_extent(colors, stored.nodata, with_brightness=True)
 
 
 def load_image(
@@ -258,58 +193,6 @@ def begins_as_image(path: Path | str) -> bool:
         return False
 
 
-def _read_stored(path: Path | str, channels: int | None) -> Stored:
-    """The values of a file as they are stored: of all pages, where another number of channels than 1 or 3 is needed."""
-    own_channels = channels not in (None, 1, RGB)
-    if is_tiff(path):
-        return read_tiff(path, all_pages=own_channels)
-    with open_image(path) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if is_deep_gray(image) and not own_channels:
-            return Stored(turned(np.array(image)[None], orientation), "gray")
-        size = image.height, image.width
-    return read_by_opencv(path, size, orientation)
-
-
-def _as_pillow(stored: Stored, scaling: Scaling, path: Path | str) -> Image.Image:
-    """The colors of a file, scaled to 8 bits."""
-    values, colors = stored.values, stored.colors
-    if len(values) == RGB and stored.alpha == "none":
-        colors = "rgb"  # of whatever they are called
-    own, alpha = COLOR_CHANNELS.get(colors, 0), stored.alpha != "none"
-    if not own or (colors == "gray" and len(values) > own + alpha):
-        raise _wrong_channels(path, stored, RGB)
-    parts = [scaling.to_bytes(values[:own], stored.nodata)]
-    if alpha:
-        full = Scaling((0.0, float((1 << stored.bits) - 1) if values.dtype.kind != "f" else 1.0))
-        parts.append(full.to_bytes(values[own : own + 1]))
-    pixels = np.ascontiguousarray(np.concatenate(parts).transpose(1, 2, 0))
-    mode = MODES.get((colors, pixels.shape[2]), "CMYK")  # whose alpha is left out, as Pillow does
-    if mode == "RGBA" and stored.alpha == "premultiplied":
-        mode = "RGBa"
-    size = (pixels.shape[1], pixels.shape[0])
-    image = Image.frombytes(mode, size, pixels[..., :4].tobytes())
-    return image.convert("RGBA") if mode == "RGBa" else image
-
-
-def _wrong_channels(path: Path | str, stored: Stored, channels: int) -> DataError:
-    found = len(stored.values)
-    return DataError(
-        f"{path}: the image has {found} channels (pages: {stored.pages}), but {channels} are needed. Save it as a TIFF "
-        f"of {channels} gray pages, or use a model whose input.mean has {found} values."
-    )
-
-
-@cache
-def _open_heic() -> None:
-    """Teach Pillow HEIC, where the extra is installed."""
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return
-    register_heif_opener()
-
-
 def _of_pillow(image: Image.Image, channels: int | None, scaling: Scaling) -> Tensor:
     """[3 or 1, H, W] uint8, upright."""
     ImageOps.exif_transpose(image, in_place=True)
@@ -327,30 +210,6 @@ def _rgb(image: Image.Image, scaling: Scaling) -> Image.Image:
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")
-
-
-def _unreadable(path: Path | str, error: Exception) -> DataError:
-    file = Path(path)
-    if not file.exists():
-        return DataError(f"{path}: the image is not there. Check its name and the folder of the images.")
-    if file.is_dir():
-        return DataError(f"{path}: this is a folder, but one image file is needed here.")
-    if file.stat().st_size == 0:
-        return DataError(f"{path}: the image file is empty (0 bytes). Copy or download it again.")
-    if isinstance(error, Image.DecompressionBombError):
-        return DataError(
-            f"{path}: the image has more pixels than are read ({error}). Cut it into tiles; or, if you trust the file, "
-            f"set the environment variable {VARIABLE} to a larger number."
-        )
-    if file.suffix.lower() in HEIC and isinstance(error, UnidentifiedImageError):
-        return DataError(
-            f"{path}: the file cannot be read as an image. HEIC needs `pip install 'maskrcnn[heic]'`; if that is "
-            "installed, the file is damaged: copy it again, or save it as PNG or JPEG."
-        )
-    return DataError(
-        f"{path}: the file cannot be read as an image ({error}). It is damaged, cut off, or of a format Pillow does "
-        "not know; copy it again, or save it as PNG or JPEG."
-    )
 
 
 def _wrong_image(image: object, channels: int) -> DataError:

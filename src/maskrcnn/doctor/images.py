@@ -14,8 +14,10 @@ from PIL import ExifTags
 from torch import Tensor
 
 from ..data.dataset import Record, to_rgb
-from ..data.images import image_extent, open_image, read_image
+from ..data.deep_images import image_extent
+from ..data.images import read_image
 from ..data.loading import default_workers
+from ..data.opening import open_image
 from ..data.value_range import Extent
 from ..errors import DataError
 

@@ -21,7 +21,8 @@ import numpy as np
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
 from ..dataset import Contents
-from ..images import image_size, open_image
+from ..images import image_size
+from ..opening import open_image
 from .coco_folders import SPLITS, split_names
 from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
 from .label_maps import read_label_map
