@@ -11,12 +11,8 @@ from scipy import ndimage
 from ...errors import DataError
 from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
-<<<<<<< HEAD
-from ..images import open_image
-from .matlab import read_matlab
-=======
 from ..opening import open_image
->>>>>>> w1
+from .matlab import read_matlab
 
 MATLAB = "inst_map"
 """Name of the label map in a .mat file, as in the Kumar, CPM17 and CoNSeP sets."""
