@@ -32,8 +32,9 @@ def lay_out(folder: Path) -> Path:
         images = [
             {"id": n, "file_name": f"{name.format(f'{n:012d}')}.jpg", "height": 60, "width": 80} for n in (139, 285)
         ]
-        for kind, classes in (("instances", categories), ("person_keypoints", person)):
-            content = {"images": images, "categories": classes, "annotations": objects}
+        plain = [{key: value for key, value in one.items() if "keypoints" not in key} for one in objects]
+        for kind, classes, own in (("instances", categories, plain), ("person_keypoints", person, objects)):
+            content = {"images": images, "categories": classes, "annotations": own}
             (folder / "annotations" / f"{kind}_{year}.json").write_text(json.dumps(content))
     images = [{"id": n, "file_name": f"{n:012d}.jpg", "height": 60, "width": 80} for n in (139, 285)]
     for name in ("image_info_test-dev2017", "image_info_test2017"):

@@ -15,7 +15,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 from ..errors import DataError, SettingError, require_choice
 from ..ops.files import finite_json, write_json
 from ..progress import Announce, silently
-from ..structures.derived_fields import drawn_area, usable_area, visible_keypoints
+from ..structures.derived_fields import usable_area, visible_keypoints
 from .dataset import Dataset, Record, common_folder
 from .formats import Reading, find_splits, read_dataset
 from .images import image_size
@@ -168,7 +168,7 @@ def _objects(records: list[Record]) -> dict[int, Iterator[tuple[Record, int]]]:
 def _completed(found: dict[str, Any], record: Record, i: int) -> dict[str, Any]:
     box = found.get("bbox") or _shortest_box(record, i)
     outlined = bool(found.get("segmentation"))
-    area = usable_area(found.get("area"), box, drawn_area(found.get("segmentation")))
+    area = usable_area(found.get("area"))
     if area is None:
         assert record.instances.masks is not None
         area = int(record.instances.masks.crop(i).bitmap.sum()) if outlined else box[2] * box[3]

@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..ops.files import read_json
 from ..structures.classes import KeypointSchema, shared_keypoint_schema
 from ..structures.coco_forms import plain_content
-from ..structures.derived_fields import derived_remarks, drawn_area, usable_area, visible_keypoints
+from ..structures.derived_fields import derived_remarks, usable_area, visible_keypoints
 from ..structures.keypoint_lists import with_listed_keypoints
 from ..structures.masks import Crop
 from ..structures.rle import check_counts, counts_from_text, crop_from_counts
@@ -179,7 +179,7 @@ class Annotations:
         segmentation, box = found.get("segmentation"), found.get("bbox")
         if box is None:
             box = coco_mask.toBbox(self._mask(found)).tolist()
-        area = usable_area(found.get("area"), box, drawn_area(segmentation))
+        area = usable_area(found.get("area"))
         if area is None:
             area = float(coco_mask.area(self._mask(found))) if segmentation else box[2] * box[3]
         return {

@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from faster_coco_eval.core import mask as coco_mask
-
 from ..progress import counted
 
-FACTOR = 2.0
-"""How many times larger or smaller than its mask an `area` may be: areas of polygons are no counts of pixels."""
-LEAST = 0.001
-"""Part of its box that the `area` of an object without a mask has at least."""
 
+def usable_area(stated: object) -> float | None:
+    """The `area` of an annotation as its file has it, if it is one; None: it has to be measured.
 
-def usable_area(stated: object, box: Sequence[float], drawn: float | None = None) -> float | None:
-    """The `area` of an annotation, if it can be that of its object; None: it has to be measured.
-
-    COCO's own evaluation takes the stated area, which is that of the polygons, so one that is near is kept.
-
-    Args:
-        stated: As it stands in the file.
-        box: x, y, width, height.
-        drawn: Area of its polygons or RLE, if it has any.
+    Official evaluators take what a file says, so every finite number above 0 is kept, also where it is that of the box.
     """
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 < stated < math.inf:
+    if not isinstance(stated, int | float) or isinstance(stated, bool):
         return None
-    width, height = box[2], box[3]
-    slack = 2 * (width + height) + 4  # pixels that polygons cut
-    most, least = width * height + slack, LEAST * width * height
-    if drawn is not None:
-        most, least = min(most, FACTOR * drawn + slack), drawn / FACTOR - slack
-    return float(stated) if least <= stated <= most else None
-
-
-def drawn_area(segmentation: Any) -> float | None:
-    """Area of valid polygons, the overlaps of several counted twice, or of compressed RLE; None: of neither.
-
-    Much faster than the number of pixels of polygons.
-    """
-    try:
-        if isinstance(segmentation, dict):
-            return float(coco_mask.area(segmentation)) if isinstance(segmentation["counts"], str | bytes) else None
-        return sum(map(_polygon_area, segmentation)) if segmentation else None
-    except (TypeError, ValueError, KeyError):
-        return None
-
-
-def _polygon_area(polygon: Sequence[float]) -> float:
-    x, y = np.array(polygon, dtype=np.float64).reshape(-1, 2).T
-    return abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1])) / 2
+    return float(stated) if 0 < stated <= sys.float_info.max else None
 
 
 def visible_keypoints(keypoints: Sequence[Any]) -> int:

@@ -103,8 +103,11 @@ def _part_file(path: Path) -> Iterator[BinaryIO]:
     while True:
         with place.open("a+b") as part:
             _wait_for_turn(part)
-            if not place.exists() or not os.path.samestat(os.fstat(part.fileno()), place.stat()):
-                continue  # the process that was waited for has renamed or deleted it
+            try:
+                if not os.path.samestat(os.fstat(part.fileno()), place.stat()):
+                    continue
+            except FileNotFoundError:  # the process that was waited for has renamed or deleted it
+                continue
             try:
                 yield part
             finally:
