@@ -3,15 +3,15 @@
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("openvino", "timm", "test")
+EXTRAS = ("heic", "openvino", "timm", "test")
 
 
 def oldest() -> list[str]:
     """Requirements of the library and of the extras that its tests use, each with `==`."""
     text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
-    extras = [wanted for extra in EXTRAS for wanted in project["optional-dependencies"][extra]]
-    return [wanted.replace(">=", "==") for wanted in [*project["dependencies"], *extras]]
+    extras = [needed for extra in EXTRAS for needed in project["optional-dependencies"][extra]]
+    return [needed.replace(">=", "==") for needed in [*project["dependencies"], *extras]]
 
 
 if __name__ == "__main__":
