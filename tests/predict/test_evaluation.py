@@ -134,6 +134,13 @@ def test_data_in_the_place_of_the_model_is_refused(folder, tiny_weights, swapped
         evaluate(*swapped(folder, tiny_weights))
 
 
+def test_a_folder_may_have_the_name_of_weights(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuclei").mkdir()
+    with pytest.raises(DataError, match="nucleus"):  # the weights were read, and know other classes
+        evaluate("nuclei", folder, workers=0)
+
+
 def test_data_and_weights_may_be_paths(folder, tiny_weights):
     found = evaluate(tiny_weights, folder, workers=0)
     assert found.facts["annotations"] == "val.json"

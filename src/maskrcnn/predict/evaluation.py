@@ -24,6 +24,7 @@ from ..model.mask_rcnn import MaskRCNN
 from ..structures.classes import Classes
 from ..structures.instances import Instances
 from ..weights.own import Weights
+from ..weights.reading import is_name_of_weights
 from .class_match import ClassMatch, find_threshold, match_classes
 from .panoptic_files import has_segments, score_saved_segments, score_segments
 from .predictor import Predictor
@@ -293,9 +294,11 @@ def truth_of(data: Dataset | Contents | Annotations | Mapping[str, Any]) -> Anno
 
 
 def _require_order(model: Any, data: Any) -> None:
-    """Refuse a dataset in the place of the model, and the reverse."""
+    """Refuse a dataset in the place of the model, and the reverse; names of weights may be those of folders, too."""
     dataset_first = isinstance(model, Dataset | Contents) or (
-        isinstance(model, Path | str) and (Path(model).suffix == ".json" or Path(model).is_dir())
+        isinstance(model, Path | str)
+        and not is_name_of_weights(str(model))
+        and (Path(model).suffix == ".json" or Path(model).is_dir())
     )
     model_last = isinstance(data, Predictor | Weights) or (
         isinstance(data, Path | str) and Path(data).suffix in WEIGHTS_ENDINGS

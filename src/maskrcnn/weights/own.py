@@ -22,6 +22,7 @@ from ..config import ModelSettings
 from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
+from ..progress import counted
 from ..structures.classes import Classes
 from .files import NUMBERS, find_format, read_safetensors
 from .foreign.names import Table, rename
@@ -52,7 +53,7 @@ class _Description(_Version):
     notes: dict[str, str] = {}
 
 
-@dataclass
+@dataclass(repr=False)
 class Weights:
     """What a weights file holds.
 
@@ -72,6 +73,11 @@ class Weights:
     notes: dict[str, str] = field(default_factory=dict)
     source: str = "weights"
     extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"Weights({self.source}: {self.settings.backbone.name}, {counted(len(self.classes), 'class', 'classes')})"
+        )
 
     def build_model(self) -> MaskRCNN:
         """The model with these weights, ready to predict.

@@ -33,6 +33,11 @@ READERS: list[tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[st
 ]
 
 
+def is_name_of_weights(name: str) -> bool:
+    """Whether weights that came with the library, or published ones, have this name."""
+    return name in SHIPPED or bool(find_published(name))
+
+
 def read_weights(source: str | Path) -> Weights:
     """Read a model's weights, with its settings and classes.
 
