@@ -1,5 +1,6 @@
 import json
 import shlex
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -96,7 +97,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on_and_ends_the_same(train, run_c
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "received", True) or self)
         stopped = train("--data", data, "--output", "cut", *SCRATCH, "train.steps=3")
-    assert stopped.code == 0
+    assert stopped.code == 130
     assert commands(stopped.err) == [["train", "--resume", "--output", "cut"]]
     assert load_checkpoint(tmp_path / "cut" / "last.pt").progress.step == 0
     resumed = run_cli(*commands(stopped.err)[0])
@@ -208,13 +209,22 @@ def test_what_cannot_be_meant_is_said_before_anything_is_written(train, data, wo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_is_not_overwritten_and_resuming_takes_no_settings(train, data):
-    train("--data", data, "--output", "run", *SCRATCH)
-    again = train("--data", data, "--output", "run", *SCRATCH)
+def test_a_run_is_not_overwritten_but_goes_on_with_more_steps_and_data_that_moved(train, data, tmp_path):
+    copied, moved = tmp_path / "copied", tmp_path / "moved"
+    shutil.copytree(data, copied)
+    train("--data", copied, "--output", "run", *SCRATCH)
+    copied.rename(moved)
+    again = train("--data", moved, "--output", "run", *SCRATCH)
     assert again.code == 1
     assert "maskrcnn train --resume --output run" in again.err
-    changed = train("--resume", "--output", "run", "train.steps=9")
-    assert "--resume" in changed.err
+    assert train("--resume", "--output", "run", "--preset", "coco").code == 1
+    longer = train("--resume", "--output", "run", "--data", moved, "train.steps=4", "train.learning_rate=0.001")
+    assert longer.code == 0, longer.err
+    assert "train.steps=4 (before: " in longer.err
+    assert load_checkpoint(tmp_path / "run" / "last.pt").progress.step == 4
+    other = train("--resume", "--output", "run", "box_head.channels=16")
+    assert other.code == 1
+    assert "box_head.channels" in other.err
 
 
 def test_a_run_on_other_formats_is_validated_and_scored_again_by_its_command(run_cli, tmp_path, monkeypatch):

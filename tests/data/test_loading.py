@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -197,6 +198,16 @@ def test_workers_outlive_a_signal_that_only_the_parent_may_act_on(records, numbe
             next(stream)
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals on Windows")
+def test_a_killed_worker_is_one_message_with_a_remedy(records):
+    stream = batches(records, settings(), workers=1)
+    next(stream)
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+    with pytest.raises(DataError, match="data.workers=1: .*data.workers=0"):
+        for _ in range(20):
+            next(stream)
 
 
 def mirrored(image, instances):

@@ -214,11 +214,15 @@ def test_the_real_model_learns_its_images(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_only_noted(number):
+def test_the_first_signal_is_only_noted_and_said_at_once(number, capfd):
     with StopRequest() as stop:
         assert not stop.received
         os.kill(os.getpid(), number)
         assert stop.received
+        assert "Ctrl-C" in capfd.readouterr().err
+    with StopRequest(quiet=True):
+        os.kill(os.getpid(), number)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.fixture

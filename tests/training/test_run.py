@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import pytest
 import torch
@@ -41,6 +42,19 @@ def test_checkpoints_and_evaluations_are_due_every_so_often(tmp_path):
             make_steps(run, 1)
             due.append((run.checkpoint_is_due(), run.evaluation_is_due()))
     assert due == [(False, False), (True, False), (False, True), (True, True)]
+
+
+def test_a_checkpoint_is_also_due_after_some_minutes(tmp_path, monkeypatch):
+    with open_run(tmp_path, checkpoint_minutes=10) as run:
+        run.save()
+        make_steps(run, 1)
+        assert not run.checkpoint_is_due()
+        later = time.monotonic() + 600
+        monkeypatch.setattr("maskrcnn.training.run.time.monotonic", lambda: later)
+        assert run.checkpoint_is_due()
+        run.save()
+        make_steps(run, 1)
+        assert not run.checkpoint_is_due()
 
 
 def test_an_evaluation_that_was_killed_is_made_when_the_run_goes_on(tmp_path):

@@ -54,17 +54,23 @@ def test_there_are_ten_evaluations_unless_it_is_set(train, interval):
 
 def check(now, classes=small.CLASSES):
     before = Checkpoint(RunProgress(), run_settings(steps=10), small.CLASSES, {}, {}, None)
-    check_resumable(PATH, before, now, classes)
+    return check_resumable(PATH, before, now, classes)
 
 
-def test_a_run_goes_on_with_what_does_not_touch_its_weights():
-    check(run_settings({"workers": 3}, steps=10, patience=2, log_every=1, evaluate_every=2, checkpoint_every=9))
+def test_a_run_goes_on_with_other_steps_rate_and_workers_which_are_named():
+    changes = check(run_settings({"workers": 3}, steps=20, learning_rate=0.5))
+    assert [change.split(" (")[0] for change in changes] == [
+        "data.workers=3", "train.learning_rate=0.5", "train.steps=20"
+    ]  # fmt: skip
+    assert "before: 10" in changes[-1]
+    assert check(run_settings(steps=10)) == []
 
 
 @pytest.mark.parametrize(
     ("now", "classes", "named"),
     [
-        pytest.param(run_settings(steps=10, learning_rate=0.5), ("cell",), "learning_rate=None.* 0.5", id="a setting"),
+        pytest.param(run_settings(steps=10, optimizer="adamw"), ("cell",), "optimizer=sgd.* adamw", id="an optimizer"),
+        pytest.param(run_settings(steps=10, seed=3), ("cell",), "train.seed=0.* 3", id="a seed"),
         pytest.param(run_settings(steps=10).changed({"mask_head": None}), ("cell",), "mask_head", id="no masks"),
         pytest.param(run_settings(steps=10), ("cat",), "cell.*cat", id="other classes"),
     ],

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from ..errors import SettingError
 
+INTERRUPTED = 130
+"""Exit code of work that was stopped before its end, as shells have it after Ctrl-C."""
 PIPE_WIDTH = 200
 """Columns where the output is no terminal, so that nothing is cut."""
 

@@ -3,7 +3,11 @@
 Verbs import torch only when they run, so that help and messages about wrong arguments come at once.
 """
 
-from typing import Annotated, Any
+import shlex
+import sys
+import tempfile
+import traceback
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.text import Text
@@ -74,12 +78,36 @@ for verb in (
 
 
 def main() -> None:
-    """Run the command line; errors a user can act on end it with a message instead of a traceback."""
+    """Run the command line; errors end it with a message, and what nobody foresaw leaves its traceback in a file."""
     try:
         app()
     except MaskRCNNError as error:
-        say(Text.assemble(("Error: ", "bold red"), str(error)))
-        raise SystemExit(1) from None
+        _stop(str(error))
+    except Exception as error:
+        _stop(_unforeseen(error))
+
+
+def _stop(message: str) -> NoReturn:
+    say(Text.assemble(("Error: ", "bold red"), message))
+    raise SystemExit(1) from None
+
+
+def _unforeseen(error: Exception) -> str:
+    """What happened in one line, what helps, and the file of the traceback, or that itself where no file can be."""
+    trace = "".join(traceback.format_exception(error))
+    what = f"{type(error).__name__}: {error}".splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, OSError):
+        what += ". Check that the place can be read and written, and has room"
+    elif isinstance(error, MemoryError) or "out of memory" in what or "can't allocate memory" in what:
+        what += ". Memory is full: give smaller images (input.min_size, input.max_size) or batches (data.batch_size)"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="maskrcnn-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(f"maskrcnn {__version__}: {shlex.join(sys.argv[1:])}\n\n{trace}")
+    except OSError:
+        return f"{what}.\n{trace}"
+    return f"{what}. If this looks like a fault of maskrcnn, please report it with {file.name}."
 
 
 def _print_version(asked: bool) -> None:

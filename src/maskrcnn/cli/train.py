@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from . import options
 from .commands import data_words, evaluate_command, predict_command, print_commands, propose_command
-from .console import say, show
+from .console import INTERRUPTED, say, show
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -53,7 +55,10 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        bool, options.output_option("--resume", help="Continue the run in the folder, as it was started.")
+        bool,
+        options.output_option(
+            "--resume", help="Continue the run in the folder; settings such as `train.steps=4000` may change."
+        ),
     ] = False,
 ) -> None:
     """Train on a dataset: COCO, YOLO, LabelMe, CVAT, VIA, Pascal VOC, folders of masks and others.
@@ -83,6 +88,7 @@ def train(
     )
     if not result.finished or result.val is None:
         print_commands({"Go on": resume_command(result.folder)})
+        raise typer.Exit(INTERRUPTED)
     elif result.report is None:
         _print_recall(result, result.val)
     else:

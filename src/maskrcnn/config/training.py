@@ -86,7 +86,8 @@ class TrainSettings(Settings):
         0.0, description="Decay of the moving average (EMA) of the weights, which is then evaluated and saved; 0: none."
     )
     evaluate_every: Count | None = Field(None, description="Steps between evaluations; null: ten in all.")
-    checkpoint_every: Count = Field(500, description="Steps between checkpoints.")
+    checkpoint_every: Count = Field(500, description="At most so many steps between checkpoints.")
+    checkpoint_minutes: Positive = Field(10, description="At most so many minutes between checkpoints.")
     log_every: Count = Field(20, description="Steps between lines of the log; each line is their mean.")
     patience: Count | None = Field(
         None, description="Stop after this number of evaluations without a better AP; null: never."

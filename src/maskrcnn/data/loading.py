@@ -283,6 +283,13 @@ def _load(images: TorchDataset[Item | DataError], batches: Iterable[list], worke
             if isinstance(batch, DataError):
                 raise batch
             yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            f"data.workers={count}: a loader process was killed, most often for want of memory or of shared memory, "
+            f"as in a container ({error}). Set data.workers=0, or give more of it (docker run --shm-size=8g)."
+        ) from error
     finally:
         del ready  # ends the workers, also while somebody keeps the error: at its exit, Python would wait for them
 

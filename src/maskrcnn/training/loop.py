@@ -6,6 +6,7 @@ from its checkpoint makes exactly the steps it would have made.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import threading
@@ -31,6 +32,8 @@ from .run import Run
 from .run_folder import BEST_NAME, LAST_NAME
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STANDARD_ERROR = 2
+_NOTICE = b"\nStopping after this step, with a checkpoint. Ctrl-C again stops at once.\n"
 Batches = Callable[[int], Iterator[Batch]]
 Evaluation = Callable[[nn.Module], dict]
 
@@ -86,19 +89,21 @@ def train_loop(
         folder: Made if it does not exist.
         evaluate: Scores of a model, such as {"bbox": {"AP": 0.4, ...}, "segm": {"AP": 0.35, ...}}.
         device: Where to train.
-        resume: Go on from the folder's last checkpoint; without one, start.
+        resume: Go on from the folder's last checkpoint; without one, start. Settings of the model, layers, optimizer,
+            averaging, seed and held-out part must be the same; all others may change, such as `train.steps`.
         quiet: Show nothing on the screen.
 
     Raises:
         TrainingError: A loss is not finite.
-        SettingError: The folder holds a run already, or one with other settings.
+        SettingError: The folder holds a run already, or one of another model or optimizer, or another process trains
+            in it.
         WeightsError: The checkpoint cannot be read or written.
     """
     device = torch.device(device)
     if device.type == "cpu":
         keep_freed_memory()
     with (
-        StopRequest() as stop,
+        StopRequest(quiet=quiet) as stop,
         Run(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
     ):
         stream = batches(run.progress.step * settings.train.accumulate_steps)
@@ -163,13 +168,17 @@ def seed_random_numbers(seed: int, number: int) -> None:
 
 
 class StopRequest:
-    """While entered, the first Ctrl-C or SIGTERM only sets `received`; a second Ctrl-C interrupts at once.
+    """While entered, the first Ctrl-C or SIGTERM sets `received` and says so; a second Ctrl-C interrupts at once.
 
     Outside the main thread, where Python cannot receive signals, nothing is changed.
+
+    Args:
+        quiet: Say nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self.received = False
+        self._quiet = quiet
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -185,6 +194,8 @@ class StopRequest:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = True
         self._restore()
+        if not self._quiet:
+            os.write(_STANDARD_ERROR, _NOTICE)  # the only way to write that may interrupt another
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -6,6 +6,8 @@ The folder holds `last.pt` (checkpoint), `last.safetensors` and `best.safetensor
 
 from __future__ import annotations
 
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +26,7 @@ from .checkpoint import Checkpoint, RunProgress, load_checkpoint, restore_optimi
 from .layers import LAYERS, freeze_layers, require_trainable
 from .log import LossWindow, TrainingDisplay, TrainingLog
 from .optimizer import average_weights, build_optimizer
-from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME
+from .run_folder import BEST_NAME, CHECKPOINT_NAME, LAST_NAME, locked
 from .settings import check_resumable, evaluation_interval, required_steps
 
 
@@ -39,8 +41,8 @@ class Run:
         quiet: Show nothing on the screen.
 
     Raises:
-        SettingError: The folder holds a run already and `resume` is not set, or one with other settings; or the model's
-            frozen layers are random.
+        SettingError: The folder holds a run already and `resume` is not set, or one of another model or optimizer, or
+            another process trains in it; or the model's frozen layers are random.
         WeightsError: The checkpoint cannot be read.
     """
 
@@ -56,10 +58,12 @@ class Run:
         quiet: bool,
     ) -> None:
         self.steps = required_steps(settings)
-        checkpoint = _find_checkpoint(folder / CHECKPOINT_NAME, settings, classes, resume=resume)
+        checkpoint = _find_checkpoint(folder / CHECKPOINT_NAME, resume=resume)
+        changes = [] if checkpoint is None else check_resumable(folder / CHECKPOINT_NAME, checkpoint, settings, classes)
         if checkpoint is None:
             require_trainable(model)
-        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = ExitStack()
+        self._lock.enter_context(locked(folder))
         remove_partial_files(folder)
         self.settings, self.classes, self.folder, self.device = settings, classes, folder, device
         self.model = model.to(device)
@@ -71,11 +75,14 @@ class Run:
         if checkpoint is not None:
             self._restore(checkpoint)
         self._saved_step = -1 if checkpoint is None else progress.step
+        self._saved_at = time.monotonic()
         self._images = 0
         self._logged_seconds = progress.seconds
         self.window = LossWindow(folder, progress.loss_sums, progress.loss_count)
         self.log = TrainingLog(folder, settings, classes, position=progress.log_position, step=progress.step)
         self.display = TrainingDisplay(self.steps, step=progress.step, quiet=quiet)
+        if changes:
+            self.display.say(f"Resumed after step {progress.step} with {', '.join(changes)}.")
 
     def __enter__(self) -> Self:
         self.display.__enter__()
@@ -86,6 +93,7 @@ class Run:
     ) -> None:
         self.display.__exit__(kind, error, trace)
         self.log.close()
+        self._lock.close()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The losses, by name, of the trained layers, times their weights."""
@@ -116,8 +124,9 @@ class Run:
 
     def checkpoint_is_due(self) -> bool:
         """Also before the first step: then even a run that is killed at once can be resumed."""
-        step = self.progress.step
-        return step != self._saved_step and step % self.settings.train.checkpoint_every == 0
+        step, train = self.progress.step, self.settings.train
+        is_old = time.monotonic() - self._saved_at >= 60 * train.checkpoint_minutes
+        return step != self._saved_step and (is_old or step % train.checkpoint_every == 0)
 
     def evaluation_is_due(self) -> bool:
         """Whether the model of this step is still to be evaluated."""
@@ -176,7 +185,7 @@ class Run:
         )
         save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
         self._save_weights(LAST_NAME)
-        self._saved_step = progress.step
+        self._saved_step, self._saved_at = progress.step, time.monotonic()
 
     def show_end(self) -> None:
         """Say how the run ended, and how to go on if it was stopped."""
@@ -217,14 +226,12 @@ class Run:
         self.display.show(entry)
 
 
-def _find_checkpoint(path: Path, settings: RunSettings, classes: Classes, *, resume: bool) -> Checkpoint | None:
+def _find_checkpoint(path: Path, *, resume: bool) -> Checkpoint | None:
     if not path.exists():
         return None
     if not resume:
         raise SettingError(f"{path.parent}: holds a training run already. Resume it, or give another folder.")
-    checkpoint = load_checkpoint(path)
-    check_resumable(path, checkpoint, settings, classes)
-    return checkpoint
+    return load_checkpoint(path)
 
 
 def main_score(scores: dict) -> tuple[str, float | None]:

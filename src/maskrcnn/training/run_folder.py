@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..data.dataset import Dataset
 from ..errors import DataError, SettingError
@@ -21,6 +25,7 @@ HELD_OUT_NAME = "held_out.json"
 SCORES_NAME = "scores.json"
 CURVES_NAME = "curves.png"
 SHEET_NAME = "sheet.png"
+_LOCK_NAME = ".lock"
 _PATHS = ("data", "images", "val", "proposals", "val_proposals")
 FIRST_STEP = "1_rpn"
 """Of an alternating training, with a run of its own in it."""
@@ -115,3 +120,22 @@ def check_folder(folder: Path, *, resume: bool, alternating: bool = False) -> No
             f"{folder}: holds no training run to resume (there is no {CHECKPOINT_NAME}). Give the run's folder "
             "as output (--output), or leave out resume (--resume) to start a run."
         )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep all other processes from training in a folder, which is made. The lock of a killed process is gone with it.
+
+    Raises:
+        SettingError: Another process is at work there, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A singleton may be acquired again by the process that holds it.
+        with FileLock(folder / _LOCK_NAME, timeout=0, is_singleton=True):
+            yield
+    except Timeout as error:
+        raise SettingError(
+            f"{folder}: another process trains in this folder. Wait for it or stop it, or give another folder "
+            "(--output)."
+        ) from error

@@ -13,12 +13,13 @@ from ..data.dataset_range import DatasetRange, with_dataset_range
 from ..errors import SettingError
 from ..structures.classes import Classes
 from .checkpoint import Checkpoint
+from .run_folder import LAST_NAME
 
 _PASSES = 12
 _FEWEST_STEPS = 1000
 _EVALUATIONS = 10
-# These may change when a run is resumed: they do not touch its weights.
-_FREE = {"data.workers", "train.checkpoint_every", "train.evaluate_every", "train.log_every", "train.patience"}
+# The optimizer's state and the averaged weights of a checkpoint are of the first three, the held-out images of the rest.
+_FIXED = {"train.layers", "train.optimizer", "train.ema_decay", "train.seed", "data.val_fraction"}
 
 
 def with_steps(settings: RunSettings, images: int) -> RunSettings:
@@ -72,11 +73,14 @@ def evaluation_interval(settings: TrainSettings) -> int:
     return settings.evaluate_every or max(1, math.ceil((settings.steps or 1) / _EVALUATIONS))
 
 
-def check_resumable(path: Path, checkpoint: Checkpoint, settings: RunSettings, classes: Classes) -> None:
-    """Refuse to go on with a run under settings or classes that would make it another run.
+def check_resumable(path: Path, checkpoint: Checkpoint, settings: RunSettings, classes: Classes) -> list[str]:
+    """Refuse to go on with a run under settings or classes that its weights or its optimizer are not of.
+
+    Returns:
+        What changes, in words: `train.steps=4000 (before: 2000)`.
 
     Raises:
-        SettingError: Naming the first setting that differs, with both values.
+        SettingError: Naming the first setting that differs and may not, with both values.
     """
     if checkpoint.classes != classes:
         raise SettingError(
@@ -84,12 +88,15 @@ def check_resumable(path: Path, checkpoint: Checkpoint, settings: RunSettings, c
             f"{', '.join(classes.names)} or other category ids. Give the data it was started with, or another folder."
         )
     before, now = _flat(checkpoint.settings.model_dump()), _flat(settings.model_dump())
-    for key in sorted(before.keys() | now.keys()):
-        if key not in _FREE and before.get(key) != now.get(key):
+    fixed = _flat(settings.model.model_dump()).keys() | _flat(checkpoint.settings.model.model_dump()).keys() | _FIXED
+    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    for key in changed:
+        if key in fixed:
             raise SettingError(
                 f"{path}: the run was started with {key}={before.get(key)}, but is to be resumed with {now.get(key)}. "
-                "Leave it as it was, or start a new run in another folder."
+                f"Leave it as it was, or start a new run in another folder from {LAST_NAME}."
             )
+    return [f"{key}={now.get(key)} (before: {before.get(key)})" for key in changed]
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

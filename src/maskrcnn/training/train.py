@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from ..config import RunSettings
+from ..config.base import Changes
 from ..data.augmentation import Augment
 from ..data.dataset import Dataset
 from ..errors import SettingError
@@ -23,7 +24,7 @@ from .checkpoint import load_checkpoint
 from .dataset import TrainingData, read_training_data, train_on_dataset
 from .finish import finish_run, write_scores
 from .loop import TrainingResult
-from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments
+from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments, locked
 from .settings import with_range, with_stuff
 from .start import TrainingStart, build_start, choose_start, require_fit
 from .summary import data_remarks, fallback_panel, plan_table
@@ -78,7 +79,8 @@ def train(
             or a head of one's own. Its settings are the run's; only those of the input and the training can change.
         augment: A change of images and objects of one's own, before those of the settings; see `training_batches`.
         device: "cpu", "cuda", "cuda:1", "mps"; None: CUDA where it is.
-        resume: Go on with the run in the folder, under its own settings.
+        resume: Go on with the run in the folder. Without `data` it is that of the run; what `settings` change is said,
+            and may not be the model, its layers, the optimizer, averaging, seed or held-out part.
         proposals, val_proposals: Files of boxes in place of the network's own proposals (Fast R-CNN).
         alternating: In four steps: proposals, heads, proposals, heads (Ren et al. 2015); `output` tells where it was.
         quiet: Show nothing on the screen.
@@ -96,22 +98,22 @@ def train(
     folder = Path(output) if output else default_folder(data)
     check_folder(folder, resume=resume, alternating=alternating)
     place, console = choose_device(device), Console(stderr=True, quiet=quiet)
-    if data is None:
-        source = load_data_arguments(folder)
+    given: dict[str, Any] = {
+        "images": _path(images),
+        "val": val if isinstance(val, Dataset) else _path(val),
+        "skip_invalid": skip_invalid,
+        "proposals": _path(proposals),
+        "val_proposals": _path(val_proposals),
+        "alternating": alternating,
+        "form": form,
+    }
+    if data is None:  # those of the run, and what is given in place of them
+        source = replace(load_data_arguments(folder), **{name: value for name, value in given.items() if value})
     else:
-        source = DataArguments(
-            data if isinstance(data, Dataset) else Path(data),
-            images=_path(images),
-            val=val if isinstance(val, Dataset) else _path(val),
-            skip_invalid=skip_invalid,
-            proposals=_path(proposals),
-            val_proposals=_path(val_proposals),
-            alternating=alternating,
-            form=form,
-        )
+        source = DataArguments(data if isinstance(data, Dataset) else Path(data), **given)
     changes = (_path(config), settings)
     if resume:
-        chosen = _settings_of(folder)
+        chosen = _settings_of(folder, *changes)
     else:
         chosen = (preset_settings(preset) if model is None else RunSettings.of(model.settings)).changed(*changes)
     with waiting(f"reading {source.name}", console):
@@ -154,15 +156,16 @@ def _train(
         model.settings = settings.model
     if model is None:
         model, origin = build_start(start._replace(settings=settings), data.train.classes, resume=resume)
-    source.save(folder)
-    console.print(plan_table(folder, data, settings, device=device, origin=origin))
-    console.print(*data_remarks(data, values), sep="\n")
-    how: dict[str, Any] = {"folder": folder, "device": device, "quiet": console.quiet, "augment": augment}
-    if source.alternating:
-        result = train_alternating(model, data, settings, **how)
-    else:
-        result = train_on_dataset(model, data, settings, **how, resume=resume)
-    return _finished(result, model, data.val, settings, device=device, quiet=console.quiet)
+    with locked(folder):
+        source.save(folder)
+        console.print(plan_table(folder, data, settings, device=device, origin=origin))
+        console.print(*data_remarks(data, values), sep="\n")
+        how: dict[str, Any] = {"folder": folder, "device": device, "quiet": console.quiet, "augment": augment}
+        if source.alternating:
+            result = train_alternating(model, data, settings, **how)
+        else:
+            result = train_on_dataset(model, data, settings, **how, resume=resume)
+        return _finished(result, model, data.val, settings, device=device, quiet=console.quiet)
 
 
 def _finished(
@@ -207,10 +210,15 @@ def _with_proposals(data: TrainingData, source: DataArguments, settings: RunSett
     return data.with_proposals(source.proposals, source.val_proposals or source.proposals, settings.rpn)
 
 
-def _settings_of(folder: Path) -> RunSettings:
+def _settings_of(folder: Path, *changes: Changes) -> RunSettings:
+    """The settings of the run in a folder, with changes."""
     if is_alternating(folder):
+        if any(changes):
+            raise SettingError(
+                f"{folder}: an alternating training goes on under its own settings. Leave out all others."
+            )
         return alternating_settings(folder)
-    return load_checkpoint(folder / CHECKPOINT_NAME).settings
+    return load_checkpoint(folder / CHECKPOINT_NAME).settings.changed(*changes)
 
 
 def _refuse_contradictions(given: Mapping[str, Any]) -> None:
@@ -222,8 +230,11 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
         raise SettingError("alternating (--alternating): makes its own proposals. Leave out one of the two.")
     if given["val_proposals"] and not given["proposals"]:
         raise SettingError("val_proposals (--val-proposals): needs proposals (--proposals) too. Give both, or neither.")
-    if given["resume"] and any(given[name] for name in ("settings", "config", "weights", "preset")):
-        raise SettingError("resume (--resume): goes on with the run's own settings and weights. Leave out all others.")
+    if given["resume"] and any(given[name] for name in ("weights", "preset")):
+        raise SettingError(
+            "resume (--resume): goes on with the run's own weights and model. Leave out weights and preset; settings "
+            "such as train.steps=4000 may be given."
+        )
     if given["model"] is not None and any(given[name] for name in ("weights", "preset", "alternating")):
         raise SettingError("model: brings its own weights and settings. Leave out weights, preset and alternating.")
 
