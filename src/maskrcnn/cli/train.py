@@ -89,7 +89,7 @@ def train(
     if not result.finished or result.val is None:
         print_commands({"Go on": resume_command(result.folder)})
         raise typer.Exit(INTERRUPTED)
-    elif result.report is None:
+    if result.report is None:
         _print_recall(result, result.val)
     else:
         _print_scores(result, result.val, result.report)

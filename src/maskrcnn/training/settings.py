@@ -18,7 +18,7 @@ from .run_folder import LAST_NAME
 _PASSES = 12
 _FEWEST_STEPS = 1000
 _EVALUATIONS = 10
-# The optimizer's state and the averaged weights of a checkpoint are of the first three, the held-out images of the rest.
+# The state of the optimizer and the averaged weights are of the first three, the held-out images of the others.
 _FIXED = {"train.layers", "train.optimizer", "train.ema_decay", "train.seed", "data.val_fraction"}
 
 
