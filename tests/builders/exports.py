@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
@@ -81,16 +82,16 @@ def each_image(coco):
         yield image, objects[image["id"]]
 
 
-def link_images(coco, images, folder):
-    """Link each image into a folder, and get their places there."""
+def copy_images(coco, images, folder):
+    """Copy each image into a folder, and get their places there."""
     folder.mkdir(parents=True, exist_ok=True)
     for image in coco["images"]:
-        (folder / image["file_name"]).symlink_to((images / image["file_name"]).resolve())
+        shutil.copyfile(images / image["file_name"], folder / image["file_name"])
 
 
 def write_yolo(coco, images, folder, split="train", kind="polygons"):
     """`data.yaml`, images/ and labels/; `kind` is polygons, boxes or keypoints."""
-    link_images(coco, images, folder / "images" / split)
+    copy_images(coco, images, folder / "images" / split)
     labels = folder / "labels" / split
     labels.mkdir(parents=True)
     names = [category["name"] for category in coco["categories"]]
@@ -121,7 +122,7 @@ def yolo_numbers(found, scale, kind):
 
 def write_labelme(coco, images, folder):
     """A JSON file beside each image; parts of an object have one `group_id`."""
-    link_images(coco, images, folder)
+    copy_images(coco, images, folder)
     (folder / "labels.txt").write_text("__ignore__\n" + "\n".join(each["name"] for each in coco["categories"]))
     for image, objects in each_image(coco):
         shapes = []
@@ -158,7 +159,7 @@ def crop_of(segmentation):
 
 def write_cvat(coco, images, folder, subset=None):
     """`annotations.xml` beside images/."""
-    link_images(coco, images, folder / "images" / (subset or ""))
+    copy_images(coco, images, folder / "images" / (subset or ""))
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
     labels = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
@@ -208,7 +209,7 @@ def cvat_points(polygon):
 
 def write_via(coco, images, folder, form="project"):
     """One file of VIA beside the images; `form` is project, json or csv."""
-    link_images(coco, images, folder)
+    copy_images(coco, images, folder)
     metadata = {}
     for image, objects in each_image(coco):
         regions = [

@@ -58,8 +58,8 @@ def test_no_predictions_score_nothing(coco, run_cli):
 
 def test_predictions_are_kept_before_they_are_scored(coco, run_cli, tiny_weights, monkeypatch):
     monkeypatch.setattr("maskrcnn.benchmarks.benchmark.Benchmark.score", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        run_cli("benchmark", "coco", "--data", coco, "--weights", tiny_weights, "--results", "r.json")
+    done = run_cli("benchmark", "coco", "--data", coco, "--weights", tiny_weights, "--results", "r.json")
+    assert "ZeroDivisionError" in done.err
     assert json.loads((coco.parent / "r.json").read_text())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ..data.confinement import allows_outside
 from .console import say
 
 
@@ -12,7 +13,8 @@ def data_words(data: Path, images: Path | None, form: str | None = None, *, skip
     """The words of a command that name a dataset."""
     more = {"--images": images, "--format": form}
     words = [word for name, value in more.items() if value for word in (name, str(value))]
-    return ["--data", str(data), *words, *(["--skip-invalid"] if skip_invalid else [])]
+    flags = {"--skip-invalid": skip_invalid, "--allow-outside": allows_outside()}
+    return ["--data", str(data), *words, *(name for name, is_set in flags.items() if is_set)]
 
 
 def evaluate_command(weights: Path, data: list[str], proposals: Path | None = None) -> str:

@@ -29,6 +29,7 @@ def convert_data(
     split: options.Splits = None,
     form: options.DataFormat = None,
     skip_invalid: options.SkipInvalid = False,
+    allow_outside: options.AllowOutside = False,
     images_as: Annotated[
         ImagesAs,
         options.output_option(
@@ -65,6 +66,8 @@ def convert_data(
         words = data_words(output, None)
         if images_as == "none":
             words = data_words(output / "train.json", common_folder(done["train"].records))
+        if images_as == "link" and "--allow-outside" not in words:
+            words.append("--allow-outside")
         print_commands({"Train on it": shlex.join(["maskrcnn", "train", *words])})
 
 

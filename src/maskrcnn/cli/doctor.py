@@ -33,6 +33,7 @@ def doctor(
     ] = None,
     split: options.Splits = None,
     form: options.DataFormat = None,
+    allow_outside: options.AllowOutside = False,
     preset: options.Preset = None,
     config: options.ConfigFile = None,
     report: Annotated[Path, options.output_option("--report", metavar="FILE", help="The HTML page to write.")] = Path(

@@ -21,6 +21,7 @@ def evaluate(
     form: options.DataFormat = None,
     where: options.Where = None,
     skip_invalid: options.SkipInvalid = False,
+    allow_outside: options.AllowOutside = False,
     proposals: options.ProposalFile = None,
     tta: options.TTA = None,
     batch_size: options.BatchSize = 1,

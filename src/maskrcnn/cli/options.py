@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from ..config import TTASettings
+from ..data.confinement import VARIABLE
 from ..errors import SettingError
 
 data_option = partial(typer.Option, rich_help_panel="Data")
@@ -65,6 +67,17 @@ Where = Annotated[
     ),
 ]
 SkipInvalid = Annotated[bool, data_option("--skip-invalid", help="Leave out objects that break a rule.")]
+
+
+def _allow_outside(allowed: bool) -> None:
+    if allowed:
+        os.environ[VARIABLE] = "1"
+
+
+AllowOutside = Annotated[
+    bool,
+    data_option("--allow-outside", help="Read images outside of the dataset's folders, too.", callback=_allow_outside),
+]
 ProposalFile = Annotated[
     Path | None,
     data_option(

@@ -20,6 +20,7 @@ def propose(
     form: options.DataFormat = None,
     where: options.Where = None,
     skip_invalid: options.SkipInvalid = False,
+    allow_outside: options.AllowOutside = False,
     batch_size: options.BatchSize = 1,
     device: options.Device = None,
     precision: options.Precision = options.AUTO,

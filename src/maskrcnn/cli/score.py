@@ -26,6 +26,7 @@ def score(
     form: options.DataFormat = None,
     where: options.Where = None,
     skip_invalid: options.SkipInvalid = False,
+    allow_outside: options.AllowOutside = False,
     max_detections: Annotated[
         int, options.scoring_option(metavar="N", min=1, help="Limit of predictions per image and class.")
     ] = 100,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..data.confinement import allows_outside
 from . import options
 from .commands import data_words, evaluate_command, predict_command, print_commands, propose_command
 from .console import INTERRUPTED, say, show
@@ -24,6 +25,7 @@ def train(
     val: options.Validation = None,
     form: options.DataFormat = None,
     skip_invalid: options.SkipInvalid = False,
+    allow_outside: options.AllowOutside = False,
     proposals: options.ProposalFile = None,
     val_proposals: Annotated[
         Path | None,
@@ -87,7 +89,8 @@ def train(
         alternating=alternating,
     )
     if not result.finished or result.val is None:
-        print_commands({"Go on": resume_command(result.folder)})
+        outside = " --allow-outside" if allows_outside() else ""
+        print_commands({"Go on": resume_command(result.folder) + outside})
         raise typer.Exit(INTERRUPTED)
     if result.report is None:
         _print_recall(result, result.val)

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from ..errors import SettingError
+from ..errors import DataError, SettingError
+from ..ops.files import require_regular
+from ..ops.yaml_text import parse_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -255,20 +256,22 @@ def _parse_value(text: str, word: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
         if isinstance(value, str) and "," in value:
-            return [yaml.safe_load(part) for part in value.split(",") if part.strip()]
-    except yaml.YAMLError as error:
+            return [parse_yaml(part) for part in value.split(",") if part.strip()]
+    except ValueError as error:
         raise SettingError(f"{word}: {text!r} is neither a number, a word nor a list such as 0.5,2.") from error
     return value
 
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingError(f"{file}: cannot be read as YAML: {reason}") from error
+        require_regular(file)
+        tree = parse_yaml(file.read_text(encoding="utf-8"))
+    except DataError as error:
+        raise SettingError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{file}: cannot be read as YAML: {error}") from error
     if not isinstance(tree, dict):
         raise SettingError(f"{file}: must hold settings such as `train: {{steps: 2000}}`. {HINT}")
     return tree

@@ -321,7 +321,9 @@ def _nodata(page: "TiffPage") -> float | None:
 
 def _start(path: Path | str, count: int) -> bytes:
     try:
+        if not Path(path).is_file():
+            return b""
         with open(path, "rb") as file:
             return file.read(count)
-    except OSError:
+    except (OSError, ValueError):
         return b""

@@ -28,7 +28,7 @@ from .readers import (
     yolo,
 )
 from .readers.coco_folders import SPLITS, canonical_split, split_of
-from .readers.contents import Format
+from .readers.contents import Format, explaining
 
 IN_ORDER = (
     yolo.FORMAT,
@@ -111,9 +111,11 @@ def read_contents(
 ) -> Contents:
     """A split of a dataset in COCO's terms, unchecked; arguments and errors as for `read_dataset`."""
     split = canonical_split(split)
-    if not isinstance(form, Format):
-        form = FORMATS[recognize(path, split) if form is None else require_format(form)]
-    return form.read(path, split, images)
+    if isinstance(form, Format):  # what is wrong in a reader of the user's must not look like wrong data
+        return form.read(path, split, images)
+    with explaining(path):
+        known = FORMATS[recognize(path, split) if form is None else require_format(form)]
+        return known.read(path, split, images)
 
 
 def recognize(path: Path, split: str = "train") -> str:

@@ -283,15 +283,26 @@ def _load(images: TorchDataset[Item | DataError], batches: Iterable[list], worke
             if isinstance(batch, DataError):
                 raise batch
             yield batch
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise DataError(
-            f"data.workers={count}: a loader process was killed, most often for want of memory or of shared memory, "
-            f"as in a container ({error}). Set data.workers=0, or give more of it (docker run --shm-size=8g)."
-        ) from error
     finally:
         del ready  # ends the workers, also while somebody keeps the error: at its exit, Python would wait for them
+
+
+@contextmanager
+def explaining_killed_workers() -> Iterator[None]:
+    """Say what it means that a loader process was killed; torch raises that wherever this process is just then.
+
+    Raises:
+        DataError: In place of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise DataError(
+            "data.workers: a loader process was killed, most often for want of memory or of shared memory, as in a "
+            f"container ({error!s:.80}). Set data.workers=0, or give more of it (docker run --shm-size=8g)."
+        ) from error
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:

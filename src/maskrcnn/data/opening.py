@@ -9,6 +9,7 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import DataError
+from ..ops.files import require_regular
 from .pixel_limit import VARIABLE, require_pixels
 
 HEIC = (".heic", ".heif", ".hif")
@@ -35,6 +36,8 @@ def open_image(file: Path | str | IO[bytes], *, name: str | None = None) -> Iter
     source = file if isinstance(file, str | Path) else name or "image"
     if str(source).lower().endswith(HEIC):
         _open_heic()
+    if isinstance(file, str | Path):
+        require_regular(file)
     try:
         with Image.open(file) as image:
             require_pixels(source, image.size[::-1])
@@ -60,8 +63,6 @@ def _unreadable(path: Path | str, error: Exception) -> DataError:
     file = Path(path)
     if not file.exists():
         return DataError(f"{path}: the image is not there. Check its name and the folder of the images.")
-    if file.is_dir():
-        return DataError(f"{path}: this is a folder, but one image file is needed here.")
     if file.stat().st_size == 0:
         return DataError(f"{path}: the image file is empty (0 bytes). Copy or download it again.")
     if isinstance(error, Image.DecompressionBombError):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,21 @@ from typing import Any
 from ..errors import DataError
 
 REMEDY = "Copy or write the file again."
+
+
+def require_regular(path: Path | str) -> None:
+    """Refuse a device or a pipe, which may be read without end, and a folder. What is not there passes.
+
+    Raises:
+        DataError: It is one of these.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+        raise DataError(f"{path}: this is {kind}, but a file is needed here. Give a file.")
 
 
 def read_json(path: Path | str, *, expected: str = "a JSON file", remedy: str = REMEDY) -> Any:
@@ -24,10 +40,12 @@ def read_json(path: Path | str, *, expected: str = "a JSON file", remedy: str = 
     Raises:
         DataError: It is missing, cut off, nested too deeply, or no JSON.
     """
+    require_regular(path)
     try:
         content = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read as {expected} ({error.strerror}). Check the path.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path}: cannot be read as {expected} ({reason}). Check the path.") from error
     return parse_json(content, str(path), expected=expected, remedy=remedy)
 
 

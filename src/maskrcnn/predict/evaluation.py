@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..data.dataset import Contents, Dataset, is_panoptic
 from ..data.dataset_range import with_dataset_range
 from ..data.formats import read_contents, recognize
-from ..data.loading import evaluation_scales
+from ..data.loading import evaluation_scales, explaining_killed_workers
 from ..data.readers.coco import to_data
 from ..errors import SettingError, require_choice
 from ..evaluation.accuracy import Threshold, best_score_threshold
@@ -259,14 +259,15 @@ def predict_results(
     files = [record.path for record in data.records if record.pixels is None]
     with_range, _ = with_dataset_range(predictor.inputs[0], files)
     inputs = [one.changed({"range": with_range.range}) for one in predictor.inputs]
-    return collect_results(
-        lambda images: list(map(match.translate, predictor.predict_scales(images))),
-        evaluation_scales(data.records, inputs, batch_size=batch_size, workers=workers),
-        data.classes,
-        truth,
-        describe=describe,
-        on_progress=on_progress,
-    )
+    with explaining_killed_workers():
+        return collect_results(
+            lambda images: list(map(match.translate, predictor.predict_scales(images))),
+            evaluation_scales(data.records, inputs, batch_size=batch_size, workers=workers),
+            data.classes,
+            truth,
+            describe=describe,
+            on_progress=on_progress,
+        )
 
 
 def read_annotated(path: Path | str, split: str = "val") -> Dataset:

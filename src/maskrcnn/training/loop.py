@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..config import RunSettings
 from ..data.dataset import Dataset
+from ..data.loading import explaining_killed_workers
 from ..evaluation.report import Report
 from ..ops.devices import autocast, keep_freed_memory
 from ..structures.batch import Batch
@@ -103,6 +104,7 @@ def train_loop(
     if device.type == "cpu":
         keep_freed_memory()
     with (
+        explaining_killed_workers(),
         StopRequest(quiet=quiet) as stop,
         Run(model, settings, classes=classes, folder=folder, device=device, resume=resume, quiet=quiet) as run,
     ):

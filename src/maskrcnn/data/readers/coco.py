@@ -16,6 +16,7 @@ from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
 from ...structures.coco_forms import plain_content
 from ...structures.keypoint_lists import with_listed_keypoints
+from ..confinement import require_inside
 from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
 from .coco_panoptic import read_panoptic
@@ -30,7 +31,7 @@ from .coco_records import (
     read_object,
     refuse_problems,
 )
-from .contents import Format
+from .contents import Format, explaining
 
 
 def read_coco(annotations: Path, images: Path, *, skip_invalid: bool = False) -> Dataset:
@@ -63,10 +64,18 @@ def to_data(contents: Contents, *, skip_invalid: bool = False, pixels: Mapping[i
     Raises:
         DataError: Naming the file, the record, the value, the rule and the remedy.
     """
+    with explaining(contents.source):
+        return _to_data(contents, skip_invalid, pixels)
+
+
+def _to_data(contents: Contents, skip_invalid: bool, pixels: Mapping[int, Tensor] | None) -> Dataset:
     source, coco = contents.source, dict(with_listed_keypoints(plain_content(contents.coco)))
     classes = _classes(source, coco["categories"])
     held = pixels or {}
     images = read_images(source, coco["images"], contents.images, in_memory=held.keys())
+    if pixels is None:  # else the user names the files
+        own = source if source.is_dir() else source.parent
+        require_inside(source, (contents.images, own), (image.path for image in images.values()))
     if is_panoptic(coco):
         found = read_panoptic(source, coco, classes, images, skip_invalid=skip_invalid)
         return replace(found, images=contents.images)

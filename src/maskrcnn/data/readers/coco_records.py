@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -20,6 +20,7 @@ from ...structures.instances import Instances
 from ...structures.masks import Masks
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
 from ..images import image_size
+from ..pixel_limit import require_pixels
 from .contents import list_some, other_spelling
 
 REMEDY = "Correct the file, or read it with skip_invalid=True (--skip-invalid) to leave such {}s out."
@@ -96,6 +97,7 @@ def _image_size(file: Path, image: dict[str, Any], path: Path) -> tuple[int, int
             f"{file}: image {image['id']} ({path.name}): {width!r} x {height!r} is not a size; `width` and `height` "
             "must be whole numbers above 0. Correct them, or leave both out to have them read from the image."
         )
+    require_pixels(path, (height, width))
     return height, width
 
 
@@ -240,7 +242,7 @@ def box_polygon(box: Box) -> Polygons:
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a JSON value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_id(value: object) -> TypeGuard[int]:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from ...errors import DataError
+from ...errors import DataError, MaskRCNNError
+from ...ops.files import require_regular
 from ..dataset import Contents
 from ..images import IMAGES
+from ..pixel_limit import require_pixels
 
 T = TypeVar("T")
 
@@ -83,8 +85,9 @@ class ContentsBuilder:
             named_by: The file or record that names it, for the message about an image that was added before.
 
         Raises:
-            DataError: It was added before.
+            DataError: It was added before, or is too large.
         """
+        require_pixels(path, size)
         name = os.path.relpath(path, self.images)
         if name in self._images:
             raise DataError(
@@ -216,20 +219,41 @@ def other_spelling(folder: Path, name: str) -> Path | None:
     return place if place.is_file() else None
 
 
+@contextmanager
+def explaining(source: Path) -> Iterator[None]:
+    """Turn what nobody foresaw in others' files, of any shape, into an error that names the file.
+
+    Raises:
+        DataError: In place of any other error.
+    """
+    try:
+        yield
+    except (MaskRCNNError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{source}: cannot be read; something in it is not as its format has it ({type(error).__name__}: "
+            f"{error!s:.200}). Export it again, or correct it."
+        ) from error
+
+
 def first_bytes(path: Path) -> bytes:
     """The beginning of a file; nothing if it cannot be read."""
     try:
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
             return file.read(SNIFFED)
-    except OSError:
+    except (OSError, ValueError):
         return b""
 
 
 def read_xml(path: Path, kind: str) -> Element:
     """The root of an XML file; arguments and errors as for `read_text`."""
+    require_regular(path)
     try:
         return ElementTree.parse(path).getroot()
-    except (OSError, ValueError, ElementTree.ParseError) as error:
+    except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:
         raise DataError(f"{path}: cannot be read as {kind} ({error}). Copy or export it again.") from error
 
 
@@ -243,6 +267,8 @@ def read_text(path: Path | zipfile.Path, kind: str) -> str:
     Raises:
         DataError: It cannot be read, or is no text.
     """
+    if isinstance(path, Path):
+        require_regular(path)
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:

@@ -31,6 +31,7 @@ from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
 NO_OBJECTS = ("tag", "attribute")
 SUBSET = re.compile(rb'<image [^>]*subset="([^"]*)"')
+NUMBER = re.compile("[0-9]{1,9}")
 REMEDY = 'Export the task again as "CVAT for images 1.1".'
 
 
@@ -142,7 +143,7 @@ def _folders(file: Path, subset: str) -> list[Path]:
 
 def _size(image: Element) -> tuple[int, int] | None:
     width, height = image.get("width", ""), image.get("height", "")
-    return (int(height), int(width)) if width.isdecimal() and height.isdecimal() else None
+    return (int(height), int(width)) if NUMBER.fullmatch(width) and NUMBER.fullmatch(height) else None
 
 
 def _group(shape: Element) -> str | None:
@@ -201,6 +202,8 @@ def _mask(shape: Element, size: tuple[int, int]) -> dict[str, Any]:
         runs = [int(run) for run in shape.get("rle", "").split(",")]
     except ValueError:
         raise ValueError("`rle` must be whole numbers with commas") from None
+    if not (0 <= left <= left + width <= size[1] and 0 <= top <= top + height <= size[0]):
+        raise ValueError(f"the window of `rle` ({left}, {top}, {width} x {height}) lies outside the image")
     if min(runs) < 0 or sum(runs) != width * height:
         raise ValueError(f"the runs of `rle` add up to {sum(runs)} pixels, its window has {width} x {height}")
     bitmap = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)

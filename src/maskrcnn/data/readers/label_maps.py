@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +14,7 @@ from ...errors import DataError
 from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
 from ..opening import open_image
+from ..pixel_limit import require_pixels
 from .matlab import read_matlab
 
 MATLAB = "inst_map"
@@ -137,8 +140,11 @@ def _color_values(pixels: np.ndarray) -> np.ndarray:
 
 def _read_numpy(path: Path) -> np.ndarray:
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            require_pixels(path, values.shape, values.nbytes)
+            values = np.array(values)
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, BadZipFile, OverflowError) as error:
         raise DataError(f"{path}: the label map cannot be read ({error}). Save it with numpy.save.") from error
     if not isinstance(values, np.ndarray):
         raise DataError(f"{path}: holds several arrays, but a label map is one. Save it with numpy.save.")

@@ -16,6 +16,7 @@ from ...errors import DataError
 from ...ops.files import read_json
 from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
+from ..pixel_limit import require_pixels
 from .contents import Format
 
 NAME = "ochuman.json"
@@ -139,7 +140,8 @@ def _converted(person: dict[str, Any], places: Sequence[int]) -> dict[str, Any]:
 
 def _mask(polygons: dict[str, Any]) -> dict[str, Any]:
     """RLE of what lies in an outer polygon and in no inner one."""
-    size = polygons["height"], polygons["width"]
+    size = int(polygons["height"]), int(polygons["width"])
+    require_pixels("OCHuman", size)
     outer, inner = (_union(polygons[key], size) for key in ("outer", "inner"))
     if coco_mask.area(inner):
         remaining = coco_mask.decode(outer) & ~coco_mask.decode(inner).astype(bool)

@@ -15,13 +15,13 @@ Category ids are the classes counted from 1. Coordinates may reach 1 % over the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from ...errors import DataError
+from ...ops.yaml_text import parse_yaml
 from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
 from ..images import IMAGES, image_size
@@ -29,6 +29,7 @@ from .coco_folders import SPLITS, split_names
 from .contents import ContentsBuilder, Format, list_images, read_text
 
 SUFFIXES = (".yaml", ".yml")
+MOST_CLASSES = 100_000
 CLASSES = ("classes.txt", "labels/classes.txt")
 """Where Label Studio and labelImg name the classes, one per line, instead of `data.yaml`."""
 LABELS = ("labels/*.txt", "labels/*/*.txt", "*/labels/*.txt")
@@ -140,10 +141,11 @@ def _read_classes(file: Path) -> dict[str, Any]:
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
+    text = read_text(file, "the YAML file of a YOLO dataset")
     try:
-        known = yaml.safe_load(read_text(file, "the YAML file of a YOLO dataset"))
-    except yaml.YAMLError as error:
-        raise DataError(f"{file}: the file is not valid YAML ({' '.join(str(error).split())}). Correct it.") from error
+        known = parse_yaml(text)
+    except ValueError as error:
+        raise DataError(f"{file}: the file is not valid YAML ({error}). Correct it.") from error
     return known if isinstance(known, dict) else {}
 
 
@@ -154,6 +156,8 @@ def _is_description(known: dict[str, Any]) -> bool:
 def _names(file: Path, known: dict[str, Any]) -> list[str]:
     names, count = known.get("names"), known.get("nc")
     if names is None and isinstance(count, int):
+        if count > MOST_CLASSES:
+            raise DataError(f"{file}: `nc` is {count}, but at most {MOST_CLASSES:,} classes can be. Correct it.")
         names = [f"class_{number}" for number in range(count)]
     if isinstance(names, dict):
         if sorted(map(str, names)) != sorted(map(str, range(len(names)))):
@@ -167,8 +171,8 @@ def _names(file: Path, known: dict[str, Any]) -> list[str]:
     if count is not None and count != len(names):
         raise DataError(f"{file}: `nc` is {count!r}, but `names` has {len(names)} classes. Make both agree.")
     texts = [str(name) for name in names]
-    twice = next((name for name in texts if texts.count(name) > 1), None)
-    if twice is not None:
+    twice, times = Counter(texts).most_common(1)[0]
+    if times > 1:
         raise DataError(f"{file}: `names` has {twice!r} twice. Give each class its own name.")
     return texts
 
