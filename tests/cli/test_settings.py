@@ -41,6 +41,13 @@ def test_the_printed_file_gives_the_same_settings_again(tmp_path):
     assert yaml.safe_load(file.read_text())["train"]["steps"] == 7
 
 
+def test_defaults_in_the_printed_file_do_not_win_over_those_of_weights(tmp_path):
+    text = printed("--yaml", "train.steps=7")
+    assert yaml.safe_load(text) == {"train": {"steps": 7}}
+    assert "#   learning_rate: null" in text
+    assert yaml.safe_load(printed("--yaml")) is None
+
+
 def test_a_preset_is_shown_with_what_differs_from_it():
     words = ("--yaml", "--preset", "detectron2/mask_rcnn_R_50_C4", "rpn.post_nms_top_n=7")
     model = yaml.safe_load(printed(*words))

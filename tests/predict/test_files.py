@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from maskrcnn.config import InputSettings
+from maskrcnn.config import InputSettings, ModelSettings
+from maskrcnn.data.dataset import to_rgb
 from maskrcnn.data.images import read_image
 from maskrcnn.errors import DataError
 from maskrcnn.predict.files import drawing_names, find_images, predict_files, read_ahead, write_segments
@@ -30,6 +31,7 @@ class Fixed:
     classes = Classes(("cell", "dust"), (7, 9))
     notes = {}
     inputs = (InputSettings(),)
+    settings = ModelSettings()
     masks = True
 
     def __init__(self):
@@ -124,7 +126,7 @@ def test_an_image_without_segments_is_written_too(tmp_path):
 
 def test_the_json_holds_every_object_in_the_image_s_own_pixels(images, tmp_path):
     done = predict_files(Fixed(), images, tmp_path / "new" / "out", score_threshold=0.5, batch_size=2)
-    assert done == (3, 3, [], 0.5, None)
+    assert done == (3, 3, [], 0.5, None, ())
     content = read(tmp_path / "new" / "out")
     assert content["classes"][1] == {"label": 1, "name": "dust", "category_id": 9}
     assert [one["file"] for one in content["images"]] == list(map(str, images))
@@ -185,7 +187,7 @@ def test_a_broken_image_is_named_and_the_others_go_on(images, tmp_path, batch_si
 
 
 def test_no_images_give_an_empty_list(tmp_path):
-    assert predict_files(Fixed(), [], tmp_path, score_threshold=0.5) == (0, 0, [], 0.5, None)
+    assert predict_files(Fixed(), [], tmp_path, score_threshold=0.5) == (0, 0, [], 0.5, None, ())
     assert read(tmp_path)["images"] == []
 
 
@@ -272,6 +274,13 @@ def folder(tmp_path, monkeypatch):
 )
 def test_files_folders_and_patterns_are_found_once_each_in_order(folder, inputs, expected):
     assert [path.as_posix() for path in find_images(inputs).images] == expected
+
+
+def test_two_channels_are_drawn_as_red_and_green():
+    pixels = torch.arange(2 * 3 * 4, dtype=torch.uint8).reshape(2, 3, 4)
+    rgb = to_rgb(pixels)
+    assert torch.equal(rgb[:2], pixels)
+    assert not rgb[2].any()
 
 
 def test_what_was_drawn_before_is_no_input(folder):

@@ -7,7 +7,8 @@ from tests.rules.source import trees
 
 FLOORS = (
     {"errors", "progress"},
-    {"config", "ops"},
+    {"ops"},
+    {"config"},
     {"structures"},
     {"model", "data", "evaluation", "draw"},
     {"weights", "analysis", "engines"},

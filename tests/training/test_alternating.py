@@ -103,7 +103,7 @@ def test_a_folder_knows_the_settings_it_was_started_with(whole, tmp_path):
 
 
 def test_other_settings_are_refused(whole, data, tmp_path):
-    with pytest.raises(SettingError, match=r"train.learning_rate=0.5.* 0.1"):
-        run(data, whole[0], settings(learning_rate=0.1))
+    with pytest.raises(SettingError, match=r"train.seed=0.* 7"):
+        run(data, whole[0], settings(seed=7))
     with pytest.raises(SettingError, match=r"train.layers=rpn"):
         run(data, tmp_path, settings(layers="rpn"))

@@ -4,7 +4,7 @@ import torch
 from maskrcnn.config import RunSettings
 from maskrcnn.config.presets import FROM_RANDOM, read_preset
 from maskrcnn.errors import SettingError
-from maskrcnn.training.start import build_start, choose_start, default_weights
+from maskrcnn.training.start import COCO_WEIGHTS, build_start, choose_start, default_weights
 from tests.conftest import CLASSES
 
 
@@ -91,6 +91,14 @@ def test_an_unknown_preset_is_refused_before_weights_are_read():
 )
 def test_training_starts_from_the_best_published_weights_of_a_preset(preset, weights):
     assert default_weights(preset) == weights
+
+
+@pytest.mark.parametrize(
+    ("backbone", "weights"),
+    [("resnet50", COCO_WEIGHTS), ("resnet101", "torchvision/resnet101"), ("mobilenet_v3_large", None)],
+)
+def test_another_backbone_than_that_of_cocos_weights_starts_from_its_own(backbone, weights):
+    assert default_weights(None, backbone) == weights
 
 
 def test_the_name_of_published_weights_serves_as_a_preset():

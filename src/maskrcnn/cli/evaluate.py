@@ -7,7 +7,7 @@ from typing import Annotated
 
 from ..progress import ImageBar, waiting
 from . import options
-from .console import require_place
+from .console import require_place, say
 from .datasets import fit_data, open_data
 from .scoring import Analysis, Scored, finish, model_facts
 
@@ -43,6 +43,7 @@ def evaluate(
     `maskrcnn score` scores saved predictions, also of text; `maskrcnn benchmark` follows the rules of a benchmark.
     """
     from ..predict.evaluation import predict_dataset
+    from ..predict.limits import dataset_notes
     from ..predict.predictor import Predictor
 
     threshold, augmentation = options.parse_threshold(score_threshold), options.parse_tta(tta)
@@ -54,6 +55,8 @@ def evaluate(
         weights, settings=overrides, device=device, precision=precision, engine=engine, tta=augmentation
     )
     chosen, match = fit_data(predictor, chosen, proposals)
+    for note in dataset_notes(chosen, predictor.settings):
+        say(f"Note: {note}")
     with ImageBar("predicting", len(chosen.records)) as bar:
         predicted = predict_dataset(predictor, chosen, match, batch_size=batch_size, on_progress=bar.advance)
     facts = {**model_facts(weights, overrides, augmentation, proposals), "where": where or []}

@@ -76,6 +76,8 @@ def predict(
     drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
     if done.values:
         say(f"{done.values}. Set it where these images are a part of others.")
+    for note in done.notes:
+        say(f"Note: {note}")
     if others:
         kind = "is no image" if len(others) == 1 else "are no images"
         say(f"Left out {counted(len(others), 'file')} that {kind}: {list_some([path.name for path in others])}.")

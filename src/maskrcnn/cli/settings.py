@@ -21,14 +21,35 @@ def settings(
     overrides: options.Overrides = None,
     preset: options.Preset = None,
     config: options.ConfigFile = None,
-    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for `--config` instead of a table.")] = False,
+    as_yaml: Annotated[
+        bool,
+        typer.Option("--yaml", help="Print a file for `--config`, with defaults as comments."),
+    ] = False,
 ) -> None:
     """List every setting of a training run, with its value and its meaning."""
     chosen = preset_settings(preset).changed(config, overrides)
     if as_yaml:
-        typer.echo(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, default_flow_style=None), nl=False)
+        typer.echo(settings_yaml(chosen), nl=False)
     else:
         show(*settings_tables(chosen), "\nWritten as `train.steps=2000` behind `maskrcnn train`.")
+
+
+def settings_yaml(chosen: RunSettings) -> str:
+    """A file of all settings. Defaults are comments: given, they would win over what weights bring along."""
+    default = RunSettings().model_dump(mode="json")
+    return "\n".join(_yaml_lines(chosen.model_dump(mode="json"), default)) + "\n"
+
+
+def _yaml_lines(chosen: dict[str, Any], default: dict[str, Any], depth: int = 0) -> Iterator[str]:
+    for name, value in chosen.items():
+        known = default.get(name)
+        mark = "# " if value == known else ""
+        if isinstance(value, dict) and value:
+            yield f"{mark}{'  ' * depth}{name}:"
+            yield from _yaml_lines(value, known if isinstance(known, dict) else {}, depth + 1)
+        else:
+            text = yaml.safe_dump([value], default_flow_style=True, width=1000).strip()[1:-1]
+            yield f"{mark}{'  ' * depth}{name}: {text}"
 
 
 def settings_tables(chosen: RunSettings) -> Iterator[RenderableType]:

@@ -272,6 +272,8 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise SettingError(str(error)) from error
     except (OSError, ValueError) as error:
         raise SettingError(f"{file}: cannot be read as YAML: {error}") from error
+    if tree is None:  # nothing but comments
+        return {}
     if not isinstance(tree, dict):
         raise SettingError(f"{file}: must hold settings such as `train: {{steps: 2000}}`. {HINT}")
     return tree

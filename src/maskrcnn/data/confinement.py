@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DataError
 
 VARIABLE = "MASKRCNN_ALLOW_OUTSIDE"
-"""Set, files outside are read, too; `--allow-outside` sets it."""
+"""Set, files outside are read, too; the command line has an option that sets it."""
 
 
 def allows_outside() -> bool:
@@ -37,6 +37,6 @@ def require_inside(source: Path, folders: Iterable[Path], paths: Iterable[Path])
         if not place.startswith(roots):
             raise DataError(
                 f"{source}: the image {path} lies at {place}, outside of the dataset. If you trust the file, give the "
-                "folder of its images (images=, --images), or allow it (in the environment "
-                f"{VARIABLE}=1, or --allow-outside)."
+                "folder of its images (images=, --images), or allow it "
+                f"({VARIABLE}=1 in the environment, --allow-outside)."
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+import torch
 from torch import Tensor
 
 from ..errors import DataError, SettingError
@@ -268,7 +269,9 @@ def is_panoptic(coco: dict[str, Any]) -> bool:
 
 
 def to_rgb(pixels: Tensor) -> Tensor:
-    """[3, H, W] of [C, H, W]: gray three times, or the first three channels."""
+    """[3, H, W] of [C, H, W]: gray three times, two channels as red and green, or the first three of more."""
+    if len(pixels) == 2:
+        return torch.cat([pixels, torch.zeros_like(pixels[:1])])
     return pixels.expand(3, -1, -1) if len(pixels) == 1 else pixels[:3]
 
 

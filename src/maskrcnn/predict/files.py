@@ -28,6 +28,7 @@ from ..structures.instances import Instances
 from ..structures.masks import PolygonKind
 from ..structures.panoptic import Panoptic, describe_segments, encode_ids
 from .class_match import find_threshold
+from .limits import detections_note, shrunk_note
 from .predictor import Predictor
 
 Read = Callable[[Path], Tensor | DataError]
@@ -46,6 +47,7 @@ class PredictedFiles(NamedTuple):
         failed: One message per image that could not be read.
         shown_from: The score from which on objects were drawn; None: nothing was drawn.
         values: The range that images of more than 8 bits were scaled by, where the weights have none.
+        notes: What limits of the settings have hidden, as of `limits`.
     """
 
     images: int
@@ -53,6 +55,7 @@ class PredictedFiles(NamedTuple):
     failed: list[str]
     shown_from: float | None
     values: DatasetRange | None = None
+    notes: tuple[str, ...] = ()
 
 
 class FoundImages(NamedTuple):
@@ -139,8 +142,11 @@ def predict_files(
     content = _described(predictor.classes) | {"images": entries, "failed": failed}
     with _writing(folder):
         write_json(folder / PREDICTIONS, content)
-    objects = sum(len(entry["objects"]) for entry in entries)
-    return PredictedFiles(len(entries), objects, [one["error"] for one in failed], shown_from, values)
+    counts = [len(entry["objects"]) for entry in entries]
+    sizes = [(entry["size"][0], entry["size"][1]) for entry in entries]
+    notes = detections_note(counts, predictor.settings), shrunk_note(sizes, inputs)
+    errors = [one["error"] for one in failed]
+    return PredictedFiles(len(entries), sum(counts), errors, shown_from, values, tuple(filter(None, notes)))
 
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:

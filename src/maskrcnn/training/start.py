@@ -54,7 +54,7 @@ def choose_start(weights: str | Path | None, *changes: Changes, preset: str | No
     """
     base = preset_settings(preset)
     chosen = base.changed(*changes)  # what is wrong with them is said before anything is fetched
-    start, warning = _read(weights, preset)
+    start, warning = _read(weights, preset, chosen.backbone.name)
     if start is None:
         own = preset_changes(find_preset(preset)) if preset else {}
         return TrainingStart(RunSettings().changed(FROM_RANDOM, own, *changes), None, warning)
@@ -64,14 +64,18 @@ def choose_start(weights: str | Path | None, *changes: Changes, preset: str | No
     return TrainingStart(chosen, start)
 
 
-def default_weights(preset: str | None) -> str:
-    """Published weights that fit a preset: the best of the same model, else its backbone on ImageNet, else COCO's."""
+def default_weights(preset: str | None, backbone: str = RunSettings().backbone.name) -> str | None:
+    """Published weights that fit a preset: the best of the same model, else its backbone on ImageNet, else COCO's.
+
+    Without a preset those of COCO; of another backbone than theirs its own on ImageNet, or none.
+    """
     if preset is None:
-        return COCO_WEIGHTS
+        own = f"torchvision/{backbone}"
+        return COCO_WEIGHTS if backbone == RunSettings().backbone.name else own if own in PUBLISHED else None
     preset = find_preset(preset)
     same = {sum(one.scores.values()): name for name, one in PUBLISHED.items() if one.preset == preset}
-    backbone = f"torchvision/{read_preset(preset).backbone.name}"
-    return same[max(same)] if same else backbone if backbone in PUBLISHED else COCO_WEIGHTS
+    own = f"torchvision/{read_preset(preset).backbone.name}"
+    return same[max(same)] if same else own if own in PUBLISHED else COCO_WEIGHTS
 
 
 def build_start(start: TrainingStart, classes: Classes, *, resume: bool = False) -> tuple[MaskRCNN, str]:
@@ -124,12 +128,17 @@ def _differences(own: Mapping[str, Any], given: Mapping[str, Any], prefix: str =
             yield f"{prefix}{name}={other}"
 
 
-def _read(weights: str | Path | None, preset: str | None) -> tuple[Start | None, str | None]:
+def _read(weights: str | Path | None, preset: str | None, backbone: str) -> tuple[Start | None, str | None]:
     if weights == NO_WEIGHTS:
         return None, None
     if weights is not None:
         return read_start(weights), None
-    name = default_weights(preset)
+    name = default_weights(preset, backbone)
+    if name is None:
+        return (
+            None,
+            f"backbone.name={backbone}: there are no published weights of it.",
+        )
     try:
         download(name)
     except WeightsError as error:

@@ -10,10 +10,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..config import RunSettings
+from ..config import ModelSettings, RunSettings
 from ..data.dataset import Dataset, count_crowds, has_objects, learned_labels
 from ..data.dataset_range import DatasetRange
 from ..ops.devices import autocast
+from ..predict.limits import dataset_notes
 from ..progress import counted
 from .dataset import TrainingData
 from .optimizer import peak_learning_rate
@@ -70,6 +71,13 @@ def data_remarks(data: TrainingData, values: DatasetRange | None = None) -> Iter
                 "train boxes alone with mask_head=null.",
                 style="yellow",
             )
+
+
+def limit_remarks(data: TrainingData, settings: ModelSettings) -> Iterator[Text]:
+    """What the limits of the settings hide of the images."""
+    for part in (data.train, data.val):
+        for note in dataset_notes(part, settings):
+            yield Text(f"{'training' if part is data.train else 'validation'} data: {note}", style="yellow")
 
 
 def fallback_panel(reason: str) -> Panel:

@@ -27,7 +27,7 @@ from .loop import TrainingResult
 from .run_folder import CHECKPOINT_NAME, DataArguments, check_folder, default_folder, load_data_arguments, locked
 from .settings import with_range, with_stuff
 from .start import TrainingStart, build_start, choose_start, require_fit
-from .summary import data_remarks, fallback_panel, plan_table
+from .summary import data_remarks, fallback_panel, limit_remarks, plan_table
 
 DataSource = str | Path | Dataset
 
@@ -159,7 +159,7 @@ def _train(
     with locked(folder):
         source.save(folder)
         console.print(plan_table(folder, data, settings, device=device, origin=origin))
-        console.print(*data_remarks(data, values), sep="\n")
+        console.print(*data_remarks(data, values), *limit_remarks(data, settings.model), sep="\n")
         how: dict[str, Any] = {"folder": folder, "device": device, "quiet": console.quiet, "augment": augment}
         if source.alternating:
             result = train_alternating(model, data, settings, **how)

@@ -55,6 +55,23 @@ def test_the_folder_of_the_images_is_the_splits_or_that_of_the_first_name(tmp_pa
     assert find_coco(tmp_path, split, images=tmp_path / "photos").images == tmp_path / "photos"
 
 
+COCO = '{"images": [{"file_name": "a.jpg"}], "annotations": [], "categories": []}'
+
+
+@pytest.mark.parametrize("name", ["result.json", "annotations/instances_default.json", "_annotations.coco.json"])
+def test_the_only_file_of_coco_in_a_folder_may_have_any_name(tmp_path: Path, name):
+    lay_out(tmp_path, "images/a.jpg")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(COCO)
+    (tmp_path / "results.json").write_text("[]")
+    (tmp_path / "notes.json").write_text('{"images": 3}')
+    assert find_coco(tmp_path) == (tmp_path / name, tmp_path / "images")
+    assert has_split(tmp_path, "train")
+    assert not has_split(tmp_path, "val")
+    (tmp_path / "other.json").write_text(COCO)
+    assert not has_split(tmp_path, "train")
+
+
 def test_a_file_name_that_is_no_json_is_named_with_its_file(tmp_path: Path):
     (tmp_path / "train.json").write_text(r'{"images": [{"file_name": "a\x.jpg"}]}')
     with pytest.raises(DataError, match=r"train.json: `file_name`"):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...errors import DataError
 from ...ops.files import parse_json
-from .contents import other_spelling
+from .contents import first_bytes, other_spelling
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 """The names each split goes by."""
@@ -16,6 +16,10 @@ CROWDPOSE = "json/crowdpose_{}.json"
 
 IMAGES = re.compile(rb'"images"\s*:')
 FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+CATEGORIES = re.compile(rb'"categories"\s*:\s*\[')
+FEW = 20
+"""JSON files of a folder that are looked into for the only one of COCO."""
+BLANK = b"\xef\xbb\xbf \t\r\n"
 LOOKED_FOR = 1000
 """Images of a file that are looked for to find their folder: the first of them may be missing."""
 
@@ -38,7 +42,8 @@ def find_coco(data: Path, split: str = "train", *, images: Path | None = None) -
     Args:
         data: The JSON file itself, or a dataset's folder in the layout of COCO (`annotations/instances_train2017.json`
             beside `train2017/` or `images/train2017/`), of Roboflow (`train/_annotations.coco.json` beside the
-            images), of CrowdPose (`json/crowdpose_train.json`) or a plain one (`train.json` beside `images/`).
+            images), of CrowdPose (`json/crowdpose_train.json`) or a plain one (`train.json` beside `images/`); or
+            with one COCO file of any name, as Label Studio and CVAT export it.
         split: "train", "val" or "test", for a folder.
         images: Folder of the images, if it is known.
 
@@ -49,18 +54,18 @@ def find_coco(data: Path, split: str = "train", *, images: Path | None = None) -
         return CocoFiles(data, images or _image_folder(data, split_of(data)))
     if not data.is_dir():
         raise DataError(f"{data}: there is no such file or folder. Give a COCO JSON file, or the folder that holds it.")
-    found = [path for pattern in _patterns(split) for path in sorted(data.glob(pattern))]
+    found = _files(data, split)
     if not found:
         raise DataError(
-            f"{data}: no annotation file of the split `{split}` was found; looked for {', '.join(_patterns(split))}. "
-            "Name one of them so, or give the JSON file itself."
+            f"{data}: no annotation file of the split `{split}` was found; looked for {', '.join(_patterns(split))}, "
+            "or one JSON file alone. Name one of them so, or give the JSON file itself."
         )
     return CocoFiles(found[0], images or _image_folder(found[0], split))
 
 
 def has_split(data: Path, split: str) -> bool:
     """Whether a folder holds an annotation file of a split ("train", "val" or "test")."""
-    return data.is_dir() and any(True for pattern in _patterns(split) for _ in data.glob(pattern))
+    return data.is_dir() and bool(_files(data, split))
 
 
 def canonical_split(name: str) -> str:
@@ -77,6 +82,24 @@ def split_of(annotations: Path) -> str:
     """The split a file or its folder is named after; "train" if after none."""
     words = [*re.split(r"[^a-z]+", annotations.stem.lower()), annotations.parent.name.lower()]
     return next((split for split, names in SPLITS.items() if any(name in words for name in names)), "train")
+
+
+def _files(data: Path, split: str) -> list[Path]:
+    """The annotation files of a split in a folder; where no name tells, the only COCO file is of its own split."""
+    named = [path for pattern in _patterns(split) for path in sorted(data.glob(pattern))]
+    if named or any(True for other in SPLITS for pattern in _patterns(other) for _ in data.glob(pattern)):
+        return named
+    there = [path for pattern in ("*.json", "annotations/*.json") for path in sorted(data.glob(pattern))]
+    alone = [path for path in there if _is_coco(path)] if len(there) <= FEW else []
+    return alone if len(alone) == 1 and split_of(alone[0]) == split else []
+
+
+def _is_coco(path: Path) -> bool:
+    """Whether a JSON file is an object with images and categories; it is not parsed."""
+    if not first_bytes(path).lstrip(BLANK).startswith(b"{"):
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+        return bool(IMAGES.search(contents) and CATEGORIES.search(contents))
 
 
 def _patterns(split: str) -> list[str]:
