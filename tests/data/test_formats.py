@@ -86,7 +86,7 @@ def test_a_format_can_be_named_and_must_exist(shapes, tmp_path):
 
 def test_every_other_json_file_is_taken_for_coco_so_it_is_asked_after_those_that_read_files(tmp_path):
     names = list(FORMATS)
-    assert names[names.index("coco") + 1 :] == ["mask-folders", "label-maps"]  # which are folders only
+    assert names[names.index("coco") + 1 :] == ["mask-folders", "class-maps", "label-maps"]  # which are folders only
     (tmp_path / "x.json").write_text("{}")
     assert recognize(tmp_path / "x.json") == "coco"
 

@@ -14,6 +14,7 @@ from .dataset import Contents, Dataset
 from .readers import (
     bdd100k,
     cityscapes,
+    class_maps,
     coco,
     cvat,
     labelme,
@@ -47,6 +48,7 @@ IN_ORDER = (
     text.CTW1500,
     coco.FORMAT,  # takes every JSON file that no other format knows; images of masks may lie beside its files
     mask_images.MASK_FOLDERS,
+    class_maps.CLASS_MAPS,
     mask_images.LABEL_MAPS,
 )
 """In the order in which they are asked; the first that is found counts."""

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.io
+import tifffile
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
@@ -95,3 +96,9 @@ def test_a_broken_file_is_named(tmp_path, name, write, message):
     write(tmp_path / name)
     with pytest.raises(DataError, match=rf"{name}: .*{message}"):
         read_label_map(tmp_path / name)
+
+
+def test_label_maps_of_32_bits_without_sign_are_read_whole(tmp_path):
+    values = np.array([[0, 70000], [3_000_000_000, 1]], np.uint32)
+    tifffile.imwrite(tmp_path / "a.tif", values, compression="zlib")
+    assert np.array_equal(read_label_map(tmp_path / "a.tif"), values)

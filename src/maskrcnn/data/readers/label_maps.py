@@ -13,6 +13,7 @@ from scipy import ndimage
 from ...errors import DataError
 from ...structures.masks import encode_crop, tight_crop
 from ...structures.regions import Region, find_regions
+from ..deep_images import is_tiff, read_tiff
 from ..opening import open_image
 from ..pixel_limit import require_pixels
 from .matlab import read_matlab
@@ -20,6 +21,8 @@ from .matlab import read_matlab
 MATLAB = "inst_map"
 """Name of the label map in a .mat file, as in the Kumar, CPM17 and CoNSeP sets."""
 ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".npy", ".mat", ".txt", ".jpg", ".jpeg")
+SAMPLE_FORMAT, UNSIGNED = 339, 1
+"""The tag of a TIFF file, and its value."""
 PLAIN = 255
 """The value of a plain mask, which tells objects from the background only."""
 TOUCHING = np.ones((3, 3), dtype=int)
@@ -123,8 +126,20 @@ def _described(region: Region) -> dict[str, Any]:
 
 
 def _read_image(path: Path) -> np.ndarray:
-    with open_image(path) as image:
-        values = np.array(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
+    try:
+        with open_image(path) as image:
+            pages = getattr(image, "n_frames", 1)
+            values = np.array(image.convert("RGBA") if image.mode in ("LA", "PA") else image)
+            if image.mode == "I" and getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT, (UNSIGNED,))[0] == UNSIGNED:
+                values = values.view(np.uint32)  # Pillow takes them for signed
+    except DataError:
+        if not is_tiff(path):
+            raise
+        stored = read_tiff(path, all_pages=True)  # 32 bits without sign and other kinds that Pillow does not know
+        pages, values = stored.pages, np.moveaxis(stored.values, 0, -1)
+        values = values[..., 0] if values.shape[2] == 1 else values
+    if pages > 1:
+        raise DataError(f"{path}: has {pages} pages, but a label map is one. Save one page per image.")
     if values.ndim == 3 and values.shape[2] in (3, 4):
         return _color_values(values)
     return values

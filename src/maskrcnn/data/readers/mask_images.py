@@ -27,6 +27,8 @@ IMAGE_FOLDERS = ("images", "image", "imgs", "img", "images")
 MAP_FOLDERS = ("masks", "mask", "labels", "label_maps", "instance_maps", "gt")
 MAP_NAMES = ("_mask", "_masks", "_label", "_labels", "_gt", "_instances")
 """What the name of a label map may have after the image's; of one beside the image it must."""
+IMAGE_NAMES = ("_rgb", "_image", "_img")
+"""What the name of an image may have that its label map has not."""
 DRAWINGS = ("_poly",)
 """Images beside others that only show what is annotated."""
 CLASSES = "classes.json"
@@ -79,6 +81,8 @@ def find_label_maps(path: Path, split: str, images: Path | None = None) -> list[
             if not (shared and file.stem.endswith((*MAP_NAMES, *DRAWINGS)))
         )
         drawn = list_maps(maps, beside=shared)
+        if not known.keys() & drawn.keys():
+            known = files_by_name(known.values(), IMAGE_NAMES)
         require_partners(maps, known, drawn, "label map there", f"Add them (all black if {OR_NOT}")
         names = known if known and (shared or _is_common(path, maps)) else known | dict.fromkeys(drawn)
         expected = images or folder
@@ -103,7 +107,7 @@ def read_label_maps(path: Path, split: str, images: Path | None = None) -> Conte
             no class.
     """
     pairs = find_label_maps(path, split, images)
-    return gather_label_maps(pairs, path, images or path, classes=_read_classes(path))
+    return gather_label_maps(pairs, path, images or path, classes=read_value_names(path))
 
 
 def gather_label_maps(
@@ -212,7 +216,8 @@ def require_size(file: Path, mask: np.ndarray, image: Path, size: tuple[int, int
         )
 
 
-def _read_classes(path: Path) -> dict[int, str | None] | None:
+def read_value_names(path: Path) -> dict[int, str | None] | None:
+    """The class of each value as `classes.json` has it, None for what does not count; None: there is no such file."""
     file = path / CLASSES
     if not file.is_file():
         return None
@@ -237,8 +242,11 @@ FOLDERS_LAYOUT = "NAME/images/NAME.png, NAME/masks/*.png; or images/NAME.png, ma
 
 
 def has_mask_folders(path: Path, split: str) -> bool:
-    """Whether a folder holds a split with a mask file per object."""
-    return path.is_dir() and any(True for _ in _folders(path, split))
+    """Whether a folder holds a split with a mask file per object, and images that they belong to."""
+    try:
+        return path.is_dir() and any(pair.image.is_file() and pair.masks for pair in _folders(path, split))
+    except DataError:
+        return False  # another format's folders may have the same names
 
 
 def read_mask_folders(path: Path, split: str, images: Path | None = None) -> Contents:
