@@ -107,7 +107,8 @@ class _Whole:
     @cache
     def state() -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
-        return build_model(model_settings(), len(CLASSES)).state_dict()
+        state = build_model(model_settings(), len(CLASSES)).state_dict()
+        return {name: tensor.contiguous() for name, tensor in state.items()}
 
     @staticmethod
     @cache
@@ -180,6 +181,6 @@ def prepare(root: Path, draw: random.Random, number: int) -> Callable[[], object
     if name == "last.pt":
         return lambda: load_checkpoint(path)
     if name == "proposals.pkl":
-        empty = Dataset((), Classes(("a",), (1,)), source="made")
+        empty = Dataset("made", (), Classes(("a",), (1,)))
         return lambda: read_proposals(path, empty, most=10)
     return lambda: read_weights(path)

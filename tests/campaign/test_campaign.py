@@ -7,7 +7,7 @@ from tests.campaign.annotations import SEEDS, use
 from tests.campaign.kills import kill_and_resume
 from tests.campaign.watch import PARTS, run_watched
 
-SHORT = {"annotations": 160, "images": 80, "checkpoints": 40}
+SHORT = {"annotations": 93, "images": 40, "checkpoints": 20}
 
 
 @pytest.mark.parametrize("name", SEEDS)
