@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import pytest
@@ -47,6 +48,20 @@ def test_settings_that_a_file_cannot_tell_are_stored(run_cli, zoo, tmp_path):
     assert done.code == 0
     assert load_weights(tmp_path / "x.safetensors").settings.backbone.stride_in_1x1 is False
     assert (tmp_path / "x.safetensors").stat().st_size < 0.6 * zoo.stat().st_size
+
+
+def test_classes_get_their_names_from_words_or_from_a_coco_file(run_cli, zoo, tmp_path):
+    target, coco = tmp_path / "named.safetensors", tmp_path / "train.json"
+    assert run_cli("convert", zoo, target, "--classes", "cat, dog,cow").code == 0
+    assert load_weights(target).classes.names == ("cat", "dog", "cow")
+    categories = [{"id": number, "name": name} for number, name in ((7, "c"), (3, "a"), (5, "b, too"))]
+    coco.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+    assert run_cli("convert", zoo, target, "--classes", coco).code == 0
+    classes = load_weights(target).classes
+    assert (classes.names, classes.category_ids) == (("a", "b, too", "c"), (3, 5, 7))
+    refused = run_cli("convert", zoo, target, "--classes", "cat,dog")
+    assert refused.code == 1
+    assert "has 3 classes" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -238,3 +238,9 @@ def test_classes_of_pixels_are_unknown_in_the_padding_and_where_none_are_annotat
     assert (batch.semantic[0, :20, :33] == 3).all()
     assert (batch.semantic == 3).sum() == 20 * 33
     assert (batch.semantic == UNKNOWN).sum() == 2 * 32 * 64 - 20 * 33
+
+
+def test_settings_that_make_an_image_too_large_are_named_before_memory_is_taken():
+    settings = InputSettings(min_size=20_000, max_size=20_000)
+    with pytest.raises(DataError, match="input.min_size=20000"):
+        prepare_image(torch.zeros(3, 8, 8, dtype=torch.uint8), settings)

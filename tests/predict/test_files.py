@@ -276,6 +276,38 @@ def test_files_folders_and_patterns_are_found_once_each_in_order(folder, inputs,
     assert [path.as_posix() for path in find_images(inputs).images] == expected
 
 
+class Interrupted(Fixed):
+    """Is stopped by Ctrl-C at its third image."""
+
+    def predict_all(self, images, *, batch_size):
+        if len(self.batches) == 2:
+            raise KeyboardInterrupt
+        return super().predict_all(images, batch_size=batch_size)
+
+
+def test_what_was_predicted_before_ctrl_c_is_kept_and_the_rest_can_follow(tmp_path):
+    paths = []
+    for name in "dcba":
+        paths.append(tmp_path / f"{name}.png")
+        Image.new("RGB", (8, 6)).save(paths[-1])
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    predict_files(Fixed(), paths, whole)
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(Interrupted(), paths, cut)
+    assert len(json.loads((cut / "predictions.json").read_text())["images"]) == 2
+    rest = Fixed()
+    assert predict_files(rest, paths, cut, resume=True).images == 4
+    assert rest.batches == [1, 1]
+    assert (cut / "predictions.json").read_text() == (whole / "predictions.json").read_text()
+    assert sorted(path.name for path in (cut / "draw").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_predictions_of_other_classes_are_not_gone_on_with(tmp_path):
+    (tmp_path / "predictions.json").write_text('{"classes": [], "images": []}')
+    with pytest.raises(DataError, match=r"predictions.json"):
+        predict_files(Fixed(), [], tmp_path, resume=True)
+
+
 def test_two_channels_are_drawn_as_red_and_green():
     pixels = torch.arange(2 * 3 * 4, dtype=torch.uint8).reshape(2, 3, 4)
     rgb = to_rgb(pixels)

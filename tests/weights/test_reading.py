@@ -159,8 +159,19 @@ def test_a_run_of_mmengine_is_read_without_its_objects(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("wrapper", ["module.", "model.", "module._orig_mod."])
+@pytest.mark.parametrize(
+    "wrapper",
+    ["module.", "model.", "detector.", "module._orig_mod.", "_orig_mod.module.", "module.module.", "net.model.module."],
+)
 def test_names_of_a_wrapped_model_are_understood(wrapper):
     state = detectron2_state()
     weights = understand({f"{wrapper}{name}": tensor for name, tensor in state.items()}, "run.pth")
     assert weights.state.keys() == understand(state, "plain.pth").state.keys()
+
+
+@pytest.mark.parametrize("key", ["model_state_dict", "model_state", "net", "weights", "ema", "model_ema"])
+def test_a_checkpoint_of_a_training_script_is_read_from_the_key_of_its_model(tmp_path, key):
+    state = detectron2_state()
+    wrapped = {f"detector.{name}": tensor for name, tensor in state.items()} | {"criterion.weight": torch.ones(3)}
+    torch.save({"epoch": 3, key: wrapped, "optimizer_state_dict": {}, "loss": 0.5}, tmp_path / "run.pth")
+    assert read_weights(tmp_path / "run.pth").state.keys() == understand(state, "plain.pth").state.keys()

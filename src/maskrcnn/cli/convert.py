@@ -14,6 +14,7 @@ from ..progress import counted
 from .console import show
 
 if TYPE_CHECKING:
+    from ..structures.classes import Classes
     from ..weights.own import Weights
 
 Library = Literal["torchvision", "detectron2"]
@@ -31,6 +32,14 @@ def convert(
     ] = None,
     to: Annotated[
         Library | None, typer.Option("--to", help="Write a file for another library (.pth; detectron2 also .pkl).")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="A,B,...",
+            help="Names of the classes, where the file has none: in the order of the labels, or a COCO file with them.",
+        ),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store 16-bit numbers, half the size.")] = False,
 ) -> None:
@@ -50,8 +59,19 @@ def convert(
     ModelSettings().changed(overrides)
     read = read_weights(source)
     settings = read.settings.changed(overrides)
-    weights = convert_weights(read, target, to=to, settings=settings, dtype=torch.float16 if half else None)
+    named = None if classes is None else _read_classes(classes)
+    dtype = torch.float16 if half else None
+    weights = convert_weights(read, target, to=to, settings=settings, classes=named, dtype=dtype)
     show(*summary(weights), f"written: {target} ({target.stat().st_size / 1e6:.0f} MB)")
+
+
+def _read_classes(words: str) -> Classes | list[str]:
+    """Names with commas between them, or those of a COCO file."""
+    from ..data.readers.coco import read_classes
+
+    if Path(words).is_file():
+        return read_classes(Path(words))
+    return [name.strip() for name in words.split(",") if name.strip()]
 
 
 def summary(weights: Weights) -> list[str]:

@@ -7,7 +7,7 @@ import typer
 
 from ..progress import ImageBar, counted
 from . import options
-from .console import say
+from .console import INTERRUPTED, say
 
 
 def predict(
@@ -38,6 +38,9 @@ def predict(
         ),
     ] = None,
     no_draw: Annotated[bool, options.output_option("--no-draw", help="Draw no images.")] = False,
+    resume: Annotated[
+        bool, options.output_option("--resume", help="Keep what an earlier call has predicted, and do the rest.")
+    ] = False,
     polygons: Annotated[
         Literal["quad", "contour"] | None,
         options.output_option(
@@ -61,17 +64,22 @@ def predict(
     predictor = Predictor(
         weights, settings=overrides, device=device, precision=precision, engine=engine, tta=augmentation
     )
-    with ImageBar("predicting", len(paths)) as bar:
-        done = predict_files(
-            predictor,
-            paths,
-            output,
-            draw=not no_draw,
-            score_threshold=score_threshold,
-            polygons=polygons,
-            batch_size=batch_size,
-            on_progress=bar.advance,
-        )
+    try:
+        with ImageBar("predicting", len(paths)) as bar:
+            done = predict_files(
+                predictor,
+                paths,
+                output,
+                draw=not no_draw,
+                score_threshold=score_threshold,
+                polygons=polygons,
+                batch_size=batch_size,
+                resume=resume,
+                on_progress=bar.advance,
+            )
+    except KeyboardInterrupt:
+        say(f"Stopped. What was predicted is in {output / PREDICTIONS}; the same command with --resume does the rest.")
+        raise typer.Exit(INTERRUPTED) from None
     score = done.shown_from
     drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
     if done.values:

@@ -23,6 +23,7 @@ from ..errors import DataError
 from ..structures.batch import Batch
 from ..structures.instances import Instances
 from ..structures.panoptic import UNKNOWN
+from .pixel_limit import require_pixels
 
 MOST_CHANNELS = 128
 """That OpenCV takes at once."""
@@ -99,7 +100,7 @@ def prepare_image(
         [C, H, W] float.
 
     Raises:
-        DataError: The image has other channels than the settings.
+        DataError: The image has other channels than the settings, or becomes too large.
     """
     if settings.stretch is not None:
         image = stretch_brightness(image, settings.stretch)
@@ -110,6 +111,7 @@ def resize_and_normalize(
     pixels: Tensor, settings: InputSettings, size: tuple[int, int], dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """[C, h, w] uint8 to float [C, *size], in the order of steps, and of channels, that the settings name."""
+    require_pixels(f"input.min_size={settings.min_size}, input.max_size={settings.max_size}", size)
     if len(pixels) != settings.channels:
         raise DataError(
             f"the image has {len(pixels)} channels, but the network sees {settings.channels}: input.mean has "

@@ -22,7 +22,7 @@ from ..data.images import IMAGES, begins_as_image, read_image
 from ..draw.images import write_image
 from ..draw.instances import draw_instances
 from ..errors import DataError
-from ..ops.files import replacing, write_json
+from ..ops.files import read_json, replacing, write_json
 from ..structures.classes import Classes, in_whole_pixels
 from ..structures.instances import Instances
 from ..structures.masks import PolygonKind
@@ -90,9 +90,10 @@ def predict_files(
     score_threshold: float | None = None,
     polygons: PolygonKind | None = None,
     batch_size: int = 1,
+    resume: bool = False,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> PredictedFiles:
-    """Predict image files and write what was found into a folder.
+    """Predict image files and write what was found into a folder, also if it is stopped by Ctrl-C or an error.
 
     `predictions.json` holds `classes`; `images` with `file`, `size` [height, width], `drawn` (the drawn image's
     path in the folder) and `objects` with `box` [x1, y1, x2, y2], `label`, `class`, `category_id`, `score` and `mask`
@@ -114,39 +115,62 @@ def predict_files(
             JSON has all objects.
         polygons: "quad": a rectangle at any angle around each object; "contour": the polygon of its pixels.
         batch_size: Images that are predicted together.
+        resume: Leave out the images whose objects the folder's `predictions.json` has already, and keep those.
         on_progress: Called with the number of images that are done since the last call.
 
     Raises:
-        DataError: The folder cannot be written.
+        DataError: The folder cannot be written, or has predictions of other classes to resume.
         WeightsError: What the weights note about their threshold is no fraction.
     """
     shown_from = find_threshold(score_threshold, predictor.notes).score if draw else None
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     names = dict(zip(paths, drawing_names(paths), strict=True))
-    entries, failed = list[dict[str, Any]](), list[dict[str, str]]()
+    described, failed = _described(predictor.classes), list[dict[str, str]]()
+    entries = _earlier_entries(folder / PREDICTIONS, described, paths) if resume else []
+    on_progress(len(entries))
+    known = {entry["file"] for entry in entries}
     inputs, values = with_dataset_range(predictor.inputs[0], paths)
     read = partial(_image_or_error, settings=inputs)
-    for path, image, result in _predicted(predictor, paths, read, batch_size, on_progress):
-        if isinstance(result, DataError) or image is None:
-            failed.append({"file": str(path), "error": str(result)})
-            continue
-        entries.append(_entry(path, result, predictor.classes, names[path] if draw else None, polygons))
+    waiting = [path for path in paths if str(path) not in known]
+    try:
+        for path, image, result in _predicted(predictor, waiting, read, batch_size, on_progress):
+            if isinstance(result, DataError) or image is None:
+                failed.append({"file": str(path), "error": str(result)})
+                continue
+            entry = _entry(path, result, predictor.classes, names[path] if draw else None, polygons)
+            with _writing(folder):
+                if result.panoptic is not None:
+                    segments = write_segments(folder, Path(names[path]).stem, result.panoptic, predictor.classes)
+                    entry["panoptic"] = segments
+                if shown_from is not None:
+                    drawing = draw_instances(to_rgb(image), result, predictor.classes, score_threshold=shown_from)
+                    write_image(folder / names[path], drawing)
+            entries.append(entry)
+    finally:
+        places = {str(path): place for place, path in enumerate(paths)}
+        entries.sort(key=lambda entry: places[entry["file"]])
         with _writing(folder):
-            if result.panoptic is not None:
-                segments = write_segments(folder, Path(names[path]).stem, result.panoptic, predictor.classes)
-                entries[-1]["panoptic"] = segments
-            if shown_from is not None:
-                drawing = draw_instances(to_rgb(image), result, predictor.classes, score_threshold=shown_from)
-                write_image(folder / names[path], drawing)
-    content = _described(predictor.classes) | {"images": entries, "failed": failed}
-    with _writing(folder):
-        write_json(folder / PREDICTIONS, content)
+            write_json(folder / PREDICTIONS, described | {"images": entries, "failed": failed})
     counts = [len(entry["objects"]) for entry in entries]
     sizes = [(entry["size"][0], entry["size"][1]) for entry in entries]
     notes = detections_note(counts, predictor.settings), shrunk_note(sizes, inputs)
     errors = [one["error"] for one in failed]
     return PredictedFiles(len(entries), sum(counts), errors, shown_from, values, tuple(filter(None, notes)))
+
+
+def _earlier_entries(path: Path, described: dict[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The entries of some images in a file of predictions; none without a file."""
+    if not path.exists():
+        return []
+    content = read_json(path, expected="a file of predictions")
+    try:
+        if any(content[name] != value for name, value in described.items()):
+            raise DataError(f"{path}: has predictions of a model of other classes. Give another folder.")
+        wanted = {str(one) for one in paths}
+        return [entry for entry in content["images"] if entry["file"] in wanted and len(entry["size"]) == 2]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: is no file of predictions of this model. Give another folder.") from error
 
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:

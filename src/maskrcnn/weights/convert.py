@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..config import ModelSettings
 from ..errors import WeightsError
 from ..ops.files import replacing
+from ..structures.classes import Classes
 from .foreign.detectron2 import DETECTRON2_NEEDS, to_detectron2
 from .foreign.torchvision import TORCHVISION_NEEDS, to_torchvision
 from .own import SUFFIX, Weights, save_weights
@@ -34,6 +36,7 @@ def convert_weights(
     *,
     to: Library | None = None,
     settings: ModelSettings | None = None,
+    classes: Classes | Sequence[str] | None = None,
     dtype: torch.dtype | None = None,
 ) -> Weights:
     """Read weights of any library that is read, and write them as a file of this one, or back as one of another.
@@ -49,14 +52,15 @@ def convert_weights(
         target: The file to write: .safetensors; for torchvision .pth or .pt, for detectron2 .pkl or .pth.
         to: The library the file is for; None: this one.
         settings: Instead of those that were read, where a file cannot tell them; the layers stay as they are.
+        classes: Instead of those that were read: names in the order of the labels, or also with category ids.
         dtype: Of the numbers in a file of this library; torch.float16 halves it. None: as they are.
 
     Returns:
         The weights as they are written.
 
     Raises:
-        WeightsError: The source cannot be read, the target not be written, the settings ask for other layers, or the
-            other library has no form for the model.
+        WeightsError: The source cannot be read, the target not be written, the settings ask for other layers, there are
+            more or fewer classes, or the other library has no form for the model.
     """
     target = Path(target)
     check_target(target, to)
@@ -64,6 +68,8 @@ def convert_weights(
     if settings is not None:
         _check_layers(weights, settings)
         weights.settings = settings
+    if classes is not None:
+        weights.classes = _renamed(weights, Classes.of(classes))
     if to is not None:
         write_foreign(target, weights, to)
         return weights
@@ -177,3 +183,12 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
             yield from _differences(before[name], value, f"{prefix}{name}.")
         elif value != before.get(name):
             yield prefix + name, value
+
+
+def _renamed(weights: Weights, classes: Classes) -> Classes:
+    if len(classes) != len(weights.classes):
+        raise WeightsError(
+            f"{weights.source}: has {len(weights.classes)} classes, but {len(classes)} names are given: "
+            f"{', '.join(classes.names)}. Name all in the order of the labels, without the background."
+        )
+    return replace(weights.classes, names=classes.names, category_ids=classes.category_ids)

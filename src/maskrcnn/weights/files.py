@@ -23,7 +23,10 @@ SAFETENSORS = re.compile(rb"....\0\0\0\0\{", re.DOTALL)
 # Binary protocols (but not the number with which old torch files begin), and dictionaries and objects in older ones.
 PICKLE = re.compile(rb"\x80[\x02-\x05][^\x8a]|\(d|\}q|c\w[\w.]*\n", re.DOTALL)
 # Where files keep their tensors: training runs, mmdetection, Detectron.
-CONTAINERS = ("model", "state_dict", "blobs")
+CONTAINERS = (
+    *("model", "state_dict", "model_state_dict", "model_state", "net", "network", "weights", "blobs"),
+    *("ema", "model_ema", "ema_state_dict"),
+)
 _HALF = (torch.float16, torch.bfloat16)
 NUMBERS = {
     *(*_HALF, torch.float32, torch.float64),

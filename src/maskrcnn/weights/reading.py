@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from .foreign.torchvision import is_torchvision, read_torchvision
 from .own import KEY, Weights, load_weights, unpack_weights
 from .published import PUBLISHED, SHIPPED, download, find_published
 
-WRAPPERS = ("module.", "model.", "_orig_mod.")
+MOST_WRAPPERS = 4
 READERS: list[tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[str, Tensor], str], Weights]]] = [
     (is_torchvision, read_torchvision),
     (is_detectron2, read_detectron2),
@@ -95,7 +96,7 @@ def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any]
     Raises:
         WeightsError: The names are of no known library, or some tensors have no place here; they are named.
     """
-    for names in (state, _unwrapped(state)):
+    for names in _spellings(state):
         reader = _find_reader(names)
         if reader is read_mmdetection:
             return read_mmdetection(names, source, meta)
@@ -110,12 +111,20 @@ def understand(state: Mapping[str, Tensor], source: str, meta: Mapping[str, Any]
     )
 
 
-def _unwrapped(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Without a start that all names share, as the modules that train a model in parallel or compiled give them."""
-    for wrapper in WRAPPERS:
-        if state and all(name.startswith(wrapper) for name in state):
-            state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
-    return state
+def _spellings(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """The names as they are, and without the first words that most of them share, one after the other.
+
+    Modules that train a model in parallel, compiled, averaged or within another one put such words before its names;
+    what lies beside the model, such as a criterion, has others.
+    """
+    yield state
+    for _ in range(MOST_WRAPPERS):
+        words = Counter(name.partition(".")[0] for name in state)
+        first, count = words.most_common(1)[0] if words else ("", 0)
+        state = {name.partition(".")[2]: one for name, one in state.items() if name.startswith(f"{first}.")}
+        if not first or 2 * count < len(words):
+            return
+        yield state
 
 
 def _find_reader(state: Mapping[str, Tensor]) -> Callable[[Mapping[str, Tensor], str], Weights] | None:

@@ -36,6 +36,15 @@ def test_boxes_and_polygons_are_shares_of_width_and_height(tmp_path):
     assert (second["category_id"], second["segmentation"]) == (2, [[10, 8, 40, 8, 40, 32]])
 
 
+def test_a_label_file_belongs_to_one_of_two_images_of_the_same_name(tmp_path):
+    folder = lay_out(tmp_path, BOX, BOX)
+    Image.new("L", (100, 40)).save(folder / "images" / "train" / "0.jpg")
+    with pytest.raises(DataError, match=r"0.txt.*0.png"):
+        read_dataset(folder)
+    kept = read_dataset(folder, skip_invalid=True)
+    assert [record.path.name for record in kept] == ["0.jpg", "1.png"]
+
+
 def test_images_without_a_label_file_or_with_an_empty_one_have_no_objects(tmp_path):
     contents = read_yolo(lay_out(tmp_path, None, "", BOX), "train")
     assert [image["file_name"] for image in contents.coco["images"]] == [f"images/train/{i}.png" for i in range(3)]

@@ -83,6 +83,12 @@ def test_other_necks_norms_and_bodies_are_recognized():
     assert read("boxes only").settings.mask_head is None
 
 
+def test_averaged_copies_beside_the_weights_are_left_out():
+    state = mmdetection_state()
+    copies = {f"ema_{name.replace('.', '_')}": tensor for name, tensor in state.items()}
+    assert read_mmdetection(state | copies, "x.pth").state.keys() == read_mmdetection(state, "x.pth").state.keys()
+
+
 def test_the_wrapper_of_mmocr_does_not_matter():
     state = {f"wrapped_model.{name}": one for name, one in mmdetection_state(**KINDS["text"]).items()}
     assert is_mmdetection(state)

@@ -119,6 +119,15 @@ def parse_coco(path: Path) -> dict[str, Any]:
     return dict(plain_content(contents))
 
 
+def read_classes(path: Path) -> Classes:
+    """The classes of a COCO file, in the order of their ids.
+
+    Raises:
+        DataError: It is no such file.
+    """
+    return _classes(path, parse_coco(path)["categories"])
+
+
 def _classes(file: Path, categories: list[dict[str, Any]]) -> Classes:
     names: dict[int, str] = {}
     for category in categories:

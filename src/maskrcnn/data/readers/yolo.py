@@ -106,7 +106,11 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
             f"{file}: none of the {len(paths)} images of `{split}` has a label file; the first was looked for at "
             f"{labels[0]}. Lay labels/ beside images/, with the same folders and names inside."
         )
+    owners: dict[Path, Path] = {}
     for image, label in zip(paths, labels, strict=True):
+        if owners.setdefault(label, image) != image:
+            found.skipped.append(f"{label}: belongs to {owners[label].name}, so that {image.name} has none")
+            continue
         size = image_size(image)
         image_id = found.add_image(image, size)
         for number, line in label_lines(label):

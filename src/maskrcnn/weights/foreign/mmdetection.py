@@ -115,6 +115,10 @@ PANOPTIC: Tree = {"box_head": {"score_threshold": 0.6, "class_agnostic_nms": Tru
 TEXT: Tree = {"anchors": {"sizes": (16, 32, 64, 128, 256), "ratios": (0.17, 0.44, 1.13, 2.9, 7.46)}}
 
 
+AVERAGED = "ema_"
+"""Copies of mmdetection 2's averaging hook; it has exchanged them with the weights when it writes a checkpoint."""
+
+
 def is_mmdetection(state: Mapping[str, Tensor]) -> bool:
     """Whether the names are those of an mmdetection detector."""
     return any(_unwrapped(name).startswith("rpn_head.rpn_") for name in state)
@@ -135,6 +139,7 @@ def read_mmdetection(state: Mapping[str, Tensor], source: str, meta: Mapping[str
     Raises:
         WeightsError: Some tensors have no place here (another kind of model); they are named.
     """
+    state = {name: tensor for name, tensor in state.items() if not _unwrapped(name).startswith(AVERAGED)}
     clip = any(_unwrapped(name).startswith("backbone.stem.") for name in state)
     origins = find_origins(state, [*CLIP, *TABLE] if clip else TABLE, source, READABLE, spell=_unwrapped)
     ours = {name: state[origin] for name, origin in origins.items()}
