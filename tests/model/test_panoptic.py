@@ -91,3 +91,10 @@ def test_objects_without_masks_cannot_be_merged():
     instances.masks = None
     with pytest.raises(ValueError, match="scores.*masks"):
         merge(instances, pixels(*[0] * 10))
+
+
+def test_an_object_takes_the_pixels_of_its_window_only():
+    mask = MaskCrops.of([Crop(2, 1, np.ones((1, 3), dtype=bool))], SIZE)
+    boxes, labels, scores = torch.tensor([[2.0, 1.0, 5.0, 2.0]]), torch.tensor([5]), torch.tensor([0.9])
+    found = merge(Instances(size=SIZE, boxes=boxes, labels=labels, scores=scores, masks=mask), pixels(*[1] * 10))
+    assert (found.map == 1).nonzero().tolist() == [[1, 2], [1, 3], [1, 4]]

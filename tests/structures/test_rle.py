@@ -100,3 +100,12 @@ def test_a_broken_mask_does_not_borrow_from_its_neighbors():
     assert all_fill(["04", "22"], np.array([4, 4]))
     assert not all_fill(["03", "32"], np.array([4, 4]))
     assert not all_fill(["0T", "422"], np.array([4, 4]))
+
+
+def test_a_run_has_seven_characters_at_most():
+    text, pixels = b"PPPPPP2", 2**31
+    assert counts_from_text(text).tolist() == [pixels]
+    assert all_fill([text.decode()], np.array([pixels]))
+    with pytest.raises(ValueError, match="run"):
+        counts_from_text(b"P" + text)
+    assert not all_fill(["P" + text.decode()], np.array([pixels << 5]))

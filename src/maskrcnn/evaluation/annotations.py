@@ -46,9 +46,12 @@ def rle(segmentation: Any, size: Size) -> dict:
 
 
 def _from_polygons(polygons: list, size: Size) -> dict:
-    if not polygons:
+    try:
+        points = [polygon_points(polygon, size).ravel() for polygon in polygons]
+    except ValueError as error:
+        raise ValueError(f"segmentation {polygons!r:.60} must hold polygons: {error}") from None
+    if not points:
         raise ValueError("segmentation [] must hold polygons of at least 3 points x, y")
-    points = [polygon_points(polygon, size).ravel() for polygon in polygons]
     return coco_mask.merge(coco_mask.frPyObjects(points, *size))
 
 

@@ -5,6 +5,7 @@ from PIL import Image
 from maskrcnn.data.formats import has_split, read_dataset, recognize
 from maskrcnn.data.readers.cvat import is_cvat, is_part_of_cvat, read_cvat
 from maskrcnn.errors import DataError
+from tests.builders.exports import assert_equal, drawn_set, write_cvat
 from tests.builders.refusals import assert_refused_or_left_out
 
 BOX = '<box label="cat" occluded="0" xtl="10" ytl="5" xbr="20" ybr="15"{}/>'
@@ -165,3 +166,11 @@ def test_a_broken_file_is_named(tmp_path, change, message):
 def test_other_xml_files_are_not_taken_for_cvats(tmp_path):
     (tmp_path / "annotations.xml").write_text("<annotation><object/></annotation>")
     assert not is_cvat(tmp_path, "train")
+
+
+def test_images_lie_beside_the_folder_of_annotations(tmp_path):
+    write_cvat(drawn_set(tmp_path / "drawn"), tmp_path / "drawn", tmp_path / "set")
+    before = read_dataset(tmp_path / "set")
+    (tmp_path / "set" / "annotations").mkdir()
+    (tmp_path / "set" / "annotations.xml").rename(tmp_path / "set" / "annotations" / "train.xml")
+    assert_equal(before, read_dataset(tmp_path / "set"))

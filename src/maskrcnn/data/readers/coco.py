@@ -75,7 +75,8 @@ def _to_data(contents: Contents, skip_invalid: bool, pixels: Mapping[int, Tensor
     images = read_images(source, coco["images"], contents.images, in_memory=held.keys())
     if pixels is None:  # else the user names the files
         own = source if source.is_dir() else source.parent
-        require_inside(source, (contents.images, own), (image.path for image in images.values()))
+        folders = (contents.images, own, own.parent / "images")
+        require_inside(source, folders, (image.path for image in images.values()))
     if is_panoptic(coco):
         found = read_panoptic(source, coco, classes, images, skip_invalid=skip_invalid)
         return replace(found, images=contents.images)
