@@ -13,13 +13,19 @@ PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 COVERAGE := --cov --cov-report=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
-.PHONY: help demo test test-slow test-oldest profile check docs package wheel-test format clean
+# For make campaign and make mutations.
+SEED := 1
+COUNT := 1500
+
+.PHONY: help demo test test-slow test-oldest campaign mutations profile check docs package wheel-test format clean
 
 help:
 	@echo "make demo         watch a Mask R-CNN learn shapes it draws itself, about 2 minutes on two cores"
 	@echo "make test         the tests, and which share of the library's lines they ran"
 	@echo "make test-slow    the tests that take minutes each"
 	@echo "make test-oldest  the tests with the lowest version that pyproject.toml allows of each library, in .venv-oldest"
+	@echo "make campaign     broken and hostile files, and killed runs: make campaign SEED=1 COUNT=1500"
+	@echo "make mutations    changes of single operators that the tests do not notice: make mutations SEED=1 COUNT=60"
 	@echo "make profile      time and memory beside torchvision, about 15 minutes; rewrites profiling/RESULTS.md and its chart"
 	@echo "make check        linter, formatter, type checker, documentation, packages, and the coverage of the last make test"
 	@echo "make docs         the documentation as a web site, in site/"
@@ -40,6 +46,13 @@ test-slow: $(INSTALLED)
 
 test-oldest: $(OLDEST)/.installed
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest $(PARALLEL)
+
+campaign: $(INSTALLED)
+	$(BIN)/python -m tests.campaign $(SEED) $(COUNT)
+
+mutations: COUNT := 60
+mutations: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.campaign.operators $(SEED) $(COUNT)
 
 profile: $(INSTALLED)
 	$(BIN)/maskrcnn profile --all --json profiling/results.json

@@ -10,8 +10,11 @@ from PIL import Image
 
 from maskrcnn.config import RunSettings
 from maskrcnn.data.formats import read_dataset
+from maskrcnn.data.readers.polygons import join_parts
 from maskrcnn.errors import DataError, SettingError
+from maskrcnn.evaluation.annotations import rle
 from maskrcnn.ops.yaml_text import parse_yaml
+from tests.builders import ochuman
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -137,3 +140,18 @@ def test_arrays_that_promise_more_than_they_hold_are_refused_by_name(folder, con
     (folder / "masks" / "a.npy").write_bytes(content)
     with pytest.raises(DataError, match=r"a.npy"):
         read_dataset(folder)
+
+
+@pytest.mark.parametrize("far", [1e9, float("inf"), float("nan"), 10**400])
+def test_polygons_that_reach_far_out_are_refused_by_name_before_they_are_drawn(tmp_path, far):
+    polygon = [1, 1, 5, 1, far, 5]
+    (tmp_path / "ochuman").mkdir()
+    ochuman.lay_out(
+        tmp_path / "ochuman", [ochuman.person(segms={"outer": [polygon], "inner": [], "height": 40, "width": 50})]
+    )
+    with pytest.raises(DataError, match=r"ochuman.json"):
+        read_dataset(tmp_path / "ochuman", "train", form="ochuman")
+    with pytest.raises(ValueError, match=r"polygon of `segmentation`"):
+        join_parts([polygon, {"size": [8, 8], "counts": "0P2"}], (8, 8))
+    with pytest.raises(ValueError, match=r"polygon of `segmentation`"):
+        rle([polygon], (8, 8))

@@ -1,7 +1,6 @@
 """The promise of a run: killed at any moment and resumed, it is the run it would have been."""
 
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -104,19 +103,6 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one_bit_for_bit(folder, set
     run_in_a_process(folder / "killed", settings)
     assert differences(everything(folder / "killed"), everything(folder / "whole")) == []
     assert list((folder / "killed").glob(".*.partial")) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_a_run_killed_at_random_moments_equals_an_unbroken_one(folder, seed):
-    settings = [EVERYTHING, PLAIN][seed % 2] | {"steps": 20, "checkpoint_every": 3, "seed": seed}
-    tiny.real_run(folder / "whole", **settings)
-    draw = random.Random(seed)
-    for _ in range(6):
-        end = time.monotonic() + draw.uniform(2, 12)
-        run_in_a_process(folder / "killed", settings, until=lambda _, end=end: time.monotonic() > end)
-    run_in_a_process(folder / "killed", settings)
-    assert differences(everything(folder / "killed"), everything(folder / "whole")) == []
 
 
 def test_how_often_checkpoints_are_written_changes_nothing(folder):

@@ -15,7 +15,7 @@ from faster_coco_eval.core import mask as coco_mask
 from ..errors import DataError
 from ..ops.files import read_json
 from ..structures.classes import KeypointSchema, shared_keypoint_schema
-from ..structures.coco_forms import plain_content
+from ..structures.coco_forms import plain_content, polygon_points
 from ..structures.derived_fields import derived_remarks, usable_area, visible_keypoints
 from ..structures.keypoint_lists import with_listed_keypoints
 from ..structures.masks import Crop
@@ -46,13 +46,10 @@ def rle(segmentation: Any, size: Size) -> dict:
 
 
 def _from_polygons(polygons: list, size: Size) -> dict:
-    try:
-        valid = [len(polygon) >= 6 and bool(np.isfinite(polygon).all()) for polygon in polygons]
-    except TypeError:
-        valid = []
-    if not valid or not all(valid):
-        raise ValueError(f"segmentation {polygons!r:.60} must hold polygons of at least 3 points x, y")
-    return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
+    if not polygons:
+        raise ValueError("segmentation [] must hold polygons of at least 3 points x, y")
+    points = [polygon_points(polygon, size).ravel() for polygon in polygons]
+    return coco_mask.merge(coco_mask.frPyObjects(points, *size))
 
 
 def _checked_runs(segmentation: dict, size: Size) -> dict:

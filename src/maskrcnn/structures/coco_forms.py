@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 WHOLE_NUMBERS = ("id", "image_id", "category_id", "width", "height")
 CROWD_WORDS = {"": 0, "0": 0, "false": 0, "no": 0, "1": 1, "true": 1, "yes": 1}
 
@@ -76,3 +78,30 @@ def _is_points(part: object) -> bool:
 
 def _is_point(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(number, int | float) for number in value)
+
+
+def polygon_points(numbers: object, size: tuple[int, int]) -> np.ndarray:
+    """[N, 2] of a polygon in an image of `size` (height, width). What draws it takes memory for its length.
+
+    Raises:
+        ValueError: It is no list of at least three points, or reaches far out of the image.
+    """
+    if not isinstance(numbers, list | tuple | np.ndarray):
+        raise ValueError("`segmentation` must be a list of polygons, and each of them a list of x and y in turn")
+    if len(numbers) < 6 or len(numbers) % 2:
+        rule = "it needs x and y of at least 3 points"
+        raise ValueError(f"a polygon of `segmentation` has {len(numbers)} numbers, but {rule}")
+    try:
+        points = np.array(numbers, dtype=np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("a polygon of `segmentation` holds something that is not a number") from None
+    sides = np.array(size[::-1])
+    if not ((points >= -sides) & (points <= 2 * sides)).all():  # also false for NaN
+        rule = "points must be finite and within one image's length of the image"
+        raise ValueError(f"a polygon of `segmentation` reaches to {_farthest(points)}, but {rule}")
+    return points
+
+
+def _farthest(points: np.ndarray) -> str:
+    strange = points[~np.isfinite(points)]
+    return str(strange[0]) if len(strange) else f"{points.flat[np.abs(points).argmax()]:g}"

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...errors import DataError
 from ...structures.annotated_masks import Drawn, Polygons
 from ...structures.classes import PIXEL_MIDDLE, Classes, KeypointSchema, shared_keypoint_schema
+from ...structures.coco_forms import polygon_points
 from ...structures.instances import Instances
 from ...structures.masks import Masks
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
@@ -286,29 +287,7 @@ def _source(segmentation: object, size: tuple[int, int]) -> Drawn | None:
         return _rle(segmentation, size)
     if not isinstance(segmentation, list):
         raise ValueError(f"`segmentation` is a {type(segmentation).__name__}, but must be polygons or RLE")
-    return tuple(_polygon(part, size) for part in segmentation)
-
-
-def _polygon(numbers: object, size: tuple[int, int]) -> np.ndarray:
-    if not isinstance(numbers, list):
-        raise ValueError("`segmentation` must be a list of polygons, and each of them a list of x and y in turn")
-    if len(numbers) < 6 or len(numbers) % 2:
-        rule = "it needs x and y of at least 3 points"
-        raise ValueError(f"a polygon of `segmentation` has {len(numbers)} numbers, but {rule}")
-    try:
-        points = np.array(numbers, dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("a polygon of `segmentation` holds something that is not a number") from None
-    sides = np.array(size[::-1])
-    if not ((points >= -sides) & (points <= 2 * sides)).all():  # also false for NaN
-        rule = "points must be finite and within one image's length of the image"
-        raise ValueError(f"a polygon of `segmentation` reaches to {_farthest(points)}, but {rule}")
-    return points
-
-
-def _farthest(points: np.ndarray) -> str:
-    strange = points[~np.isfinite(points)]
-    return str(strange[0]) if len(strange) else f"{points.flat[np.abs(points).argmax()]:g}"
+    return tuple(polygon_points(part, size) for part in segmentation)
 
 
 def _rle(rle: dict[str, Any], size: tuple[int, int]) -> bytes:

@@ -15,6 +15,7 @@ from faster_coco_eval.core import mask as coco_mask
 from ...errors import DataError
 from ...ops.files import read_json
 from ...structures.classes import COCO_PERSON
+from ...structures.coco_forms import polygon_points
 from ..dataset import Contents
 from ..pixel_limit import require_pixels
 from .contents import Format
@@ -151,7 +152,7 @@ def _mask(polygons: dict[str, Any]) -> dict[str, Any]:
 
 
 def _union(polygons: list[list[float]], size: tuple[int, int]) -> dict[str, Any]:
-    whole = [polygon for polygon in polygons if len(polygon) >= 6]
+    whole = [polygon_points(polygon, size).ravel() for polygon in polygons if len(polygon) >= 6]
     if not whole:
         return coco_mask.encode(np.zeros(size, dtype=np.uint8, order="F"))
     return coco_mask.merge(coco_mask.frPyObjects(whole, *size))

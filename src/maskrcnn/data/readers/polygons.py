@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...structures.coco_forms import polygon_points
 from ...structures.masks import encode_crop, tight_crop
 
 GAP = 0.05
@@ -68,13 +69,17 @@ def join_parts(parts: list[list[float] | dict[str, Any]], size: tuple[int, int])
     """The segmentation of an object that is the union of polygons and RLE.
 
     Polygons alone stay polygons.
+
+    Raises:
+        ValueError: A polygon that is drawn has too few points, or reaches far out of the image.
     """
     polygons = [part for part in parts if isinstance(part, list)]
     if len(polygons) == len(parts):
         return polygons
     from faster_coco_eval.core import mask as coco_mask
 
-    drawn = coco_mask.frPyObjects(polygons, *size) if polygons else []
+    points = [polygon_points(polygon, size).ravel() for polygon in polygons]
+    drawn = coco_mask.frPyObjects(points, *size) if points else []
     merged = coco_mask.merge([*drawn, *(part for part in parts if isinstance(part, dict))])
     return {"size": list(size), "counts": merged["counts"].decode("ascii")}
 
