@@ -3,7 +3,9 @@ import shlex
 import pytest
 
 from maskrcnn.cli.demo import print_next_steps
+from maskrcnn.training.checkpoint import load_checkpoint
 from maskrcnn.training.demo import Drawings, demo_settings, run_demo
+from maskrcnn.training.loop import StopRequest
 
 FEW = Drawings(train=8, val=2, side=64)
 
@@ -51,3 +53,17 @@ def test_another_folder_of_the_user_is_left_alone(few_steps, tmp_path):
     (tmp_path / "my demo" / "run" / "thesis.txt").write_text("years of work")
     few_steps()
     assert (tmp_path / "my demo" / "run" / "thesis.txt").exists()
+
+
+def test_a_demo_that_was_stopped_can_go_on(tmp_path, run_cli, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "received", True) or self)
+        patch.setattr("maskrcnn.training.demo.IMAGES", FEW)
+        patch.setattr("maskrcnn.training.demo.STEPS", 2)
+        patch.chdir(tmp_path)
+        stopped = run_cli("demo", "--output", "shown")
+    assert stopped.code == 130
+    [line] = [line for line in stopped.err.splitlines() if line.startswith("  maskrcnn")]
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(*shlex.split(line)[1:]).code == 0
+    assert load_checkpoint(tmp_path / "shown" / "run" / "last.pt").progress.step == 2

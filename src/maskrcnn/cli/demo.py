@@ -10,7 +10,7 @@ import typer
 
 from ..progress import counted
 from .commands import data_words, evaluate_command, predict_command, print_commands
-from .console import say, show
+from .console import INTERRUPTED, say, show
 
 if TYPE_CHECKING:
     from ..training.loop import TrainingResult
@@ -24,11 +24,13 @@ def demo(
 ) -> None:
     """Watch a Mask R-CNN learn overlapping shapes, in about two minutes on two cores."""
     from ..training.demo import IMAGES, STEPS, demo_settings, run_demo
+    from ..training.run_folder import resume_command
 
     began = time.monotonic()
     result = run_demo(output, demo_settings(steps=STEPS, seed=seed), IMAGES)
     if result.report is None:
-        raise typer.Exit(1)
+        print_commands({"Go on": resume_command(result.folder)})
+        raise typer.Exit(INTERRUPTED)
     show(result.report.table())
     print_next_steps(output, result, seconds=time.monotonic() - began)
 

@@ -80,14 +80,17 @@ def run_demo(folder: Path, settings: RunSettings, drawings: Drawings) -> Trainin
         drawings: How many images, and of what size.
 
     Returns:
-        With the scores of the last weights on the unseen images, unless it was stopped.
+        With the scores of the last weights on the unseen images; without them it was stopped, and `maskrcnn train
+        --resume` goes on with the run in it.
     """
     console, run, device = Console(stderr=True), folder / "run", torch.device("cpu")
     _forget(run)
     words = f"Drawing {drawings.train} images for training and {drawings.val} for validation in {folder} ..."
     console.print(words, highlight=False, markup=False, soft_wrap=True)
     write_shapes(folder, train=drawings.train, val=drawings.val, size=drawings.side, seed=settings.train.seed)
-    data = read_training_data(DataArguments(folder), settings)
+    source = DataArguments(folder)
+    source.save(run)
+    data = read_training_data(source, settings)
     words = f"Training on {', '.join(SHAPES)} from random weights, {settings.train.steps} steps ..."
     console.print(words, highlight=False, markup=False, soft_wrap=True)
     torch.manual_seed(settings.train.seed)
