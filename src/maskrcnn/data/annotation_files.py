@@ -180,7 +180,7 @@ def _labelme(outlines: Outlines, folder: Path) -> None:
         for group, one in enumerate(image.objects):
             x1, y1, x2, y2 = one.box
             kind, drawn = ("polygon", one.rings) if one.parts else ("rectangle", [[[x1, y1], [x2, y2]]])
-            common = {
+            common: dict[str, Any] = {
                 "label": outlines.names[one.label],
                 "group_id": group if len(drawn) > 1 else None,
                 "description": f"{one.score:.2f}",
@@ -189,7 +189,7 @@ def _labelme(outlines: Outlines, folder: Path) -> None:
                 "mask": None,
             }
             shapes += [{**common, "points": points} for points in drawn]
-        content = {
+        content: dict[str, Any] = {
             "version": LABELME,
             "flags": {},
             "shapes": shapes,

@@ -16,6 +16,7 @@ from .readers import (
     cityscapes,
     coco,
     cvat,
+    label_studio,
     labelme,
     lvis,
     mask_images,
@@ -45,6 +46,7 @@ IN_ORDER = (
     lvis.FORMAT,
     text.ICDAR,
     text.CTW1500,
+    label_studio.FORMAT,
     coco.FORMAT,  # takes every JSON file that no other format knows; images of masks may lie beside its files
     mask_images.MASK_FOLDERS,
     mask_images.LABEL_MAPS,
