@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .model.interfaces import Positives
     from .model.mask_rcnn import MaskRCNN
     from .predict.evaluation import evaluate, score
+    from .predict.export import export_predictions
     from .predict.predictor import Predictor
     from .structures.batch import Batch
     from .structures.classes import Classes, KeypointSchema
@@ -66,6 +67,7 @@ _NAMES = {
     "model.interfaces": ["Positives"],
     "model.mask_rcnn": ["MaskRCNN"],
     "predict.evaluation": ["evaluate", "score"],
+    "predict.export": ["export_predictions"],
     "predict.predictor": ["Predictor"],
     "structures.batch": ["Batch"],
     "structures.classes": ["Classes", "KeypointSchema"],
@@ -114,6 +116,7 @@ __all__ = [
     "diagnose",
     "draw_instances",
     "evaluate",
+    "export_predictions",
     "load_image",
     "preset_names",
     "read_coco",

@@ -68,3 +68,15 @@ def test_wrong_words_give_one_message(folder, tiny_weights, run_cli, words, mess
     assert message in done.err
     assert done.err.count("\n") == 1
     assert not (folder / "predictions").exists()
+
+
+def test_predictions_are_written_as_annotations_to_correct_and_trained_on(folder, tiny_weights, run_cli):
+    words = ["photos", "--weights", tiny_weights, "--score-threshold", "0", "--no-draw", "--format", "coco"]
+    done = run_cli("predict", *words)
+    assert done.code == 0
+    assert "200 objects with a score from 0 on to correct: predictions/coco" in done.err
+    assert {path.name for path in (folder / "predictions" / "coco" / "images").iterdir()} == {"a.png", "b.jpg"}
+    again = run_cli("predict", *words)
+    assert (again.code, "Error: predictions/coco: " in again.err) == (1, True)
+    assert run_cli("predict", ".", *words[1:-2]).code == 0
+    assert len(predicted(folder)["images"]) == 3  # the copies are not predicted

@@ -42,10 +42,10 @@ def test_a_mask_of_another_size_is_named(coco, score):
     assert "record 1: its mask is of size [9, 9]" in done.err
 
 
-def test_the_file_of_predict_says_what_can_be_scored(coco, score):
+def test_the_file_of_predict_must_have_all_images(coco, score):
     done, _ = score({"classes": [], "images": [], "failed": []})
     assert done.code == 1
-    assert all(words in done.err for words in ("r.json", "maskrcnn evaluate"))
+    assert all(words in done.err for words in ("r.json", "has 0 of"))
 
 
 @pytest.mark.parametrize("content", ["<html>", "\x89PNG", "{}", '{"rules": {}}'])

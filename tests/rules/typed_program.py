@@ -55,6 +55,7 @@ def read_data(folder: Path, samples: list[tuple[Path, maskrcnn.Instances]]) -> m
     assert_type(data.classes.keypoint_schema, maskrcnn.KeypointSchema | None)
     assert_type(maskrcnn.read_coco(folder / "val.json", folder), maskrcnn.Dataset)
     assert_type(maskrcnn.convert_dataset(data, folder), dict[str, maskrcnn.Dataset])
+    assert_type(maskrcnn.export_predictions("predictions.json", "labelme", folder), int)
     assert_type(maskrcnn.diagnose(data), maskrcnn.Diagnosis)
     return maskrcnn.Dataset.from_samples(samples, ["cat", "dog"])
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
 from ..evaluation.coco import TITLES, unique_names
+from ..evaluation.prediction_files import is_predictions
 from ..evaluation.results import IouType, Results
 from ..ops.files import read_json
 from .matching import class_precisions, match_results
@@ -70,7 +71,7 @@ def read_other(path: Path, truth: Annotations, read: Read | None = None) -> Resu
     """The predictions of another run on the same images.
 
     Args:
-        path: Its results, or its report if that names them as `results_file`.
+        path: Its results, of COCO or of `maskrcnn predict`, or its report if that names them as `results_file`.
         truth: What both are scored on.
         read: Reads results of other formats than COCO's, such as a benchmark's own; None: there are none.
 
@@ -97,7 +98,7 @@ def results_of(path: Path, *, others: bool) -> Path:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Give a results file or a report.") from error
     content = read_json(path) if is_object else {}
     named = content.get("results_file")
-    if not is_object or (others and named is None):
+    if not is_object or is_predictions(content) or (others and named is None):
         return path
     if named is None and "rules" not in content:
         raise DataError(

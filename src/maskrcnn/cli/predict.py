@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..progress import ImageBar, counted
+from ..progress import ImageBar, announce, counted
 from . import options
 from .console import INTERRUPTED, say
+
+ExportFormat = Literal["coco", "yolo", "labelme", "cvat", "label-studio", "geojson"]
 
 
 def predict(
@@ -34,13 +36,23 @@ def predict(
             metavar="SCORE",
             min=0,
             max=1,
-            help="Draw objects with at least this score; default: as stored in the weights, or 0.5.",
+            help="Draw, and write with `--format`, objects with at least this score; default: as stored in the "
+            "weights, or 0.5.",
         ),
     ] = None,
     no_draw: Annotated[bool, options.output_option("--no-draw", help="Draw no images.")] = False,
     resume: Annotated[
         bool, options.output_option("--resume", help="Keep what an earlier call has predicted, and do the rest.")
     ] = False,
+    form: Annotated[
+        ExportFormat | None,
+        options.output_option(
+            "--format",
+            metavar="NAME",
+            help="Also write annotations to correct, with the images, into a folder of this name: `coco`, `yolo`, "
+            "`labelme`, `cvat`, `label-studio` or `geojson`.",
+        ),
+    ] = None,
     polygons: Annotated[
         Literal["quad", "contour"] | None,
         options.output_option(
@@ -55,9 +67,13 @@ def predict(
     each. An image that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
     from ..data.readers.contents import list_some
+    from ..predict.class_match import find_threshold
+    from ..predict.export import export_predictions, require_new
     from ..predict.files import DRAWINGS, PREDICTIONS, find_inputs, predict_files
     from ..predict.predictor import Predictor
 
+    if form is not None:
+        require_new(output / form)
     overrides = [word for word in words if options.is_setting(word)]
     paths, others = find_inputs([word for word in words if word not in overrides], output)
     augmentation = options.parse_tta(tta)
@@ -91,6 +107,12 @@ def predict(
         say(f"Left out {counted(len(others), 'file')} that {kind}: {list_some([path.name for path in others])}.")
     counts = f"{counted(done.objects, 'object')} in {counted(done.images, 'image')}"
     say(f"{counts}: {output / PREDICTIONS}{drawn}")
+    if form is not None:
+        least = find_threshold(score_threshold, predictor.notes).score
+        written = export_predictions(
+            output / PREDICTIONS, form, output / form, score_threshold=least, announce=announce
+        )
+        say(f"{counted(written, 'object')} with a score from {least:g} on to correct: {output / form}")
     if done.failed:
         for message in done.failed:
             say(f"Error: {message}")

@@ -19,7 +19,9 @@ def score(
     data: options.Data,
     results: Annotated[
         Path,
-        options.data_option("--results", metavar="FILE", help="The predictions: a COCO results file of any program."),
+        options.data_option(
+            "--results", metavar="FILE", help="A COCO results file of any program, or `predictions.json`."
+        ),
     ],
     images: options.Images = None,
     split: options.Split = "val",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -93,6 +93,7 @@ class Annotations:
         categories: Name of each category by its id.
         objects: Annotations with `image_id`, `category_id` and what else the file has.
         keypoint_schema: The keypoints that the categories list; None: none.
+        file_names: Of the images by their ids, where they are known.
     """
 
     source: str
@@ -100,6 +101,7 @@ class Annotations:
     categories: dict[int, str]
     objects: list[dict]
     keypoint_schema: KeypointSchema | None = None
+    file_names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], *, source: str = "annotations") -> Annotations:
@@ -127,12 +129,14 @@ class Annotations:
         content = with_listed_keypoints(content)
         objects = content["annotations"]
         if unknown is not None:
-            field = "category_id" if unknown["image_id"] in sizes else "image_id"
+            key = "category_id" if unknown["image_id"] in sizes else "image_id"
             raise DataError(
-                f"{source}: annotation {unknown.get('id', '?')}: {field} {unknown[field]} is not in the file's list. "
+                f"{source}: annotation {unknown.get('id', '?')}: {key} {unknown[key]} is not in the file's list. "
                 "Add it there, or take the annotation out."
             )
-        return cls(source, sizes, categories, objects, _keypoint_schema(content["categories"], source))
+        schema = _keypoint_schema(content["categories"], source)
+        names = {image["id"]: str(image["file_name"]) for image in content["images"] if "file_name" in image}
+        return cls(source, sizes, categories, objects, schema, names)
 
     @classmethod
     def read(cls, path: Path | str) -> Annotations:

@@ -20,6 +20,7 @@ from ..structures.instances import Instances
 from ..structures.rle import all_fill
 from .annotations import Annotations, rle, to_text
 from .keypoints import keypoints_problem
+from .prediction_files import is_predictions, records_of_predictions
 
 IouType = Literal["bbox", "segm", "keypoints"]
 FIELDS: dict[IouType, str] = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
@@ -71,12 +72,15 @@ class Results(Sequence[dict]):
 
     @classmethod
     def read(cls, path: Path | str, truth: Annotations) -> Results:
-        """Read a COCO results file.
+        """Read a COCO results file, or `predictions.json` of `maskrcnn predict`.
 
         Raises:
-            DataError: The file is not a complete JSON list, or as `parse`.
+            DataError: The file is neither, or as `parse` and `records_of_predictions`.
         """
-        return cls.parse(read_records(path), truth, source=Path(path).name)
+        content, source = _read_results(path), Path(path).name
+        if is_predictions(content):
+            content = records_of_predictions(content, truth.file_names, truth.categories, str(path))
+        return cls.parse(_require_list(content, path), truth, source=source)
 
     @overload
     def __getitem__(self, index: int) -> dict: ...
@@ -169,12 +173,18 @@ def read_records(path: Path | str) -> list[Any]:
     Raises:
         DataError: The file is not a complete JSON list.
     """
-    records = read_json(path, expected="a COCO results file", remedy="Give the JSON file of the predictions.")
-    if isinstance(records, dict) and "failed" in records and "classes" in records:
+    return _require_list(_read_results(path), path)
+
+
+def _read_results(path: Path | str) -> Any:
+    return read_json(path, expected="a COCO results file", remedy="Give the JSON file of the predictions.")
+
+
+def _require_list(records: Any, path: Path | str) -> list[Any]:
+    if is_predictions(records):
         raise DataError(
-            f"{path}: was written by `maskrcnn predict`, whose images have no ids, so that they cannot be matched with "
-            "annotations. Score the model: `maskrcnn evaluate --data DATA --weights WEIGHTS --results FILE` writes "
-            "results that can be scored again."
+            f"{path}: was written by `maskrcnn predict`, but a list of records with the ids of images is needed here. "
+            "`maskrcnn evaluate --data DATA --weights WEIGHTS --results FILE` writes one."
         )
     if not isinstance(records, list):
         raise DataError(

@@ -7,6 +7,11 @@ import cv2
 import numpy as np
 import shapely
 
+TOLERANCE = 1.0
+"""Pixels that a simplified line may lie beside the sides of pixels, and so leaves their steps out."""
+SMALL = 40
+"""Pixels along the side of a square as large as a part from which on `TOLERANCE` counts; less for smaller ones."""
+
 
 def trace_contour(bitmap: np.ndarray) -> np.ndarray:
     """The polygon along the outer sides of the pixels of a bitmap's largest part, without its holes.
@@ -28,6 +33,27 @@ def trace_contour(bitmap: np.ndarray) -> np.ndarray:
     first = np.lexsort((points[:, 0], points[:, 1]))[0]  # a corner, which every version of GEOS would not begin at
     ring = shapely.linearrings(np.roll(points, -first, axis=0))
     return shapely.get_coordinates(shapely.simplify(ring, 0))[:-1]
+
+
+def trace_parts(bitmap: np.ndarray, x: int = 0, y: int = 0) -> list[shapely.Polygon]:
+    """The polygons with holes of all parts of a bitmap, the largest first, for people to correct.
+
+    They lie along the outer sides of the pixels, whose steps are left out (`TOLERANCE`): people move corners, and a
+    line of pixels has too many. Parts of a few pixels are exact.
+
+    Args:
+        bitmap: The pixels of a window.
+        x, y: Column and row of the window's first pixel.
+
+    Returns:
+        In continuous pixels of the image.
+    """
+    edges = np.diff((bitmap != 0).astype(np.int8), prepend=0, append=0, axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    _, ends = np.nonzero(edges == -1)
+    whole = shapely.union_all(shapely.box(starts + x, rows + y, ends + x, rows + y + 1))
+    parts = [shapely.simplify(part, TOLERANCE * min(1, part.area**0.5 / SMALL)) for part in shapely.get_parts(whole)]
+    return sorted(parts, key=lambda part: -part.area)
 
 
 def fit_quadrilateral(bitmap: np.ndarray) -> np.ndarray:

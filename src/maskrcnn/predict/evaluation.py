@@ -151,9 +151,9 @@ def score(
         print(report["bbox"]["AP"])
 
     Args:
-        results: A COCO results file or its records, or `Results`; or predictions image by image, as `Instances` or
-            as torchvision's detectors give them (see `evaluation.collect`). On a dataset in COCO's panoptic format also
-            results in that format.
+        results: A COCO results file or its records, `predictions.json`, or `Results`; or predictions image by image,
+            as `Instances` or as torchvision's detectors give them (see `evaluation.collect`). On a dataset in COCO's
+            panoptic format also results in that format.
         data: A dataset, or the path of one in any known format; or annotations alone.
         split: Of a path that holds several.
         iou_types: What is scored: "bbox", "segm", "keypoints"; None: what there is in the results.

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import InputSettings
+from ..data.annotation_files import ANNOTATION_FORMATS
 from ..data.dataset import to_rgb
 from ..data.dataset_range import DatasetRange, with_dataset_range
 from ..data.images import IMAGES, begins_as_image, read_image
@@ -71,14 +72,15 @@ class FoundImages(NamedTuple):
 
 
 def find_inputs(words: Sequence[str], folder: Path) -> FoundImages:
-    """Image files as of `find_images`, without what `predict_files` has written into its folder.
+    """Image files as of `find_images`, without what `maskrcnn predict` has written into its folder.
 
     Raises:
         DataError: As `find_images`; or no image is named.
     """
     if not words:
         raise DataError("no image was named. Give files, folders or patterns such as 'photos/*.jpg'.")
-    return find_images(words, leave_out=[folder / DRAWINGS, folder / SEGMENTS, folder / PREDICTIONS])
+    ours = (DRAWINGS, SEGMENTS, PREDICTIONS, *ANNOTATION_FORMATS)
+    return find_images(words, leave_out=[folder / name for name in ours])
 
 
 def predict_files(
@@ -175,16 +177,21 @@ def _earlier_entries(path: Path, described: dict[str, Any], paths: Sequence[Path
 
 def drawing_names(paths: Iterable[Path]) -> list[str]:
     """A PNG file below the output folder for each image, named after it and numbered where names repeat."""
+    return [f"{DRAWINGS}/{stem}.png" for stem in distinct_stems(paths)]
+
+
+def distinct_stems(paths: Iterable[Path]) -> list[str]:
+    """The name of each file without folder and ending, numbered where names repeat."""
     taken: set[str] = set()
-    names = []
+    stems = []
     for path in paths:
-        name, number = path.stem, 1
-        while name.casefold() in taken:  # some file systems take A.png and a.png for the same file
+        stem, number = path.stem, 1
+        while stem.casefold() in taken:  # some file systems take A.png and a.png for the same file
             number += 1
-            name = f"{path.stem}-{number}"
-        taken.add(name.casefold())
-        names.append(f"{DRAWINGS}/{name}.png")
-    return names
+            stem = f"{path.stem}-{number}"
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
 
 
 def write_segments(folder: Path, name: str, panoptic: Panoptic, classes: Classes) -> dict[str, Any]:

@@ -65,6 +65,33 @@ def bitmap_rle(bitmap: np.ndarray, x: int, y: int, size: tuple[int, int]) -> dic
     return encode_crop(crop, size)
 
 
+def odd_even(rings: list[list[float]], size: tuple[int, int]) -> list[list[float]] | dict[str, Any]:
+    """The segmentation of the pixels inside an odd number of rings, so that a ring within another is a hole.
+
+    Rings whose boxes are apart stay polygons.
+
+    Raises:
+        ValueError: One of several rings has no area, or no image is so large.
+    """
+    if len(rings) == 1:
+        return rings
+    if any(len(ring) < 6 for ring in rings):
+        raise ValueError("one of its rings has fewer than 3 points")
+    points = [np.reshape(ring, (-1, 2)) for ring in rings]
+    boxes = [(one.min(axis=0), one.max(axis=0)) for one in points]
+    pairs = [(one, other) for place, one in enumerate(boxes) for other in boxes[:place]]
+    if not any((low < other_high).all() and (other_low < high).all() for (low, high), (other_low, other_high) in pairs):
+        return rings
+    if max(size) > LONGEST:
+        raise ValueError(f"its image is said to have {size[1]} x {size[0]} pixels, but no image is so large")
+    from faster_coco_eval.core import mask as coco_mask
+
+    inside = np.zeros(size, dtype=np.uint8)
+    for drawn in coco_mask.frPyObjects(rings, *size):
+        inside ^= coco_mask.decode(drawn)
+    return bitmap_rle(inside, 0, 0, size)
+
+
 def join_parts(parts: list[list[float] | dict[str, Any]], size: tuple[int, int]) -> list[list[float]] | dict[str, Any]:
     """The segmentation of an object that is the union of polygons and RLE.
 
