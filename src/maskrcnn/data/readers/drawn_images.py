@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
+from ..dataset import Contents
 from ..images import image_size
 from .coco_records import is_number
 from .contents import ContentsBuilder, find_image
@@ -45,9 +46,7 @@ class DrawnImage(NamedTuple):
     objects: list[DrawnObject]
 
 
-def gather(
-    source: Path, images: Iterable[DrawnImage], names: Sequence[str], folders: Sequence[Path]
-) -> ContentsBuilder:
+def gather(source: Path, images: Iterable[DrawnImage], names: Sequence[str], folders: Sequence[Path]) -> Contents:
     """The images in COCO's terms, whose objects that cannot be used are listed as `skipped`.
 
     Args:
