@@ -1,13 +1,18 @@
 """`maskrcnn predict`: images to predictions.json and drawn images."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..progress import ImageBar, announce, counted
 from . import options
 from .console import INTERRUPTED, say
+
+if TYPE_CHECKING:
+    from ..predict.files import PredictedFiles
 
 ExportFormat = Literal["coco", "yolo", "labelme", "cvat", "label-studio", "geojson"]
 
@@ -66,10 +71,9 @@ def predict(
     Writes `predictions.json` with boxes, classes, scores, masks and keypoints of all objects, and one drawn image
     each. An image that cannot be read does not stop the others; it is named, and the exit code is 1.
     """
-    from ..data.readers.contents import list_some
     from ..predict.class_match import find_threshold
     from ..predict.export import export_predictions, require_new
-    from ..predict.files import DRAWINGS, PREDICTIONS, find_inputs, predict_files
+    from ..predict.files import PREDICTIONS, find_inputs, predict_files
     from ..predict.predictor import Predictor
 
     if form is not None:
@@ -96,17 +100,7 @@ def predict(
     except KeyboardInterrupt:
         say(f"Stopped. What was predicted is in {output / PREDICTIONS}; the same command with --resume does the rest.")
         raise typer.Exit(INTERRUPTED) from None
-    score = done.shown_from
-    drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
-    if done.values:
-        say(f"{done.values}. Set it where these images are a part of others.")
-    for note in done.notes:
-        say(f"Note: {note}")
-    if others:
-        kind = "is no image" if len(others) == 1 else "are no images"
-        say(f"Left out {counted(len(others), 'file')} that {kind}: {list_some([path.name for path in others])}.")
-    counts = f"{counted(done.objects, 'object')} in {counted(done.images, 'image')}"
-    say(f"{counts}: {output / PREDICTIONS}{drawn}")
+    _print_done(done, others, output)
     if form is not None:
         least = find_threshold(score_threshold, predictor.notes).score
         written = export_predictions(
@@ -118,3 +112,21 @@ def predict(
             say(f"Error: {message}")
         say(f"{len(done.failed)} of {counted(len(paths), 'image')} could not be read; {PREDICTIONS} lists them too.")
         raise typer.Exit(1)
+
+
+def _print_done(done: PredictedFiles, others: list[Path], output: Path) -> None:
+    """What was found, where it is, and what people should know about it."""
+    from ..data.readers.contents import list_some
+    from ..predict.files import DRAWINGS, PREDICTIONS
+
+    score = done.shown_from
+    drawn = "" if score is None else f"; those with a score from {score:g} on drawn in {output / DRAWINGS}"
+    if done.values:
+        say(f"{done.values}. Set it where these images are a part of others.")
+    for note in done.notes:
+        say(f"Note: {note}")
+    if others:
+        kind = "is no image" if len(others) == 1 else "are no images"
+        say(f"Left out {counted(len(others), 'file')} that {kind}: {list_some([path.name for path in others])}.")
+    counts = f"{counted(done.objects, 'object')} in {counted(done.images, 'image')}"
+    say(f"{counts}: {output / PREDICTIONS}{drawn}")
