@@ -267,12 +267,13 @@ def _parse_value(text: str, word: str) -> Any:
 def _read_file(file: Path) -> dict[str, Any]:
     try:
         require_regular(file)
-        tree = parse_yaml(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        tree = parse_yaml(text)
     except DataError as error:
         raise SettingError(str(error)) from error
     except (OSError, ValueError) as error:
         raise SettingError(f"{file}: cannot be read as YAML: {error}") from error
-    if tree is None:  # nothing but comments
+    if tree is None and text.strip():  # nothing but comments
         return {}
     if not isinstance(tree, dict):
         raise SettingError(f"{file}: must hold settings such as `train: {{steps: 2000}}`. {HINT}")
