@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ..dataset import Contents
-from ..images import image_size
+from ..images import IMAGES, image_size
 from .coco_records import is_number
 from .contents import ContentsBuilder, find_image
 
@@ -64,6 +64,12 @@ def gather(source: Path, images: Iterable[DrawnImage], names: Sequence[str], fol
             with found.skipping(f"{image.where}: object {number} ({one.label})"):
                 found.add_object(image_id, one.label, crowd=one.crowd, **one.fields(size))
     return found.contents()
+
+
+def with_ending(name: str, folders: Sequence[Path]) -> str:
+    """The name of an image, with the ending of a file that is there if it is named without."""
+    named = (name, *(f"{name}{ending}" for ending in IMAGES))
+    return next((one for one in named if any((folder / one).is_file() for folder in folders)), name)
 
 
 def used_labels(images: Iterable[DrawnImage], source: Path) -> list[str]:
