@@ -168,6 +168,7 @@ INVALID = [
     ({"segmentation": "mask"}, "'mask'"),
     ({"keypoints": [1, 2, 3]}, r"keypoints \[1, 2, 3\] .*6"),
     ({"keypoints": [1, 2, 3, 4, 5, math.nan]}, "keypoints .*nan"),
+    ({"keypoints": [1, 2, 3, 4, 5, 10**400]}, "keypoints .*finite"),
     ({"keypoints": "aaaaaa"}, "keypoints 'aaaaaa' "),
     ({"bbox": None, "segmentation": None}, "bbox.*segmentation.*keypoints"),
 ]

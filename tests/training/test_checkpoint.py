@@ -127,6 +127,7 @@ def change_state(value):
         pytest.param(change_groups(params=[0, 1]), id="other parameters"),
         pytest.param(change_groups(lr="x"), id="text as rate"),
         pytest.param(change_groups(lr=float("nan")), id="NaN as rate"),
+        pytest.param(change_groups(lr=10**400), id="a rate that no float can hold"),
         pytest.param(change_groups(betas=(0.9,)), id="one beta"),
         pytest.param(lambda state: {**state, "param_groups": []}, id="no groups"),
         pytest.param(change_state(torch.ones(4)), id="other shape"),

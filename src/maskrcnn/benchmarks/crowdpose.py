@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ class CrowdPose(Benchmark):
 
 def _crowd_index(file: Path, image: dict[str, Any]) -> float:
     found = image.get("crowdIndex")
-    if not isinstance(found, int | float) or not math.isfinite(found):
+    if not isinstance(found, int | float) or not abs(found) <= sys.float_info.max:
         raise DataError(
             f"{file}: image {image.get('id')} has the crowdIndex {found!r}, but it must be a number that says how "
             "crowded the image is. Take the file of the official distribution."

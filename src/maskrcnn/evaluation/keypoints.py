@@ -6,7 +6,7 @@ keypoints, with the distance d, the object's area and the keypoint's sigma (http
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,7 +90,7 @@ def keypoints_problem(points: Any, annotations: Annotations) -> str | None:
 
 
 def _is_finite(number: Any) -> bool:
-    return isinstance(number, int | float) and math.isfinite(number)
+    return isinstance(number, int | float) and abs(number) <= sys.float_info.max
 
 
 def keypoint_numbers(precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ What follows from the step and the seed alone is not in it: the learning rate (`
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -167,7 +167,7 @@ def _kind(value: Any) -> Any:
         return bool
     if isinstance(value, tuple | list):
         return [_kind(one) for one in value]
-    return float if isinstance(value, int | float) and math.isfinite(value) else type(value).__name__
+    return float if isinstance(value, int | float) and abs(value) <= sys.float_info.max else type(value).__name__
 
 
 def _parse(path: Path, content: dict[str, Any], key: str, kind: Any) -> Any:
