@@ -201,6 +201,24 @@ def test_workers_outlive_a_signal_that_only_the_parent_may_act_on(records, numbe
         signal.signal(number, before)
 
 
+KEEPS_A_STREAM = """
+import sys
+from maskrcnn.config import RunSettings
+from maskrcnn.data.formats import read_dataset
+from maskrcnn.data.loading import training_batches
+if __name__ == "__main__":
+    kept = training_batches(read_dataset(sys.argv[1]), RunSettings(), workers=1)
+    next(kept)
+    sys.exit(3)
+"""
+
+
+def test_a_program_ends_though_it_keeps_a_stream_with_workers(records, tmp_path):
+    (tmp_path / "run.py").write_text(KEEPS_A_STREAM)
+    words = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "train.json")]
+    assert subprocess.run(words, timeout=120, check=False).returncode == 3
+
+
 LOSES_A_WORKER = """
 import multiprocessing, os, signal, sys
 from maskrcnn.config import RunSettings

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import threading
 from itertools import count
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.errors import SettingError, TrainingError
+from maskrcnn.errors import SettingError, TrainingError, WeightsError
 from maskrcnn.training.checkpoint import load_checkpoint
 from maskrcnn.training.loop import StopRequest, seed_random_numbers
 from maskrcnn.weights.own import load_weights
@@ -211,6 +212,22 @@ def test_the_real_model_learns_its_images(tmp_path):
     losses = [line["loss"] for line in lines(tmp_path, "step")]
     assert result.finished
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
+
+
+@pytest.mark.parametrize(
+    ("every", "error"), [({"checkpoint_every": 2, "log_every": 100}, WeightsError), ({"log_every": 1}, TrainingError)]
+)
+def test_a_folder_that_vanishes_ends_the_run_with_its_name(tmp_path, every, error):
+    folder = tmp_path / "run"
+
+    def vanishing(start):
+        for number in count(start):
+            if number == 3:
+                shutil.rmtree(folder)
+            yield small.batch(number)
+
+    with pytest.raises(error, match=str(folder)):
+        small.run(folder, batches=vanishing, **every)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,11 +1,13 @@
 """Records to batches, in this process or in workers, with the same numbers in either."""
 
+import atexit
 import os
 import random
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 import cv2
 import numpy as np
@@ -30,6 +32,7 @@ Item = TypeVar("Item", Batch, Scales)
 MOST_WORKERS = 8
 AHEAD = 4
 """Batches each worker prepares ahead."""
+_STREAMS: WeakSet[Generator[Any, None, None]] = WeakSet()
 
 
 def training_batches(
@@ -266,6 +269,21 @@ def _origin(records: Sequence[Record]) -> dict:
 
 
 def _load(images: TorchDataset[Item | DataError], batches: Iterable[list], workers: int | None) -> Iterator[Item]:
+    stream = _loaded(images, batches, workers)
+    _STREAMS.add(stream)
+    return stream
+
+
+@atexit.register
+def _end_workers() -> None:
+    """End the workers of streams that somebody keeps, or of whose frame an error: at its exit, Python would wait."""
+    for stream in list(_STREAMS):
+        stream.close()
+
+
+def _loaded(
+    images: TorchDataset[Item | DataError], batches: Iterable[list], workers: int | None
+) -> Generator[Item, None, None]:
     count = default_workers() if workers is None else workers
     loader = DataLoader(
         images,
@@ -284,7 +302,7 @@ def _load(images: TorchDataset[Item | DataError], batches: Iterable[list], worke
                 raise batch
             yield batch
     finally:
-        del ready  # ends the workers, also while somebody keeps the error: at its exit, Python would wait for them
+        del ready  # ends the workers, also while somebody keeps the error
 
 
 @contextmanager

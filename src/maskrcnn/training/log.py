@@ -93,7 +93,7 @@ class TrainingLog:
     """
 
     def __init__(self, folder: Path, settings: RunSettings, classes: Classes, *, position: int, step: int) -> None:
-        path = folder / LOG_NAME
+        self._folder, path = folder, folder / LOG_NAME
         # A log that the user has deleted meanwhile starts anew.
         position = min(position, path.stat().st_size) if path.exists() else 0
         self._file = path.open("ab")
@@ -124,9 +124,12 @@ class TrainingLog:
 
     def close(self) -> None:
         self._file.close()
-        self._tensorboard.close()
+        if self._folder.exists():  # else its error would hide the one that ended the run
+            self._tensorboard.close()
 
     def _write(self, entry: dict) -> None:
+        if not self._folder.exists():  # the open file takes lines without an error, TensorBoard's thread does not
+            raise TrainingError(f"{self._folder}: the folder of the run is gone. Start the run again.")
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
 
