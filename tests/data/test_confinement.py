@@ -2,6 +2,9 @@
 
 import json
 import os
+import sys
+from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import pytest
@@ -59,6 +62,52 @@ def test_a_list_of_yolo_cannot_name_files_elsewhere(tmp_path, secret):
     secret.with_suffix(".txt").write_text("0 .5 .5 .2 .2\n")
     with pytest.raises(DataError, match=str(secret)):
         read_dataset(data)
+
+
+WATCHERS: list[list[str]] = []
+
+
+@cache
+def watch():
+    """Note each file that is opened from here on, while somebody asks; Python never takes such a hook away."""
+    sys.addaudithook(lambda event, words: [one.append(str(words[0])) for one in WATCHERS if event == "open"])
+
+
+@contextmanager
+def opened_files():
+    watch()
+    WATCHERS.append([])
+    try:
+        yield WATCHERS[-1]
+    finally:
+        WATCHERS.pop()
+
+
+VIA = """{"x": {"filename": "%s", "regions": [{"shape_attributes": {"name": "rect", "x": 1, "y": 1, "width": 4,
+"height": 4}, "region_attributes": {"class": "a"}}]}}"""
+CVAT = """<annotations><meta><task><labels><label><name>a</name></label></labels></task></meta><image id="0" name="%s">
+<box label="a" xtl="1" ytl="1" xbr="4" ybr="4"/></image></annotations>"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "form"),
+    [
+        ("via_region_data.json", VIA, "via"),
+        ("annotations.xml", CVAT, "cvat"),
+        ("ImageSets/Main/train.txt", "%s", "voc"),
+        ("dataset/train.txt", "%s", "sbd"),
+    ],
+)
+def test_what_lies_outside_is_not_even_opened_for_its_size(tmp_path, secret, monkeypatch, file, text, form):
+    for name in ("dataset/img", "dataset/inst", "Annotations", "JPEGImages"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    (tmp_path / "set" / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "set" / file).write_text(text % secret)
+    secret.with_suffix(".xml").write_text("<annotation/>")
+    with opened_files() as opened, pytest.raises(DataError, match=str(secret)):
+        read_dataset(tmp_path / "set", form=form)
+    assert opened
+    assert [name for name in opened if str(secret.parent) in name] == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..evaluation.coco import coco_sections
 from ..evaluation.results import Results
 from ..evaluation.sections import Say, Section, say_nothing
 from ..structures.classes import CROWDPOSE_PERSON
+from ..structures.coco_forms import is_number
 from .benchmark import Benchmark, part_of, require_any
 
 REMEDY = "Use weights that find CrowdPose's 14 keypoints: COCO's have neither the head nor the neck."
@@ -52,7 +52,7 @@ class CrowdPose(Benchmark):
 
 def _crowd_index(file: Path, image: dict[str, Any]) -> float:
     found = image.get("crowdIndex")
-    if not isinstance(found, int | float) or not abs(found) <= sys.float_info.max:
+    if not is_number(found):
         raise DataError(
             f"{file}: image {image.get('id')} has the crowdIndex {found!r}, but it must be a number that says how "
             "crowded the image is. Take the file of the official distribution."

@@ -15,6 +15,17 @@ def allows_outside() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
+def folders_of(source: Path, images: Path) -> tuple[Path, ...]:
+    """The folders of a dataset.
+
+    Args:
+        source: Its file, or folder.
+        images: Folder that the images' file names start from.
+    """
+    own = source if source.is_dir() else source.parent
+    return images, own, own.parent / "images"
+
+
 def require_inside(source: Path, folders: Iterable[Path], paths: Iterable[Path]) -> None:
     """Refuse images outside of some folders, whether they are named by `..`, from the root, or by a link.
 

@@ -12,10 +12,10 @@ from ..data.dataset import Contents, Dataset, is_panoptic
 from ..data.formats import find_splits, read_contents, require_format
 from ..data.images import image_size
 from ..data.readers.coco import to_data
-from ..data.readers.coco_records import is_number
 from ..data.readers.contents import other_spelling
 from ..errors import DataError
 from ..evaluation.annotations import Annotations
+from ..structures.coco_forms import is_number
 from .findings import Example, Finding, about
 
 

@@ -6,13 +6,13 @@ keypoints, with the distance d, the object's area and the keypoint's sigma (http
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..structures.coco_forms import is_number
 from ..structures.derived_fields import visible_keypoints
 from .annotations import Annotations
 
@@ -31,7 +31,7 @@ def keypoint_objects(truth: Annotations) -> list[dict]:
     objects = []
     for found, complete in zip(truth.objects, truth.complete, strict=True):
         points = found.get("keypoints") or [0] * length
-        if not isinstance(points, list) or len(points) != length or not all(map(_is_finite, points)):
+        if not isinstance(points, list) or len(points) != length or not all(map(is_number, points)):
             raise DataError(
                 f"{truth.source}: annotation {found.get('id', '?')} of image {found['image_id']}: `keypoints` must "
                 f"be {length} finite numbers, x, y and visibility of each keypoint of its category. Correct the file."
@@ -84,13 +84,9 @@ def keypoints_problem(points: Any, annotations: Annotations) -> str | None:
     if points is None or annotations.keypoint_schema is None:
         return None
     length = 3 * len(annotations.keypoint_schema)
-    if isinstance(points, list) and len(points) == length and all(map(_is_finite, points)):
+    if isinstance(points, list) and len(points) == length and all(map(is_number, points)):
         return None
     return f"keypoints {points!r:.60} must be {length} finite numbers, x, y and score of each keypoint"
-
-
-def _is_finite(number: Any) -> bool:
-    return isinstance(number, int | float) and abs(number) <= sys.float_info.max
 
 
 def keypoint_numbers(precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray) -> dict[str, np.ndarray]:

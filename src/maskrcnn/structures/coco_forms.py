@@ -6,8 +6,9 @@ and RLE may stand in a list of its own. Whatever means nothing for certain stays
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -105,3 +106,8 @@ def polygon_points(numbers: object, size: tuple[int, int]) -> np.ndarray:
 def _farthest(points: np.ndarray) -> str:
     strange = points[~np.isfinite(points)]
     return str(strange[0]) if len(strange) else f"{points.flat[np.abs(points).argmax()]:g}"
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

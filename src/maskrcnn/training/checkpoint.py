@@ -7,7 +7,6 @@ What follows from the step and the seed alone is not in it: the learning rate (`
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ from ..config.base import explain_errors
 from ..errors import WeightsError
 from ..ops.files import replacing
 from ..structures.classes import Classes
+from ..structures.coco_forms import is_number
 from ..weights.files import NUMBERS
 from ..weights.pickles import read_torch
 
@@ -167,7 +167,7 @@ def _kind(value: Any) -> Any:
         return bool
     if isinstance(value, tuple | list):
         return [_kind(one) for one in value]
-    return float if isinstance(value, int | float) and abs(value) <= sys.float_info.max else type(value).__name__
+    return float if is_number(value) else type(value).__name__
 
 
 def _parse(path: Path, content: dict[str, Any], key: str, kind: Any) -> Any:

@@ -1,30 +1,16 @@
 """Datumaro, Create ML, CSV files and DOTA, each as its tool writes it."""
 
-import json
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.structures.masks import encode_crop, tight_crop
 from tests.builders.refusals import assert_refused_or_left_out
+from tests.builders.tools import BOX, HEIGHT, WIDTH, image, write
 from tests.rules.source import ROOT
 
-HEIGHT, WIDTH = 30, 40
-BOX = [20, 5, 10, 15]  # x, y, width, height
 SQUARE = [2, 2, 12, 2, 12, 12, 2, 12]
 REAL = ROOT.parent / "shared" / "data" / "real"
-
-
-def image(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (WIDTH, HEIGHT)).save(path)
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 def datumaro(folder, *annotations, **item):

@@ -11,15 +11,14 @@ from PIL import Image
 
 from maskrcnn.data.formats import read_dataset, recognize
 from maskrcnn.errors import DataError
+from tests.builders.tools import BOX, HEIGHT, WIDTH, image, write
 from tests.rules.source import ROOT
 
-HEIGHT, WIDTH = 30, 40
 OUTSIDE = [[2, 2], [12, 2], [12, 12], [2, 12]]
 HOLE = [[4, 4], [8, 4], [8, 8], [4, 8]]
 RING = np.zeros((HEIGHT, WIDTH), dtype=bool)
 RING[2:12, 2:12] = True
 RING[4:8, 4:8] = False
-BOX = [20, 5, 10, 15]  # x, y, width, height
 PAINTED = np.zeros((HEIGHT, WIDTH), dtype=bool)
 PAINTED[20:24, 10:16] = PAINTED[21, 20] = True
 RED = 0xFF0000
@@ -32,16 +31,6 @@ def points(ring):
 
 def flat(ring):
     return [value for point in ring for value in point]
-
-
-def image(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (WIDTH, HEIGHT)).save(path)
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 def labelbox(folder, *more):

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...data.readers.coco_records import is_number
 from ...errors import DataError
 from ...evaluation.annotations import rle
 from ...ops.files import parse_json, read_json
+from ...structures.coco_forms import is_number
 from ..benchmark import Place, find_in_archive, list_of_records, write_archive
 from .metric import STUFF, GritAnswer, GritSample
 

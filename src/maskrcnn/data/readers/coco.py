@@ -16,7 +16,7 @@ from ...structures.annotated_masks import ObjectMasks
 from ...structures.classes import Classes
 from ...structures.coco_forms import plain_content
 from ...structures.keypoint_lists import with_listed_keypoints
-from ..confinement import require_inside
+from ..confinement import folders_of, require_inside
 from ..dataset import Contents, Dataset, Record, is_panoptic
 from .coco_folders import find_coco, has_split
 from .coco_panoptic import read_panoptic
@@ -74,9 +74,7 @@ def _to_data(contents: Contents, skip_invalid: bool, pixels: Mapping[int, Tensor
     held = pixels or {}
     images = read_images(source, coco["images"], contents.images, in_memory=held.keys())
     if pixels is None:  # else the user names the files
-        own = source if source.is_dir() else source.parent
-        folders = (contents.images, own, own.parent / "images")
-        require_inside(source, folders, (image.path for image in images.values()))
+        require_inside(source, folders_of(source, contents.images), (image.path for image in images.values()))
     if is_panoptic(coco):
         found = read_panoptic(source, coco, classes, images, skip_invalid=skip_invalid)
         return replace(found, images=contents.images)

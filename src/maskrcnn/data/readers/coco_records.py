@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -16,7 +15,7 @@ from torch import Tensor
 from ...errors import DataError
 from ...structures.annotated_masks import Drawn, Polygons
 from ...structures.classes import PIXEL_MIDDLE, Classes, KeypointSchema, shared_keypoint_schema
-from ...structures.coco_forms import polygon_points
+from ...structures.coco_forms import is_number, polygon_points
 from ...structures.instances import Instances
 from ...structures.masks import Masks
 from ...structures.rle import check_counts, counts_from_text, crop_from_counts
@@ -239,11 +238,6 @@ def box_polygon(box: Box) -> Polygons:
     """The polygon that stands in for a mask where only a box is known."""
     x1, y1, x2, y2 = box
     return (np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64),)
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a JSON value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_id(value: object) -> TypeGuard[int]:

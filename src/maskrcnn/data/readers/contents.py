@@ -13,8 +13,9 @@ from xml.etree.ElementTree import Element
 
 from ...errors import DataError, MaskRCNNError
 from ...ops.files import require_regular
+from ..confinement import folders_of, require_inside
 from ..dataset import Contents
-from ..images import IMAGES
+from ..images import IMAGES, image_size
 from ..pixel_limit import require_pixels
 
 T = TypeVar("T")
@@ -75,6 +76,15 @@ class ContentsBuilder:
         ]
         self._images: dict[str, dict[str, Any]] = {}
         self._annotations: list[dict[str, Any]] = []
+
+    def size_of(self, path: Path) -> tuple[int, int]:
+        """(height, width) of an image's file, which is opened only if it is the dataset's own.
+
+        Raises:
+            DataError: It lies outside of the dataset, or is no image.
+        """
+        require_inside(self.source, folders_of(self.source, self.images), [path])
+        return image_size(path)
 
     def add_image(self, path: Path, size: tuple[int, int], named_by: str = "") -> int:
         """Add an image of `size` (height, width), and get its id.

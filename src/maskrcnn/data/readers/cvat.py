@@ -24,7 +24,6 @@ import numpy as np
 
 from ...errors import DataError
 from ..dataset import Contents
-from ..images import image_size
 from .coco_folders import SPLITS, canonical_split, split_names
 from .contents import ContentsBuilder, Format, find_image, first_bytes, group_shapes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
@@ -70,7 +69,7 @@ def read_cvat(path: Path, split: str, images: Path | None = None) -> Contents:
     for image in sorted(elements, key=lambda image: image.get("name", "")):
         name = image.get("name", "")
         pixels = find_image(name, [images] if images else _folders(file, image.get("subset", "")))
-        size = _size(image) or image_size(pixels)
+        size = _size(image) or found.size_of(pixels)
         image_id = found.add_image(pixels, size, named_by=str(file))
         drawn = [shape for shape in image if shape.tag not in NO_OBJECTS]
         for number, label, shapes in group_shapes((shape.get("label", ""), _group(shape), shape) for shape in drawn):

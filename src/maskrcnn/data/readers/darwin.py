@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
 from ...ops.files import read_json
 from ..dataset import Contents
 from .coco_records import is_id
 from .contents import Format, first_bytes
-from .drawn_images import DrawnImage, DrawnObject, Size, corners, gather, member, numbers, used_labels
+from .drawn_images import DrawnImage, DrawnObject, Size, corners, gather_files, member, numbers
 from .polygons import bitmap_rle, ellipse_polygon, odd_even
-from .split_files import all_image_files, image_files
+from .split_files import image_files
 
 RASTER = "raster_layer"
 
@@ -42,14 +41,7 @@ def read_darwin(path: Path, split: str, images: Path | None = None) -> Contents:
     Raises:
         DataError: Naming the file, the object, the value, the rule and the remedy.
     """
-    files = image_files(path, split, ".json", _is_file)
-    if not files:
-        raise DataError(f"{path}: holds no JSON file of V7 for the split `{split}`. Check the folder.")
-    own = [_load(file) for file in files]
-    others = [_load(file) for file in all_image_files(path, ".json", _is_file) if file not in files]
-    near = files[0].parent
-    folders = [images] if images else [near, near / "images", near.parent / "images", near.parent]
-    return gather(path, own, used_labels([*own, *others], path), folders)
+    return gather_files(path, split, images, tool="V7", is_file=_is_file, load=_load)
 
 
 def _is_file(path: Path) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 
 from ...errors import DataError
 from ...ops.files import read_json
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
-from .coco_records import is_id, is_number
+from .coco_records import is_id
 from .contents import Format, first_bytes, group_shapes
 from .drawn_images import DrawnImage, DrawnObject, Size, gather, member, with_ending
 from .polygons import ellipse_polygon, join_parts

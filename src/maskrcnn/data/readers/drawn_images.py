@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
-from ..images import IMAGES, image_size
-from .coco_records import is_number
+from ..images import IMAGES
 from .contents import ContentsBuilder, find_image
+from .split_files import IsFile, all_image_files, image_files
 
 Size = tuple[int, int]
 
@@ -58,12 +59,46 @@ def gather(source: Path, images: Iterable[DrawnImage], names: Sequence[str], fol
     found = ContentsBuilder(names, source, folders[0])
     for image in images:
         path = find_image(image.name, folders)
-        size = image.size or image_size(path)
+        size = image.size or found.size_of(path)
         image_id = found.add_image(path, size, named_by=image.where)
         for number, one in enumerate(image.objects, start=1):
             with found.skipping(f"{image.where}: object {number} ({one.label})"):
                 found.add_object(image_id, one.label, crowd=one.crowd, **one.fields(size))
     return found.contents()
+
+
+def gather_files(
+    path: Path,
+    split: str,
+    images: Path | None,
+    *,
+    tool: str,
+    is_file: IsFile,
+    load: Callable[[Path], DrawnImage],
+    listed: Callable[[Path], list[str]] = lambda folder: [],
+) -> Contents:
+    """A split of a tool that writes one JSON file per image.
+
+    Args:
+        path, split, images: As for the reader of a format; without `images` they lie beside the files, in `images/`
+            there or above, or above.
+        tool: Its name, for messages.
+        is_file: Whether a file is of the tool, by its first bytes.
+        load: Reads one.
+        listed: Names of classes that a folder lists; then come those that objects of any split have.
+
+    Raises:
+        DataError: There is no file.
+    """
+    files = image_files(path, split, ".json", is_file)
+    if not files:
+        raise DataError(f"{path}: holds no JSON file of {tool} for the split `{split}`. Check the folder.")
+    own = [load(file) for file in files]
+    others = [load(file) for file in all_image_files(path, ".json", is_file) if file not in files]
+    near = files[0].parent
+    names = dict.fromkeys([*listed(near), *used_labels([*own, *others], path)])
+    folders = [images] if images else [near, near / "images", near.parent / "images", near.parent]
+    return gather(path, own, [*names], folders)
 
 
 def with_ending(name: str, folders: Sequence[Path]) -> str:

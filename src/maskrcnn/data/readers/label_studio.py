@@ -25,9 +25,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.files import read_json
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
-from ..images import IMAGES, image_size
-from .coco_records import is_id, is_number
+from ..images import IMAGES
+from .coco_records import is_id
 from .contents import ContentsBuilder, Format, find_image, first_bytes, read_xml
 from .polygons import bitmap_rle, ellipse_polygon, rectangle_polygon
 from .split_files import find_split_file, split_files
@@ -65,7 +66,7 @@ def read_label_studio(path: Path, split: str, images: Path | None = None) -> Con
         with found.skipping(where):
             regions = _regions(task)
             image = _image(task, [images] if images else [file.parent / "images", file.parent])
-            size = next(filter(None, map(_size, regions)), None) or image_size(image)
+            size = next(filter(None, map(_size, regions)), None) or found.size_of(image)
             image_id = found.add_image(image, size, named_by=where)
             for number, region in enumerate(regions, start=1):
                 with found.skipping(f"{where}: region {number} ({region.get('type', '?')})"):

@@ -20,10 +20,11 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.files import read_json
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
-from ..images import image_size, read_pixels
+from ..images import read_pixels
 from .coco_folders import SPLITS, split_names
-from .coco_records import is_id, is_number
+from .coco_records import is_id
 from .contents import ContentsBuilder, Format, find_image, first_bytes, group_shapes, read_text
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
 
@@ -71,7 +72,7 @@ def read_labelme(path: Path, split: str, images: Path | None = None) -> Contents
     found = ContentsBuilder(names, path, images or root)
     for file, content in loaded.items():
         image = _image(file, content, images)
-        size = _size(content) or image_size(image)
+        size = _size(content) or found.size_of(image)
         image_id = found.add_image(image, size, named_by=str(file))
         drawn = ((shape["label"], shape.get("group_id"), shape) for shape in content["shapes"])
         for number, name, shapes in group_shapes(drawn):

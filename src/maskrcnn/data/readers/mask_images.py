@@ -12,7 +12,6 @@ import numpy as np
 from ...errors import DataError
 from ...ops.files import read_json
 from ..dataset import Contents
-from ..images import image_size
 from .contents import ContentsBuilder, Format, files_by_name, list_images, require_partners
 from .label_maps import ENDINGS, map_objects, map_parts, mask_object, read_label_map, read_mask
 
@@ -132,7 +131,7 @@ def gather_label_maps(
     for image, (file,) in pairs:
         values = read_label_map(file)
         if image.is_file():
-            require_size(file, values, image, image_size(image))
+            require_size(file, values, image, found.size_of(image))
         image_id = found.add_image(image, (values.shape[0], values.shape[1]), str(file))
         for value, fields in map_objects(values) if classes is None else map_parts(values):
             own = class_name if classes is None else _class_of(value, classes, file)
@@ -281,7 +280,7 @@ def gather_mask_folders(
     """The objects of mask files in COCO's terms, of the class `class_name`; see `read_mask_folders`."""
     found = ContentsBuilder([class_name], source, images)
     for image, masks in pairs:
-        size = image_size(image) if image.is_file() or not masks else _size(read_mask(masks[0]))
+        size = found.size_of(image) if image.is_file() or not masks else _size(read_mask(masks[0]))
         image_id = found.add_image(image, size)
         for file in masks:
             mask = read_mask(file)

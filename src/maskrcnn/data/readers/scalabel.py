@@ -18,10 +18,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.files import read_json
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
-from ..images import image_size
 from .coco_folders import SPLITS, split_names, split_of
-from .coco_records import is_id, is_number
+from .coco_records import is_id
 from .contents import ContentsBuilder, Format, first_bytes
 
 KIND = "labels of Scalabel"
@@ -126,7 +126,7 @@ def frames_contents(
         labels, name = frame.get("labels") or [], frame["name"]
         image = images / name
         own = _size(source, f"frame {name}", frame.get("size")) or _mask_size(labels) or size
-        image_id = found.add_image(image, own or image_size(image))
+        image_id = found.add_image(image, own or found.size_of(image))
         for place, label in enumerate(labels):
             with found.skipping(f"{source}: frame {name}: label {label.get('id', place)!r}"):
                 fields = label_fields(label)

@@ -17,13 +17,14 @@ import numpy as np
 
 from ...errors import DataError
 from ...ops.files import read_json
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
 from ..images import read_pixels
-from .coco_records import is_id, is_number
+from .coco_records import is_id
 from .contents import Format, first_bytes, group_shapes
-from .drawn_images import DrawnImage, DrawnObject, Size, box_between, corners, gather, member, numbers, used_labels
+from .drawn_images import DrawnImage, DrawnObject, Size, box_between, corners, gather_files, member, numbers
 from .polygons import bitmap_rle, ellipse_polygon, join_parts, odd_even
-from .split_files import all_image_files, image_files
+from .split_files import image_files
 
 KIND = "a JSON file of SuperAnnotate"
 PIXEL, COLORS = "___pixel.json", "___save.png"
@@ -46,16 +47,7 @@ def read_superannotate(path: Path, split: str, images: Path | None = None) -> Co
     Raises:
         DataError: Naming the file, the object, the value, the rule and the remedy.
     """
-    files = image_files(path, split, ".json", _is_file)
-    if not files:
-        raise DataError(f"{path}: holds no JSON file of SuperAnnotate for the split `{split}`. Check the folder.")
-    own = [_load(file) for file in files]
-    others = [_load(file) for file in all_image_files(path, ".json", _is_file) if file not in files]
-    near = files[0].parent
-    used = used_labels([*own, *others], path)
-    names = list(dict.fromkeys([*_listed_names(near), *used]))
-    folders = [images] if images else [near, near / "images", near.parent / "images"]
-    return gather(path, own, names, folders)
+    return gather_files(path, split, images, tool="SuperAnnotate", is_file=_is_file, load=_load, listed=_listed_names)
 
 
 def _is_file(path: Path) -> bool:

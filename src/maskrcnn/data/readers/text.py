@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from ...errors import DataError
 from ..dataset import Contents
-from ..images import image_size
 from .contents import ContentsBuilder, Format, files_by_name, list_images, read_text, read_xml, require_partners
 
 UNREADABLE_WORD = "###"
@@ -75,7 +74,7 @@ def gather_words(
     found = ContentsBuilder(["text"], source, images)
     for image, file in files:
         words = read(file)
-        image_id = found.add_image(image, image_size(image) if image.is_file() else _extent(words))
+        image_id = found.add_image(image, found.size_of(image) if image.is_file() else _extent(words))
         for word in words:
             x, y = word.points[::2], word.points[1::2]
             box = [min(x), min(y), max(x) - min(x), max(y) - min(y)]

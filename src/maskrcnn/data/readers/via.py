@@ -20,10 +20,9 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ...ops.files import parse_json, read_json
+from ...structures.coco_forms import is_number
 from ..dataset import Contents
-from ..images import image_size
 from .coco_folders import SPLITS, split_names
-from .coco_records import is_number
 from .contents import ContentsBuilder, Format, find_image, first_bytes, read_text
 from .polygons import ellipse_polygon
 
@@ -76,7 +75,7 @@ def read_via(path: Path, split: str, images: Path | None = None) -> Contents:
     beside = [file.parent, file.parent / "images", file.parent / content.folder, file.parent.parent / "images"]
     for name, regions in sorted(content.regions.items()):
         image = find_image(name, [images] if images else beside)
-        image_id = found.add_image(image, image_size(image))
+        image_id = found.add_image(image, found.size_of(image))
         for number, region in enumerate(regions):
             with found.skipping(f"{file}: {name}: region {number}"):
                 fields = _shape(region.get("shape_attributes"))

@@ -20,8 +20,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...structures.regions import Region, find_regions
+from ..confinement import require_inside
 from ..dataset import Contents
-from ..images import image_size
 from ..opening import open_image
 from .coco_folders import SPLITS, split_names
 from .contents import IMAGES, ContentsBuilder, Format, find_image, first_bytes, read_text, read_xml
@@ -107,6 +107,8 @@ def list_voc_set(root: Path, kind: str, split: str) -> list[str] | None:
     if not file.is_file():
         return None
     lines = {line.strip() for line in read_text(file, "a list of images").splitlines() if line.strip()}
+    annotations = root / "Annotations"
+    require_inside(file, (root, annotations), (annotations / f"{line}.xml" for line in lines))
     whole = {line for line in lines if (root / "Annotations" / f"{line}.xml").is_file()}
     return sorted(whole | {re.sub(r"\s+-?[01]$", "", line) for line in lines - whole})
 
@@ -199,7 +201,7 @@ def _gather(
     for file in files:
         tree = _parse(file)
         image = _image(file, tree, found.images)
-        image_id = found.add_image(image, _size(file, tree) or image_size(image), named_by=str(file))
+        image_id = found.add_image(image, _size(file, tree) or found.size_of(image), named_by=str(file))
         segments = _segments(file.parent.parent, file.stem, official=names == CLASSES) if masks else {}
         for place, element in enumerate(tree.findall("object"), start=1):
             name = element.findtext("name", "").strip()
@@ -286,9 +288,10 @@ def read_sbd(path: Path, split: str = "val", images: Path | None = None) -> Cont
     file = _sbd_list(path, split)
     if file is None:
         raise DataError(f"{path}: has no {split}.txt of SBD. The layout is {SBD_LAYOUT}.")
-    found = ContentsBuilder(CLASSES, file, images or file.parent / "img")
+    found, inst = ContentsBuilder(CLASSES, file, images or file.parent / "img"), file.parent / "inst"
     for line in sorted(set(read_text(file, "a list of images").split())):
-        matrix = file.parent / "inst" / f"{line}.mat"
+        matrix = inst / f"{line}.mat"
+        require_inside(file, (file.parent, inst), [matrix])
         values, categories = _read_matlab(matrix)
         image_id = found.add_image(found.images / f"{line}.jpg", (values.shape[0], values.shape[1]), str(file))
         for region in find_regions(values):

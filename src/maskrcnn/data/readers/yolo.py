@@ -24,7 +24,7 @@ from ...errors import DataError
 from ...ops.yaml_text import parse_yaml
 from ...structures.classes import COCO_PERSON
 from ..dataset import Contents
-from ..images import IMAGES, image_size
+from ..images import IMAGES
 from .coco_folders import SPLITS, split_names
 from .contents import ContentsBuilder, Format, list_images, read_text
 
@@ -111,7 +111,7 @@ def read_yolo(path: Path, split: str, images: Path | None = None) -> Contents:
         if owners.setdefault(label, image) != image:
             found.skipped.append(f"{label}: belongs to {owners[label].name}, so that {image.name} has none")
             continue
-        size = image_size(image)
+        size = found.size_of(image)
         image_id = found.add_image(image, size)
         for number, line in label_lines(label):
             with found.skipping(f"{label}: line {number}"):
