@@ -1,7 +1,7 @@
 """The campaign: `python -m tests.campaign SEED COUNT`; `make campaign`.
 
-Of COUNT cases, four fifths are annotations, an eighth images and the rest checkpoints; one run in 200 is killed and
-resumed.
+Of COUNT cases, four fifths are annotations, an eighth images and the rest checkpoints; a run is killed and resumed
+COUNT / 150 times.
 """
 
 import sys

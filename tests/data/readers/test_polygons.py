@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
 
-from maskrcnn.data.readers.polygons import bitmap_rle, ellipse_polygon, join_parts, rectangle_polygon
+from maskrcnn.data.readers.polygons import bitmap_rle, ellipse_polygon, join_parts, odd_even, rectangle_polygon
 
 
 def area(polygon):
@@ -52,3 +52,21 @@ def test_polygons_stay_polygons_and_are_joined_with_rle():
     joined = join_parts([square, bitmap_rle(np.ones((1, 2)), 1, 1, (4, 5))], (4, 5))
     assert isinstance(joined["counts"], str)
     assert np.argwhere(coco_mask.decode(joined)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [1, 2]]
+
+
+SQUARE, HOLE = [2, 2, 12, 2, 12, 12, 2, 12], [4, 4, 8, 4, 8, 8, 4, 8]
+
+
+def test_a_ring_within_another_is_a_hole_and_rings_apart_stay_polygons():
+    inside = coco_mask.decode(odd_even([SQUARE, HOLE], (20, 30)))
+    assert inside.sum() == 100 - 16
+    assert inside[3, 3] == 1
+    assert inside[6, 6] == 0
+    apart = [SQUARE, [20, 2, 25, 2, 25, 6]]
+    assert odd_even(apart, (20, 30)) == apart
+
+
+@pytest.mark.parametrize("ring", [[4, 4, 8, 4], [4, 4, 1e9, 4, 8, 8], [4, 4, math.inf, 4, 8, 8]])
+def test_rings_that_cannot_be_drawn_are_refused_before_memory_is_taken(ring):
+    with pytest.raises(ValueError, match="polygon"):
+        odd_even([SQUARE, ring], (20, 30))

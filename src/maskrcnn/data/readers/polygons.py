@@ -71,13 +71,11 @@ def odd_even(rings: list[list[float]], size: tuple[int, int]) -> list[list[float
     Rings whose boxes are apart stay polygons.
 
     Raises:
-        ValueError: One of several rings has no area, or no image is so large.
+        ValueError: One of several rings has too few points, or reaches far out of the image, or no image is so large.
     """
     if len(rings) == 1:
         return rings
-    if any(len(ring) < 6 for ring in rings):
-        raise ValueError("one of its rings has fewer than 3 points")
-    points = [np.reshape(ring, (-1, 2)) for ring in rings]
+    points = [polygon_points(ring, size) for ring in rings]
     boxes = [(one.min(axis=0), one.max(axis=0)) for one in points]
     pairs = [(one, other) for place, one in enumerate(boxes) for other in boxes[:place]]
     if not any((low < other_high).all() and (other_low < high).all() for (low, high), (other_low, other_high) in pairs):
@@ -87,7 +85,7 @@ def odd_even(rings: list[list[float]], size: tuple[int, int]) -> list[list[float
     from faster_coco_eval.core import mask as coco_mask
 
     inside = np.zeros(size, dtype=np.uint8)
-    for drawn in coco_mask.frPyObjects(rings, *size):
+    for drawn in coco_mask.frPyObjects([ring.ravel() for ring in points], *size):
         inside ^= coco_mask.decode(drawn)
     return bitmap_rle(inside, 0, 0, size)
 
